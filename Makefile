@@ -1,0 +1,72 @@
+# `make demo` and `make test` need Python 3.11 or newer and make, nothing else: the first run makes .venv.
+# Another Python:  make PYTHON=python3.12 test         Another environment:  make VENV=.venv313 PYTHON=python3.13 test
+
+PYTHON ?= python3
+VENV ?= .venv
+RUN = $(VENV)/bin/python
+export PIP_DISABLE_PIP_VERSION_CHECK = 1
+
+.DEFAULT_GOAL := help
+.NOTPARALLEL:
+.PHONY: help setup demo test test-slow test-gpu bench lint types notebooks check requirements clean
+
+help:  ## list these targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' Makefile
+
+setup: $(VENV)/.ready  ## make the environment and install what a student needs
+
+demo: $(VENV)/.ready  ## draw digits with the shipped weights, then train from scratch; pictures go to demo/
+	@$(VENV)/bin/tinydiff demo
+
+test: $(VENV)/.ready  ## run the tests
+	@$(RUN) -m pytest
+
+test-slow: $(VENV)/.ready  ## run the tests that take longer
+	@$(RUN) -m pytest -m "slow and not gpu" || [ $$? -eq 5 ]  # 5: there are none
+
+test-gpu: $(VENV)/.ready  ## run the tests on a GPU (needs CuPy and a CUDA device)
+	@if why=$$($(RUN) -c "from tinydiff.backend import select_device; select_device('cuda')" 2>&1); \
+		then $(RUN) -m pytest -m gpu; \
+		else echo "$$why" | tail -n 1 | sed 's/^[A-Za-z.]*: //' >&2; \
+		echo "No test was run: there is no GPU here that CuPy can use."; fi
+
+bench: $(VENV)/.ready  ## time a train step and a sampling step against PyTorch (needs PyTorch)
+	@$(RUN) tests/benchmarks/bench.py
+
+lint: $(VENV)/.ready-dev  ## check style and format
+	@$(RUN) -m ruff check .
+	@$(RUN) -m ruff format --check .
+
+types: $(VENV)/.ready-dev  ## check types
+	@$(RUN) -m mypy
+
+notebooks: $(VENV)/.ready-dev  ## check that the notebooks are in step with their sources, then run them
+	@$(RUN) tools/notebooks.py --check
+	@$(RUN) -m pytest --nbmake --nbmake-timeout=600 notebooks/*.ipynb
+
+check: lint types notebooks test-slow test  ## all of the above that continuous integration runs
+
+requirements:  ## pin requirements.txt anew from pyproject.toml (needs uv)
+	uv pip compile pyproject.toml --extra notebooks --extra test --universal --python-version 3.11 \
+		--no-annotate --upgrade --custom-compile-command "make requirements" -o requirements.txt
+
+clean:  ## remove the environment and everything made by running; pictures in demo/ and runs/ stay
+	rm -rf "$(VENV)" build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# The stamps are written last, so an interrupted installation is taken up again.
+$(VENV)/.ready: requirements.txt pyproject.toml
+	@$(PYTHON) -c "import sys; sys.exit(sys.version_info < (3, 11))" 2>/dev/null || { \
+		version=$$($(PYTHON) --version 2>&1) || version="not found"; \
+		echo "tinydiff needs Python 3.11 or newer, but '$(PYTHON)' is $$version." \
+			"Choose another: make PYTHON=python3.12 ..." >&2; exit 1; }
+	@echo "Setting up $(VENV) (once; this takes a minute or two) ..."
+	@$(PYTHON) -m venv "$(VENV)" || { \
+		echo "'$(PYTHON) -m venv' failed; on Debian and Ubuntu: apt install python3-venv" >&2; exit 1; }
+	@$(RUN) -m pip install --quiet -r requirements.txt
+	@$(RUN) -m pip install --quiet --no-deps -e .
+	@touch $@
+
+$(VENV)/.ready-dev: $(VENV)/.ready
+	@$(RUN) -m pip install --quiet --constraint requirements.txt -e ".[dev]"
+	@touch $@

@@ -1,0 +1,360 @@
+"""Pictures show the pixels they were given, and files of them are whole."""
+
+import io
+
+import numpy as np
+import pytest
+from matplotlib.figure import Figure
+from PIL import Image
+
+from tinydiff import plot
+from tinydiff.errors import DataError, InputError
+
+RNG = np.random.default_rng(0)
+
+
+@pytest.fixture(autouse=True)
+def _same_numbers_whichever_tests_run():
+    RNG.bit_generator.state = np.random.PCG64(0).state
+
+
+def bytes_of(n, height=5, width=7, channels=1):
+    """Return random uint8 images without pure white, so that they are told from the page."""
+    return RNG.integers(0, 250, (n, height, width, channels), dtype=np.uint8)
+
+
+def holds(picture, image, scale):
+    """Return whether the enlarged image occurs in the picture."""
+    enlarged = np.kron(image, np.ones((scale, scale, 1), np.uint8))
+    return places_of(np.asarray(picture), np.broadcast_to(enlarged, (*enlarged.shape[:2], 3))) != []
+
+
+def places_of(canvas, part):
+    windows = np.lib.stride_tricks.sliding_window_view(canvas, part.shape)[:, :, 0]
+    candidates = np.argwhere((windows[:, :, 0, 0] == part[0, 0]).all(axis=-1))
+    return [(y, x) for y, x in candidates if (windows[y, x] == part).all()]
+
+
+def chain(n, steps, channels=1):
+    """Return frames like a sampler's: t falls to 0, x_t leaves [-1, 1]."""
+    for t in range(steps, -1, -1):
+        x_t = RNG.standard_normal((n, 6, 6, channels)).astype(np.float32)
+        yield t, x_t, np.tanh(x_t)
+
+
+# Grids
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+@pytest.mark.parametrize("scale", [1, 4])
+def test_grid_holds_every_image_enlarged_by_whole_pixels_in_reading_order(channels, scale):
+    images = bytes_of(6, channels=channels)
+    grid = np.asarray(plot.image_grid(images, columns=3, scale=scale))
+    places = []
+    for image in np.broadcast_to(images, (6, 5, 7, 3)):
+        found = places_of(grid, np.kron(image, np.ones((scale, scale, 1), np.uint8)))
+        assert len(found) == 1
+        places += found
+    assert places == sorted(places)
+    assert len({y for y, _ in places}) == 2
+
+
+def test_grid_maps_floats_from_minus_one_to_one_and_clips():
+    values = np.array([-3.0, -1.0, 0.0, 1.0, 3.0], np.float32)
+    grid = np.asarray(plot.image_grid(values.reshape(1, 1, 5, 1), scale=1))
+    assert places_of(grid, np.array([[0, 0, 128, 255, 255]], np.uint8)[..., None].repeat(3, axis=2))
+
+
+def test_grid_separates_neighbouring_images():
+    black = np.zeros((4, 5, 5), np.uint8)
+    row = np.asarray(plot.image_grid(black, columns=4, scale=2))[plot.MARGIN, :, 0]
+    inner = row[plot.MARGIN : -plot.MARGIN]
+    assert np.count_nonzero(np.diff((inner == 255).astype(int)) == 1) == 3
+
+
+@pytest.mark.parametrize(
+    ("n", "columns"), [(1, 1), (2, 2), (3, 3), (4, 2), (7, 3), (8, 4), (10, 5), (12, 4), (64, 8), (100, 10)]
+)
+def test_grid_is_about_square_and_without_holes_where_possible(n, columns):
+    assert plot._columns(n) == columns
+
+
+@pytest.mark.parametrize("n", [1, 9, 64, 1000])
+@pytest.mark.parametrize("size", [8, 28, 64])
+def test_grid_fits_a_page_by_default(n, size):
+    width, _ = plot.image_grid(np.zeros((n, size, size), np.uint8)).size
+    assert width <= max(1000, (size + plot.GAP) * plot._columns(n) + 2 * plot.MARGIN)
+
+
+def test_grid_writes_labels_and_title_outside_the_images():
+    images = bytes_of(4)
+    plain = plot.image_grid(images, columns=2, scale=8)
+    labelled = plot.image_grid(images, columns=2, scale=8, labels=[3, "a label that is wider", "c", "d"], title="Title")
+    assert all(holds(labelled, image, 8) for image in images)
+    assert labelled.height > plain.height
+    assert labelled.width > plain.width
+    page = plot.image_grid(np.full((4, 5, 7), 255, np.uint8), columns=2, scale=8, labels=["", "", "", "x"])
+    ink = np.argwhere(np.asarray(page)[..., 0] < 128)
+    assert len(ink)
+    assert (ink > np.array(page.size[::-1]) / 2).all()  # the label of the last image is at its place
+
+
+def test_grid_widens_for_a_long_title():
+    grid = plot.image_grid(bytes_of(1), scale=1, title="A title that is much wider than one small image")
+    edge = np.asarray(grid)[:, -plot.MARGIN + 1 :]
+    assert (edge == 255).all()
+
+
+@pytest.mark.parametrize(
+    ("images", "options", "message"),
+    [
+        (np.zeros((3, 3)), {}, "images has 2 axes"),
+        (np.zeros((0, 3, 3, 1)), {}, "there is nothing to draw"),
+        (np.zeros((2, 3, 3, 2)), {}, "images has 2 channels, but 1"),
+        (np.full((2, 3, 3, 1), np.nan), {}, "images holds NaN"),
+        (np.zeros((2, 3, 3, 1)), {"columns": 0}, "columns is 0, but a whole number"),
+        (np.zeros((2, 3, 3, 1)), {"scale": 1.5}, "scale is 1.5, but a whole number"),
+        (np.zeros((2, 3, 3, 1)), {"labels": ["a"]}, "labels has 1 entries, but 2"),
+        ([[[0.0]]], {}, "list, but a NumPy or CuPy array"),
+    ],
+)
+def test_grid_refuses(images, options, message):
+    with pytest.raises(InputError, match=message):
+        plot.image_grid(images, **options)
+
+
+# Chains
+
+
+@pytest.mark.parametrize("estimate", [False, True])
+def test_strip_shows_rows_of_samples_and_columns_of_falling_t(monkeypatch, estimate):
+    frames = list(chain(n=5, steps=30))
+    texts = []
+    monkeypatch.setattr(plot.ImageDraw.ImageDraw, "text", lambda self, at, text, *_, **__: texts.append((at[0], text)))
+    strip = plot.chain_strip(frames, samples=3, columns=4, scale=10, estimate=estimate)
+    assert [text for _, text in sorted(texts)] == ["t = 30", "t = 20", "t = 10", "t = 0"]
+    expected = plot._pixels("x", np.stack([frames[i][2 if estimate else 1][:3] for i in (0, 10, 20, 30)], axis=1)[1])
+    assert all(holds(strip, image, 10) for image in expected)
+    assert not holds(strip, plot._pixels("x", frames[0][2 if estimate else 1])[3], 10)
+
+
+def test_strip_of_a_short_chain_shows_all_of_it():
+    picture = plot.chain_strip(chain(n=2, steps=2), columns=10, scale=10)
+    assert picture.width < plot.chain_strip(chain(n=2, steps=4), columns=10, scale=10).width
+
+
+def test_chain_gif_shows_both_panels_and_ends_with_the_sample(tmp_path):
+    frames = list(chain(n=4, steps=25))
+    path = plot.chain_gif(frames, tmp_path / "chain.gif", max_frames=8, scale=2, ms_per_frame=50, hold_last=1000)
+    with Image.open(path) as gif:
+        assert gif.n_frames == 8
+        assert durations(gif) == [50] * 7 + [1000]
+        gif.seek(0)
+        _, x_t, x_0_hat = frames[0]
+        assert shows(gif, x_t)
+        assert shows(gif, x_0_hat)
+        gif.seek(7)
+        assert shows(gif, frames[-1][1])
+
+
+def shows(gif, images):
+    levels = np.rint(plot._pixels("x", images) / 255 * (plot.GREY_LEVELS - 1)) * (255 / (plot.GREY_LEVELS - 1))
+    return all(holds(gif.convert("RGB"), image, 2) for image in np.rint(levels).astype(np.uint8))
+
+
+def durations(gif):
+    times = []
+    for i in range(gif.n_frames):
+        gif.seek(i)
+        times.append(gif.info["duration"])
+    return times
+
+
+@pytest.mark.parametrize("draw", [plot.chain_strip, lambda frames: plot.chain_gif(frames, "never.gif")])
+def test_chains_refuse_no_frames(draw):
+    with pytest.raises(InputError, match="frames is empty"):
+        draw(iter(()))
+
+
+# Animations
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_gif_gives_back_number_size_and_colours(tmp_path, channels):
+    frames = [Image.fromarray(np.broadcast_to(bytes_of(1, 9, 12, channels)[0], (9, 12, 3))) for _ in range(5)]
+    path = plot.save_gif(frames, tmp_path / "a.gif")
+    with Image.open(path) as gif:
+        assert (gif.n_frames, gif.size, gif.info["loop"]) == (5, (12, 9), 0)
+        for i, frame in enumerate(frames):
+            gif.seek(i)
+            error = np.asarray(gif.convert("RGB"), int) - np.asarray(frame, int)
+            assert abs(error).mean() < (255 / plot.GREY_LEVELS / 2 if channels == 1 else 20)
+
+
+def test_gif_keeps_still_colours_still(tmp_path):
+    """A half that does not change keeps its bytes in every frame, whatever the other half does."""
+    still = bytes_of(1, 16, 16, 3)[0]
+    frames = [Image.fromarray(np.concatenate([still, bytes_of(1, 16, 16, 3)[0] // (i + 1)])) for i in range(6)]
+    with Image.open(plot.save_gif(frames, tmp_path / "a.gif")) as gif:
+        halves = []
+        for i in range(gif.n_frames):
+            gif.seek(i)
+            halves.append(np.asarray(gif.convert("RGB"))[:16])
+    assert all((half == halves[0]).all() for half in halves)
+
+
+def test_gif_keeps_black_and_white_exactly(tmp_path):
+    frames = [Image.fromarray(np.full((4, 4), level, np.uint8)) for level in (0, 255)]
+    with Image.open(plot.save_gif(frames, tmp_path / "a.gif")) as gif:
+        for level in (0, 255):
+            gif.seek(level // 255)
+            assert set(gif.convert("L").tobytes()) == {level}
+
+
+@pytest.mark.parametrize(
+    ("frames", "options", "message"),
+    [
+        ([], {}, "frames is empty"),
+        ([Image.new("L", (2, 2)), Image.new("L", (3, 2))], {}, r"sizes \(2, 2\) and \(3, 2\)"),
+        ([Image.new("L", (2, 2))], {"ms_per_frame": 5}, "ms_per_frame is 5"),
+        ([Image.new("L", (2, 2))], {"hold_last": 0}, "hold_last is 0"),
+    ],
+)
+def test_gif_refuses_and_writes_nothing(tmp_path, frames, options, message):
+    with pytest.raises(InputError, match=message):
+        plot.save_gif(frames, tmp_path / "a.gif", **options)
+    assert list(tmp_path.iterdir()) == []
+
+
+# Training and evaluation
+
+
+def test_progress_has_a_row_per_time_and_a_column_per_seed():
+    grids = [(step, bytes_of(4)) for step in (0, 100, 2000)]
+    picture = np.asarray(plot.training_progress(grids, scale=8, title="Progress"))
+    found = [[places_of(picture, np.kron(i, np.ones((8, 8, 3), np.uint8)))[0] for i in images] for _, images in grids]
+    y, x = np.moveaxis(np.array(found), -1, 0)
+    assert (y == y[:, :1]).all()
+    assert (np.diff(y[:, 0]) > 0).all()
+    assert (x == x[:1]).all()
+    assert (np.diff(x[0]) > 0).all()
+
+
+@pytest.mark.parametrize(
+    ("grids", "message"),
+    [([], "grids is empty"), ([(0, bytes_of(4)), (1, bytes_of(3))], r"images has shape \(3, 5, 7, 3\)")],
+)
+def test_progress_refuses(grids, message):
+    with pytest.raises(InputError, match=message):
+        plot.training_progress(grids)
+
+
+@pytest.mark.parametrize(("n", "k"), [(1, 1), (5, 3), (4, 12)])
+def test_neighbours_stand_right_of_their_sample_nearest_first(n, k):
+    samples, near = bytes_of(n, width=12), bytes_of(n * k, width=12).reshape(n, k, 5, 12, 1)
+    picture = np.asarray(plot.nearest_neighbours(samples, near, RNG.uniform(0, 9, (n, k)), scale=8))
+    for sample, row in zip(samples, near, strict=True):
+        found = [places_of(picture, np.kron(i, np.ones((8, 8, 3), np.uint8)))[0] for i in (sample, *row)]
+        assert len({y for y, _ in found}) == 1
+        assert (np.diff([x for _, x in found]) > 0).all()
+
+
+def test_neighbours_refuse_other_shapes():
+    samples, near = bytes_of(3), bytes_of(6).reshape(3, 2, 5, 7, 1)
+    with pytest.raises(InputError, match=r"distances has shape \(2, 2\), but \(3, any\)"):
+        plot.nearest_neighbours(samples, near, np.zeros((2, 2)))
+    with pytest.raises(InputError, match=r"neighbours has shape .* but \(3, 3, 5, 7, 1\)"):
+        plot.nearest_neighbours(samples, near, np.zeros((3, 3)))
+
+
+def lines_of(figure):
+    (axes,) = figure.axes
+    return {line.get_label(): line.get_xydata() for line in axes.lines}
+
+
+def test_loss_curve_draws_both_losses_on_a_labelled_logarithmic_axis():
+    log = [{"step": s, "loss": 1 / s} for s in range(1, 101)]
+    log += [{"step": s, "validation_loss": 2 / s, "loss": None} for s in (50, 100)] + [{"event": "saved"}]
+    figure = plot.loss_curve(log)
+    (axes,) = figure.axes
+    assert axes.get_yscale() == "log"
+    assert axes.get_xlabel()
+    assert axes.get_ylabel()
+    lines = lines_of(figure)
+    np.testing.assert_array_equal(lines["training"], [(s, 1 / s) for s in range(1, 101)])
+    np.testing.assert_array_equal(lines["validation, held-out images"], [(50, 2 / 50), (100, 2 / 100)])
+
+
+@pytest.mark.parametrize("n", [1, 2, 39, 40, 5000])
+def test_smoothing_keeps_a_straight_line_and_calms_noise(n):
+    line = np.linspace(3, 1, n)
+    inner = slice(0, n - n // 40)  # at the end the window has no right half
+    np.testing.assert_allclose(plot._smooth(line)[inner], line[inner], rtol=1e-10)
+    noise = RNG.standard_normal(n)
+    assert plot._smooth(noise).std() <= noise.std() * (1 if n < 5000 else 0.5)
+
+
+def test_loss_curve_refuses_a_log_without_losses():
+    with pytest.raises(InputError, match='log has no record with "step" and "loss"'):
+        plot.loss_curve([{"step": 1}])
+
+
+def test_loss_by_timestep_draws_the_mean_and_its_band():
+    t, loss, error = np.array([1.0, 2.0, 3.0]), np.array([0.5, np.nan, 0.1]), np.array([0.1, np.nan, np.nan])
+    figure = plot.loss_by_timestep(t, loss, error)
+    (axes,) = figure.axes
+    np.testing.assert_array_equal(axes.lines[0].get_xydata(), np.stack([t, loss], axis=1))
+    (band,) = axes.collections
+    np.testing.assert_allclose(band.get_paths()[0].get_extents().intervaly, [0.5 - 0.2, 0.5 + 0.2])
+    plot.loss_by_timestep(t, loss)
+    with pytest.raises(InputError, match="loss has shape"):
+        plot.loss_by_timestep(t, loss[:2])
+    with pytest.raises(InputError, match="standard_error has shape"):
+        plot.loss_by_timestep(t, loss, error[:2])
+
+
+@pytest.mark.parametrize("values", [[0.02], [0.0211, 0.0213, 0.0212], [1.0, 1e-4]])
+def test_a_loss_axis_always_has_numbers(values):
+    figure = plot.loss_curve([{"step": i, "loss": v} for i, v in enumerate(values)])
+    figure.draw_without_rendering()
+    (axes,) = figure.axes
+    low, high = axes.get_ylim()
+    visible = [label for label in axes.yaxis.get_ticklabels(which="both") if low <= label.get_position()[1] <= high]
+    assert any(label.get_text() for label in visible)
+
+
+def test_figures_show_themselves_in_notebooks_and_never_touch_pyplot():
+    figure = plot.loss_curve([{"step": 1, "loss": 1.0}])
+    assert Image.open(io.BytesIO(figure._repr_png_())).format == "PNG"
+    import matplotlib.pyplot
+
+    assert matplotlib.pyplot.get_fignums() == []
+
+
+# Files
+
+
+def test_saved_image_is_the_picture(tmp_path):
+    picture = plot.image_grid(bytes_of(4, channels=3))
+    with Image.open(plot.save_image(picture, tmp_path / "new" / "grid.png")) as saved:
+        assert saved.format == "PNG"
+        assert saved.convert("RGB").tobytes() == picture.tobytes()
+
+
+@pytest.mark.parametrize(("ending", "magic"), [(".png", b"\x89PNG"), (".svg", b"<?xml"), (".pdf", b"%PDF")])
+def test_saved_figure_has_the_format_of_its_ending(tmp_path, ending, magic):
+    figure = plot.loss_curve([{"step": 1, "loss": 1.0}, {"step": 2, "loss": 0.5}])
+    assert isinstance(figure, Figure)
+    assert plot.save_image(figure, str(tmp_path / ("a" + ending))).read_bytes().startswith(magic)
+
+
+def test_save_image_refuses_other_endings_and_unwritable_places(tmp_path):
+    picture = plot.image_grid(bytes_of(1))
+    with pytest.raises(InputError, match=r"ending of path is '.jpg', but one of '.png' was expected"):
+        plot.save_image(picture, tmp_path / "grid.jpg")
+    with pytest.raises(InputError, match="ending of path is ''"):
+        plot.save_image(plot.loss_curve([{"step": 1, "loss": 1.0}]), tmp_path / "loss")
+    (tmp_path / "file").touch()
+    with pytest.raises(DataError, match=r"is a file, not a folder"):
+        plot.save_image(picture, tmp_path / "file" / "grid.png")
+    assert [path.name for path in tmp_path.iterdir()] == ["file"]

@@ -1,0 +1,27 @@
+"""Diffusion that knows no network: schedules, the Gaussian process, samplers and exact denoisers.
+
+A model is any callable here; nothing in this package imports `tinydiff.nn`.
+"""
+
+from tinydiff.diffusion.gaussian import GaussianDiffusion, predictor, simple_loss
+from tinydiff.diffusion.oracle import FiniteData, Gaussian, GaussianMixture
+from tinydiff.diffusion.samplers import ddim, ddpm, dpmpp_2m, heun, last, log_snr_steps, spaced_steps
+from tinydiff.diffusion.schedule import cosine_schedule, linear_schedule
+
+__all__ = [
+    "FiniteData",
+    "Gaussian",
+    "GaussianDiffusion",
+    "GaussianMixture",
+    "cosine_schedule",
+    "ddim",
+    "ddpm",
+    "dpmpp_2m",
+    "heun",
+    "last",
+    "linear_schedule",
+    "log_snr_steps",
+    "predictor",
+    "simple_loss",
+    "spaced_steps",
+]

@@ -1,0 +1,63 @@
+"""The errors that tinydiff raises on purpose.
+
+Each message is a sentence for a person: what was wrong, its value, what was expected and what to do.
+The command line prints such a message alone, without a traceback; a bad argument exits with status 2.
+"""
+
+
+class TinydiffError(Exception):
+    """Base of every error that tinydiff raises on purpose."""
+
+
+class InputError(TinydiffError, ValueError):
+    """An argument has a wrong value, shape, type or name (command line: exit status 2)."""
+
+
+class DeviceError(TinydiffError, RuntimeError):
+    """The requested device, or the package that drives it, is missing or broken."""
+
+
+class DataError(TinydiffError, OSError):
+    """A data set is missing, truncated, or not what its checksum promises."""
+
+
+class CheckpointError(TinydiffError, OSError):
+    """A checkpoint or weights file cannot be read, written, or does not fit the model."""
+
+
+class TrainingError(TinydiffError, ArithmeticError):
+    """Training produced NaN or infinity; the message names the step and the parameter."""
+
+
+def check_rank(name, x, *ranks):
+    """Raise `InputError` unless the array `x` has one of the given numbers of axes."""
+    if x.ndim not in ranks:
+        expected = " or ".join(str(rank) for rank in ranks)
+        raise InputError(f"{name} has {x.ndim} axes (shape {tuple(x.shape)}), but {expected} were expected.")
+
+
+def check_shape(name, x, expected):
+    """Raise `InputError` unless `x.shape` equals `expected`; ``None`` in `expected` allows any size."""
+    fits = x.ndim == len(expected) and all(e in (None, n) for n, e in zip(x.shape, expected, strict=True))
+    if not fits:
+        wanted = ", ".join("any" if e is None else str(e) for e in expected)
+        raise InputError(f"{name} has shape {tuple(x.shape)}, but ({wanted}) was expected.")
+
+
+def check_divisible(name, value, by_name, by):
+    """Raise `InputError` unless `value` is a positive multiple of `by`."""
+    if by < 1 or value < 1 or value % by:
+        raise InputError(f"{name} = {value} cannot be divided into {by_name} = {by} equal parts.")
+
+
+def check_choice(name, value, choices):
+    """Raise `InputError` unless `value` is one of `choices`."""
+    if value not in choices:
+        listed = ", ".join(repr(choice) for choice in choices)
+        raise InputError(f"{name} is {value!r}, but one of {listed} was expected.")
+
+
+def check_number(name, value, low, high):
+    """Raise `InputError` unless ``low <= value <= high`` (NaN is refused)."""
+    if not low <= value <= high:
+        raise InputError(f"{name} is {value}, but a number from {low} to {high} was expected.")

@@ -1,0 +1,73 @@
+"""Pairs: every operation with its hand-written backward beside it.
+
+``y, cache = f(x, ...)`` computes; ``dx, ... = f_backward(dy, cache)`` returns gradients in the order of the
+forward's arguments. No function here keeps state, and none writes to its inputs.
+"""
+
+from tinydiff.functional.activation import (
+    dropout,
+    dropout_backward,
+    gelu,
+    gelu_backward,
+    silu,
+    silu_backward,
+    softmax,
+    softmax_backward,
+)
+from tinydiff.functional.attention import attention, attention_backward, merge_heads, split_heads
+from tinydiff.functional.conv import conv2d, conv2d_backward
+from tinydiff.functional.embedding import embedding, embedding_backward, timestep_embedding
+from tinydiff.functional.linear import linear, linear_backward
+from tinydiff.functional.loss import cross_entropy, cross_entropy_backward, mse, mse_backward
+from tinydiff.functional.norm import (
+    batch_norm,
+    batch_norm_backward,
+    default_groups,
+    group_norm,
+    group_norm_backward,
+    layer_norm,
+    layer_norm_backward,
+)
+from tinydiff.functional.resample import (
+    avg_pool,
+    avg_pool_backward,
+    upsample_nearest,
+    upsample_nearest_backward,
+)
+
+__all__ = [
+    "attention",
+    "attention_backward",
+    "avg_pool",
+    "avg_pool_backward",
+    "batch_norm",
+    "batch_norm_backward",
+    "conv2d",
+    "conv2d_backward",
+    "cross_entropy",
+    "cross_entropy_backward",
+    "default_groups",
+    "dropout",
+    "dropout_backward",
+    "embedding",
+    "embedding_backward",
+    "gelu",
+    "gelu_backward",
+    "group_norm",
+    "group_norm_backward",
+    "layer_norm",
+    "layer_norm_backward",
+    "linear",
+    "linear_backward",
+    "merge_heads",
+    "mse",
+    "mse_backward",
+    "silu",
+    "silu_backward",
+    "softmax",
+    "softmax_backward",
+    "split_heads",
+    "timestep_embedding",
+    "upsample_nearest",
+    "upsample_nearest_backward",
+]

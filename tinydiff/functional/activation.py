@@ -1,0 +1,98 @@
+"""Activations, softmax and dropout: pairs that act on each number, or along the last axis."""
+
+import math
+from collections import namedtuple
+from typing import Any
+
+from tinydiff.backend import erf, xp_of
+from tinydiff.errors import InputError, check_shape
+
+SiLUCache = namedtuple("SiLUCache", "y sigmoid")
+GELUCache = namedtuple("GELUCache", "x cdf")
+SoftmaxCache = namedtuple("SoftmaxCache", "y")
+DropoutCache = namedtuple("DropoutCache", "factor")
+
+
+def silu(x: Any) -> tuple[Any, SiLUCache]:
+    """Return ``x * sigmoid(x)``, also called swish (Eq. SILU-1; Elfwing et al. 2017, arXiv 1702.03118).
+
+    The sigmoid is computed as ``(1 + tanh(x / 2)) / 2``, which cannot overflow.
+    """
+    xp = xp_of(x=x)
+    sigmoid = xp.tanh(0.5 * x)
+    sigmoid += 1
+    sigmoid *= 0.5
+    y = x * sigmoid
+    return y, SiLUCache(y, sigmoid)
+
+
+def silu_backward(dy: Any, cache: SiLUCache) -> tuple[Any]:
+    """Return ``dx = dy * (sigmoid + y * (1 - sigmoid))`` (Eq. SILU-2).
+
+    Written with y, which the next layer keeps anyway, x need not be kept.
+    """
+    y, sigmoid = cache
+    dx = 1 - sigmoid
+    dx *= y
+    dx += sigmoid
+    dx *= dy
+    return (dx,)
+
+
+def gelu(x: Any) -> tuple[Any, GELUCache]:
+    """Return ``x * Phi(x)``, Phi the standard normal distribution function (Eq. GELU-1; arXiv 1606.08415)."""
+    xp_of(x=x)
+    cdf = 0.5 * (1 + erf(x * 0.5**0.5))
+    return x * cdf, GELUCache(x, cdf)
+
+
+def gelu_backward(dy: Any, cache: GELUCache) -> tuple[Any]:
+    """Return ``dx = dy * (Phi(x) + x * phi(x))``, phi the standard normal density (Eq. GELU-2)."""
+    x, cdf = cache
+    xp = xp_of(dy=dy, x=x)
+    pdf = xp.exp(-0.5 * x * x) * (2 * math.pi) ** -0.5
+    return (dy * (cdf + x * pdf),)
+
+
+def softmax(x: Any) -> tuple[Any, SoftmaxCache]:
+    """Return ``exp(x) / sum(exp(x))`` along the last axis (Eq. SM-1).
+
+    The largest entry is subtracted first: the result is the same, and no exponential can overflow.
+    """
+    xp = xp_of(x=x)
+    y = xp.exp(x - x.max(axis=-1, keepdims=True))
+    y /= y.sum(axis=-1, keepdims=True)
+    return y, SoftmaxCache(y)
+
+
+def softmax_backward(dy: Any, cache: SoftmaxCache) -> tuple[Any]:
+    """Return ``dx = y * (dy - sum(dy * y))`` (Eq. SM-2): the Jacobian diag(y) - y y^T, never written out."""
+    (y,) = cache
+    return (y * (dy - (dy * y).sum(axis=-1, keepdims=True)),)
+
+
+def dropout(x: Any, rate: float, uniform: Any) -> tuple[Any, DropoutCache]:
+    """Set a share `rate` of the entries to zero and scale the others up to keep the mean (Eq. DROP-1).
+
+    Parameters
+    ----------
+    x : array
+    rate : float
+        Probability of a zero, 0 <= rate < 1.
+    uniform : array, shape of x
+        Independent uniform numbers in (0, 1). They are an argument, so that the function is pure and a replay
+        draws the same mask.
+    """
+    xp_of(x, uniform)
+    if not 0 <= rate < 1:
+        raise InputError(f"rate is {rate}, but a dropout probability 0 <= rate < 1 was expected.")
+    check_shape("uniform", uniform, x.shape)
+    factor = (uniform >= rate).astype(x.dtype)
+    factor *= 1 / (1 - rate)
+    return x * factor, DropoutCache(factor)
+
+
+def dropout_backward(dy: Any, cache: DropoutCache) -> tuple[Any]:
+    """Return ``dx``: what was dropped gets no gradient, what was scaled gets a scaled one (Eq. DROP-2)."""
+    (factor,) = cache
+    return (dy * factor,)

@@ -1,0 +1,250 @@
+"""Two-dimensional convolution as matrix products.
+
+A convolution reads a kh x kw patch around each output pixel. There are three ways to make matrix products of it:
+
+- ``"im2col"``, the plain one: copy every patch into a row, then multiply the rows by the (kh kw c_in, c_out) matrix;
+- ``"shift"``: multiply every pixel by all kh kw taps at once, then add the results at shifted places;
+- ``"winograd"``: transform tiles so that a 3 x 3 convolution takes a quarter of the multiplications.
+
+The first two do the same multiplications. The nine-fold array is on the side of c_in in the first and of c_out in
+the second, and the narrower side should carry it: the last convolution of a UNet (64 channels to 1) takes the second.
+"""
+
+from collections import namedtuple
+from collections.abc import Iterator
+from typing import Any
+
+from tinydiff.backend import xp_of
+from tinydiff.errors import InputError, check_choice, check_rank, check_shape
+from tinydiff.functional.winograd import winograd_conv, winograd_dw
+from tinydiff.plain import is_plain
+
+Conv2dCache = namedtuple("Conv2dCache", "x w b stride padding algorithm v")
+Padding = int | tuple[tuple[int, int], tuple[int, int]]
+
+# Patches are gathered for a few images at a time, so that their array stays small at any batch size.
+PATCH_BYTES = 32 * 2**20
+
+
+def conv2d(
+    x: Any, w: Any, b: Any = None, stride: int = 1, padding: Padding = 0, algorithm: str | None = None
+) -> tuple[Any, Conv2dCache]:
+    """Return the cross-correlation of images with a kernel, plus a bias (Eq. CONV-1).
+
+    ``y[n, h, w, o] = b[o] + sum over i, j, c of x[n, h stride + i - top, w stride + j - left, c] w[i, j, c, o]``,
+    where x is zero outside the image.
+
+    Parameters
+    ----------
+    x : array, shape (N, H, W, c_in)
+    w : array, shape (kh, kw, c_in, c_out)
+        kh and kw odd.
+    b : array, shape (c_out,), or None
+    stride : int
+        1 or 2.
+    padding : int or ((top, bottom), (left, right))
+        Rows and columns of zeros around the image, each less than the kernel's side.
+    algorithm : {"im2col", "shift", "winograd"} or None
+        None takes the fastest that fits, see `choose_algorithm`.
+
+    Returns
+    -------
+    y : array, shape (N, (H + top + bottom - kh) // stride + 1, the same for the width, c_out)
+    cache : Conv2dCache
+
+    Raises
+    ------
+    InputError
+        If shapes, dtypes, devices, stride, padding or algorithm do not fit.
+    """
+    xp = xp_of(x=x, w=w, b=b)
+    padding = _check_conv(x, w, b, stride, padding)
+    algorithm = choose_algorithm(w.shape, stride) if algorithm is None else algorithm
+    _check_algorithm(algorithm, w, stride)
+    v = None
+    if algorithm == "winograd":
+        y, v = winograd_conv(xp, _pad(xp, x, padding), w)
+    elif algorithm == "shift":
+        y = _multiply_then_add(xp, x, w, padding)
+    else:
+        y = _gather_then_multiply(xp, x, w, stride, padding)
+    if b is not None:
+        y += b
+    return y, Conv2dCache(x, w, b, stride, padding, algorithm, v)
+
+
+def conv2d_backward(dy: Any, cache: Conv2dCache, need_dx: bool = True, need_dw: bool = True) -> tuple:
+    """Return dx, dw and db (Eq. CONV-2).
+
+    An input pixel was read through tap (i, j) by the output pixel that lies (i, j) *before* it. So dx is again a
+    convolution, of dy, with the taps flipped and the channels swapped. dw[i, j] is the product of dy with the
+    pixels that tap (i, j) read.
+    """
+    x, w, b, stride, padding, algorithm, v = cache
+    xp = xp_of(dy=dy, x=x)
+    dx = dw = db = None
+    if need_dx:
+        dx = _conv2d_dx(xp, dy, x.shape, w, stride, padding)
+    if need_dw:
+        if algorithm == "winograd":
+            dw = winograd_dw(xp, dy, v)
+        elif algorithm == "shift":
+            dw = _dw_gathering_dy(xp, dy, x, w, padding)
+        else:
+            dw = _dw_gathering_x(xp, dy, x, w, stride, padding)
+        db = dy.sum(axis=(0, 1, 2)) if b is not None else None
+    return dx, dw, db
+
+
+def choose_algorithm(w_shape: tuple, stride: int) -> str:
+    """Return the fastest algorithm for a kernel (kh, kw, c_in, c_out), as measured on a CPU.
+
+    A narrow output takes ``"shift"``; 3 x 3 at stride 1 takes ``"winograd"`` if there are enough channels to pay for
+    the transforms; all else, and everything within ``tinydiff.plain()``, takes ``"im2col"``.
+    """
+    kh, kw, c_in, c_out = w_shape
+    if is_plain() or stride != 1:
+        return "im2col"
+    if 4 * c_out <= c_in:
+        return "shift"
+    return "winograd" if kh == kw == 3 and min(c_in, c_out) >= 16 else "im2col"
+
+
+def _conv2d_dx(xp, dy, x_shape, w, stride, padding):
+    kh, kw, c_in, _ = w.shape
+    (top, bottom), (left, right) = padding
+    if stride == 1:
+        flipped = w[::-1, ::-1].swapaxes(2, 3)
+        rest = ((kh - 1 - top, kh - 1 - bottom), (kw - 1 - left, kw - 1 - right))
+        return conv2d(dy, flipped, None, 1, rest)[0]
+    # With stride 2 a flipped convolution would mostly multiply zeros: multiply first, add every second pixel.
+    taps = _pixels_times_taps(xp, dy, w.transpose(3, 0, 1, 2))
+    n, height, width, _ = x_shape
+    padded = _add_taps(xp, taps, (n, height + top + bottom, width + left + right, c_in), stride)
+    return padded[:, top : top + height, left : left + width]
+
+
+def _gather_then_multiply(xp, x, w, stride, padding):
+    kh, kw, c_in, c_out = w.shape
+    y = None
+    for images, patches in _patches(xp, x, kh, kw, stride, padding):
+        if y is None:
+            y = xp.empty((len(x), *patches.shape[1:3], c_out), x.dtype)
+        y[images] = (patches.reshape(-1, kh * kw * c_in) @ w.reshape(-1, c_out)).reshape(y[images].shape)
+    return y
+
+
+def _multiply_then_add(xp, x, w, padding):
+    kh, kw, _, c_out = w.shape
+    (top, bottom), (left, right) = padding
+    n, height, width, _ = x.shape
+    # Pixel h was read through tap i by output pixel h - i + top: flipped taps turn "- i" into "+ i".
+    taps = _pixels_times_taps(xp, x, w[::-1, ::-1].transpose(2, 0, 1, 3))
+    full = _add_taps(xp, taps, (n, height + kh - 1, width + kw - 1, c_out), 1)
+    return full[:, kh - 1 - top : height + bottom, kw - 1 - left : width + right].copy()
+
+
+def _dw_gathering_x(xp, dy, x, w, stride, padding):
+    kh, kw, c_in, c_out = w.shape
+    dw = xp.zeros((kh * kw * c_in, c_out), w.dtype)
+    for images, patches in _patches(xp, x, kh, kw, stride, padding):
+        dw += patches.reshape(-1, kh * kw * c_in).T @ dy[images].reshape(-1, c_out)
+    return dw.reshape(w.shape)
+
+
+def _dw_gathering_dy(xp, dy, x, w, padding):
+    kh, kw, c_in, c_out = w.shape
+    (top, bottom), (left, right) = padding
+    rest = ((kh - 1 - top, kh - 1 - bottom), (kw - 1 - left, kw - 1 - right))
+    dw = xp.zeros((c_in, kh * kw * c_out), w.dtype)
+    for images, patches in _patches(xp, dy, kh, kw, 1, rest):
+        dw += x[images].reshape(-1, c_in).T @ patches.reshape(-1, kh * kw * c_out)
+    return dw.reshape(c_in, kh, kw, c_out)[:, ::-1, ::-1].transpose(1, 2, 0, 3)
+
+
+def _patches(xp, x, kh, kw, stride, padding) -> Iterator[tuple[slice, Any]]:
+    """Yield (images, patches), the patches as a strided view of shape (images, H_out, W_out, kh, kw, C)."""
+    padded = _pad(xp, x, padding)
+    n, height, width, channels = padded.shape
+    h_out, w_out = (height - kh) // stride + 1, (width - kw) // stride + 1
+    s_n, s_h, s_w, s_c = padded.strides
+    bytes_per_image = h_out * w_out * kh * kw * channels * x.dtype.itemsize
+    images_at_once = max(1, PATCH_BYTES // bytes_per_image)
+    for start in range(0, n, images_at_once):
+        images = slice(start, min(n, start + images_at_once))
+        yield (
+            images,
+            xp.lib.stride_tricks.as_strided(
+                padded[images],
+                (images.stop - start, h_out, w_out, kh, kw, channels),
+                (s_n, stride * s_h, stride * s_w, s_h, s_w, s_c),
+            ),
+        )
+
+
+def _pixels_times_taps(xp, x, w_first):
+    """Multiply every pixel by all taps: (N, H, W, c) with (c, kh, kw, k) gives (N, H, W, kh, kw, k)."""
+    c, kh, kw, k = w_first.shape
+    return (x.reshape(-1, c) @ w_first.reshape(c, -1)).reshape(*x.shape[:3], kh, kw, k)
+
+
+def _add_taps(xp, taps, shape, stride):
+    """Add ``taps[n, h, w, i, j]`` to pixel (h stride + i, w stride + j) of an array of zeros."""
+    _, height, width, kh, kw, _ = taps.shape
+    out = xp.zeros(shape, taps.dtype)
+    for i in range(kh):
+        for j in range(kw):
+            rows = slice(i, i + stride * (height - 1) + 1, stride)
+            columns = slice(j, j + stride * (width - 1) + 1, stride)
+            out[:, rows, columns] += taps[:, :, :, i, j]
+    return out
+
+
+def _pad(xp, x, padding):
+    (top, bottom), (left, right) = padding
+    if not (top or bottom or left or right):
+        return x
+    n, height, width, channels = x.shape
+    padded = xp.zeros((n, height + top + bottom, width + left + right, channels), x.dtype)
+    padded[:, top : top + height, left : left + width] = x
+    return padded
+
+
+def _check_algorithm(algorithm, w, stride):
+    check_choice("algorithm", algorithm, ("im2col", "shift", "winograd"))
+    if algorithm != "im2col" and stride != 1:
+        raise InputError(f"algorithm is {algorithm!r}, which needs stride 1, but stride is {stride}.")
+    if algorithm == "winograd" and w.shape[:2] != (3, 3):
+        raise InputError(f"algorithm is 'winograd', which needs a 3 x 3 kernel, but w has shape {tuple(w.shape)}.")
+
+
+def _check_conv(x, w, b, stride, padding):
+    check_rank("x", x, 4)
+    check_rank("w", w, 4)
+    kh, kw, c_in, c_out = w.shape
+    if kh % 2 == 0 or kw % 2 == 0:
+        raise InputError(f"w has shape {tuple(w.shape)}, but kernel sides (its first two) must be odd.")
+    if x.shape[3] != c_in:
+        raise InputError(
+            f"x has {x.shape[3]} channels (shape {tuple(x.shape)}), but w of shape {tuple(w.shape)} expects {c_in}. "
+            "Images are (N, H, W, C)."
+        )
+    if b is not None:
+        check_shape("b", b, (c_out,))
+    if stride not in (1, 2):
+        raise InputError(f"stride is {stride}, but 1 or 2 was expected.")
+    if isinstance(padding, int):
+        padding = ((padding, padding), (padding, padding))
+    try:
+        (top, bottom), (left, right) = padding
+    except (TypeError, ValueError):
+        raise InputError(
+            f"padding is {padding!r}, but an int or ((top, bottom), (left, right)) was expected."
+        ) from None
+    if not (0 <= min(top, bottom, left, right) and max(top, bottom) < kh and max(left, right) < kw):
+        raise InputError(f"padding is {padding}, but 0 <= padding < kernel side was expected on every side.")
+    if x.shape[1] + top + bottom < kh or x.shape[2] + left + right < kw:
+        raise InputError(
+            f"x has shape {tuple(x.shape)}: with padding {padding} it is smaller than the {kh} x {kw} kernel."
+        )
+    return (int(top), int(bottom)), (int(left), int(right))

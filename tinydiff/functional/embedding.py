@@ -1,0 +1,94 @@
+"""Embeddings: rows looked up in a table, and the sinusoidal embedding of a timestep."""
+
+import math
+from collections import namedtuple
+from typing import Any
+
+from tinydiff.backend import xp_of
+from tinydiff.errors import InputError, check_choice, check_divisible, check_rank
+from tinydiff.functional.loss import labels_to_one_hot
+
+EmbeddingCache = namedtuple("EmbeddingCache", "one_hot")
+
+
+def embedding(indices: Any, table: Any) -> tuple[Any, EmbeddingCache]:
+    """Return row ``indices[i]`` of the table for every i (Eq. EMB-1).
+
+    It is written as the product of a one-hot matrix with the table. So the backward is the one of a linear layer,
+    gradients of a row that was read twice add in a fixed order, and the same code runs on every device.
+
+    Parameters
+    ----------
+    indices : integer array, any shape
+    table : array, shape (rows, C)
+
+    Returns
+    -------
+    y : array, shape (*indices.shape, C)
+    cache : EmbeddingCache
+
+    Raises
+    ------
+    InputError
+        On the host, if an index is not one of 0 .. rows - 1.
+    """
+    xp_of(indices, table)
+    check_rank("table", table, 2)
+    one_hot = labels_to_one_hot("indices", indices, table.shape[0], table.dtype)
+    return one_hot @ table, EmbeddingCache(one_hot)
+
+
+def embedding_backward(dy: Any, cache: EmbeddingCache) -> tuple:
+    """Return None for the indices, and d_table: each row gets the sum over all places it was read (Eq. EMB-2)."""
+    (one_hot,) = cache
+    rows = one_hot.reshape(-1, one_hot.shape[-1])
+    return None, rows.T @ dy.reshape(-1, dy.shape[-1])
+
+
+def timestep_embedding(
+    t: Any, channels: int, max_period: float = 10000.0, variant: str = "stable-diffusion", dtype: Any = None
+) -> Any:
+    """Return sines and cosines of t at geometrically spaced frequencies (Eq. TEMB-1).
+
+    Both variants have ``channels / 2`` frequencies that fall from 1 towards ``1 / max_period`` radians per step:
+
+    - ``"stable-diffusion"`` (also ADM): frequency i is ``max_period ** (-i / half)``; cosines first, then sines.
+    - ``"ddpm"``: frequency i is ``max_period ** (-i / (half - 1))``, so that the last is exactly
+      1 / max_period; sines first, then cosines.
+
+    t counts steps, from 1 to T. A time in [0, 1] would barely turn the slowest dials: multiply it by T first.
+
+    Parameters
+    ----------
+    t : array, shape (N,)
+        Step index, integer or real.
+    channels : int
+        An even number, at least 4.
+    max_period : float
+        Period of the slowest frequency in units of 2 pi steps.
+    variant : str
+        ``"stable-diffusion"`` or ``"ddpm"``.
+    dtype : dtype or None
+        Of the result; None gives float32.
+
+    Returns
+    -------
+    array, shape (N, channels)
+
+    Notes
+    -----
+    It has no parameters and t needs no gradient, so there is no backward.
+    """
+    xp = xp_of(t)
+    check_rank("t", t, 1)
+    check_choice("variant", variant, ("stable-diffusion", "ddpm"))
+    check_divisible("channels", channels, "the two halves", 2)
+    if channels < 4:
+        raise InputError(f"channels is {channels}, but at least 4 were expected.")
+    half = channels // 2
+    spacing = half if variant == "stable-diffusion" else half - 1
+    frequencies = xp.exp(xp.arange(half, dtype=xp.float64) * (-math.log(max_period) / spacing))
+    angles = t.astype(xp.float64)[:, None] * frequencies
+    cosines, sines = xp.cos(angles), xp.sin(angles)
+    parts = [cosines, sines] if variant == "stable-diffusion" else [sines, cosines]
+    return xp.concatenate(parts, axis=1).astype(xp.float32 if dtype is None else dtype)

@@ -1,0 +1,184 @@
+"""Normalisations: group, layer and batch norm.
+
+All three subtract a mean and divide by a standard deviation; they differ in which numbers share them. All three
+therefore have one backward: x reaches y along three paths, directly, through the mean and through the variance,
+and the three gradients add.
+"""
+
+from collections import namedtuple
+from typing import Any
+
+from tinydiff.backend import xp_of
+from tinydiff.errors import InputError, check_divisible, check_shape
+
+GroupNormCache = namedtuple("GroupNormCache", "centred gamma rstd groups")
+LayerNormCache = namedtuple("LayerNormCache", "x_hat gamma rstd")
+BatchNormCache = namedtuple("BatchNormCache", "x_hat gamma rstd")
+
+
+def default_groups(channels: int) -> int:
+    """Return the number of groups where none is asked for: ``min(32, channels // 4)``, at least 1.
+
+    Where that does not divide the channels, the next smaller number that does is taken.
+    """
+    groups = max(1, min(32, channels // 4))
+    while channels % groups:
+        groups -= 1
+    return groups
+
+
+def group_norm(x: Any, gamma: Any, beta: Any, groups: int | None = None, eps: float = 1e-5) -> tuple:
+    """Normalise each image's channels in groups (Eq. GN-1; Wu and He 2018, arXiv 1803.08494).
+
+    Parameters
+    ----------
+    x : array, shape (N, ..., C)
+    gamma, beta : arrays, shape (C,)
+        Scale and shift of each channel.
+    groups : int or None
+        Number of groups, each of C / groups neighbouring channels; None takes `default_groups`.
+    eps : float
+        Added to the variance.
+
+    Returns
+    -------
+    y : array, shape of x
+    cache : GroupNormCache
+
+    Raises
+    ------
+    InputError
+        If C cannot be divided into the groups, or if shapes, dtypes or devices do not fit.
+    """
+    xp = xp_of(x=x, gamma=gamma, beta=beta)
+    _check_affine(x, gamma, beta)
+    channels = x.shape[-1]
+    groups = default_groups(channels) if groups is None else groups
+    check_divisible("the number of channels", channels, "groups", groups)
+    rows = x.reshape(len(x), -1, channels)
+
+    # The mean goes first, squares are taken after: E[x^2] - mu^2 loses every digit when |mu| >> sigma.
+    mu = _group_mean(_row_sums(xp, rows), groups, len(rows[0]))
+    centred = rows - mu
+    variance = _group_mean(_row_dots(xp, centred, centred), groups, len(rows[0]))
+    rstd = (variance + eps) ** -0.5
+    y = centred * (rstd * gamma)
+    y += beta
+    return y.reshape(x.shape), GroupNormCache(centred, gamma, rstd, groups)
+
+
+def group_norm_backward(dy: Any, cache: GroupNormCache, need_dx: bool = True, need_dw: bool = True) -> tuple:
+    """Return dx, d_gamma and d_beta (Eq. GN-2).
+
+    With x_hat = (x - mu) rstd and g = dy gamma, and with means over one image's group,
+
+        dx = rstd (g - mean(g) - x_hat mean(g x_hat)):
+
+    what x does directly, less what it does through the mean, less what it does through the variance.
+    """
+    centred, gamma, rstd, groups = cache
+    xp = xp_of(dy=dy, gamma=gamma)
+    rows = dy.reshape(centred.shape)
+    sum_dy = _row_sums(xp, rows)  # (N, 1, C): these two sums are all that is needed of dy besides dy itself
+    sum_dy_x_hat = _row_dots(xp, rows, centred) * rstd
+    dx = None
+    if need_dx:
+        mean_g = _group_mean(sum_dy * gamma, groups, len(rows[0]))
+        mean_g_x_hat = _group_mean(sum_dy_x_hat * gamma, groups, len(rows[0]))
+        dx = rows * (rstd * gamma)
+        dx -= rstd * mean_g
+        dx -= centred * (rstd * rstd * mean_g_x_hat)
+        dx = dx.reshape(dy.shape)
+    if not need_dw:
+        return dx, None, None
+    return dx, sum_dy_x_hat.sum(axis=(0, 1)), sum_dy.sum(axis=(0, 1))
+
+
+def layer_norm(x: Any, gamma: Any, beta: Any, eps: float = 1e-5) -> tuple[Any, LayerNormCache]:
+    """Normalise each position over its channels (Eq. LN-1; Ba et al. 2016, arXiv 1607.06450).
+
+    Parameters
+    ----------
+    x : array, shape (..., C)
+    gamma, beta : arrays, shape (C,)
+    eps : float
+        Added to the variance.
+    """
+    xp_of(x=x, gamma=gamma, beta=beta)
+    _check_affine(x, gamma, beta)
+    return _normalise(x, gamma, beta, eps, axes=-1, cache=LayerNormCache)
+
+
+def layer_norm_backward(dy: Any, cache: LayerNormCache, need_dx: bool = True, need_dw: bool = True) -> tuple:
+    """Return dx, d_gamma and d_beta: the three paths of Eq. GN-2, with means over channels (Eq. LN-2)."""
+    x_hat, gamma, rstd = cache
+    return _normalise_backward(dy, x_hat, gamma, rstd, -1, need_dx, need_dw)
+
+
+def batch_norm(x: Any, gamma: Any, beta: Any, eps: float = 1e-5) -> tuple[Any, BatchNormCache]:
+    """Normalise each channel over the whole batch (Eq. BN-1; Ioffe and Szegedy 2015, arXiv 1502.03167).
+
+    The field's cautionary tale: one image's output depends on the other images of its batch, so in a diffusion
+    model a sample would depend on its neighbours. tinydiff's networks do not use it.
+
+    Parameters
+    ----------
+    x : array, shape (N, ..., C)
+    gamma, beta : arrays, shape (C,)
+    eps : float
+        Added to the variance.
+    """
+    xp_of(x=x, gamma=gamma, beta=beta)
+    _check_affine(x, gamma, beta)
+    return _normalise(x, gamma, beta, eps, axes=tuple(range(x.ndim - 1)), cache=BatchNormCache)
+
+
+def batch_norm_backward(dy: Any, cache: BatchNormCache, need_dx: bool = True, need_dw: bool = True) -> tuple:
+    """Return dx, d_gamma and d_beta: the three paths of Eq. GN-2, with means over the batch (Eq. BN-2)."""
+    x_hat, gamma, rstd = cache
+    return _normalise_backward(dy, x_hat, gamma, rstd, tuple(range(dy.ndim - 1)), need_dx, need_dw)
+
+
+def _normalise(x, gamma, beta, eps, axes, cache):
+    centred = x - x.mean(axis=axes, keepdims=True)
+    rstd = ((centred * centred).mean(axis=axes, keepdims=True) + eps) ** -0.5
+    x_hat = centred * rstd
+    return x_hat * gamma + beta, cache(x_hat, gamma, rstd)
+
+
+def _normalise_backward(dy, x_hat, gamma, rstd, axes, need_dx, need_dw):
+    xp_of(dy=dy, gamma=gamma)
+    dx = d_gamma = d_beta = None
+    if need_dx:
+        g = dy * gamma
+        mean_g = g.mean(axis=axes, keepdims=True)
+        mean_g_x_hat = (g * x_hat).mean(axis=axes, keepdims=True)
+        dx = rstd * (g - mean_g - x_hat * mean_g_x_hat)
+    if need_dw:
+        rows = tuple(range(dy.ndim - 1))
+        d_gamma, d_beta = (dy * x_hat).sum(axis=rows), dy.sum(axis=rows)
+    return dx, d_gamma, d_beta
+
+
+def _row_sums(xp, a):
+    """Sum `a` (N, R, C) over its rows, as a product with a row of ones: faster than ``a.sum(axis=1)``."""
+    return xp.ones((1, a.shape[1]), a.dtype) @ a
+
+
+def _row_dots(xp, a, b):
+    """Sum ``a * b`` (N, R, C) over rows, without an array for the product."""
+    return xp.einsum("nrc,nrc->nc", a, b)[:, None]
+
+
+def _group_mean(sums, groups, n_rows):
+    """Turn sums of each channel (N, 1, C) into means of each group, written once per channel (N, 1, C)."""
+    per_group = sums.shape[-1] // groups
+    means = sums.reshape(len(sums), 1, groups, per_group).sum(axis=-1) * (1 / (n_rows * per_group))
+    return means.repeat(per_group, axis=-1)
+
+
+def _check_affine(x, gamma, beta):
+    if x.ndim < 2:
+        raise InputError(f"x has shape {tuple(x.shape)}, but (N, ..., C), two axes or more, was expected.")
+    check_shape("gamma", gamma, (x.shape[-1],))
+    check_shape("beta", beta, (x.shape[-1],))

@@ -1,0 +1,100 @@
+"""The blocks a UNet is built from."""
+
+from collections import namedtuple
+from typing import Any
+
+import numpy as np
+
+from tinydiff.backend import xp_of
+from tinydiff.nn.attention import SelfAttention
+from tinydiff.nn.core import Gradients, Module, Tape
+from tinydiff.nn.layers import Conv2d, Dropout, GroupNorm, Linear, SiLU
+
+ScaleShiftCache = namedtuple("ScaleShiftCache", "h scale")
+
+
+class ResBlock(Module):
+    """Two convolutions beside a shortcut, told the time between them, then perhaps attention.
+
+    The DDPM / ADM block: norm, SiLU and convolution, twice. The embedding is added to every pixel after the first
+    convolution, or (`scale_shift`) scales and shifts the second norm. The second convolution starts at zero.
+
+    Parameters
+    ----------
+    c_in, c_out, c_emb : int
+        Channels of the input, the output and the embedding.
+    rng : numpy Generator
+    groups : int or None
+    dropout : float
+    scale_shift : bool
+    heads : int
+        0 for a block without attention.
+    dtype : dtype
+    """
+
+    def __init__(
+        self,
+        c_in: int,
+        c_out: int,
+        c_emb: int,
+        rng: np.random.Generator,
+        groups: int | None = None,
+        dropout: float = 0.0,
+        scale_shift: bool = False,
+        heads: int = 0,
+        dtype: Any = np.float32,
+    ):
+        self.scale_shift = scale_shift
+        self.norm_1 = GroupNorm(c_in, groups, dtype=dtype)
+        self.silu_1 = SiLU()
+        self.conv_1 = Conv2d(c_in, c_out, 3, rng, dtype=dtype)
+        self.project = Linear(c_emb, 2 * c_out if scale_shift else c_out, rng, dtype=dtype)
+        self.norm_2 = GroupNorm(c_out, groups, dtype=dtype)
+        self.silu_2 = SiLU()
+        self.dropout = Dropout(dropout)
+        self.conv_2 = Conv2d(c_out, c_out, 3, None, dtype=dtype)
+        self.shortcut = Linear(c_in, c_out, rng, dtype=dtype) if c_in != c_out else None
+        self.attention = SelfAttention(c_out, heads, rng, groups, dtype=dtype) if heads else None
+
+    def forward(self, x: Any, emb: Any, tape: Tape | None = None) -> Any:
+        """Return (N, H, W, c_out) from x (N, H, W, c_in) and emb (N, c_emb)."""
+        h = self.norm_1.forward(x, tape)
+        h = self.silu_1.forward(h, tape)
+        h = self.conv_1.forward(h, tape)
+        time = self.project.forward(emb, tape)[:, None, None, :]
+        if self.scale_shift:
+            h = self.norm_2.forward(h, tape)
+            scale, shift = time[..., : h.shape[-1]], time[..., h.shape[-1] :]
+            if tape is not None:
+                tape.push(self, ScaleShiftCache(h, scale))
+            h = h * (1 + scale) + shift
+        else:
+            h += time
+            h = self.norm_2.forward(h, tape)
+        h = self.silu_2.forward(h, tape)
+        h = self.dropout.forward(h, tape)
+        h = self.conv_2.forward(h, tape)
+        h += x if self.shortcut is None else self.shortcut.forward(x, tape)
+        return h if self.attention is None else self.attention.forward(h, tape)
+
+    def backward(self, dy: Any, tape: Tape, grads: Gradients | None = None) -> tuple[Any, Any]:
+        """Return (dx, d_emb)."""
+        if self.attention is not None:
+            dy = self.attention.backward(dy, tape, grads)
+        d_shortcut = dy if self.shortcut is None else self.shortcut.backward(dy, tape, grads)
+        dh = self.conv_2.backward(dy, tape, grads)
+        dh = self.dropout.backward(dh, tape, grads)
+        dh = self.silu_2.backward(dh, tape, grads)
+        if self.scale_shift:
+            h, scale = tape.pop(self)
+            d_time = xp_of(dh).concatenate([(dh * h).sum(axis=(1, 2)), dh.sum(axis=(1, 2))], axis=-1)
+            dh = self.norm_2.backward(dh * (1 + scale), tape, grads)
+        else:
+            dh = self.norm_2.backward(dh, tape, grads)
+            d_time = dh.sum(axis=(1, 2))  # it was added to every pixel
+        d_emb = self.project.backward(d_time, tape, grads)
+        dh = self.conv_1.backward(dh, tape, grads)
+        dh = self.silu_1.backward(dh, tape, grads)
+        dx = self.norm_1.backward(dh, tape, grads)
+        dx += d_shortcut  # two readers of x: their gradients add
+        return dx, d_emb

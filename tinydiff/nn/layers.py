@@ -1,0 +1,297 @@
+"""Layers: a functional pair and its parameters, nothing else."""
+
+import functools
+import inspect
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from tinydiff import functional as F
+from tinydiff.errors import InputError, check_divisible
+from tinydiff.functional.conv import Padding
+from tinydiff.nn.core import Gradients, Module, Parameter, Tape
+
+Pair = tuple[Callable, Callable]
+
+
+class Layer(Module):
+    """A pair wired to parameters: what every layer with one input shares.
+
+    A subclass sets `pair` and names, in `arguments`, the parameters that its forward takes after x.
+    """
+
+    pair: Pair
+
+    def arguments(self) -> list[Parameter | None]:
+        """Return the parameters in the order of the pair's arguments after x."""
+        return []
+
+    def options(self) -> dict[str, Any]:
+        """Return the pair's further arguments."""
+        return {}
+
+    def forward(self, x: Any, tape: Tape | None = None) -> Any:
+        """Compute the output, and remember what the backward needs if there is a tape."""
+        f, _ = self.pair
+        values = [None if p is None else p.value for p in self.arguments()]
+        y, cache = f(x, *values, **self.options())
+        if tape is not None:
+            tape.push(self, cache, y.shape)
+        return y
+
+    def backward(self, dy: Any, tape: Tape, grads: Gradients | None = None) -> Any:
+        """Return dx, and add the parameters' gradients to `grads` if it is given."""
+        _, f_backward = self.pair
+        wanted = grads is not None and any(p is not None and grads.wants(p) for p in self.arguments())
+        options = {"need_dw": wanted} if _can_skip_dw(f_backward) else {}
+        dx, *d_parameters = f_backward(dy, tape.pop(self), **options)
+        if grads is not None and wanted:
+            for parameter, d in zip(self.arguments(), d_parameters, strict=True):
+                if parameter is not None:
+                    grads.add(parameter, d)
+        return dx
+
+
+@functools.cache
+def _can_skip_dw(f_backward):
+    """Whether a backward can be told to skip parameter gradients that nobody reads; a student's may not."""
+    return "need_dw" in inspect.signature(f_backward).parameters
+
+
+def initial(rng: np.random.Generator | None, shape: tuple, fan_in: int, dtype: Any) -> Any:
+    """Return uniform numbers of variance 1 / fan_in, which keep the scale of a signal; zeros without `rng`."""
+    if rng is None:
+        return np.zeros(shape, dtype)
+    bound = (3 / fan_in) ** 0.5
+    return rng.uniform(-bound, bound, shape).astype(dtype)
+
+
+class Linear(Layer):
+    """``y = x w + b`` on the last axis (Eq. LIN-1).
+
+    Parameters
+    ----------
+    c_in, c_out : int
+    rng : numpy Generator or None
+        Draws the weights; None sets them to zero, which makes a residual branch start as nothing.
+    bias : bool
+    dtype : dtype
+    pair : (forward, backward)
+        Another pair with the arguments of `functional.linear`, for example your own.
+    """
+
+    def __init__(self, c_in, c_out, rng=None, bias=True, dtype=np.float32, pair=(F.linear, F.linear_backward)):
+        self.pair = pair
+        self.weight = Parameter(initial(rng, (c_in, c_out), c_in, dtype))
+        self.bias = Parameter(np.zeros(c_out, dtype), decay=False) if bias else None
+
+    def arguments(self):
+        return [self.weight, self.bias]
+
+    def flops(self, cache):
+        return 2 * cache.x.size * self.weight.value.shape[1]
+
+
+class Conv2d(Layer):
+    """Convolution of images (N, H, W, C) (Eq. CONV-1).
+
+    Parameters
+    ----------
+    c_in, c_out : int
+    kernel : int
+        Odd side of the kernel.
+    rng : numpy Generator or None
+        Draws the weights; None sets them to zero.
+    stride : int
+    padding : int, ((top, bottom), (left, right)), or None
+        None keeps the size at stride 1: kernel // 2 on every side.
+    bias : bool
+    dtype : dtype
+    pair : (forward, backward)
+        Another pair with the arguments of `functional.conv2d`, for example your own.
+    """
+
+    def __init__(
+        self,
+        c_in: int,
+        c_out: int,
+        kernel: int = 3,
+        rng: np.random.Generator | None = None,
+        stride: int = 1,
+        padding: Padding | None = None,
+        bias: bool = True,
+        dtype: Any = np.float32,
+        pair: Pair = (F.conv2d, F.conv2d_backward),
+    ):
+        self.pair = pair
+        self.stride = stride
+        self.padding = kernel // 2 if padding is None else padding
+        self.weight = Parameter(initial(rng, (kernel, kernel, c_in, c_out), kernel * kernel * c_in, dtype))
+        self.bias = Parameter(np.zeros(c_out, dtype), decay=False) if bias else None
+
+    def arguments(self):
+        return [self.weight, self.bias]
+
+    def options(self):
+        return {"stride": self.stride, "padding": self.padding}
+
+    def flops(self, cache):
+        images, height, width, _ = cache.x.shape
+        pixels = images * (height // self.stride) * (width // self.stride)
+        return 2 * pixels * self.weight.size
+
+
+class GroupNorm(Layer):
+    """Group normalisation with a scale and shift for each channel (Eq. GN-1).
+
+    Parameters
+    ----------
+    channels : int
+    groups : int or None
+        None takes ``min(32, channels // 4)``.
+    eps : float
+    dtype : dtype
+    pair : (forward, backward)
+        Another pair with the arguments of `functional.group_norm`.
+    """
+
+    def __init__(self, channels, groups=None, eps=1e-5, dtype=np.float32, pair=(F.group_norm, F.group_norm_backward)):
+        self.pair = pair
+        self.eps = eps
+        self.groups = F.default_groups(channels) if groups is None else groups
+        check_divisible("channels", channels, "groups", self.groups)
+        self.gamma = Parameter(np.ones(channels, dtype), decay=False)
+        self.beta = Parameter(np.zeros(channels, dtype), decay=False)
+
+    def arguments(self):
+        return [self.gamma, self.beta]
+
+    def options(self):
+        return {"groups": self.groups, "eps": self.eps}
+
+
+class LayerNorm(Layer):
+    """Layer normalisation with a scale and shift for each channel (Eq. LN-1)."""
+
+    def __init__(self, channels, eps=1e-5, dtype=np.float32, pair=(F.layer_norm, F.layer_norm_backward)):
+        self.pair = pair
+        self.eps = eps
+        self.gamma = Parameter(np.ones(channels, dtype), decay=False)
+        self.beta = Parameter(np.zeros(channels, dtype), decay=False)
+
+    def arguments(self):
+        return [self.gamma, self.beta]
+
+    def options(self):
+        return {"eps": self.eps}
+
+
+class SiLU(Layer):
+    """``x * sigmoid(x)`` (Eq. SILU-1)."""
+
+    def __init__(self, pair=(F.silu, F.silu_backward)):
+        self.pair = pair
+
+
+class GELU(Layer):
+    """``x * Phi(x)`` (Eq. GELU-1)."""
+
+    def __init__(self, pair=(F.gelu, F.gelu_backward)):
+        self.pair = pair
+
+
+class Upsample(Layer):
+    """Repeat every pixel along both sides (Eq. UP-1)."""
+
+    def __init__(self, factor=2, pair=(F.upsample_nearest, F.upsample_nearest_backward)):
+        self.pair = pair
+        self.factor = factor
+
+    def options(self):
+        return {"factor": self.factor}
+
+
+class AvgPool(Layer):
+    """Average blocks of pixels (Eq. POOL-1)."""
+
+    def __init__(self, factor=2, pair=(F.avg_pool, F.avg_pool_backward)):
+        self.pair = pair
+        self.factor = factor
+
+    def options(self):
+        return {"factor": self.factor}
+
+
+class Dropout(Layer):
+    """Drop entries in training, that is where there is a tape with noise (Eq. DROP-1).
+
+    Without a tape, or with rate 0, it passes its input on: no mode needs to be switched.
+    """
+
+    def __init__(self, rate, pair=(F.dropout, F.dropout_backward)):
+        if not 0 <= rate < 1:
+            raise InputError(f"dropout is {rate}, but a probability 0 <= dropout < 1 was expected.")
+        self.pair = pair
+        self.rate = rate
+
+    def forward(self, x, tape=None):
+        """Draw the mask from the tape's noise, as a function of this layer's path and the sample."""
+        if tape is None or self.rate == 0:
+            return x
+        if tape.noise is None:
+            raise InputError("Dropout needs random numbers: make the tape with Tape(Noise(seed)).")
+        f, _ = self.pair
+        y, cache = f(x, self.rate, tape.noise.uniform(x.shape, "dropout", layer=self.path, dtype=x.dtype))
+        tape.push(self, cache, y.shape)
+        return y
+
+    def backward(self, dy, tape, grads=None):
+        """Return dx."""
+        return dy if self.rate == 0 else super().backward(dy, tape, grads)
+
+
+class Embedding(Module):
+    """A table of learned rows (Eq. EMB-1).
+
+    Parameters
+    ----------
+    rows, channels : int
+    rng : numpy Generator or None
+    dtype : dtype
+    """
+
+    def __init__(self, rows, channels, rng=None, dtype=np.float32):
+        self.table = Parameter(initial(rng, (rows, channels), 1, dtype), decay=False)
+
+    def forward(self, indices: Any, tape: Tape | None = None) -> Any:
+        """Return the rows at `indices`."""
+        y, cache = F.embedding(indices, self.table.value)
+        if tape is not None:
+            tape.push(self, cache, y.shape)
+        return y
+
+    def backward(self, dy: Any, tape: Tape, grads: Gradients | None = None) -> None:
+        """Add the table's gradient; indices have none."""
+        _, d_table = F.embedding_backward(dy, tape.pop(self))
+        if grads is not None:
+            grads.add(self.table, d_table)
+
+
+class Sequential(Module):
+    """Layers one after the other; the backward walks them in reverse."""
+
+    def __init__(self, *layers: Module):
+        self.layers = list(layers)
+
+    def forward(self, x: Any, tape: Tape | None = None) -> Any:
+        """Run the layers in order."""
+        for layer in self.layers:
+            x = layer.forward(x, tape)
+        return x
+
+    def backward(self, dy: Any, tape: Tape, grads: Gradients | None = None) -> Any:
+        """Run the backwards in reverse order."""
+        for layer in reversed(self.layers):
+            dy = layer.backward(dy, tape, grads)
+        return dy

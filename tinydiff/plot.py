@@ -1,0 +1,471 @@
+"""Pictures: grids of images, the reverse chain as a strip and as a GIF, curves of the loss.
+
+Functions take arrays and return Pillow images or Matplotlib figures; nothing is drawn on a global canvas.
+Pixels are enlarged by whole factors, never smoothed. Images are floats in [-1, 1], where values outside are
+clipped (x_t of a chain has many), or uint8; with shape (N, H, W), (N, H, W, 1) or (N, H, W, 3).
+"""
+
+import functools
+import io
+import math
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+import matplotlib
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter
+from PIL import Image, ImageDraw, ImageFont
+
+from tinydiff.backend import to_numpy
+from tinydiff.errors import InputError, check_choice, check_number, check_rank, check_shape
+from tinydiff.files import atomic_write
+
+# Okabe and Ito's colours (2008), told apart with any kind of colour vision; black and grey are for text.
+BLUE, ORANGE, GREEN, VERMILION = "#0072B2", "#E69F00", "#009E73", "#D55E00"
+SKY, PURPLE, YELLOW = "#56B4E9", "#CC79A7", "#F0E442"
+INK, FAINT, PAGE = "#222222", "#BBBBBB", "#FFFFFF"
+
+TEXT, TITLE = 14, 18  # heights of letters in pixels
+GAP, MARGIN = 2, 12  # between images, and round the picture, in pixels
+GREY_LEVELS = 32  # of a GIF: two thirds of the bytes of 256 levels, and hardly to be told from them
+
+
+class Chart(Figure):
+    """A Matplotlib figure that a notebook shows without pyplot."""
+
+    def _repr_png_(self):
+        memory = io.BytesIO()
+        self.savefig(memory, format="png")
+        return memory.getvalue()
+
+
+def image_grid(
+    images: Any,
+    columns: int | None = None,
+    scale: int | None = None,
+    labels: Sequence[Any] | None = None,
+    title: str | None = None,
+) -> Image.Image:
+    """Return images in rows and columns.
+
+    Parameters
+    ----------
+    images : array, shape (N, H, W, C) or (N, H, W)
+    columns : int, optional
+        Default: about as many as rows, and if possible a divisor of N.
+    scale : int, optional
+        Each pixel becomes a square of `scale` pixels. Default: what makes the grid about 900 pixels wide.
+    labels : sequence of N texts, optional
+        Written below the images.
+    title : str, optional
+
+    Raises
+    ------
+    InputError
+        If the images have an unexpected shape, there are none, or they hold NaN.
+
+    Examples
+    --------
+    >>> image_grid(np.zeros((6, 8, 8, 1)), columns=3, scale=10).size
+    (268, 186)
+    """
+    pixels = _pixels("images", images)
+    columns = _columns(len(pixels)) if columns is None else columns
+    _check_count("columns", columns)
+    if labels is not None and len(labels) != len(pixels):
+        raise InputError(f"labels has {len(labels)} entries, but {len(pixels)}, one per image, were expected.")
+    return _sheet(pixels, columns, scale, title, labels)
+
+
+def chain_strip(
+    frames: Iterable[tuple[Any, Any, Any]],
+    samples: int = 8,
+    columns: int = 10,
+    estimate: bool = False,
+    scale: int | None = None,
+    title: str | None = None,
+) -> Image.Image:
+    """Return a chain as a table: one row per sample, one column per time.
+
+    Parameters
+    ----------
+    frames : iterable of (t, x_t, x_0_hat)
+        What a sampler yields.
+    samples : int
+        The first so many samples are shown.
+    columns : int
+        So many frames are shown, evenly spread, the first and the last among them.
+    estimate : bool
+        Show x_0_hat, the model's guess of the clean image, in place of x_t.
+    scale, title
+        As for `image_grid`.
+    """
+    _check_count("columns", columns)
+    chosen = _spread(_shrink(frames, samples), columns)
+    pixels = np.stack([x_0_hat if estimate else x_t for _, x_t, x_0_hat in chosen], axis=1)
+    times = [f"t = {t:.4g}" for t, _, _ in chosen]
+    return _sheet(pixels.reshape(-1, *pixels.shape[2:]), len(chosen), scale, title, column_labels=times)
+
+
+def training_progress(
+    grids: Sequence[tuple[int, Any]], scale: int | None = None, title: str | None = None
+) -> Image.Image:
+    """Return what the same seeds gave as a model learned: one row per time, one column per seed.
+
+    Parameters
+    ----------
+    grids : sequence of (step, images)
+        Optimizer step, and the images drawn then: the same number each time.
+    scale, title
+        As for `image_grid`.
+    """
+    if not grids:
+        raise InputError("grids is empty, but at least one (step, images) was expected.")
+    rows = [_pixels("images", images) for _, images in grids]
+    for row in rows:
+        check_shape("images", row, rows[0].shape)
+    steps = [f"step {step:,}" for step, _ in grids]
+    return _sheet(np.concatenate(rows), len(rows[0]), scale, title, row_labels=steps)
+
+
+def nearest_neighbours(
+    samples: Any, neighbours: Any, distances: Any, scale: int | None = None, title: str | None = None
+) -> Image.Image:
+    """Return each sample, framed, beside its nearest training images, with their distances.
+
+    Parameters
+    ----------
+    samples : array, shape (N, H, W, C) or (N, H, W)
+    neighbours : array, shape (N, k, H, W, C) or (N, k, H, W)
+    distances : array, shape (N, k)
+        As `tinydiff.metrics.nearest_neighbours` gives them.
+    scale, title
+        As for `image_grid`.
+    """
+    pixels = _pixels("samples", samples)
+    distances = to_numpy(distances)
+    check_shape("distances", distances, (len(pixels), None))
+    k = distances.shape[1]
+    check_shape("neighbours", neighbours, (len(pixels), k, *samples.shape[1:]))
+    near = _pixels("neighbours", neighbours.reshape(-1, *neighbours.shape[2:]))
+    rows = np.concatenate([pixels[:, None], near.reshape(len(pixels), k, *pixels.shape[1:])], axis=1)
+    labels = [text for row in distances for text in ("distance", *(f"{distance:.1f}" for distance in row))]
+    blocks = max(1, min(8 // (k + 1), len(pixels)))
+    return _sheet(
+        rows.reshape(-1, *pixels.shape[1:]),
+        blocks * (k + 1),
+        scale,
+        title,
+        labels,
+        column_labels=["sample", "nearest", *[""] * (k - 1)] * blocks,
+        block=k + 1,
+    )
+
+
+def save_gif(frames: Sequence[Image.Image], path: str | Path, ms_per_frame: int = 80, hold_last: int = 2000) -> Path:
+    """Save an animation that repeats for ever; atomic.
+
+    All frames share one palette, so colours do not flicker.
+
+    Parameters
+    ----------
+    frames : sequence of Pillow images of one size
+    path : str or Path
+    ms_per_frame, hold_last : int
+        How long a frame, and the last one, are shown, in milliseconds (GIF counts hundredths of a second).
+
+    Raises
+    ------
+    InputError
+        If there are no frames, their sizes differ, or a time is below 20 ms, which browsers slow down.
+    DataError
+        If the file cannot be written.
+    """
+    if not frames:
+        raise InputError("frames is empty, but at least one image was expected.")
+    sizes = sorted({frame.size for frame in frames})
+    if len(sizes) > 1:
+        raise InputError(f"frames have sizes {sizes[0]} and {sizes[1]}, but one size was expected.")
+    check_number("ms_per_frame", ms_per_frame, 20, 65_000)
+    check_number("hold_last", hold_last, 20, 600_000)
+    first, *rest = _with_one_palette(frames)
+    times = [ms_per_frame] * len(rest) + [hold_last]
+    options: dict[str, Any] = {"save_all": True, "append_images": rest, "duration": times, "loop": 0}
+    return atomic_write(path, lambda file: first.save(file, format="GIF", optimize=False, **options))
+
+
+def chain_gif(
+    frames: Iterable[tuple[Any, Any, Any]],
+    path: str | Path,
+    samples: int = 16,
+    scale: int = 3,
+    max_frames: int = 60,
+    ms_per_frame: int = 80,
+    hold_last: int = 2000,
+) -> Path:
+    """Save a chain as an animation: x_t on the left, the model's guess x_0_hat on the right, t above them.
+
+    Parameters
+    ----------
+    frames : iterable of (t, x_t, x_0_hat)
+        What a sampler yields.
+    path : str or Path
+    samples : int
+        The first so many samples are shown.
+    scale : int
+        As for `image_grid`.
+    max_frames : int
+        At most so many frames are kept, evenly spread, the first and the last among them.
+    ms_per_frame, hold_last : int
+        As for `save_gif`.
+    """
+    _check_count("max_frames", max_frames)
+    chosen = _spread(_shrink(frames, samples), max_frames)
+    highest = max(t for t, _, _ in chosen)
+    pictures = []
+    for t, x_t, x_0_hat in chosen:
+        columns = _columns(len(x_t))
+        left = _sheet(x_t, columns, scale, "xₜ, being denoised")
+        right = _sheet(x_0_hat, columns, scale, "x̂₀, the model's guess")
+        pictures.append(_beside(left, right, f"t = {t:.4g}", t / highest if highest else 0))
+    return save_gif(pictures, path, ms_per_frame, hold_last)
+
+
+def loss_curve(log: Iterable[dict[str, Any]]) -> Figure:
+    """Return the training and the validation loss over the optimizer steps.
+
+    The raw training loss is drawn faint, and over it its mean in a sliding window, narrow where the run is
+    young and the loss falls fast.
+
+    Parameters
+    ----------
+    log : iterable of dicts
+        The records of a training log: those with "step" and "loss" are drawn as training loss, those with
+        "step" and "validation_loss" as validation loss.
+    """
+    log = list(log)
+    step, loss = _series(log, "loss")
+    validation_step, validation_loss = _series(log, "validation_loss")
+    if not step.size and not validation_step.size:
+        raise InputError('log has no record with "step" and "loss", so there is nothing to draw.')
+    figure, axes = _loss_axes("optimizer step")
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    if step.size:
+        axes.plot(step, loss, color=SKY, alpha=0.5, linewidth=0.8, label="training")
+        axes.plot(step, _smooth(loss), color=BLUE, label="training, smoothed")
+    if validation_step.size:
+        style: dict[str, Any] = {"marker": "o", "markersize": 4, "linestyle": "--"}
+        axes.plot(validation_step, validation_loss, color=VERMILION, label="validation, held-out images", **style)
+    axes.legend(frameon=False)
+    return figure
+
+
+def loss_by_timestep(t: Any, loss: Any, standard_error: Any = None) -> Figure:
+    """Return the loss over the step index t, on a logarithmic axis.
+
+    Parameters
+    ----------
+    t, loss : arrays, shape (bins,)
+        As `tinydiff.metrics.loss_by_timestep` gives them; NaN is left out.
+    standard_error : array, shape (bins,), optional
+        Draws a band of two standard errors on either side: about 95 % confidence.
+    """
+    t, loss = to_numpy(t), to_numpy(loss)
+    check_rank("t", t, 1)
+    check_shape("loss", loss, t.shape)
+    figure, axes = _loss_axes("step t   (small: almost clean, large: almost noise)")
+    axes.plot(t, loss, color=BLUE, marker="o", markersize=4)
+    if standard_error is not None:
+        band = 2 * to_numpy(standard_error)
+        check_shape("standard_error", band, t.shape)
+        axes.fill_between(t, loss - band, loss + band, color=SKY, alpha=0.4, linewidth=0, label="95 % confidence")
+        axes.legend(frameon=False)
+    return figure
+
+
+def save_image(picture: Image.Image | Figure, path: str | Path) -> Path:
+    """Save a Pillow image as PNG, or a Matplotlib figure as PNG, SVG or PDF; atomic.
+
+    Raises
+    ------
+    InputError
+        If `path` has another ending.
+    DataError
+        If the file cannot be written.
+    """
+    ending = Path(path).suffix.lower()
+    if isinstance(picture, Figure):
+        check_choice("the ending of path", ending, (".png", ".svg", ".pdf"))
+        return atomic_write(path, lambda file: picture.savefig(file, format=ending[1:]))
+    check_choice("the ending of path", ending, (".png",))
+    return atomic_write(path, lambda file: picture.save(file, format="PNG", optimize=True))
+
+
+def _pixels(name: str, images: Any) -> np.ndarray:
+    """Return images as uint8 of shape (N, H, W, 3)."""
+    images = to_numpy(images)
+    check_rank(name, images, 3, 4)
+    images = images[..., None] if images.ndim == 3 else images
+    if not images.size:
+        raise InputError(f"{name} has shape {images.shape}: there is nothing to draw.")
+    if images.shape[-1] not in (1, 3):
+        raise InputError(f"{name} has {images.shape[-1]} channels, but 1 (grey) or 3 (red, green, blue) were expected.")
+    if images.dtype != np.uint8:
+        if not np.isfinite(images).all():
+            raise InputError(f"{name} holds NaN or infinity, but numbers from -1 to 1 were expected.")
+        images = np.rint((images.clip(-1, 1) + 1) * 127.5).astype(np.uint8)
+    return np.broadcast_to(images, (*images.shape[:3], 3))
+
+
+def _check_count(name: str, value: int) -> None:
+    if not isinstance(value, (int, np.integer)) or value < 1:
+        raise InputError(f"{name} is {value!r}, but a whole number of at least 1 was expected.")
+
+
+def _columns(n: int) -> int:
+    """Return the smallest divisor of `n` from sqrt(n) to twice that, or sqrt(n) rounded up if there is none."""
+    root = math.isqrt(n - 1) + 1
+    return next((columns for columns in range(root, 2 * root + 1) if n % columns == 0), root)
+
+
+@functools.cache
+def _font(size: int) -> ImageFont.FreeTypeFont:
+    """Return the font that Matplotlib brings along and uses for figures."""
+    return ImageFont.truetype(Path(matplotlib.get_data_path(), "fonts", "ttf", "DejaVuSans.ttf"), size)
+
+
+def _sheet(
+    pixels: np.ndarray,
+    columns: int,
+    scale: int | None,
+    title: str | None = None,
+    labels: Sequence[Any] | None = None,
+    column_labels: Sequence[str] = (),
+    row_labels: Sequence[str] = (),
+    block: int = 0,
+) -> Image.Image:
+    """Return images in a table with texts, or in blocks of columns, the first image of each framed."""
+    n, height, width, _ = pixels.shape
+    columns, rows = min(columns, n), -(-n // columns)
+    scale = max(1, min(900 // (columns * width), 128 // max(height, width))) if scale is None else scale
+    _check_count("scale", scale)
+    height, width = height * scale, width * scale
+
+    line, small, large = TEXT + 8, _font(TEXT), _font(TITLE)
+    texts = [*map(str, labels or ()), *column_labels]
+    pitch_x = max([width, *(math.ceil(small.getlength(text)) + 6 for text in texts)]) + GAP
+    pitch_y = height + (line + 4 if labels else 0) + GAP
+    left = MARGIN + max([0, *(math.ceil(small.getlength(text)) + 8 for text in row_labels)])
+    top = MARGIN + (TITLE + 10 if title else 0) + (line if column_labels else 0)
+    gaps = (columns - 1) // block if block else 0
+    right = max(left + columns * pitch_x - GAP + gaps * MARGIN, MARGIN + math.ceil(large.getlength(title or "")))
+
+    canvas = np.full((top + rows * pitch_y - GAP + MARGIN, right + MARGIN, 3), 255, np.uint8)
+    places = []
+    for i, image in enumerate(pixels):
+        row, column = divmod(i, columns)
+        x = left + column * pitch_x + (pitch_x - GAP - width) // 2 + (column // block * MARGIN if block else 0)
+        y = top + row * pitch_y
+        canvas[y : y + height, x : x + width] = image.repeat(scale, axis=0).repeat(scale, axis=1)
+        places.append((x, y))
+
+    sheet = Image.fromarray(canvas)
+    draw = ImageDraw.Draw(sheet)
+    if title:
+        draw.text((left, MARGIN), title, INK, large, anchor="la")
+    for x, y in places[::block] if block else ():
+        frame = (x - GAP, y - GAP, x + width + GAP - 1, y + height + GAP - 1)
+        draw.rectangle(frame, outline=ORANGE, width=GAP)
+    for text, (x, y) in zip(labels or (), places, strict=False):
+        draw.text((x + width // 2, y + height + line // 2), str(text), INK, small, anchor="mm")
+    for text, (x, y) in zip(column_labels, places, strict=False):
+        draw.text((x + width // 2, y - line // 2), text, INK, small, anchor="mm")
+    for text, (x, y) in zip(row_labels, places[::columns], strict=False):
+        draw.text((x - 8, y + height // 2), text, INK, small, anchor="rm")
+    return sheet
+
+
+def _beside(left: Image.Image, right: Image.Image, caption: str, share_to_go: float) -> Image.Image:
+    """Return two pictures of one size under a caption and a bar that grows as the share to go falls."""
+    band = TITLE + 2 * MARGIN
+    both = Image.new("RGB", (left.width + right.width, left.height + band), PAGE)
+    both.paste(left, (0, band))
+    both.paste(right, (left.width, band))
+    draw = ImageDraw.Draw(both)
+    draw.text((MARGIN, MARGIN), caption, INK, _font(TITLE), anchor="la")
+    start, end, middle = MARGIN + 110, both.width - MARGIN, MARGIN + TITLE // 2
+    draw.rectangle((start, middle - 3, end, middle + 3), fill="#E0E0E0")
+    draw.rectangle((start, middle - 3, start + round((end - start) * (1 - share_to_go)), middle + 3), fill=INK)
+    return both
+
+
+def _shrink(frames: Iterable[tuple[Any, Any, Any]], samples: int) -> list[tuple[float, np.ndarray, np.ndarray]]:
+    """Return the first samples of each frame as uint8 on the host: a long chain would not fit as floats."""
+    _check_count("samples", samples)
+    small = [
+        (float(t), _pixels("x_t", x_t[:samples]), _pixels("x_0_hat", x_0_hat[:samples])) for t, x_t, x_0_hat in frames
+    ]
+    if not small:
+        raise InputError("frames is empty, but at least one (t, x_t, x_0_hat) was expected.")
+    return small
+
+
+def _spread(items: list, n: int) -> list:
+    """Return at most `n` of the items, evenly spread, with the last and, for n > 1, the first among them."""
+    steps = np.linspace(len(items) - 1, 0, min(n, len(items)))
+    return [items[i] for i in np.rint(steps).astype(int)[::-1]]
+
+
+def _with_one_palette(frames: Sequence[Image.Image]) -> list[Image.Image]:
+    """Return the frames in grey levels if all are grey, else in the colours that suit all of them together."""
+    frames = [frame.convert("RGB") for frame in frames]
+    if all(red == green == blue for frame in frames for red, green, blue in [_bands(frame)]):
+        levels = [round(round(v * (GREY_LEVELS - 1) / 255) * 255 / (GREY_LEVELS - 1)) for v in range(256)]
+        return [frame.convert("L").point(levels) for frame in frames]
+    some = [np.asarray(frame) for frame in _spread(list(frames), 16)]
+    palette = Image.fromarray(np.concatenate(some)).quantize(128)
+    return [frame.quantize(palette=palette, dither=Image.Dither.NONE) for frame in frames]
+
+
+def _bands(frame: Image.Image) -> tuple[bytes, ...]:
+    return tuple(band.tobytes() for band in frame.split())
+
+
+def _axes(x_label: str, y_label: str) -> tuple[Chart, Axes]:
+    """Return a figure in the style of all charts and its axes."""
+    figure = Chart(figsize=(7, 4.2), dpi=130, layout="constrained", facecolor=PAGE)
+    axes = figure.add_subplot()
+    axes.set_xlabel(x_label, fontsize=11, color=INK)
+    axes.set_ylabel(y_label, fontsize=11, color=INK)
+    axes.tick_params(labelsize=10, colors=INK, which="both")
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.grid(color=FAINT, linewidth=0.5, alpha=0.6)
+    axes.set_axisbelow(True)
+    return figure, axes
+
+
+def _loss_axes(x_label: str) -> tuple[Chart, Axes]:
+    figure, axes = _axes(x_label, "loss: mean squared error per pixel (log scale)")
+    axes.set_yscale("log")
+    axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    axes.yaxis.set_major_formatter("{x:g}")
+    axes.yaxis.set_minor_formatter(NullFormatter())
+    return figure, axes
+
+
+def _series(log: list[dict[str, Any]], key: str) -> tuple[np.ndarray, np.ndarray]:
+    """Return the steps and the values of the records that have a value for `key`."""
+    records = [record for record in log if "step" in record and record.get(key) is not None]
+    return np.array([r["step"] for r in records], float), np.array([r[key] for r in records], float)
+
+
+def _smooth(values: np.ndarray) -> np.ndarray:
+    """Return the mean over as far as a quarter of the way back to the start, at most a fortieth of all."""
+    i, n = np.arange(len(values)), len(values)
+    reach = np.minimum(i // 4, n // 40)
+    first, after = i - reach, np.minimum(i + reach + 1, n)
+    sums = np.concatenate([[0.0], np.cumsum(values)])
+    return (sums[after] - sums[first]) / (after - first)
