@@ -4,6 +4,7 @@ import io
 
 import numpy as np
 import pytest
+from arrays import to_xp
 from matplotlib.figure import Figure
 from PIL import Image
 
@@ -35,6 +36,23 @@ def places_of(canvas, part):
     return [(y, x) for y, x in candidates if (windows[y, x] == part).all()]
 
 
+def grid_places(picture, images, scale):
+    """Return the place (y, x) of each enlarged image in the picture; each must occur once."""
+    enlarged = plot._pixels("images", images).repeat(scale, axis=1).repeat(scale, axis=2)
+    places = [places_of(np.asarray(picture), image) for image in enlarged]
+    assert [len(found) for found in places] == [1] * len(images)
+    return [found[0] for found in places]
+
+
+def assert_table(places):
+    """Assert that places[row][column] = (y, x) are those of a table, read to the right and downwards."""
+    y, x = np.moveaxis(np.array(places), -1, 0)
+    assert (y == y[:, :1]).all()
+    assert (np.diff(y[:, 0]) > 0).all()
+    assert (x == x[:1]).all()
+    assert (np.diff(x[0]) > 0).all()
+
+
 def chain(n, steps, channels=1):
     """Return frames like a sampler's: t falls to 0, x_t leaves [-1, 1]."""
     for t in range(steps, -1, -1):
@@ -49,14 +67,8 @@ def chain(n, steps, channels=1):
 @pytest.mark.parametrize("scale", [1, 4])
 def test_grid_holds_every_image_enlarged_by_whole_pixels_in_reading_order(channels, scale):
     images = bytes_of(6, channels=channels)
-    grid = np.asarray(plot.image_grid(images, columns=3, scale=scale))
-    places = []
-    for image in np.broadcast_to(images, (6, 5, 7, 3)):
-        found = places_of(grid, np.kron(image, np.ones((scale, scale, 1), np.uint8)))
-        assert len(found) == 1
-        places += found
-    assert places == sorted(places)
-    assert len({y for y, _ in places}) == 2
+    places = grid_places(plot.image_grid(images, columns=3, scale=scale), images, scale)
+    assert_table([places[:3], places[3:]])
 
 
 def test_grid_maps_floats_from_minus_one_to_one_and_clips():
@@ -86,10 +98,23 @@ def test_grid_fits_a_page_by_default(n, size):
     assert width <= max(1000, (size + plot.GAP) * plot._columns(n) + 2 * plot.MARGIN)
 
 
+def test_pictures_of_device_arrays_are_those_of_host_arrays(xp):
+    images = RNG.standard_normal((6, 4, 4, 1)).astype(np.float32)
+    frames = list(chain(n=3, steps=4))
+    on_device = [(t, to_xp(xp, x_t), to_xp(xp, x_0_hat)) for t, x_t, x_0_hat in frames]
+    assert plot.image_grid(to_xp(xp, images)) == plot.image_grid(images)
+    assert plot.chain_strip(on_device) == plot.chain_strip(frames)
+    near, distances = images[:, None], np.arange(6.0)[:, None]
+    got = plot.nearest_neighbours(*(to_xp(xp, a) for a in (images, near, distances)))
+    assert got == plot.nearest_neighbours(images, near, distances)
+
+
 def test_grid_writes_labels_and_title_outside_the_images():
     images = bytes_of(4)
     plain = plot.image_grid(images, columns=2, scale=8)
-    labelled = plot.image_grid(images, columns=2, scale=8, labels=[3, "a label that is wider", "c", "d"], title="Title")
+    labelled = plot.image_grid(
+        images, columns=2, scale=8, labels=np.array(["3", "a label that is wider", "c", "d"]), title="Title"
+    )
     assert all(holds(labelled, image, 8) for image in images)
     assert labelled.height > plain.height
     assert labelled.width > plain.width
@@ -132,10 +157,11 @@ def test_strip_shows_rows_of_samples_and_columns_of_falling_t(monkeypatch, estim
     texts = []
     monkeypatch.setattr(plot.ImageDraw.ImageDraw, "text", lambda self, at, text, *_, **__: texts.append((at[0], text)))
     strip = plot.chain_strip(frames, samples=3, columns=4, scale=10, estimate=estimate)
-    assert [text for _, text in sorted(texts)] == ["t = 30", "t = 20", "t = 10", "t = 0"]
-    expected = plot._pixels("x", np.stack([frames[i][2 if estimate else 1][:3] for i in (0, 10, 20, 30)], axis=1)[1])
-    assert all(holds(strip, image, 10) for image in expected)
-    assert not holds(strip, plot._pixels("x", frames[0][2 if estimate else 1])[3], 10)
+    assert [text for _, text in sorted(texts) if text] == ["t = 30", "t = 20", "t = 10", "t = 0"]
+    shown = 2 if estimate else 1
+    found = [grid_places(strip, frames[i][shown][:3], 10) for i in (0, 10, 20, 30)]
+    assert_table(np.array(found).swapaxes(0, 1))
+    assert not holds(strip, plot._pixels("x", frames[0][shown])[3], 10)
 
 
 def test_strip_of_a_short_chain_shows_all_of_it():
@@ -192,14 +218,14 @@ def test_gif_gives_back_number_size_and_colours(tmp_path, channels):
 
 
 def test_gif_keeps_still_colours_still(tmp_path):
-    """A half that does not change keeps its bytes in every frame, whatever the other half does."""
+    """A lower half that does not change keeps its bytes in every frame, whatever happens above it."""
     still = bytes_of(1, 16, 16, 3)[0]
-    frames = [Image.fromarray(np.concatenate([still, bytes_of(1, 16, 16, 3)[0] // (i + 1)])) for i in range(6)]
+    frames = [Image.fromarray(np.concatenate([bytes_of(1, 16, 16, 3)[0] // (i + 1), still])) for i in range(6)]
     with Image.open(plot.save_gif(frames, tmp_path / "a.gif")) as gif:
         halves = []
         for i in range(gif.n_frames):
             gif.seek(i)
-            halves.append(np.asarray(gif.convert("RGB"))[:16])
+            halves.append(np.asarray(gif.convert("RGB"))[16:])
     assert all((half == halves[0]).all() for half in halves)
 
 
@@ -231,13 +257,8 @@ def test_gif_refuses_and_writes_nothing(tmp_path, frames, options, message):
 
 def test_progress_has_a_row_per_time_and_a_column_per_seed():
     grids = [(step, bytes_of(4)) for step in (0, 100, 2000)]
-    picture = np.asarray(plot.training_progress(grids, scale=8, title="Progress"))
-    found = [[places_of(picture, np.kron(i, np.ones((8, 8, 3), np.uint8)))[0] for i in images] for _, images in grids]
-    y, x = np.moveaxis(np.array(found), -1, 0)
-    assert (y == y[:, :1]).all()
-    assert (np.diff(y[:, 0]) > 0).all()
-    assert (x == x[:1]).all()
-    assert (np.diff(x[0]) > 0).all()
+    picture = plot.training_progress(grids, scale=8, title="Progress")
+    assert_table([grid_places(picture, images, 8) for _, images in grids])
 
 
 @pytest.mark.parametrize(
@@ -252,11 +273,9 @@ def test_progress_refuses(grids, message):
 @pytest.mark.parametrize(("n", "k"), [(1, 1), (5, 3), (4, 12)])
 def test_neighbours_stand_right_of_their_sample_nearest_first(n, k):
     samples, near = bytes_of(n, width=12), bytes_of(n * k, width=12).reshape(n, k, 5, 12, 1)
-    picture = np.asarray(plot.nearest_neighbours(samples, near, RNG.uniform(0, 9, (n, k)), scale=8))
+    picture = plot.nearest_neighbours(samples, near, RNG.uniform(0, 9, (n, k)), scale=8)
     for sample, row in zip(samples, near, strict=True):
-        found = [places_of(picture, np.kron(i, np.ones((8, 8, 3), np.uint8)))[0] for i in (sample, *row)]
-        assert len({y for y, _ in found}) == 1
-        assert (np.diff([x for _, x in found]) > 0).all()
+        assert_table([grid_places(picture, np.stack([sample, *row]), 8)])
 
 
 def test_neighbours_refuse_other_shapes():

@@ -492,7 +492,7 @@ def test_missing_noise_and_unknown_names_are_refused():
         last(ddpm(lambda *_: None, COSINE, normal(2, 2), NOISE, 5, "learned"))
     with pytest.raises(InputError, match="spacing is 'cubic'"):
         spaced_steps(10, 5, "cubic")
-    for N, start, end in [(1, 50, 1), (5, 50, 50), (5, 51, 1), (5, 50, 0.5), (5, 50, 1), (2.5, 40, 1)]:
+    for N, start, end in [(1, 50, 1), (5, 50, 50), (5, 51, 1), (5, 50, 0.5), (5, 49.5, 1), (2.5, 40, 1)]:
         with pytest.raises(InputError, match=r"start|end"):
             log_snr_steps(EMPTY_AT_T, N, start, end)
 
@@ -505,6 +505,9 @@ def test_arrays_that_do_not_fit_are_refused(sampler, monkeypatch):
         last(sampler(lambda *_: None, COSINE, bad, 5))
     with pytest.raises(InputError, match="x_T has dtype int64"):
         last(sampler(lambda *_: None, COSINE, np.zeros((2, 2), int), 5))
+    for x_T, context in [(np.array(1.0), None), (x, np.arange(3)), (x, np.array(3))]:
+        with pytest.raises(InputError, match="x_T has shape"):
+            last(sampler(lambda *_: None, COSINE, x_T, 5, context=context))
     with pytest.raises(InputError, match=r"x_0_hat has shape \(2, 1\)"):
         last(sampler(lambda x_t, t, context: (x_t[:, :1], x_t), COSINE, x, 5))
     with pytest.raises(InputError, match=r"eps_hat has shape \(1, 2\)"):

@@ -77,7 +77,7 @@ def image_grid(
     _check_count("columns", columns)
     if labels is not None and len(labels) != len(pixels):
         raise InputError(f"labels has {len(labels)} entries, but {len(pixels)}, one per image, were expected.")
-    return _sheet(pixels, columns, scale, title, labels)
+    return _sheet(pixels, columns, scale, title, [] if labels is None else [str(label) for label in labels])
 
 
 def chain_strip(
@@ -342,12 +342,12 @@ def _sheet(
     columns: int,
     scale: int | None,
     title: str | None = None,
-    labels: Sequence[Any] | None = None,
+    labels: Sequence[str] = (),
     column_labels: Sequence[str] = (),
     row_labels: Sequence[str] = (),
-    block: int = 0,
+    block: int | None = None,
 ) -> Image.Image:
-    """Return images in a table with texts, or in blocks of columns, the first image of each framed."""
+    """Return images in a table with texts; in blocks of `block` columns, the first image of each framed."""
     n, height, width, _ = pixels.shape
     columns, rows = min(columns, n), -(-n // columns)
     scale = max(1, min(900 // (columns * width), 128 // max(height, width))) if scale is None else scale
@@ -355,32 +355,26 @@ def _sheet(
     height, width = height * scale, width * scale
 
     line, small, large = TEXT + 8, _font(TEXT), _font(TITLE)
-    texts = [*map(str, labels or ()), *column_labels]
-    pitch_x = max([width, *(math.ceil(small.getlength(text)) + 6 for text in texts)]) + GAP
+    pitch_x = max([width, *(math.ceil(small.getlength(text)) + 6 for text in (*labels, *column_labels))]) + GAP
     pitch_y = height + (line + 4 if labels else 0) + GAP
     left = MARGIN + max([0, *(math.ceil(small.getlength(text)) + 8 for text in row_labels)])
     top = MARGIN + (TITLE + 10 if title else 0) + (line if column_labels else 0)
-    gaps = (columns - 1) // block if block else 0
-    right = max(left + columns * pitch_x - GAP + gaps * MARGIN, MARGIN + math.ceil(large.getlength(title or "")))
+    xs = [left + column * pitch_x + column // (block or columns) * MARGIN for column in range(columns)]
+    right = max(xs[-1] + pitch_x - GAP, left + math.ceil(large.getlength(title or "")))
+    bottom = top + rows * pitch_y - GAP
+    places = [(xs[i % columns] + (pitch_x - GAP - width) // 2, top + i // columns * pitch_y) for i in range(n)]
 
-    canvas = np.full((top + rows * pitch_y - GAP + MARGIN, right + MARGIN, 3), 255, np.uint8)
-    places = []
-    for i, image in enumerate(pixels):
-        row, column = divmod(i, columns)
-        x = left + column * pitch_x + (pitch_x - GAP - width) // 2 + (column // block * MARGIN if block else 0)
-        y = top + row * pitch_y
+    canvas = np.full((bottom + MARGIN, right + MARGIN, 3), 255, np.uint8)
+    for image, (x, y) in zip(pixels, places, strict=True):
         canvas[y : y + height, x : x + width] = image.repeat(scale, axis=0).repeat(scale, axis=1)
-        places.append((x, y))
-
     sheet = Image.fromarray(canvas)
     draw = ImageDraw.Draw(sheet)
-    if title:
-        draw.text((left, MARGIN), title, INK, large, anchor="la")
     for x, y in places[::block] if block else ():
         frame = (x - GAP, y - GAP, x + width + GAP - 1, y + height + GAP - 1)
         draw.rectangle(frame, outline=ORANGE, width=GAP)
-    for text, (x, y) in zip(labels or (), places, strict=False):
-        draw.text((x + width // 2, y + height + line // 2), str(text), INK, small, anchor="mm")
+    draw.text((left, MARGIN), title or "", INK, large, anchor="la")
+    for text, (x, y) in zip(labels, places, strict=False):
+        draw.text((x + width // 2, y + height + line // 2), text, INK, small, anchor="mm")
     for text, (x, y) in zip(column_labels, places, strict=False):
         draw.text((x + width // 2, y - line // 2), text, INK, small, anchor="mm")
     for text, (x, y) in zip(row_labels, places[::columns], strict=False):

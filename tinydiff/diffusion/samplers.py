@@ -259,20 +259,18 @@ def log_snr_steps(diffusion: GaussianDiffusion, N: int, start: float, end: float
     N : int
         At least 2.
     start, end : float
-        Step indices, ``1 <= end < start <= T``, with some signal left at start.
+        Step indices, ``1 <= end < start <= T``. If alpha_bar is 0 at T, start is T - 1 at most.
 
     Raises
     ------
     InputError
         If N, start or end is out of range.
     """
-    check_number("start", start, 1, diffusion.T)
-    check_number("end", end, 1, start)
-    if not (isinstance(N, (int, np.integer)) and N >= 2 and end < start and diffusion.alpha_bar_at(start) > 0):
-        raise InputError(
-            f"N is {N}, start {start} and end {end}, but N >= 2, end < start and alpha_bar > 0 at start were expected."
-        )
     alpha_bar = diffusion.alpha_bar[diffusion.alpha_bar > 0][1:]  # t = 0, at infinite log-SNR, is left out
+    check_number("start", start, 1, len(alpha_bar))
+    check_number("end", end, 1, start)
+    if not (isinstance(N, (int, np.integer)) and N >= 2 and end < start):
+        raise InputError(f"N is {N}, start {start} and end {end}, but an integer N >= 2 and end < start were expected.")
     log_snr = np.log(alpha_bar / (1 - alpha_bar))
     first, final = np.interp((start, end), np.arange(1, len(log_snr) + 1), log_snr)
     wanted = np.linspace(first, final, N)[1:-1]
@@ -312,6 +310,11 @@ def step_pairs(diffusion: GaussianDiffusion, steps: int | Iterable[float], end: 
 def _start(x_T, context):
     xp = xp_of(x_T=x_T)
     xp_of(x_T, context)
+    if x_T.ndim == 0 or (context is not None and context.shape[:1] != x_T.shape[:1]):
+        raise InputError(
+            f"x_T has shape {x_T.shape} and context {getattr(context, 'shape', None)}, but (N, ...) and, for a "
+            "context, the same N were expected."
+        )
     if xp is np and not np.isfinite(x_T).all():
         raise InputError("x_T holds NaN or infinity, but finite numbers were expected.")
     return x_T

@@ -1,0 +1,172 @@
+"""The same numbers as PyTorch's autograd in float64, from fixtures: PyTorch itself is not needed.
+
+`tools/make_torch_fixtures.py` made the files; it says which PyTorch function each case is compared with.
+"""
+
+import json
+from collections import defaultdict
+from pathlib import Path
+
+import numpy as np
+import pytest
+from parity import BATCH, BETAS, DECAY, LR, STEPS, draw_batch, draw_weights, projections
+
+from tinydiff import functional as F
+from tinydiff.diffusion import GaussianDiffusion, linear_schedule
+from tinydiff.nn import Classifier, ClassifierConfig, Gradients, Tape, UNet, UNetConfig
+from tinydiff.train.optim import AdamW, clip_by_global_norm, update_ema
+
+TOLERANCE = 1e-10
+
+
+def load(file: str) -> dict[str, dict]:
+    """Return case -> name -> array."""
+    cases = defaultdict(dict)
+    with np.load(Path(__file__).parent / "fixtures" / f"torch_{file}.npz") as stored:
+        for key in stored.files:
+            case, name = key.split("/")
+            cases[case][name] = stored[key]
+    return dict(cases)
+
+
+PAIRS, MODELS, ADAMW = load("pairs"), load("models"), load("optimizer")["adamw"]
+
+# case -> (forward, backward, options); the forward's other arguments are in the file, under their names
+CASES = {
+    "linear": (F.linear, F.linear_backward, {}),
+    "linear without bias": (F.linear, F.linear_backward, {}),
+    "conv2d": (F.conv2d, F.conv2d_backward, {"padding": 1, "algorithm": "im2col"}),
+    "conv2d without bias": (F.conv2d, F.conv2d_backward, {"padding": 1}),
+    "conv2d by shifts": (F.conv2d, F.conv2d_backward, {"padding": 1, "algorithm": "shift"}),
+    "conv2d by Winograd": (F.conv2d, F.conv2d_backward, {"padding": 1, "algorithm": "winograd"}),
+    "conv2d with stride 2": (F.conv2d, F.conv2d_backward, {"padding": 1, "stride": 2}),
+    "conv2d 5x3, asymmetric": (F.conv2d, F.conv2d_backward, {"padding": ((0, 3), (2, 1)), "stride": 2}),
+    "group_norm": (F.group_norm, F.group_norm_backward, {"groups": 3, "eps": 1e-3}),
+    "layer_norm": (F.layer_norm, F.layer_norm_backward, {"eps": 1e-3}),
+    "batch_norm": (F.batch_norm, F.batch_norm_backward, {"eps": 1e-3}),
+    "silu": (F.silu, F.silu_backward, {}),
+    "gelu": (F.gelu, F.gelu_backward, {}),
+    "softmax": (F.softmax, F.softmax_backward, {}),
+    "attention": (F.attention, F.attention_backward, {}),
+    "attention with a mask": (F.attention, F.attention_backward, {}),
+    "upsample_nearest": (F.upsample_nearest, F.upsample_nearest_backward, {}),
+    "avg_pool": (F.avg_pool, F.avg_pool_backward, {}),
+    "dropout": (F.dropout, F.dropout_backward, {"rate": 0.3}),
+    "embedding": (F.embedding, F.embedding_backward, {}),
+    "mse": (F.mse, F.mse_backward, {}),
+    "cross_entropy": (F.cross_entropy, F.cross_entropy_backward, {}),
+}
+TIMESTEP_CASES = {"timestep_embedding": "stable-diffusion", "timestep_embedding, DDPM": "ddpm"}
+
+
+def agree(ours, theirs) -> bool:
+    """Whether the largest difference is within the tolerance, relative to the largest number."""
+    assert ours.dtype == theirs.dtype == np.float64
+    assert ours.shape == theirs.shape
+    return abs(ours - theirs).max() <= TOLERANCE * max(1.0, abs(theirs).max())
+
+
+def test_every_stored_case_and_every_pair_is_compared():
+    assert set(PAIRS) == set(CASES) | set(TIMESTEP_CASES)
+    backwards = {getattr(F, name) for name in F.__all__ if name.endswith("_backward")}
+    assert backwards == {f_backward for _, f_backward, _ in CASES.values()}
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_pair(case):
+    f, f_backward, options = CASES[case]
+    stored = PAIRS[case]
+    inputs = {name: a for name, a in stored.items() if name not in ("y", "dy") and not name.startswith("d_")}
+    y, cache = f(**inputs, **options)
+    assert agree(np.asarray(y), stored["y"])
+    gradients = f_backward(stored["dy"], cache)
+    expected = [stored.get(f"d_{name}") for name in inputs]
+    for ours, theirs in zip(gradients, expected, strict=False):  # what has no gradient stands last, or is None
+        assert theirs is None or agree(ours, theirs)
+    assert sum(theirs is not None for theirs in expected) == sum(ours is not None for ours in gradients)
+
+
+@pytest.mark.parametrize("case", TIMESTEP_CASES)
+def test_timestep_embedding(case):
+    stored = PAIRS[case]
+    assert agree(F.timestep_embedding(stored["t"], 8, variant=TIMESTEP_CASES[case], dtype=np.float64), stored["y"])
+
+
+def make_unet(stored) -> UNet:
+    unet = UNet(UNetConfig(**json.loads(str(stored["config"]))), dtype=np.float64)
+    draw_weights(unet)
+    return unet
+
+
+def batch_shape(config) -> tuple:
+    return (BATCH, config.image_size, config.image_size, config.in_channels)
+
+
+@pytest.mark.parametrize("case", ["unet", "unet with everything"])
+def test_unet_output_and_gradients(case):
+    stored = MODELS[case]
+    unet = make_unet(stored)
+    x_t, t, d_eps_hat, labels = draw_batch(batch_shape(unet.config), unet.config.num_classes)
+    tape, grads = Tape(), Gradients(unet.parameters())
+    assert agree(unet.forward(x_t, t, labels, tape), stored["y"])
+    assert agree(unet.backward(d_eps_hat, tape, grads).d_x_t, stored["d_x"])
+    assert agree(projections(grads.named()), stored["d_theta"])
+
+
+@pytest.mark.parametrize("case", ["unet", "unet with everything"])
+def test_first_ten_losses(case):
+    stored = MODELS[case]
+    unet = make_unet(stored)
+    diffusion = GaussianDiffusion(linear_schedule())
+    optimizer = AdamW(unet.theta, unet.decay_mask(), betas=BETAS, weight_decay=DECAY)
+    losses = []
+    for step in range(1, STEPS + 1):
+        x_0, t, eps, labels = draw_batch(batch_shape(unet.config), unet.config.num_classes, step)
+        tape, grads = Tape(), Gradients(unet.parameters())
+        eps_hat = unet.forward(diffusion.q_sample(x_0, t, eps), t, labels, tape)
+        loss, cache = F.mse(eps_hat, eps)
+        d_eps_hat, _ = F.mse_backward(1.0, cache)
+        unet.backward(d_eps_hat, tape, grads)
+        optimizer.step(grads.flat, LR)
+        losses.append(loss)
+    assert agree(np.array(losses), stored["losses"])
+    assert losses[-1] < losses[0]
+
+
+def test_classifier():
+    stored = MODELS["classifier"]
+    config = ClassifierConfig(**json.loads(str(stored["config"])))
+    classifier = Classifier(config, dtype=np.float64)
+    draw_weights(classifier)
+    x, _, _, labels = draw_batch(batch_shape(config), config.num_classes - 1)
+    tape, grads = Tape(), Gradients(classifier.parameters())
+    logits = classifier.forward(x, tape)
+    assert agree(logits, stored["y"])
+    _, cache = F.cross_entropy(logits, labels)
+    (d_logits,) = F.cross_entropy_backward(1.0, cache)
+    assert agree(classifier.backward(d_logits, tape, grads), stored["d_x"])
+    assert agree(projections(grads.named()), stored["d_theta"])
+
+
+@pytest.mark.equation("ADAMW-1")
+def test_adamw_with_a_decay_mask():
+    theta = ADAMW["start"].copy()
+    optimizer = AdamW(theta, np.array([1.0, 1, 1, 0, 0, 0]), betas=BETAS, weight_decay=DECAY)
+    for g, lr, expected in zip(ADAMW["gradients"], ADAMW["rates"], ADAMW["theta"], strict=True):
+        optimizer.step(g, lr)
+        assert agree(theta, expected)
+
+
+@pytest.mark.equation("EMA-1")
+def test_ema():
+    ema = ADAMW["start"].copy()
+    for theta, expected in zip(ADAMW["theta"], ADAMW["ema"], strict=True):
+        update_ema(ema, theta, 0.9)
+        assert agree(ema, expected)
+
+
+@pytest.mark.equation("CLIP-1")
+def test_clipping_by_global_norm():
+    g = ADAMW["gradients"][0].copy()
+    assert agree(np.asarray(clip_by_global_norm(g, 0.5)), ADAMW["norm"])
+    np.testing.assert_allclose(g, ADAMW["clipped"], rtol=2e-6 / ADAMW["norm"])  # PyTorch divides by norm + 1e-6

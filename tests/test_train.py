@@ -1,0 +1,218 @@
+"""The training loop: Algorithm 1 in shards, taking up again bit for bit, and what happens when things go wrong."""
+
+import dataclasses
+import json
+import os
+import signal
+
+import numpy as np
+import pytest
+
+from tinydiff.data import Dataset
+from tinydiff.errors import CheckpointError, InputError, TrainingError
+from tinydiff.model import DiffusionModel, ModelConfig, load_model
+from tinydiff.nn import UNet, UNetConfig
+from tinydiff.train import TrainConfig, Trainer
+
+UNET = UNetConfig(
+    image_size=8, channels=8, channel_mult=(1, 2), blocks_per_level=1, heads=2, num_classes=3, dropout=0.1
+)
+CONFIG = TrainConfig(
+    steps=6, batch=10, micro_batch=3, lanes=3, warmup=2, save_every=100, validate_every=3, validation_images=8
+)
+
+
+def squares(n=40, seed=0):
+    """Images of bright squares in one of three places, the label."""
+    rng = np.random.default_rng(seed)
+    labels = np.arange(n) % 3
+    images = rng.integers(0, 40, (n, 8, 8, 1)).astype(np.uint8)
+    for image, label in zip(images, labels, strict=True):
+        image[2 * label : 2 * label + 3, 2 * label : 2 * label + 3] = 250
+    return Dataset(images, labels, name="squares", split="train", source="made in the test")
+
+
+def make(folder=None, config=CONFIG, data=None, **options):
+    model = DiffusionModel(UNet(UNET, np.random.default_rng(0)), ModelConfig(UNET, T=100), micro_batch=4)
+    return Trainer(model, squares() if data is None else data, config, folder, **options)
+
+
+def run(*args, **options):
+    trainer = make(*args, **options)
+    trainer.run(progress=False)
+    return trainer
+
+
+def state(trainer):
+    optimizer = trainer.optimizer
+    return np.concatenate([trainer.network.theta, trainer.ema, optimizer.m, optimizer.v])
+
+
+def test_any_number_of_threads_gives_the_same_bits():
+    states = [state(run(threads=threads)) for threads in (1, 2, 3)]
+    np.testing.assert_array_equal(states[0], states[1])
+    np.testing.assert_array_equal(states[0], states[2])
+
+
+def test_micro_batches_and_lanes_change_rounding_only():
+    one = run(config=dataclasses.replace(CONFIG, micro_batch=10, lanes=1, steps=1))
+    many = run(config=dataclasses.replace(CONFIG, micro_batch=3, lanes=3, steps=1))
+    np.testing.assert_allclose(one.optimizer.m, many.optimizer.m, rtol=1e-3, atol=1e-6)
+
+
+def test_pitfall_20_k_steps_save_kill_load_m_steps_equal_k_plus_m_steps(tmp_path):
+    whole = run(tmp_path / "whole", validation=squares(9, 1))
+    first = make(tmp_path / "cut", validation=squares(9, 1))
+    records = []
+    for _ in range(4):
+        records.append(first.train_step())
+    first.save()
+    first.train_step()  # taken after the checkpoint, lost with the process
+    second = make(tmp_path / "cut", validation=squares(9, 1))
+    assert second.step == 4
+    second.run(progress=False)
+    np.testing.assert_array_equal(state(whole), state(second))
+
+
+def test_the_order_of_the_data_is_a_new_permutation_every_epoch():
+    trainer = make()
+    seen = np.concatenate([trainer.indices(step) for step in range(8)])
+    first, second = seen[:40], seen[40:]
+    assert sorted(first) == sorted(second) == list(range(40))
+    assert list(first) != list(second)
+
+
+def test_the_loss_falls():
+    losses = []
+    run(config=dataclasses.replace(CONFIG, steps=120, lr=5e-3), hooks=[lambda r: losses.append(r["loss"])])
+    assert len(losses) == 12
+    assert np.mean(losses[-3:]) < 0.5 * losses[0]
+
+
+def test_ctrl_c_finishes_the_step_saves_and_can_be_taken_up(tmp_path):
+    def interrupt(trainer):
+        if trainer.step == 3:
+            os.kill(os.getpid(), signal.SIGINT)
+
+    before = signal.getsignal(signal.SIGINT)
+    trainer = make(tmp_path)
+    with pytest.raises(KeyboardInterrupt):
+        trainer.run(progress=False, on_step=interrupt)
+    assert signal.getsignal(signal.SIGINT) is before
+    assert [p.name for p in tmp_path.glob("step-*")] == [f"step-{trainer.step:08d}.safetensors"]
+    again = run(tmp_path)
+    np.testing.assert_array_equal(state(again), state(run()))
+
+
+def test_a_run_leaves_a_model_that_can_be_loaded_and_sampled(tmp_path):
+    trainer = run(tmp_path, validation=squares(9, 1))
+    model = load_model(tmp_path)
+    np.testing.assert_array_equal(model.network.theta, trainer.ema)
+    assert model.config == trainer.model.config
+    *_, (t, x, _) = model.chain(n=2, steps=3)
+    assert t == 0
+    assert np.isfinite(x).all()
+    assert load_model(tmp_path / "best").config == model.config
+
+
+def test_a_sample_is_the_same_alone_and_in_a_batch():
+    model = run().trained()
+    *_, (_, together, _) = model.chain(n=7, seed=3, steps=4, sampler="ddpm")
+    *_, (_, alone, _) = model.chain(n=1, seed=3, steps=4, sampler="ddpm", first=5)
+    np.testing.assert_array_equal(together[5:6], alone)
+
+
+def test_the_log_holds_losses_and_validation(tmp_path):
+    records = []
+    run(tmp_path, validation=squares(9, 1), hooks=[records.append])
+    lines = [json.loads(line) for line in (tmp_path / "log.jsonl").read_text().splitlines()]
+    assert lines == records
+    assert [r["step"] for r in lines if "validation_loss" in r] == [3, 6]
+    assert {"step", "loss", "gradient_norm", "lr", "images_per_second"} <= set(lines[-2])
+
+
+def test_the_last_k_checkpoints_are_kept(tmp_path):
+    run(tmp_path, config=dataclasses.replace(CONFIG, save_every=1, keep=2))
+    assert sorted(p.name for p in tmp_path.glob("step-*")) == ["step-00000005.safetensors", "step-00000006.safetensors"]
+
+
+def test_nan_stops_with_the_step_and_the_name_and_changes_nothing(tmp_path):
+    trainer = make(tmp_path)
+    trainer.train_step()
+    trainer.network.mid_1.conv_1.weight.value[0, 0, 0, 0] = np.nan
+    before = state(trainer)
+    with (
+        np.errstate(invalid="ignore"),
+        pytest.raises(TrainingError, match=r"step 2: the gradient of .* is not finite.*Nothing was overwritten"),
+    ):
+        trainer.run(progress=False)
+    np.testing.assert_array_equal(state(trainer), before)
+    assert not list(tmp_path.glob("step-*"))
+
+
+def test_label_dropout_hides_labels_from_some(monkeypatch):
+    trainer = make(config=dataclasses.replace(CONFIG, label_dropout=1.0))
+    contexts = []
+    forward = trainer.network.forward
+    monkeypatch.setattr(trainer.network, "forward", lambda x, t, c, tape: contexts.append(c) or forward(x, t, c, tape))
+    trainer.train_step()
+    assert (np.concatenate(contexts) == UNET.num_classes).all()
+
+
+def test_other_options_in_the_folder_of_a_run_are_refused(tmp_path):
+    run(tmp_path)
+    with pytest.raises(InputError, match=r"holds a run with lr = 0.002, but lr = 0.1 was asked for"):
+        make(tmp_path, config=dataclasses.replace(CONFIG, lr=0.1))
+
+
+@pytest.mark.parametrize("damage", ["truncated", "empty", "other"])
+def test_a_damaged_checkpoint_is_one_clear_sentence(tmp_path, damage):
+    run(tmp_path)
+    (path,) = tmp_path.glob("step-*")
+    data = path.read_bytes()
+    path.write_bytes({"truncated": data[: len(data) // 2], "empty": b"", "other": b"GIF89a" * 100}[damage])
+    with pytest.raises(CheckpointError, match="cannot be read as a safetensors file"):
+        make(tmp_path)
+
+
+def test_a_checkpoint_of_another_architecture_is_refused(tmp_path):
+    run(tmp_path)
+    wider = dataclasses.replace(UNET, channels=16)
+    model = DiffusionModel(UNet(wider), ModelConfig(wider, T=100))
+    with pytest.raises(CheckpointError, match=r"another architecture: .* has shape"):
+        Trainer(model, squares(), CONFIG, tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"steps": 0}, "steps is 0"),
+        ({"micro_batch": -1}, "micro_batch is -1"),
+        ({"lr": float("nan")}, "lr is nan"),
+        ({"label_dropout": 1.5}, "label_dropout is 1.5"),
+        ({"ema": -0.1}, "ema is -0.1"),
+    ],
+)
+def test_a_bad_configuration_is_one_clear_sentence(changes, message):
+    with pytest.raises(InputError, match=message):
+        dataclasses.replace(CONFIG, **changes)
+
+
+def test_wrong_or_empty_data_is_one_clear_sentence():
+    data = squares()
+    with pytest.raises(InputError, match=r"data has images of shape \(4, 4, 1\), but the model's are \(8, 8, 1\)"):
+        make(data=dataclasses.replace(data, images=data.images[:, :4, :4]))
+    with pytest.raises(InputError, match="data is empty"):
+        make(data=dataclasses.replace(data, images=data.images[:0], labels=data.labels[:0]))
+
+
+def test_the_whole_train_step_runs_under_both_array_modules(xp):
+    here = make()
+    expected = here.train_step()
+    there = make()
+    there = Trainer(
+        DiffusionModel(there.network.bind(xp.asarray(there.network.theta)), there.model.config, 4), squares(), CONFIG
+    )
+    record = there.train_step()
+    assert float(record["loss"]) == pytest.approx(float(expected["loss"]), rel=1e-4)
+    assert float(record["gradient_norm"]) == pytest.approx(float(expected["gradient_norm"]), rel=1e-3)

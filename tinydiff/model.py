@@ -1,0 +1,334 @@
+"""A trained model as a whole: the network, its diffusion and what the network predicts; saved, loaded, sampled.
+
+A saved model is a folder with ``model.safetensors`` (the weights by name), ``config.json`` (all that is needed to
+build the network again) and, for the models that ship with tinydiff, a ``CARD.md`` with measured figures.
+"""
+
+import dataclasses
+import json
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from functools import cached_property, partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import safetensors
+import safetensors.numpy
+
+from tinydiff.backend import Device, select_device, to_device, to_numpy, xp_of
+from tinydiff.diffusion import (
+    GaussianDiffusion,
+    cosine_schedule,
+    ddim,
+    ddpm,
+    dpmpp_2m,
+    heun,
+    linear_schedule,
+    predictor,
+)
+from tinydiff.errors import CheckpointError, InputError, check_choice, check_shape
+from tinydiff.files import atomic_write
+from tinydiff.nn import Classifier, ClassifierConfig, Module, UNet, UNetConfig
+from tinydiff.noise import Noise
+from tinydiff.parallel import map_shards
+
+SHIPPED = Path(__file__).parent / "weights"
+SCHEDULES: dict[str, Callable[[int], np.ndarray]] = {"linear": linear_schedule, "cosine": cosine_schedule}
+SAMPLERS = ("ddim", "ddpm", "heun", "dpmpp_2m")
+
+
+@dataclass(frozen=True)
+class ModelConfig:
+    """All that is needed to build a diffusion model.
+
+    Parameters
+    ----------
+    unet : UNetConfig
+    schedule : str
+        ``"cosine"`` or ``"linear"``.
+    T : int
+        Number of steps of the forward process.
+    kind : str
+        What the network predicts: ``"eps"``, ``"x_0"`` or ``"v"``.
+    """
+
+    unet: UNetConfig = field(default_factory=UNetConfig)
+    schedule: str = "cosine"
+    T: int = 1000
+    kind: str = "v"
+
+    def __post_init__(self):
+        check_choice("schedule", self.schedule, tuple(SCHEDULES))
+        check_choice("kind", self.kind, ("eps", "x_0", "v"))
+
+    def diffusion(self) -> GaussianDiffusion:
+        """Return the forward process."""
+        return GaussianDiffusion(SCHEDULES[self.schedule](self.T))
+
+    def target(self, diffusion: GaussianDiffusion, x_0: Any, eps: Any, t: Any) -> Any:
+        """Return what a network of this kind should predict."""
+        if self.kind == "eps":
+            return eps
+        return x_0 if self.kind == "x_0" else diffusion.v_from(x_0, eps, t)
+
+
+@dataclass(frozen=True)
+class DiffusionModel:
+    """A network with its forward process.
+
+    Parameters
+    ----------
+    network : UNet
+    config : ModelConfig
+    micro_batch : int
+        Images that are computed together, a part of the model's numbers: because every shard has this size, a
+        sample's bits do not depend on the batch it is drawn in.
+    threads : int or None
+        Worker threads; None takes one for each core.
+    """
+
+    network: UNet
+    config: ModelConfig
+    micro_batch: int = 8
+    threads: int | None = None
+
+    @cached_property
+    def diffusion(self) -> GaussianDiffusion:
+        """The forward process."""
+        return self.config.diffusion()
+
+    def network_output(self, x_t: Any, t: Any, context: Any = None, first: int = 0) -> Any:
+        """Return what the network predicts, in shards of `micro_batch` images; `first` is as for `map_shards`."""
+        return map_shards(self.network.forward, (x_t, t, context), self.micro_batch, self.threads, first)
+
+    def predict(self, x_t: Any, t: Any, context: Any = None, first: int = 0) -> tuple[Any, Any]:
+        """Return (x_0_hat, eps_hat), what samplers take; x_0_hat is clipped to [-1, 1]."""
+        network = partial(self.network_output, first=first)
+        return predictor(network, self.diffusion, self.config.kind)(x_t, t, context)
+
+    def target(self, x_0: Any, eps: Any, t: Any) -> Any:
+        """Return what the network should have predicted: eps, x_0, or v."""
+        return self.config.target(self.diffusion, x_0, eps, t)
+
+    def chain(
+        self,
+        n: int = 16,
+        seed: int = 0,
+        labels: Any = None,
+        steps: int | None = 50,
+        sampler: str = "ddim",
+        eta: float = 0.0,
+        first: int = 0,
+    ) -> Iterator[tuple[float, Any, Any]]:
+        """Draw n samples, and yield (t, x_t, x_0_hat) after every step.
+
+        Parameters
+        ----------
+        n : int
+        seed : int
+            Sample i of a seed is the same picture whatever n is.
+        labels : int, sequence of int, or None
+            The class of all or of each sample. None: classes in turn, 0, 1, 2, ...
+        steps : int or None
+            Calls of the network (for ``"heun"`` about half of its calls); None takes all T.
+        sampler : str
+            ``"ddim"``, ``"ddpm"``, ``"heun"`` or ``"dpmpp_2m"``.
+        eta : float
+            For ``"ddim"``: 0 deterministic .. 1 like ``"ddpm"``.
+        first : int
+            Index of the first sample: ``chain(n=1, first=5)`` draws the sixth alone.
+        """
+        if not n >= 1:
+            raise InputError(f"n is {n}, but at least 1 sample was expected.")
+        check_choice("sampler", sampler, SAMPLERS)
+        unet = self.config.unet
+        xp = xp_of(self.network.theta)
+        noise = Noise(seed, first=first, xp=xp)
+        x_T = noise.normal((n, unet.image_size, unet.image_size, unet.in_channels), "x_T")
+        context = self._labels(labels, n, first, xp)
+        steps = self.config.T if steps is None else steps
+        arguments = (partial(self.predict, first=first), self.diffusion, x_T)
+        if sampler == "ddim":
+            return ddim(*arguments, steps, eta, noise, context)
+        if sampler == "ddpm":
+            return ddpm(*arguments, noise, steps, context=context)
+        if sampler == "heun":
+            return heun(*arguments, steps, context)
+        return dpmpp_2m(*arguments, steps, context)
+
+    def _labels(self, labels, n, first, xp):
+        classes = self.config.unet.num_classes
+        if classes is None:
+            if labels is not None:
+                raise InputError(f"labels is {labels}, but this model has no classes.")
+            return None
+        if labels is None:
+            return xp.arange(first, first + n) % classes
+        labels = np.broadcast_to(np.asarray(labels), (n,)) if np.ndim(labels) == 0 else np.asarray(labels)
+        check_shape("labels", labels, (n,))
+        return xp.asarray(labels)
+
+
+def save_weights(path: Path, module: Module, theta: Any = None) -> None:
+    """Write a module's parameters by name, as safetensors, atomically; `theta` if given instead of its own."""
+    bound = module if theta is None else module.bind(theta)
+    # safetensors 0.8.0 silently corrupts arrays that are not C-contiguous
+    arrays = {name: np.asarray(to_numpy(p.value), order="C") for name, p in bound.named_parameters().items()}
+    data = safetensors.numpy.save(arrays)
+    atomic_write(path, lambda file: file.write(data), error=CheckpointError)
+
+
+def load_weights(path: Path, module: Module) -> None:
+    """Read a module's parameters from a file that `save_weights` wrote.
+
+    Raises
+    ------
+    CheckpointError
+        If the file cannot be read, or holds other parameters than the module has.
+    """
+    arrays, _ = read_arrays(path)
+    check_fits(str(path), arrays, module)
+    for name, parameter in module.named_parameters().items():
+        parameter.value[...] = arrays[name]
+
+
+def read_arrays(path: Path) -> tuple[dict[str, np.ndarray], dict[str, str]]:
+    """Return the arrays of a safetensors file by name, and its metadata."""
+    try:
+        with safetensors.safe_open(path, framework="np") as file:
+            return {name: file.get_tensor(name) for name in file.keys()}, file.metadata() or {}  # noqa: SIM118
+    except FileNotFoundError as error:
+        raise CheckpointError(f"{path} does not exist.") from error
+    except (OSError, safetensors.SafetensorError) as error:
+        raise CheckpointError(f"{path} cannot be read as a safetensors file ({error}). Is it whole?") from error
+
+
+def check_fits(source: str, arrays: dict[str, Any], module: Module) -> None:
+    """Raise `CheckpointError` unless the arrays have the names and shapes of the module's parameters."""
+    parameters = module.named_parameters()
+    missing, extra = [n for n in parameters if n not in arrays], [n for n in arrays if n not in parameters]
+    if missing or extra:
+        which = f"it lacks {missing[0]}" if missing else f"it has {extra[0]} besides"
+        raise CheckpointError(f"{source} is of another architecture: {which} ({len(missing) + len(extra)} differ).")
+    for name, p in parameters.items():
+        if arrays[name].shape != p.value.shape:
+            raise CheckpointError(
+                f"{source} is of another architecture: {name} has shape {arrays[name].shape}, but the model's has "
+                f"{p.value.shape}."
+            )
+
+
+def save_model(folder: str | Path, model: DiffusionModel, theta: Any = None, **about: Any) -> Path:
+    """Write a model folder; `theta`, for example an EMA, if given, instead of the network's own.
+
+    Parameters
+    ----------
+    folder : str or Path
+    model : DiffusionModel
+    theta : array or None
+    **about
+        Further entries for config.json that describe where the weights come from.
+    """
+    folder = Path(folder)
+    save_weights(folder / "model.safetensors", model.network, theta)
+    settings = {"model": dataclasses.asdict(model.config), "micro_batch": model.micro_batch, **about}
+    text = json.dumps(settings, indent=2) + "\n"
+    atomic_write(folder / "config.json", lambda file: file.write(text.encode()), error=CheckpointError)
+    return folder
+
+
+def load_model(name: str | Path = "mnist", device: Device | None = None) -> DiffusionModel:
+    """Return a model that ships with tinydiff, by name, or one from a folder.
+
+    Raises
+    ------
+    CheckpointError
+        If the folder does not hold a whole model.
+    InputError
+        If there is no such name or folder.
+    """
+    folder = find_folder(name)
+    settings = read_settings(folder)
+    try:
+        unet = UNetConfig(**settings["model"].pop("unet"))
+        config = ModelConfig(unet=unet, **settings["model"])
+    except (KeyError, TypeError, AttributeError) as error:
+        raise CheckpointError(f"{folder / 'config.json'} does not describe a diffusion model ({error}).") from error
+    network = UNet(config.unet)
+    load_weights(folder / "model.safetensors", network)
+    device = select_device("cpu") if device is None else device
+    if device.kind != "cpu":
+        network = network.bind(to_device(network.theta, device))
+    return DiffusionModel(network, config, settings.get("micro_batch", 8))
+
+
+def load_classifier(name: str | Path) -> Classifier:
+    """Return a classifier that ships with tinydiff, by name such as ``"mnist-classifier-28"``, or from a folder."""
+    folder = find_folder(name)
+    classifier = Classifier(ClassifierConfig(**read_settings(folder)["classifier"]))
+    load_weights(folder / "model.safetensors", classifier)
+    return classifier
+
+
+def find_folder(name: str | Path) -> Path:
+    """Return the folder of a shipped model, or `name` itself if that is a model folder."""
+    for folder in (SHIPPED / name, Path(name)):
+        if (folder / "config.json").is_file():
+            return folder
+    shipped = ", ".join(sorted(p.parent.name for p in SHIPPED.glob("*/config.json"))) or "none"
+    raise InputError(
+        f"There is no model {str(name)!r}. Shipped with tinydiff: {shipped}. Or name a folder with config.json and "
+        "model.safetensors."
+    )
+
+
+def read_settings(folder: Path) -> dict[str, Any]:
+    """Return what config.json holds."""
+    path = folder / "config.json"
+    try:
+        return json.loads(path.read_text())
+    except (OSError, ValueError) as error:
+        raise CheckpointError(f"{path} cannot be read ({error}).") from error
+
+
+def sample(
+    name: str | Path = "mnist",
+    n: int = 64,
+    seed: int = 0,
+    labels: Any = None,
+    steps: int | None = 50,
+    sampler: str = "ddim",
+    device: str = "auto",
+) -> np.ndarray:
+    """Draw images with a trained model.
+
+    Parameters
+    ----------
+    name : str or Path
+        A model that ships with tinydiff, such as ``"mnist"``, or a folder.
+    n : int
+        How many.
+    seed : int
+        The same seed gives the same pictures, and sample i is the same whatever n is.
+    labels : int, sequence of int, or None
+        Which class; None: all in turn.
+    steps, sampler
+        See `DiffusionModel.chain`.
+    device : str
+        ``"auto"``, ``"cpu"`` or ``"cuda"``.
+
+    Returns
+    -------
+    array, shape (n, H, W, channels), in [-1, 1]
+
+    Examples
+    --------
+    >>> import tinydiff
+    >>> tinydiff.sample("mnist", n=2, steps=2).shape  # doctest: +SKIP
+    (2, 28, 28, 1)
+    """
+    model = load_model(name, select_device(device))
+    for _, x_t, _ in model.chain(n, seed, labels, steps, sampler):
+        images = x_t
+    return to_numpy(images)

@@ -1,0 +1,152 @@
+"""Parallel work as one idea: a gradient is a sum over shards, and a prediction is a row of shards.
+
+The shards belong to the configuration, never to the number of threads. So any number of threads gives the same bits.
+Threads suffice: NumPy releases Python's lock inside every array operation, and BLAS is held at one thread in each.
+"""
+
+import os
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+from threadpoolctl import ThreadpoolController
+
+from tinydiff.backend import xp_of
+from tinydiff.errors import InputError
+
+
+def default_threads() -> int:
+    """Return the number of cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+class _Blas:
+    """BLAS at one thread while anyone works, restored after the last; nested and concurrent users are counted."""
+
+    def __init__(self):
+        self.lock = threading.Lock()
+        self.users = 0
+        self.controller = None
+        self.limit = None
+
+    @contextmanager
+    def one_thread(self) -> Iterator[None]:
+        with self.lock:
+            if self.users == 0:
+                self.controller = self.controller or ThreadpoolController()  # finding the libraries takes a while
+                self.limit = self.controller.limit(limits=1, user_api="blas")
+            self.users += 1
+        try:
+            yield
+        finally:
+            with self.lock:
+                self.users -= 1
+                if self.users == 0:
+                    self.limit.restore_original_limits()
+
+
+_blas = _Blas()
+one_blas_thread = _blas.one_thread
+
+
+def run_parallel(tasks: Sequence[Callable[[], Any]], threads: int | None = None) -> list[Any]:
+    """Run tasks on worker threads, BLAS at one thread each, and return their results in order.
+
+    If a task raises, its error is raised here once the running tasks have ended; the rest are not started.
+
+    Parameters
+    ----------
+    tasks : sequence of callables without arguments
+    threads : int or None
+        None takes one for each core.
+    """
+    threads = default_threads() if threads is None else threads
+    if threads < 1:
+        raise InputError(f"threads is {threads}, but at least 1 was expected.")
+    with one_blas_thread():
+        if threads == 1 or len(tasks) == 1:
+            return [task() for task in tasks]
+        with ThreadPoolExecutor(min(threads, len(tasks))) as pool:
+            futures = [pool.submit(task) for task in tasks]
+            try:
+                return [future.result() for future in futures]
+            except BaseException:
+                for future in futures:
+                    future.cancel()
+                raise
+
+
+def map_shards(
+    f: Callable[..., Any], arrays: Sequence[Any], micro_batch: int, threads: int | None = None, first: int = 0
+) -> Any:
+    """Return ``f(*arrays)``, computed in shards of exactly `micro_batch` samples.
+
+    BLAS may round a row of a product differently by the number of rows and by its place among them. Here sample i
+    always stands at place ``(first + i) % micro_batch`` of a full shard, so its bits do not depend on the batch it
+    came in. What is missing in the first and in the last shard is filled with copies, whose results are dropped.
+
+    Parameters
+    ----------
+    f : callable
+        Takes arrays (micro_batch, ...) and returns one.
+    arrays : sequence of arrays (N, ...), or None
+        Cut into shards together; None is handed on.
+    micro_batch : int
+    threads : int or None
+        None takes one for each core; work on a GPU is not threaded.
+    first : int
+        Index of the first sample among all that there are.
+    """
+    given = [a for a in arrays if a is not None]
+    xp, n = xp_of(*given), len(given[0])
+    if not n:
+        raise InputError("There is nothing to compute: the arrays hold no samples.")
+    skip = first % micro_batch
+
+    def shard(start):
+        places = np.arange(start, start + micro_batch)  # of the samples, before 0 and from n on: fill
+        samples = xp.asarray(np.clip(places, 0, n - 1))
+        y = f(*(None if a is None else a[samples] for a in arrays))
+        return y[max(0, -start) : n - start]
+
+    tasks = [lambda start=start: shard(start) for start in range(-skip, n, micro_batch)]
+    return xp.concatenate(run_parallel(tasks, threads if xp is np else 1))
+
+
+def sum_in_lanes(
+    work: Callable[[int, Any], Any], n_shards: int, accumulators: Sequence[Any], threads: int | None = None
+) -> list[Any]:
+    """Sum over shards in a fixed order: lane j takes shards j, j + lanes, ..., and the lanes are added as a tree.
+
+    Parameters
+    ----------
+    work : callable
+        ``work(shard, accumulator)`` adds one shard into an accumulator and returns anything, such as a loss.
+    n_shards : int
+    accumulators : sequence of arrays of one shape
+        One for each lane, set to zero by the caller. The first holds the sum afterwards; the others are used up.
+    threads : int or None
+        Changes the time, not the bits.
+
+    Returns
+    -------
+    list
+        What `work` returned, in the order of the shards.
+    """
+    lanes = len(accumulators)
+    results: list[Any] = [None] * n_shards
+
+    def lane(j):
+        for shard in range(j, n_shards, lanes):
+            results[shard] = work(shard, accumulators[j])
+
+    run_parallel([lambda j=j: lane(j) for j in range(min(lanes, n_shards))], threads)
+    distance = 1
+    while distance < lanes:  # ((0 + 1) + (2 + 3)) + ...
+        for j in range(0, lanes - distance, 2 * distance):
+            accumulators[j][...] += accumulators[j + distance]
+        distance *= 2
+    return results

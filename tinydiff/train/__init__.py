@@ -1,0 +1,6 @@
+"""Training: optimizers on flat vectors, checkpoints, and the loop."""
+
+from tinydiff.train.loop import TrainConfig, Trainer
+from tinydiff.train.optim import AdamW, clip_by_global_norm, ema_decay, learning_rate, update_ema
+
+__all__ = ["AdamW", "TrainConfig", "Trainer", "clip_by_global_norm", "ema_decay", "learning_rate", "update_ema"]

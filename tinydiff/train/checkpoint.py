@@ -1,0 +1,92 @@
+"""Checkpoints: everything that a run is, in one file that is written whole or not at all.
+
+A checkpoint stores its arrays by the parameters' names, not by offsets: ``theta/stem.weight``, ``ema/stem.weight``, and
+Adam's moments ``m/...`` and ``v/...``. The state of the random numbers and of the data order is (seed, step), because
+both are pure functions of it.
+"""
+
+import json
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import safetensors
+import safetensors.numpy
+
+from tinydiff.backend import to_numpy
+from tinydiff.errors import CheckpointError
+from tinydiff.files import atomic_write
+from tinydiff.model import check_fits, read_arrays
+from tinydiff.nn import Module
+
+PARTS = ("theta", "ema", "m", "v")
+
+
+@dataclass(frozen=True)
+class RunState:
+    """What a run needs to go on, bit for bit.
+
+    Parameters
+    ----------
+    step : int
+        Optimizer steps taken.
+    vectors : dict
+        Flat vectors ``theta``, ``ema``, ``m`` and ``v``.
+    about : dict
+        Configuration, seed, best validation loss: anything that JSON can hold.
+    """
+
+    step: int
+    vectors: dict[str, Any]
+    about: dict[str, Any]
+
+
+def save_checkpoint(folder: Path, network: Module, state: RunState, keep: int) -> Path:
+    """Write ``step-NNNNNNNN.safetensors`` atomically, then remove all but the last `keep` of them.
+
+    Raises
+    ------
+    CheckpointError
+        If the folder cannot be written or the disk is full; no partial file is left, older ones stay.
+    """
+    arrays = {}
+    for part in PARTS:
+        vector = to_numpy(state.vectors[part])
+        for name, p in network.named_parameters().items():
+            value = vector[p.offset : p.offset + p.size].reshape(p.value.shape)
+            arrays[f"{part}/{name}"] = np.asarray(value, order="C")  # safetensors 0.8.0 corrupts any other order
+    about = {"step": str(state.step), "about": json.dumps(state.about)}
+    data = safetensors.numpy.save(arrays, metadata=about)
+    path = folder / f"step-{state.step:08d}.safetensors"
+    atomic_write(path, lambda file: file.write(data), error=CheckpointError)
+    for old in checkpoints(folder)[:-keep]:
+        old.unlink(missing_ok=True)
+    return path
+
+
+def load_checkpoint(path: Path, network: Module) -> RunState:
+    """Read a checkpoint for this network.
+
+    Raises
+    ------
+    CheckpointError
+        If the file cannot be read, is truncated, or is of another architecture.
+    """
+    arrays, metadata = read_arrays(path)
+    try:
+        step, about = int(metadata["step"]), json.loads(metadata["about"])
+    except (KeyError, ValueError) as error:
+        raise CheckpointError(f"{path} is not a checkpoint of a training run (it lacks {error}).") from error
+    vectors = {}
+    for part in PARTS:
+        own = {name.removeprefix(f"{part}/"): a for name, a in arrays.items() if name.startswith(f"{part}/")}
+        check_fits(str(path), own, network)
+        vectors[part] = np.concatenate([own[name].reshape(-1) for name in network.named_parameters()])
+    return RunState(step, vectors, about)
+
+
+def checkpoints(folder: Path) -> list[Path]:
+    """Return the checkpoints in a folder, oldest first."""
+    return sorted(p for p in folder.glob("step-*.safetensors") if re.fullmatch(r"step-\d{8}\.safetensors", p.name))

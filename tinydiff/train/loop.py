@@ -1,0 +1,367 @@
+"""Training: Algorithm 1 of DDPM in shards, and everything a run needs to be trusted and taken up again."""
+
+import json
+import signal
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from tqdm import tqdm
+
+from tinydiff.backend import xp_of
+from tinydiff.data import Dataset
+from tinydiff.errors import CheckpointError, InputError, TrainingError, check_number
+from tinydiff.files import atomic_write
+from tinydiff.functional import mse, mse_backward
+from tinydiff.model import DiffusionModel, save_model
+from tinydiff.nn import Gradients, Tape
+from tinydiff.noise import Noise
+from tinydiff.parallel import map_shards, sum_in_lanes
+from tinydiff.train.checkpoint import RunState, checkpoints, load_checkpoint, save_checkpoint
+from tinydiff.train.optim import AdamW, clip_by_global_norm, ema_decay, learning_rate, update_ema
+
+
+@dataclass(frozen=True)
+class TrainConfig:
+    """How to train. All of it but `threads` decides the bits of the result.
+
+    Parameters
+    ----------
+    steps, batch : int
+        Optimizer steps, and images in each.
+    micro_batch, lanes : int
+        A batch is walked in micro-batches of so many images, summed in so many lanes (see `sum_in_lanes`).
+    lr, warmup, final_lr
+        Peak of the learning rate, steps to reach it, and its share at the end (Eq. LR-1).
+    betas, weight_decay, clip
+        Of AdamW (Eq. ADAMW-1), and the largest norm of a gradient (Eq. CLIP-1).
+    ema : float
+        Decay of the average of the weights (Eq. EMA-1).
+    label_dropout : float
+        Share of images that are shown without their label, so that the model also learns "no class".
+    seed : int
+    save_every, keep : int
+        Steps between checkpoints, and how many of them are kept.
+    validate_every, validation_images : int
+        Steps between looks at held-out images, and how many.
+    check_every : int
+        On a GPU, steps between two reads of whether the loss was finite; on the CPU every step is checked.
+    """
+
+    steps: int = 2000
+    batch: int = 32
+    micro_batch: int = 16
+    lanes: int = 8
+    lr: float = 2e-3
+    warmup: int = 100
+    final_lr: float = 0.01
+    betas: tuple[float, float] = (0.9, 0.99)
+    weight_decay: float = 0.0
+    clip: float = 1.0
+    ema: float = 0.999
+    label_dropout: float = 0.1
+    seed: int = 0
+    save_every: int = 500
+    keep: int = 2
+    validate_every: int = 500
+    validation_images: int = 500
+    check_every: int = 20
+
+    def __post_init__(self):
+        object.__setattr__(self, "betas", tuple(self.betas))
+        positive = ("steps", "batch", "micro_batch", "lanes", "save_every", "keep", "validate_every", "check_every")
+        for name in positive:
+            if getattr(self, name) < 1:
+                raise InputError(f"{name} is {getattr(self, name)}, but at least 1 was expected.")
+        for name in ("lr", "clip"):
+            if not 0 < getattr(self, name) < float("inf"):
+                raise InputError(f"{name} is {getattr(self, name)}, but a positive number was expected.")
+        for name in ("final_lr", "ema", "label_dropout"):
+            check_number(name, getattr(self, name), 0, 1)
+
+
+class Trainer:
+    """A training run: the model, its data, and the folder where it is kept.
+
+    Parameters
+    ----------
+    model : DiffusionModel
+        Trained in place.
+    data : Dataset
+        Training images.
+    config : TrainConfig
+    folder : str, Path or None
+        Where checkpoints, the log and the trained model go; None keeps nothing.
+    validation : Dataset or None
+        Held-out images.
+    hooks : sequence of callables
+        ``hook(record)`` gets every record of the log, a dict with "step": the place for other loggers.
+    threads : int or None
+        Worker threads; None takes one for each core. It changes the time, not the bits.
+
+    Examples
+    --------
+    >>> trainer = Trainer(model, data, TrainConfig(steps=100), "runs/mine")  # doctest: +SKIP
+    >>> trainer.run()                                                        # doctest: +SKIP
+    """
+
+    def __init__(
+        self,
+        model: DiffusionModel,
+        data: Dataset,
+        config: TrainConfig,
+        folder: str | Path | None = None,
+        validation: Dataset | None = None,
+        hooks: Sequence[Callable[[dict[str, Any]], None]] = (),
+        threads: int | None = None,
+    ):
+        self.model, self.data, self.config, self.validation = model, data, config, validation
+        self.folder = None if folder is None else Path(folder)
+        self.hooks, self.threads = hooks, threads
+        self._check_data()
+        self.network, self.diffusion = model.network, model.diffusion
+        theta = self.network.theta
+        self.xp = xp_of(theta)
+        self.optimizer = AdamW(theta, self.network.decay_mask(), config.betas, weight_decay=config.weight_decay)
+        self.ema = theta.copy()
+        self.noise = Noise(config.seed, xp=self.xp)
+        self.step = 0
+        self.best = float("inf")
+        self.epoch_order: tuple[int, Any] = (-1, None)
+        self.lanes = [self.xp.zeros_like(theta) for _ in range(min(config.lanes, self._shards()))]
+        self.all_finite = self.xp.asarray(True)
+        if self.folder is not None:
+            self._take_up()
+
+    def train_step(self) -> dict[str, Any]:
+        """Take one optimizer step; return its loss, gradient norm and learning rate."""
+        config = self.config
+        indices = self.indices(self.step)
+        for lane in self.lanes:
+            lane[...] = 0
+        losses = sum_in_lanes(
+            lambda shard, flat: self.add_gradient(shard, indices, flat), self._shards(), self.lanes, self.threads
+        )
+        loss, gradient = sum(losses), self.lanes[0]
+        norm = clip_by_global_norm(gradient, config.clip)
+        finite = self.xp.isfinite(loss) & self.xp.isfinite(norm)
+        self.all_finite = self.all_finite & finite  # on the device: reading it would make the step wait
+        self.step += 1
+        lr = learning_rate(self.step, config.steps, config.lr, config.warmup, config.final_lr)
+        self.optimizer.step(gradient, lr, ok=self.all_finite)
+        update_ema(self.ema, self.network.theta, ema_decay(self.step, config.ema), ok=self.all_finite)
+        if self.xp is np or self.step % config.check_every == 0:
+            self._stop_if_not_finite(loss)
+        return {"step": self.step, "loss": loss, "gradient_norm": norm, "lr": lr}
+
+    def add_gradient(self, shard: int, indices: np.ndarray, flat: Any) -> Any:
+        """Add one micro-batch's part of the gradient to `flat`; return its part of the loss (Eq. DDPM-ALG1)."""
+        config = self.config
+        start = shard * config.micro_batch
+        indices = indices[start : start + config.micro_batch]
+        n = len(indices)
+        noise = self.noise.at(first=start, step=self.step)
+
+        x_0, labels = self.data.batch(indices, xp=self.xp)  # x_0 ~ q(x_0)
+        context = self._context(labels, noise)
+        t = noise.integers(1, self.diffusion.T, n, "t")  # t ~ Uniform({1, ..., T})
+        eps = noise.normal(x_0.shape, "eps", dtype=x_0.dtype)  # eps ~ N(0, I)
+        x_t = self.diffusion.q_sample(x_0, t, eps)  # Eq. DDPM-4
+        target = self.model.target(x_0, eps, t)
+
+        tape, grads = Tape(noise), Gradients(self.network.parameters(), flat)
+        output = self.network.forward(x_t, t, context, tape)
+        loss, cache = mse(output, target)  # Eq. DDPM-14
+        share = n / config.batch
+        d_output, _ = mse_backward(share, cache)
+        self.network.backward(d_output, tape, grads)
+        return share * loss
+
+    def indices(self, step: int) -> np.ndarray:
+        """Return which images step 0, 1, ... sees: every epoch is a new order of all of them."""
+        places = np.arange(step * self.config.batch, (step + 1) * self.config.batch)
+        epochs, within = places // len(self.data), places % len(self.data)
+        return np.array([self._order(int(e))[w] for e, w in zip(epochs, within, strict=True)])
+
+    def validation_loss(self) -> float:
+        """Return the EMA model's loss on held-out images, each with the same t and eps every time."""
+        data = self.validation
+        if data is None:
+            raise InputError("There are no held-out images: give the Trainer validation=.")
+        n = min(self.config.validation_images, len(data))
+        x_0, labels = data.batch(np.arange(n), xp=self.xp)
+        noise = Noise(0, xp=self.xp)
+        t, eps = noise.integers(1, self.diffusion.T, n, "validation t"), noise.normal(x_0.shape, "validation eps")
+        context = labels if self.network.config.num_classes is not None else None
+        ema = self.network.bind(self.ema)
+        x_t = self.diffusion.q_sample(x_0, t, eps)
+        output = map_shards(ema.forward, (x_t, t, context), self.config.micro_batch, self.threads)
+        loss, _ = mse(output, self.model.target(x_0, eps, t))
+        return float(loss)
+
+    def run(self, progress: bool = True, on_step: Callable[["Trainer"], None] | None = None) -> None:
+        """Train until `config.steps`; save on the way and at the end.
+
+        Ctrl-C finishes the step, saves, and leaves by KeyboardInterrupt; a second one leaves at once.
+
+        Parameters
+        ----------
+        progress : bool
+            Show a progress bar on stderr.
+        on_step : callable or None
+            Called with the trainer after every step, for example to draw.
+
+        Raises
+        ------
+        TrainingError
+            If the loss or the gradient is not finite. The files keep the state before.
+        """
+        config = self.config
+        bar = tqdm(total=config.steps, initial=self.step, unit="step", disable=not progress, dynamic_ncols=True)
+        started, first = time.perf_counter(), self.step
+        with bar, _interruptible() as interrupted:
+            while self.step < config.steps:
+                record = self.train_step()
+                if self.step % 10 == 0 or self.step == config.steps:
+                    rate = (self.step - first) * config.batch / (time.perf_counter() - started)
+                    record = {key: float(value) for key, value in record.items()} | {"images_per_second": round(rate, 1)}
+                    record["step"] = self.step
+                    self.log(record)
+                    bar.set_postfix_str(f"loss {record['loss']:.4f}, {rate:.0f} images/s", refresh=False)
+                bar.update()
+                if self.validation is not None and (self.step % config.validate_every == 0 or self.step == config.steps):
+                    self._validate()
+                if on_step is not None:
+                    on_step(self)
+                last = self.step == config.steps or bool(interrupted)
+                if self.folder is not None and (self.step % config.save_every == 0 or last):
+                    self.save()
+                if interrupted:
+                    raise KeyboardInterrupt
+        if self.folder is not None:
+            save_model(self.folder, self.model, self.ema, **self._about())
+
+    def trained(self) -> DiffusionModel:
+        """Return the model with the average of the weights, the one to sample from."""
+        return DiffusionModel(self.network.bind(self.ema), self.model.config, self.model.micro_batch, self.threads)
+
+    def save(self) -> Path:
+        """Write a checkpoint."""
+        if self.folder is None:
+            raise InputError("This run has no folder, so it cannot be saved: give the Trainer folder=.")
+        vectors = {"theta": self.network.theta, "ema": self.ema, "m": self.optimizer.m, "v": self.optimizer.v}
+        about = {**self._about(), "best": self.best}
+        return save_checkpoint(self.folder, self.network, RunState(self.step, vectors, about), self.config.keep)
+
+    def log(self, record: dict[str, Any]) -> None:
+        """Append a record to log.jsonl, and hand it to the hooks."""
+        if self.folder is not None:
+            try:
+                self.folder.mkdir(parents=True, exist_ok=True)
+                with open(self.folder / "log.jsonl", "a", encoding="utf-8") as file:
+                    file.write(json.dumps(record) + "\n")
+            except OSError as error:
+                raise CheckpointError(f"{self.folder / 'log.jsonl'} cannot be written: {error.strerror}.") from error
+        for hook in self.hooks:
+            hook(record)
+
+    def _validate(self):
+        loss = self.validation_loss()
+        self.log({"step": self.step, "validation_loss": loss})
+        if loss < self.best:
+            self.best = loss
+            if self.folder is not None:
+                save_model(self.folder / "best", self.model, self.ema, **self._about(), validation_loss=loss)
+
+    def _context(self, labels, noise):
+        classes = self.network.config.num_classes
+        if classes is None:
+            return None
+        hidden = noise.uniform((len(labels),), "label dropout") < self.config.label_dropout
+        return self.xp.where(hidden, classes, labels)
+
+    def _order(self, epoch):
+        if self.epoch_order[0] != epoch:
+            self.epoch_order = (epoch, Noise(self.config.seed, step=epoch).permutation(len(self.data), "data order"))
+        return self.epoch_order[1]
+
+    def _shards(self):
+        return -(-self.config.batch // self.config.micro_batch)
+
+    def _stop_if_not_finite(self, loss):
+        if bool(self.all_finite):
+            return
+        gradients = Gradients(self.network.parameters(), self.lanes[0]).named()
+        bad = [name for name, g in gradients.items() if not bool(self.xp.isfinite(g).all())]
+        where = f"the gradient of {bad[0]} is not finite" if bad else f"the loss is {float(loss)}"
+        raise TrainingError(
+            f"Training stopped at step {self.step}: {where}. Nothing was overwritten; the weights are those before it. "
+            f"Try a smaller learning rate (lr is {self.config.lr}), a longer warm-up, or look for NaN in the data."
+        )
+
+    def _about(self):
+        return {"step": self.step, "train": asdict(self.config), "data": self.data.name, "images": len(self.data)}
+
+    def _check_data(self):
+        unet = self.model.config.unet
+        shape = (unet.image_size, unet.image_size, unet.in_channels)
+        for name, data in (("data", self.data), ("validation", self.validation)):
+            if data is not None and not len(data):
+                raise InputError(f"{name} is empty: there is nothing to train on.")
+            if data is not None and tuple(data.images.shape[1:]) != shape:
+                raise InputError(f"{name} has images of shape {tuple(data.images.shape[1:])}, but the model's are {shape}.")
+
+    def _take_up(self):
+        """Go on from the last checkpoint in the folder, if there is one."""
+        found = checkpoints(self.folder)
+        if not found:
+            return
+        state = load_checkpoint(found[-1], self.network)
+        before, now = state.about.get("train", {}), json.loads(json.dumps(asdict(self.config)))
+        changed = [name for name in now if before.get(name) != now[name]]
+        if changed:
+            raise InputError(
+                f"{self.folder} holds a run with {changed[0]} = {before.get(changed[0])}, but {changed[0]} = "
+                f"{now[changed[0]]} was asked for. Use the same options to go on, or another folder to start anew."
+            )
+        self.step, self.best = state.step, state.about["best"]
+        self.optimizer.steps = state.step
+        places = {"theta": self.network.theta, "ema": self.ema, "m": self.optimizer.m, "v": self.optimizer.v}
+        for part, vector in places.items():
+            vector[...] = self.xp.asarray(state.vectors[part])
+        self._cut_log()
+
+    def _cut_log(self):
+        """Drop the records of steps that were logged after the checkpoint: they will be taken again."""
+        path = self.folder / "log.jsonl"
+        if path.exists():
+            lines = [line for line in path.read_text().splitlines() if json.loads(line)["step"] <= self.step]
+            text = "".join(f"{line}\n" for line in lines)
+            atomic_write(path, lambda file: file.write(text.encode()), error=CheckpointError)
+
+
+@contextmanager
+def _interruptible() -> Iterator[list]:
+    """Collect the first Ctrl-C instead of raising it; the second raises as usual."""
+    pressed: list[int] = []
+    try:
+        previous = signal.getsignal(signal.SIGINT)
+
+        def remember(number, frame):
+            pressed.append(number)
+            signal.signal(signal.SIGINT, previous)
+
+        signal.signal(signal.SIGINT, remember)
+    except ValueError:  # not in the main thread: Ctrl-C does not arrive here
+        yield pressed
+        return
+    try:
+        yield pressed
+    finally:
+        signal.signal(signal.SIGINT, previous)
+
+

@@ -1,0 +1,97 @@
+"""AdamW, clipping, the learning rate and the average of the weights: a few lines each, on flat vectors."""
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+from tinydiff.backend import xp_of
+from tinydiff.errors import check_number
+
+
+@dataclass
+class AdamW:
+    """Adam with decoupled weight decay (Eq. ADAMW-1; Loshchilov and Hutter 2019, arXiv 1711.05101).
+
+    Parameters
+    ----------
+    theta : array
+        The parameters, changed in place.
+    decay_mask : array or None
+        1 where weight decay acts; None: everywhere.
+    betas : (float, float)
+        Decay of the first and of the second moment.
+    eps : float
+    weight_decay : float
+        Share of a weight that goes per step, in units of the learning rate.
+    """
+
+    theta: Any
+    decay_mask: Any = None
+    betas: tuple[float, float] = (0.9, 0.99)
+    eps: float = 1e-8
+    weight_decay: float = 0.0
+
+    def __post_init__(self):
+        xp = xp_of(self.theta)
+        self.m, self.v, self.steps = xp.zeros_like(self.theta), xp.zeros_like(self.theta), 0
+        for i, beta in enumerate(self.betas):
+            check_number(f"betas[{i}]", beta, 0, 1 - 1e-9)
+
+    def step(self, g: Any, lr: float, ok: Any = True) -> None:
+        """Take one step against the gradient g.
+
+        Where `ok`, a bool or a 0-d boolean array, is false, nothing changes; no value is read back from a GPU.
+        """
+        xp = xp_of(self.theta, g)
+        beta_1, beta_2 = self.betas
+        g = xp.where(ok, g, 0)
+        self.steps += 1
+        keep = xp.where(ok, lr, 0).astype(self.theta.dtype)
+        m, v = beta_1 * self.m + (1 - beta_1) * g, beta_2 * self.v + (1 - beta_2) * g * g
+        m_hat, v_hat = m * (1 / (1 - beta_1**self.steps)), v * (1 / (1 - beta_2**self.steps))
+        if self.weight_decay:
+            decay = self.weight_decay if self.decay_mask is None else self.weight_decay * self.decay_mask
+            self.theta -= keep * decay * self.theta
+        self.theta -= keep * m_hat / (xp.sqrt(v_hat) + self.eps)
+        self.m[...] = xp.where(ok, m, self.m)
+        self.v[...] = xp.where(ok, v, self.v)
+
+
+def clip_by_global_norm(g: Any, largest: float) -> Any:
+    """Scale g, in place, so that its norm is at most `largest`; return the norm it had (Eq. CLIP-1)."""
+    xp = xp_of(g)
+    norm = xp.sqrt((g * g).sum())
+    g *= xp.minimum(1.0, largest / (norm + 1e-12)).astype(g.dtype)
+    return norm
+
+
+def learning_rate(step: int, steps: int, peak: float, warmup: int = 0, final: float = 0.0) -> float:
+    """Return the learning rate of step 1 .. steps: a linear warm-up to `peak`, then a half cosine (Eq. LR-1).
+
+    Parameters
+    ----------
+    step, steps : int
+    peak : float
+    warmup : int
+        Steps until the peak.
+    final : float
+        Learning rate at the end, as a share of the peak.
+    """
+    if step <= warmup:
+        return peak * step / warmup
+    progress = min(1.0, (step - warmup) / max(1, steps - warmup))
+    return peak * (final + (1 - final) * 0.5 * (1 + math.cos(math.pi * progress)))
+
+
+def ema_decay(step: int, decay: float) -> float:
+    """Return the decay at a step, from 1: ``min(decay, (1 + step) / (10 + step))``, a warm-up (Eq. EMA-2).
+
+    With a constant decay the average would remember the random initial weights for 1 / (1 - decay) steps, and early
+    samples would be noise.
+    """
+    return min(decay, (1 + step) / (10 + step))
+
+
+def update_ema(ema: Any, theta: Any, decay: float, ok: Any = True) -> None:
+    """Move the average towards theta, in place, where ok: ``ema = decay ema + (1 - decay) theta`` (Eq. EMA-1)."""
+    ema += (1 - decay) * xp_of(ema, theta).where(ok, theta - ema, 0)

@@ -1,0 +1,237 @@
+"""Write tests/fixtures/torch_*.npz: what PyTorch's autograd says about every pair, every model and the optimiser.
+
+Run it with PyTorch 2.13 in the environment: ``python tools/make_torch_fixtures.py``. The tests need only the files.
+All is float64. Arrays are in tinydiff's layout; autograd itself carries the gradients back through each transposition.
+"""
+
+import json
+import math
+import sys
+from dataclasses import asdict
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch.nn import functional as F
+
+ROOT = Path(__file__).resolve().parent.parent
+sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
+
+from benchmarks import torch_unet  # noqa: E402
+from parity import BATCH, BETAS, DECAY, LR, STEPS, draw_batch, draw_weights, projections  # noqa: E402
+
+from tinydiff.nn import Classifier, ClassifierConfig, UNet, UNetConfig  # noqa: E402
+
+rng = np.random.default_rng(0)
+
+
+def normal(*shape):
+    return rng.normal(size=shape)
+
+
+def nchw(x):
+    return x.permute(0, 3, 1, 2)
+
+
+def nhwc(x):
+    return x.permute(0, 2, 3, 1)
+
+
+def pair(f, **inputs) -> dict:
+    """Return inputs, output ``y``, a random upstream gradient ``dy`` and ``d_NAME`` for each float input."""
+    tensors = {name: torch.from_numpy(value) for name, value in inputs.items()}
+    wanted = [name for name, tensor in tensors.items() if tensor.is_floating_point() and name != "uniform"]
+    for name in wanted:
+        tensors[name].requires_grad_()
+    y = f(*tensors.values())
+    dy = torch.from_numpy(np.asarray(normal(*y.shape)))
+    gradients = torch.autograd.grad(y, [tensors[name] for name in wanted], dy) if wanted else []
+    found = {f"d_{name}": d for name, d in zip(wanted, gradients, strict=True)}
+    return inputs | {name: a.detach().numpy() for name, a in {"y": y, "dy": dy, **found}.items()}
+
+
+def conv(stride, padding):
+    (top, bottom), (left, right) = padding
+
+    def f(x, w, b=None):
+        return nhwc(F.conv2d(F.pad(nchw(x), (left, right, top, bottom)), w.permute(3, 2, 0, 1), b, stride))
+
+    return f
+
+
+def timestep(spacing_less, sines_first):
+    def f(t):
+        frequencies = torch.exp(torch.arange(4, dtype=torch.float64) * (-math.log(10000.0) / (4 - spacing_less)))
+        waves = [(t.double()[:, None] * frequencies).cos(), (t.double()[:, None] * frequencies).sin()]
+        return torch.cat(waves[::-1] if sines_first else waves, dim=1)
+
+    return f
+
+
+def pairs() -> dict:
+    """Return case -> arrays; `test_torch_parity.py` says for each case which pair it is and with which options."""
+    one = ((1, 1), (1, 1))
+    images, kernel = normal(2, 5, 7, 3), normal(3, 3, 3, 4)
+    affine = {"gamma": normal(6), "beta": normal(6)}
+    qkv = {"q": normal(2, 2, 4, 3), "k": normal(2, 2, 5, 3), "v": normal(2, 2, 5, 2)}
+    mask = rng.random((4, 5)) < 0.7
+    mask[:, 0] = True  # PyTorch gives NaN to a query that may look nowhere
+    return {
+        "linear": pair(lambda x, w, b: F.linear(x, w.T, b), x=normal(2, 3, 4), w=normal(4, 5), b=normal(5)),
+        "linear without bias": pair(lambda x, w: F.linear(x, w.T), x=normal(1, 4), w=normal(4, 5)),
+        "conv2d": pair(conv(1, one), x=images, w=kernel, b=normal(4)),
+        "conv2d without bias": pair(conv(1, one), x=images, w=kernel),
+        "conv2d by shifts": pair(conv(1, one), x=normal(2, 5, 4, 8), w=normal(3, 3, 8, 2), b=normal(2)),
+        "conv2d by Winograd": pair(conv(1, one), x=images, w=kernel, b=normal(4)),
+        "conv2d with stride 2": pair(conv(2, one), x=images, w=kernel, b=normal(4)),
+        "conv2d 5x3, asymmetric": pair(conv(2, ((0, 3), (2, 1))), x=images, w=normal(5, 3, 3, 2), b=normal(2)),
+        "group_norm": pair(
+            lambda x, g, b: nhwc(F.group_norm(nchw(x), 3, g, b, 1e-3)), x=normal(2, 4, 3, 6) + 2, **affine
+        ),
+        "layer_norm": pair(lambda x, g, b: F.layer_norm(x, (6,), g, b, 1e-3), x=normal(2, 3, 6) + 2, **affine),
+        "batch_norm": pair(
+            lambda x, g, b: nhwc(F.batch_norm(nchw(x), None, None, g, b, True, eps=1e-3)),
+            x=normal(3, 2, 3, 6) + 2,
+            **affine,
+        ),
+        "silu": pair(F.silu, x=3 * normal(3, 5)),
+        "gelu": pair(F.gelu, x=3 * normal(3, 5)),
+        "softmax": pair(lambda x: F.softmax(x, dim=-1), x=3 * normal(3, 5)),
+        "attention": pair(F.scaled_dot_product_attention, **qkv),
+        "attention with a mask": pair(F.scaled_dot_product_attention, **qkv, mask=mask),
+        "upsample_nearest": pair(lambda x: nhwc(F.interpolate(nchw(x), scale_factor=2)), x=normal(2, 3, 2, 3)),
+        "avg_pool": pair(lambda x: nhwc(F.avg_pool2d(nchw(x), 2)), x=normal(2, 4, 6, 3)),
+        "dropout": pair(lambda x, u: x * (u >= 0.3) / (1 - 0.3), x=normal(3, 5), uniform=rng.random((3, 5))),
+        "embedding": pair(F.embedding, indices=np.array([3, 0, 3, 1]), table=normal(4, 5)),
+        "timestep_embedding": pair(timestep(0, False), t=np.array([1, 37, 1000])),
+        "timestep_embedding, DDPM": pair(timestep(1, True), t=np.array([1, 37, 1000])),
+        "mse": pair(F.mse_loss, prediction=normal(2, 3), target=normal(2, 3)),
+        "cross_entropy": pair(F.cross_entropy, logits=3 * normal(4, 5), labels=np.array([3, 0, 3, 1])),
+    }
+
+
+def unet(config: UNetConfig) -> dict:
+    """Return the output, the gradients, and the first ten losses of training, from the weights of `draw_weights`."""
+    model = UNet(config, dtype=np.float64)
+    draw_weights(model)
+    named = {name: p.value for name, p in model.named_parameters().items()}
+    twin = torch_unet.UNet(config).double()
+    torch_unet.load_from(twin, named)
+    shape = (BATCH, config.image_size, config.image_size, config.in_channels)
+    x_t, t, d_eps_hat, labels = draw_batch(shape, config.num_classes)
+    labels = None if labels is None else torch.from_numpy(labels)
+    x_t = torch.from_numpy(x_t).requires_grad_()
+    eps_hat = nhwc(twin(nchw(x_t), torch.from_numpy(t), labels))
+    eps_hat.backward(torch.from_numpy(d_eps_hat))
+    return {
+        "config": np.array(json.dumps(asdict(config))),
+        "y": eps_hat.detach().numpy(),
+        "d_x": x_t.grad.numpy(),
+        "d_theta": projections(torch_unet.gradients_of(twin, named)),
+        "losses": first_losses(twin, model, shape, config.num_classes),
+    }
+
+
+def first_losses(twin, model, shape, classes) -> np.ndarray:
+    decays = {torch_unet.torch_name(name): p.decay for name, p in model.named_parameters().items()}
+    groups = [[p for name, p in twin.named_parameters() if decays[name] == on] for on in (True, False)]
+    optimizer = torch.optim.AdamW(
+        [{"params": groups[0], "weight_decay": DECAY}, {"params": groups[1], "weight_decay": 0.0}], lr=LR, betas=BETAS
+    )
+    alpha_bar = torch.cumprod(1 - torch.linspace(1e-4, 0.02, 1000, dtype=torch.float64), dim=0)
+    losses = []
+    for step in range(1, STEPS + 1):
+        x_0, t, eps, labels = draw_batch(shape, classes, step)
+        x_0, t, eps = torch.from_numpy(x_0), torch.from_numpy(t), torch.from_numpy(eps)
+        at = alpha_bar[t - 1][:, None, None, None]
+        x_t = at.sqrt() * x_0 + (1 - at).sqrt() * eps
+        loss = F.mse_loss(nhwc(twin(nchw(x_t), t, None if labels is None else torch.from_numpy(labels))), eps)
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        losses.append(loss.item())
+    return np.array(losses)
+
+
+def classifier(config: ClassifierConfig) -> dict:
+    model = Classifier(config, dtype=np.float64)
+    draw_weights(model)
+    named = {name: p.value for name, p in model.named_parameters().items()}
+    twin = torch_unet.Classifier(config).double()
+    torch_unet.load_from(twin, named)
+    shape = (BATCH, config.image_size, config.image_size, config.in_channels)
+    x, _, _, labels = draw_batch(shape, config.num_classes - 1)
+    x = torch.from_numpy(x).requires_grad_()
+    logits = twin(nchw(x))
+    F.cross_entropy(logits, torch.from_numpy(labels)).backward()
+    return {
+        "config": np.array(json.dumps(asdict(config))),
+        "y": logits.detach().numpy(),
+        "d_x": x.grad.numpy(),
+        "d_theta": projections(torch_unet.gradients_of(twin, named)),
+    }
+
+
+def optimizer() -> dict:
+    """Return weights and their average over five steps of AdamW; the first three weights decay, the rest do not."""
+    gradients, rates = normal(5, 6), np.array([1e-2, 2e-2, 1e-2, 5e-3, 1e-3])
+    start = normal(6)
+    decaying, other = torch.from_numpy(start[:3].copy()), torch.from_numpy(start[3:].copy())
+    groups = [{"params": [decaying], "weight_decay": DECAY}, {"params": [other], "weight_decay": 0.0}]
+    adamw = torch.optim.AdamW(groups, lr=1.0, betas=BETAS)
+    ema, average = torch.from_numpy(start.copy()), torch.optim.swa_utils.get_ema_avg_fn(0.9)
+    thetas, emas = [], []
+    for step in range(5):
+        g = torch.from_numpy(gradients[step])
+        decaying.grad, other.grad = g[:3], g[3:]
+        for group in adamw.param_groups:
+            group["lr"] = rates[step]
+        adamw.step()
+        theta = torch.cat([decaying, other])
+        ema = average(ema, theta, None)
+        thetas.append(theta.numpy())
+        emas.append(ema.numpy())
+    clipped = torch.from_numpy(gradients[0]).clone()
+    clipped.grad = clipped.clone()
+    norm = torch.nn.utils.clip_grad_norm_([clipped], 0.5)
+    return {
+        "start": start,
+        "gradients": gradients,
+        "rates": rates,
+        "theta": np.stack(thetas),
+        "ema": np.stack(emas),
+        "norm": norm.numpy(),
+        "clipped": clipped.grad.numpy(),
+    }
+
+
+def main() -> None:
+    torch.set_num_threads(1)  # one order of summation
+    models = {
+        "unet": unet(UNetConfig(12, channels=16, channel_mult=(1, 2), blocks_per_level=1, heads=2)),
+        "unet with everything": unet(
+            UNetConfig(
+                8,
+                in_channels=3,
+                channels=16,
+                channel_mult=(1, 1, 2),
+                blocks_per_level=2,
+                attention_levels=(1,),
+                groups=8,
+                num_classes=3,
+                scale_shift=True,
+                time_embedding="ddpm",
+                time_offset=1,
+            )
+        ),
+        "classifier": classifier(ClassifierConfig(image_size=9, num_classes=4, channels=(8, 16), features=12)),
+    }
+    for file, cases in {"pairs": pairs(), "models": models, "optimizer": {"adamw": optimizer()}}.items():
+        arrays = {f"{case}/{name}": a for case, found in cases.items() for name, a in found.items()}
+        path = ROOT / "tests" / "fixtures" / f"torch_{file}.npz"
+        np.savez_compressed(path, **arrays)
+        print(f"{path.relative_to(ROOT)}: {len(arrays)} arrays, {path.stat().st_size:,} bytes")
+
+
+if __name__ == "__main__":
+    main()
