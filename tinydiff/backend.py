@@ -145,8 +145,8 @@ def _probe_gpu() -> str:
         raise DeviceError(
             f"CuPy is installed but cannot use a GPU ({_first_line(error)}). {HOW_TO_INSTALL_CUPY}"
         ) from None
-    if total != 21.0:
-        raise DeviceError(f"The GPU computed {total} where 21.0 was expected. Check its driver, or use --device cpu.")
+    if total != 26.0:
+        raise DeviceError(f"The GPU computed {total} where 26.0 was expected. Check its driver, or use --device cpu.")
     return name.decode() if isinstance(name, bytes) else str(name)
 
 

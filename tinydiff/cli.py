@@ -4,12 +4,17 @@ Each command is a frozen dataclass; its fields are the options. Errors are one s
 is 2 for a bad argument, 1 for everything else that fails, and 130 after Ctrl-C.
 """
 
+import dataclasses
+import json
+import os
 import platform
 import sys
 import time
-from dataclasses import dataclass
+import tomllib
+import typing
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import numpy as np
 import scipy
@@ -17,14 +22,34 @@ import tyro
 
 import tinydiff
 from tinydiff import plot
-from tinydiff.backend import select_device, to_numpy
-from tinydiff.data import load
-from tinydiff.errors import DeviceError, InputError, TinydiffError
-from tinydiff.evaluate import classifier_frechet, held_out_loss, judge
-from tinydiff.metrics import nearest_neighbours
-from tinydiff.model import SHIPPED, load_classifier, load_model
+from tinydiff.backend import select_device, to_device, to_numpy
+from tinydiff.data import Dataset, load, load_folder
+from tinydiff.demo import run_demo
+from tinydiff.errors import DataError, DeviceError, InputError, TinydiffError
+from tinydiff.evaluate import evaluate
+from tinydiff.files import atomic_write
+from tinydiff.model import SHIPPED, DiffusionModel, ModelConfig, load_model
+from tinydiff.nn import UNet, UNetConfig
+from tinydiff.parallel import default_threads
+from tinydiff.train import TrainConfig, Trainer
 
-Device = Literal["auto", "cpu", "cuda"]
+DeviceName = Literal["auto", "cpu", "cuda"]
+SamplerName = Literal["ddim", "ddpm", "heun", "dpmpp_2m"]
+
+
+@dataclass(frozen=True)
+class Demo:
+    """Draw digits with the shipped weights, then train a model from scratch and draw with it."""
+
+    out: Path = Path("demo")
+    """Folder for the pictures."""
+    steps: int = 1600
+    """Optimizer steps of the training."""
+    seed: int = 0
+    """Of the weights, the training and the samples."""
+
+    def run(self) -> None:
+        run_demo(self.out, self.steps, self.seed)
 
 
 @dataclass(frozen=True)
@@ -40,27 +65,89 @@ class Sample:
     label: int | None = None
     """Which class; without it, all classes in turn."""
     steps: int = 50
-    """Calls of the network per image."""
-    sampler: Literal["ddim", "ddpm", "heun", "dpmpp_2m"] = "ddim"
+    """Calls of the network for each image."""
+    sampler: SamplerName = "ddim"
     """Which sampler."""
     out: Path = Path("samples")
     """Folder for the pictures."""
-    device: Device = "auto"
+    device: DeviceName = "auto"
     """Where to compute."""
 
     def run(self) -> None:
-        """Draw, save and say where."""
         device = select_device(self.device)
         model = load_model(self.model, device)
         start = time.perf_counter()
-        frames = [(model.config.T, *[self._noise(model)] * 2)]
-        for t, x_t, x_0_hat in model.chain(self.n, self.seed, self.label, self.steps, self.sampler):
-            frames.append((t, to_numpy(x_t), to_numpy(x_0_hat)))
+        chain = model.chain(self.n, self.seed, self.label, self.steps, self.sampler)
+        frames = [(t, to_numpy(x_t), to_numpy(x_0_hat)) for t, x_t, x_0_hat in chain]
         seconds = time.perf_counter() - start
-        title = f"{self.n} samples of {self.model}, {self.sampler}, {self.steps} steps, seed {self.seed}"
+        title = f"{self.n} samples of {Path(self.model).name}, {self.sampler}, {self.steps} steps, seed {self.seed}"
         grid = plot.save_image(plot.image_grid(frames[-1][1], title=title), self.out / "grid.png")
-        gif = plot.chain_gif(frames[1:], self.out / "chain.gif")
+        gif = plot.chain_gif(frames, self.out / "chain.gif")
         print(f"Drew {self.n} images in {seconds:.1f} s on {device.name}: {grid} and {gif}")
+
+
+@dataclass(frozen=True)
+class Train:
+    """Train a model. Ctrl-C finishes the step and saves; the same command goes on from there."""
+
+    config: Path | None = None
+    """A TOML file with any of these options; what is also given on the command line wins."""
+    data: str = "mnist-small"
+    """digits, mnist-small, mnist, fashion-mnist, or a folder of images."""
+    out: Path = Path("runs/mine")
+    """Folder for checkpoints, the log and the trained model."""
+    start_from: str | None = None
+    """Fine-tune: start from this shipped model or model folder instead of random weights."""
+    unet: UNetConfig = field(default_factory=lambda: UNetConfig(28, channels=16, channel_mult=(1, 3, 4)))
+    """The shape of the network; its image_size decides how images are resized."""
+    schedule: Literal["cosine", "linear"] = "cosine"
+    """Of the forward process."""
+    T: int = 1000
+    """Steps of the forward process."""
+    kind: Literal["eps", "x_0", "v"] = "v"
+    """What the network predicts."""
+    train: TrainConfig = field(default_factory=TrainConfig)
+    """How to train."""
+    threads: int | None = None
+    """Worker threads; without it, one for each core. It changes the time, not the result."""
+    device: DeviceName = "auto"
+    """Where to compute."""
+
+    def run(self) -> None:
+        device = select_device(self.device)
+        training, held_out = self._data()
+        print(training.describe(), held_out.describe(), sep="\n")
+        if self.start_from is None:
+            config = ModelConfig(self.unet, self.schedule, self.T, self.kind)
+            network = UNet(self.unet, np.random.default_rng(self.train.seed))
+        else:
+            given = load_model(self.start_from)
+            config, network = given.config, given.network
+        if device.kind != "cpu":
+            network = network.bind(to_device(network.theta, device))
+        text = json.dumps(dataclasses.asdict(self), indent=2, default=str) + "\n"
+        atomic_write(self.out / "run.json", lambda file: file.write(text.encode()))
+        model = DiffusionModel(network, config, self.train.micro_batch, self.threads)
+        trainer = Trainer(model, training, self.train, self.out, held_out, threads=self.threads)
+        if trainer.step:
+            print(f"Going on from step {trainer.step} in {self.out}.")
+        try:
+            trainer.run()
+        except KeyboardInterrupt:
+            print(f"\nStopped after step {trainer.step} and saved. To go on: {' '.join(['tinydiff', *sys.argv[1:]])}")
+            raise
+        log = [json.loads(line) for line in (self.out / "log.jsonl").read_text().splitlines()]
+        curve = plot.save_image(plot.loss_curve(log), self.out / "loss.png")
+        print(f"Trained {trainer.step} steps: {curve}. To draw: tinydiff sample --model {self.out}")
+
+    def _data(self) -> tuple[Dataset, Dataset]:
+        size, channels = self.unet.image_size, self.unet.in_channels
+        if Path(self.data).is_dir():
+            images = load_folder(self.data, size, channels)
+            held_out = max(1, len(images) // 20)
+            return images.take(slice(held_out, None)), images.take(slice(0, held_out))
+        training, test = load(self.data, "train"), load(self.data, "test")
+        return training.resize(size), test.resize(size)
 
 
 @dataclass(frozen=True)
@@ -69,15 +156,112 @@ class Evaluate:
 
     model: str = "mnist"
     """A model that ships with tinydiff, or a folder."""
-    data: str | None = None
-    """Data set of the real images; without it, the one that the model was trained on."""
+    data: str = "mnist-small"
+    """Data set of the real images."""
+    classifier: str | None = None
+    """The judge; without it, the shipped one for the size of the images."""
     n: int = 1000
-    """How many samples, drawn with seed 0 and not selected."""
+    """How many samples, drawn from seed 0 and not selected."""
     steps: int = 50
-    """Calls of the network per image."""
-    sampler: Literal["ddim", "ddpm", "heun", "dpmpp_2m"] = "ddim"
+    """Calls of the network for each image."""
+    sampler: SamplerName = "ddim"
     """Which sampler."""
     out: Path | None = None
     """Folder for pictures: samples, nearest training images, loss by timestep."""
-    device: Device = "auto"
-    """Where to compute."""
+
+    def run(self) -> None:
+        model = load_model(self.model)
+        judge = self.classifier or f"mnist-classifier-{model.config.unet.image_size}"
+        print(evaluate(model, self.data, judge, self.n, self.steps, self.sampler, self.out))
+
+
+@dataclass(frozen=True)
+class Info:
+    """Print versions, the device, the models that ship and the data sets that are found."""
+
+    def run(self) -> None:
+        print(f"tinydiff {tinydiff.__version__}, Python {platform.python_version()}, {platform.platform()}")
+        print(f"NumPy {np.__version__}, SciPy {scipy.__version__}, {default_threads()} cores")
+        try:
+            print(f"GPU: {select_device('cuda').name}")
+        except DeviceError as error:
+            print(f"GPU: none. {error}")
+        for card in sorted(SHIPPED.glob("*/config.json")):
+            print(f"Model {card.parent.name}: {card.parent}")
+        for name in ("digits", "mnist-small", "mnist", "fashion-mnist"):
+            try:
+                print(f"Data {load(name, 'train', network=False).describe()}")
+            except DataError:
+                print(f"Data {name}: not on this machine")
+
+
+Command = (
+    Annotated[Demo, tyro.conf.subcommand("demo")]
+    | Annotated[Train, tyro.conf.subcommand("train")]
+    | Annotated[Sample, tyro.conf.subcommand("sample")]
+    | Annotated[Evaluate, tyro.conf.subcommand("evaluate")]
+    | Annotated[Info, tyro.conf.subcommand("info")]
+)
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run a command; return the exit status."""
+    arguments = sys.argv[1:] if arguments is None else arguments
+    try:
+        command = parse(arguments)
+        command.run()
+    except KeyboardInterrupt:
+        return 130
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # `tinydiff info | head` is no error
+        return 0
+    except TinydiffError as error:
+        print(f"tinydiff: {error}", file=sys.stderr)
+        return 2 if isinstance(error, InputError) else 1
+    return 0
+
+
+def parse(arguments: list[str]) -> Any:
+    """Return the command that the arguments describe; `tyro` exits with status 2 where they describe none."""
+    options: dict[str, Any] = {"prog": "tinydiff", "description": tinydiff.__doc__}
+    path = _config_file(arguments)
+    if path is not None:
+        default = read_toml(Train, path)
+        return tyro.cli(Train, default=default, args=[a for a in arguments if a != "train"], **options)
+    return tyro.cli(Command, args=arguments, **options)
+
+
+def read_toml(kind: type, path: Path) -> Any:
+    """Return a dataclass of this kind with the fields that a TOML file gives; tables are nested dataclasses."""
+    try:
+        table = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise InputError(f"--config {path} cannot be read as TOML ({error}).") from error
+    return _from_table(kind, table, str(path))
+
+
+def _from_table(kind, table, where):
+    types = typing.get_type_hints(kind)
+    values = {}
+    for name, value in table.items():
+        if name not in types:
+            raise InputError(f"{where} has an option {name!r}; there are: {', '.join(types)}.")
+        nested = dataclasses.is_dataclass(types[name])
+        if nested != isinstance(value, dict):
+            raise InputError(f"{where}: {name} is {value!r}, but {'a table' if nested else 'a value'} was expected.")
+        is_path = types[name] in (Path, Path | None)
+        values[name] = (
+            _from_table(types[name], value, f"{where}, [{name}]") if nested else Path(value) if is_path else value
+        )
+    return kind(**values)
+
+
+def _config_file(arguments):
+    for flag, value in zip(arguments, [*arguments[1:], None], strict=True):
+        if arguments[:1] == ["train"] and flag.startswith("--config"):
+            return Path(flag.partition("=")[2] or value or "")
+    return None
+
+
+if __name__ == "__main__":
+    sys.exit(main())

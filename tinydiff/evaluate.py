@@ -1,11 +1,14 @@
 """How good is a model? Its loss on held-out images, and what an independent classifier says of its samples."""
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from tinydiff import plot
 from tinydiff.backend import to_numpy, xp_of
+from tinydiff.data import load
 from tinydiff.errors import InputError
 from tinydiff.functional import softmax
 from tinydiff.metrics import (
@@ -15,8 +18,9 @@ from tinydiff.metrics import (
     confident_share,
     frechet_distance_of,
     loss_by_timestep,
+    nearest_neighbours,
 )
-from tinydiff.model import DiffusionModel
+from tinydiff.model import DiffusionModel, load_classifier
 from tinydiff.nn import Classifier
 from tinydiff.noise import Noise
 from tinydiff.parallel import map_shards
@@ -32,30 +36,29 @@ class Judgement:
         Share of images that it calls with a probability above 0.9.
     classes : Share
         Share of each class among its calls.
-    agreement : float or None
-        Share of images that it calls by the label that was asked for, if labels were given.
+    agreement : float
+        Share of images that it calls by the label that was asked for.
     """
 
     confident: Share
     classes: Share
-    agreement: float | None
+    agreement: float
 
 
-def judge(classifier: Classifier, images: Any, labels: Any = None) -> Judgement:
-    """Return what a classifier says of images (N, H, W, C) in [-1, 1]."""
-    logits = map_shards(classifier.forward, (np.asarray(images, order="C"),), 100)
+def judge(classifier: Classifier, images: Any, labels: Any) -> Judgement:
+    """Return what a classifier says of images (N, H, W, C) in [-1, 1] that should show `labels`."""
+    logits = map_shards(classifier.forward, (images,), 100)
     probabilities, _ = softmax(logits)
-    calls = probabilities.argmax(axis=1)
-    agreement = None if labels is None else float((calls == labels).mean())
+    agreement = float((probabilities.argmax(axis=1) == labels).mean())
     return Judgement(confident_share(probabilities), class_shares(probabilities, logits.shape[1]), agreement)
 
 
 def classifier_frechet(classifier: Classifier, images_1: Any, images_2: Any) -> float:
     """Return the Fréchet distance of two sets of images on the classifier's features (Eq. FD-1).
 
-    It compares with figures of this classifier only, at equal numbers of images; it is no "FID".
+    It compares with figures of the same classifier only, at equal numbers of images; it is no "FID".
     """
-    features = [map_shards(classifier.features, (np.asarray(x, order="C"),), 100) for x in (images_1, images_2)]
+    features = [map_shards(classifier.features, (images,), 100) for images in (images_1, images_2)]
     return frechet_distance_of(*features)
 
 
@@ -66,13 +69,84 @@ def held_out_loss(model: DiffusionModel, images: Any, labels: Any, seed: int = 0
     """
     if not len(images):
         raise InputError("images is empty: there is nothing to measure the loss on.")
-    xp = xp_of(images)
-    noise = Noise(seed, xp=xp)
+    noise = Noise(seed, xp=xp_of(images))
     t = noise.integers(1, model.config.T, len(images), "t")
     eps = noise.normal(images.shape, "eps")
-    target = model.target(images, eps, t)
     context = labels if model.config.unet.num_classes is not None else None
     output = model.network_output(model.diffusion.q_sample(images, t, eps), t, context)
-    losses = ((output - target) ** 2).mean(axis=(1, 2, 3))
+    losses = ((output - model.target(images, eps, t)) ** 2).mean(axis=(1, 2, 3))
     return loss_by_timestep(to_numpy(t), to_numpy(losses), model.config.T, bins)
 
+
+def evaluate(
+    model: DiffusionModel,
+    data: str = "mnist-small",
+    judge_name: str = "mnist-classifier-28",
+    n: int = 1000,
+    steps: int = 50,
+    sampler: str = "ddim",
+    out: Path | None = None,
+) -> str:
+    """Return a report in words and figures; real images stand beside the samples in every line.
+
+    Parameters
+    ----------
+    model : DiffusionModel
+    data : str
+        Data set of the real images.
+    judge_name : str
+        The classifier: a shipped one, or a folder.
+    n : int
+        Number of samples, from seed 0, all labels in turn, none left out.
+    steps, sampler
+        See `DiffusionModel.chain`.
+    out : Path or None
+        Folder for pictures.
+    """
+    size = model.config.unet.image_size
+    training, test = (load(data, split).resize(size) for split in ("train", "test"))
+    n_real = min(n, len(test))
+    real, real_labels = test.batch(np.arange(n_real))
+    other_real, _ = training.batch(Noise(0).permutation(len(training), "real images")[:n_real])
+    classifier = load_classifier(judge_name)
+
+    *_, (_, samples, _) = model.chain(n, seed=0, steps=steps, sampler=sampler)
+    samples = np.clip(to_numpy(samples), -1, 1)
+    classes = classifier.config.num_classes
+    of_samples, of_real = judge(classifier, samples, np.arange(n) % classes), judge(classifier, real, real_labels)
+    loss = held_out_loss(model, real, real_labels)
+    indices, distances = nearest_neighbours(samples[:10], training.batch(np.arange(len(training)))[0], k=3)
+
+    lines = [
+        f"Real images: {test.describe()}",
+        f"Samples: {n}, {sampler}, {steps} steps, seed 0, none left out. Judge: {judge_name}",
+        "",
+        f"{'':<46}{'samples':>10}{'real':>10}",
+        f"{'called with p > 0.9':<46}{of_samples.confident.value:>10.1%}{of_real.confident.value:>10.1%}",
+        f"{'called by the label that was asked for':<46}{of_samples.agreement:>10.1%}{of_real.agreement:>10.1%}",
+    ]
+    if n >= 2 and n_real >= 2:
+        drawn = classifier_frechet(classifier, samples[:n_real], real)
+        lines.append(
+            f"{f'Fréchet distance to {n_real} test images':<46}{drawn:>10.3f}"
+            f"{classifier_frechet(classifier, other_real, real):>10.3f}"
+        )
+    lines += [f"{f'called {c}':<46}{a:>10.1%}{b:>10.1%}" for c, (a, b) in _both(of_samples.classes, of_real.classes)]
+    lines += [
+        "",
+        "The Fréchet distance is on the judge's features, for real images of training against test images.",
+        "",
+    ]
+    lines += [f"test loss ({model.config.kind}) by timestep, mean and standard error over {n_real} images:"]
+    lines += [f"  t about {t:>5.0f}   {m:.4f} +- {e:.4f}" for t, m, e in zip(*loss[:3], strict=True)]
+    if out is not None:
+        plot.save_image(plot.image_grid(samples[:100], columns=10), out / "samples.png")
+        plot.save_image(plot.loss_by_timestep(*loss[:3]), out / "loss_by_timestep.png")
+        neighbours = training.batch(indices.reshape(-1))[0].reshape(*indices.shape, *samples.shape[1:])
+        plot.save_image(plot.nearest_neighbours(samples[:10], neighbours, distances), out / "nearest.png")
+        lines += ["", f"Pictures: {out}/samples.png, {out}/nearest.png, {out}/loss_by_timestep.png"]
+    return "\n".join(lines)
+
+
+def _both(samples, real):
+    return enumerate(zip(samples.value, real.value, strict=True))

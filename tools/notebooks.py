@@ -105,9 +105,7 @@ def main(arguments: list[str] | None = None) -> int:
     """Run the command line and return its exit status."""
     parser = argparse.ArgumentParser(description="Generate notebooks/*.ipynb from notebooks/src/*.py.")
     choice = parser.add_mutually_exclusive_group()
-    choice.add_argument(
-        "--check", action="store_true", help="change nothing; fail where a notebook is out of step"
-    )
+    choice.add_argument("--check", action="store_true", help="change nothing; fail where a notebook is out of step")
     choice.add_argument("--student", metavar="DIR", type=Path, help="write notebooks without solutions")
     options = parser.parse_args(arguments)
     if options.student and options.student.resolve() == NOTEBOOKS:

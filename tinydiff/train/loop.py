@@ -228,12 +228,16 @@ class Trainer:
                 record = self.train_step()
                 if self.step % 10 == 0 or self.step == config.steps:
                     rate = (self.step - first) * config.batch / (time.perf_counter() - started)
-                    record = {key: float(value) for key, value in record.items()} | {"images_per_second": round(rate, 1)}
+                    record = {key: float(value) for key, value in record.items()} | {
+                        "images_per_second": round(rate, 1)
+                    }
                     record["step"] = self.step
                     self.log(record)
                     bar.set_postfix_str(f"loss {record['loss']:.4f}, {rate:.0f} images/s", refresh=False)
                 bar.update()
-                if self.validation is not None and (self.step % config.validate_every == 0 or self.step == config.steps):
+                if self.validation is not None and (
+                    self.step % config.validate_every == 0 or self.step == config.steps
+                ):
                     self._validate()
                 if on_step is not None:
                     on_step(self)
@@ -313,7 +317,9 @@ class Trainer:
             if data is not None and not len(data):
                 raise InputError(f"{name} is empty: there is nothing to train on.")
             if data is not None and tuple(data.images.shape[1:]) != shape:
-                raise InputError(f"{name} has images of shape {tuple(data.images.shape[1:])}, but the model's are {shape}.")
+                raise InputError(
+                    f"{name} has images of shape {tuple(data.images.shape[1:])}, but the model's are {shape}."
+                )
 
     def _take_up(self):
         """Go on from the last checkpoint in the folder, if there is one."""
@@ -363,5 +369,3 @@ def _interruptible() -> Iterator[list]:
         yield pressed
     finally:
         signal.signal(signal.SIGINT, previous)
-
-

@@ -1,0 +1,306 @@
+"""Time tinydiff against PyTorch eager on the same UNet with the same weights: ``make bench``.
+
+First their outputs and gradients are compared; then both run in turns in this process, all cores each; then a
+child process each trains at batch 128 for its peak memory. ``--write`` puts the tables into docs/benchmarks.md.
+"""
+
+import argparse
+import datetime
+import importlib.metadata
+import json
+import platform
+import resource
+import statistics
+import subprocess
+import sys
+import time
+import tomllib
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+
+from tinydiff.diffusion import ddim
+from tinydiff.diffusion.samplers import last
+from tinydiff.errors import TinydiffError
+from tinydiff.files import atomic_write
+from tinydiff.functional import mse, mse_backward
+from tinydiff.model import DiffusionModel, ModelConfig
+from tinydiff.nn import Gradients, Tape, UNet, UNetConfig
+from tinydiff.noise import Noise
+from tinydiff.parallel import default_threads, sum_in_lanes
+from tinydiff.train import AdamW, update_ema
+
+HERE = Path(__file__).resolve().parent
+REPORT = HERE.parent.parent / "docs" / "benchmarks.md"
+TOLERANCE = {"output": 1e-5, "gradients": 1e-4, "sample": 1e-3}  # float32: largest difference / largest number
+LANES, LR, BETAS, EMA_DECAY = 8, 1e-4, (0.9, 0.99), 0.999
+DDIM_STEPS = (800, 600, 400, 200)
+MEMORY_BATCH = 128
+TORCH_MICRO_BATCHES = ("whole batch", 16, 8)
+HOW = """\
+Written by `make bench` (`tests/benchmarks/bench.py --write`): tinydiff against PyTorch eager, the same UNet with the
+same weights, in turns in one process, all cores each. PyTorch runs in its default layout, with the fused AdamW. A
+train step is forward, backward, AdamW and the average of the weights; a DDIM step is one call of the network and the
+update. The configurations are in `tests/benchmarks/configs.toml`."""
+TORCH_MISSING = (
+    "make bench compares tinydiff with PyTorch, which is not installed here. "
+    f"Install it with: {sys.executable} -m pip install torch"
+)
+
+
+class Tinydiff:
+    """Our side: one train step, and sampling."""
+
+    def __init__(self, config: dict, batch: int):
+        unet = UNetConfig(**config["unet"])
+        self.micro_batch = config["micro_batch"]
+        self.network = UNet(unet)
+        noise = Noise(0)
+        self.network.theta[...] += 0.02 * noise.normal((1, self.network.theta.size), "weights")[0]  # no zeros left
+        shape = (batch, unet.image_size, unet.image_size, unet.in_channels)
+        self.x_t, self.eps = noise.normal(shape, "x_t"), noise.normal(shape, "eps")
+        self.t = noise.integers(1, 1000, batch, "t")
+        self.model = DiffusionModel(self.network, ModelConfig(unet, "linear", kind="eps"), self.micro_batch)
+        self.optimizer = AdamW(self.network.theta, self.network.decay_mask(), BETAS, weight_decay=0.01)
+        self.ema = self.network.theta.copy()
+        shards = -(-batch // self.micro_batch)
+        self.lanes = [np.zeros_like(self.ema) for _ in range(min(LANES, shards))]
+
+    def gradient(self) -> np.ndarray:
+        """Return the gradient of the loss of the whole batch."""
+        for lane in self.lanes:
+            lane[...] = 0
+        sum_in_lanes(self.add_gradient, -(-len(self.x_t) // self.micro_batch), self.lanes)
+        return self.lanes[0]
+
+    def add_gradient(self, shard: int, flat: np.ndarray) -> None:
+        images = slice(shard * self.micro_batch, (shard + 1) * self.micro_batch)
+        tape, grads = Tape(), Gradients(self.network.parameters(), flat)
+        eps_hat = self.network.forward(self.x_t[images], self.t[images], tape=tape)
+        _, cache = mse(eps_hat, self.eps[images])
+        d_eps_hat, _ = mse_backward(len(eps_hat) / len(self.x_t), cache)
+        self.network.backward(d_eps_hat, tape, grads)
+
+    def train_step(self) -> None:
+        self.optimizer.step(self.gradient(), LR)
+        update_ema(self.ema, self.network.theta, EMA_DECAY)
+
+    def sample(self) -> np.ndarray:
+        return last(ddim(self.model.predict, self.model.diffusion, self.x_t, DDIM_STEPS))
+
+
+class PyTorch:
+    """The other side, from our weights and inputs, in micro-batches of so many images or in one piece."""
+
+    def __init__(self, ours: Tinydiff):
+        import torch
+        import torch_unet
+
+        torch.set_num_threads(default_threads())
+        self.torch = torch
+        self.named = {name: p.value for name, p in ours.network.named_parameters().items()}
+        self.gradients_of = torch_unet.gradients_of
+        self.network = torch_unet.UNet(ours.network.config)
+        torch_unet.load_from(self.network, self.named)
+        self.x_t, self.eps = (torch.from_numpy(x).permute(0, 3, 1, 2).contiguous() for x in (ours.x_t, ours.eps))
+        self.t = torch.from_numpy(ours.t)
+        self.alpha_bar = ours.model.diffusion.alpha_bar
+        self.parameters = list(self.network.parameters())
+        self.optimizer = torch.optim.AdamW(self.parameters, lr=LR, betas=BETAS, weight_decay=0.01, fused=True)
+        self.ema = [p.detach().clone() for p in self.parameters]
+
+    def shards(self, micro_batch):
+        size = len(self.x_t) if micro_batch == "whole batch" else micro_batch
+        return [slice(start, start + size) for start in range(0, len(self.x_t), size)]
+
+    def compute_gradients(self, micro_batch="whole batch") -> None:
+        self.optimizer.zero_grad()
+        for images in self.shards(micro_batch):
+            eps_hat = self.network(self.x_t[images], self.t[images])
+            (((eps_hat - self.eps[images]) ** 2).sum() / self.eps.numel()).backward()
+
+    def train_step(self, micro_batch) -> None:
+        self.compute_gradients(micro_batch)
+        self.optimizer.step()
+        self.torch._foreach_lerp_(self.ema, [p.detach() for p in self.parameters], 1 - EMA_DECAY)
+
+    def sample(self, micro_batch="whole batch"):
+        with self.torch.inference_mode():
+            x_t = self.x_t
+            for t, s in zip(DDIM_STEPS, (*DDIM_STEPS[1:], 0), strict=True):
+                a_t, a_s = float(self.alpha_bar[t]), float(self.alpha_bar[s])
+                steps = self.torch.full((len(x_t),), t)
+                shards = self.shards(micro_batch)
+                eps_hat = self.torch.cat([self.network(x_t[images], steps[images]) for images in shards])
+                x_0_hat = ((x_t - (1 - a_t) ** 0.5 * eps_hat) / a_t**0.5).clamp(-1, 1)
+                eps_hat = (x_t - a_t**0.5 * x_0_hat) / (1 - a_t) ** 0.5
+                x_t = a_s**0.5 * x_0_hat + (1 - a_s) ** 0.5 * eps_hat
+        return x_t
+
+
+def compare(ours: Tinydiff, theirs: PyTorch) -> str:
+    """Return how far outputs, gradients and samples differ; exit if by more than float32 explains."""
+    with theirs.torch.inference_mode():
+        output = theirs.network(theirs.x_t, theirs.t)
+    theirs.compute_gradients()
+    gradients = theirs.gradients_of(theirs.network, theirs.named)
+    differences = {
+        "output": difference(ours.model.network_output(ours.x_t, ours.t), to_nhwc(output)),
+        "gradients": difference(ours.gradient(), np.concatenate([g.ravel() for g in gradients.values()])),
+        "sample": difference(ours.sample(), to_nhwc(theirs.sample())),
+    }
+    for name, value in differences.items():
+        if not value <= TOLERANCE[name]:
+            sys.exit(
+                f"The {name} differ by {value:.1e}, more than {TOLERANCE[name]:.0e}: the timings would mean nothing."
+            )
+    return ", ".join(f"{name} {value:.0e} (at most {TOLERANCE[name]:.0e})" for name, value in differences.items())
+
+
+def difference(ours, theirs) -> float:
+    return float(abs(ours - theirs).max() / abs(theirs).max())
+
+
+def to_nhwc(x) -> np.ndarray:
+    return x.permute(0, 2, 3, 1).numpy()
+
+
+def time_in_turns(runs: dict, rounds: int) -> dict:
+    """Return name -> seconds of each round; in a round every one of `runs` is called once."""
+    seconds: dict = {name: [] for name in runs}
+    for turn in range(-1, rounds):  # round -1 warms up
+        for name, run in runs.items():
+            start = time.perf_counter()
+            run()
+            if turn >= 0:
+                seconds[name].append(time.perf_counter() - start)
+    return seconds
+
+
+def row(what: str, images: int, seconds: dict) -> str:
+    """Return a line of the table: medians in images/s, and the ratio of times round by round."""
+    best = min(TORCH_MICRO_BATCHES, key=lambda name: statistics.median(seconds[name]))
+    ratios = sorted(a / b for a, b in zip(seconds["tinydiff"], seconds[best], strict=True))
+    rate = {name: f"{images / statistics.median(values):.1f}" for name, values in seconds.items()}
+    return (
+        f"| {what} | {rate['tinydiff']} | {' | '.join(rate[name] for name in TORCH_MICRO_BATCHES)} "
+        f"| **{statistics.median(ratios):.2f}** ({ratios[0]:.2f} to {ratios[-1]:.2f}) |"
+    )
+
+
+def peak_memory() -> float:
+    """Return this process's largest resident size so far, in MB."""
+    status = Path("/proc/self/status")
+    if status.exists():  # ru_maxrss would start at the parent's: Linux carries it over fork and exec
+        line = next(line for line in status.read_text().splitlines() if line.startswith("VmHWM"))
+        return int(line.split()[1]) * 1024 / 1e6
+    unit = 1 if sys.platform == "darwin" else 1024
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 1e6
+
+
+def measure_memory(config: dict, who: str) -> None:
+    """Train two steps in this process, a child, and print the peak memory after import and at the end."""
+    if who == "tinydiff":
+        imported = peak_memory()
+        ours = Tinydiff(config, MEMORY_BATCH)
+        steps = [ours.train_step] * 2
+    else:
+        import torch  # noqa: F401  # before the baseline is taken
+
+        imported = peak_memory()
+        theirs = PyTorch(Tinydiff(config, MEMORY_BATCH))  # ours is freed at once; it never runs
+        micro_batch = who if who == "whole batch" else int(who)
+        steps = [partial(theirs.train_step, micro_batch)] * 2
+    for step in steps:
+        step()
+    print(json.dumps([imported, peak_memory()]))
+
+
+def memory_table(configs: list[dict]) -> list[str]:
+    lines = [
+        f"Peak resident memory of training at batch {MEMORY_BATCH}, MB, each in its own process (after import).",
+        "",
+        "| configuration | tinydiff | PyTorch, whole batch | 16 | 8 |",
+        "|---|---|---|---|---|",
+    ]
+    for config in configs:
+        cells = []
+        for who in ("tinydiff", *TORCH_MICRO_BATCHES):
+            command = [sys.executable, __file__, "--config", config["name"], "--memory-of", str(who)]
+            done = subprocess.run(command, capture_output=True, text=True)
+            if done.returncode:
+                sys.exit(f"The memory measurement of {who} failed:\n{done.stderr}")
+            imported, peak = json.loads(done.stdout)
+            cells.append(f"{peak:.0f} ({imported:.0f})")
+        lines.append(f"| {config['name']} | {' | '.join(cells)} |")
+    return lines
+
+
+def speed_table(configs: list[dict], rounds: int) -> list[str]:
+    lines = [
+        f"Images per second, medians of {rounds} rounds, and the ratio of times, tinydiff / best PyTorch (range).",
+        "",
+        "| | tinydiff | PyTorch, whole batch | 16 | 8 | ratio |",
+        "|---|---|---|---|---|---|",
+    ]
+    for config in configs:
+        ours = Tinydiff(config, config["batch"])
+        theirs = PyTorch(ours)
+        print(f"{config['name']}, batch {config['batch']}. Differences: {compare(ours, theirs)}", flush=True)
+        train = {name: partial(theirs.train_step, name) for name in TORCH_MICRO_BATCHES}
+        sample = {name: partial(theirs.sample, name) for name in TORCH_MICRO_BATCHES}
+        seconds = time_in_turns({"tinydiff": ours.train_step, **train}, rounds)
+        lines.append(row(f"train step, {config['name']}", config["batch"], seconds))
+        print(lines[-1], flush=True)
+        seconds = time_in_turns({"tinydiff": ours.sample, **sample}, rounds)
+        lines.append(row(f"DDIM step, {config['name']}", config["batch"] * len(DDIM_STEPS), seconds))
+        print(lines[-1], flush=True)
+    return lines
+
+
+def machine() -> str:
+    versions = [f"{name} {importlib.metadata.version(name)}" for name in ("numpy", "torch")]
+    versions = [f"Python {platform.python_version()}", f"tinydiff {importlib.metadata.version('tinydiff')}", *versions]
+    cpu = platform.processor() or platform.machine()
+    info = Path("/proc/cpuinfo")
+    if info.exists():
+        cpu = next((line.split(": ")[1] for line in info.read_text().splitlines() if "model name" in line), cpu)
+    return f"{datetime.date.today()}, {cpu}, {default_threads()} cores, {', '.join(versions)}."
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--config", help="only the configuration of this name in configs.toml")
+    parser.add_argument("--rounds", type=int, default=7)
+    parser.add_argument("--write", action="store_true", help=f"write the tables to {REPORT.name}")
+    parser.add_argument("--memory-of", help=argparse.SUPPRESS)  # what a child process is started with
+    args = parser.parse_args()
+    configs = tomllib.loads((HERE / "configs.toml").read_text())["config"]
+    names = [config["name"] for config in configs]
+    if args.config is not None and args.config not in names:
+        parser.error(f"--config is {args.config!r}, but one of {', '.join(map(repr, names))} was expected.")
+    if args.rounds < 1:
+        parser.error(f"--rounds is {args.rounds}, but at least 1 was expected.")
+    configs = [config for config in configs if args.config in (None, config["name"])]
+    if args.memory_of:
+        measure_memory(configs[0], args.memory_of)
+        return
+    try:
+        import torch  # noqa: F401
+    except ImportError:
+        print(TORCH_MISSING, file=sys.stderr)
+        sys.exit(2)
+    speed = speed_table(configs, args.rounds)
+    memory = memory_table(configs)
+    text = "\n".join(["# Benchmarks", "", HOW, "", machine(), "", *speed, "", *memory, ""])
+    print("\n" + "\n".join(text.splitlines()[4:]))
+    if args.write:
+        try:
+            atomic_write(REPORT, lambda file: file.write(text.encode()))
+        except TinydiffError as error:
+            sys.exit(str(error))
+
+
+if __name__ == "__main__":
+    main()
