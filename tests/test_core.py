@@ -165,7 +165,7 @@ def test_gradients_add_and_can_be_a_subset():
     np.testing.assert_allclose(some["layers.2.bias"], 2 * dy.sum(axis=0))
     everything.zero()
     assert not everything.flat.any()
-    with pytest.raises(InputError, match="no gradient for 'layers.0.weight'"):
+    with pytest.raises(InputError, match=r"no gradient for 'layers\.0\.weight'"):
         _ = some["layers.0.weight"]
 
 

@@ -49,6 +49,7 @@ class Demo:
     """Of the weights, the training and the samples."""
 
     def run(self) -> None:
+        """Run the demo."""
         run_demo(self.out, self.steps, self.seed)
 
 
@@ -74,6 +75,7 @@ class Sample:
     """Where to compute."""
 
     def run(self) -> None:
+        """Draw, save, and say where."""
         device = select_device(self.device)
         model = load_model(self.model, device)
         start = time.perf_counter()
@@ -114,6 +116,7 @@ class Train:
     """Where to compute."""
 
     def run(self) -> None:
+        """Train, or go on with a run that was stopped."""
         device = select_device(self.device)
         training, held_out = self._data()
         print(training.describe(), held_out.describe(), sep="\n")
@@ -170,6 +173,7 @@ class Evaluate:
     """Folder for pictures: samples, nearest training images, loss by timestep."""
 
     def run(self) -> None:
+        """Print the report."""
         model = load_model(self.model)
         judge = self.classifier or f"mnist-classifier-{model.config.unet.image_size}"
         print(evaluate(model, self.data, judge, self.n, self.steps, self.sampler, self.out))
@@ -180,6 +184,7 @@ class Info:
     """Print versions, the device, the models that ship and the data sets that are found."""
 
     def run(self) -> None:
+        """Print all of it."""
         print(f"tinydiff {tinydiff.__version__}, Python {platform.python_version()}, {platform.platform()}")
         print(f"NumPy {np.__version__}, SciPy {scipy.__version__}, {default_threads()} cores")
         try:
@@ -249,10 +254,11 @@ def _from_table(kind, table, where):
         nested = dataclasses.is_dataclass(types[name])
         if nested != isinstance(value, dict):
             raise InputError(f"{where}: {name} is {value!r}, but {'a table' if nested else 'a value'} was expected.")
-        is_path = types[name] in (Path, Path | None)
-        values[name] = (
-            _from_table(types[name], value, f"{where}, [{name}]") if nested else Path(value) if is_path else value
-        )
+        if nested:
+            value = _from_table(types[name], value, f"{where}, [{name}]")
+        elif types[name] is Path:
+            value = Path(value)
+        values[name] = value
     return kind(**values)
 
 

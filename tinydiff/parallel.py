@@ -9,6 +9,7 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -29,8 +30,8 @@ class _Blas:
     def __init__(self):
         self.lock = threading.Lock()
         self.users = 0
-        self.controller = None
-        self.limit = None
+        self.controller: Any = None
+        self.limit: Any = None
 
     @contextmanager
     def one_thread(self) -> Iterator[None]:
@@ -112,7 +113,7 @@ def map_shards(
         y = f(*(None if a is None else a[samples] for a in arrays))
         return y[max(0, -start) : n - start]
 
-    tasks = [lambda start=start: shard(start) for start in range(-skip, n, micro_batch)]
+    tasks = [partial(shard, start) for start in range(-skip, n, micro_batch)]
     return xp.concatenate(run_parallel(tasks, threads if xp is np else 1))
 
 
@@ -143,7 +144,7 @@ def sum_in_lanes(
         for shard in range(j, n_shards, lanes):
             results[shard] = work(shard, accumulators[j])
 
-    run_parallel([lambda j=j: lane(j) for j in range(min(lanes, n_shards))], threads)
+    run_parallel([partial(lane, j) for j in range(min(lanes, n_shards))], threads)
     distance = 1
     while distance < lanes:  # ((0 + 1) + (2 + 3)) + ...
         for j in range(0, lanes - distance, 2 * distance):

@@ -93,7 +93,7 @@ def train(model, data, epochs):
 
 CARD = """# MNIST classifier, {size} x {size}
 
-The judge of samples: a small convolutional network ({parameters:,} parameters) trained with tinydiff on real images only.
+The judge of samples: a small convolutional network ({parameters:,} parameters), trained with tinydiff on real images.
 
 | | |
 |---|---|

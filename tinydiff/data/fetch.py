@@ -97,13 +97,17 @@ def _find(name, file, fetch):
         except (OSError, ValueError) as error:  # requests' errors are OSErrors; the next mirror may do
             tried.append(f"{url}: {error}")
             continue
-        atomic_write(cache_folder(name) / file, lambda target, raw=raw: target.write(raw))
+        _keep(cache_folder(name) / file, raw)
         return raw, mirror
     raise DataError(
         f"{name} is not on this machine, and it could not be downloaded. Put {', '.join(FILES.values())} "
         f"(plain or .gz) into a folder and set TINYDIFF_DATA to it, or use 'mnist-small', which ships with tinydiff."
         + "".join(f"\n  tried {t}" for t in tried)
     )
+
+
+def _keep(path, raw):
+    atomic_write(path, lambda file: file.write(raw))
 
 
 def _places(name: str, file: str) -> Iterator[Path]:
@@ -134,9 +138,7 @@ def _decompressed(data, where):
     try:
         return gzip.decompress(data)
     except (OSError, EOFError, zlib.error) as error:
-        raise DataError(
-            f"{where} is not a whole gzip file ({error}). Delete it, and copy or download it again."
-        ) from error
+        raise DataError(f"{where} is not a whole gzip file ({error}). Delete it, and get it again.") from error
 
 
 def _checked(raw, name, file, where):

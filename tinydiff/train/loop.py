@@ -44,6 +44,8 @@ class TrainConfig:
     label_dropout : float
         Share of images that are shown without their label, so that the model also learns "no class".
     seed : int
+    log_every : int
+        Steps between records in the log.
     save_every, keep : int
         Steps between checkpoints, and how many of them are kept.
     validate_every, validation_images : int
@@ -65,6 +67,7 @@ class TrainConfig:
     ema: float = 0.999
     label_dropout: float = 0.1
     seed: int = 0
+    log_every: int = 10
     save_every: int = 500
     keep: int = 2
     validate_every: int = 500
@@ -73,7 +76,17 @@ class TrainConfig:
 
     def __post_init__(self):
         object.__setattr__(self, "betas", tuple(self.betas))
-        positive = ("steps", "batch", "micro_batch", "lanes", "save_every", "keep", "validate_every", "check_every")
+        positive = (
+            "steps",
+            "batch",
+            "micro_batch",
+            "lanes",
+            "log_every",
+            "save_every",
+            "keep",
+            "validate_every",
+            "check_every",
+        )
         for name in positive:
             if getattr(self, name) < 1:
                 raise InputError(f"{name} is {getattr(self, name)}, but at least 1 was expected.")
@@ -135,7 +148,7 @@ class Trainer:
         self.lanes = [self.xp.zeros_like(theta) for _ in range(min(config.lanes, self._shards()))]
         self.all_finite = self.xp.asarray(True)
         if self.folder is not None:
-            self._take_up()
+            self._take_up(self.folder)
 
     def train_step(self) -> dict[str, Any]:
         """Take one optimizer step; return its loss, gradient norm and learning rate."""
@@ -226,23 +239,19 @@ class Trainer:
         with bar, _interruptible() as interrupted:
             while self.step < config.steps:
                 record = self.train_step()
-                if self.step % 10 == 0 or self.step == config.steps:
+                done = self.step == config.steps
+                if done or self.step % config.log_every == 0:
                     rate = (self.step - first) * config.batch / (time.perf_counter() - started)
-                    record = {key: float(value) for key, value in record.items()} | {
-                        "images_per_second": round(rate, 1)
-                    }
-                    record["step"] = self.step
+                    record = {key: float(value) for key, value in record.items()}
+                    record |= {"step": self.step, "images_per_second": round(rate, 1)}
                     self.log(record)
                     bar.set_postfix_str(f"loss {record['loss']:.4f}, {rate:.0f} images/s", refresh=False)
                 bar.update()
-                if self.validation is not None and (
-                    self.step % config.validate_every == 0 or self.step == config.steps
-                ):
+                if self.validation is not None and (done or self.step % config.validate_every == 0):
                     self._validate()
                 if on_step is not None:
                     on_step(self)
-                last = self.step == config.steps or bool(interrupted)
-                if self.folder is not None and (self.step % config.save_every == 0 or last):
+                if self.folder is not None and (done or interrupted or self.step % config.save_every == 0):
                     self.save()
                 if interrupted:
                     raise KeyboardInterrupt
@@ -321,9 +330,9 @@ class Trainer:
                     f"{name} has images of shape {tuple(data.images.shape[1:])}, but the model's are {shape}."
                 )
 
-    def _take_up(self):
+    def _take_up(self, folder):
         """Go on from the last checkpoint in the folder, if there is one."""
-        found = checkpoints(self.folder)
+        found = checkpoints(folder)
         if not found:
             return
         state = load_checkpoint(found[-1], self.network)
@@ -331,7 +340,7 @@ class Trainer:
         changed = [name for name in now if before.get(name) != now[name]]
         if changed:
             raise InputError(
-                f"{self.folder} holds a run with {changed[0]} = {before.get(changed[0])}, but {changed[0]} = "
+                f"{folder} holds a run with {changed[0]} = {before.get(changed[0])}, but {changed[0]} = "
                 f"{now[changed[0]]} was asked for. Use the same options to go on, or another folder to start anew."
             )
         self.step, self.best = state.step, state.about["best"]
@@ -339,11 +348,10 @@ class Trainer:
         places = {"theta": self.network.theta, "ema": self.ema, "m": self.optimizer.m, "v": self.optimizer.v}
         for part, vector in places.items():
             vector[...] = self.xp.asarray(state.vectors[part])
-        self._cut_log()
+        self._cut_log(folder / "log.jsonl")
 
-    def _cut_log(self):
+    def _cut_log(self, path):
         """Drop the records of steps that were logged after the checkpoint: they will be taken again."""
-        path = self.folder / "log.jsonl"
         if path.exists():
             lines = [line for line in path.read_text().splitlines() if json.loads(line)["step"] <= self.step]
             text = "".join(f"{line}\n" for line in lines)
