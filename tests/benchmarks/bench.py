@@ -8,6 +8,7 @@ import argparse
 import datetime
 import importlib.metadata
 import json
+import os
 import platform
 import resource
 import statistics
@@ -269,6 +270,13 @@ def machine() -> str:
     return f"{datetime.date.today()}, {cpu}, {default_threads()} cores, {', '.join(versions)}."
 
 
+def warn_if_busy() -> None:
+    """Say so if others compute here: PyTorch's OpenMP threads spin and wait for one another, ours do not."""
+    load = os.getloadavg()[0] if hasattr(os, "getloadavg") else 0.0
+    if load > 0.5:
+        print(f"The load of this machine is {load:.1f}: other processes run, and ratios will mislead.", file=sys.stderr)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--config", help="only the configuration of this name in configs.toml")
@@ -291,6 +299,7 @@ def main() -> None:
     except ImportError:
         print(TORCH_MISSING, file=sys.stderr)
         sys.exit(2)
+    warn_if_busy()
     speed = speed_table(configs, args.rounds)
     memory = memory_table(configs)
     text = "\n".join(["# Benchmarks", "", HOW, "", machine(), "", *speed, "", *memory, ""])
