@@ -21,6 +21,7 @@ from pathlib import Path
 
 import numpy as np
 
+import tinydiff
 from tinydiff.diffusion import ddim
 from tinydiff.diffusion.samplers import last
 from tinydiff.errors import TinydiffError
@@ -260,21 +261,22 @@ def speed_table(configs: list[dict], rounds: int) -> list[str]:
     return lines
 
 
-def machine() -> str:
-    versions = [f"{name} {importlib.metadata.version(name)}" for name in ("numpy", "torch")]
-    versions = [f"Python {platform.python_version()}", f"tinydiff {importlib.metadata.version('tinydiff')}", *versions]
+def machine(load: float) -> str:
+    packages = [f"{name} {importlib.metadata.version(name)}" for name in ("numpy", "torch")]
+    versions = ", ".join([f"Python {platform.python_version()}", f"tinydiff {tinydiff.__version__}", *packages])
     cpu = platform.processor() or platform.machine()
     info = Path("/proc/cpuinfo")
     if info.exists():
         cpu = next((line.split(": ")[1] for line in info.read_text().splitlines() if "model name" in line), cpu)
-    return f"{datetime.date.today()}, {cpu}, {default_threads()} cores, {', '.join(versions)}."
+    return f"{datetime.date.today()}, {cpu}, {default_threads()} cores, {versions}; load at the start {load:.1f}."
 
 
-def warn_if_busy() -> None:
-    """Say so if others compute here: PyTorch's OpenMP threads spin and wait for one another, ours do not."""
+def load_average() -> float:
+    """Return the load of the last minute, and say so if others compute here: PyTorch's threads suffer more."""
     load = os.getloadavg()[0] if hasattr(os, "getloadavg") else 0.0
     if load > 0.5:
         print(f"The load of this machine is {load:.1f}: other processes run, and ratios will mislead.", file=sys.stderr)
+    return load
 
 
 def main() -> None:
@@ -299,10 +301,10 @@ def main() -> None:
     except ImportError:
         print(TORCH_MISSING, file=sys.stderr)
         sys.exit(2)
-    warn_if_busy()
+    load = load_average()
     speed = speed_table(configs, args.rounds)
     memory = memory_table(configs)
-    text = "\n".join(["# Benchmarks", "", HOW, "", machine(), "", *speed, "", *memory, ""])
+    text = "\n".join(["# Benchmarks", "", HOW, "", machine(load), "", *speed, "", *memory, ""])
     print("\n" + "\n".join(text.splitlines()[4:]))
     if args.write:
         try:

@@ -28,10 +28,10 @@ def linear(x: Any, w: Any, b: Any = None) -> tuple[Any, LinearCache]:
     InputError
         If the shapes do not fit, or if the arrays differ in dtype or device.
     """
-    xp = xp_of(x=x, w=w, b=b)
+    xp_of(x=x, w=w, b=b)
     check_rank("w", w, 2)
     check_last_axis("x", x, "w", w.shape[0])
-    y = rows_matmul(xp, x.reshape(-1, x.shape[-1]), w).reshape(*x.shape[:-1], w.shape[1])
+    y = (x.reshape(-1, x.shape[-1]) @ w).reshape(*x.shape[:-1], w.shape[1])  # one product, whatever the axes
     if b is not None:
         check_shape("b", b, (w.shape[1],))
         y += b
@@ -41,23 +41,12 @@ def linear(x: Any, w: Any, b: Any = None) -> tuple[Any, LinearCache]:
 def linear_backward(dy: Any, cache: LinearCache, need_dx: bool = True, need_dw: bool = True) -> tuple:
     """Return ``dx = dy w^T``, ``dw = x^T dy`` and ``db``, the sum of dy over all rows (Eq. LIN-2)."""
     x, w, b = cache
-    xp = xp_of(dy=dy, x=x)
+    xp_of(dy=dy, x=x)
     rows, d_rows = x.reshape(-1, x.shape[-1]), dy.reshape(-1, dy.shape[-1])
-    dx = rows_matmul(xp, d_rows, w.T).reshape(x.shape) if need_dx else None
+    dx = (d_rows @ w.T).reshape(x.shape) if need_dx else None
     dw = rows.T @ d_rows if need_dw else None
     db = d_rows.sum(axis=0) if need_dw and b is not None else None
     return dx, dw, db
-
-
-def rows_matmul(xp: Any, rows: Any, w: Any) -> Any:
-    """Return ``rows @ w``; a single row is computed as the first of two.
-
-    BLAS multiplies one row by another routine (gemv), which rounds differently. With two rows an image's
-    numbers do not depend on whether it came alone or in a batch.
-    """
-    if len(rows) == 1:
-        return (xp.concatenate([rows, rows]) @ w)[:1]
-    return rows @ w
 
 
 def check_last_axis(name: str, x: Any, by_name: str, channels: int) -> None:
