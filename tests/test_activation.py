@@ -76,7 +76,7 @@ def test_dropout_drops_and_keeps_the_mean():
 
 @pytest.mark.equation("DROP-2")
 def test_dropouts_gradient_passes_only_what_was_kept():
-    y, cache = dropout(X, 0.5, UNIFORM)
+    _, cache = dropout(X, 0.5, UNIFORM)
     dy = random(3, 5, seed=3)
     (dx,) = dropout_backward(dy, cache)
     np.testing.assert_allclose(dx, np.where(UNIFORM >= 0.5, 2 * dy, 0))

@@ -121,8 +121,7 @@ def flipped_taps(dy, cache):
 
 
 def unflipped_input_gradient(dy, cache):
-    x, w, b = cache.x, cache.w, cache.b
-    dx, _ = conv2d(dy, np.ascontiguousarray(w.swapaxes(2, 3)), None, 1, 1)
+    dx, _ = conv2d(dy, np.ascontiguousarray(cache.w.swapaxes(2, 3)), None, 1, 1)
     return dx, *conv2d_backward(dy, cache)[1:]
 
 

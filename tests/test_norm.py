@@ -98,13 +98,13 @@ def test_default_groups():
 
 def no_path_through_the_mean(dy, cache):
     dx, dg, db = group_norm_backward(dy, cache)
-    centred, gamma, rstd, _ = cache
+    _, gamma, rstd, _ = cache
     g = (dy * gamma).reshape(len(dy), -1, 2, 4)
     return dx + rstd[:, :, None, :1] * g.mean(axis=(1, 3), keepdims=True).repeat(4, 3).reshape(len(dy), 1, 1, 8), dg, db
 
 
 def no_path_through_the_variance(dy, cache):
-    centred, gamma, rstd, _ = cache
+    _, gamma, rstd, _ = cache
     g = (dy * gamma).reshape(len(dy), -1, 2, 4)
     dx = (g - g.mean(axis=(1, 3), keepdims=True)).reshape(dy.shape) * rstd[:, :, None]
     return dx, *group_norm_backward(dy, cache)[1:]

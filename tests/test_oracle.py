@@ -67,6 +67,7 @@ def test_gaussian_is_that_of_textbooks(t):
     gain = alpha_bar**0.5 * COVARIANCE @ np.linalg.inv(total)
     x_0_hat, _ = density.predict(x, t)
     np.testing.assert_allclose(x_0_hat, MEAN + (x - alpha_bar**0.5 * MEAN) @ gain.T, rtol=1e-10)
+    np.testing.assert_allclose(density.posterior(x, alpha_bar)[0], x_0_hat, rtol=1e-12)
 
 
 @pytest.mark.equation("GMM-1")
@@ -83,7 +84,9 @@ def test_mixture_is_bayes_rule_by_quadrature(t):
         q = integrate.trapezoid(joint, x_0)
         x_t = np.array([[x]])
         np.testing.assert_allclose(density.log_density(x_t, t), np.log(q), rtol=1e-8)
-        np.testing.assert_allclose(density.predict(x_t, t)[0], integrate.trapezoid(joint * x_0, x_0) / q, rtol=1e-8)
+        expected = integrate.trapezoid(joint * x_0, x_0) / q
+        np.testing.assert_allclose(density.predict(x_t, t)[0], expected, rtol=1e-8)
+        np.testing.assert_allclose(density.posterior(x_t, LINEAR.alpha_bar[t])[0], expected, rtol=1e-8)
 
 
 @pytest.mark.equation("DATA-1")
@@ -96,6 +99,9 @@ def test_finite_data_is_the_weighted_mean_of_its_points(t):
     q = joint.sum(axis=1, keepdims=True)
     np.testing.assert_allclose(density.log_density(x, t), np.log(q[:, 0]), rtol=1e-9)
     np.testing.assert_allclose(density.predict(x, t)[0], joint @ POINTS / q, rtol=1e-9, atol=1e-12)
+    np.testing.assert_allclose(
+        density.posterior(x, np.full((4, 1), a**2))[0], joint @ POINTS / q, rtol=1e-9, atol=1e-12
+    )
 
 
 @pytest.mark.equation("DATA-1")

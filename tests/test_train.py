@@ -54,6 +54,35 @@ def test_any_number_of_threads_gives_the_same_bits():
     np.testing.assert_array_equal(states[0], states[2])
 
 
+@pytest.mark.equation("DDPM-ALG1")
+def test_a_micro_batch_adds_the_gradient_of_its_share_of_the_loss():
+    """The slope of the loss along a random direction, with the same t, eps, labels and dropout, is the gradient's."""
+    trainer = make()
+    network = trainer.network.bind(trainer.network.theta.astype(np.float64))
+    data = squares()
+    trainer.network = network
+    trainer.data = data
+    images = data.batch
+
+    def in_float64(indices, xp=np):
+        x, labels = images(indices, xp)
+        return x.astype(np.float64), labels
+
+    trainer.data = type("Data", (), {"batch": staticmethod(in_float64), "__len__": lambda self: len(data)})()
+    rng = np.random.default_rng(0)
+    network.theta[:] += 0.05 * rng.standard_normal(network.theta.shape)
+    indices, gradient = trainer.indices(0), np.zeros_like(network.theta)
+    for shard in range(4):
+        trainer.add_gradient(shard, indices, gradient)
+    v, h = rng.standard_normal(gradient.shape), 1e-5
+    ends = []
+    for sign in (1, -1):
+        network.theta[:] += sign * h * v
+        ends.append(sum(float(trainer.add_gradient(shard, indices, np.zeros_like(gradient))) for shard in range(4)))
+        network.theta[:] -= sign * h * v
+    assert gradient @ v == pytest.approx((ends[0] - ends[1]) / (2 * h), rel=1e-5)
+
+
 def test_micro_batches_and_lanes_change_rounding_only():
     one = run(config=dataclasses.replace(CONFIG, micro_batch=10, lanes=1, steps=1))
     many = run(config=dataclasses.replace(CONFIG, micro_batch=3, lanes=3, steps=1))

@@ -169,8 +169,8 @@ def adjoint_check(
 ) -> float:
     """Return how far a pair is from ``<A x, y> = <x, A^T y>``, relatively (Eq. ADJ-1); x is its first argument.
 
-    For an operation that is linear in x the backward *is* the transpose, and no finite difference is needed: the identity holds to
-    rounding, about 1e-15.
+    For an operation that is linear in x the backward *is* the transpose, and no finite difference is needed: the
+    identity holds to rounding, about 1e-15.
     """
     y, cache = f(*args, **(options or {}))
     dy = np.random.default_rng(seed).standard_normal(y.shape)
@@ -185,16 +185,18 @@ def _check_one(i, x, gradient, along, rng, tolerance):
     gradient = np.asarray(gradient)
     if gradient.shape != x.shape:
         return Finding(i, False, float("inf"), mistake=_wrong_shape(gradient.shape, x.shape))
+    if not np.isfinite(gradient).all():
+        return Finding(i, False, float("inf"), mistake="it is not finite: it holds NaN or infinity.")
     error = 0.0
     for _ in range(DIRECTIONS):
         direction = rng.standard_normal(x.shape)
         slope = along(i, direction)
         scale = max(abs(slope), float(np.linalg.norm(gradient)), 1e-8)
-        error = max(error, abs(float((gradient * direction).sum()) - slope) / scale)
+        error = float(np.maximum(error, abs(float((gradient * direction).sum()) - slope) / scale))  # keeps NaN
     if error <= tolerance:
         return Finding(i, True, error)
     if not np.isfinite(error):
-        return Finding(i, False, error, mistake="the gradient or the output is not finite.")
+        return Finding(i, False, error, mistake="none of the backward: the forward's output is not finite.")
     if x.size > SMALL:
         return Finding(i, False, error, mistake=f"check it on an array of at most {SMALL} numbers to hear more.")
     right = np.empty(x.shape)

@@ -143,7 +143,9 @@ times = list(range(1000, -1, -25))
 for t, s in zip(times[:-1], times[1:], strict=True):
     x = my_step(x, t, s, label=3).astype(np.float32)
 assert np.isfinite(x).all(), "x is not finite: are both square roots there?"
-assert abs(x).max() <= 1.01, "at s = 0 only the clean guess should be left: is the noise weighted with 1 - alpha_bar[s]?"
+assert abs(x).max() <= 1.01, (
+    "at s = 0 only the clean guess should be left: is the noise weighted with 1 - alpha_bar[s]?"
+)
 plot.image_grid(x, columns=5, title="my own threes")
 
 # %% [markdown]

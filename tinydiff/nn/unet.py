@@ -90,15 +90,14 @@ class EmbedTimeAndClass(Module):
     def __init__(self, config: UNetConfig, rng: Any, dtype: Any):
         c = 4 * config.channels
         self.config = config
-        self.dtype = dtype
         self.mlp = Sequential(Linear(config.channels, c, rng, dtype=dtype), SiLU(), Linear(c, c, rng, dtype=dtype))
         classes = config.num_classes
         self.label = Embedding(classes + 1, c, rng, dtype=dtype) if classes is not None else None
         self.silu = SiLU()
 
-    def forward(self, t: Any, context: Any, tape: Tape | None = None) -> Any:
+    def forward(self, t: Any, context: Any, dtype: Any, tape: Tape | None = None) -> Any:
         """Return emb (N, 4 channels); without labels, every image has no class."""
-        config, dtype = self.config, self.dtype
+        config = self.config
         steps = t - config.time_offset
         emb = self.mlp.forward(
             F.timestep_embedding(steps, config.channels, variant=config.time_embedding, dtype=dtype), tape
@@ -210,7 +209,7 @@ class UNet(Module):
         """
         self._check_inputs(x_t, t, context)
         xp = xp_of(x_t)
-        emb = self.embed.forward(t, context, tape)
+        emb = self.embed.forward(t, context, x_t.dtype, tape)
         h = self.stem.forward(x_t, tape)
         skips = [h]
         for level in self.down:

@@ -1,0 +1,109 @@
+"""Scaled dot-product attention."""
+
+import numpy as np
+import pytest
+from pairs import assert_right, assert_same_on, assert_wrong, random
+
+from tinydiff.errors import InputError
+from tinydiff.functional import attention, attention_backward, merge_heads, split_heads
+from tinydiff.functional.activation import SoftmaxCache, softmax_backward
+
+Q, K, V = random(2, 3, 5, 4), random(2, 3, 6, 4, seed=1), random(2, 3, 6, 7, seed=2)
+MASK = np.random.default_rng(3).uniform(size=(5, 6)) < 0.6
+
+
+def by_loops(q, k, v, mask=None):
+    y = np.zeros((*q.shape[:-1], v.shape[-1]))
+    for *lead, i in np.ndindex(q.shape[:-1]):
+        lead = tuple(lead)
+        allowed = range(k.shape[-2]) if mask is None else np.flatnonzero(mask[i])
+        scores = np.array([np.exp(q[lead][i] @ k[lead][j] / np.sqrt(q.shape[-1])) for j in allowed])
+        for j, score in zip(allowed, scores, strict=True):
+            y[lead][i] += score / scores.sum() * v[lead][j]
+    return y
+
+
+@pytest.mark.equation("ATT-1")
+@pytest.mark.parametrize("mask", [None, MASK])
+def test_forward_equals_loops(mask):
+    y, weights, _ = attention(Q, K, V, mask, return_weights=True)
+    np.testing.assert_allclose(y, by_loops(Q, K, V, mask), rtol=1e-11, atol=1e-13)
+    np.testing.assert_allclose(weights @ V, y, rtol=1e-11)
+    if mask is not None:
+        assert not weights[..., ~mask].any()
+
+
+@pytest.mark.equation("ATT-2")
+@pytest.mark.parametrize("mask", [None, MASK])
+def test_gradients(mask):
+    assert_right(attention, attention_backward, (Q, K, V), mask=mask)
+    assert_right(attention, attention_backward, (Q[0, 0], K[0, 0], V[0, 0]), mask=mask)
+
+
+def test_a_query_that_may_look_nowhere_gets_zeros_and_zero_gradients():
+    mask = MASK.copy()
+    mask[2] = False
+    y, cache = attention(Q, K, V, mask)
+    assert not y[..., 2, :].any()
+    dq, dk, dv = attention_backward(random(*y.shape, seed=5), cache)
+    assert not dq[..., 2, :].any()
+    assert np.isfinite(dk).all()
+    assert np.isfinite(dv).all()
+    assert_right(attention, attention_backward, (Q, K, V), mask=mask)
+
+
+def test_large_scores_do_not_overflow():
+    y, _ = attention(1e3 * Q, 1e3 * K, V)
+    assert np.isfinite(y).all()
+
+
+def scale_forgotten(dy, cache):
+    dq, dk, dv = attention_backward(dy, cache)
+    return 2 * dq, dk, dv
+
+
+def softmax_as_identity(dy, cache):
+    q, k, v, weights = cache
+    d_scores = (dy @ v.swapaxes(-1, -2)) * weights * q.shape[-1] ** -0.5
+    return d_scores @ k, d_scores.swapaxes(-1, -2) @ q, weights.swapaxes(-1, -2) @ dy
+
+
+def keys_and_queries_exchanged(dy, cache):
+    q, k, v, weights = cache
+    (d_scores,) = softmax_backward(dy @ v.swapaxes(-1, -2), SoftmaxCache(weights))
+    d_scores *= q.shape[-1] ** -0.5
+    return d_scores @ k, (d_scores.swapaxes(-1, -2) @ q)[..., ::-1, :], weights.swapaxes(-1, -2) @ dy
+
+
+@pytest.mark.parametrize(
+    ("wrong", "mistake"),
+    [
+        (scale_forgotten, "a factor: it is 2 times"),
+        (softmax_as_identity, "WRONG"),
+        (keys_and_queries_exchanged, "WRONG"),
+    ],
+)
+def test_wrong_backwards_are_caught(wrong, mistake):
+    assert_wrong(attention, wrong, (Q, K, V), mistake)
+
+
+def test_heads_are_split_and_merged():
+    x = random(2, 5, 12)
+    heads = split_heads(x, 3)
+    assert heads.shape == (2, 3, 5, 4)
+    np.testing.assert_array_equal(heads[:, 1], x[..., 4:8])
+    np.testing.assert_array_equal(merge_heads(heads), x)
+    with pytest.raises(InputError, match="the number of channels = 12 cannot be divided into heads = 5"):
+        split_heads(x, 5)
+
+
+def test_both_array_modules(xp):
+    assert_same_on(xp, attention, attention_backward, (Q, K, V))
+    assert_same_on(xp, attention, attention_backward, (Q, K, V), mask=MASK)
+
+
+def test_bad_inputs_are_one_clear_sentence():
+    with pytest.raises(InputError, match=r"q, k, v have shapes \(2, 3, 5, 4\), \(2, 3, 6, 4\), \(2, 3, 5, 7\)"):
+        attention(Q, K, V[..., :5, :])
+    with pytest.raises(InputError, match="k is float32"):
+        attention(Q, K.astype(np.float32), V)
