@@ -24,7 +24,7 @@
 # Run the cells from top to bottom. If the first import fails, run `%pip install tinydiff` in a cell of its own.
 
 # %%
-import io
+from itertools import pairwise
 
 import numpy as np
 from IPython.display import Image, display
@@ -140,7 +140,7 @@ def my_step(x_t, t, s, label):
 # %%
 x = np.random.default_rng(0).standard_normal((5, 28, 28, 1)).astype(np.float32)
 times = list(range(1000, -1, -25))
-for t, s in zip(times[:-1], times[1:], strict=True):
+for t, s in pairwise(times):
     x = my_step(x, t, s, label=3).astype(np.float32)
 assert np.isfinite(x).all(), "x is not finite: are both square roots there?"
 assert abs(x).max() <= 1.01, (
@@ -167,7 +167,7 @@ def lying_step(x_t, t, s, label, told=500):
 
 # %%
 y = np.random.default_rng(0).standard_normal((5, 28, 28, 1)).astype(np.float32)
-for t, s in zip(times[:-1], times[1:], strict=True):
+for t, s in pairwise(times):
     y = lying_step(y, t, s, label=3).astype(np.float32)
 assert abs(y - x).mean() > 0.02, "the lie should change the pictures: is `told` handed to the model?"
 plot.image_grid(np.concatenate([x, y]), columns=5, title="above: told the truth; below: always told t = 500")

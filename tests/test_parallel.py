@@ -1,0 +1,82 @@
+"""Shards, lanes and threads: the time changes, the bits do not."""
+
+import threading
+
+import numpy as np
+import pytest
+from arrays import to_host, to_xp
+from threadpoolctl import threadpool_info, threadpool_limits
+
+from tinydiff.errors import InputError
+from tinydiff.parallel import map_shards, run_parallel, sum_in_lanes
+
+W = np.random.default_rng(0).standard_normal((37, 19)).astype(np.float32)
+X = np.random.default_rng(1).standard_normal((11, 37)).astype(np.float32)
+
+
+def blas_threads():
+    return [info["num_threads"] for info in threadpool_info() if info["user_api"] == "blas"]
+
+
+def test_shards_give_what_the_whole_gives(xp):
+    x, w = to_xp(xp, X), to_xp(xp, W)
+    y = map_shards(lambda x, _: x @ w, (x, None), 4)
+    np.testing.assert_allclose(to_host(y), X @ W, rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize("micro_batch", [1, 3, 4, 16])
+def test_a_samples_bits_do_not_depend_on_its_batch(micro_batch):
+    whole = map_shards(lambda x: np.tanh(x @ W), (X,), micro_batch)
+    for first, last in ((0, 1), (3, 4), (5, 11), (2, 9)):
+        part = map_shards(lambda x: np.tanh(x @ W), (X[first:last],), micro_batch, first=first)
+        np.testing.assert_array_equal(part, whole[first:last])
+
+
+def test_every_shard_has_the_same_size():
+    sizes = []
+    map_shards(lambda x: sizes.append(len(x)) or x, (X,), 4, threads=1, first=3)
+    assert sizes == [4, 4, 4, 4]
+    with pytest.raises(InputError, match="nothing to compute"):
+        map_shards(lambda x: x, (X[:0],), 4)
+
+
+@pytest.mark.parametrize("lanes", [1, 2, 3, 8, 20])
+def test_lanes_give_the_same_bits_for_any_number_of_threads(lanes):
+    parts = np.random.default_rng(2).standard_normal((13, 50)).astype(np.float32)
+
+    def total(threads):
+        accumulators = [np.zeros(50, np.float32) for _ in range(lanes)]
+
+        def work(shard, accumulator):
+            accumulator += parts[shard]
+            return shard
+
+        assert sum_in_lanes(work, 13, accumulators, threads) == list(range(13))
+        return accumulators[0]
+
+    np.testing.assert_allclose(total(1), parts.sum(axis=0), rtol=1e-4, atol=1e-5)
+    for threads in (2, 5):
+        np.testing.assert_array_equal(total(threads), total(1))
+
+
+def test_blas_has_one_thread_inside_and_what_it_had_afterwards():
+    with threadpool_limits(2, user_api="blas"):
+        before = blas_threads()
+        inside = run_parallel([blas_threads, lambda: run_parallel([blas_threads])[0]], 2)
+        assert inside == [[1] * len(before)] * 2
+        assert blas_threads() == before
+        with pytest.raises(ZeroDivisionError):
+            run_parallel([lambda: 1 / 0, blas_threads], 2)
+        assert blas_threads() == before
+
+
+def test_tasks_run_side_by_side_and_come_back_in_order():
+    barrier = threading.Barrier(2, timeout=20)
+
+    def meet(k):
+        barrier.wait()
+        return k
+
+    assert run_parallel([lambda: meet(0), lambda: meet(1)], 2) == [0, 1]
+    with pytest.raises(InputError, match="threads is 0"):
+        run_parallel([lambda: 1], 0)
