@@ -96,7 +96,7 @@ def test_bad_arguments_are_one_clear_sentence():
         ModelConfig(schedule="mine")
     with pytest.raises(InputError, match="kind is 'mine'"):
         ModelConfig(kind="mine")
-    with pytest.raises(InputError, match="There is no model 'nope'. Shipped with tinydiff: .*mnist"):
+    with pytest.raises(InputError, match=r"There is no model 'nope'. Shipped with tinydiff: .*mnist"):
         load_model("nope")
 
 

@@ -7,6 +7,7 @@ import signal
 
 import numpy as np
 import pytest
+from arrays import no_synchronisation
 
 from tinydiff.data import Dataset
 from tinydiff.errors import CheckpointError, InputError, TrainingError
@@ -245,3 +246,14 @@ def test_the_whole_train_step_runs_under_both_array_modules(xp):
     record = there.train_step()
     assert float(record["loss"]) == pytest.approx(float(expected["loss"]), rel=1e-4)
     assert float(record["gradient_norm"]) == pytest.approx(float(expected["gradient_norm"]), rel=1e-3)
+
+
+def test_a_train_step_never_makes_the_host_wait(strict_cupy):
+    """Between two reads of the flag, every check_every steps, nothing is read back from the device."""
+    here = make(config=dataclasses.replace(CONFIG, batch=6, micro_batch=3))
+    theta = strict_cupy.asarray(here.network.theta)
+    model = DiffusionModel(here.network.bind(theta), here.model.config, 4)
+    trainer = Trainer(model, squares(), here.config)
+    with no_synchronisation(strict_cupy):
+        trainer.train_step()
+        trainer.train_step()

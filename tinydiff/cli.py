@@ -128,10 +128,10 @@ class Train:
             config, network = given.config, given.network
         if device.kind != "cpu":
             network = network.bind(to_device(network.theta, device))
-        text = json.dumps(dataclasses.asdict(self), indent=2, default=str) + "\n"
-        atomic_write(self.out / "run.json", lambda file: file.write(text.encode()))
         model = DiffusionModel(network, config, self.train.micro_batch, self.threads)
         trainer = Trainer(model, training, self.train, self.out, held_out, threads=self.threads)
+        text = json.dumps(dataclasses.asdict(self), indent=2, default=str) + "\n"
+        atomic_write(self.out / "run.json", lambda file: file.write(text.encode()))
         if trainer.step:
             print(f"Going on from step {trainer.step} in {self.out}.")
         try:
