@@ -65,8 +65,8 @@ def test_a_micro_batch_adds_the_gradient_of_its_share_of_the_loss():
     trainer.data = data
     images = data.batch
 
-    def in_float64(indices, xp=np):
-        x, labels = images(indices, xp)
+    def in_float64(indices, xp=np, flip=None):
+        x, labels = images(indices, xp, flip)
         return x.astype(np.float64), labels
 
     trainer.data = type("Data", (), {"batch": staticmethod(in_float64), "__len__": lambda self: len(data)})()
@@ -187,6 +187,15 @@ def test_label_dropout_hides_labels_from_some(monkeypatch):
     monkeypatch.setattr(trainer.network, "forward", lambda x, t, c, tape: contexts.append(c) or forward(x, t, c, tape))
     trainer.train_step()
     assert (np.concatenate(contexts) == UNET.num_classes).all()
+
+
+def test_flips_mirror_half_of_the_images(monkeypatch):
+    trainer = make(config=dataclasses.replace(CONFIG, flip=True, batch=64, micro_batch=64))
+    flips = []
+    batch = Dataset.batch
+    monkeypatch.setattr(Dataset, "batch", lambda self, i, xp, flip: flips.append(flip) or batch(self, i, xp, flip))
+    trainer.train_step()
+    assert 16 < flips[0].sum() < 48  # 64 fair coins: outside for 1 seed in 20,000
 
 
 def test_other_options_in_the_folder_of_a_run_are_refused(tmp_path):

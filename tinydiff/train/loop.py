@@ -43,6 +43,8 @@ class TrainConfig:
         Decay of the average of the weights (Eq. EMA-1).
     label_dropout : float
         Share of images that are shown without their label, so that the model also learns "no class".
+    flip : bool
+        Mirror half of the images, left for right, anew each time: for pictures that allow it, not for digits.
     seed : int
     log_every : int
         Steps between records in the log.
@@ -66,6 +68,7 @@ class TrainConfig:
     clip: float = 1.0
     ema: float = 0.999
     label_dropout: float = 0.1
+    flip: bool = False
     seed: int = 0
     log_every: int = 10
     save_every: int = 500
@@ -179,7 +182,8 @@ class Trainer:
         n = len(indices)
         noise = self.noise.at(first=start, step=self.step)
 
-        x_0, labels = self.data.batch(indices, xp=self.xp)  # x_0 ~ q(x_0)
+        flip = noise.at(xp=np).uniform((n,), "flip") < 0.5 if config.flip else None
+        x_0, labels = self.data.batch(indices, self.xp, flip)  # x_0 ~ q(x_0)
         context = self._context(labels, noise)
         t = noise.integers(1, self.diffusion.T, n, "t")  # t ~ Uniform({1, ..., T})
         eps = noise.normal(x_0.shape, "eps", dtype=x_0.dtype)  # eps ~ N(0, I)
