@@ -1,6 +1,8 @@
 """Shards, lanes and threads: the time changes, the bits do not."""
 
+import itertools
 import threading
+import time
 
 import numpy as np
 import pytest
@@ -8,7 +10,7 @@ from arrays import to_host, to_xp
 from threadpoolctl import threadpool_info, threadpool_limits
 
 from tinydiff.errors import InputError
-from tinydiff.parallel import map_shards, run_parallel, sum_in_lanes
+from tinydiff.parallel import map_shards, one_blas_thread, run_parallel, sum_in_lanes
 
 W = np.random.default_rng(0).standard_normal((37, 19)).astype(np.float32)
 X = np.random.default_rng(1).standard_normal((11, 37)).astype(np.float32)
@@ -24,12 +26,27 @@ def test_shards_give_what_the_whole_gives(xp):
     np.testing.assert_allclose(to_host(y), X @ W, rtol=1e-5, atol=1e-5)
 
 
+def test_none_is_handed_on_and_all_arrays_are_cut_together():
+    def f(x, nothing, k):
+        assert nothing is None
+        return x[:, 0] + k
+
+    y = map_shards(f, (X, None, np.arange(11)), 4)
+    np.testing.assert_array_equal(y, X[:, 0] + np.arange(11))
+
+
 @pytest.mark.parametrize("micro_batch", [1, 3, 4, 16])
 def test_a_samples_bits_do_not_depend_on_its_batch(micro_batch):
     whole = map_shards(lambda x: np.tanh(x @ W), (X,), micro_batch)
-    for first, last in ((0, 1), (3, 4), (5, 11), (2, 9)):
+    for first, last in itertools.combinations(range(12), 2):
         part = map_shards(lambda x: np.tanh(x @ W), (X[first:last],), micro_batch, first=first)
         np.testing.assert_array_equal(part, whole[first:last])
+
+
+def test_the_number_of_threads_does_not_change_the_bits():
+    one, two, many = (map_shards(lambda x: np.tanh(x @ W), (X,), 2, threads) for threads in (1, 2, 9))
+    np.testing.assert_array_equal(one, two)
+    np.testing.assert_array_equal(one, many)
 
 
 def test_every_shard_has_the_same_size():
@@ -80,3 +97,80 @@ def test_tasks_run_side_by_side_and_come_back_in_order():
     assert run_parallel([lambda: meet(0), lambda: meet(1)], 2) == [0, 1]
     with pytest.raises(InputError, match="threads is 0"):
         run_parallel([lambda: 1], 0)
+
+
+def test_no_tasks_and_no_shards_are_no_error():
+    assert run_parallel([], 2) == []
+    accumulators = [np.zeros(3), np.zeros(3)]
+    assert sum_in_lanes(lambda shard, accumulator: shard, 0, accumulators, 2) == []
+    assert not accumulators[0].any()
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+def test_an_error_is_raised_here_and_what_was_not_started_is_not(threads):
+    done = []
+
+    def fail():
+        raise KeyError("mine")
+
+    def slow(k):
+        time.sleep(0.01)
+        done.append(k)
+
+    with pytest.raises(KeyError, match="mine"):
+        run_parallel([fail, *(lambda k=k: slow(k) for k in range(50))], threads)
+    ended = len(done)
+    assert ended < 50
+    time.sleep(0.05)
+    assert len(done) == ended, "tasks still run after the error was raised"
+
+
+@pytest.mark.parametrize("threads", [1, 3])
+def test_an_error_in_a_lane_or_in_a_shard_is_raised_here(threads):
+    def fail(*_):
+        raise InputError("mine")
+
+    before = blas_threads()
+    with pytest.raises(InputError, match="mine"):
+        sum_in_lanes(fail, 5, [np.zeros(2) for _ in range(3)], threads)
+    with pytest.raises(InputError, match="mine"):
+        map_shards(fail, (X,), 4, threads)
+    assert blas_threads() == before
+
+
+def test_any_thread_can_limit_blas_even_after_another_did():
+    seen = []
+    with threadpool_limits(2, user_api="blas"):
+        before = blas_threads()
+        run_parallel([blas_threads])
+        thread = threading.Thread(target=lambda: seen.extend(run_parallel([blas_threads, blas_threads], 2)))
+        thread.start()
+        thread.join(timeout=20)
+        assert seen == [[1] * len(before)] * 2
+        assert blas_threads() == before
+
+
+def test_blas_is_restored_by_the_last_of_several_users():
+    """Two threads enter and leave in the order a, b, a, b: the limit holds until b has left."""
+    steps = threading.Barrier(2, timeout=20)
+    seen = []
+
+    def a():
+        with one_blas_thread():
+            steps.wait()  # a is in
+            steps.wait()  # b is in
+        seen.append(blas_threads())
+        steps.wait()  # a is out
+
+    with threadpool_limits(2, user_api="blas"):
+        before = blas_threads()
+        thread = threading.Thread(target=a)
+        thread.start()
+        steps.wait()
+        with one_blas_thread():
+            steps.wait()
+            steps.wait()
+            seen.append(blas_threads())
+        thread.join(timeout=20)
+        assert seen == [[1] * len(before)] * 2
+        assert blas_threads() == before

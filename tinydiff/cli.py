@@ -5,6 +5,7 @@ is 2 for a bad argument, 1 for everything else that fails, and 130 after Ctrl-C.
 """
 
 import dataclasses
+import inspect
 import json
 import os
 import platform
@@ -118,19 +119,19 @@ class Train:
     def run(self) -> None:
         """Train, or go on with a run that was stopped."""
         device = select_device(self.device)
-        training, held_out = self._data()
-        print(training.describe(), held_out.describe(), sep="\n")
         if self.start_from is None:
             config = ModelConfig(self.unet, self.schedule, self.T, self.kind)
             network = UNet(self.unet, np.random.default_rng(self.train.seed))
         else:
             given = load_model(self.start_from)
             config, network = given.config, given.network
+        training, held_out = self._data(config.unet)
+        print(training.describe(), held_out.describe(), sep="\n")
         if device.kind != "cpu":
             network = network.bind(to_device(network.theta, device))
         model = DiffusionModel(network, config, self.train.micro_batch, self.threads)
         trainer = Trainer(model, training, self.train, self.out, held_out, threads=self.threads)
-        text = json.dumps(dataclasses.asdict(self), indent=2, default=str) + "\n"
+        text = json.dumps(dataclasses.asdict(self) | dataclasses.asdict(config), indent=2, default=str) + "\n"
         atomic_write(self.out / "run.json", lambda file: file.write(text.encode()))
         if trainer.step:
             print(f"Going on from step {trainer.step} in {self.out}.")
@@ -143,8 +144,8 @@ class Train:
         curve = plot.save_image(plot.loss_curve(log), self.out / "loss.png")
         print(f"Trained {trainer.step} steps: {curve}. To draw: tinydiff sample --model {self.out}")
 
-    def _data(self) -> tuple[Dataset, Dataset]:
-        size, channels = self.unet.image_size, self.unet.in_channels
+    def _data(self, unet: UNetConfig) -> tuple[Dataset, Dataset]:
+        size, channels = unet.image_size, unet.in_channels
         if Path(self.data).is_dir():
             images = load_folder(self.data, size, channels)
             held_out = max(1, len(images) // 20)
@@ -232,7 +233,7 @@ def parse(arguments: list[str]) -> Any:
     path = _config_file(arguments)
     if path is not None:
         default = read_toml(Train, path)
-        return tyro.cli(Train, default=default, args=[a for a in arguments if a != "train"], **options)
+        return tyro.cli(Train, default=default, args=arguments[1:], **options)
     return tyro.cli(Command, args=arguments, **options)
 
 
@@ -256,16 +257,34 @@ def _from_table(kind, table, where):
             raise InputError(f"{where}: {name} is {value!r}, but {'a table' if nested else 'a value'} was expected.")
         if nested:
             value = _from_table(types[name], value, f"{where}, [{name}]")
+        elif not _fits(value, types[name]):
+            expected = inspect.formatannotation(types[name])
+            raise InputError(f"{where}: {name} is {value!r}, but {expected} was expected.")
         elif types[name] is Path:
             value = Path(value)
         values[name] = value
     return kind(**values)
 
 
+def _fits(value, kind):
+    """Whether a value that TOML knows fits a field of this type."""
+    parts = typing.get_args(kind)
+    if typing.get_origin(kind) is Literal:
+        return value in parts
+    if typing.get_origin(kind) is tuple:
+        parts = parts[:1] * len(value) if parts[-1] is ... and isinstance(value, list) else parts
+        return isinstance(value, list) and len(value) == len(parts) and all(map(_fits, value, parts))
+    if parts:  # a union
+        return any(_fits(value, part) for part in parts)
+    return type(value) in {float: (int, float), Path: (str,)}.get(kind, (kind,))
+
+
 def _config_file(arguments):
-    for flag, value in zip(arguments, [*arguments[1:], None], strict=True):
-        if arguments[:1] == ["train"] and flag.startswith("--config"):
-            return Path(flag.partition("=")[2] or value or "")
+    if arguments[:1] != ["train"]:
+        return None
+    for flag, value in zip(arguments, [*arguments[1:], ""], strict=True):
+        if flag == "--config" or flag.startswith("--config="):
+            return Path(flag.partition("=")[2] or value)
     return None
 
 

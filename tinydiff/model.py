@@ -93,6 +93,10 @@ class DiffusionModel:
     micro_batch: int = 8
     threads: int | None = None
 
+    def __post_init__(self):
+        if self.micro_batch < 1:
+            raise InputError(f"micro_batch is {self.micro_batch}, but at least 1 was expected.")
+
     @cached_property
     def diffusion(self) -> GaussianDiffusion:
         """The forward process."""
@@ -253,20 +257,24 @@ def load_model(name: str | Path = "mnist", device: Device | None = None) -> Diff
     try:
         unet = UNetConfig(**settings["model"].pop("unet"))
         config = ModelConfig(unet=unet, **settings["model"])
-    except (KeyError, TypeError, AttributeError) as error:
+        network = UNet(config.unet)
+        model = DiffusionModel(network, config, settings.get("micro_batch", 8))
+    except (KeyError, TypeError, AttributeError, ValueError) as error:
         raise CheckpointError(f"{folder / 'config.json'} does not describe a diffusion model ({error}).") from error
-    network = UNet(config.unet)
     load_weights(folder / "model.safetensors", network)
     device = select_device("cpu") if device is None else device
     if device.kind != "cpu":
-        network = network.bind(to_device(network.theta, device))
-    return DiffusionModel(network, config, settings.get("micro_batch", 8))
+        model = dataclasses.replace(model, network=network.bind(to_device(network.theta, device)))
+    return model
 
 
 def load_classifier(name: str | Path) -> Classifier:
     """Return a classifier that ships with tinydiff, by name such as ``"mnist-classifier-28"``, or from a folder."""
     folder = find_folder(name)
-    classifier = Classifier(ClassifierConfig(**read_settings(folder)["classifier"]))
+    try:
+        classifier = Classifier(ClassifierConfig(**read_settings(folder)["classifier"]))
+    except (KeyError, TypeError, ValueError) as error:
+        raise CheckpointError(f"{folder / 'config.json'} does not describe a classifier ({error}).") from error
     load_weights(folder / "model.safetensors", classifier)
     return classifier
 

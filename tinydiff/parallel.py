@@ -13,7 +13,7 @@ from functools import partial
 from typing import Any
 
 import numpy as np
-from threadpoolctl import ThreadpoolController
+from threadpoolctl import OpenBLASController, ThreadpoolController
 
 from tinydiff.backend import xp_of
 from tinydiff.errors import InputError
@@ -38,6 +38,7 @@ class _Blas:
         with self.lock:
             if self.users == 0:
                 self.controller = self.controller or ThreadpoolController()  # finding the libraries takes a while
+                _let_any_thread_set_limits()
                 self.limit = self.controller.limit(limits=1, user_api="blas")
             self.users += 1
         try:
@@ -46,7 +47,16 @@ class _Blas:
             with self.lock:
                 self.users -= 1
                 if self.users == 0:
+                    _let_any_thread_set_limits()
                     self.limit.restore_original_limits()
+                    _let_any_thread_set_limits()
+
+
+def _let_any_thread_set_limits():
+    """Undo what threadpoolctl 3.8 added: only the first thread to set a limit can, others' are dropped silently."""
+    clear = getattr(OpenBLASController, "clear_controlling_thread", None)
+    if clear is not None:
+        clear(force=True)  # safe here: a lock guards the limit, and users are counted
 
 
 _blas = _Blas()
@@ -68,7 +78,7 @@ def run_parallel(tasks: Sequence[Callable[[], Any]], threads: int | None = None)
     if threads < 1:
         raise InputError(f"threads is {threads}, but at least 1 was expected.")
     with one_blas_thread():
-        if threads == 1 or len(tasks) == 1:
+        if threads == 1 or len(tasks) <= 1:
             return [task() for task in tasks]
         with ThreadPoolExecutor(min(threads, len(tasks))) as pool:
             futures = [pool.submit(task) for task in tasks]

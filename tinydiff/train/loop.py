@@ -88,6 +88,7 @@ class TrainConfig:
             "save_every",
             "keep",
             "validate_every",
+            "validation_images",
             "check_every",
         )
         for name in positive:
@@ -98,6 +99,8 @@ class TrainConfig:
                 raise InputError(f"{name} is {getattr(self, name)}, but a positive number was expected.")
         for name in ("final_lr", "ema", "label_dropout"):
             check_number(name, getattr(self, name), 0, 1)
+        for name in ("warmup", "weight_decay", "seed"):
+            check_number(name, getattr(self, name), 0, float("inf"))
 
 
 class Trainer:
@@ -357,9 +360,16 @@ class Trainer:
     def _cut_log(self, path):
         """Drop the records of steps that were logged after the checkpoint: they will be taken again."""
         if path.exists():
-            lines = [line for line in path.read_text().splitlines() if json.loads(line)["step"] <= self.step]
+            lines = [line for line in path.read_text().splitlines() if _step_of(line) <= self.step]
             text = "".join(f"{line}\n" for line in lines)
             atomic_write(path, lambda file: file.write(text.encode()), error=CheckpointError)
+
+
+def _step_of(line):
+    try:
+        return json.loads(line)["step"]
+    except ValueError:  # the process was killed while it wrote
+        return float("inf")
 
 
 @contextmanager
