@@ -1,15 +1,22 @@
 """The command line: what it leaves, what it says, and its exit status."""
 
+import errno
 import json
+import os
+import shutil
+import signal
 import sys
 
 import numpy as np
+import pooch
 import pytest
 from PIL import Image
 
+import tinydiff
 from tinydiff.cli import main
 from tinydiff.data import fetch
 from tinydiff.model import load_model
+from tinydiff.train import Trainer
 
 TINY = [
     "--data", "digits", "--unet.image-size", "8", "--unet.channels", "8", "--unet.channel-mult", "1", "2",
@@ -38,6 +45,7 @@ def fails(capsys, arguments, status, *words):
     error = capsys.readouterr().err
     assert code == status, error
     assert "Traceback" not in error
+    assert error.strip()
     for word in words:
         assert word in error, error
 
@@ -58,6 +66,46 @@ def test_the_same_command_goes_on_and_other_options_are_refused(tmp_path, capsys
     fails(capsys, ["train", *TINY, "--train.steps", "9", "--out", str(tmp_path)], 2, "steps = 4, but steps = 9")
 
 
+def test_the_same_command_goes_on_from_a_checkpoint_to_the_same_weights(trained, tmp_path, capsys):
+    """The process dies after its first checkpoint and in the middle of a line of the log."""
+    options = ["--train.save-every", "2", "--train.log-every", "1"]
+    assert train(tmp_path / "whole", *options) == 0
+    assert train(tmp_path / "cut", *options) == 0
+    (tmp_path / "cut" / "step-00000004.safetensors").unlink()
+    (tmp_path / "cut" / "model.safetensors").unlink()
+    log = tmp_path / "cut" / "log.jsonl"
+    log.write_text(log.read_text() + '{"step": 5, "lo')
+    capsys.readouterr()
+    assert train(tmp_path / "cut", *options) == 0
+    assert "Going on from step 2" in capsys.readouterr().out
+    a, b = load_model(tmp_path / "whole").network.theta, load_model(tmp_path / "cut").network.theta
+    np.testing.assert_array_equal(a, b)
+    records = [json.loads(line) for line in log.read_text().splitlines()]
+    assert [r["step"] for r in records if "loss" in r] == [1, 2, 3, 4]
+
+
+def test_the_pictures_and_the_weights_do_not_depend_on_the_number_of_threads(trained, tmp_path):
+    assert train(tmp_path, "--threads", "3") == 0
+    np.testing.assert_array_equal(load_model(trained).network.theta, load_model(tmp_path).network.theta)
+
+
+def test_ctrl_c_exits_with_130_and_says_how_to_go_on(tmp_path, capsys, monkeypatch):
+    step = Trainer.train_step
+
+    def pressed(self):
+        record = step(self)
+        if self.step == 2:
+            os.kill(os.getpid(), signal.SIGINT)
+        return record
+
+    monkeypatch.setattr(Trainer, "train_step", pressed)
+    assert train(tmp_path) == 130
+    captured = capsys.readouterr()
+    assert "Stopped after step 2 and saved. To go on: tinydiff" in captured.out
+    assert "Traceback" not in captured.err
+    assert (tmp_path / "step-00000002.safetensors").exists()
+
+
 def test_a_toml_file_can_hold_a_run(tmp_path):
     toml = tmp_path / "run.toml"
     toml.write_text(
@@ -69,6 +117,14 @@ def test_a_toml_file_can_hold_a_run(tmp_path):
     assert run["train"]["steps"] == 3
     assert run["unet"]["heads"] == 2
     assert load_model(tmp_path / "run").config.unet.num_classes is None
+    assert load_model(tmp_path / "run").config.unet.channel_mult == (1, 2)
+
+
+def test_a_value_of_the_command_line_may_be_called_train(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "run.toml").write_text("[train]\nsteps = 1\n")
+    assert main(["train", "--config=run.toml", *TINY, "--out", "train"]) == 0
+    assert load_model(tmp_path / "train").config.unet.image_size == 8
 
 
 @pytest.mark.parametrize(
@@ -77,6 +133,19 @@ def test_a_toml_file_can_hold_a_run(tmp_path):
         ("nonsense = 1", "option 'nonsense'"),
         ("[train]\nsteps = 0", "steps is 0"),
         ("= =", "TOML"),
+        ("[train]\nnonsense = 1", "[train] has an option 'nonsense'"),
+        ('[train]\nsteps = "many"', "[train]: steps is 'many', but int was expected"),
+        ("[train]\nsteps = 2.5", "steps is 2.5, but int"),
+        ("[train]\nlr = true", "lr is True, but float"),
+        ("[train]\nbetas = [0.9]", "betas is [0.9], but tuple[float, float]"),
+        ("[train]\nseed = -1", "seed is -1"),
+        ("[train]\nvalidation_images = 0", "validation_images is 0"),
+        ("[unet]\nchannel_mult = 3", "channel_mult is 3, but tuple[int, ...]"),
+        ('schedule = "mine"', "schedule is 'mine', but Literal['cosine', 'linear']"),
+        ("out = 3", "out is 3"),
+        ('threads = "all"', "threads is 'all', but int | None"),
+        ("train = 3", "a table"),
+        ("[kind]\nv = 1", "a value"),
         ("unet = 3", "a table"),
     ],
 )
@@ -85,14 +154,37 @@ def test_a_bad_toml_file_is_one_sentence(tmp_path, capsys, text, word):
     fails(capsys, ["train", "--config", str(tmp_path / "run.toml")], 2, word)
 
 
-def test_a_missing_toml_file_is_one_sentence(capsys):
+def test_a_missing_toml_file_is_one_sentence(tmp_path, capsys):
     fails(capsys, ["train", "--config", "no/such.toml"], 2, "no/such.toml cannot be read")
+    fails(capsys, ["train", "--config", str(tmp_path)], 2, "cannot be read")
+    fails(capsys, ["train", "--config"], 2, "cannot be read")
+    (tmp_path / "latin.toml").write_bytes(b"data = '\xff'")
+    fails(capsys, ["train", "--config", str(tmp_path / "latin.toml")], 2, "cannot be read as TOML")
 
 
 def test_fine_tuning_starts_from_given_weights(trained, tmp_path):
     assert train(tmp_path, "--start-from", str(trained), "--train.lr", "1e-9", steps=1) == 0
     a, b = load_model(trained).network.theta, load_model(tmp_path).network.theta
     np.testing.assert_allclose(a, b, atol=1e-6)
+
+
+def test_fine_tuning_takes_the_shape_of_the_given_model(trained, tmp_path):
+    """Also without --unet options: images are resized for it, and run.json says what it is."""
+    options = ["--data", "digits", "--train.steps", "1", "--train.batch", "4", "--train.validation-images", "4"]
+    assert main(["train", *options, "--start-from", str(trained), "--out", str(tmp_path)]) == 0
+    assert load_model(tmp_path).config == load_model(trained).config
+    assert json.loads((tmp_path / "run.json").read_text())["unet"]["image_size"] == 8
+
+
+def test_one_can_train_on_a_folder_of_images(trained, tmp_path, capsys):
+    for label in ("a", "b"):
+        (tmp_path / "images" / label).mkdir(parents=True)
+        for i in range(6):
+            Image.new("L", (10, 12), 20 * i).save(tmp_path / "images" / label / f"{i}.png")
+    assert train(tmp_path / "run", "--data", str(tmp_path / "images"), steps=1) == 0
+    assert "11 images 8 x 8 x 1" in capsys.readouterr().out
+    (tmp_path / "empty").mkdir()
+    fails(capsys, ["train", *TINY, "--data", str(tmp_path / "empty")], 1, "holds no images")
 
 
 @pytest.mark.parametrize("sampler", ["ddim", "ddpm", "heun", "dpmpp_2m"])
@@ -103,6 +195,18 @@ def test_sample_writes_a_grid_and_a_film(trained, tmp_path, sampler, capsys):
         assert grid.size[0] > 24
         assert film.n_frames >= 2
     assert "Drew 3 images" in capsys.readouterr().out
+
+
+def test_the_same_seed_draws_the_same_pictures(trained, tmp_path):
+    def draw(name, *more):
+        arguments = ["sample", "--model", str(trained), "--n", "2", "--steps", "2", "--label", "3", *more]
+        assert main([*arguments, "--out", str(tmp_path / name)]) == 0
+        with Image.open(tmp_path / name / "grid.png") as grid:
+            picture = np.asarray(grid.convert("L"))
+        return picture[picture.shape[0] // 2 :]  # without the title, which names the seed
+
+    np.testing.assert_array_equal(draw("a"), draw("b"))
+    assert not np.array_equal(draw("a"), draw("c", "--seed", "1"))
 
 
 def test_evaluate_prints_samples_beside_real_images(trained, tmp_path, capsys, monkeypatch):
@@ -121,7 +225,13 @@ def test_evaluate_prints_samples_beside_real_images(trained, tmp_path, capsys, m
 def test_info_prints_versions_models_and_data(capsys):
     assert main(["info"]) == 0
     text = capsys.readouterr().out
-    for word in ("tinydiff", "NumPy", "GPU", "mnist-classifier-28", "mnist-small, train: 6,000 images"):
+    for word in (
+        f"tinydiff {tinydiff.__version__}",
+        f"NumPy {np.__version__}",
+        "GPU",
+        "mnist-classifier-28",
+        "mnist-small, train: 6,000 images",
+    ):
         assert word in text
 
 
@@ -131,12 +241,23 @@ def test_info_prints_versions_models_and_data(capsys):
         (["sample", "--model", "nope"], "There is no model 'nope'. Shipped with tinydiff: "),
         (["sample", "--sampler", "mine"], "sampler"),
         (["fly"], "fly"),
+        ([], "demo, train, sample, evaluate, info"),
+        (["sample", "--colour", "red"], "--colour"),
+        (["sample", "--n", "many"], "--n"),
+        (["sample", "--device", "tpu"], "tpu"),
+        (["train", "--start-from", "nope"], "There is no model 'nope'"),
+        (["train", "--train.seed", "-1"], "seed is -1"),
+        (["train", *TINY, "--threads", "0"], "threads is 0"),
+        (["train", *TINY, "--T", "0"], "T is 0"),
+        (["train", *TINY, "--unet.heads", "3"], "heads = 3"),
+        (["train", *TINY, "--unet.num-classes", "3"], "integers from 0 to 3"),
         (["train", "--data", "cifar"], "name is 'cifar'"),
         (["train", "--train.lr", "-1"], "lr is -1"),
         (["train", "--unet.image-size", "9"], "image_size = 9"),
     ],
 )
-def test_bad_arguments_exit_with_2(capsys, arguments, word):
+def test_bad_arguments_exit_with_2(capsys, arguments, word, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)  # for runs/mine
     fails(capsys, arguments, 2, word)
 
 
@@ -155,16 +276,61 @@ def test_missing_data_exits_with_1(capsys, monkeypatch, tmp_path):
     fails(capsys, ["train", "--data", "mnist", "--out", str(tmp_path)], 1, "TINYDIFF_DATA", "mnist-small")
 
 
+def test_without_a_network_missing_data_exits_with_1_and_leaves_nothing(capsys, monkeypatch, tmp_path):
+    def offline(self, url, output_file, *_, **__):
+        raise OSError("no route to host")
+
+    monkeypatch.delenv("TINYDIFF_DATA", raising=False)
+    monkeypatch.setattr(fetch, "cache_folder", lambda name: tmp_path / "cache")
+    monkeypatch.setattr(pooch.HTTPDownloader, "__call__", offline)
+    monkeypatch.setattr(pooch, "os_cache", lambda name: tmp_path / "pooch")
+    fails(capsys, ["train", "--data", "mnist", "--out", str(tmp_path / "out")], 1, "no route to host", "TINYDIFF_DATA")
+    assert not (tmp_path / "out").exists()
+    assert not (tmp_path / "cache").exists()
+
+
+@pytest.mark.parametrize("damage", ["truncated", "missing"])
+def test_damaged_weights_exit_with_1(trained, tmp_path, capsys, damage):
+    shutil.copytree(trained, tmp_path / "model")
+    weights = tmp_path / "model" / "model.safetensors"
+    data = weights.read_bytes()
+    weights.unlink()
+    if damage == "truncated":
+        weights.write_bytes(data[: len(data) // 2])
+    fails(capsys, ["sample", "--model", str(tmp_path / "model"), "--n", "1"], 1, "model.safetensors")
+
+
+def test_a_model_of_the_wrong_sort_exits_with_1(trained, capsys):
+    fails(capsys, ["sample", "--model", "mnist-classifier-28"], 1, "does not describe a diffusion model")
+    arguments = ["evaluate", "--model", str(trained), "--classifier", "mnist", "--data", "digits", "--n", "4"]
+    fails(capsys, [*arguments, "--steps", "1"], 1, "does not describe a classifier")
+
+
 def test_an_unwritable_folder_is_one_sentence(trained, tmp_path, capsys):
     (tmp_path / "file").write_text("in the way")
     out = str(tmp_path / "file" / "below")
     fails(capsys, ["sample", "--model", str(trained), "--n", "1", "--steps", "1", "--out", out], 1, "cannot be written")
+    fails(capsys, ["train", *TINY, "--out", out], 1, "cannot be written", "Choose another folder")
+    assert (tmp_path / "file").read_text() == "in the way"
 
 
-def test_without_cupy_cuda_is_refused_with_what_to_install(trained, capsys, monkeypatch):
+def test_a_full_disk_is_one_sentence_and_leaves_no_partial_file(tmp_path, capsys, monkeypatch):
+    def full(descriptor):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(os, "fsync", full)
+    fails(capsys, ["train", *TINY, "--out", str(tmp_path)], 1, "the disk is full")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_without_cupy_cuda_is_refused_with_what_to_install(trained, tmp_path, capsys, monkeypatch):
     monkeypatch.setitem(sys.modules, "cupy", None)
     from tinydiff import backend
 
     backend._probe_gpu.cache_clear()
     arguments = ["sample", "--model", str(trained), "--device", "cuda"]
     fails(capsys, arguments, 1, "CuPy cannot be imported", 'pip install "tinydiff[cuda13]"', "--device cpu")
+    assert main(arguments) == 1
+    assert capsys.readouterr().err.count("\n") == 1
+    assert main([*arguments[:-1], "auto", "--n", "1", "--steps", "1", "--out", str(tmp_path)]) == 0
+    assert "on CPU" in capsys.readouterr().out

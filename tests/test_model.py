@@ -1,5 +1,6 @@
 """A model as a whole: saved, loaded, sampled from, and files that are damaged."""
 
+import dataclasses
 import errno
 import json
 import os
@@ -8,7 +9,16 @@ import numpy as np
 import pytest
 
 from tinydiff.errors import CheckpointError, InputError
-from tinydiff.model import DiffusionModel, ModelConfig, load_model, load_weights, save_model, save_weights
+from tinydiff.model import (
+    SHIPPED,
+    DiffusionModel,
+    ModelConfig,
+    load_classifier,
+    load_model,
+    load_weights,
+    save_model,
+    save_weights,
+)
 from tinydiff.nn import UNet, UNetConfig
 
 UNET = UNetConfig(image_size=8, channels=8, channel_mult=(1, 2), blocks_per_level=1, heads=2, num_classes=3)
@@ -48,6 +58,25 @@ def test_weights_that_are_not_contiguous_survive(tmp_path):
     np.testing.assert_array_equal(twin.mid_1.conv_1.weight.value, weight.value)
 
 
+def test_other_weights_than_the_networks_own_can_be_saved(tmp_path):
+    model = make()
+    ema = np.linspace(-1, 1, model.network.theta.size, dtype=np.float32)
+    save_model(tmp_path, model, ema)
+    np.testing.assert_array_equal(load_model(tmp_path).network.theta, ema)
+    assert not np.array_equal(model.network.theta, ema)
+
+
+def test_the_target_is_what_the_kind_says():
+    rng = np.random.default_rng(0)
+    x_0, eps, t = rng.standard_normal((2, 8, 8, 1)), rng.standard_normal((2, 8, 8, 1)), np.array([1, 40])
+    assert make("eps").target(x_0, eps, t) is eps
+    assert make("x_0").target(x_0, eps, t) is x_0
+    model = make("v")
+    alpha_bar = model.diffusion.alpha_bar[t][:, None, None, None]
+    v = np.sqrt(alpha_bar) * eps - np.sqrt(1 - alpha_bar) * x_0
+    np.testing.assert_allclose(model.target(x_0, eps, t), v, atol=1e-12)
+
+
 @pytest.mark.parametrize("kind", ["eps", "x_0", "v"])
 def test_a_network_that_predicts_its_target_is_read_as_x_0_and_eps(kind):
     model = make(kind)
@@ -73,6 +102,26 @@ def test_a_sample_is_the_same_picture_at_batch_1_and_64(sampler):
         )
 
 
+@pytest.mark.parametrize("sampler", ["ddim", "ddpm", "heun", "dpmpp_2m"])
+def test_a_chain_goes_down_to_0_and_another_seed_is_another_picture(sampler):
+    model = make()
+    chain = list(model.chain(2, seed=1, steps=4, sampler=sampler))
+    times = [t for t, _, _ in chain]
+    assert times == sorted(times, reverse=True)
+    assert times[-1] == 0
+    assert all(x_t.shape == x_0_hat.shape == (2, 8, 8, 1) for _, x_t, x_0_hat in chain)
+    assert not np.array_equal(chain[-1][1], last_of(model.chain(2, seed=2, steps=4, sampler=sampler)))
+
+
+def test_without_a_number_of_steps_all_are_taken():
+    assert len(list(make().chain(1, steps=None))) == len(list(make().chain(1, steps=50)))
+
+
+def test_threads_change_no_bit_of_a_sample():
+    one, three = (dataclasses.replace(make(), threads=threads) for threads in (1, 3))
+    np.testing.assert_array_equal(last_of(one.chain(9, steps=2)), last_of(three.chain(9, steps=2)))
+
+
 def test_labels():
     model = make()
     turns = last_of(model.chain(4, steps=2))
@@ -96,16 +145,55 @@ def test_bad_arguments_are_one_clear_sentence():
         ModelConfig(schedule="mine")
     with pytest.raises(InputError, match="kind is 'mine'"):
         ModelConfig(kind="mine")
+    with pytest.raises(InputError, match="micro_batch is 0"):
+        dataclasses.replace(make(), micro_batch=0)
     with pytest.raises(InputError, match=r"There is no model 'nope'. Shipped with tinydiff: .*mnist"):
         load_model("nope")
+    with pytest.raises(CheckpointError, match="does not describe a diffusion model"):
+        load_model("mnist-classifier-28")
+    with pytest.raises(CheckpointError, match="does not describe a classifier"):
+        load_classifier("mnist")
 
 
-@pytest.mark.parametrize("damage", ["truncated", "missing", "no config", "other config", "wider"])
+def test_the_shipped_models_load():
+    for folder in SHIPPED.glob("*/config.json"):
+        load = load_classifier if "classifier" in folder.parent.name else load_model
+        assert np.isfinite(getattr(load(folder.parent.name), "network", load(folder.parent.name)).theta).all()
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"model": None},
+        {"model": {"unet": {"channels": 0}}},
+        {"model": {"unet": {"channels": "eight"}}},
+        {"model": {"unet": {"colour": True}}},
+        {"model": {"unet": {"heads": 3}}},
+        {"model": {"unet": {}, "kind": "y"}},
+        {"micro_batch": 0},
+        {"micro_batch": "many"},
+    ],
+)
+def test_a_configuration_that_makes_no_model_is_one_clear_sentence(tmp_path, change):
+    save_model(tmp_path, make())
+    path = tmp_path / "config.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | change))
+    with pytest.raises(CheckpointError, match="does not describe a diffusion model") as caught:
+        load_model(tmp_path)
+    assert str(path) in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("damage", ["truncated", "empty", "missing", "no config", "list", "other config", "wider"])
 def test_damaged_folders_are_one_clear_sentence(tmp_path, damage):
     save_model(tmp_path, make())
     weights, config = tmp_path / "model.safetensors", tmp_path / "config.json"
     if damage == "truncated":
-        weights.write_bytes(weights.read_bytes()[:1000])
+        weights.write_bytes(weights.read_bytes()[:-1000])
+    elif damage == "empty":
+        weights.write_bytes(b"")
+    elif damage == "list":
+        config.write_text("[1, 2]")
     elif damage == "missing":
         weights.unlink()
     elif damage == "no config":
@@ -131,3 +219,24 @@ def test_a_full_disk_leaves_no_partial_file_and_the_old_one(tmp_path, monkeypatc
     with pytest.raises(CheckpointError, match=r"model\.safetensors cannot be written"):
         save_model(tmp_path, make("eps"))
     assert {p.name: p.read_bytes() for p in tmp_path.iterdir()} == before
+
+
+@pytest.mark.parametrize(
+    ("code", "advice"), [(errno.ENOSPC, "the disk is full"), (errno.EACCES, "is not writable. Choose another")]
+)
+def test_a_refusal_leaves_no_partial_file_in_a_new_folder(tmp_path, monkeypatch, code, advice):
+    def refuse(descriptor):
+        assert len(list((tmp_path / "new").iterdir())) == 1  # the file beside, half way
+        raise OSError(code, os.strerror(code))
+
+    monkeypatch.setattr(os, "fsync", refuse)
+    with pytest.raises(CheckpointError, match=advice):
+        save_model(tmp_path / "new", make())
+    assert list((tmp_path / "new").iterdir()) == []
+
+
+def test_a_folder_that_cannot_be_made_is_one_clear_sentence(tmp_path):
+    (tmp_path / "taken").write_text("in the way")
+    with pytest.raises(CheckpointError, match="is a file, not a folder"):
+        save_model(tmp_path / "taken" / "model", make())
+    assert [p.name for p in tmp_path.iterdir()] == ["taken"]

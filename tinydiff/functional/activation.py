@@ -32,6 +32,7 @@ def silu_backward(dy: Any, cache: SiLUCache) -> tuple[Any]:
     Written with y, which the next layer keeps anyway, x need not be kept.
     """
     y, sigmoid = cache
+    check_shape("dy", dy, y.shape)
     dx = 1 - sigmoid
     dx *= y
     dx += sigmoid
@@ -50,6 +51,7 @@ def gelu_backward(dy: Any, cache: GELUCache) -> tuple[Any]:
     """Return ``dx = dy * (Phi(x) + x * phi(x))``, phi the standard normal density (Eq. GELU-2)."""
     x, cdf = cache
     xp = xp_of(dy=dy, x=x)
+    check_shape("dy", dy, x.shape)
     pdf = xp.exp(-0.5 * x * x) * (2 * math.pi) ** -0.5
     return (dy * (cdf + x * pdf),)
 
@@ -60,6 +62,8 @@ def softmax(x: Any) -> tuple[Any, SoftmaxCache]:
     The largest entry is subtracted first: the result is the same, and no exponential can overflow.
     """
     xp = xp_of(x=x)
+    if not all(x.shape[-1:]):
+        raise InputError(f"x has shape {tuple(x.shape)}: a softmax of no numbers is undefined.")
     y = xp.exp(x - x.max(axis=-1, keepdims=True))
     y /= y.sum(axis=-1, keepdims=True)
     return y, SoftmaxCache(y)
@@ -68,6 +72,7 @@ def softmax(x: Any) -> tuple[Any, SoftmaxCache]:
 def softmax_backward(dy: Any, cache: SoftmaxCache) -> tuple[Any]:
     """Return ``dx = y * (dy - sum(dy * y))`` (Eq. SM-2): the Jacobian diag(y) - y y^T, never written out."""
     (y,) = cache
+    check_shape("dy", dy, y.shape)
     return (y * (dy - (dy * y).sum(axis=-1, keepdims=True)),)
 
 
@@ -83,6 +88,7 @@ def dropout(x: Any, rate: float, uniform: Any) -> tuple[Any, DropoutCache]:
         Independent uniform numbers in (0, 1). They are an argument, so that the function is pure and a replay
         draws the same mask.
     """
+    xp_of(x=x)
     xp_of(x, uniform)
     if not 0 <= rate < 1:
         raise InputError(f"rate is {rate}, but a dropout probability 0 <= rate < 1 was expected.")
@@ -95,4 +101,5 @@ def dropout(x: Any, rate: float, uniform: Any) -> tuple[Any, DropoutCache]:
 def dropout_backward(dy: Any, cache: DropoutCache) -> tuple[Any]:
     """Return ``dx``: what was dropped gets no gradient, what was scaled gets a scaled one (Eq. DROP-2)."""
     (factor,) = cache
+    check_shape("dy", dy, factor.shape)
     return (dy * factor,)

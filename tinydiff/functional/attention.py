@@ -4,7 +4,7 @@ from collections import namedtuple
 from typing import Any
 
 from tinydiff.backend import xp_of
-from tinydiff.errors import InputError, check_divisible, check_rank
+from tinydiff.errors import InputError, check_divisible, check_rank, check_shape
 from tinydiff.functional.activation import SoftmaxCache, softmax_backward
 
 AttentionCache = namedtuple("AttentionCache", "q k v weights")
@@ -35,13 +35,13 @@ def attention(q: Any, k: Any, v: Any, mask: Any = None, return_weights: bool = F
     Raises
     ------
     InputError
-        If shapes, dtypes or devices do not fit.
+        If shapes, dtypes or devices do not fit, if there are no keys, or if the mask is not boolean.
     """
     xp = xp_of(q=q, k=k, v=v)
     _check_attention_shapes(q, k, v)
     weights = (q * q.shape[-1] ** -0.5) @ k.swapaxes(-1, -2)
     if mask is not None:
-        xp_of(q, mask)
+        _check_mask(q, mask, weights.shape)
         weights = xp.where(mask, weights, -xp.inf)
     largest = weights.max(axis=-1, keepdims=True)
     if mask is not None:
@@ -62,6 +62,7 @@ def attention_backward(dy: Any, cache: AttentionCache) -> tuple:
     """
     q, k, v, weights = cache
     xp_of(dy=dy, q=q)
+    check_shape("dy", dy, (*q.shape[:-1], v.shape[-1]))
     dv = weights.swapaxes(-1, -2) @ dy  # y = weights v
     d_weights = dy @ v.swapaxes(-1, -2)
     (d_scores,) = softmax_backward(d_weights, SoftmaxCache(weights))
@@ -92,9 +93,21 @@ def _check_attention_shapes(q, k, v):
         and q.shape[:-2] == k.shape[:-2] == v.shape[:-2]
         and q.shape[-1] == k.shape[-1]
         and k.shape[-2] == v.shape[-2]
+        and min(q.shape[-1], k.shape[-2]) >= 1
     )
     if not fits:
         raise InputError(
             f"q, k, v have shapes {tuple(q.shape)}, {tuple(k.shape)}, {tuple(v.shape)}, but "
-            "(..., queries, d), (..., keys, d), (..., keys, d_v) with equal leading axes were expected."
+            "(..., queries, d), (..., keys, d), (..., keys, d_v) with equal leading axes were expected, and d and keys "
+            "at least 1."
+        )
+
+
+def _check_mask(q, mask, shape):
+    xp_of(q, mask)
+    if mask.dtype != bool:  # a mask to be added, of 0 and -inf, would be read the wrong way round
+        raise InputError(f"mask has dtype {mask.dtype}, but bool was expected: True where a query may look.")
+    if mask.ndim > len(shape) or any(m not in (1, n) for m, n in zip(mask.shape[::-1], shape[::-1], strict=False)):
+        raise InputError(
+            f"mask has shape {tuple(mask.shape)}, which cannot be broadcast to (..., queries, keys) = {tuple(shape)}."
         )

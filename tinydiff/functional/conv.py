@@ -12,6 +12,7 @@ the second, and the narrower side should carry it: the last convolution of a UNe
 
 from collections import namedtuple
 from collections.abc import Iterator
+from numbers import Integral
 from typing import Any
 
 from tinydiff.backend import xp_of
@@ -82,6 +83,7 @@ def conv2d_backward(dy: Any, cache: Conv2dCache, need_dx: bool = True, need_dw: 
     """
     x, w, b, stride, padding, algorithm, v = cache
     xp = xp_of(dy=dy, x=x)
+    check_shape("dy", dy, _output_shape(x.shape, w.shape, stride, padding))
     dx = dw = db = None
     if need_dx:
         dx = _conv2d_dx(xp, dy, x.shape, w, stride, padding)
@@ -110,6 +112,11 @@ def choose_algorithm(w_shape: tuple, stride: int) -> str:
     return "winograd" if kh == kw == 3 and min(c_in, c_out) >= 16 else "im2col"
 
 
+def _output_shape(x_shape, w_shape, stride, padding):
+    (n, height, width, _), (kh, kw, _, c_out), ((top, bottom), (left, right)) = x_shape, w_shape, padding
+    return n, (height + top + bottom - kh) // stride + 1, (width + left + right - kw) // stride + 1, c_out
+
+
 def _conv2d_dx(xp, dy, x_shape, w, stride, padding):
     kh, kw, c_in, _ = w.shape
     (top, bottom), (left, right) = padding
@@ -126,10 +133,8 @@ def _conv2d_dx(xp, dy, x_shape, w, stride, padding):
 
 def _gather_then_multiply(xp, x, w, stride, padding):
     kh, kw, c_in, c_out = w.shape
-    y = None
+    y = xp.empty(_output_shape(x.shape, w.shape, stride, padding), x.dtype)
     for images, patches in _patches(xp, x, kh, kw, stride, padding):
-        if y is None:
-            y = xp.empty((len(x), *patches.shape[1:3], c_out), x.dtype)
         y[images] = (patches.reshape(-1, kh * kw * c_in) @ w.reshape(-1, c_out)).reshape(y[images].shape)
     return y
 
@@ -229,11 +234,13 @@ def _check_conv(x, w, b, stride, padding):
             f"x has {x.shape[3]} channels (shape {tuple(x.shape)}), but w of shape {tuple(w.shape)} expects {c_in}. "
             "Images are (N, H, W, C)."
         )
+    if 0 in (*x.shape, *w.shape):
+        raise InputError(f"x has shape {tuple(x.shape)} and w {tuple(w.shape)}, but no side may be 0.")
     if b is not None:
         check_shape("b", b, (c_out,))
-    if stride not in (1, 2):
-        raise InputError(f"stride is {stride}, but 1 or 2 was expected.")
-    if isinstance(padding, int):
+    if not isinstance(stride, Integral) or stride not in (1, 2):
+        raise InputError(f"stride is {stride!r}, but 1 or 2 was expected.")
+    if isinstance(padding, Integral):
         padding = ((padding, padding), (padding, padding))
     try:
         (top, bottom), (left, right) = padding
@@ -241,8 +248,9 @@ def _check_conv(x, w, b, stride, padding):
         raise InputError(
             f"padding is {padding!r}, but an int or ((top, bottom), (left, right)) was expected."
         ) from None
-    if not (0 <= min(top, bottom, left, right) and max(top, bottom) < kh and max(left, right) < kw):
-        raise InputError(f"padding is {padding}, but 0 <= padding < kernel side was expected on every side.")
+    whole = all(isinstance(side, Integral) for side in (top, bottom, left, right))
+    if not (whole and 0 <= min(top, bottom, left, right) and max(top, bottom) < kh and max(left, right) < kw):
+        raise InputError(f"padding is {padding}, but integers 0 <= padding < kernel side were expected.")
     if x.shape[1] + top + bottom < kh or x.shape[2] + left + right < kw:
         raise InputError(
             f"x has shape {tuple(x.shape)}: with padding {padding} it is smaller than the {kh} x {kw} kernel."

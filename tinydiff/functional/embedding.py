@@ -5,7 +5,7 @@ from collections import namedtuple
 from typing import Any
 
 from tinydiff.backend import xp_of
-from tinydiff.errors import InputError, check_choice, check_divisible, check_rank
+from tinydiff.errors import InputError, check_choice, check_divisible, check_rank, check_shape
 from tinydiff.functional.loss import labels_to_one_hot
 
 EmbeddingCache = namedtuple("EmbeddingCache", "one_hot")
@@ -33,6 +33,7 @@ def embedding(indices: Any, table: Any) -> tuple[Any, EmbeddingCache]:
         On the host, if an index is not one of 0 .. rows - 1.
     """
     xp_of(indices, table)
+    xp_of(table=table)
     check_rank("table", table, 2)
     one_hot = labels_to_one_hot("indices", indices, table.shape[0], table.dtype)
     return one_hot @ table, EmbeddingCache(one_hot)
@@ -41,6 +42,7 @@ def embedding(indices: Any, table: Any) -> tuple[Any, EmbeddingCache]:
 def embedding_backward(dy: Any, cache: EmbeddingCache) -> tuple:
     """Return None for the indices, and d_table: each row gets the sum over all places it was read (Eq. EMB-2)."""
     (one_hot,) = cache
+    check_shape("dy", dy, (*one_hot.shape[:-1], None))
     rows = one_hot.reshape(-1, one_hot.shape[-1])
     return None, rows.T @ dy.reshape(-1, dy.shape[-1])
 
@@ -85,6 +87,8 @@ def timestep_embedding(
     check_divisible("channels", channels, "the two halves", 2)
     if channels < 4:
         raise InputError(f"channels is {channels}, but at least 4 were expected.")
+    if not max_period > 1:
+        raise InputError(f"max_period is {max_period}, but a number above 1 was expected, such as 10000.")
     half = channels // 2
     spacing = half if variant == "stable-diffusion" else half - 1
     frequencies = xp.exp(xp.arange(half, dtype=xp.float64) * (-math.log(max_period) / spacing))

@@ -42,6 +42,7 @@ def linear_backward(dy: Any, cache: LinearCache, need_dx: bool = True, need_dw: 
     """Return ``dx = dy w^T``, ``dw = x^T dy`` and ``db``, the sum of dy over all rows (Eq. LIN-2)."""
     x, w, b = cache
     xp_of(dy=dy, x=x)
+    check_shape("dy", dy, (*x.shape[:-1], w.shape[1]))
     rows, d_rows = x.reshape(-1, x.shape[-1]), dy.reshape(-1, dy.shape[-1])
     dx = (d_rows @ w.T).reshape(x.shape) if need_dx else None
     dw = rows.T @ d_rows if need_dw else None

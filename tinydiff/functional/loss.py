@@ -59,6 +59,8 @@ def cross_entropy(logits: Any, labels: Any) -> tuple[Any, CrossEntropyCache]:
     xp_of(logits, labels)
     check_rank("logits", logits, 2)
     check_shape("labels", labels, (len(logits),))
+    if not logits.size:
+        raise InputError(f"logits has shape {tuple(logits.shape)}: the mean of no numbers is undefined.")
     one_hot = labels_to_one_hot("labels", labels, logits.shape[1], logits.dtype)
     shifted = logits - logits.max(axis=-1, keepdims=True)
     log_sum = xp.log(xp.exp(shifted).sum(axis=-1, keepdims=True))

@@ -9,7 +9,7 @@ from collections import namedtuple
 from typing import Any
 
 from tinydiff.backend import xp_of
-from tinydiff.errors import InputError, check_divisible, check_shape
+from tinydiff.errors import InputError, check_divisible, check_number, check_shape
 
 GroupNormCache = namedtuple("GroupNormCache", "centred gamma rstd groups")
 LayerNormCache = namedtuple("LayerNormCache", "x_hat gamma rstd")
@@ -51,7 +51,7 @@ def group_norm(x: Any, gamma: Any, beta: Any, groups: int | None = None, eps: fl
         If C cannot be divided into the groups, or if shapes, dtypes or devices do not fit.
     """
     xp = xp_of(x=x, gamma=gamma, beta=beta)
-    _check_affine(x, gamma, beta)
+    _check_affine(x, gamma, beta, eps)
     channels = x.shape[-1]
     groups = default_groups(channels) if groups is None else groups
     check_divisible("the number of channels", channels, "groups", groups)
@@ -78,7 +78,8 @@ def group_norm_backward(dy: Any, cache: GroupNormCache, need_dx: bool = True, ne
     """
     centred, gamma, rstd, groups = cache
     xp = xp_of(dy=dy, gamma=gamma)
-    rows = dy.reshape(centred.shape)
+    rows = dy.reshape(len(dy), -1, dy.shape[-1])
+    check_shape("dy as (N, rows, C)", rows, centred.shape)
     sum_dy = _row_sums(xp, rows)  # (N, 1, C): these two sums are all that is needed of dy besides dy itself
     sum_dy_x_hat = _row_dots(xp, rows, centred) * rstd
     dx = None
@@ -105,7 +106,7 @@ def layer_norm(x: Any, gamma: Any, beta: Any, eps: float = 1e-5) -> tuple[Any, L
         Added to the variance.
     """
     xp_of(x=x, gamma=gamma, beta=beta)
-    _check_affine(x, gamma, beta)
+    _check_affine(x, gamma, beta, eps)
     return _normalise(x, gamma, beta, eps, axes=-1, cache=LayerNormCache)
 
 
@@ -129,7 +130,7 @@ def batch_norm(x: Any, gamma: Any, beta: Any, eps: float = 1e-5) -> tuple[Any, B
         Added to the variance.
     """
     xp_of(x=x, gamma=gamma, beta=beta)
-    _check_affine(x, gamma, beta)
+    _check_affine(x, gamma, beta, eps)
     return _normalise(x, gamma, beta, eps, axes=tuple(range(x.ndim - 1)), cache=BatchNormCache)
 
 
@@ -148,6 +149,7 @@ def _normalise(x, gamma, beta, eps, axes, cache):
 
 def _normalise_backward(dy, x_hat, gamma, rstd, axes, need_dx, need_dw):
     xp_of(dy=dy, gamma=gamma)
+    check_shape("dy", dy, x_hat.shape)
     dx = d_gamma = d_beta = None
     if need_dx:
         g = dy * gamma
@@ -177,8 +179,11 @@ def _group_mean(sums, groups, n_rows):
     return means.repeat(per_group, axis=-1)
 
 
-def _check_affine(x, gamma, beta):
-    if x.ndim < 2:
-        raise InputError(f"x has shape {tuple(x.shape)}, but (N, ..., C), two axes or more, was expected.")
+def _check_affine(x, gamma, beta, eps):
+    if x.ndim < 2 or 0 in x.shape:
+        raise InputError(
+            f"x has shape {tuple(x.shape)}, but (N, ..., C), two axes or more and none of size 0, was expected."
+        )
+    check_number("eps", eps, 0, float("inf"))
     check_shape("gamma", gamma, (x.shape[-1],))
     check_shape("beta", beta, (x.shape[-1],))

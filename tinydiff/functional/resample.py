@@ -1,10 +1,11 @@
 """Changing the resolution of images (N, H, W, C): nearest-neighbour upsampling and average pooling."""
 
 from collections import namedtuple
+from numbers import Integral
 from typing import Any
 
 from tinydiff.backend import xp_of
-from tinydiff.errors import check_divisible, check_rank
+from tinydiff.errors import InputError, check_divisible, check_rank
 
 UpsampleCache = namedtuple("UpsampleCache", "factor")
 AvgPoolCache = namedtuple("AvgPoolCache", "factor")
@@ -25,6 +26,7 @@ def upsample_nearest(x: Any, factor: int = 2) -> tuple[Any, UpsampleCache]:
     """
     xp = xp_of(x=x)
     check_rank("x", x, 4)
+    _check_factor(factor)
     n, h, w, c = x.shape
     y = xp.empty((n, h, factor, w, factor, c), x.dtype)
     y[...] = x[:, :, None, :, None]
@@ -34,6 +36,7 @@ def upsample_nearest(x: Any, factor: int = 2) -> tuple[Any, UpsampleCache]:
 def upsample_nearest_backward(dy: Any, cache: UpsampleCache) -> tuple[Any]:
     """Return dx: a pixel was read ``factor**2`` times, so its gradients add (Eq. UP-2)."""
     (factor,) = cache
+    _check_blocks("dy", dy, factor)
     return (_sum_blocks(dy, factor),)
 
 
@@ -52,9 +55,8 @@ def avg_pool(x: Any, factor: int = 2) -> tuple[Any, AvgPoolCache]:
     cache : AvgPoolCache
     """
     xp_of(x=x)
-    check_rank("x", x, 4)
-    check_divisible("the height of x", x.shape[1], "factor", factor)
-    check_divisible("the width of x", x.shape[2], "factor", factor)
+    _check_factor(factor)
+    _check_blocks("x", x, factor)
     y = _sum_blocks(x, factor)
     y *= 1 / factor**2
     return y, AvgPoolCache(factor)
@@ -74,3 +76,14 @@ def _sum_blocks(x, factor):
             if i or j:
                 total += x[:, i::factor, j::factor]
     return total
+
+
+def _check_factor(factor):
+    if not isinstance(factor, Integral) or factor < 1:
+        raise InputError(f"factor is {factor!r}, but an integer from 1 was expected.")
+
+
+def _check_blocks(name, x, factor):
+    check_rank(name, x, 4)
+    check_divisible(f"the height of {name}", x.shape[1], "factor", factor)
+    check_divisible(f"the width of {name}", x.shape[2], "factor", factor)
