@@ -1,8 +1,10 @@
 """What the tests of all functional pairs share."""
 
 import numpy as np
-from arrays import to_host, to_xp
+import pytest
+from arrays import no_synchronisation, to_host, to_xp
 
+from tinydiff.errors import InputError
 from tinydiff.gradcheck import gradcheck
 
 
@@ -36,8 +38,30 @@ def assert_same_on(xp, f, f_backward, args, **options):
     y, cache = f(*args, **options)
     there = [to_xp(xp, a) if isinstance(a, np.ndarray) else a for a in args]
     options = {k: to_xp(xp, v) if isinstance(v, np.ndarray) else v for k, v in options.items()}
-    y_there, cache_there = f(*there, **options)
+    with no_synchronisation(xp):
+        y_there, cache_there = f(*there, **options)
+        gradients = f_backward(y_there, cache_there)
     np.testing.assert_allclose(to_host(y_there), y, rtol=1e-9, atol=1e-12)
-    for a, b in zip(f_backward(y, cache), f_backward(y_there, cache_there), strict=True):
+    for a, b in zip(f_backward(y, cache), gradients, strict=True):
         if a is not None:
             np.testing.assert_allclose(to_host(b), a, rtol=1e-9, atol=1e-11)
+
+
+def assert_skips_what_nobody_reads(f, f_backward, args, **options):
+    """What is not asked for is None, and what is asked for stays as it was."""
+    y, cache = f(*args, **options)
+    dx, *rest = f_backward(y, cache)
+    only_dx, only_dw = f_backward(y, cache, need_dw=False), f_backward(y, cache, need_dx=False)
+    np.testing.assert_array_equal(only_dx[0], dx)
+    assert all(d is None for d in only_dx[1:])
+    assert only_dw[0] is None
+    for a, b in zip(only_dw[1:], rest, strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+def assert_refuses_dy(f, f_backward, args, *shapes, **options):
+    """A dy of another shape than y's would be broadcast, or fail deep inside: it is refused by name."""
+    _, cache = f(*args, **options)
+    for shape in shapes:
+        with pytest.raises(InputError, match="dy"):
+            f_backward(np.ones(shape), cache)

@@ -4,7 +4,9 @@ import math
 
 import numpy as np
 import pytest
-from pairs import assert_right, assert_same_on, assert_wrong, random
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from pairs import assert_refuses_dy, assert_right, assert_same_on, assert_wrong, random
 
 from tinydiff.errors import InputError
 from tinydiff.functional import (
@@ -80,6 +82,7 @@ def test_dropouts_gradient_passes_only_what_was_kept():
     dy = random(3, 5, seed=3)
     (dx,) = dropout_backward(dy, cache)
     np.testing.assert_allclose(dx, np.where(UNIFORM >= 0.5, 2 * dy, 0))
+    assert_right(lambda x: dropout(x, 0.3, UNIFORM), dropout_backward, (X,))
     with pytest.raises(InputError, match="rate is 1"):
         dropout(X, 1.0, UNIFORM)
     with pytest.raises(InputError, match=r"uniform has shape \(3, 4\)"):
@@ -185,3 +188,29 @@ def test_bad_inputs_are_one_clear_sentence(f):
         f(np.arange(3))
     with pytest.raises(InputError, match="x is of type list"):
         f([1.0, 2.0])
+
+
+def test_dropout_of_integers_and_a_softmax_of_nothing_are_refused():
+    with pytest.raises(InputError, match="x has dtype int64"):
+        dropout(np.arange(15).reshape(3, 5), 0.5, UNIFORM)
+    with pytest.raises(InputError, match=r"x has shape \(2, 0\): a softmax of no numbers"):
+        softmax(np.zeros((2, 0)))
+
+
+def test_a_dy_of_another_shape_is_refused():
+    for f, f_backward in ((silu, silu_backward), (gelu, gelu_backward), (softmax, softmax_backward)):
+        assert_refuses_dy(f, f_backward, (X,), (1, 5), (3, 1), (5,), ())
+    assert_refuses_dy(dropout, dropout_backward, (X, 0.5, UNIFORM), (1, 5), (3, 1))
+
+
+@settings(max_examples=15, deadline=None, derandomize=True)
+@given(st.lists(st.integers(1, 4), min_size=1, max_size=4), st.integers(0, 100))
+def test_any_shape_goes_in_and_comes_out(shape, seed):
+    x = random(*shape, seed=seed)
+    for f, f_backward in ((silu, silu_backward), (gelu, gelu_backward)):
+        assert f(x)[0].shape == x.shape
+        assert_right(f, f_backward, (x,))
+    y, cache = softmax(x)
+    np.testing.assert_allclose(y.sum(axis=-1), 1, rtol=1e-12)
+    (dx,) = softmax_backward(random(*shape, seed=seed + 1), cache)
+    np.testing.assert_allclose(dx.sum(axis=-1), 0, atol=1e-12)  # a constant added to x changes nothing

@@ -2,7 +2,9 @@
 
 import numpy as np
 import pytest
-from pairs import assert_right, assert_same_on, assert_wrong, random
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from pairs import assert_refuses_dy, assert_right, assert_same_on, assert_wrong, random
 
 from tinydiff.errors import InputError
 from tinydiff.functional import attention, attention_backward, merge_heads, split_heads
@@ -107,3 +109,44 @@ def test_bad_inputs_are_one_clear_sentence():
         attention(Q, K, V[..., :5, :])
     with pytest.raises(InputError, match="k is float32"):
         attention(Q, K.astype(np.float32), V)
+    with pytest.raises(InputError, match="keys at least 1"):
+        attention(Q, K[..., :0, :], V[..., :0, :])
+    with pytest.raises(InputError, match=r"mask has shape \(6, 5\), which cannot be broadcast to .* = \(2, 3, 5, 6\)"):
+        attention(Q, K, V, MASK.T)
+    with pytest.raises(InputError, match=r"mask has shape \(4, 1, 1, 5, 6\)"):
+        attention(Q, K, V, np.ones((4, 1, 1, 5, 6), bool))
+
+
+def test_a_mask_that_is_meant_to_be_added_is_refused():
+    """0 where a query may look and -inf where not: read as a boolean, it would mean the opposite."""
+    with pytest.raises(InputError, match="mask has dtype float64, but bool was expected: True where a query may look"):
+        attention(Q, K, V, np.where(MASK, 0, -np.inf))
+
+
+def test_a_dy_of_another_shape_is_refused():
+    assert_refuses_dy(attention, attention_backward, (Q, K, V), (2, 3, 1, 7), (1, 3, 5, 7), (2, 3, 5, 4))
+
+
+@pytest.mark.parametrize("shape", [(6,), (1, 6), (5, 1), (2, 1, 5, 6), (2, 1, 1, 6)])
+def test_masks_are_broadcast(shape):
+    mask = np.random.default_rng(4).uniform(size=shape) < 0.7
+    full = np.broadcast_to(mask, (2, 3, 5, 6)).copy()
+    np.testing.assert_array_equal(attention(Q, K, V, mask)[0], attention(Q, K, V, full)[0])
+    assert_right(attention, attention_backward, (Q, K, V), mask=mask)
+
+
+def test_where_nothing_may_be_seen_all_is_zero():
+    y, weights, cache = attention(Q, K, V, np.zeros((5, 6), bool), return_weights=True)
+    assert not y.any()
+    assert not weights.any()
+    assert not any(d.any() for d in attention_backward(random(*y.shape), cache))
+
+
+@settings(max_examples=15, deadline=None, derandomize=True)
+@given(st.lists(st.integers(1, 2), max_size=2), *[st.integers(1, 4)] * 4)
+def test_any_shape_equals_loops(lead, queries, keys, d, d_v):
+    q, k, v = random(*lead, queries, d), random(*lead, keys, d, seed=1), random(*lead, keys, d_v, seed=2)
+    y, weights, _ = attention(q, k, v, return_weights=True)
+    np.testing.assert_allclose(y, by_loops(q, k, v), rtol=1e-10, atol=1e-12)
+    np.testing.assert_allclose(weights.sum(axis=-1), 1, rtol=1e-12)
+    assert_right(attention, attention_backward, (q, k, v))

@@ -4,7 +4,14 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from pairs import assert_right, assert_same_on, assert_wrong, random
+from pairs import (
+    assert_refuses_dy,
+    assert_right,
+    assert_same_on,
+    assert_skips_what_nobody_reads,
+    assert_wrong,
+    random,
+)
 from scipy.signal import correlate2d
 
 from tinydiff.errors import InputError
@@ -104,12 +111,13 @@ def test_the_choice_of_algorithm():
         assert choose_algorithm((3, 3, 64, 64), 1) == "im2col"
 
 
-def test_patches_gathered_in_several_pieces_give_the_same(monkeypatch):
-    args = case(n=5)
-    y, cache = conv2d(*args, 1, 1, "im2col")
+@pytest.mark.parametrize("algorithm", ["im2col", "shift"])
+def test_patches_gathered_in_several_pieces_give_the_same(monkeypatch, algorithm):
+    args = case(n=5, c_out=3)
+    y, cache = conv2d(*args, 1, 1, algorithm)
     expected = conv2d_backward(y, cache)
     monkeypatch.setattr(conv, "PATCH_BYTES", 2 * 7 * 6 * 27 * 8)  # two images at a time
-    pieces, cache = conv2d(*args, 1, 1, "im2col")
+    pieces, cache = conv2d(*args, 1, 1, algorithm)
     np.testing.assert_allclose(pieces, y, rtol=1e-12, atol=1e-12)
     for a, b in zip(conv2d_backward(y, cache), expected, strict=True):
         np.testing.assert_allclose(a, b, rtol=1e-11, atol=1e-11)
@@ -139,7 +147,7 @@ def channels_exchanged(dy, cache):
     ("wrong", "mistake"),
     [
         (flipped_taps, "flipped taps"),
-        (unflipped_input_gradient, "argument 0: WRONG"),
+        (unflipped_input_gradient, "argument 0 (x): WRONG"),
         (bias_averaged, "a factor"),
         (channels_exchanged, "a transpose"),
     ],
@@ -149,9 +157,9 @@ def test_wrong_backwards_are_caught(wrong, mistake):
 
 
 def test_what_nobody_reads_is_not_computed():
-    y, cache = conv2d(*case(), padding=1)
-    assert conv2d_backward(y, cache, need_dx=False)[0] is None
-    assert conv2d_backward(y, cache, need_dw=False)[1:] == (None, None)
+    for algorithm in ALGORITHMS:
+        assert_skips_what_nobody_reads(conv2d, conv2d_backward, case(), padding=1, algorithm=algorithm)
+    assert_skips_what_nobody_reads(conv2d, conv2d_backward, case(), padding=1, stride=2)
 
 
 @pytest.mark.parametrize("algorithm", ALGORITHMS)
@@ -171,6 +179,10 @@ def test_stride_2_on_both_array_modules(xp):
         ({"x": random(7, 6, 3)}, "x has 3 axes"),
         ({"b": random(3)}, r"b has shape \(3,\)"),
         ({"stride": 3}, "stride is 3"),
+        ({"stride": 1.0}, "stride is 1.0"),
+        ({"stride": "1"}, "stride is '1'"),
+        ({"x": random(0, 7, 6, 3)}, r"x has shape \(0, 7, 6, 3\) .* no side may be 0"),
+        ({"padding": ((0.5, 0), (0, 0))}, r"padding is \(\(0.5, 0\), \(0, 0\)\), but integers"),
         ({"padding": 3}, r"padding is \(\(3, 3\), \(3, 3\)\)"),
         ({"padding": (1, 1)}, r"padding is \(1, 1\), but an int or"),
         ({"padding": -1}, "padding is"),
@@ -184,3 +196,28 @@ def test_bad_inputs_are_one_clear_sentence(change, message):
     x, w, b = case()
     with pytest.raises(InputError, match=message):
         conv2d(**{"x": x, "w": w, "b": b, **change})
+
+
+@pytest.mark.parametrize("algorithm", ALGORITHMS)
+def test_gradients_of_a_batch_of_one(algorithm):
+    assert_right(conv2d, conv2d_backward, case(n=1), padding=1, algorithm=algorithm)
+
+
+@settings(max_examples=15, deadline=None, derandomize=True)
+@given(st.data())
+def test_all_algorithms_have_the_same_gradients(data):
+    draw = lambda low, high: data.draw(st.integers(low, high))  # noqa: E731
+    args = case(draw(1, 3), draw(3, 9), draw(3, 9), draw(1, 5), draw(1, 5))
+    padding = ((draw(0, 2), draw(0, 2)), (draw(0, 2), draw(0, 2)))
+    plain_y, plain_cache = conv2d(*args, 1, padding, "im2col")
+    dy = random(*plain_y.shape, seed=3)
+    for algorithm in ("shift", "winograd"):
+        _, cache = conv2d(*args, 1, padding, algorithm)
+        for a, b in zip(conv2d_backward(dy, cache), conv2d_backward(dy, plain_cache), strict=True):
+            np.testing.assert_allclose(a, b, rtol=1e-9, atol=1e-9, err_msg=algorithm)
+
+
+@pytest.mark.parametrize("algorithm", ALGORITHMS)
+def test_a_dy_of_another_shape_is_refused(algorithm):
+    shapes = (2, 5, 6, 4), (1, 7, 6, 4), (2, 7, 6, 1), (84, 4)
+    assert_refuses_dy(conv2d, conv2d_backward, case(), *shapes, padding=1, algorithm=algorithm)

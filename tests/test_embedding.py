@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from pairs import assert_same_on, random
+from pairs import assert_refuses_dy, assert_right, assert_same_on, random
 
 from tinydiff.errors import InputError
 from tinydiff.functional import embedding, embedding_backward, timestep_embedding
@@ -25,7 +25,8 @@ def test_a_nan_in_one_row_stays_there_or_shows():
 
 @pytest.mark.equation("EMB-2")
 def test_embeddings_gradient():
-    assert gradcheck(embedding, embedding_backward, (INDICES, TABLE))
+    assert_right(embedding, embedding_backward, (INDICES, TABLE))
+    assert_right(embedding, embedding_backward, (INDICES[0, :1], TABLE))
     y, cache = embedding(INDICES, TABLE)
     dy = random(*y.shape, seed=1)
     expected = np.zeros_like(TABLE)
@@ -113,6 +114,12 @@ def test_bad_inputs_are_one_clear_sentence():
         embedding(np.array([0, -1]), TABLE)
     with pytest.raises(InputError, match="indices has dtype float64"):
         embedding(np.array([0.0]), TABLE)
+    with pytest.raises(InputError, match="table has dtype int64"):
+        embedding(INDICES, INDICES)
+    assert_refuses_dy(embedding, embedding_backward, (INDICES, TABLE), (6, 4), (2, 1, 4))
+    for max_period in (0, -1.0, 1, float("nan")):
+        with pytest.raises(InputError, match=f"max_period is {max_period}, but a number above 1"):
+            timestep_embedding(np.array([1]), 8, max_period)
     with pytest.raises(InputError, match="channels = 7"):
         timestep_embedding(np.array([1]), 7)
     with pytest.raises(InputError, match="channels is 2"):

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from pairs import random
+from pairs import assert_same_on, random
 
 from tinydiff.errors import InputError
 from tinydiff.functional import cross_entropy, cross_entropy_backward, mse, mse_backward
@@ -81,6 +81,16 @@ def test_wrong_backwards_are_caught(f, wrong, args, mistake):
     assert mistake in str(report), str(report)
 
 
+def test_losses_and_gradients_on_both_array_modules(xp):
+    assert_same_on(xp, mse, mse_backward, (A, B))
+    assert_same_on(xp, cross_entropy, cross_entropy_backward, (LOGITS, LABELS))
+
+
+def test_losses_of_a_batch_of_one():
+    assert gradcheck(mse, mse_backward, (A[:1], B[:1]))
+    assert gradcheck(cross_entropy, cross_entropy_backward, (LOGITS[:1], LABELS[:1]))
+
+
 def test_losses_keep_float32_and_are_0_d(xp):
     a, b = (xp.asarray(x.astype(np.float32)) for x in (A, B))
     loss, cache = mse(a, b)
@@ -104,3 +114,5 @@ def test_bad_inputs_are_one_clear_sentence():
         cross_entropy(LOGITS, np.array([0, 1, 2, 3, 4]))
     with pytest.raises(InputError, match=r"labels has shape \(4,\)"):
         cross_entropy(LOGITS, LABELS[:4])
+    with pytest.raises(InputError, match=r"logits has shape \(0, 4\): the mean of no numbers"):
+        cross_entropy(LOGITS[:0], LABELS[:0])

@@ -2,7 +2,16 @@
 
 import numpy as np
 import pytest
-from pairs import assert_right, assert_same_on, assert_wrong, random
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from pairs import (
+    assert_refuses_dy,
+    assert_right,
+    assert_same_on,
+    assert_skips_what_nobody_reads,
+    assert_wrong,
+    random,
+)
 
 from tinydiff.errors import InputError
 from tinydiff.functional import (
@@ -47,8 +56,9 @@ def test_layer_norm_equals_a_loop_over_positions():
 
 
 @pytest.mark.equation("LN-2")
-def test_layer_norms_gradients():
-    assert_right(layer_norm, layer_norm_backward, (X, GAMMA, BETA))
+@pytest.mark.parametrize("shape", [(3, 4, 2, 8), (1, 8), (1, 3, 3, 8)])
+def test_layer_norms_gradients(shape):
+    assert_right(layer_norm, layer_norm_backward, (random(*shape), GAMMA, BETA))
 
 
 @pytest.mark.equation("BN-1")
@@ -61,8 +71,9 @@ def test_batch_norm_equals_a_loop_over_channels():
 
 
 @pytest.mark.equation("BN-2")
-def test_batch_norms_gradients():
-    assert_right(batch_norm, batch_norm_backward, (X, GAMMA, BETA))
+@pytest.mark.parametrize("shape", [(3, 4, 2, 8), (5, 8), (1, 3, 3, 8)])
+def test_batch_norms_gradients(shape):
+    assert_right(batch_norm, batch_norm_backward, (random(*shape), GAMMA, BETA))
 
 
 def test_batch_norm_couples_the_images_of_a_batch_and_group_norm_does_not():
@@ -160,9 +171,7 @@ PAIRS = [(group_norm, group_norm_backward), (layer_norm, layer_norm_backward), (
 
 @pytest.mark.parametrize(("f", "backward"), PAIRS)
 def test_what_nobody_reads_is_not_computed(f, backward):
-    y, cache = f(X, GAMMA, BETA)
-    assert backward(y, cache, need_dx=False)[0] is None
-    assert backward(y, cache, need_dw=False)[1:] == (None, None)
+    assert_skips_what_nobody_reads(f, backward, (X, GAMMA, BETA))
 
 
 @pytest.mark.parametrize(("f", "backward"), PAIRS)
@@ -178,8 +187,34 @@ def test_bad_inputs_are_one_clear_sentence(f):
         f(X, GAMMA.astype(np.float32), BETA)
     with pytest.raises(InputError, match=r"x has shape \(8,\)"):
         f(X[0, 0, 0], GAMMA, BETA)
+    with pytest.raises(InputError, match=r"x has shape \(0, 4, 2, 8\)"):
+        f(X[:0], GAMMA, BETA)
+    with pytest.raises(InputError, match="eps is -1e-05"):
+        f(X, GAMMA, BETA, eps=-1e-5)
 
 
 def test_channels_must_divide_into_groups():
     with pytest.raises(InputError, match="the number of channels = 8 cannot be divided into groups = 3"):
         group_norm(X, GAMMA, BETA, 3)
+
+
+@pytest.mark.parametrize(("f", "backward"), PAIRS)
+def test_a_dy_of_another_shape_is_refused(f, backward):
+    assert_refuses_dy(f, backward, (X, GAMMA, BETA), (3, 4, 1, 8), (1, 4, 2, 8), (3, 4, 2, 1))
+
+
+@settings(max_examples=20, deadline=None, derandomize=True)
+@given(st.integers(1, 3), st.lists(st.integers(1, 4), max_size=2), st.sampled_from([1, 2, 3]), st.integers(1, 4))
+def test_group_norm_of_any_shape_has_mean_0_and_variance_1_in_every_group(n, sides, groups, per_group):
+    x, ones = random(n, *sides, groups * per_group), np.ones(groups * per_group)
+    y, _ = group_norm(x, ones, 0 * ones, groups, eps=1e-12)
+    parts = y.reshape(n, -1, groups, per_group)
+    np.testing.assert_allclose(parts.mean(axis=(1, 3)), 0, atol=1e-10)
+    if parts[0, :, 0].size > 1:
+        np.testing.assert_allclose(parts.var(axis=(1, 3)), 1, rtol=1e-6)
+    assert_right(group_norm, group_norm_backward, (x, ones, 0 * ones), groups=groups, eps=0.1)
+
+
+def test_layer_norm_is_group_norm_of_one_group_where_an_image_has_one_position():
+    x = random(5, 8)
+    np.testing.assert_allclose(layer_norm(x, GAMMA, BETA)[0], group_norm(x, GAMMA, BETA, 1)[0], rtol=1e-11)

@@ -2,7 +2,9 @@
 
 import numpy as np
 import pytest
-from pairs import assert_right, assert_same_on, assert_wrong, random
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from pairs import assert_refuses_dy, assert_right, assert_same_on, assert_wrong, random
 
 from tinydiff.errors import InputError
 from tinydiff.functional import avg_pool, avg_pool_backward, upsample_nearest, upsample_nearest_backward
@@ -93,3 +95,21 @@ def test_bad_inputs_are_one_clear_sentence():
         avg_pool(X, 3)
     with pytest.raises(InputError, match="x has 3 axes"):
         upsample_nearest(X[0])
+    for f in (upsample_nearest, avg_pool):
+        for factor in (0, -1, 2.0, "2"):
+            with pytest.raises(InputError, match=f"factor is {factor!r}, but an integer from 1"):
+                f(X, factor)
+
+
+def test_a_dy_of_another_shape_is_refused():
+    assert_refuses_dy(upsample_nearest, upsample_nearest_backward, (X,), (2, 11, 8, 3), (2, 12, 7, 3), (12, 8, 3))
+
+
+@settings(max_examples=15, deadline=None, derandomize=True)
+@given(*[st.integers(1, 3)] * 5)
+def test_pooling_undoes_upsampling_of_any_shape(n, h, w, c, factor):
+    x = random(n, h, w, c)
+    up, _ = upsample_nearest(x, factor)
+    np.testing.assert_allclose(avg_pool(up, factor)[0], x, rtol=1e-12)
+    assert_right(upsample_nearest, upsample_nearest_backward, (x,), factor=factor)
+    assert_right(avg_pool, avg_pool_backward, (up,), factor=factor)

@@ -5,6 +5,8 @@ One direction already sees every entry; three random ones leave a wrong gradient
 is the whole gradient computed number by number, to say where and how it is wrong.
 """
 
+import inspect
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -26,6 +28,8 @@ class Finding:
     ----------
     argument : int
         Position among the forward's arguments.
+    label : str
+        The argument's name.
     ok : bool
     error : float
         Largest relative error over the directions; infinite if the gradient is no array of the right shape.
@@ -38,6 +42,7 @@ class Finding:
     """
 
     argument: int
+    label: str
     ok: bool
     error: float
     index: tuple | None = None
@@ -58,13 +63,19 @@ class GradcheckReport:
         """Whether all gradients are right."""
         return all(f.ok for f in self.findings)
 
+    def raise_if_wrong(self) -> None:
+        """Raise `AssertionError`, with the whole report as its message, if a gradient is wrong."""
+        if not self.ok:
+            raise AssertionError(str(self))
+
     def __bool__(self) -> bool:
         return self.ok
 
     def __str__(self) -> str:
         lines = [f"{self.name}: {'all gradients are right' if self.ok else 'WRONG'} (tolerance {self.tolerance:.0e})"]
         for f in self.findings:
-            lines.append(f"  argument {f.argument}: {'right' if f.ok else 'WRONG'}, relative error {f.error:.1e}")
+            verdict = "right" if f.ok else "WRONG"
+            lines.append(f"  argument {f.argument} ({f.label}): {verdict}, relative error {f.error:.1e}")
             if f.index is not None:
                 lines.append(f"    worst at index {f.index}: yours is {f.ratio:.4g} times the right number")
             if f.mistake:
@@ -81,6 +92,7 @@ def gradcheck(
     wrt: Sequence[int] | None = None,
     seed: int = 0,
     tolerance: float = 1e-7,
+    name: str | None = None,
     options: Mapping[str, Any] | None = None,
 ) -> GradcheckReport:
     """Compare a pair's backward with finite differences of its forward (Eq. GC-1).
@@ -99,6 +111,8 @@ def gradcheck(
         Of the random upstream gradient (never ones: they hide mistakes) and of the directions.
     tolerance : float
         Largest relative error.
+    name : str or None
+        Title of the report; None takes the forward's name.
     options : mapping or None
         Further arguments of the forward, by name.
 
@@ -109,7 +123,8 @@ def gradcheck(
     Raises
     ------
     InputError
-        If an array to check is not float64, or there is none.
+        If an array to check or the output is not float64, if there is nothing to check, or if the forward gives
+        another output when it is called again.
 
     Examples
     --------
@@ -118,46 +133,9 @@ def gradcheck(
     >>> bool(gradcheck(linear, linear_backward, (x, w, b)))
     True
     """
-    options = options or {}
-    args = [a.copy() if isinstance(a, np.ndarray) else a for a in args]
-    if wrt is None:
-        wrt = [i for i, a in enumerate(args) if isinstance(a, np.ndarray) and a.dtype.kind == "f"]
-    for i in wrt:
-        if not (isinstance(args[i], np.ndarray) and args[i].dtype == np.float64):
-            kind = getattr(args[i], "dtype", type(args[i]).__name__)
-            raise InputError(f"argument {i} is {kind}, but a float64 array was expected: differences need the digits.")
-    if not wrt:
-        raise InputError("There is no floating array among the arguments, so there is no gradient to check.")
-    for a in args:
-        if isinstance(a, np.ndarray):
-            a.setflags(write=False)  # a pair must not write to its inputs
-
-    name = getattr(f, "__name__", "the pair")
-    rng = np.random.default_rng([seed, DIRECTIONS])  # not default_rng(seed), which may have drawn the arguments
-    try:
-        y, cache = f(*args, **options)
-        dy = np.asarray(rng.standard_normal(np.shape(y)))
-        dy.setflags(write=False)
-        gradients = f_backward(dy, cache)
-    except ValueError as error:
-        if "read-only" not in str(error):
-            raise
-        mistake = "it writes to its inputs or to dy, which belong to the caller; make a copy first."
-        return GradcheckReport(name, tolerance, [Finding(i, False, float("inf"), mistake=mistake) for i in wrt])
-
-    def along(i, direction):
-        """Return the slope of sum(y * dy) in argument i along a direction, by a central difference."""
-        ends = []
-        for sign in (1, -1):
-            moved = list(args)
-            moved[i] = args[i] + sign * STEP * direction
-            ends.append(float((f(*moved, **options)[0] * dy).sum()))
-        return (ends[0] - ends[1]) / (2 * STEP)
-
-    findings = [
-        _check_one(i, args[i], gradients[i] if i < len(gradients) else None, along, rng, tolerance) for i in wrt
-    ]
-    return GradcheckReport(name, tolerance, findings)
+    labels = _argument_names(f, len(args))
+    name = name or getattr(f, "__name__", "the pair")
+    return _check(f, f_backward, args, wrt, seed, tolerance, name, options or {}, labels, _diagnose)
 
 
 def adjoint_check(
@@ -179,45 +157,184 @@ def adjoint_check(
     return abs(left - right) / (float(np.linalg.norm(y) * np.linalg.norm(dy)) + 1e-300)
 
 
-def _check_one(i, x, gradient, along, rng, tolerance):
+def check_module(
+    model: Any,
+    inputs: Sequence[Any],
+    new_tape: Callable[[], Any],
+    new_gradients: Callable[[Any], Any],
+    wrt: Sequence[int] | None = None,
+    seed: int = 0,
+    tolerance: float = 1e-7,
+) -> GradcheckReport:
+    """Compare a whole module's backward with finite differences, in theta and in its inputs (Eq. GC-1).
+
+    The module is checked as the pair that it is, with theta as its first argument.
+
+    Parameters
+    ----------
+    model : Module
+        With float64 weights, none of them a layer of zeros, which would hide mistakes.
+    inputs : sequence
+        ``y = model.forward(*inputs, tape=tape)``; floating arrays must be float64.
+    new_tape : callable
+        Makes an empty tape: ``Tape``, or ``lambda: Tape(Noise(0))`` where there is dropout.
+    new_gradients : callable
+        Makes a place for the gradients of parameters: ``Gradients``.
+    wrt : sequence of int or None
+        Which inputs to check besides theta; None takes all floating arrays.
+    seed, tolerance
+        As in `gradcheck`.
+
+    Returns
+    -------
+    GradcheckReport
+        Where theta's gradient is wrong, it names the parameters. What lies before a mistake gets wrong gradients,
+        what lies after it right ones: look at the last that is wrong, and at what follows it.
+
+    Raises
+    ------
+    InputError
+        As in `gradcheck`, and if the backward leaves something on the tape.
+
+    Examples
+    --------
+    >>> from tinydiff.nn import Gradients, Linear, Tape
+    >>> layer = Linear(3, 4, np.random.default_rng(0), dtype=np.float64)
+    >>> bool(check_module(layer, [np.ones((2, 3))], Tape, Gradients))
+    True
+    """
+    names = _argument_names(model.forward, len(inputs))
+
+    def pair(theta, *inputs):
+        bound, tape = model.bind(theta), new_tape()
+        return bound.forward(*inputs, tape=tape), (bound, tape)
+
+    def pair_backward(dy, cache):
+        bound, tape = cache
+        grads = new_gradients(bound.parameters())
+        d_inputs = bound.backward(dy, tape, grads)
+        if len(tape):
+            raise InputError(f"The backward left {len(tape)} entries on the tape: some layer's was not called.")
+        if hasattr(d_inputs, "_fields"):  # a model's named tuple: d_x_t belongs to x_t, wherever it stands
+            return grads.flat, *(getattr(d_inputs, f"d_{name}", None) for name in names)
+        return grads.flat, *(d_inputs if isinstance(d_inputs, tuple) else (d_inputs,))
+
+    def diagnose(i, gradient, along, sizes):
+        if i:
+            return _diagnose(i, gradient, along, sizes)
+        return None, None, _wrong_parameters(model.parameters(), gradient, along, seed, tolerance)
+
+    args, labels = (model.theta, *inputs), ["theta", *names]
+    places = None if wrt is None else [0, *(i + 1 for i in wrt)]
+    return _check(pair, pair_backward, args, places, seed, tolerance, type(model).__name__, {}, labels, diagnose)
+
+
+def _check(f, f_backward, args, wrt, seed, tolerance, name, options, labels, diagnose):
+    args, options = [_frozen(a) for a in args], {key: _frozen(a) for key, a in options.items()}
+    if wrt is None:
+        wrt = [i for i, a in enumerate(args) if isinstance(a, np.ndarray) and a.dtype.kind == "f"]
+    _check_arguments(args, labels, wrt)
+    rng = np.random.default_rng([seed, DIRECTIONS])  # not default_rng(seed), which may have drawn the arguments
+
+    def all_wrong(mistake):
+        return GradcheckReport(name, tolerance, [Finding(i, labels[i], False, np.inf, mistake=mistake) for i in wrt])
+
+    try:
+        y, cache = f(*args, **options)
+        _check_output(name, y, f(*args, **options)[0])
+        dy = _frozen(np.asarray(rng.standard_normal(np.shape(y))))
+        gradients = f_backward(dy, cache)
+    except ValueError as refusal:
+        if "read-only" not in str(refusal):
+            raise
+        return all_wrong("it writes to its inputs or to dy, which belong to the caller; make a copy first.")
+    if not isinstance(gradients, (tuple, list)):
+        return all_wrong("the backward must return a tuple, one gradient per argument: `return (dx,)`.")
+
+    def along(i, direction):
+        """Return the slope of sum(y * dy) in argument i along a direction, by a central difference."""
+        step = STEP * 30 / max(30.0, float(np.linalg.norm(direction)))  # in many dimensions a direction is long
+        ends = []
+        for sign in (1, -1):
+            moved = list(args)
+            moved[i] = args[i] + sign * step * direction
+            ends.append(float((f(*moved, **options)[0] * dy).sum()))
+        return (ends[0] - ends[1]) / (2 * step)
+
+    sizes = _named_sizes([*zip(labels, args, strict=True), ("the output", y)])
+    findings = []
+    for i in wrt:
+        gradient = gradients[i] if i < len(gradients) else None
+        error, mistake = _error(args[i], gradient, lambda direction, i=i: along(i, direction), rng)
+        index = ratio = None
+        if not (error <= tolerance or mistake):
+            index, ratio, mistake = diagnose(i, np.asarray(gradient), lambda d, i=i: along(i, d), sizes)
+        findings.append(Finding(i, labels[i], error <= tolerance, error, index, ratio, mistake))
+    return GradcheckReport(name, tolerance, findings)
+
+
+def _error(x, gradient, along, rng):
+    """Return (relative error, mistake): the mistake is empty where only numbers can tell."""
     if gradient is None:
-        return Finding(i, False, float("inf"), mistake="the backward gives None for it, but it has a gradient.")
+        return np.inf, "the backward gives None for it, but it has a gradient."
     gradient = np.asarray(gradient)
     if gradient.shape != x.shape:
-        return Finding(i, False, float("inf"), mistake=_wrong_shape(gradient.shape, x.shape))
+        return np.inf, _wrong_shape(gradient.shape, x.shape)
     if not np.isfinite(gradient).all():
-        return Finding(i, False, float("inf"), mistake="it is not finite: it holds NaN or infinity.")
-    error = 0.0
+        return np.inf, "it is not finite: it holds NaN or infinity."
+    error, norm = 0.0, float(np.linalg.norm(gradient))
     for _ in range(DIRECTIONS):
         direction = rng.standard_normal(x.shape)
-        slope = along(i, direction)
-        scale = max(abs(slope), float(np.linalg.norm(gradient)), 1e-8)
+        slope = along(direction)
+        scale = max(abs(slope), norm, 1e-8)
         error = float(np.maximum(error, abs(float((gradient * direction).sum()) - slope) / scale))  # keeps NaN
-    if error <= tolerance:
-        return Finding(i, True, error)
-    if not np.isfinite(error):
-        return Finding(i, False, error, mistake="none of the backward: the forward's output is not finite.")
-    if x.size > SMALL:
-        return Finding(i, False, error, mistake=f"check it on an array of at most {SMALL} numbers to hear more.")
-    right = np.empty(x.shape)
-    for index in np.ndindex(x.shape):
-        unit = np.zeros(x.shape)
+    return error, "" if np.isfinite(error) else "none of the backward: the forward's output is not finite."
+
+
+def _diagnose(i, gradient, along, sizes):
+    """Return (worst index, ratio there, likely mistake) of a wrong gradient."""
+    if gradient.size > SMALL:
+        return None, None, f"check it on an array of at most {SMALL} numbers to hear more."
+    right = np.empty(gradient.shape)
+    for index in np.ndindex(gradient.shape):
+        unit = np.zeros(gradient.shape)
         unit[index] = 1
-        right[index] = along(i, unit)
-    worst = np.unravel_index(np.argmax(abs(gradient - right)), x.shape)
+        right[index] = along(unit)
+    worst = np.unravel_index(np.argmax(abs(gradient - right)), gradient.shape)
     ratio = float(gradient[worst] / right[worst]) if right[worst] else float("inf")
-    return Finding(i, False, error, tuple(int(k) for k in worst), ratio, _likely_mistake(gradient, right))
+    return tuple(int(k) for k in worst), ratio, _likely_mistake(gradient, right, sizes)
+
+
+def _wrong_parameters(parameters, gradient, along, seed, tolerance):
+    """Say which parameters have a wrong gradient."""
+    rng, wrong = np.random.default_rng(seed), []
+    small = 1e-3 * float(np.linalg.norm(gradient))  # below it, rounding of the differences would look like a mistake
+    for p in parameters:
+        direction = np.zeros(gradient.shape)
+        direction[p.offset : p.offset + p.size] = rng.standard_normal(p.size)
+        slope = along(direction)
+        mine = gradient[p.offset : p.offset + p.size]
+        scale = max(abs(slope), float(np.linalg.norm(mine)), small, 1e-8)
+        if not abs(float(gradient @ direction) - slope) <= tolerance * scale:
+            wrong.append(p.name)
+    if not wrong:
+        return "small errors in many parameters, none of them large enough to name."
+    return f"{len(wrong)} of {len(parameters)} parameters are wrong, the last ones {', '.join(wrong[-5:])}."
 
 
 def _wrong_shape(found, expected):
-    if found == expected[::-1]:
-        return f"a transpose: its shape is {found}, but the argument's is {expected}."
+    shapes = f"its shape is {found}, but the argument's is {expected}"
+    if sorted(found) == sorted(expected):
+        return f"a transpose: {shapes}."
     if len(found) > len(expected) and found[len(found) - len(expected) :] == expected:
-        return f"a missing sum: it has shape {found}, the argument {expected}; sum over the leading axes."
-    return f"its shape is {found}, but the argument's is {expected}."
+        return f"a missing sum: {shapes}; sum over the leading axes, along which it was broadcast."
+    if len(found) == len(expected) and all(e in (1, n) for n, e in zip(found, expected, strict=True)):
+        axes = tuple(k for k, e in enumerate(expected) if e != found[k])
+        return f"a missing sum: {shapes}; sum over axis {axes} with keepdims=True."
+    return f"{shapes}."
 
 
-def _likely_mistake(yours, right):
+def _likely_mistake(yours, right, sizes):
     """Say in words how a wrong gradient differs from the right one."""
 
     def same(a, b):
@@ -229,7 +346,7 @@ def _likely_mistake(yours, right):
         return "it is all zeros: this path was forgotten."
     factor = float((yours * right).sum() / (right * right).sum()) if right.any() else 0.0
     if factor and same(yours / factor, right):
-        return f"a factor: it is {factor:.6g} times the right one everywhere. A size, a mean instead of a sum?"
+        return f"a factor: it is {factor:.6g} times the right one everywhere. {_name_factor(factor, sizes)}"
     if yours.ndim >= 2 and same(yours.swapaxes(-1, -2), right):
         return "a transpose: its last two axes are exchanged."
     if yours.ndim >= 2 and same(yours[::-1, ::-1], right):
@@ -243,3 +360,58 @@ def _likely_mistake(yours, right):
     if off.mean() < 0.5:
         return f"only {off.sum()} of {off.size} numbers are wrong: an edge, or a place that was left out."
     return "a missing or a wrong term: it is off by no constant factor. Which path to the output is missing?"
+
+
+def _name_factor(factor, sizes):
+    size = max(abs(factor), 1 / abs(factor))
+    for n, meaning in sizes.items():
+        if abs(size - n) < 1e-4 * n:
+            return f"{n} is {meaning}: a sum instead of a mean, or a mean instead of a sum?"
+    return "The 2 of a square, or a scale that the forward applies?"
+
+
+def _named_sizes(arrays):
+    """Return what the sizes of arrays mean, number -> words; 1 and 2 are too common to mean anything."""
+    shapes = [(name, a.shape) for name, a in arrays if isinstance(a, np.ndarray)]
+    sizes: dict[int, str] = {}
+    for name, shape in shapes:
+        sizes.setdefault(math.prod(shape), f"the number of entries of {name}")
+        sizes.setdefault(math.prod(shape[:-1]), f"the number of rows of {name}")
+    for name, shape in shapes:
+        for axis, n in enumerate(shape):
+            sizes.setdefault(n, f"the size of axis {axis} of {name}")
+    return {n: meaning for n, meaning in sizes.items() if n > 2}
+
+
+def _argument_names(f, count):
+    """Return the names of the first arguments of a function, or their positions where they have none."""
+    kinds = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
+    names = [p.name for p in inspect.signature(f).parameters.values() if p.kind in kinds]
+    return [names[i] if i < len(names) else f"number {i}" for i in range(count)]
+
+
+def _frozen(a):
+    """Return a read-only copy of an array: a pair must not write to what belongs to the caller."""
+    if isinstance(a, np.ndarray):
+        a = a.copy()
+        a.setflags(write=False)
+    return a
+
+
+def _check_arguments(args, labels, wrt):
+    for i in wrt:
+        if not (isinstance(args[i], np.ndarray) and args[i].dtype == np.float64):
+            kind = getattr(args[i], "dtype", type(args[i]).__name__)
+            raise InputError(
+                f"argument {i} ({labels[i]}) is {kind}, but a float64 array was expected: differences need the digits."
+            )
+    if not wrt:
+        raise InputError("There is no floating array among the arguments, so there is no gradient to check.")
+
+
+def _check_output(name, y, again):
+    dtype = getattr(y, "dtype", type(y).__name__)
+    if dtype != np.float64:
+        raise InputError(f"{name} gives {dtype} for float64 arguments; a dtype must survive.")
+    if not np.allclose(y, again, rtol=1e-9, atol=1e-9 * float(np.max(np.abs(y), initial=0)), equal_nan=True):
+        raise InputError(f"{name} gives another output when called again; random numbers must be an argument.")

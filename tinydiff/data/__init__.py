@@ -1,5 +1,7 @@
 """Data: two small sets that ship with tinydiff, full MNIST and Fashion-MNIST, and one's own images."""
 
+import zipfile
+import zlib
 from pathlib import Path
 
 import numpy as np
@@ -42,7 +44,7 @@ def load(name: str = "mnist-small", split: str = "train", network: bool = True) 
         try:
             with np.load(path) as arrays:
                 images, labels = arrays[f"{split}_images"], arrays[f"{split}_labels"]
-        except (OSError, ValueError, KeyError, EOFError) as error:
+        except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error) as error:
             raise DataError(f"{path} is damaged ({error}). Install tinydiff again.") from error
         return Dataset(images[..., None], labels.astype(np.int64), name, split, "the package")
     images, labels, source = read_idx(name, split, download if network else None)

@@ -5,9 +5,10 @@ Pooch carries the bytes; what decides is the SHA-256 of the *decompressed* file,
 
 import gzip
 import hashlib
+import io
 import os
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -16,13 +17,19 @@ import pooch
 from tinydiff.errors import DataError
 from tinydiff.files import atomic_write
 
-SECONDS = 20  # without an answer for so long, a mirror is given up
+TIMEOUT = (5, 20)  # seconds: without a connection, or then without an answer for so long, a mirror is given up
 
 FILES = {
     ("train", "images"): "train-images-idx3-ubyte",
     ("train", "labels"): "train-labels-idx1-ubyte",
     ("test", "images"): "t10k-images-idx3-ubyte",
     ("test", "labels"): "t10k-labels-idx1-ubyte",
+}
+BYTES = {  # the same in both sets: 16 + 784 for each image, 8 + 1 for each label
+    "train-images-idx3-ubyte": 47_040_016,
+    "train-labels-idx1-ubyte": 60_008,
+    "t10k-images-idx3-ubyte": 7_840_016,
+    "t10k-labels-idx1-ubyte": 10_008,
 }
 SHA_256 = {
     "mnist": {
@@ -47,15 +54,15 @@ DEBIAN = {"fashion-mnist": Path("/usr/share/datasets/fashion-mnist")}
 
 def download(url: str) -> bytes:
     """Return what is at a URL."""
-    path = pooch.retrieve(url, known_hash=None, downloader=pooch.HTTPDownloader(timeout=SECONDS))
-    try:
-        return Path(path).read_bytes()
-    finally:
-        Path(path).unlink(missing_ok=True)  # only what has the right sum is kept, decompressed
+    buffer = io.BytesIO()
+    pooch.HTTPDownloader(timeout=TIMEOUT, chunk_size=2**16)(url, buffer, None)
+    return buffer.getvalue()
 
 
-def read_idx(name: str, split: str, fetch: Callable[[str], bytes] | None = download) -> tuple:
-    """Return (images, labels, source) of a split of MNIST or Fashion-MNIST.
+def read_idx(
+    name: str, split: str, fetch: Callable[[str], bytes] | None = download
+) -> tuple[np.ndarray, np.ndarray, str]:
+    """Return a split of MNIST or Fashion-MNIST, and where its images came from.
 
     Parameters
     ----------
@@ -66,18 +73,25 @@ def read_idx(name: str, split: str, fetch: Callable[[str], bytes] | None = downl
     fetch : callable or None
         Gets a URL and returns bytes; None does not go to the network.
 
+    Returns
+    -------
+    images : uint8 array, shape (N, 28, 28, 1)
+    labels : integer array, shape (N,)
+    source : str
+        A folder or a mirror.
+
     Raises
     ------
     DataError
-        If a file is nowhere to be had, truncated, or not what its checksum promises.
+        If a file is nowhere to be had, truncated, not what its checksum promises, or cannot be kept in the cache.
     """
-    parts, sources = [], []
-    for kind in ("images", "labels"):
-        file = FILES[split, kind]
-        raw, source = _find(name, file, fetch)
-        parts.append(np.frombuffer(raw, np.uint8, offset=16 if kind == "images" else 8))
-        sources.append(source)
-    return parts[0].reshape(-1, 28, 28, 1), parts[1].astype(np.int64), sources[0]
+    images, source = _find(name, FILES[split, "images"], fetch)
+    labels, _ = _find(name, FILES[split, "labels"], fetch)
+    return (
+        np.frombuffer(images, np.uint8, offset=16).reshape(-1, 28, 28, 1),
+        np.frombuffer(labels, np.uint8, offset=8).astype(np.int64),
+        source,
+    )
 
 
 def cache_folder(name: str) -> Path:
@@ -86,66 +100,77 @@ def cache_folder(name: str) -> Path:
 
 
 def _find(name, file, fetch):
-    for path in _places(name, file):
-        if path.is_file():
-            return _checked(_decompressed(path.read_bytes(), path), name, file, path), str(path.parent)
+    """Return (decompressed bytes, folder or mirror) of a file: the first that is found, or an error if it is bad."""
+    folders = _folders(name)
+    for path in (folder / f"{file}{ending}" for folder in folders for ending in ("", ".gz")):
+        if not os.path.isfile(path):
+            continue
+        try:
+            raw = _unpacked(path.read_bytes())
+            if not _is_of_another_set(raw, name, file):
+                return _checked(raw, name, file), str(path.parent)
+        except (OSError, ValueError) as error:
+            raise DataError(f"{path} cannot be used: {error}. Delete it, and copy or download it again.") from error
     tried = []
     for mirror in MIRRORS[name] if fetch is not None else ():
         url = f"{mirror}{file}.gz"
         try:
-            raw = _checked(_decompressed(fetch(url), url), name, file, url)
+            raw = _checked(_unpacked(fetch(url)), name, file)
         except (OSError, ValueError) as error:  # requests' errors are OSErrors; the next mirror may do
-            tried.append(f"{url}: {error}")
+            tried.append(f"\n  tried {url}: {_reason(error)}")
             continue
         _keep(cache_folder(name) / file, raw)
         return raw, mirror
     raise DataError(
-        f"{name} is not on this machine, and it could not be downloaded. Put {', '.join(FILES.values())} "
-        f"(plain or .gz) into a folder and set TINYDIFF_DATA to it, or use 'mnist-small', which ships with tinydiff."
-        + "".join(f"\n  tried {t}" for t in tried)
+        f"{name} is not on this machine ({file} was looked for in {', '.join(map(str, folders))}), and it "
+        f"{'could not' if fetch is not None else 'was not to'} be downloaded. Put {', '.join(FILES.values())} "
+        "(plain or .gz) into a folder and set TINYDIFF_DATA to it"
+        f"{', or use mnist-small, which ships with tinydiff' if name == 'mnist' else ''}.{''.join(tried)}"
     )
 
 
-def _keep(path, raw):
-    atomic_write(path, lambda file: file.write(raw))
+def _folders(name):
+    """Return where a file may be: TINYDIFF_DATA and a folder of the set's name in it, Debian's place, the cache."""
+    own = os.environ.get("TINYDIFF_DATA")
+    given = [Path(own).expanduser() / name, Path(own).expanduser()] if own else []
+    return [*given, *([DEBIAN[name]] if name in DEBIAN else []), cache_folder(name)]
 
 
-def _places(name: str, file: str) -> Iterator[Path]:
-    """Yield where a file may be: TINYDIFF_DATA and a folder of the set's name in it, Debian's place, the cache."""
-    folders = []
-    if os.environ.get("TINYDIFF_DATA"):
-        folder = Path(os.environ["TINYDIFF_DATA"]).expanduser()
-        # a folder of the set's name first: the two sets' files have the same names
-        folders += [folder / name, folder] if _may_hold(folder, name) else [folder / name]
-    folders += [DEBIAN[name]] if name in DEBIAN else []
-    for folder in [*folders, cache_folder(name)]:
-        yield folder / file
-        yield folder / f"{file}.gz"
+def _is_of_another_set(raw, name, file):
+    """Whether these bytes are sound, but another set's: the files of both sets have the same names."""
+    return _sha_256(raw) in [sums[file] for other, sums in SHA_256.items() if other != name]
 
 
-def _may_hold(folder: Path, name: str) -> bool:
-    """Whether the labels in a folder are those of this set, or there are none to tell by."""
-    for path in (folder / "t10k-labels-idx1-ubyte", folder / "t10k-labels-idx1-ubyte.gz"):
-        if path.is_file():
-            others = [sums["t10k-labels-idx1-ubyte"] for other, sums in SHA_256.items() if other != name]
-            return hashlib.sha256(_decompressed(path.read_bytes(), path)).hexdigest() not in others
-    return True
-
-
-def _decompressed(data, where):
+def _unpacked(data):
     if data[:2] != b"\x1f\x8b":
         return data
     try:
         return gzip.decompress(data)
     except (OSError, EOFError, zlib.error) as error:
-        raise DataError(f"{where} is not a whole gzip file ({error}). Delete it, and get it again.") from error
+        raise ValueError(f"it is not a whole gzip file ({error})") from error
 
 
-def _checked(raw, name, file, where):
-    found = hashlib.sha256(raw).hexdigest()
-    if found != SHA_256[name][file]:
-        raise DataError(
-            f"{where} is not {name}'s {file}: it has {len(raw):,} bytes with the SHA-256 {found[:12]}..., but "
-            f"{SHA_256[name][file][:12]}... was expected. Delete it, and copy or download it again."
+def _checked(raw, name, file):
+    found, expected = _sha_256(raw), SHA_256[name][file]
+    if found != expected:
+        raise ValueError(
+            f"it has {len(raw):,} bytes with the SHA-256 {found[:12]}..., but {name}'s {file} has "
+            f"{BYTES[file]:,} bytes with {expected[:12]}..."
         )
     return raw
+
+
+def _sha_256(raw):
+    return hashlib.sha256(raw).hexdigest()
+
+
+def _reason(error):
+    """Return the innermost thing that requests has to say, without its pools and retries."""
+    return getattr(error.args[0] if error.args else error, "reason", error)
+
+
+def _keep(path, raw):
+    try:
+        atomic_write(path, lambda file: file.write(raw))
+    except DataError as error:
+        raise DataError(f"{error} Or put the files into any folder yourself, and set TINYDIFF_DATA to it.") from error

@@ -1,12 +1,13 @@
 """One's own images, from a folder."""
 
 import csv
+import struct
 from pathlib import Path
 
 import numpy as np
 from PIL import Image, ImageOps
 
-from tinydiff.data.dataset import Dataset
+from tinydiff.data.dataset import Dataset, area_average, check_size
 from tinydiff.errors import DataError, InputError
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".gif", ".bmp", ".webp")
@@ -14,6 +15,8 @@ SUFFIXES = (".png", ".jpg", ".jpeg", ".gif", ".bmp", ".webp")
 
 def load_folder(path: str | Path, size: int, channels: int = 3) -> Dataset:
     """Return the images in a folder and in its subfolders, cropped to a square in the middle and resized.
+
+    Photographs are turned upright, what is transparent becomes white, and names that begin with a dot are passed over.
 
     Parameters
     ----------
@@ -27,17 +30,18 @@ def load_folder(path: str | Path, size: int, channels: int = 3) -> Dataset:
 
     Raises
     ------
+    InputError
+        If `size` or `channels` is not what is said above.
     DataError
         If the folder holds no images, an image cannot be read, or a caption is missing.
     """
     folder = Path(path)
     if channels not in (1, 3):
         raise InputError(f"channels is {channels}, but 1 (grey) or 3 (colour) was expected.")
-    if size < 1:
-        raise InputError(f"size is {size}, but at least 1 was expected.")
+    check_size(size)
     if not folder.is_dir():
-        raise DataError(f"{folder} is not a folder.")
-    files = sorted(p for p in folder.rglob("*") if p.suffix.lower() in SUFFIXES)
+        raise DataError(f"{folder} is not a folder. Give the folder that holds the images.")
+    files = sorted(p for p in folder.rglob("*") if p.suffix.lower() in SUFFIXES and not _hidden(p.relative_to(folder)))
     if not files:
         raise DataError(f"{folder} holds no images; files ending in {', '.join(SUFFIXES)} were looked for.")
     names = sorted({p.relative_to(folder).parts[0] for p in files if len(p.relative_to(folder).parts) > 1})
@@ -47,25 +51,46 @@ def load_folder(path: str | Path, size: int, channels: int = 3) -> Dataset:
     return Dataset(images, np.array(labels), folder.name, "all", str(folder), captions)
 
 
+def _hidden(path):
+    return any(part.startswith(".") for part in path.parts)
+
+
 def _read(path, size, channels):
     try:
         with Image.open(path) as image:
-            upright = ImageOps.exif_transpose(image).convert("L" if channels == 1 else "RGB")
-            square = ImageOps.fit(upright, (size, size), Image.Resampling.BOX)
-    except (OSError, ValueError, Image.DecompressionBombError) as error:
+            pixels = np.asarray(_opaque(ImageOps.exif_transpose(image)).convert("L" if channels == 1 else "RGB"))
+    except (OSError, ValueError, SyntaxError, EOFError, struct.error, Image.DecompressionBombError) as error:
         raise DataError(f"{path} cannot be read as an image ({error}). Remove or replace it.") from error
-    return np.asarray(square).reshape(size, size, channels)
+    height, width = pixels.shape[:2]
+    side = min(height, width)
+    top, left = (height - side) // 2, (width - side) // 2
+    square = pixels[top : top + side, left : left + side].reshape(1, side, side, channels)
+    return area_average(square, size)[0]
+
+
+def _opaque(image):
+    if image.mode.startswith("I"):  # 16 bits, which Pillow would clip at 255 instead of scaling
+        return Image.fromarray((np.asarray(image) >> 8).astype(np.uint8))
+    if image.has_transparency_data:
+        return Image.alpha_composite(Image.new("RGBA", image.size, "white"), image.convert("RGBA"))
+    return image
 
 
 def _captions(path, files):
     if not path.is_file():
         return None
-    with open(path, newline="", encoding="utf-8") as file:
-        rows = csv.DictReader(file)
-        if not {"file", "caption"} <= set(rows.fieldnames or ()):
-            raise DataError(f"{path} has the columns {rows.fieldnames}, but 'file' and 'caption' were expected.")
-        texts = {row["file"]: row["caption"] for row in rows}
-    missing = [name for name in files if name not in texts]
+    try:
+        with open(path, newline="", encoding="utf-8-sig") as file:  # spreadsheets put a byte order mark first
+            rows = csv.DictReader(file)
+            texts = {row.get("file"): row.get("caption") for row in rows}
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise DataError(f"{path} cannot be read as CSV in UTF-8 ({error}). Save it again in that form.") from error
+    if not {"file", "caption"} <= set(rows.fieldnames or ()):
+        raise DataError(f"{path} has the columns {rows.fieldnames}, but 'file' and 'caption' were expected.")
+    missing = [name for name in files if texts.get(name) is None]
     if missing:
-        raise DataError(f"{path} has no caption for {missing[0]} ({len(missing)} of {len(files)} images lack one).")
+        raise DataError(
+            f"{path} has no caption for {missing[0]} ({len(missing)} of {len(files)} images lack one). Add a line for "
+            "each, with its path in the folder, or remove the file."
+        )
     return tuple(texts[name] for name in files)
