@@ -309,8 +309,8 @@ def test_a_model_of_the_wrong_sort_exits_with_1(trained, capsys):
 def test_an_unwritable_folder_is_one_sentence(trained, tmp_path, capsys):
     (tmp_path / "file").write_text("in the way")
     out = str(tmp_path / "file" / "below")
-    fails(capsys, ["sample", "--model", str(trained), "--n", "1", "--steps", "1", "--out", out], 1, "cannot be written")
-    fails(capsys, ["train", *TINY, "--out", out], 1, "cannot be written", "Choose another folder")
+    fails(capsys, ["sample", "--model", str(trained), "--n", "1", "--steps", "1", "--out", out], 2, "cannot be written")
+    fails(capsys, ["train", *TINY, "--out", out], 2, "cannot be written", "Choose another folder")
     assert (tmp_path / "file").read_text() == "in the way"
 
 

