@@ -179,12 +179,24 @@ def test_fine_tuning_takes_the_shape_of_the_given_model(trained, tmp_path):
 def test_one_can_train_on_a_folder_of_images(trained, tmp_path, capsys):
     for label in ("a", "b"):
         (tmp_path / "images" / label).mkdir(parents=True)
-        for i in range(6):
-            Image.new("L", (10, 12), 20 * i).save(tmp_path / "images" / label / f"{i}.png")
+        for i in range(20):
+            Image.new("L", (10, 12), 10 * i).save(tmp_path / "images" / label / f"{i}.png")
     assert train(tmp_path / "run", "--data", str(tmp_path / "images"), steps=1) == 0
-    assert "11 images 8 x 8 x 1" in capsys.readouterr().out
+    printed = capsys.readouterr().out
+    assert "38 images 8 x 8 x 1" in printed
+    assert "2 images 8 x 8 x 1" in printed
+    (tmp_path / "one").mkdir()
+    Image.new("L", (8, 8)).save(tmp_path / "one" / "a.png")
+    fails(capsys, ["train", *TINY, "--data", str(tmp_path / "one"), "--out", str(tmp_path / "x")], 2, "one image")
     (tmp_path / "empty").mkdir()
     fails(capsys, ["train", *TINY, "--data", str(tmp_path / "empty")], 1, "holds no images")
+
+
+def test_the_name_of_a_data_set_is_not_taken_for_a_folder(tmp_path, monkeypatch, capsys):
+    (tmp_path / "digits").mkdir()
+    monkeypatch.chdir(tmp_path)
+    assert train("run", steps=1) == 0
+    assert "1,497 images" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("sampler", ["ddim", "ddpm", "heun", "dpmpp_2m"])

@@ -24,7 +24,7 @@ import tyro
 import tinydiff
 from tinydiff import plot
 from tinydiff.backend import select_device, to_device, to_numpy
-from tinydiff.data import Dataset, load, load_folder
+from tinydiff.data import NAMES, Dataset, load, load_folder
 from tinydiff.demo import run_demo
 from tinydiff.errors import DataError, DeviceError, InputError, TinydiffError
 from tinydiff.evaluate import evaluate
@@ -97,7 +97,7 @@ class Train:
     config: Path | None = None
     """A TOML file with any of these options; what is also given on the command line wins."""
     data: str = "mnist-small"
-    """digits, mnist-small, mnist, fashion-mnist, or a folder of images."""
+    """digits, mnist-small, mnist, fashion-mnist, or a folder of images (./mnist for one that is called so)."""
     out: Path = Path("runs/mine")
     """Folder for checkpoints, the log and the trained model."""
     start_from: str | None = None
@@ -148,10 +148,12 @@ class Train:
 
     def _data(self, unet: UNetConfig) -> tuple[Dataset, Dataset]:
         size, channels = unet.image_size, unet.in_channels
-        if Path(self.data).is_dir():
+        if self.data not in NAMES and Path(self.data).is_dir():
             images = load_folder(self.data, size, channels)
-            held_out = max(1, len(images) // 20)
-            return images.take(slice(held_out, None)), images.take(slice(0, held_out))
+            if len(images) < 2:
+                raise InputError(f"{self.data} holds one image, but at least 2 are needed: one in twenty is held out.")
+            held_out = np.arange(len(images)) % 20 == 0  # every twentieth, so that each subfolder has its share
+            return images.take(~held_out), images.take(held_out)
         training, test = load(self.data, "train"), load(self.data, "test")
         return training.resize(size), test.resize(size)
 
