@@ -20,6 +20,7 @@ from tinydiff.diffusion import (
     ddim,
     ddpm,
     dpmpp_2m,
+    edm_steps,
     heun,
     last,
     linear_schedule,
@@ -447,6 +448,33 @@ def test_log_snr_steps_have_equal_gaps():
         np.testing.assert_allclose(gaps, gaps[0], rtol=1e-8)
 
 
+@pytest.mark.equation("EDM-5")
+@pytest.mark.parametrize("diffusion", [LINEAR, COSINE, EMPTY_AT_T])
+@pytest.mark.parametrize("rho", [1, 7])
+def test_edm_steps_have_the_noise_levels_of_edm(diffusion, rho):
+    sigma = [scales(diffusion, t)[1] / scales(diffusion, t)[0] for t in edm_steps(diffusion, 18, 20.0, rho)]
+    sigma_1 = scales(diffusion, 1)[1] / scales(diffusion, 1)[0]
+    expected = [(20 ** (1 / rho) + i / 17 * (sigma_1 ** (1 / rho) - 20 ** (1 / rho))) ** rho for i in range(18)]
+    np.testing.assert_allclose(sigma, expected, rtol=1e-9)
+
+
+def test_edm_steps_start_at_T_where_sigma_is_small_there():
+    assert edm_steps(LINEAR, 10, sigma_max=1e6)[0] == pytest.approx(LINEAR.T)
+    assert edm_steps(EMPTY_AT_T, 10, sigma_max=1e9)[0] == pytest.approx(EMPTY_AT_T.T - 1)
+
+
+def test_heun_needs_them():
+    """Near T the noise of the cosine schedule falls by large factors from one of few linear steps to the next."""
+    cosine = GaussianDiffusion(cosine_schedule(1000))
+    data, x_T = Gaussian(cosine, np.array([0.5]), 0.25), normal(64, 1)
+    errors = []
+    for steps in (edm_steps(cosine, 20), 20):
+        exact = data.flow(x_T, step_pairs(cosine, steps)[0][0], 0)
+        errors.append(abs(last(heun(data.predict, cosine, x_T, steps)) - exact).max())
+    assert errors[0] < 0.1
+    assert errors[1] > 10 * errors[0]
+
+
 # bad input
 
 
@@ -495,6 +523,12 @@ def test_missing_noise_and_unknown_names_are_refused():
     for N, start, end in [(1, 50, 1), (5, 50, 50), (5, 51, 1), (5, 50, 0.5), (5, 49.5, 1), (2.5, 40, 1)]:
         with pytest.raises(InputError, match=r"start|end"):
             log_snr_steps(EMPTY_AT_T, N, start, end)
+    for N in (1, 101, 2.5, None):
+        with pytest.raises(InputError, match="number of steps is"):
+            edm_steps(COSINE, N)
+    for sigma_max, rho in [(0, 7), (float("nan"), 7), (80, 0), (80, float("inf"))]:
+        with pytest.raises(InputError, match=r"sigma_max is .* and rho"):
+            edm_steps(COSINE, 5, sigma_max, rho)
 
 
 @every_sampler

@@ -23,6 +23,7 @@ from tinydiff.diffusion import (
     ddim,
     ddpm,
     dpmpp_2m,
+    edm_steps,
     heun,
     linear_schedule,
     predictor,
@@ -135,7 +136,7 @@ class DiffusionModel:
         labels : int, sequence of int, or None
             The class of all or of each sample. None: classes in turn, 0, 1, 2, ...
         steps : int or None
-            Calls of the network (for ``"heun"`` about half of its calls); None takes all T.
+            Calls of the network (for ``"heun"``, at the times of `edm_steps`, about half of its calls); None takes T.
         sampler : str
             ``"ddim"``, ``"ddpm"``, ``"heun"`` or ``"dpmpp_2m"``.
         eta : float
@@ -158,7 +159,7 @@ class DiffusionModel:
         if sampler == "ddpm":
             return ddpm(*arguments, noise, steps, context=context)
         if sampler == "heun":
-            return heun(*arguments, steps, context)
+            return heun(*arguments, edm_steps(self.diffusion, steps), context)
         return dpmpp_2m(*arguments, steps, context)
 
     def _labels(self, labels, n, first, xp):

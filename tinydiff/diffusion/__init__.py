@@ -5,7 +5,7 @@ A model is any callable here; nothing in this package imports `tinydiff.nn`.
 
 from tinydiff.diffusion.gaussian import GaussianDiffusion, predictor, simple_loss
 from tinydiff.diffusion.oracle import FiniteData, Gaussian, GaussianMixture
-from tinydiff.diffusion.samplers import ddim, ddpm, dpmpp_2m, heun, last, log_snr_steps, spaced_steps
+from tinydiff.diffusion.samplers import ddim, ddpm, dpmpp_2m, edm_steps, heun, last, log_snr_steps, spaced_steps
 from tinydiff.diffusion.schedule import cosine_schedule, linear_schedule
 
 __all__ = [
@@ -17,6 +17,7 @@ __all__ = [
     "ddim",
     "ddpm",
     "dpmpp_2m",
+    "edm_steps",
     "heun",
     "last",
     "linear_schedule",

@@ -141,7 +141,7 @@ def heun(
     For x / a as a function of sigma = b / a the ODE reads d(x / a) / d sigma = eps_hat (Eq. DDIM-14). An Euler step
     is a DDIM step; the corrector replaces its slope by the mean of the slopes at both ends, so a step predicts
     twice. A step to sigma = 0 is left as Euler's, since x there has no noise to predict; so is one from sigma
-    = infinity, where the change of sigma has no meaning.
+    = infinity, where the change of sigma has no meaning. `edm_steps` chooses times that suit it.
 
     Parameters
     ----------
@@ -266,16 +266,61 @@ def log_snr_steps(diffusion: GaussianDiffusion, N: int, start: float, end: float
     InputError
         If N, start or end is out of range.
     """
-    alpha_bar = diffusion.alpha_bar[diffusion.alpha_bar > 0][1:]  # t = 0, at infinite log-SNR, is left out
-    check_number("start", start, 1, len(alpha_bar))
+    t, log_snr = _finite_log_snr(diffusion)
+    check_number("start", start, 1, t[-1])
     check_number("end", end, 1, start)
     if not (isinstance(N, (int, np.integer)) and N >= 2 and end < start):
         raise InputError(f"N is {N}, start {start} and end {end}, but an integer N >= 2 and end < start were expected.")
-    log_snr = np.log(alpha_bar / (1 - alpha_bar))
-    first, final = np.interp((start, end), np.arange(1, len(log_snr) + 1), log_snr)
+    first, final = np.interp((start, end), t, log_snr)
     wanted = np.linspace(first, final, N)[1:-1]
-    inside = np.interp(-wanted, -log_snr, np.arange(1, len(log_snr) + 1))
+    inside = np.interp(-wanted, -log_snr, t)  # np.interp wants rising numbers
     return [start, *(float(t) for t in inside), end]
+
+
+def edm_steps(diffusion: GaussianDiffusion, N: int, sigma_max: float = 80.0, rho: float = 7.0) -> list[float]:
+    """Return N real times at the noise levels of EDM (Eq. EDM-5), made for `heun`.
+
+    sigma = b / a runs from `sigma_max`, or from its value at T if that is smaller, to its value at t = 1, and
+    sigma^(1 / rho) falls in equal steps. So sigma never falls by a large factor at once, as it does near T under
+    `spaced_steps`: over such a step a straight line through two slopes leads astray.
+
+    Parameters
+    ----------
+    diffusion : GaussianDiffusion
+    N : int
+        From 2 to T.
+    sigma_max : float
+        At the first step. Where it is 80, data in [-1, 1] are all but invisible.
+    rho : float
+        The larger it is, the more steps are spent where there is little noise.
+
+    Raises
+    ------
+    InputError
+        If N, sigma_max or rho is out of range.
+
+    References
+    ----------
+    Karras, Aittala, Aila, Laine, "Elucidating the design space of diffusion-based generative models", NeurIPS
+    2022, Eq. 5.
+    """
+    if not (isinstance(N, (int, np.integer)) and 2 <= N <= diffusion.T):
+        raise InputError(f"The number of steps is {N!r}, but an integer from 2 to T = {diffusion.T} was expected.")
+    t, log_snr = _finite_log_snr(diffusion)
+    sigma_min, sigma_T = np.exp(-log_snr[[0, -1]] / 2)
+    if not (sigma_max > sigma_min and 0 < rho < math.inf):
+        raise InputError(
+            f"sigma_max is {sigma_max} and rho {rho}, but sigma_max > {sigma_min:.3g} (its value at t = 1) and rho > 0 "
+            "were expected."
+        )
+    sigma = np.linspace(min(sigma_max, sigma_T) ** (1 / rho), sigma_min ** (1 / rho), N) ** rho
+    return [float(t) for t in np.interp(2 * np.log(sigma), -log_snr, t)]
+
+
+def _finite_log_snr(diffusion):
+    """Return the steps t >= 1 whose log-SNR is finite, rising, and log(alpha_bar / (1 - alpha_bar)) there, falling."""
+    alpha_bar = diffusion.alpha_bar[diffusion.alpha_bar > 0][1:]  # t = 0, at infinite log-SNR, is left out
+    return np.arange(1, len(alpha_bar) + 1), np.log(alpha_bar / (1 - alpha_bar))
 
 
 def step_pairs(diffusion: GaussianDiffusion, steps: int | Iterable[float], end: float = 0) -> list[tuple[float, float]]:
