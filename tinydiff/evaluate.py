@@ -123,8 +123,10 @@ def evaluate(
         "",
         f"{'':<46}{'samples':>10}{'real':>10}",
         f"{'called with p > 0.9':<46}{of_samples.confident.value:>10.1%}{of_real.confident.value:>10.1%}",
-        f"{'called by the label that was asked for':<46}{of_samples.agreement:>10.1%}{of_real.agreement:>10.1%}",
     ]
+    if model.config.unet.num_classes is not None:
+        asked_for = "called by the label that was asked for"
+        lines.append(f"{asked_for:<46}{of_samples.agreement:>10.1%}{of_real.agreement:>10.1%}")
     if n >= 2 and n_real >= 2:
         drawn = classifier_frechet(classifier, samples[:n_real], real)
         lines.append(
@@ -140,10 +142,12 @@ def evaluate(
     lines += [f"test loss ({model.config.kind}) by timestep, mean and standard error over {n_real} images:"]
     lines += [f"  t about {t:>5.0f}   {m:.4f} +- {e:.4f}" for t, m, e in zip(*loss[:3], strict=True)]
     if out is not None:
-        plot.save_image(plot.image_grid(samples[:100], columns=10), out / "samples.png")
+        title = f"The first {min(n, 100)} of {n} samples, {sampler}, {steps} steps, seed 0"
+        plot.save_image(plot.image_grid(samples[:100], columns=10, title=title), out / "samples.png")
         plot.save_image(plot.loss_by_timestep(*loss[:3]), out / "loss_by_timestep.png")
         neighbours = training.batch(indices.reshape(-1))[0].reshape(*indices.shape, *samples.shape[1:])
-        plot.save_image(plot.nearest_neighbours(samples[:10], neighbours, distances), out / "nearest.png")
+        pictures = plot.nearest_neighbours(samples[:10], neighbours, distances, title="Nearest training images")
+        plot.save_image(pictures, out / "nearest.png")
         lines += ["", f"Pictures: {out}/samples.png, {out}/nearest.png, {out}/loss_by_timestep.png"]
     return "\n".join(lines)
 
