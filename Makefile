@@ -50,7 +50,7 @@ requirements:  ## pin requirements.txt anew from pyproject.toml (needs uv)
 	uv pip compile pyproject.toml --extra notebooks --extra test --universal --python-version 3.11 \
 		--no-annotate --upgrade --custom-compile-command "make requirements" -o requirements.txt
 
-clean:  ## remove the environment and everything made by running; pictures in demo/ and runs/ stay
+clean:  ## remove the environment, builds and caches; what was drawn and trained stays
 	rm -rf "$(VENV)" build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 

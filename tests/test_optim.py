@@ -7,7 +7,7 @@ import pytest
 from arrays import assert_equal, to_host, to_xp
 
 from tinydiff.errors import InputError
-from tinydiff.train import AdamW, clip_by_global_norm, ema_decay, learning_rate, update_ema
+from tinydiff.train import AdamW, clip_by_global_norm, ema_decay, learning_rate, optim, update_ema
 
 G = np.random.default_rng(0).standard_normal((6, 5))
 
@@ -40,6 +40,18 @@ def test_without_a_mask_all_weights_decay_and_without_a_gradient_only_that_moves
     still = AdamW(np.ones(3), np.array([0.0, 0.0, 1.0]), weight_decay=0.5)
     still.step(np.zeros(3), 0.1)
     np.testing.assert_allclose(still.theta, [1, 1, 0.95], rtol=1e-15)
+
+
+@pytest.mark.parametrize("piece", [1, 7, 29, 30, 31])
+def test_the_length_of_the_pieces_changes_no_bit(monkeypatch, piece):
+    thetas = []
+    for length in (piece, 2**15):
+        monkeypatch.setattr(optim, "PIECE", length)
+        optimizer = AdamW(np.ones(30), np.arange(30) % 2.0, weight_decay=0.1)
+        for _ in range(3):
+            optimizer.step(G.reshape(-1), 0.01)
+        thetas.append(optimizer.theta)
+    np.testing.assert_array_equal(*thetas)
 
 
 def test_the_first_step_has_the_length_of_the_learning_rate_however_large_the_gradient():

@@ -41,7 +41,7 @@ def draw_with_shipped_weights(out: Path, seed: int) -> None:
 
 
 def train_and_judge(out: Path, steps: int, seed: int) -> None:
-    """Train at 16 x 16 from random weights, redraw the same eight seeds on the way, and judge 256 samples."""
+    """Train at 16 x 16 from random weights, redraw the same eight starts on the way, and judge 256 samples."""
     training, test = (load("mnist-small", split).resize(UNET.image_size) for split in ("train", "test"))
     print(f"2. Training from scratch, {UNET.image_size} x {UNET.image_size}\n  {training.describe()}")
     run = out / "run"
@@ -59,18 +59,20 @@ def train_and_judge(out: Path, steps: int, seed: int) -> None:
 
     trainer.run(on_step=redraw)
     log = [json.loads(line) for line in (run / "log.jsonl").read_text().splitlines()]
-    plot.save_image(plot.training_progress(progress, title="The same eight seeds as it learns"), out / "progress.png")
+    title = f"The same eight starts as it learns, seed {seed}; above: the digit asked for"
+    plot.save_image(plot.training_progress(progress, title=title, column_labels=range(8)), out / "progress.png")
     plot.save_image(plot.loss_curve(log), out / "loss.png")
-    print(f"  {out}/progress.png: the same eight seeds as it learns\n  {out}/loss.png: the loss")
+    print(f"  {out}/progress.png: the same eight starts as it learns\n  {out}/loss.png: the loss")
 
     print(f"3. {SAMPLES} samples of the model just trained, none left out")
     *_, (_, samples, _) = trainer.trained().chain(n=SAMPLES, seed=seed, steps=50)
     samples = np.clip(samples, -1, 1)
-    title = f"{SAMPLES} samples after {steps} steps, DDIM, 50 steps, seed {seed}"
+    title = f"{SAMPLES} samples after {steps:,} training steps (DDIM, 50 sampling steps, seed {seed})"
     plot.save_image(plot.image_grid(samples, columns=20, title=title), out / "samples.png")
     images, _ = training.batch(np.arange(len(training)))
     indices, distances = nearest_neighbours(samples[:10], images, k=5)
-    pictures = plot.nearest_neighbours(samples[:10], images[indices], distances, title="Nearest training images")
+    title = f"The nearest of {len(images):,} training images, and their distances"
+    pictures = plot.nearest_neighbours(samples[:10], images[indices], distances, title=title)
     plot.save_image(pictures, out / "nearest.png")
 
     classifier = load_classifier(f"mnist-classifier-{UNET.image_size}")

@@ -146,7 +146,8 @@ def evaluate(
         plot.save_image(plot.image_grid(samples[:100], columns=10, title=title), out / "samples.png")
         plot.save_image(plot.loss_by_timestep(*loss[:3]), out / "loss_by_timestep.png")
         neighbours = training.batch(indices.reshape(-1))[0].reshape(*indices.shape, *samples.shape[1:])
-        pictures = plot.nearest_neighbours(samples[:10], neighbours, distances, title="Nearest training images")
+        title = f"The nearest of {len(training):,} training images of {training.name}, and their distances"
+        pictures = plot.nearest_neighbours(samples[:10], neighbours, distances, title=title)
         plot.save_image(pictures, out / "nearest.png")
         lines += ["", f"Pictures: {out}/samples.png, {out}/nearest.png, {out}/loss_by_timestep.png"]
     return "\n".join(lines)

@@ -32,17 +32,18 @@ def keep_freed_memory() -> bool:
     """Ask the C library, once, to keep the memory of large arrays that are freed; return whether it does.
 
     glibc hands every large array back to the kernel and gets it again zeroed, page by page, at each step. To keep
-    it instead saves about a tenth of a train step. Linux only; the environment variable TINYDIFF_MALLOPT=0 turns it
-    off. The process then holds on to the most that it ever needed.
+    it instead saves about a tenth of a train step. All threads share one arena, so that what one frees, another
+    can take. Linux only; the environment variable TINYDIFF_MALLOPT=0 turns it off. The process then holds on to the
+    most that it ever needed.
     """
     if not sys.platform.startswith("linux") or os.environ.get("TINYDIFF_MALLOPT") == "0":
         return False
-    M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3  # names and numbers of malloc.h
+    M_TRIM_THRESHOLD, M_MMAP_THRESHOLD, M_ARENA_MAX = -1, -3, -8  # names and numbers of malloc.h
     try:
         mallopt = ctypes.CDLL(None).mallopt
     except (OSError, AttributeError):  # another C library
         return False
-    return bool(mallopt(M_MMAP_THRESHOLD, 2**30) and mallopt(M_TRIM_THRESHOLD, 2**31 - 1))
+    return all((mallopt(M_MMAP_THRESHOLD, 2**30), mallopt(M_TRIM_THRESHOLD, 2**31 - 1), mallopt(M_ARENA_MAX, 1)))
 
 
 class _Blas:

@@ -111,9 +111,12 @@ def chain_strip(
 
 
 def training_progress(
-    grids: Sequence[tuple[int, Any]], scale: int | None = None, title: str | None = None
+    grids: Sequence[tuple[int, Any]],
+    scale: int | None = None,
+    title: str | None = None,
+    column_labels: Sequence[Any] = (),
 ) -> Image.Image:
-    """Return what the same seeds gave as a model learned: one row per time, one column per seed.
+    """Return what the same starts gave as a model learned: one row per time, one column per start.
 
     Parameters
     ----------
@@ -121,6 +124,8 @@ def training_progress(
         Optimizer step, and the images drawn then: the same number each time.
     scale, title
         As for `image_grid`.
+    column_labels : sequence of texts
+        Written above the columns, such as the digits asked for.
     """
     if not grids:
         raise InputError("grids is empty, but at least one (step, images) was expected.")
@@ -128,7 +133,8 @@ def training_progress(
     for row in rows:
         check_shape("images", row, rows[0].shape)
     steps = [f"step {step:,}" for step, _ in grids]
-    return _sheet(np.concatenate(rows), len(rows[0]), scale, title, row_labels=steps)
+    above = [str(label) for label in column_labels]
+    return _sheet(np.concatenate(rows), len(rows[0]), scale, title, column_labels=above, row_labels=steps)
 
 
 def nearest_neighbours(
@@ -152,7 +158,7 @@ def nearest_neighbours(
     check_shape("neighbours", neighbours, (len(pixels), k, *samples.shape[1:]))
     near = _pixels("neighbours", neighbours.reshape(-1, *neighbours.shape[2:]))
     rows = np.concatenate([pixels[:, None], near.reshape(len(pixels), k, *pixels.shape[1:])], axis=1)
-    labels = [text for row in distances for text in ("distance", *(f"{distance:.1f}" for distance in row))]
+    labels = [text for row in distances for text in ("", *(f"{distance:.1f}" for distance in row))]
     blocks = max(1, min(8 // (k + 1), len(pixels)))
     return _sheet(
         rows.reshape(-1, *pixels.shape[1:]),
@@ -160,7 +166,7 @@ def nearest_neighbours(
         scale,
         title,
         labels,
-        column_labels=["sample", "nearest", *[""] * (k - 1)] * blocks,
+        column_labels=["sample", *(["nearest", "2nd", "3rd"] + [f"{i}th" for i in range(4, k + 1)])[:k]] * blocks,
         block=k + 1,
     )
 
@@ -206,7 +212,7 @@ def chain_gif(
     ms_per_frame: int = 80,
     hold_last: int = 2000,
 ) -> Path:
-    """Save a chain as an animation: x_t on the left, the model's guess x_0_hat on the right, t above them.
+    """Save a chain as an animation: x_t on the left, the guess x_0_hat that led there on the right, t above them.
 
     Parameters
     ----------
@@ -229,7 +235,7 @@ def chain_gif(
     for t, x_t, x_0_hat in chosen:
         columns = _columns(len(x_t))
         left = _sheet(x_t, columns, scale, "xₜ, being denoised")
-        right = _sheet(x_0_hat, columns, scale, "x̂₀, the model's guess")
+        right = _sheet(x_0_hat, columns, scale, "x̂₀, the guess that led there")
         pictures.append(_beside(left, right, f"t = {t:.4g}", t / highest if highest else 0))
     return save_gif(pictures, path, ms_per_frame, hold_last)
 
@@ -258,7 +264,13 @@ def loss_curve(log: Iterable[dict[str, Any]]) -> Figure:
         axes.plot(step, _smooth(loss), color=BLUE, label="training, smoothed")
     if validation_step.size:
         style: dict[str, Any] = {"marker": "o", "markersize": 4, "linestyle": "--"}
-        axes.plot(validation_step, validation_loss, color=VERMILION, label="validation, held-out images", **style)
+        axes.plot(
+            validation_step,
+            validation_loss,
+            color=VERMILION,
+            label="validation, averaged weights",
+            **style,
+        )
     axes.legend(frameon=False)
     return figure
 
