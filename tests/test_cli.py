@@ -5,7 +5,9 @@ import json
 import os
 import shutil
 import signal
+import subprocess
 import sys
+from dataclasses import replace
 
 import numpy as np
 import pooch
@@ -13,7 +15,7 @@ import pytest
 from PIL import Image
 
 import tinydiff
-from tinydiff.cli import main
+from tinydiff.cli import Train, main, read_toml
 from tinydiff.data import fetch
 from tinydiff.model import load_model
 from tinydiff.train import Trainer
@@ -101,7 +103,7 @@ def test_ctrl_c_exits_with_130_and_says_how_to_go_on(tmp_path, capsys, monkeypat
     monkeypatch.setattr(Trainer, "train_step", pressed)
     assert train(tmp_path) == 130
     captured = capsys.readouterr()
-    assert "Stopped after step 2 and saved. To go on: tinydiff" in captured.out
+    assert "Stopped after step 2; saved up to step 2. To go on: tinydiff" in captured.out
     assert "Traceback" not in captured.err
     assert (tmp_path / "step-00000002.safetensors").exists()
 
@@ -162,18 +164,60 @@ def test_a_missing_toml_file_is_one_sentence(tmp_path, capsys):
     fails(capsys, ["train", "--config", str(tmp_path / "latin.toml")], 2, "cannot be read as TOML")
 
 
-def test_fine_tuning_starts_from_given_weights(trained, tmp_path):
-    assert train(tmp_path, "--start-from", str(trained), "--train.lr", "1e-9", steps=1) == 0
-    a, b = load_model(trained).network.theta, load_model(tmp_path).network.theta
-    np.testing.assert_allclose(a, b, atol=1e-6)
-
-
-def test_fine_tuning_takes_the_shape_of_the_given_model(trained, tmp_path):
-    """Also without --unet options: images are resized for it, and run.json says what it is."""
+def test_fine_tuning_starts_from_given_weights_and_takes_the_shape_of_the_model(trained, tmp_path, capsys):
+    """Images are resized for it, and run.json says what it is."""
     options = ["--data", "digits", "--train.steps", "1", "--train.batch", "4", "--train.validation-images", "4"]
-    assert main(["train", *options, "--start-from", str(trained), "--out", str(tmp_path)]) == 0
-    assert load_model(tmp_path).config == load_model(trained).config
+    options += ["--train.lr", "1e-9", "--start-from", str(trained), "--out", str(tmp_path)]
+    assert main(["train", *options]) == 0
+    before, after = load_model(trained), load_model(tmp_path)
+    np.testing.assert_allclose(before.network.theta, after.network.theta, atol=1e-6)
+    assert before.config == after.config
     assert json.loads((tmp_path / "run.json").read_text())["unet"]["image_size"] == 8
+    fails(capsys, ["train", *options, "--kind", "eps"], 2, "kind was given with start_from")
+
+
+def test_a_model_folder_named_like_a_shipped_model_is_named_whole(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    assert train("mnist", steps=1) == 0
+    assert f"tinydiff sample --model {tmp_path / 'mnist'}" in capsys.readouterr().out
+
+
+def test_a_second_ctrl_c_does_not_claim_to_have_saved(tmp_path, capsys, monkeypatch):
+    step = Trainer.train_step
+
+    def pressed_twice(self):
+        step(self)
+        if self.step == 2:
+            os.kill(os.getpid(), signal.SIGINT)
+            os.kill(os.getpid(), signal.SIGINT)
+
+    monkeypatch.setattr(Trainer, "train_step", pressed_twice)
+    assert train(tmp_path, "--train.log-every", "3") == 130
+    assert "Stopped after step 2; saved up to step 0" in capsys.readouterr().out
+
+
+def test_a_toml_table_has_the_defaults_of_the_command_line(tmp_path):
+    (tmp_path / "run.toml").write_text("[unet]\nnum_classes = 10\n")
+    assert read_toml(Train, tmp_path / "run.toml").unet == replace(Train().unet, num_classes=10)
+
+
+def test_the_demo_deletes_nothing_and_refuses_bad_arguments_at_once(tmp_path, capsys):
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "thesis.txt").write_text("mine")
+    fails(capsys, ["demo", "--steps", "0", "--out", str(tmp_path)], 2, "steps is 0")
+    assert [p.name for p in tmp_path.rglob("*")] == ["run", "thesis.txt"]
+
+
+@pytest.mark.skipif(os.name == "nt", reason="pipes differ")
+def test_a_closed_pipe_is_no_error_for_info_but_for_training(tmp_path):
+    for command, status in ((["info"], 0), (["train", *TINY, "--train.steps", "1", "--out", str(tmp_path)], 1)):
+        process = subprocess.Popen(
+            [sys.executable, "-u", "-m", "tinydiff.cli", *command], stdout=subprocess.PIPE, stderr=subprocess.PIPE
+        )
+        process.stdout.close()
+        assert process.wait() == status
+        assert b"Traceback" not in process.stderr.read()
+        process.stderr.close()
 
 
 def test_one_can_train_on_a_folder_of_images(trained, tmp_path, capsys):
@@ -262,7 +306,7 @@ def test_info_prints_versions_models_and_data(capsys):
         (["train", *TINY, "--threads", "0"], "threads is 0"),
         (["train", *TINY, "--T", "0"], "T is 0"),
         (["train", *TINY, "--unet.heads", "3"], "heads = 3"),
-        (["train", *TINY, "--unet.num-classes", "3"], "integers from 0 to 3"),
+        (["train", *TINY, "--unet.num-classes", "3"], "labels up to 9, but the model's num_classes is 3"),
         (["train", "--data", "cifar"], "name is 'cifar'"),
         (["train", "--train.lr", "-1"], "lr is -1"),
         (["train", "--unet.image-size", "9"], "image_size = 9"),

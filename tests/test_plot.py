@@ -301,9 +301,7 @@ def test_loss_curve_draws_both_losses_on_a_labelled_logarithmic_axis():
     assert axes.get_ylabel()
     lines = lines_of(figure)
     np.testing.assert_array_equal(lines["training"], [(s, 1 / s) for s in range(1, 101)])
-    np.testing.assert_array_equal(
-        lines["validation: held-out images, averaged weights"], [(50, 2 / 50), (100, 2 / 100)]
-    )
+    np.testing.assert_array_equal(lines["validation, averaged weights"], [(50, 2 / 50), (100, 2 / 100)])
 
 
 @pytest.mark.parametrize("n", [1, 2, 39, 40, 5000])

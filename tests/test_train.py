@@ -1,6 +1,7 @@
 """The training loop: Algorithm 1 in shards, taking up again bit for bit, and what happens when things go wrong."""
 
 import dataclasses
+import itertools
 import json
 import os
 import signal
@@ -13,7 +14,7 @@ from tinydiff.data import Dataset
 from tinydiff.errors import CheckpointError, InputError, TrainingError
 from tinydiff.model import DiffusionModel, ModelConfig, load_model
 from tinydiff.nn import UNet, UNetConfig
-from tinydiff.train import TrainConfig, Trainer
+from tinydiff.train import TrainConfig, Trainer, learning_rate, loop, read_log
 
 UNET = UNetConfig(
     image_size=8, channels=8, channel_mult=(1, 2), blocks_per_level=1, heads=2, num_classes=3, dropout=0.1
@@ -196,6 +197,89 @@ def test_flips_mirror_half_of_the_images(monkeypatch):
     monkeypatch.setattr(Dataset, "batch", lambda self, i, xp, flip: flips.append(flip) or batch(self, i, xp, flip))
     trainer.train_step()
     assert 16 < flips[0].sum() < 48  # 64 fair coins: outside for 1 seed in 20,000
+
+
+def test_another_model_or_other_data_in_the_folder_of_a_run_is_refused(tmp_path):
+    run(tmp_path)
+    written = (tmp_path / "config.json").read_bytes()
+    model = DiffusionModel(UNet(UNET, np.random.default_rng(0)), ModelConfig(UNET, T=100, kind="eps"))
+    with pytest.raises(InputError, match="holds a run with kind = v, but kind = eps"):
+        Trainer(model, squares(), CONFIG, tmp_path)
+    with pytest.raises(InputError, match="holds a run with images = 40, but images = 41"):
+        make(tmp_path, data=squares(41))
+    with pytest.raises(InputError, match="checksums of the data"):
+        make(tmp_path, data=squares(seed=1))
+    assert (tmp_path / "config.json").read_bytes() == written
+
+
+def test_how_often_one_looks_may_differ_when_a_run_is_taken_up(tmp_path):
+    run(tmp_path)
+    looks = dict.fromkeys(("log_every", "save_every", "keep", "validate_every", "validation_images", "check_every"), 7)
+    assert make(tmp_path, dataclasses.replace(CONFIG, **looks)).step == CONFIG.steps
+
+
+def test_a_run_that_died_before_its_first_checkpoint_starts_its_log_anew(tmp_path):
+    (tmp_path / "log.jsonl").write_text('{"step": 1, "loss": 9.0}\n5\n{"st')
+    run(tmp_path, dataclasses.replace(CONFIG, log_every=1))
+    assert [record["step"] for record in read_log(tmp_path)] == [1, 2, 3, 4, 5, 6]
+    (tmp_path / "log.jsonl").write_text('{"step": 1}\n5\n{"a": 1}\n{"st')
+    assert read_log(tmp_path) == [{"step": 1}]
+    assert read_log(tmp_path / "nowhere") == []
+
+
+def test_the_best_model_is_kept_and_remembered(tmp_path, monkeypatch):
+    losses = iter([3.0, 1.0, 2.0])
+    monkeypatch.setattr(Trainer, "validation_loss", lambda self: next(losses))
+    trainer = run(tmp_path, dataclasses.replace(CONFIG, validate_every=2), validation=squares(8))
+    assert json.loads((tmp_path / "best" / "config.json").read_text())["validation_loss"] == 1.0
+    assert trainer.best == 1.0
+    assert make(tmp_path, dataclasses.replace(CONFIG, validate_every=2)).best == 1.0
+
+
+def test_the_validation_loss_is_that_of_the_averaged_weights():
+    trainer = run(validation=squares(8))
+    of_average = trainer.validation_loss()
+    trainer.network.theta[:] = 0
+    assert trainer.validation_loss() == of_average
+    trainer.ema[:] = 0
+    assert trainer.validation_loss() != of_average
+
+
+def test_a_validation_loss_that_is_not_finite_stops_the_run(monkeypatch, tmp_path):
+    monkeypatch.setattr(Trainer, "validation_loss", lambda self: float("inf"))
+    with pytest.raises(TrainingError, match=r"stopped at step 3: the validation loss is inf.*that of step 0"):
+        run(tmp_path, validation=squares(8))
+    assert not (tmp_path / "config.json").exists()
+
+
+def test_every_option_of_the_optimizer_arrives():
+    config = dataclasses.replace(CONFIG, betas=(0.5, 0.6), weight_decay=0.3, clip=1e-3, ema=0.0, lr=0.1, final_lr=0.5)
+    trainer = make(config=config)
+    assert (trainer.optimizer.betas, trainer.optimizer.weight_decay) == ((0.5, 0.6), 0.3)
+    np.testing.assert_array_equal(trainer.optimizer.decay_mask, trainer.network.decay_mask())
+    for step in range(1, CONFIG.steps + 1):
+        record = trainer.train_step()
+        assert record["lr"] == learning_rate(step, config.steps, 0.1, config.warmup, 0.5)
+        assert record["gradient_norm"] > 1e-3
+        np.testing.assert_allclose(np.linalg.norm(trainer.lanes[0]), 1e-3, rtol=1e-4)
+    np.testing.assert_allclose(trainer.ema, trainer.network.theta, atol=1e-6)  # a decay of 0 remembers nothing
+
+
+def test_the_rate_in_the_log_is_images_by_seconds(tmp_path, monkeypatch):
+    monkeypatch.setattr(loop, "time", type("Clock", (), {"perf_counter": itertools.count(step=2.0).__next__}))
+    run(tmp_path)
+    assert read_log(tmp_path)[-1]["images_per_second"] == CONFIG.steps * CONFIG.batch / 2
+
+
+def test_on_a_gpu_no_file_is_written_after_a_loss_that_is_not_finite(strict_cupy, tmp_path):
+    """There the flag is not read at every step, but before anything is kept or reported."""
+    model = DiffusionModel(UNet(UNET, np.random.default_rng(0)), ModelConfig(UNET, T=100))
+    network = model.network.bind(strict_cupy.asarray(model.network.theta))
+    trainer = Trainer(dataclasses.replace(model, network=network), squares(), CONFIG, tmp_path)
+    trainer.network.theta[0] = np.nan
+    with pytest.raises(TrainingError, match="stopped at step 6"):
+        trainer.run(progress=False)
+    assert not any(tmp_path.iterdir())
 
 
 def test_other_options_in_the_folder_of_a_run_are_refused(tmp_path):

@@ -9,11 +9,12 @@ import inspect
 import json
 import os
 import platform
+import shlex
 import sys
 import time
 import tomllib
 import typing
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -32,8 +33,9 @@ from tinydiff.files import atomic_write, writable_folder
 from tinydiff.model import SHIPPED, DiffusionModel, ModelConfig, load_model
 from tinydiff.nn import UNet, UNetConfig
 from tinydiff.parallel import default_threads
-from tinydiff.train import TrainConfig, Trainer
+from tinydiff.train import TrainConfig, Trainer, read_log
 
+IN_FILM = 16
 DeviceName = Literal["auto", "cpu", "cuda"]
 SamplerName = Literal["ddim", "ddpm", "heun", "dpmpp_2m"]
 
@@ -79,14 +81,17 @@ class Sample:
         """Draw, save, and say where."""
         device = select_device(self.device)
         model = load_model(self.model, device)
+        chain = model.chain(self.n, self.seed, self.label, self.steps, self.sampler)
         writable_folder(self.out)
         start = time.perf_counter()
-        chain = model.chain(self.n, self.seed, self.label, self.steps, self.sampler)
-        frames = [(t, to_numpy(x_t), to_numpy(x_0_hat)) for t, x_t, x_0_hat in chain]
+        frames = []
+        for t, x_t, x_0_hat in chain:
+            frames.append((t, to_numpy(x_t[:IN_FILM]), to_numpy(x_0_hat[:IN_FILM])))
+        images = to_numpy(x_t)
         seconds = time.perf_counter() - start
         title = f"{self.n} samples of {Path(self.model).name}, {self.sampler}, {self.steps} steps, seed {self.seed}"
-        grid = plot.save_image(plot.image_grid(frames[-1][1], title=title), self.out / "grid.png")
-        gif = plot.chain_gif(frames, self.out / "chain.gif")
+        grid = plot.save_image(plot.image_grid(images, title=title), self.out / "grid.png")
+        gif = plot.chain_gif(frames, self.out / "chain.gif", samples=IN_FILM)
         print(f"Drew {self.n} images in {seconds:.1f} s on {device.name}: {grid} and {gif}")
 
 
@@ -124,6 +129,9 @@ class Train:
             config = ModelConfig(self.unet, self.schedule, self.T, self.kind)
             network = UNet(self.unet, np.random.default_rng(self.train.seed))
         else:
+            for name in ("unet", "schedule", "T", "kind"):
+                if getattr(self, name) != getattr(Train(), name):
+                    raise InputError(f"{name} was given with start_from, but is that of the model to start from.")
             given = load_model(self.start_from)
             config, network = given.config, given.network
         training, held_out = self._data(config.unet)
@@ -140,20 +148,22 @@ class Train:
         try:
             trainer.run()
         except KeyboardInterrupt:
-            print(f"\nStopped after step {trainer.step} and saved. To go on: {' '.join(['tinydiff', *sys.argv[1:]])}")
+            again = shlex.join(["tinydiff", *sys.argv[1:]])
+            print(f"\nStopped after step {trainer.step}; saved up to step {trainer.saved}. To go on: {again}")
             raise
-        log = [json.loads(line) for line in (self.out / "log.jsonl").read_text().splitlines()]
-        curve = plot.save_image(plot.loss_curve(log), self.out / "loss.png")
-        print(f"Trained {trainer.step} steps: {curve}. To draw: tinydiff sample --model {self.out}")
+        log = read_log(self.out)
+        curve = plot.save_image(plot.loss_curve(log), self.out / "loss.png") if log else "without a log"
+        where = shlex.quote(str(Path.cwd() / self.out))  # whole: `mnist` alone would name the shipped model
+        print(f"Trained {trainer.step} steps: {curve}. To draw: tinydiff sample --model {where}")
 
     def _data(self, unet: UNetConfig) -> tuple[Dataset, Dataset]:
         size, channels = unet.image_size, unet.in_channels
-        if self.data not in NAMES and Path(self.data).is_dir():
+        if self.data not in NAMES and os.path.isdir(self.data):  # false, too, for what is no path at all
             images = load_folder(self.data, size, channels)
             if len(images) < 2:
                 raise InputError(f"{self.data} holds one image, but at least 2 are needed: one in twenty is held out.")
             held_out = np.arange(len(images)) % 20 == 0  # every twentieth, so that each subfolder has its share
-            return images.take(~held_out), images.take(held_out)
+            return images.take(~held_out), replace(images.take(held_out), split="held out")
         training, test = load(self.data, "train"), load(self.data, "test")
         return training.resize(size), test.resize(size)
 
@@ -200,11 +210,11 @@ class Info:
             print(f"GPU: none. {error}")
         for card in sorted(SHIPPED.glob("*/config.json")):
             print(f"Model {card.parent.name}: {card.parent}")
-        for name in ("digits", "mnist-small", "mnist", "fashion-mnist"):
+        for name in NAMES:
             try:
                 print(f"Data {load(name, 'train', network=False).describe()}")
-            except DataError:
-                print(f"Data {name}: not on this machine")
+            except DataError as error:
+                print(f"Data {str(error).partition('. ')[0]}")
 
 
 Command = (
@@ -222,38 +232,42 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         command = parse(arguments)
         command.run()
+        sys.stdout.flush()
     except KeyboardInterrupt:
         return 130
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # `tinydiff info | head` is no error
-        return 0
     except TinydiffError as error:
         print(f"tinydiff: {error}", file=sys.stderr)
         return 2 if isinstance(error, InputError) else 1
+    except BrokenPipeError:  # `tinydiff info | head` is no error, but a run that stopped for it is not done
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0 if isinstance(command, Info) else 1
+    except OSError as error:  # what is printed cannot be written; files have errors of their own
+        print(f"tinydiff: {error}", file=sys.stderr)
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
     return 0
 
 
 def parse(arguments: list[str]) -> Any:
     """Return the command that the arguments describe; `tyro` exits with status 2 where they describe none."""
-    options: dict[str, Any] = {"prog": "tinydiff", "description": tinydiff.__doc__}
     path = _config_file(arguments)
     if path is not None:
-        default = read_toml(Train, path)
-        return tyro.cli(Train, default=default, args=arguments[1:], **options)
-    return tyro.cli(Command, args=arguments, **options)
+        return tyro.cli(Train, default=read_toml(Train, path), args=arguments[1:], prog="tinydiff train")
+    return tyro.cli(Command, args=arguments, prog="tinydiff", description=tinydiff.__doc__)
 
 
 def read_toml(kind: type, path: Path) -> Any:
     """Return a dataclass of this kind with the fields that a TOML file gives; tables are nested dataclasses."""
     try:
         table = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise InputError(f"--config {path} cannot be read as TOML ({error}).") from error
-    return _from_table(kind, table, str(path))
+    return _from_table(kind(), table, str(path))
 
 
-def _from_table(kind, table, where):
-    types = typing.get_type_hints(kind)
+def _from_table(default, table, where):
+    """Return `default`, a dataclass, with what the table gives in its place."""
+    types = typing.get_type_hints(type(default))
     values = {}
     for name, value in table.items():
         if name not in types:
@@ -262,14 +276,14 @@ def _from_table(kind, table, where):
         if nested != isinstance(value, dict):
             raise InputError(f"{where}: {name} is {value!r}, but {'a table' if nested else 'a value'} was expected.")
         if nested:
-            value = _from_table(types[name], value, f"{where}, [{name}]")
+            value = _from_table(getattr(default, name), value, f"{where}, [{name}]")
         elif not _fits(value, types[name]):
             expected = inspect.formatannotation(types[name])
             raise InputError(f"{where}: {name} is {value!r}, but {expected} was expected.")
         elif types[name] is Path:
             value = Path(value)
         values[name] = value
-    return kind(**values)
+    return dataclasses.replace(default, **values)
 
 
 def _fits(value, kind):

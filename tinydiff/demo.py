@@ -1,7 +1,5 @@
 """The demo: draw with the shipped weights, then train from scratch, watch it learn, and judge what it draws."""
 
-import json
-import shutil
 import time
 from pathlib import Path
 from typing import Any
@@ -10,7 +8,7 @@ import numpy as np
 
 from tinydiff import plot
 from tinydiff.data import load
-from tinydiff.evaluate import classifier_frechet, judge
+from tinydiff.evaluate import balanced, classifier_frechet, judge
 from tinydiff.metrics import nearest_neighbours
 from tinydiff.model import DiffusionModel, ModelConfig, load_classifier, load_model
 from tinydiff.nn import UNet, UNetConfig
@@ -22,10 +20,11 @@ SAMPLES = 256
 
 def run_demo(out: Path, steps: int = 1600, seed: int = 0) -> None:
     """Run the demo and leave its pictures in a folder."""
+    config = TrainConfig(steps=steps, seed=seed, validate_every=max(1, steps // 8))
     start = time.perf_counter()
     draw_with_shipped_weights(out, seed)
     print(f"  ({time.perf_counter() - start:.0f} s)\n")
-    train_and_judge(out, steps, seed)
+    train_and_judge(out, config)
     print(f"\nAll of it took {time.perf_counter() - start:.0f} s. The pictures are in {out}/.")
 
 
@@ -40,15 +39,15 @@ def draw_with_shipped_weights(out: Path, seed: int) -> None:
     print(f"  {grid}: a grid\n  {gif}: noise becoming digits")
 
 
-def train_and_judge(out: Path, steps: int, seed: int) -> None:
+def train_and_judge(out: Path, config: TrainConfig) -> None:
     """Train at 16 x 16 from random weights, redraw the same eight starts on the way, and judge 256 samples."""
     training, test = (load("mnist-small", split).resize(UNET.image_size) for split in ("train", "test"))
     print(f"2. Training from scratch, {UNET.image_size} x {UNET.image_size}\n  {training.describe()}")
-    run = out / "run"
-    shutil.rmtree(run, ignore_errors=True)
-    config = TrainConfig(steps=steps, seed=seed, save_every=steps, validate_every=max(1, steps // 8))
+    steps, seed = config.steps, config.seed
+    log: list[dict[str, Any]] = []
     network = UNet(UNET, np.random.default_rng(seed))
-    trainer = Trainer(DiffusionModel(network, ModelConfig(UNET), config.micro_batch), training, config, run, test)
+    model = DiffusionModel(network, ModelConfig(UNET), config.micro_batch)
+    trainer = Trainer(model, training, config, validation=test, hooks=[log.append])
     moments = {max(1, round(steps * share)) for share in (1 / 64, 1 / 32, 1 / 16, 1 / 8, 1 / 4, 1 / 2, 1)}
     progress: list[tuple[int, Any]] = []
 
@@ -58,7 +57,6 @@ def train_and_judge(out: Path, steps: int, seed: int) -> None:
             progress.append((trainer.step, x))
 
     trainer.run(on_step=redraw)
-    log = [json.loads(line) for line in (run / "log.jsonl").read_text().splitlines()]
     title = f"The same eight starts as it learns, seed {seed}; above: the digit asked for"
     plot.save_image(plot.training_progress(progress, title=title, column_labels=range(8)), out / "progress.png")
     plot.save_image(plot.loss_curve(log), out / "loss.png")
@@ -80,7 +78,7 @@ def train_and_judge(out: Path, steps: int, seed: int) -> None:
     of_samples, of_real = judge(classifier, samples, np.arange(SAMPLES) % 10), judge(classifier, real, labels)
     ratio = of_samples.confident.value / of_real.confident.value
     drawn = classifier_frechet(classifier, samples, real[:SAMPLES])
-    between_real = classifier_frechet(classifier, images[:SAMPLES], real[:SAMPLES])
+    between_real = classifier_frechet(classifier, images[balanced(training.labels)[:SAMPLES]], real[:SAMPLES])
     print(f"  {out}/samples.png, {out}/nearest.png: each with its nearest training images")
     print(
         f"  An independent classifier calls {of_samples.confident.value:.1%} with p > 0.9, of real images "

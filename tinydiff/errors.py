@@ -4,6 +4,8 @@ Each message is a sentence for a person: what was wrong, its value, what was exp
 The command line prints such a message alone, without a traceback; a bad argument exits with status 2.
 """
 
+import numbers
+
 
 class TinydiffError(Exception):
     """Base of every error that tinydiff raises on purpose."""
@@ -55,6 +57,13 @@ def check_choice(name, value, choices):
     if value not in choices:
         listed = ", ".join(repr(choice) for choice in choices)
         raise InputError(f"{name} is {value!r}, but one of {listed} was expected.")
+
+
+def check_count(name, value, least=1):
+    """Raise `InputError` unless `value` is a whole number of at least `least`."""
+    whole = isinstance(value, numbers.Integral) and not isinstance(value, bool)
+    if not (whole and value >= least):
+        raise InputError(f"{name} is {value!r}, but a whole number of at least {least} was expected.")
 
 
 def check_number(name, value, low, high):

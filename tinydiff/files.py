@@ -74,6 +74,8 @@ def writable_folder(path: str | Path) -> Path:
         path.mkdir(parents=True, exist_ok=True)
         if not os.access(path, os.W_OK):
             raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+    except ValueError as refusal:
+        raise InputError(f"{str(path)!r} is no path ({refusal}).") from refusal
     except OSError as refusal:
         raise InputError(f"{path} cannot be written: {_advice(refusal, path / 'a file')}") from refusal
     return path

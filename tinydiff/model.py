@@ -6,6 +6,7 @@ build the network again) and, for the models that ship with tinydiff, a ``CARD.m
 
 import dataclasses
 import json
+import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from functools import cached_property, partial
@@ -28,7 +29,7 @@ from tinydiff.diffusion import (
     linear_schedule,
     predictor,
 )
-from tinydiff.errors import CheckpointError, InputError, check_choice, check_shape
+from tinydiff.errors import CheckpointError, InputError, check_choice, check_count, check_shape
 from tinydiff.files import atomic_write
 from tinydiff.nn import Classifier, ClassifierConfig, Module, UNet, UNetConfig
 from tinydiff.noise import Noise
@@ -95,8 +96,9 @@ class DiffusionModel:
     threads: int | None = None
 
     def __post_init__(self):
-        if self.micro_batch < 1:
-            raise InputError(f"micro_batch is {self.micro_batch}, but at least 1 was expected.")
+        check_count("micro_batch", self.micro_batch)
+        if self.threads is not None:
+            check_count("threads", self.threads)
 
     @cached_property
     def diffusion(self) -> GaussianDiffusion:
@@ -144,8 +146,8 @@ class DiffusionModel:
         first : int
             Index of the first sample: ``chain(n=1, first=5)`` draws the sixth alone.
         """
-        if not n >= 1:
-            raise InputError(f"n is {n}, but at least 1 sample was expected.")
+        check_count("n", n)
+        check_count("first", first, least=0)
         check_choice("sampler", sampler, SAMPLERS)
         unet = self.config.unet
         xp = xp_of(self.network.theta)
@@ -166,12 +168,19 @@ class DiffusionModel:
         classes = self.config.unet.num_classes
         if classes is None:
             if labels is not None:
-                raise InputError(f"labels is {labels}, but this model has no classes.")
+                raise InputError(
+                    f"labels is {labels}, but this model was trained without classes: leave the labels out."
+                )
             return None
         if labels is None:
             return xp.arange(first, first + n) % classes
         labels = np.broadcast_to(np.asarray(labels), (n,)) if np.ndim(labels) == 0 else np.asarray(labels)
         check_shape("labels", labels, (n,))
+        if labels.dtype.kind not in "iu" or not 0 <= labels.min() <= labels.max() <= classes:
+            raise InputError(
+                f"labels is {labels.tolist()}, but whole numbers from 0 to {classes - 1}, or {classes} for no class, "
+                "were expected."
+            )
         return xp.asarray(labels)
 
 
@@ -195,6 +204,8 @@ def load_weights(path: Path, module: Module) -> None:
     arrays, _ = read_arrays(path)
     check_fits(str(path), arrays, module)
     for name, parameter in module.named_parameters().items():
+        if not np.isfinite(arrays[name]).all():
+            raise CheckpointError(f"{path} holds NaN or infinity in {name}: it is damaged, or its training diverged.")
         parameter.value[...] = arrays[name]
 
 
@@ -205,8 +216,11 @@ def read_arrays(path: Path) -> tuple[dict[str, np.ndarray], dict[str, str]]:
             return {name: file.get_tensor(name) for name in file.keys()}, file.metadata() or {}  # noqa: SIM118
     except FileNotFoundError as error:
         raise CheckpointError(f"{path} does not exist.") from error
-    except (OSError, safetensors.SafetensorError) as error:
-        raise CheckpointError(f"{path} cannot be read as a safetensors file ({error}). Is it whole?") from error
+    except (OSError, TypeError, safetensors.SafetensorError) as error:  # TypeError: a dtype that NumPy does not know
+        raise CheckpointError(
+            f"{path} cannot be read as a safetensors file ({error}). If it is not whole, delete it and use "
+            "another copy, such as the checkpoint before it."
+        ) from error
 
 
 def check_fits(source: str, arrays: dict[str, Any], module: Module) -> None:
@@ -260,7 +274,7 @@ def load_model(name: str | Path = "mnist", device: Device | None = None) -> Diff
         config = ModelConfig(unet=unet, **settings["model"])
         network = UNet(config.unet)
         model = DiffusionModel(network, config, settings.get("micro_batch", 8))
-    except (KeyError, TypeError, AttributeError, ValueError) as error:
+    except (KeyError, TypeError, AttributeError, ValueError, MemoryError) as error:
         raise CheckpointError(f"{folder / 'config.json'} does not describe a diffusion model ({error}).") from error
     load_weights(folder / "model.safetensors", network)
     device = select_device("cpu") if device is None else device
@@ -283,7 +297,7 @@ def load_classifier(name: str | Path) -> Classifier:
 def find_folder(name: str | Path) -> Path:
     """Return the folder of a shipped model, or `name` itself if that is a model folder."""
     for folder in (SHIPPED / name, Path(name)):
-        if (folder / "config.json").is_file():
+        if os.path.isfile(folder / "config.json"):  # false, too, for what is no path at all
             return folder
     shipped = ", ".join(sorted(p.parent.name for p in SHIPPED.glob("*/config.json"))) or "none"
     raise InputError(
@@ -297,7 +311,7 @@ def read_settings(folder: Path) -> dict[str, Any]:
     path = folder / "config.json"
     try:
         return json.loads(path.read_text())
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise CheckpointError(f"{path} cannot be read ({error}).") from error
 
 

@@ -79,6 +79,8 @@ def load_checkpoint(path: Path, network: Module) -> RunState:
         step, about = int(metadata["step"]), json.loads(metadata["about"])
     except (KeyError, ValueError) as error:
         raise CheckpointError(f"{path} is not a checkpoint of a training run (it lacks {error}).") from error
+    if not (isinstance(about, dict) and isinstance(about.get("run"), dict) and isinstance(about.get("best"), float)):
+        raise CheckpointError(f"{path} is not a checkpoint of a training run: it does not say of which.")
     vectors = {}
     for part in PARTS:
         own = {name.removeprefix(f"{part}/"): a for name, a in arrays.items() if name.startswith(f"{part}/")}

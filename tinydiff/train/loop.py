@@ -1,8 +1,10 @@
 """Training: Algorithm 1 of DDPM in shards, and everything a run needs to be trusted and taken up again."""
 
 import json
+import math
 import signal
 import time
+import zlib
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
@@ -14,7 +16,7 @@ from tqdm import tqdm
 
 from tinydiff.backend import xp_of
 from tinydiff.data import Dataset
-from tinydiff.errors import CheckpointError, InputError, TrainingError, check_number
+from tinydiff.errors import CheckpointError, InputError, TrainingError, check_count, check_number
 from tinydiff.files import atomic_write
 from tinydiff.functional import mse, mse_backward
 from tinydiff.model import DiffusionModel, save_model
@@ -24,10 +26,13 @@ from tinydiff.parallel import map_shards, sum_in_lanes
 from tinydiff.train.checkpoint import RunState, checkpoints, load_checkpoint, save_checkpoint
 from tinydiff.train.optim import AdamW, clip_by_global_norm, ema_decay, learning_rate, update_ema
 
+# What may differ when a run is taken up again.
+FREE = ("log_every", "save_every", "keep", "validate_every", "validation_images", "check_every")
+
 
 @dataclass(frozen=True)
 class TrainConfig:
-    """How to train. All of it but `threads` decides the bits of the result.
+    """How to train. All but the names in `FREE` decides the bits of the result.
 
     Parameters
     ----------
@@ -79,28 +84,18 @@ class TrainConfig:
 
     def __post_init__(self):
         object.__setattr__(self, "betas", tuple(self.betas))
-        positive = (
-            "steps",
-            "batch",
-            "micro_batch",
-            "lanes",
-            "log_every",
-            "save_every",
-            "keep",
-            "validate_every",
-            "validation_images",
-            "check_every",
-        )
-        for name in positive:
-            if getattr(self, name) < 1:
-                raise InputError(f"{name} is {getattr(self, name)}, but at least 1 was expected.")
+        for name in ("steps", "batch", "micro_batch", "lanes", *FREE):
+            check_count(name, getattr(self, name))
+        for name in ("warmup", "seed"):
+            check_count(name, getattr(self, name), least=0)
+        if len(self.betas) != 2:
+            raise InputError(f"betas is {self.betas}, but two numbers were expected.")
         for name in ("lr", "clip"):
-            if not 0 < getattr(self, name) < float("inf"):
+            if not 0 < getattr(self, name) < math.inf:
                 raise InputError(f"{name} is {getattr(self, name)}, but a positive number was expected.")
         for name in ("final_lr", "ema", "label_dropout"):
             check_number(name, getattr(self, name), 0, 1)
-        for name in ("warmup", "weight_decay", "seed"):
-            check_number(name, getattr(self, name), 0, float("inf"))
+        check_number("weight_decay", self.weight_decay, 0, 1e6)
 
 
 class Trainer:
@@ -148,8 +143,8 @@ class Trainer:
         self.optimizer = AdamW(theta, self.network.decay_mask(), config.betas, weight_decay=config.weight_decay)
         self.ema = theta.copy()
         self.noise = Noise(config.seed, xp=self.xp)
-        self.step = 0
-        self.best = float("inf")
+        self.step = self.saved = 0
+        self.best = math.inf
         self.epoch_order: tuple[int, Any] = (-1, None)
         self.lanes = [self.xp.zeros_like(theta) for _ in range(min(config.lanes, self._shards()))]
         self.all_finite = self.xp.asarray(True)
@@ -174,7 +169,7 @@ class Trainer:
         self.optimizer.step(gradient, lr, ok=self.all_finite)
         update_ema(self.ema, self.network.theta, ema_decay(self.step, config.ema), ok=self.all_finite)
         if self.xp is np or self.step % config.check_every == 0:
-            self._stop_if_not_finite(loss)
+            self.stop_if_not_finite()
         return {"step": self.step, "loss": loss, "gradient_norm": norm, "lr": lr}
 
     def add_gradient(self, shard: int, indices: np.ndarray, flat: Any) -> Any:
@@ -248,6 +243,7 @@ class Trainer:
                 record = self.train_step()
                 done = self.step == config.steps
                 if done or self.step % config.log_every == 0:
+                    self.stop_if_not_finite()
                     rate = (self.step - first) * config.batch / (time.perf_counter() - started)
                     record = {key: float(value) for key, value in record.items()}
                     record |= {"step": self.step, "images_per_second": round(rate, 1)}
@@ -273,9 +269,12 @@ class Trainer:
         """Write a checkpoint."""
         if self.folder is None:
             raise InputError("This run has no folder, so it cannot be saved: give the Trainer folder=.")
+        self.stop_if_not_finite()
         vectors = {"theta": self.network.theta, "ema": self.ema, "m": self.optimizer.m, "v": self.optimizer.v}
-        about = {**self._about(), "best": self.best}
-        return save_checkpoint(self.folder, self.network, RunState(self.step, vectors, about), self.config.keep)
+        about = {"run": self._identity(), "best": self.best}
+        path = save_checkpoint(self.folder, self.network, RunState(self.step, vectors, about), self.config.keep)
+        self.saved = self.step
+        return path
 
     def log(self, record: dict[str, Any]) -> None:
         """Append a record to log.jsonl, and hand it to the hooks."""
@@ -283,7 +282,7 @@ class Trainer:
             try:
                 self.folder.mkdir(parents=True, exist_ok=True)
                 with open(self.folder / "log.jsonl", "a", encoding="utf-8") as file:
-                    file.write(json.dumps(record) + "\n")
+                    file.write(json.dumps(record, allow_nan=False) + "\n")
             except OSError as error:
                 raise CheckpointError(f"{self.folder / 'log.jsonl'} cannot be written: {error.strerror}.") from error
         for hook in self.hooks:
@@ -291,6 +290,11 @@ class Trainer:
 
     def _validate(self):
         loss = self.validation_loss()
+        if not math.isfinite(loss):
+            raise TrainingError(
+                f"Training stopped at step {self.step}: the validation loss is {loss}. The last checkpoint is that of "
+                f"step {self.saved}. Try a smaller learning rate (lr is {self.config.lr}) or a longer warm-up."
+            )
         self.log({"step": self.step, "validation_loss": loss})
         if loss < self.best:
             self.best = loss
@@ -312,12 +316,13 @@ class Trainer:
     def _shards(self):
         return -(-self.config.batch // self.config.micro_batch)
 
-    def _stop_if_not_finite(self, loss):
+    def stop_if_not_finite(self) -> None:
+        """Raise `TrainingError` if a loss or a gradient so far was not finite; it makes a GPU wait."""
         if bool(self.all_finite):
             return
         gradients = Gradients(self.network.parameters(), self.lanes[0]).named()
         bad = [name for name, g in gradients.items() if not bool(self.xp.isfinite(g).all())]
-        where = f"the gradient of {bad[0]} is not finite" if bad else f"the loss is {float(loss)}"
+        where = f"the gradient of {bad[0]} is not finite" if bad else "the loss or its gradient was not finite"
         raise TrainingError(
             f"Training stopped at step {self.step}: {where}. Nothing was overwritten; the weights are those before it. "
             f"Try a smaller learning rate (lr is {self.config.lr}), a longer warm-up, or look for NaN in the data."
@@ -325,6 +330,13 @@ class Trainer:
 
     def _about(self):
         return {"step": self.step, "train": asdict(self.config), "data": self.data.name, "images": len(self.data)}
+
+    def _identity(self):
+        """Return all that decides the bits of a run: to go on, a run must have the same."""
+        train = {name: value for name, value in asdict(self.config).items() if name not in FREE}
+        sums = [zlib.crc32(a.tobytes()) for a in (self.data.images, self.data.labels)]
+        data = {"data": self.data.name, "images": len(self.data), "checksums of the data": sums}
+        return json.loads(json.dumps({**train, **asdict(self.model.config), **data}))  # tuples become lists
 
     def _check_data(self):
         unet = self.model.config.unet
@@ -336,14 +348,19 @@ class Trainer:
                 raise InputError(
                     f"{name} has images of shape {tuple(data.images.shape[1:])}, but the model's are {shape}."
                 )
+            if data is not None and unet.num_classes is not None and data.labels.max() >= unet.num_classes:
+                raise InputError(
+                    f"{name} has labels up to {data.labels.max()}, but the model's num_classes is {unet.num_classes}."
+                )
 
     def _take_up(self, folder):
         """Go on from the last checkpoint in the folder, if there is one."""
         found = checkpoints(folder)
         if not found:
+            self._cut_log(folder / "log.jsonl")
             return
         state = load_checkpoint(found[-1], self.network)
-        before, now = state.about.get("train", {}), json.loads(json.dumps(asdict(self.config)))
+        before, now = state.about["run"], self._identity()
         changed = [name for name in now if before.get(name) != now[name]]
         if changed:
             raise InputError(
@@ -351,6 +368,7 @@ class Trainer:
                 f"{now[changed[0]]} was asked for. Use the same options to go on, or another folder to start anew."
             )
         self.step, self.best = state.step, state.about["best"]
+        self.saved = state.step
         self.optimizer.steps = state.step
         places = {"theta": self.network.theta, "ema": self.ema, "m": self.optimizer.m, "v": self.optimizer.v}
         for part, vector in places.items():
@@ -365,11 +383,18 @@ class Trainer:
             atomic_write(path, lambda file: file.write(text.encode()), error=CheckpointError)
 
 
+def read_log(folder: str | Path) -> list[dict[str, Any]]:
+    """Return the records of a run's log; none if there is no log, and without what a killed process left half."""
+    path = Path(folder) / "log.jsonl"
+    lines = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
+    return [json.loads(line) for line in lines if _step_of(line) < math.inf]
+
+
 def _step_of(line):
     try:
         return json.loads(line)["step"]
-    except ValueError:  # the process was killed while it wrote
-        return float("inf")
+    except (ValueError, TypeError, KeyError):  # the process was killed while it wrote
+        return math.inf
 
 
 @contextmanager
