@@ -35,7 +35,7 @@ def draw_with_shipped_weights(out: Path, seed: int) -> None:
     frames = list(model.chain(n=40, seed=seed, steps=40))
     title = f"40 samples of the shipped model, DDIM, 40 steps, seed {seed}"
     grid = plot.save_image(plot.image_grid(frames[-1][1], columns=10, title=title), out / "shipped.png")
-    gif = plot.chain_gif([(t, x_t[:20], x_0_hat[:20]) for t, x_t, x_0_hat in frames], out / "shipped.gif", samples=20)
+    gif = plot.chain_gif(frames, out / "shipped.gif", samples=10, max_frames=25)
     print(f"  {grid}: a grid\n  {gif}: noise becoming digits")
 
 
