@@ -290,6 +290,12 @@ def test_a_folder_of_the_sets_name_comes_first_and_another_sets_file_is_passed_o
         load("mnist", "test", network=False)
 
 
+def test_a_variable_with_an_unknown_user_is_no_traceback(tiny_mnist, monkeypatch):
+    monkeypatch.setenv("TINYDIFF_DATA", "~nobody-of-that-name/data")
+    with pytest.raises(DataError, match="mnist is not on this machine"):
+        load("mnist", network=False)
+
+
 def test_an_unknown_name_lists_the_known_ones():
     with pytest.raises(InputError, match="name is 'cifar', but one of 'digits', 'mnist-small', 'mnist'"):
         load("cifar")
@@ -341,6 +347,15 @@ def test_a_photograph_is_turned_upright(tmp_path):
     exif[0x0112] = 6  # the camera was turned: a viewer turns the picture by 90 degrees clockwise
     picture.save(tmp_path / "photo.png", exif=exif)
     assert load_folder(tmp_path, 2, channels=1).images[0, ..., 0].tolist() == [[0, 0], [255, 255]]
+
+
+def test_what_is_no_image_file_is_passed_over_or_refused(tmp_path):
+    pictures(tmp_path, ["1.png"])
+    (tmp_path / "folder.png").mkdir()
+    assert len(load_folder(tmp_path, 8)) == 1
+    (tmp_path / "2.png").write_bytes(b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n")  # no program is started
+    with pytest.raises(DataError, match=r"2\.png cannot be read as an image"):
+        load_folder(tmp_path, 8)
 
 
 def test_hidden_files_are_passed_over(tmp_path):

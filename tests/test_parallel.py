@@ -1,6 +1,10 @@
 """Shards, lanes and threads: the time changes, the bits do not."""
 
 import itertools
+import os
+import platform
+import subprocess
+import sys
 import threading
 import time
 
@@ -174,3 +178,17 @@ def test_blas_is_restored_by_the_last_of_several_users():
         thread.join(timeout=20)
         assert seen == [[1] * len(before)] * 2
         assert blas_threads() == before
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="only glibc is asked")
+@pytest.mark.parametrize(("variable", "kept"), [("", True), ("0", False)])
+def test_freed_memory_is_kept_unless_the_variable_forbids_it(variable, kept):
+    """After 200 MB are freed, the process still holds them, or no longer does."""
+    code = (
+        "import re, numpy as np; from tinydiff.parallel import keep_freed_memory as keep\n"
+        "done = keep(); x = np.ones(25_000_000); del x\n"
+        "print(done, int(re.search(r'VmRSS:\\s+(\\d+)', open('/proc/self/status').read())[1]) > 200_000)"
+    )
+    environment = {**os.environ, "TINYDIFF_MALLOPT": variable}
+    done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True)
+    assert done.stdout.split() == [str(kept), str(kept)]

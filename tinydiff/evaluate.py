@@ -118,7 +118,8 @@ def evaluate(
     samples = np.clip(to_numpy(samples), -1, 1)
     asked_for = np.arange(n) % (unet.num_classes or 1)
     of_samples, of_real = judge(classifier, samples, asked_for), judge(classifier, real, real_labels)
-    loss = held_out_loss(model, real, real_labels, bins=min(10, model.config.T))
+    xp = xp_of(model.network.theta)
+    loss = held_out_loss(model, xp.asarray(real), xp.asarray(real_labels), bins=min(10, model.config.T))
     indices, distances = nearest_neighbours(samples[:10], training.batch(np.arange(len(training)))[0], k=3)
 
     lines = [

@@ -101,7 +101,7 @@ class Noise:
         return words.reshape(n_samples, 4 * n_blocks)[:, :n_words]
 
     def uniform(self, shape: tuple, purpose: str, layer: str = "", dtype: Any = np.float32) -> Any:
-        """Return numbers in the open interval (0, 1); ``shape[0]`` counts samples."""
+        """Return numbers of float32 or float64 in the open interval (0, 1); ``shape[0]`` counts samples."""
         u = (self.words(shape[0], _size(shape), purpose, layer) + 0.5) * 2.0**-32
         below_one = 1.0 - 2.0**-24  # rounding to float32 could otherwise give exactly 1
         return self.xp.minimum(u, below_one).astype(dtype).reshape(shape)

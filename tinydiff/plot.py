@@ -20,7 +20,7 @@ from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter
 from PIL import Image, ImageDraw, ImageFont
 
 from tinydiff.backend import to_numpy
-from tinydiff.errors import InputError, check_choice, check_number, check_rank, check_shape
+from tinydiff.errors import InputError, check_choice, check_count, check_number, check_rank, check_shape
 from tinydiff.files import atomic_write
 
 # Okabe and Ito's colours (2008), told apart with any kind of colour vision; black and grey are for text.
@@ -74,7 +74,7 @@ def image_grid(
     """
     pixels = _pixels("images", images)
     columns = _columns(len(pixels)) if columns is None else columns
-    _check_count("columns", columns)
+    check_count("columns", columns)
     if labels is not None and len(labels) != len(pixels):
         raise InputError(f"labels has {len(labels)} entries, but {len(pixels)}, one per image, were expected.")
     return _sheet(pixels, columns, scale, title, [] if labels is None else [str(label) for label in labels])
@@ -103,7 +103,7 @@ def chain_strip(
     scale, title
         As for `image_grid`.
     """
-    _check_count("columns", columns)
+    check_count("columns", columns)
     chosen = _spread(_shrink(frames, samples), columns)
     pixels = np.stack([x_0_hat if estimate else x_t for _, x_t, x_0_hat in chosen], axis=1)
     times = [f"t = {t:.4g}" for t, _, _ in chosen]
@@ -228,7 +228,7 @@ def chain_gif(
     ms_per_frame, hold_last : int
         As for `save_gif`.
     """
-    _check_count("max_frames", max_frames)
+    check_count("max_frames", max_frames)
     chosen = _spread(_shrink(frames, samples), max_frames)
     highest = max(t for t, _, _ in chosen)
     pictures = []
@@ -332,11 +332,6 @@ def _pixels(name: str, images: Any) -> np.ndarray:
     return np.broadcast_to(images, (*images.shape[:3], 3))
 
 
-def _check_count(name: str, value: int) -> None:
-    if not isinstance(value, (int, np.integer)) or value < 1:
-        raise InputError(f"{name} is {value!r}, but a whole number of at least 1 was expected.")
-
-
 def _columns(n: int) -> int:
     """Return the smallest divisor of `n` from sqrt(n) to twice that, or sqrt(n) rounded up if there is none."""
     root = math.isqrt(n - 1) + 1
@@ -363,7 +358,7 @@ def _sheet(
     n, height, width, _ = pixels.shape
     columns, rows = min(columns, n), -(-n // columns)
     scale = max(1, min(900 // (columns * width), 128 // max(height, width))) if scale is None else scale
-    _check_count("scale", scale)
+    check_count("scale", scale)
     height, width = height * scale, width * scale
 
     line, small, large = TEXT + 8, _font(TEXT), _font(TITLE)
@@ -410,7 +405,7 @@ def _beside(left: Image.Image, right: Image.Image, caption: str, share_to_go: fl
 
 def _shrink(frames: Iterable[tuple[Any, Any, Any]], samples: int) -> list[tuple[float, np.ndarray, np.ndarray]]:
     """Return the first samples of each frame as uint8 on the host: a long chain would not fit as floats."""
-    _check_count("samples", samples)
+    check_count("samples", samples)
     small = [
         (float(t), _pixels("x_t", x_t[:samples]), _pixels("x_0_hat", x_0_hat[:samples])) for t, x_t, x_0_hat in frames
     ]

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from tinydiff.backend import xp_of
-from tinydiff.errors import InputError, check_rank, check_shape
+from tinydiff.errors import InputError, check_count, check_rank, check_shape
 
 
 @dataclass(frozen=True, eq=False)
@@ -95,14 +95,14 @@ class Dataset:
 
     def resize(self, size: int) -> "Dataset":
         """Return the images at size x size, each pixel the average of the area that it covers."""
-        check_size(size)
+        check_count("size", size)
         if self.images.shape[1:3] == (size, size):
             return self
         return replace(self, images=area_average(self.images, size))
 
     def pad(self, size: int) -> "Dataset":
         """Return the images in the middle of size x size black ones."""
-        check_size(size)
+        check_count("size", size)
         height, width = self.images.shape[1:3]
         if size < max(height, width):
             raise InputError(f"size is {size}, but images of {height} x {width} cannot be padded to less.")
@@ -148,12 +148,6 @@ def area_average(images: np.ndarray, size: int) -> np.ndarray:
         sums = np.einsum("ah,nhwc,bw->nabc", rows, images[i : i + 1000], columns, optimize=True)
         means[i : i + 1000] = np.rint(sums / (height * width))
     return means
-
-
-def check_size(size: int) -> None:
-    """Raise `InputError` unless `size` is a whole number of pixels, at least 1."""
-    if not isinstance(size, int | np.integer) or size < 1:
-        raise InputError(f"size is {size!r}, but a whole number of at least 1 was expected.")
 
 
 def _overlaps(old, new):

@@ -133,7 +133,8 @@ def _find(name, file, fetch):
 def _folders(name):
     """Return where a file may be: TINYDIFF_DATA and a folder of the set's name in it, Debian's place, the cache."""
     own = os.environ.get("TINYDIFF_DATA")
-    given = [Path(own).expanduser() / name, Path(own).expanduser()] if own else []
+    folder = Path(os.path.expanduser(own or ""))
+    given = [folder / name, folder] if own else []
     return [*given, *([DEBIAN[name]] if name in DEBIAN else []), cache_folder(name)]
 
 

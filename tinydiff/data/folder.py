@@ -7,10 +7,11 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageOps
 
-from tinydiff.data.dataset import Dataset, area_average, check_size
-from tinydiff.errors import DataError, InputError
+from tinydiff.data.dataset import Dataset, area_average
+from tinydiff.errors import DataError, InputError, check_count
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".gif", ".bmp", ".webp")
+FORMATS = ("PNG", "JPEG", "GIF", "BMP", "WEBP")  # by content, whatever the name ends in
 
 
 def load_folder(path: str | Path, size: int, channels: int = 3) -> Dataset:
@@ -38,10 +39,11 @@ def load_folder(path: str | Path, size: int, channels: int = 3) -> Dataset:
     folder = Path(path)
     if channels not in (1, 3):
         raise InputError(f"channels is {channels}, but 1 (grey) or 3 (colour) was expected.")
-    check_size(size)
+    check_count("size", size)
     if not folder.is_dir():
         raise DataError(f"{folder} is not a folder. Give the folder that holds the images.")
     files = sorted(p for p in folder.rglob("*") if p.suffix.lower() in SUFFIXES and not _hidden(p.relative_to(folder)))
+    files = [p for p in files if p.is_file()]
     if not files:
         raise DataError(f"{folder} holds no images; files ending in {', '.join(SUFFIXES)} were looked for.")
     names = sorted({p.relative_to(folder).parts[0] for p in files if len(p.relative_to(folder).parts) > 1})
@@ -57,7 +59,7 @@ def _hidden(path):
 
 def _read(path, size, channels):
     try:
-        with Image.open(path) as image:
+        with Image.open(path, formats=FORMATS) as image:
             pixels = np.asarray(_opaque(ImageOps.exif_transpose(image)).convert("L" if channels == 1 else "RGB"))
     except (OSError, ValueError, SyntaxError, EOFError, struct.error, Image.DecompressionBombError) as error:
         raise DataError(f"{path} cannot be read as an image ({error}). Remove or replace it.") from error
