@@ -10,6 +10,11 @@ from tinydiff.nn import Classifier, ClassifierConfig, Gradients, Tape
 TINY = ClassifierConfig(image_size=7, in_channels=1, num_classes=3, channels=(4, 8), features=6)
 
 
+def test_a_summary_needs_no_inputs():
+    classifier = Classifier(ClassifierConfig(8, channels=(4,)))
+    assert f"{classifier.theta.size:,}" in classifier.summary().splitlines()[-1]
+
+
 def test_whole_model_gradients_match_finite_differences():
     rng = np.random.default_rng(0)
     model = Classifier(TINY, rng, np.float64)

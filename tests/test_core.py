@@ -213,6 +213,8 @@ def test_a_checkpoint_keeps_less_and_gives_the_same_bits_with_dropout():
 
 def test_the_summary_counts_parameters_flops_and_bytes():
     net = small_net()
+    with pytest.raises(InputError, match="does not know the shape of its input"):
+        net.summary()
     x = np.ones((5, 3))
     text = net.summary(x)
     tape = Tape()

@@ -1,5 +1,6 @@
 """The UNet and its blocks: whole-model gradient checks, structure, labels and time."""
 
+import dataclasses
 import re
 
 import numpy as np
@@ -220,6 +221,14 @@ def test_the_summary_of_a_unet_adds_up():
     assert f"{model.theta.size:,}" in total
     rows = [re.split(r"\s{2,}", line) for line in model.summary(x_t, t, context).splitlines()[1:-1]]
     assert len(rows) == len({row[0] for row in rows})
+
+
+def test_a_summary_needs_no_inputs(xp):
+    for config in (TINY, dataclasses.replace(TINY, num_classes=None)):
+        model = UNet(config)
+        here = model.bind(xp.asarray(model.theta))
+        one = [None if a is None else a[:1] for a in random_inputs(config, dtype=np.float32)]
+        assert here.summary() == model.summary(*one)
 
 
 def test_self_attention_starts_as_the_identity_and_a_resblock_as_its_shortcut():

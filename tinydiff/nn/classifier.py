@@ -65,6 +65,11 @@ class Classifier(Module):
         self.logits = Linear(config.features, config.num_classes, rng, dtype=dtype)
         self.pack()
 
+    def one_input(self) -> tuple[Any, ...]:
+        """Return one image."""
+        size = self.config.image_size
+        return (xp_of(self.theta).zeros((1, size, size, self.config.in_channels), self.theta.dtype),)
+
     def features(self, x: Any, tape: Tape | None = None) -> Any:
         """Return the last hidden layer, shape (N, features)."""
         size = self.config.image_size

@@ -112,17 +112,17 @@ class Module:
             offset += parameter.size
 
     def summary(self, *inputs: Any) -> str:
-        """Return a table of the layers as text, measured by one forward of `inputs`.
+        """Return a table of the layers as text, measured by one forward of `inputs`; without any, of `one_input`.
 
         For each call: the layer's path, its kind, its output's shape, its parameters, the multiplications and
         additions of its matrix products (as the plain algorithm counts them), and the bytes kept for the backward.
 
         Examples
         --------
-        >>> print(unet.summary(x_t, t))    # doctest: +SKIP
+        >>> print(unet.summary())          # doctest: +SKIP
         """
-        tape = Tape(Noise(0))
-        self.forward(*inputs, tape=tape)
+        tape = Tape(Noise(0, xp=xp_of(self.theta)))
+        self.forward(*(inputs or self.one_input()), tape=tape)
         row = "{:<44} {:<14} {:<18} {:>10} {:>16} {:>12}".format
         lines = [row("layer", "kind", "output", "parameters", "FLOPs", "saved bytes")]
         flops = 0
@@ -136,6 +136,10 @@ class Module:
             lines.append(row(owner.path, type(owner).__name__, shape, f"{own:,}", f"{n:,}", f"{saved:,}"))
         lines.append(row("total", "", "", f"{self.theta.size:,}", f"{flops:,}", f"{tape.nbytes:,}"))
         return "\n".join(lines)
+
+    def one_input(self) -> tuple[Any, ...]:
+        """Return the inputs of a forward for one sample; models that know their shape do, layers do not."""
+        raise InputError(f"A {type(self).__name__} does not know the shape of its input: call summary(*inputs).")
 
     def flops(self, cache: Any) -> int:
         """Return the multiplications and additions in the matrix products of one forward with this cache."""

@@ -189,6 +189,13 @@ class UNet(Module):
         self.head = Sequential(GroupNorm(c, config.groups, dtype=dtype), SiLU(), Conv2d(c, out, 3, None, dtype=dtype))
         self.pack()
 
+    def one_input(self) -> tuple[Any, ...]:
+        """Return x_t, t and, for a model with classes, a class, all for one image."""
+        xp, size = xp_of(self.theta), self.config.image_size
+        x_t = xp.zeros((1, size, size, self.config.in_channels), self.theta.dtype)
+        t = xp.ones(1, np.int64)
+        return (x_t, t) if self.config.num_classes is None else (x_t, t, 0 * t)
+
     def forward(self, x_t: Any, t: Any, context: Any = None, tape: Tape | None = None) -> Any:
         """Predict the noise in x_t.
 
