@@ -271,11 +271,13 @@ def test_evaluate_prints_samples_beside_real_images(trained, tmp_path, capsys, m
 
     monkeypatch.setattr(evaluate, "load_classifier", lambda name: Classifier(ClassifierConfig(8, channels=(4,))))
     arguments = ["evaluate", "--model", str(trained), "--data", "digits", "--n", "30", "--steps", "2"]
+    arguments += ["--classifier", "stand-in"]
     assert main([*arguments, "--out", str(tmp_path)]) == 0
     text = capsys.readouterr().out
     assert "Fréchet distance to 30 test images" in text
     assert "test loss (v) by timestep" in text
     assert {p.name for p in tmp_path.iterdir()} == {"samples.png", "nearest.png", "loss_by_timestep.png"}
+    fails(capsys, ["evaluate", "--model", str(trained)], 2, "No classifier ships for images of 8 x 8", "--classifier")
 
 
 def test_info_prints_versions_models_and_data(capsys):

@@ -45,10 +45,10 @@ def test_a_judge_counts_confident_calls_classes_and_agreement():
 
 @pytest.mark.equation("FD-1")
 def test_the_frechet_distance_of_shifted_images_is_the_squared_shift():
-    rows = np.random.default_rng(0).standard_normal((200, 3)).astype(np.float32)
+    rows = np.random.default_rng(0).uniform(-0.5, 0.5, (200, 3)).astype(np.float32)
     assert classifier_frechet(Reader(), images_of(rows), images_of(rows)) == pytest.approx(0, abs=1e-5)
-    shifted = images_of(rows + np.array([3, 4, 0], np.float32))
-    assert classifier_frechet(Reader(), images_of(rows), shifted) == pytest.approx(25, rel=1e-4)
+    shifted = images_of(rows + np.array([0.3, 0.4, 0], np.float32))
+    assert classifier_frechet(Reader(), images_of(rows), shifted) == pytest.approx(0.25, rel=1e-4)
 
 
 @pytest.mark.equation("DDPM-14")
@@ -66,6 +66,32 @@ def test_the_held_out_loss_of_a_network_that_is_off_by_half_is_a_quarter(monkeyp
     monkeypatch.setattr(DiffusionModel, "network_output", off_by_half)
     loss = held_out_loss(ours, images, labels, bins=1)
     np.testing.assert_allclose(loss[1], [0.25], rtol=1e-3)
+
+
+@pytest.mark.parametrize(
+    ("images", "message"),
+    [
+        (np.full((2, 8, 8, 1), 255.0), "runs from 255 to 255, but numbers from -1 .*to_floats"),
+        (np.full((2, 8, 8, 1), np.nan), "runs from nan"),
+        (np.zeros((0, 8, 8, 1)), "is empty"),
+        (np.zeros((8, 8)), "has 2 axes"),
+    ],
+)
+def test_images_outside_the_range_are_refused(images, message):
+    good, labels = np.zeros((2, 8, 8, 1)), np.zeros(2, int)
+    with pytest.raises(InputError, match=f"images.*{message}"):
+        judge(Reader(), images, labels)
+    with pytest.raises(InputError, match=f"images.*{message}"):
+        held_out_loss(model(), images, labels)
+    with pytest.raises(InputError, match=f"images_2.*{message}"):
+        classifier_frechet(Reader(), good, images)
+
+
+def test_a_model_on_the_gpu_is_evaluated_there(monkeypatch, xp):
+    monkeypatch.setattr(module, "load_classifier", lambda name: Classifier(ClassifierConfig(8, channels=(4,))))
+    here = model()
+    there = dataclasses.replace(here, network=here.network.bind(xp.asarray(here.network.theta)))
+    assert evaluate(there, "digits", "x", n=4, steps=1) == evaluate(here, "digits", "x", n=4, steps=1)
 
 
 def test_balanced_indices_hold_as_many_of_each_class():

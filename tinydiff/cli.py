@@ -186,13 +186,18 @@ class Evaluate:
     """Which sampler."""
     out: Path | None = None
     """Folder for pictures: samples, nearest training images, loss by timestep."""
+    device: DeviceName = "auto"
+    """Where to compute."""
 
     def run(self) -> None:
         """Print the report."""
         if self.out is not None:
             writable_folder(self.out)
-        model = load_model(self.model)
-        judge = self.classifier or f"mnist-classifier-{model.config.unet.image_size}"
+        model = load_model(self.model, select_device(self.device))
+        size = model.config.unet.image_size
+        judge = self.classifier or f"mnist-classifier-{size}"
+        if self.classifier is None and not (SHIPPED / judge).is_dir():
+            raise InputError(f"No classifier ships for images of {size} x {size}: give one with --classifier.")
         print(evaluate(model, self.data, judge, self.n, self.steps, self.sampler, self.out))
 
 

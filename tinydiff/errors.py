@@ -59,6 +59,19 @@ def check_choice(name, value, choices):
         raise InputError(f"{name} is {value!r}, but one of {listed} was expected.")
 
 
+def check_images(name, images):
+    """Raise `InputError` unless the images (N, H, W, C) hold numbers from -1 to 1, and at least one."""
+    check_rank(name, images, 4)
+    if not images.size:
+        raise InputError(f"{name} is empty: its shape is {tuple(images.shape)}.")
+    low, high = float(images.min()), float(images.max())
+    if not -1 <= low <= high <= 1:
+        raise InputError(
+            f"{name} runs from {low:.4g} to {high:.4g}, but numbers from -1 (black) to 1 (white) were expected; "
+            "tinydiff.data.to_floats makes such from bytes."
+        )
+
+
 def check_count(name, value, least=1):
     """Raise `InputError` unless `value` is a whole number of at least `least`."""
     whole = isinstance(value, numbers.Integral) and not isinstance(value, bool)

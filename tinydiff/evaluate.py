@@ -9,7 +9,7 @@ import numpy as np
 from tinydiff import plot
 from tinydiff.backend import to_numpy, xp_of
 from tinydiff.data import load
-from tinydiff.errors import InputError, check_count
+from tinydiff.errors import InputError, check_count, check_images
 from tinydiff.functional import softmax
 from tinydiff.metrics import (
     LossByTimestep,
@@ -47,6 +47,7 @@ class Judgement:
 
 def judge(classifier: Classifier, images: Any, labels: Any) -> Judgement:
     """Return what a classifier says of images (N, H, W, C) in [-1, 1] that should show `labels`."""
+    check_images("images", images)
     logits = map_shards(classifier.forward, (images,), 100)
     probabilities, _ = softmax(logits)
     agreement = float((probabilities.argmax(axis=1) == labels).mean())
@@ -58,6 +59,8 @@ def classifier_frechet(classifier: Classifier, images_1: Any, images_2: Any) -> 
 
     It compares with figures of the same classifier only, at equal numbers of images; it is no "FID".
     """
+    check_images("images_1", images_1)
+    check_images("images_2", images_2)
     features = [map_shards(classifier.features, (images,), 100) for images in (images_1, images_2)]
     return frechet_distance_of(*features)
 
@@ -67,8 +70,7 @@ def held_out_loss(model: DiffusionModel, images: Any, labels: Any, seed: int = 0
 
     The loss is the mean squared error of what the network predicts: eps, x_0 or v.
     """
-    if not len(images):
-        raise InputError("images is empty: there is nothing to measure the loss on.")
+    check_images("images", images)
     noise = Noise(seed, xp=xp_of(images))
     t = noise.integers(1, model.config.T, len(images), "t")
     eps = noise.normal(images.shape, "eps")
