@@ -16,7 +16,7 @@ from tinydiff.backend import Device, erf, select_device, synchronize, to_device,
 from tinydiff.errors import DeviceError, InputError
 
 ROOT = Path(__file__).resolve().parent.parent
-INSTALL = r'pip install "tinydiff\[cuda13\]"'
+INSTALL = r'pip install "cupy-cuda13x\[ctk\]"'
 
 
 @pytest.fixture

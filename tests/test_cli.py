@@ -387,7 +387,7 @@ def test_without_cupy_cuda_is_refused_with_what_to_install(trained, tmp_path, ca
 
     backend._probe_gpu.cache_clear()
     arguments = ["sample", "--model", str(trained), "--device", "cuda"]
-    fails(capsys, arguments, 1, "CuPy cannot be imported", 'pip install "tinydiff[cuda13]"', "--device cpu")
+    fails(capsys, arguments, 1, "CuPy cannot be imported", 'pip install "cupy-cuda13x[ctk]"', "--device cpu")
     assert main(arguments) == 1
     assert capsys.readouterr().err.count("\n") == 1
     assert main([*arguments[:-1], "auto", "--n", "1", "--steps", "1", "--out", str(tmp_path)]) == 0

@@ -15,7 +15,7 @@ import scipy.special
 from tinydiff.errors import DeviceError, InputError, check_choice
 
 HOW_TO_INSTALL_CUPY = (
-    'Install it with: pip install "tinydiff[cuda13]" (or [cuda12] for an older NVIDIA driver), or use --device cpu.'
+    'Install it with: pip install "cupy-cuda13x[ctk]" (cupy-cuda12x for an older NVIDIA driver), or use --device cpu.'
 )
 
 
