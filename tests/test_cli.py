@@ -7,6 +7,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import typing
 from dataclasses import replace
 
 import numpy as np
@@ -15,9 +16,9 @@ import pytest
 from PIL import Image
 
 import tinydiff
-from tinydiff.cli import Train, main, read_toml
+from tinydiff.cli import SamplerName, Train, main, read_toml
 from tinydiff.data import fetch
-from tinydiff.model import load_model
+from tinydiff.model import SAMPLERS, load_model
 from tinydiff.train import Trainer
 
 TINY = [
@@ -243,7 +244,11 @@ def test_the_name_of_a_data_set_is_not_taken_for_a_folder(tmp_path, monkeypatch,
     assert "1,497 images" in capsys.readouterr().out
 
 
-@pytest.mark.parametrize("sampler", ["ddim", "ddpm", "heun", "dpmpp_2m"])
+def test_the_command_line_knows_every_sampler():
+    assert typing.get_args(SamplerName) == SAMPLERS
+
+
+@pytest.mark.parametrize("sampler", SAMPLERS)
 def test_sample_writes_a_grid_and_a_film(trained, tmp_path, sampler, capsys):
     arguments = ["sample", "--model", str(trained), "--n", "3", "--steps", "2", "--sampler", sampler]
     assert main([*arguments, "--out", str(tmp_path)]) == 0

@@ -145,6 +145,16 @@ def test_bad_arguments_are_one_clear_sentence():
         ModelConfig(schedule="mine")
     with pytest.raises(InputError, match="kind is 'mine'"):
         ModelConfig(kind="mine")
+    with pytest.raises(InputError, match="T is 0, but a whole number"):
+        ModelConfig(T=0)
+    with pytest.raises(InputError, match="out_channels is 2, but v has as many channels as the image: 1 were"):
+        ModelConfig(UNetConfig(out_channels=2))
+    with pytest.raises(InputError, match=r"n is 2\.5"):
+        make().chain(n=2.5)
+    with pytest.raises(InputError, match="first is -1"):
+        make().chain(first=-1)
+    with pytest.raises(InputError, match="threads is 0"):
+        dataclasses.replace(make(), threads=0)
     with pytest.raises(InputError, match="micro_batch is 0"):
         dataclasses.replace(make(), micro_batch=0)
     with pytest.raises(InputError, match=r"There is no model 'nope'. Shipped with tinydiff: .*mnist"):

@@ -37,7 +37,7 @@ from tinydiff.train import TrainConfig, Trainer, read_log
 
 IN_FILM = 16
 DeviceName = Literal["auto", "cpu", "cuda"]
-SamplerName = Literal["ddim", "ddpm", "heun", "dpmpp_2m"]
+SamplerName = Literal["ddim", "ddpm", "heun", "dpmpp_2m"]  # those of model.SAMPLERS, spelled out for type checkers
 
 
 @dataclass(frozen=True)

@@ -63,6 +63,12 @@ class ModelConfig:
     def __post_init__(self):
         check_choice("schedule", self.schedule, tuple(SCHEDULES))
         check_choice("kind", self.kind, ("eps", "x_0", "v"))
+        check_count("T", self.T)
+        if self.unet.out_channels not in (None, self.unet.in_channels):
+            raise InputError(
+                f"out_channels is {self.unet.out_channels}, but {self.kind} has as many channels as the image: "
+                f"{self.unet.in_channels} were expected."
+            )
 
     def diffusion(self) -> GaussianDiffusion:
         """Return the forward process."""

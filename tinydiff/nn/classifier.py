@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from tinydiff.backend import xp_of
-from tinydiff.errors import InputError, check_shape
+from tinydiff.errors import InputError, check_count, check_shape
 from tinydiff.nn.core import Gradients, Module, Tape
 from tinydiff.nn.layers import Conv2d, GroupNorm, Linear, Sequential, SiLU
 
@@ -32,8 +32,12 @@ class ClassifierConfig:
 
     def __post_init__(self):
         object.__setattr__(self, "channels", tuple(self.channels))
-        if min(self.image_size, self.in_channels, self.num_classes, self.features, *self.channels) < 1:
-            raise InputError(f"Every size of a classifier must be at least 1, but got {self}.")
+        for name in ("image_size", "in_channels", "num_classes", "features"):
+            check_count(name, getattr(self, name))
+        if not self.channels:
+            raise InputError("channels is empty, but one whole number for each level was expected.")
+        for width in self.channels:
+            check_count("channels", width)
 
 
 class Classifier(Module):

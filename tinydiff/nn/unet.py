@@ -8,7 +8,7 @@ import numpy as np
 
 from tinydiff import functional as F
 from tinydiff.backend import xp_of
-from tinydiff.errors import InputError, check_choice, check_divisible, check_number, check_shape
+from tinydiff.errors import InputError, check_choice, check_count, check_divisible, check_number, check_shape
 from tinydiff.nn.blocks import ResBlock
 from tinydiff.nn.core import Gradients, Module, Tape
 from tinydiff.nn.layers import Conv2d, Embedding, GroupNorm, Linear, Sequential, SiLU, Upsample
@@ -71,10 +71,15 @@ class UNetConfig:
         for name in ("channel_mult", "attention_levels"):
             object.__setattr__(self, name, tuple(getattr(self, name)))  # lists come out of TOML and JSON
         for name in ("image_size", "in_channels", "channels", "blocks_per_level", "heads"):
-            if getattr(self, name) < 1:
-                raise InputError(f"{name} is {getattr(self, name)}, but at least 1 was expected.")
-        if not self.channel_mult or min(self.channel_mult) < 1:
-            raise InputError(f"channel_mult is {self.channel_mult}, but one or more positive integers were expected.")
+            check_count(name, getattr(self, name))
+        for name in ("out_channels", "groups", "num_classes"):
+            if getattr(self, name) is not None:
+                check_count(name, getattr(self, name))
+        check_count("time_offset", self.time_offset, least=0)
+        if not self.channel_mult:
+            raise InputError("channel_mult is empty, but one whole number for each level was expected.")
+        for mult in self.channel_mult:
+            check_count("channel_mult", mult)
         levels = len(self.channel_mult)
         check_divisible("image_size", self.image_size, "2 ** (levels - 1)", 2 ** (levels - 1))
         for level in self.attention_levels:
