@@ -4,6 +4,7 @@ import dataclasses
 import errno
 import json
 import os
+import re
 
 import numpy as np
 import pytest
@@ -250,3 +251,28 @@ def test_a_folder_that_cannot_be_made_is_one_clear_sentence(tmp_path):
     with pytest.raises(CheckpointError, match="is a file, not a folder"):
         save_model(tmp_path / "taken" / "model", make())
     assert [p.name for p in tmp_path.iterdir()] == ["taken"]
+
+
+def test_weights_that_are_not_finite_are_refused_by_name(tmp_path):
+    model = make()
+    model.network.theta[-1] = np.nan
+    save_model(tmp_path, model)
+    last = list(model.network.named_parameters())[-1]
+    with pytest.raises(CheckpointError, match=rf"holds NaN or infinity in {re.escape(last)}"):
+        load_model(tmp_path)
+
+
+@pytest.mark.parametrize(
+    "text", ["[" * 100_000, "5", '{"model": {"unet": {"image_size": 8.5}}}', '{"model": {"T": 0}}']
+)
+def test_a_configuration_that_says_nothing_of_a_model_is_refused(tmp_path, text):
+    save_model(tmp_path, make())
+    (tmp_path / "config.json").write_text(text)
+    with pytest.raises((CheckpointError, InputError), match=r"config\.json|image_size|T is 0"):
+        load_model(tmp_path)
+
+
+def test_a_name_that_is_no_path_is_no_model():
+    for name in ("x" * 300, "a\0b"):
+        with pytest.raises(InputError, match="There is no model"):
+            load_model(name)

@@ -15,6 +15,7 @@ from tinydiff.errors import CheckpointError, InputError, TrainingError
 from tinydiff.model import DiffusionModel, ModelConfig, load_model
 from tinydiff.nn import UNet, UNetConfig
 from tinydiff.train import TrainConfig, Trainer, learning_rate, loop, read_log
+from tinydiff.train.checkpoint import RunState, save_checkpoint
 
 UNET = UNetConfig(
     image_size=8, channels=8, channel_mult=(1, 2), blocks_per_level=1, heads=2, num_classes=3, dropout=0.1
@@ -299,6 +300,15 @@ def test_a_damaged_checkpoint_is_one_clear_sentence(tmp_path, damage):
     path.write_bytes({"truncated": data[: len(data) // 2], "empty": b"", "other": b"GIF89a" * 100}[damage])
     with pytest.raises(CheckpointError, match="cannot be read as a safetensors file"):
         make(tmp_path)
+
+
+def test_a_checkpoint_that_does_not_say_of_which_run_it_is_is_refused(tmp_path):
+    trainer = run(tmp_path)
+    vectors = {"theta": trainer.network.theta, "ema": trainer.ema, "m": trainer.optimizer.m, "v": trainer.optimizer.v}
+    for about in ([], {}, {"run": {}}, {"run": [], "best": 1.0}):
+        save_checkpoint(tmp_path, trainer.network, RunState(9, vectors, about), keep=1)
+        with pytest.raises(CheckpointError, match="it does not say of which"):
+            make(tmp_path)
 
 
 def test_a_checkpoint_of_another_architecture_is_refused(tmp_path):
