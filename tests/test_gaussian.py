@@ -5,6 +5,7 @@ from types import ModuleType
 
 import numpy as np
 import pytest
+from arrays import to_host, to_xp
 
 from tinydiff.diffusion import GaussianDiffusion, cosine_schedule, linear_schedule, predictor, simple_loss
 from tinydiff.errors import InputError
@@ -30,6 +31,45 @@ def bayes(diffusion, x_0, x_t, t, s):
     precision = alpha / (1 - alpha) + 1 / (1 - alpha_bar_s)
     mean = (alpha**0.5 / (1 - alpha) * x_t + alpha_bar_s**0.5 / (1 - alpha_bar_s) * x_0) / precision
     return mean, 1 / precision
+
+
+@pytest.mark.equation("DDPM-2")
+@pytest.mark.parametrize("diffusion", DIFFUSIONS)
+def test_steps_one_after_the_other_are_one_step_in_one_go(diffusion):
+    """By their coefficients: noise of independent steps adds in variance, and the signal shrinks by the product."""
+    signal, variance, one, zero = np.ones((1, 1)), 0.0, np.ones((1, 1)), np.zeros((1, 1))
+    for s, t in [(0, 1), (1, 2), (2, 37.5), (37.5, diffusion.T)]:
+        signal = diffusion.q_step(signal, t, zero, s)
+        keep, add = diffusion.q_step(one, t, zero, s), diffusion.q_step(zero, t, one, s)
+        variance = keep**2 * variance + add**2
+        np.testing.assert_allclose(signal, diffusion.q_sample(one, t, zero), rtol=1e-12)
+        np.testing.assert_allclose(variance, diffusion.q_sample(zero, t, one) ** 2, rtol=1e-12)
+        np.testing.assert_allclose(keep**2 + add**2, 1, rtol=1e-12)  # data of variance 1 keep it
+
+
+@pytest.mark.equation("DDPM-2")
+def test_a_step_is_from_t_minus_1_unless_s_is_given_and_takes_a_t_for_each_sample(xp):
+    x, eps = to_xp(xp, normal(3, 2)), to_xp(xp, normal(3, 2, seed=1))
+    t = to_xp(xp, np.array([1, 7, 100]))
+    together = LINEAR.q_step(x, t, eps)
+    np.testing.assert_array_equal(to_host(together), to_host(LINEAR.q_step(x, t, eps, t - 1)))
+    for i in range(3):
+        alone = LINEAR.q_step(x[i : i + 1], int(t[i]), eps[i : i + 1])
+        np.testing.assert_allclose(to_host(together[i : i + 1]), to_host(alone), rtol=1e-12)
+    with pytest.raises(InputError, match="s must be the earlier time"):
+        LINEAR.q_step(x, 5, eps, 5)
+
+
+@pytest.mark.equation("SNR-1")
+@pytest.mark.parametrize("diffusion", DIFFUSIONS)
+def test_the_signal_to_noise_ratio_is_that_of_the_variances_and_falls(diffusion):
+    t = np.arange(1, diffusion.T + 1)
+    a = diffusion.q_sample(np.ones(diffusion.T), t, np.zeros(diffusion.T))
+    b = diffusion.q_sample(np.zeros(diffusion.T), t, np.ones(diffusion.T))
+    np.testing.assert_allclose(diffusion.snr(t), a**2 / b**2, rtol=1e-9)
+    assert (np.diff(diffusion.snr(t)) < 0).all()
+    with pytest.raises(InputError, match="t is 0"):
+        diffusion.snr(0)
 
 
 @pytest.mark.equation("DDPM-4")

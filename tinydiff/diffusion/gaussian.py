@@ -81,6 +81,18 @@ class GaussianDiffusion:
         a, b = self._scales(t, x_0=x_0, eps=eps)
         return a * x_0 + b * eps
 
+    def q_step(self, x_s: Any, t: Any, eps: Any, s: Any = None) -> Any:
+        """Return x_t ~ q(x_t | x_s), the noise of the step from s to t, from standard normal `eps` (Eq. DDPM-2)."""
+        alpha_bar_t, alpha_bar_s = self._alpha_bars(t, s)
+        alpha = alpha_bar_t / alpha_bar_s  # 1 - beta
+        keep, add = _fit((alpha**0.5, (1 - alpha) ** 0.5), x_s=x_s, eps=eps)
+        return keep * x_s + add * eps
+
+    def snr(self, t: Any) -> Any:
+        """Return the signal-to-noise ratio at t > 0, alpha_bar / (1 - alpha_bar), in float64 (Eq. SNR-1)."""
+        alpha_bar = self._alpha_bar(t)
+        return alpha_bar / (1 - alpha_bar)
+
     def beta(self, t: Any, s: Any = None) -> Any:
         """Return the variance of q(x_t | x_s) in float64 (Eq. IDDPM-19): 1 - alpha_bar_t / alpha_bar_s."""
         alpha_bar_t, alpha_bar_s = self._alpha_bars(t, s)
