@@ -1,4 +1,4 @@
-"""Pictures: grids of images, the reverse chain as a strip and as a GIF, curves of the loss.
+"""Pictures: grids of images, the reverse chain as a strip and as a GIF, schedules, densities, curves of the loss.
 
 Functions take arrays and return Pillow images or Matplotlib figures; nothing is drawn on a global canvas.
 Pixels are enlarged by whole factors, never smoothed. Images are floats in [-1, 1], where values outside are
@@ -8,7 +8,7 @@ clipped (x_t of a chain has many), or uint8; with shape (N, H, W), (N, H, W, 1) 
 import functools
 import io
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -298,6 +298,77 @@ def loss_by_timestep(t: Any, loss: Any, standard_error: Any = None) -> Figure:
     return figure
 
 
+def noising_strips(t: Any, strips: Mapping[str, Any], log_snr: Mapping[str, Any]) -> Figure:
+    """Return what schedules do to one image: a strip of its noisy versions each, above the curves of log-SNR.
+
+    Parameters
+    ----------
+    t : array, shape (K,)
+        Steps at equal distances.
+    strips : mapping from a schedule's name to images, shape (K, H, W, C) or (K, H, W)
+        The image at every t.
+    log_snr : mapping from a schedule's name to an array, shape (T,)
+        ``np.log(diffusion.snr(np.arange(1, T + 1)))``.
+    """
+    t = to_numpy(t)
+    check_rank("t", t, 1)
+    if not strips or list(strips) != list(log_snr) or len(strips) > 3:
+        raise InputError(
+            f"strips is for {list(strips)} and log_snr for {list(log_snr)}, but the same 1 to 3 names were expected."
+        )
+    rows = {name: _pixels(name, images) for name, images in strips.items()}
+    for name, images in rows.items():
+        check_shape(name, images, (len(t), *next(iter(rows.values())).shape[1:]))
+        check_rank(f"log_snr of {name}", to_numpy(log_snr[name]), 1)
+    step = (t[-1] - t[0]) / max(1, len(t) - 1)
+    edges = (t[0] - step / 2, t[-1] + step / 2)  # each image stands above its t
+
+    high = 6 / len(t)  # inches, so that images are about square
+    figure = Chart(figsize=(7, 3.2 + high * len(rows)), dpi=130, layout="constrained", facecolor=PAGE)
+    *above, below = figure.subplots(len(rows) + 1, height_ratios=[*[high] * len(rows), 3], sharex=True)
+    for axes, (name, images) in zip(above, rows.items(), strict=True):
+        row = np.concatenate(list(images), axis=1)
+        axes.imshow(row, extent=(*edges, 0, 1), aspect="auto", interpolation="nearest")
+        axes.set_ylabel(name, color=INK, rotation=0, ha="right", va="center", fontsize=11)
+        axes.set_yticks([])
+        axes.tick_params(bottom=False)
+        axes.spines[:].set_visible(False)
+    _style(below, "step t", "log-SNR in nats")
+    for (name, values), color in zip(log_snr.items(), (BLUE, VERMILION, GREEN), strict=False):
+        below.plot(np.arange(1, len(values) + 1), to_numpy(values), color=color, label=name)
+    below.axhline(0, color=INK, linewidth=0.8, linestyle=":")
+    below.text(edges[1], 0, "as much noise as signal", color=INK, fontsize=9, ha="right", va="bottom")
+    below.set_xlim(edges)
+    below.legend(frameon=False, loc="lower left")
+    return figure
+
+
+def density_over_time(t: Any, x: Any, density: Any, title: str | None = None) -> Figure:
+    """Return a heat map of a density in one dimension as it changes: t across, x up.
+
+    Parameters
+    ----------
+    t : array, shape (K,)
+    x : array, shape (M,)
+    density : array, shape (M, K)
+        At every x and t. Each column is drawn in shares of its own peak, so that all of them can be read.
+    title : str, optional
+    """
+    t, x, density = to_numpy(t), to_numpy(x), to_numpy(density)
+    check_rank("t", t, 1)
+    check_rank("x", x, 1)
+    check_shape("density", density, (len(x), len(t)))
+    if not (np.isfinite(density).all() and (density >= 0).all() and (density.max(axis=0) > 0).all()):
+        raise InputError("density must be finite and not negative, and above 0 somewhere at every t.")
+    figure, axes = _axes("step t", "x")
+    colours = axes.pcolormesh(t, x, density / density.max(axis=0), cmap="cividis", shading="nearest", rasterized=True)
+    axes.grid(visible=False)
+    if title is not None:
+        axes.set_title(title, fontsize=12, color=INK, loc="left")
+    figure.colorbar(colours, label="density, in shares of its peak at each t")
+    return figure
+
+
 def save_image(picture: Image.Image | Figure, path: str | Path) -> Path:
     """Save a Pillow image as PNG, or a Matplotlib figure as PNG, SVG or PDF; atomic.
 
@@ -439,13 +510,17 @@ def _axes(x_label: str, y_label: str) -> tuple[Chart, Axes]:
     """Return a figure in the style of all charts and its axes."""
     figure = Chart(figsize=(7, 4.2), dpi=130, layout="constrained", facecolor=PAGE)
     axes = figure.add_subplot()
+    _style(axes, x_label, y_label)
+    return figure, axes
+
+
+def _style(axes: Axes, x_label: str, y_label: str) -> None:
     axes.set_xlabel(x_label, fontsize=11, color=INK)
     axes.set_ylabel(y_label, fontsize=11, color=INK)
     axes.tick_params(labelsize=10, colors=INK, which="both")
     axes.spines[["top", "right"]].set_visible(False)
     axes.grid(color=FAINT, linewidth=0.5, alpha=0.6)
     axes.set_axisbelow(True)
-    return figure, axes
 
 
 def _loss_axes(x_label: str) -> tuple[Chart, Axes]:
