@@ -234,4 +234,5 @@ print(inspect.getsource(ddim).split('"""')[-1])
 #
 # </details>
 #
-# **Next:** how noise is added, one step at a time, and why it is done in just this way (01, to come).
+# **Next:** how noise is added, one step at a time, and why it is done in just this way:
+# [01 · From an image to noise](01_one_noising_step.ipynb).

@@ -1,0 +1,248 @@
+# ---
+# jupyter:
+#   jupytext:
+#     text_representation:
+#       extension: .py
+#       format_name: percent
+#   kernelspec:
+#     display_name: Python 3
+#     language: python
+#     name: python3
+# ---
+
+# %% [markdown]
+# # 01 · From an image to noise, one step at a time
+#
+# **You will learn** to write a noising step, jump over any number of steps at once, and say what a schedule does.
+#
+# **Prerequisites:** notebook 00; mean and variance; that variances of independent numbers add. **Time:** 20 minutes.
+#
+# **Papers:** Ho, Jain, Abbeel, *Denoising diffusion probabilistic models* (2020), Eq. 2 and 4 (here DDPM-2 and DDPM-4) and
+# section 4 (DDPM-BETA); Kingma, Salimans, Poole, Ho, *Variational diffusion models* (2021), Eq. 2 (here SNR-1).
+
+# %%
+import inspect
+
+import numpy as np
+
+from tinydiff import plot
+from tinydiff.data import load
+from tinydiff.diffusion import GaussianDiffusion, GaussianMixture, cosine_schedule, linear_schedule
+
+rng = np.random.default_rng(0)
+images, _ = load("mnist-small", "test").batch(np.arange(8))
+print(f"{images.shape[0]} images, numbers from {images.min():.0f} (black) to {images.max():.0f} (white)")
+
+# %% [markdown]
+# ## Why not just add noise?
+#
+# The simplest step adds a little noise, again and again: $x_t = x_{t-1} + \sqrt{\beta}\, \epsilon$, where every number of
+# $\epsilon$ is drawn from the standard normal distribution $\mathcal{N}(0, 1)$. So $\sqrt\beta\,\epsilon$ has the variance
+# $\beta$.
+#
+# **Predict, then run:** after a thousand such steps with $\beta = 0.02$, which values does a pixel have?
+
+# %%
+beta, x, spread = 0.02, images.astype(np.float64), []
+for _ in range(1000):
+    x = x + beta**0.5 * rng.standard_normal(x.shape)
+    spread.append(x.std())
+print(
+    f"standard deviation: {images.std():.2f} at first, {spread[99]:.2f} after 100 steps, {spread[999]:.2f} after 1000"
+)
+assert spread[-1] > 4
+
+# %% [markdown]
+# It grows without end: independent variances add, so after t steps the noise alone has the variance $t\beta$. A network would
+# be given inputs of ever changing size, and where the chain ends would depend on how long it is.
+#
+# ## The step: shrink, then add
+#
+# Let $x$ have the variance 1. Shrunk by a factor $c$ it has the variance $c^2$, and with noise of variance $\beta$ added
+# (independent, so variances add) it has $c^2 + \beta$. For this to be 1 again, $c = \sqrt{1 - \beta}$. So the square root is
+# there because variances are *squares* of sizes:
+#
+# $$x_t = \sqrt{1 - \beta_t}\, x_{t-1} + \sqrt{\beta_t}\, \epsilon \qquad \text{(Eq. DDPM-2)}$$
+#
+# In words: each step forgets a little of the image and puts as much noise in its place. As a distribution,
+# $q(x_t \mid x_{t-1}) = \mathcal{N}(x_t;\, \sqrt{1 - \beta_t}\, x_{t-1},\, \beta_t I)$: the first is the mean, the second the
+# *variance*, which is $\beta_t$ itself and not its square.
+#
+# **Write it yourself:** one step. `beta` is the variance of the noise, `eps` standard normal, of the shape of `x`.
+
+
+# %%
+def my_step(x, beta, eps):
+    """Return x after one noising step."""
+    ### BEGIN SOLUTION
+    return (1 - beta) ** 0.5 * x + beta**0.5 * eps
+    ### END SOLUTION
+
+
+# %%
+ones, zeros = np.ones(3), np.zeros(3)
+for what, expected, x, eps in (("the image", 0.75**0.5, ones, zeros), ("the noise", 0.25**0.5, zeros, ones)):
+    got = my_step(x, 0.25, eps)
+    assert np.shape(got) == (3,), f"my_step gave the shape {np.shape(got)}, but that of x, (3,), was expected"
+    assert np.allclose(got, expected), f"{what} is multiplied by {got[0]:.3f}, not {expected:.3f}: which root is it?"
+print("Right: what is kept and what is added have squares that sum to 1.")
+
+# %% [markdown]
+# The library's own lines, and the same numbers from them. They take any step from an earlier time s to t, not only from
+# t - 1:
+
+# %%
+diffusion = GaussianDiffusion(linear_schedule(1000))
+print(inspect.getsource(GaussianDiffusion.q_step))
+eps = rng.standard_normal(images.shape).astype(np.float32)
+assert np.allclose(diffusion.q_step(images, 7, eps), my_step(images, diffusion.beta(7), eps), atol=1e-6)
+
+# %% [markdown]
+# Data of variance 1 now keep it, step after step, however long the chain is:
+
+# %%
+x, variances = rng.standard_normal(100_000), []
+for t in range(1, 1001):
+    x = diffusion.q_step(x, t, rng.standard_normal(x.shape))
+    variances.append(x.var())
+print(f"variance between {min(variances):.3f} and {max(variances):.3f}")
+assert max(abs(np.array(variances) - 1)) < 0.03  # a sample of 100,000 has a standard error of 0.0045
+
+# %% [markdown]
+# ## A thousand steps in one go
+#
+# To train we need $x_t$ for any t. Must we walk there? Take two steps, with $\alpha = 1 - \beta$:
+#
+# $$x_2 = \sqrt{\alpha_2}\, x_1 + \sqrt{1 - \alpha_2}\, \epsilon_2
+#       = \sqrt{\alpha_2 \alpha_1}\, x_0 + \sqrt{\alpha_2 (1 - \alpha_1)}\, \epsilon_1 + \sqrt{1 - \alpha_2}\, \epsilon_2$$
+#
+# The last two terms are independent normal noise. Their sum is normal, and its variance is the sum of theirs,
+# $\alpha_2 (1 - \alpha_1) + (1 - \alpha_2) = 1 - \alpha_2 \alpha_1$. So they are *one* noise, $\sqrt{1 - \alpha_2 \alpha_1}\,
+# \epsilon$, and $x_2$ has the form of a single step whose $\alpha$ is the product. The same argument takes us from $t$ to
+# $t + 1$. With $\bar\alpha_t = \alpha_1 \alpha_2 \cdots \alpha_t$:
+#
+# $$x_t = \sqrt{\bar\alpha_t}\, x_0 + \sqrt{1 - \bar\alpha_t}\, \epsilon \qquad \text{(Eq. DDPM-4)}$$
+#
+# Coefficients are enough to check it: follow an image of ones without noise, and the variance of the noise.
+
+# %%
+signal, noise_variance = np.ones(1), 0.0
+for t in range(1, 301):
+    signal = diffusion.q_step(signal, t, np.zeros(1))
+    noise_variance = (1 - diffusion.beta(t)) * noise_variance + diffusion.beta(t)
+assert np.allclose(signal, diffusion.q_sample(np.ones(1), 300, np.zeros(1)))
+assert np.allclose(noise_variance, diffusion.q_sample(np.zeros(1), 300, np.ones(1)) ** 2)
+print(f"300 steps, or one: {signal[0]:.4f} x_0 + {noise_variance**0.5:.4f} eps")
+
+# %% [markdown]
+# ## Schedules
+#
+# Which $\beta$ at which step? DDPM lets it grow evenly from $\beta_1 = 10^{-4}$ to $\beta_T = 0.02$; $\bar\alpha$ is then the
+# running product (Eq. DDPM-BETA).
+#
+# **Write it yourself:** `alpha_bar`, T + 1 numbers, the first of them 1 (no step taken). `np.linspace` and `np.cumprod` help.
+
+
+# %%
+def my_alpha_bar(T, beta_1, beta_T):
+    """Return alpha_bar at t = 0, 1, ..., T for variances that grow evenly."""
+    ### BEGIN SOLUTION
+    beta = np.linspace(beta_1, beta_T, T)
+    return np.concatenate([[1.0], np.cumprod(1 - beta)])
+    ### END SOLUTION
+
+
+# %%
+mine, library = my_alpha_bar(1000, 1e-4, 0.02), linear_schedule(1000, 1e-4, 0.02)
+assert np.shape(mine) == (1001,), f"the shape is {np.shape(mine)}, not (1001,): is t = 0 among them?"
+assert mine[0] == 1, f"alpha_bar[0] is {mine[0]}, but before the first step all signal is there: 1"
+assert np.isclose(mine[1], 1 - 1e-4), f"alpha_bar[1] is {mine[1]}: after one step 1 - beta_1 is left"
+assert np.allclose(mine, library), "it should be the product of 1 - beta over all steps so far"
+print(f"after 1000 steps {mine[-1]:.6f} of the variance is left")
+
+# %% [markdown]
+# What counts is how the signal compares with the noise, the *signal-to-noise ratio*
+#
+# $$\mathrm{SNR}(t) = \frac{\bar\alpha_t}{1 - \bar\alpha_t} \qquad \text{(Eq. SNR-1)}$$
+#
+# It compares variances, and is best seen on a logarithmic scale: 0 is as much noise as signal. Above the curves, one digit
+# under both schedules, with the same noise. **Predict, then run:** at which t will you no longer see the digit?
+
+# %%
+schedules = {"linear": diffusion, "cosine": GaussianDiffusion(cosine_schedule(1000))}
+times = np.linspace(1, 1000, 13).astype(int)
+seven, noise = images[:1], eps[:1]
+strips = {name: np.concatenate([d.q_sample(seven, int(t), noise) for t in times]) for name, d in schedules.items()}
+every_t = np.arange(1, 1001)
+plot.noising_strips(times, strips, {name: np.log(d.snr(every_t)) for name, d in schedules.items()})
+
+# %% [markdown]
+# The linear schedule drowns the digit soon, and its whole right half looks like noise: a network learns little there, and a
+# sampler spends half of its steps on it. The cosine schedule (IDDPM-17, notebook 11) keeps the digit longer.
+
+# %%
+half = {name: int(np.argmin(abs(np.log(d.snr(every_t))))) + 1 for name, d in schedules.items()}
+print("as much noise as signal at", half)
+assert half["linear"] < half["cosine"]
+for d in schedules.values():
+    assert np.allclose(d.snr(every_t), d.alpha_bar[1:] / (1 - d.alpha_bar[1:]))
+    assert (np.diff(d.snr(every_t)) < 0).all(), "every step should lose signal"
+
+# %% [markdown]
+# ## Where it ends
+#
+# Whatever the data are, after enough steps $x_t$ is standard normal noise: that is what lets a sampler start from noise. Take
+# data of one number that is near -1 or near 1. With noise, each of the two becomes a bell, wider and nearer to 0 with t:
+
+# %%
+cosine = schedules["cosine"]
+two = GaussianMixture(cosine, [0.5, 0.5], np.array([[-1.0], [1.0]]), [0.02, 0.02])
+x = np.linspace(-6, 6, 1201)
+ts = np.arange(0, 1001, 5)
+density = np.stack([np.exp(two.log_density(x[:, None], int(t))) for t in ts], axis=1)
+near = abs(x) <= 3
+plot.density_over_time(ts, x[near], density[near], title="Two ridges melt into one bell")
+
+# %% [markdown]
+# How far is $q(x_t)$ from $\mathcal{N}(0, 1)$? The Kullback-Leibler divergence $\int q \log(q / p)\, dx$ says it in one number:
+# 0 for equal distributions, positive for all others. It must fall at every step, for noise never brings information back:
+
+# %%
+normal = np.exp(-(x**2) / 2) / np.sqrt(2 * np.pi)
+log_ratio = np.log(np.maximum(density, 1e-300)) - np.log(normal)[:, None]
+kl = (density * log_ratio).sum(axis=0) * (x[1] - x[0])
+for t in (0, 250, 500, 750, 1000):
+    print(f"t = {t:4}: {kl[ts == t][0]:.6f} nats")
+assert (np.diff(kl) < 1e-9).all(), "the divergence should fall at every step"
+assert kl[-1] < 1e-6
+
+# %% [markdown]
+# ## Summary
+#
+# 1. A step shrinks by $\sqrt{1 - \beta}$ and adds noise of variance $\beta$, so that a variance of 1 stays 1.
+# 2. Roots are there because variances add, and sizes are their roots.
+# 3. Many steps are one step: $x_t = \sqrt{\bar\alpha_t}\, x_0 + \sqrt{1 - \bar\alpha_t}\, \epsilon$.
+# 4. A schedule says how fast the signal-to-noise ratio falls; the linear one wastes its tail.
+# 5. At the end there is only standard normal noise, whatever the data were.
+#
+# <details><summary>Is beta a standard deviation or a variance?</summary>
+#
+# A variance. The noise is multiplied by its root.
+#
+# </details>
+#
+# <details><summary>MNIST has no variance of 1. Does it matter?</summary>
+#
+# No: the variance of each pixel goes from its own value to 1, and never grows beyond the larger of both. It only helps if it
+# starts near 1.
+#
+# </details>
+#
+# <details><summary>Is the eps of Eq. DDPM-4 the noise of the last step?</summary>
+#
+# No. It stands for all noise so far, $\epsilon_1$ to $\epsilon_t$, mixed into one. A network that predicts it predicts that
+# mixture.
+#
+# </details>
+#
+# **Next:** going back. If the data are known exactly, the best denoiser can be written down, without a network (02, to come).
