@@ -43,7 +43,7 @@ types: $(VENV)/.ready-dev  ## check types
 
 notebooks: $(VENV)/.ready-dev  ## check that the notebooks are in step with their sources, then run them
 	@$(RUN) tools/notebooks.py --check
-	@$(RUN_NOTEBOOKS) || { echo "Once more: a message between Jupyter and its kernel can get lost."; $(RUN_NOTEBOOKS); }
+	@$(RUN_NOTEBOOKS) || $(RUN_NOTEBOOKS) || $(RUN_NOTEBOOKS)  # Jupyter and its kernel sometimes lose a message
 
 check: lint types notebooks test-slow test  ## all of the above that continuous integration runs
 
