@@ -27,7 +27,7 @@ ORDER = [
         "diffusion",
         "text",
     ),
-    *("data", "metrics", "plot", "weights", "model", "evaluate", "train", "demo", "cli"),
+    *("data", "metrics", "plot", "weights", "model", "evaluate", "train", "demo", "notebook", "exercises", "cli"),
 ]
 # ... and these not even that: diffusion knows no network, figures and pictures take arrays.
 NEVER = {

@@ -1,86 +1,173 @@
 """The exercises of the notebooks: the right answer passes, and plausible wrong ones are refused with a reason."""
 
-from itertools import pairwise
+import ast
+import importlib
+import itertools
+import pkgutil
+import re
+import sys
 
 import jupytext
 import numpy as np
 import pytest
 
-import tinydiff
-from tinydiff import plot
-from tinydiff.diffusion import ddim, linear_schedule
+from tinydiff import exercises, notebook
+from tinydiff.notebook import Exercise
 from tools import notebooks
 
-
-def cells_of(number):
-    (path,) = notebooks.SOURCES.glob(f"{number}_*.py")
-    return [cell.source for cell in jupytext.reads(path.read_text(encoding="utf-8"), fmt="py:percent").cells]
+LONGEST_ANSWER = 8
+CHECKED = re.compile(r"(?:(\w+) = )?exercises\.([A-Z0-9_]+)\.check\((\w+)\)")
 
 
-def check_answer(number, name, answer, **given):
-    """Run the check of the exercise that asks for the function `name`, with another answer in its place."""
-    cells = cells_of(number)
-    (place,) = [i for i, source in enumerate(cells) if source.startswith(f"def {name}(")]
-    exec(cells[place + 1], {"np": np, name: answer, **given})
+def exercises_of(module):
+    return {name: value for name, value in vars(module).items() if isinstance(value, Exercise)}
 
 
-def right_answer(number, name):
-    """Return the function as the notebook's solution writes it."""
-    (source,) = [source for source in cells_of(number) if source.startswith(f"def {name}(")]
-    names = {"np": np}
-    exec(source, names)
-    return names[name]
+MODULES = [importlib.import_module(f"{exercises.__name__}.{m.name}") for m in pkgutil.iter_modules(exercises.__path__)]
+EXERCISES = {f"{m.__name__[-2:]}.{name}": e for m in MODULES for name, e in exercises_of(m).items()}
+MISTAKES = [(key, text) for key, exercise in EXERCISES.items() for text in exercise.mistakes]
 
 
-STEPS = {
-    "no roots": (lambda x, beta, eps: (1 - beta) * x + beta * eps, "the image is multiplied by 0.750, not 0.866"),
-    "beta taken for a deviation": (lambda x, beta, eps: (1 - beta) ** 0.5 * x + beta * eps, "the noise .* 0.250"),
-    "nothing shrinks": (lambda x, beta, eps: x + beta**0.5 * eps, "the image is multiplied by 1.000"),
-    "swapped": (lambda x, beta, eps: beta**0.5 * x + (1 - beta) ** 0.5 * eps, "the image is multiplied by 0.500"),
-    "nothing returned": (lambda x, beta, eps: None, r"gave the shape \(\)"),
+def cells_of(source):
+    return [cell.source for cell in jupytext.reads(source.read_text(encoding="utf-8"), fmt="py:percent").cells]
+
+
+def imports_of(source):
+    statements = ast.parse(source.read_text(encoding="utf-8")).body
+    return "\n".join(ast.unparse(s) for s in statements if isinstance(s, (ast.Import, ast.ImportFrom)))
+
+
+SOURCES = {source.name[:2]: source for source in sorted(notebooks.SOURCES.glob("*.py"))}
+
+
+@pytest.mark.parametrize("number", SOURCES)
+def test_notebook_has_two_short_exercises_and_its_own_answers_are_right(number):
+    cells = cells_of(SOURCES[number])
+    checks = [match for cell in cells for match in CHECKED.finditer(cell)]
+    asked = {f"{number}.{check[2]}" for check in checks}
+    assert asked == {key for key in EXERCISES if key.startswith(number)}
+    assert len(asked) >= 2
+    imports = imports_of(SOURCES[number])
+    for kept, exercise, answer in (check.groups() for check in checks):
+        assert kept == answer, f"write {answer} = exercises.{exercise}.check({answer}), so that the notebook goes on"
+        (cell,) = [cell for cell in cells if re.search(rf"^def {answer}\(", cell, re.MULTILINE)]
+        solution = cell.split("### BEGIN SOLUTION\n")[1].split("### END SOLUTION")[0]
+        assert len(solution.strip().splitlines()) <= LONGEST_ANSWER
+        names = {}
+        exec(f"{imports}\n{cell}", names)
+        assert EXERCISES[f"{number}.{exercise}"].verdict(names[answer]) == ""
+
+
+@pytest.mark.parametrize("key", EXERCISES)
+def test_reference_is_right_and_three_mistakes_are_known(key):
+    exercise = EXERCISES[key]
+    assert exercise.verdict(exercise.reference) == ""
+    assert len(exercise.mistakes) >= 3
+    assert exercise.praise.endswith(".")
+
+
+@pytest.mark.parametrize(("key", "text"), MISTAKES, ids=[f"{key}: {text[:40]}" for key, text in MISTAKES])
+def test_mistake_is_named(key, text):
+    assert EXERCISES[key].verdict(EXERCISES[key].mistakes[text]) == f"Not yet: {text}"
+    assert re.fullmatch(r"[a-zA-Z`].*[.?]", text)
+    assert "\n" not in text
+
+
+def endless(*args):
+    n = 0
+    while True:
+        n += 1
+
+
+def endless_and_stubborn(*args):
+    while True:
+        try:
+            endless()
+        except Exception:
+            continue
+
+
+def unwritten(*args):
+    raise NotImplementedError("Your code here.")
+
+
+def failing(*args):
+    nothing = []
+    return nothing[0]
+
+
+def changing(*args):
+    for array in args:
+        if isinstance(array, np.ndarray):
+            array[...] = 0
+    raise ValueError("read-only, as there was no array")
+
+
+BAD = {
+    "returned nothing": lambda *args: None,
+    "shape|a tuple": lambda *args: np.zeros((7, 7, 7)),
+    "dtype|a tuple|shape": lambda *args: np.array(["text"]),
+    "raised IndexError in line 3": failing,
+    "is not written yet": unwritten,
+    "changes its input": changing,
+    "raised TypeError": lambda: 1,
+    "but a function was expected": 3.0,
+    "raised RecursionError": lambda *args: BAD["raised RecursionError"](*args),
 }
-TABLES = {
-    "without t = 0": (lambda T, b, c: np.cumprod(1 - np.linspace(b, c, T)), "is t = 0 among them"),
-    "product of beta": (lambda T, b, c: np.r_[1, np.cumprod(np.linspace(b, c, T))], r"alpha_bar\[1\] is 0.0001"),
-    "no product": (lambda T, b, c: np.r_[1, 1 - np.linspace(b, c, T)], "product of 1 - beta over all steps"),
-    "roots": (lambda T, b, c: np.r_[1, np.cumprod((1 - np.linspace(b, c, T)) ** 0.5)], r"alpha_bar\[1\] is"),
-    "from 0": (lambda T, b, c: np.r_[0, np.cumprod(1 - np.linspace(b, c, T))], r"alpha_bar\[0\] is 0"),
-}
 
 
-@pytest.mark.parametrize(("answer", "message"), STEPS.values(), ids=STEPS)
-def test_01_names_what_is_wrong_with_a_step(answer, message):
-    with pytest.raises(AssertionError, match=message):
-        check_answer("01", "my_step", answer)
+@pytest.mark.parametrize("key", EXERCISES)
+@pytest.mark.parametrize("message", BAD)
+def test_bad_answer_gets_one_sentence_and_the_notebook_goes_on(key, message, capsys):
+    exercise = EXERCISES[key]
+    verdict = exercise.verdict(BAD[message])
+    assert re.search(message, verdict), verdict
+    assert "\n" not in verdict
+    assert exercise.check(BAD[message]) is exercise.reference
+    assert capsys.readouterr().out == f"{verdict}\nThe notebook goes on with the library's.\n"
 
 
-@pytest.mark.parametrize(("answer", "message"), TABLES.values(), ids=TABLES)
-def test_01_names_what_is_wrong_with_a_schedule(answer, message):
-    with pytest.raises(AssertionError, match=message):
-        check_answer("01", "my_alpha_bar", answer, linear_schedule=linear_schedule)
+@pytest.mark.parametrize("answer", [endless, endless_and_stubborn])
+def test_loop_without_end_is_stopped(answer, monkeypatch):
+    monkeypatch.setattr(notebook, "MOST_LINES", 20_000)
+    exercise = Exercise(lambda x: 2 * x, [(3.0,)], ["y"], {}, "Indeed.")
+    before = sys.gettrace()
+    assert "ran 20,000 lines for a small input: does its loop ever end?" in exercise.verdict(answer)
+    assert sys.gettrace() is before
 
 
-def test_01_takes_the_right_answers():
-    check_answer("01", "my_step", right_answer("01", "my_step"))
-    check_answer("01", "my_alpha_bar", right_answer("01", "my_alpha_bar"), linear_schedule=linear_schedule)
+def test_right_answer_is_kept(capsys):
+    exercise = Exercise(lambda x: 2 * x, [(3.0,)], ["y"], {}, "Indeed.")
+
+    def answer(x):
+        return x + x
+
+    assert exercise.check(answer) is answer
+    assert capsys.readouterr().out == "Right. Indeed.\n"
 
 
-MIXES = {
-    "no roots": lambda a, x_0, eps, x_t: a * x_0 + (1 - a) * eps,
-    "one root": lambda a, x_0, eps, x_t: a**0.5 * x_0 + (1 - a) * eps,
-    "only the guess": lambda a, x_0, eps, x_t: x_0,
-    "x_t for the noise": lambda a, x_0, eps, x_t: a**0.5 * x_0 + (1 - a) ** 0.5 * x_t,
-    "swapped": lambda a, x_0, eps, x_t: (1 - a) ** 0.5 * x_0 + a**0.5 * eps,
-}
+@pytest.mark.parametrize(
+    ("answer", "message"),
+    [
+        (lambda x: x, r"<lambda>\(<array of shape \(6,\)>\) gives 5 for y at index 5, but 10 was expected"),
+        (lambda x: x.astype(np.float32) * 2, "gives y with dtype float32, but float64 was expected"),
+        (lambda x: x[:2], r"gives y with shape \(2,\), but \(6,\) was expected"),
+        (lambda x: x / 0, "NaN or infinity"),
+    ],
+)
+def test_unknown_mistake_is_described(answer, message):
+    exercise = Exercise(lambda x: 2 * x, [(np.arange(6.0),)], ["y"], {}, "Indeed.")
+    with np.errstate(all="ignore"):
+        assert re.search(message, exercise.verdict(answer))
 
 
-@pytest.mark.parametrize("mix", MIXES.values(), ids=MIXES)
-def test_00_refuses_a_wrong_step(mix):
-    model = tinydiff.load_model("mnist")
+def test_tuples_and_whole_numbers_are_compared():
+    exercise = Exercise(lambda x: (x, len(x)), [(np.ones(2),)], ["x", "n"], {}, "Indeed.")
+    assert exercise.verdict(lambda x: [x, 2]) == ""
+    assert "gives [1.0, 1.0], but a tuple (x, n) was expected" in exercise.verdict(lambda x: x)
+    assert "gives 3 for n, but 2 was expected" in exercise.verdict(lambda x: (x, 3))
 
-    def answer(x_t, t, s, label):
-        x_0_hat, eps_hat = model.predict(x_t, np.full(len(x_t), t), np.full(len(x_t), label))
-        return mix(model.diffusion.alpha_bar[s], x_0_hat, eps_hat, x_t).astype(np.float32)
 
-    with pytest.raises(AssertionError, match="not the library's step: two square roots"):
-        check_answer("00", "my_step", answer, model=model, ddim=ddim, plot=plot, pairwise=pairwise)
+def test_an_answer_may_loop_as_long_as_a_plain_convolution_needs():
+    exercise = Exercise(lambda n: n, [(50_000.0,)], ["n"], {}, "Indeed.")
+    assert exercise.verdict(lambda n: float(sum(1 for _ in itertools.repeat(None, int(n))))) == ""

@@ -105,8 +105,8 @@ def chain_strip(
     """
     check_count("columns", columns)
     chosen = _spread(_shrink(frames, samples), columns)
-    pixels = np.stack([x_0_hat if estimate else x_t for _, x_t, x_0_hat in chosen], axis=1)
-    times = [f"t = {t:.4g}" for t, _, _ in chosen]
+    pixels = np.stack([x_0_hat if estimate else x_t for _, x_t, x_0_hat, *_ in chosen], axis=1)
+    times = [f"t = {t:.4g}" for t, *_ in chosen]
     return _sheet(pixels.reshape(-1, *pixels.shape[2:]), len(chosen), scale, title, column_labels=times)
 
 
@@ -204,7 +204,7 @@ def save_gif(frames: Sequence[Image.Image], path: str | Path, ms_per_frame: int 
 
 
 def chain_gif(
-    frames: Iterable[tuple[Any, Any, Any]],
+    frames: Iterable[tuple[Any, ...]],
     path: str | Path,
     samples: int = 16,
     scale: int = 3,
@@ -212,12 +212,12 @@ def chain_gif(
     ms_per_frame: int = 80,
     hold_last: int = 2000,
 ) -> Path:
-    """Save a chain as an animation: x_t on the left, the guess x_0_hat that led there on the right, t above them.
+    """Save a chain as an animation: x_t beside the guess x_0_hat that led there, t above them.
 
     Parameters
     ----------
-    frames : iterable of (t, x_t, x_0_hat)
-        What a sampler yields.
+    frames : iterable of (t, x_t, x_0_hat) or (t, x_t, x_0_hat, eps_hat)
+        What a sampler yields; with the predicted noise, it is shown as a third panel.
     path : str or Path
     samples : int
         The first so many samples are shown.
@@ -230,13 +230,12 @@ def chain_gif(
     """
     check_count("max_frames", max_frames)
     chosen = _spread(_shrink(frames, samples), max_frames)
-    highest = max(t for t, _, _ in chosen)
+    highest = max(t for t, *_ in chosen)
+    titles = ("xₜ, being denoised", "x̂₀, the guess that led there", "ε̂, the noise predicted")
     pictures = []
-    for t, x_t, x_0_hat in chosen:
-        columns = _columns(len(x_t))
-        left = _sheet(x_t, columns, scale, "xₜ, being denoised")
-        right = _sheet(x_0_hat, columns, scale, "x̂₀, the guess that led there")
-        pictures.append(_beside(left, right, f"t = {t:.4g}", t / highest if highest else 0))
+    for t, *panels in chosen:
+        sheets = [_sheet(p, _columns(len(p)), scale, title) for p, title in zip(panels, titles, strict=False)]
+        pictures.append(_beside(sheets, f"t = {t:.4g}", t / highest if highest else 0))
     return save_gif(pictures, path, ms_per_frame, hold_last)
 
 
@@ -460,25 +459,27 @@ def _sheet(
     return sheet
 
 
-def _beside(left: Image.Image, right: Image.Image, caption: str, share_to_go: float) -> Image.Image:
-    """Return two pictures of one size under a caption and a bar that grows as the share to go falls."""
+def _beside(sheets: Sequence[Image.Image], caption: str, share_to_go: float) -> Image.Image:
+    """Return pictures of one height side by side, under a caption and a bar that grows as the share to go falls."""
     band = TITLE + 2 * MARGIN
-    both = Image.new("RGB", (left.width + right.width, left.height + band), PAGE)
-    both.paste(left, (0, band))
-    both.paste(right, (left.width, band))
-    draw = ImageDraw.Draw(both)
+    together = Image.new("RGB", (sum(sheet.width for sheet in sheets), sheets[0].height + band), PAGE)
+    for i, sheet in enumerate(sheets):
+        together.paste(sheet, (sum(before.width for before in sheets[:i]), band))
+    draw = ImageDraw.Draw(together)
     draw.text((MARGIN, MARGIN), caption, INK, _font(TITLE), anchor="la")
-    start, end, middle = MARGIN + 110, both.width - MARGIN, MARGIN + TITLE // 2
+    start, end, middle = MARGIN + 110, together.width - MARGIN, MARGIN + TITLE // 2
     draw.rectangle((start, middle - 3, end, middle + 3), fill="#E0E0E0")
     draw.rectangle((start, middle - 3, start + round((end - start) * (1 - share_to_go)), middle + 3), fill=INK)
-    return both
+    return together
 
 
-def _shrink(frames: Iterable[tuple[Any, Any, Any]], samples: int) -> list[tuple[float, np.ndarray, np.ndarray]]:
+def _shrink(frames: Iterable[tuple[Any, ...]], samples: int) -> list[tuple[Any, ...]]:
     """Return the first samples of each frame as uint8 on the host: a long chain would not fit as floats."""
     check_count("samples", samples)
+    names = ("x_t", "x_0_hat", "eps_hat")
     small = [
-        (float(t), _pixels("x_t", x_t[:samples]), _pixels("x_0_hat", x_0_hat[:samples])) for t, x_t, x_0_hat in frames
+        (float(t), *(_pixels(name, panel[:samples]) for name, panel in zip(names, panels, strict=False)))
+        for t, *panels in frames
     ]
     if not small:
         raise InputError("frames is empty, but at least one (t, x_t, x_0_hat) was expected.")

@@ -33,7 +33,9 @@ from IPython.display import Image, display
 import tinydiff
 from tinydiff import plot
 from tinydiff.data import load
-from tinydiff.diffusion import ddim
+from tinydiff.diffusion import ddim, last
+from tinydiff.exercises import notebook_00 as exercises
+from tinydiff.notebook import show_source, slider
 
 # %% [markdown]
 # ## A grid of digits nobody wrote
@@ -59,16 +61,38 @@ plot.image_grid(tinydiff.sample("mnist", n=10, seed=1, labels=7), columns=10, ti
 # %% [markdown]
 # ## Watch it happen
 #
-# A model knows only one trick: it looks at a noisy image and *guesses the clean image* behind it. Left, the image as it is
-# being denoised. Right, the guess that led there. `t` counts down from 1000, pure noise, to 0, a clean image.
+# A model knows only one trick: it looks at a noisy image and *guesses the clean image* behind it. What is not the clean image
+# is noise, so guessing one is guessing the other. Here are eight chains from eight different noises; this time the model is
+# not told which digit to draw (its label 10 means "any"). Left, the image as it is being denoised; in the middle, the guess
+# of the clean image that led there; right, the guess of the noise. `t` counts down from 1000, pure noise, to 0, a clean image.
+
 
 # %%
-gif = plot.chain_gif(chain, "noise_becomes_digits.gif", samples=20)
+def with_noise(chain, x, t=1000):
+    """Add to each moment of a chain the noise that the model saw in the x before it."""
+    for s, x_s, x_0_hat in chain:
+        yield s, x_s, x_0_hat, model.diffusion.eps_from_x_0(x, t, x_0_hat)
+        x, t = x_s, s
+
+
+x_T = np.random.default_rng(4).standard_normal((8, 28, 28, 1)).astype(np.float32)
+free = list(with_noise(ddim(model.predict, model.diffusion, x_T, 40, context=np.full(8, 10)), x_T))
+gif = plot.chain_gif(free, "noise_becomes_digits.gif", scale=3)
 display(Image(filename=str(gif)))
 
 # %% [markdown]
-# Look at the guesses on the right while `t` is large. They are blurry: from pure noise, no one can tell *which* five will
-# come out, so the best guess is something like the average of all fives. As noise goes, the guess commits itself.
+# Look at the guesses in the middle while `t` is large. All eight are the same grey blob: from pure noise, no one can tell
+# *which* digit will come out, so the best guess is the average of all digits. As noise goes, each guess commits itself. The
+# noise on the right hardly changes: this sampler draws no new noise, and only takes away what it was given.
+
+# %%
+_, _, first_guess, _ = free[0]
+_, _, last_guess, _ = free[-1]
+train = load("mnist-small", "train")
+average, _ = train.batch(np.arange(len(train)))
+apart, far = abs(first_guess - average.mean(axis=0)).mean(), abs(last_guess - average.mean(axis=0)).mean()
+print(f"difference from the average digit, per pixel: first guess {apart:.3f}, last guess {far:.3f}")
+assert apart < far / 3, "the first guess should be the average digit"
 
 # %% [markdown]
 # ## Move t
@@ -80,20 +104,16 @@ display(Image(filename=str(gif)))
 display(plot.chain_strip(chain, samples=4, columns=9, title="the image"))
 display(plot.chain_strip(chain, samples=4, columns=9, estimate=True, title="the guess"))
 
+
 # %%
-try:
-    from ipywidgets import IntSlider, interact
-except ImportError:
-    print("ipywidgets is not installed: look at the strips above.")
-else:
+def at(step):
+    """Show the images and the guesses after so many steps."""
+    t, x_t, x_0_hat = chain[step]
+    title = f"t = {t}. Above: the image; below: the guess"
+    return plot.image_grid(np.concatenate([x_t[:10], x_0_hat[:10]]), columns=10, title=title)
 
-    def at(step):
-        """Show the images and the guesses after so many steps."""
-        t, x_t, x_0_hat = chain[step]
-        title = f"t = {t}. Above: the image; below: the guess"
-        return plot.image_grid(np.concatenate([x_t[:10], x_0_hat[:10]]), columns=10, title=title)
 
-    interact(at, step=IntSlider(value=20, min=0, max=len(chain) - 1))
+slider(at, range(len(chain)), "steps")
 
 # %% [markdown]
 # ## How many steps does it take?
@@ -139,71 +159,80 @@ assert varieties["1 step"] < varieties["50 steps"] / 2, "one step should give te
 
 
 # %%
-def my_step(x_t, t, s, label):
+def my_mix(x_0_hat, eps_hat, alpha_bar_s):
     """Return x at the earlier time s."""
-    n = len(x_t)
-    x_0_hat, eps_hat = model.predict(x_t, np.full(n, t), np.full(n, label))
-    a = model.diffusion.alpha_bar[s]
     ### BEGIN SOLUTION
-    return a**0.5 * x_0_hat + (1 - a) ** 0.5 * eps_hat
+    return alpha_bar_s**0.5 * x_0_hat + (1 - alpha_bar_s) ** 0.5 * eps_hat
     ### END SOLUTION
 
 
 # %%
-noise = np.random.default_rng(3).standard_normal((5, 28, 28, 1)).astype(np.float32)
-threes = np.full(5, 3)
-_, halfway, _ = next(ddim(model.predict, model.diffusion, noise, [1000], context=threes, end=500))
-_, expected, _ = next(ddim(model.predict, model.diffusion, halfway, [500], context=threes, end=250))
-mine = my_step(halfway, 500, 250, label=3)
-assert np.shape(mine) == halfway.shape, f"my_step gave the shape {np.shape(mine)}, not {halfway.shape}: return the mix"
-assert np.allclose(mine, expected, atol=1e-4), "not the library's step: two square roots? eps_hat, and not x_t?"
+my_mix = exercises.MIX.check(my_mix)
 
+# %% [markdown]
+# With it, sampling is a loop. Forty steps from noise to threes:
+
+
+# %%
+def guess(x, t, label=3):
+    """Return the model's guesses of the clean image and of the noise in x."""
+    return model.predict(x, np.full(len(x), t), np.full(len(x), label))
+
+
+noise = np.random.default_rng(3).standard_normal((5, 28, 28, 1)).astype(np.float32)
+alpha_bar = model.diffusion.alpha_bar.tolist()  # plain numbers, which leave float32 images float32
 times = list(range(1000, -1, -25))
 x = noise
 for t, s in pairwise(times):
-    x = my_step(x, t, s, label=3).astype(np.float32)
+    x_0_hat, eps_hat = guess(x, t)
+    x = my_mix(x_0_hat, eps_hat, alpha_bar[s])
 plot.image_grid(x, columns=5, title="my own threes")
 
 # %% [markdown]
-# ## Write it yourself: freeze t and watch it break
+# The library's sampler, from the same noise, draws the same threes. What you wrote is its line that begins with
+# `x_t = alpha_bar`; the others check the input, and can add fresh noise.
+
+# %%
+library = last(ddim(model.predict, model.diffusion, noise, times[:-1], context=np.full(5, 3)))
+assert np.allclose(x, library, atol=1e-3), "the loop should give what the library's sampler gives"
+show_source(ddim)
+
+# %% [markdown]
+# ## Write it yourself: lie about the time
 #
-# The model is told how noisy its input is: that is what `t` is for. What if we lie to it, and always say `t = 500`?
+# The model is told how noisy its input is: that is what `t` is for. What if we lie, and say the same time at every step?
+# Write the loop once more, as a function: `predict(x, time)` gives the two guesses, `mix` is the step above, and `told` is
+# the lie.
 
 
 # %%
-def lying_step(x_t, t, s, label, told=500):
-    """Do the same as my_step, but tell the model another time than the true one."""
-    n = len(x_t)
+def sample_lying(predict, mix, alpha_bar, x, times, told):
+    """Return x at the last time, when the model always hears that the time is `told`."""
     ### BEGIN SOLUTION
-    x_0_hat, eps_hat = model.predict(x_t, np.full(n, told), np.full(n, label))
-    a = model.diffusion.alpha_bar[s]
-    return a**0.5 * x_0_hat + (1 - a) ** 0.5 * eps_hat
+    for _, s in pairwise(times):
+        x_0_hat, eps_hat = predict(x, told)
+        x = mix(x_0_hat, eps_hat, alpha_bar[s])
+    return x
     ### END SOLUTION
 
 
 # %%
-honest = lying_step(halfway, 500, 250, label=3, told=500)
-assert np.allclose(honest, mine, atol=1e-4), "told the truth, it should do what my_step does"
-y = noise
-for t, s in pairwise(times):
-    y = lying_step(y, t, s, label=3).astype(np.float32)
-assert abs(y - x).mean() > 0.02, "the lie should change the pictures: is `told` handed to the model?"
-plot.image_grid(np.concatenate([x, y]), columns=5, title="above: told the truth; below: always told t = 500")
+sample_lying = exercises.LIE.check(sample_lying)
 
 # %% [markdown]
-# The model is still told that half of what it sees is noise, so it keeps painting over what is finished. Predict, then try
-# `told=100` and `told=900`.
-
-# %% [markdown]
-# ## The library's own lines
-#
-# What you wrote is DDIM. Your line is the one that begins with `x_t = alpha_bar`; the others check the input, and can add
-# fresh noise.
+# **Predict, then run:** which lie does more harm, "it is almost clean" or "it is almost noise"?
 
 # %%
-import inspect
+lied = {told: sample_lying(guess, my_mix, alpha_bar, noise, times, told) for told in (300, 500, 900)}
+for images in lied.values():
+    assert abs(images - x).mean() > 0.02, "the lie should change the pictures"
+rows = np.concatenate([x, *lied.values()])
+plot.image_grid(rows, columns=5, title="rows: told the truth, always 300, always 500, always 900")
 
-print(inspect.getsource(ddim).split('"""')[-1])
+# %% [markdown]
+# Told that much is noise, the model paints the average three, whatever is there. Told that half is noise, it goes on
+# thickening strokes that are finished. Told too little, it meets more noise than it
+# was ever shown at that time, and falls apart.
 
 # %% [markdown]
 # ## Summary

@@ -21,13 +21,13 @@
 # section 4 (DDPM-BETA); Kingma, Salimans, Poole, Ho, *Variational diffusion models* (2021), Eq. 2 (here SNR-1).
 
 # %%
-import inspect
-
 import numpy as np
 
 from tinydiff import plot
 from tinydiff.data import load
 from tinydiff.diffusion import GaussianDiffusion, GaussianMixture, cosine_schedule, linear_schedule
+from tinydiff.exercises import notebook_01 as exercises
+from tinydiff.notebook import show_source
 
 rng = np.random.default_rng(0)
 images, _ = load("mnist-small", "test").batch(np.arange(8))
@@ -80,12 +80,7 @@ def my_step(x, beta, eps):
 
 
 # %%
-ones, zeros = np.ones(3), np.zeros(3)
-for what, expected, x, eps in (("the image", 0.75**0.5, ones, zeros), ("the noise", 0.25**0.5, zeros, ones)):
-    got = my_step(x, 0.25, eps)
-    assert np.shape(got) == (3,), f"my_step gave the shape {np.shape(got)}, but that of x, (3,), was expected"
-    assert np.allclose(got, expected), f"{what} is multiplied by {got[0]:.3f}, not {expected:.3f}: which root is it?"
-print("Right: what is kept and what is added have squares that sum to 1.")
+my_step = exercises.STEP.check(my_step)
 
 # %% [markdown]
 # The library's own lines, and the same numbers from them. They take any step from an earlier time s to t, not only from
@@ -93,7 +88,7 @@ print("Right: what is kept and what is added have squares that sum to 1.")
 
 # %%
 diffusion = GaussianDiffusion(linear_schedule(1000))
-print(inspect.getsource(GaussianDiffusion.q_step))
+show_source(GaussianDiffusion.q_step)
 eps = rng.standard_normal(images.shape).astype(np.float32)
 assert np.allclose(diffusion.q_step(images, 7, eps), my_step(images, diffusion.beta(7), eps), atol=1e-6)
 
@@ -153,12 +148,10 @@ def my_alpha_bar(T, beta_1, beta_T):
 
 
 # %%
-mine, library = my_alpha_bar(1000, 1e-4, 0.02), linear_schedule(1000, 1e-4, 0.02)
-assert np.shape(mine) == (1001,), f"the shape is {np.shape(mine)}, not (1001,): is t = 0 among them?"
-assert mine[0] == 1, f"alpha_bar[0] is {mine[0]}, but before the first step all signal is there: 1"
-assert np.isclose(mine[1], 1 - 1e-4), f"alpha_bar[1] is {mine[1]}: after one step 1 - beta_1 is left"
-assert np.allclose(mine, library), "it should be the product of 1 - beta over all steps so far"
-print(f"after 1000 steps {mine[-1]:.6f} of the variance is left")
+my_alpha_bar = exercises.SCHEDULE.check(my_alpha_bar)
+print(f"after 1000 steps {my_alpha_bar(1000, 1e-4, 0.02)[-1]:.6f} of the variance is left")
+assert np.allclose(my_alpha_bar(1000, 1e-4, 0.02), linear_schedule(1000, 1e-4, 0.02))
+show_source(linear_schedule)
 
 # %% [markdown]
 # What counts is how the signal compares with the noise, the *signal-to-noise ratio*
