@@ -378,6 +378,104 @@ def test_a_density_over_time_is_drawn_in_shares_of_its_peaks():
             plot.density_over_time(t, x, bad)
 
 
+def drawn(axes, name):
+    (line,) = [line for line in axes.lines if line.get_label() == name]
+    return line.get_xydata()
+
+
+def test_rows_of_images_have_names():
+    rows = {"one": bytes_of(4), "two": bytes_of(4)}
+    picture = plot.image_rows(rows, scale=8, column_labels="abcd")
+    assert_table([grid_places(picture, images, 8) for images in rows.values()])
+    with pytest.raises(InputError, match="rows is empty"):
+        plot.image_rows({})
+
+
+def test_curves_stand_over_their_x():
+    x, lines = np.linspace(1, 2, 5), {"up": np.arange(1, 6), "down": np.arange(6, 1, -1)}
+    figure = plot.curves(x, lines, "this", "that", title="both", log="xy")
+    (axes,) = figure.axes
+    for name, y in lines.items():
+        np.testing.assert_array_equal(drawn(axes, name), np.stack([x, y], axis=1))
+    assert (axes.get_xscale(), axes.get_yscale(), axes.get_xlabel()) == ("log", "log", "this")
+    with pytest.raises(InputError, match=r"up has shape \(5,\)"):
+        plot.curves(x[:4], lines, "this", "that")
+    with pytest.raises(InputError, match="1 to 6 were expected"):
+        plot.curves(x, {}, "this", "that")
+    with pytest.raises(InputError, match="log is 'z'"):
+        plot.curves(x, lines, "this", "that", log="z")
+
+
+def test_reverse_steps_show_the_exact_density_and_the_bell():
+    x = np.linspace(-1, 1, 5)
+    exact, bells = {"small": x**2, "large": x + 1}, {"small": x * 0, "large": x * 2}
+    figure = plot.reverse_steps(x, exact, bells)
+    for axes, name in zip(figure.axes, exact, strict=True):
+        assert axes.get_title(loc="left") == name
+        np.testing.assert_array_equal(drawn(axes, "best bell"), np.stack([x, bells[name]], axis=1))
+    with pytest.raises(InputError, match="the same names"):
+        plot.reverse_steps(x, exact, {"small": x})
+    with pytest.raises(InputError, match="exact of small has shape"):
+        plot.reverse_steps(x, {"small": x[1:]}, {"small": x})
+
+
+def test_scores_are_arrows_over_densities():
+    x, y = np.linspace(-1, 1, 32), np.linspace(-1, 1, 16)
+    score = np.stack(np.broadcast_arrays(-x, -y[:, None]), axis=-1)
+    figure = plot.score_fields(x, y, {"t = 1": np.exp(-(x**2) - y[:, None] ** 2)}, {"t = 1": score})
+    (axes,) = figure.axes
+    _, arrows = axes.collections
+    u, v, (px, py) = arrows.U, arrows.V, arrows.XY.T
+    np.testing.assert_allclose(u * py, v * px, atol=1e-12)  # towards the middle
+    assert (u * px <= 0).all()
+    assert np.hypot(u, v).max() == pytest.approx(1)
+    with pytest.raises(InputError, match="the same names"):
+        plot.score_fields(x, y, {"t = 1": score[..., 0]}, {"t = 2": score})
+    with pytest.raises(InputError, match="scores of t = 1 has shape"):
+        plot.score_fields(x, y, {"t = 1": score[..., 0]}, {"t = 1": score[..., 0]})
+
+
+def test_bells_have_marks_at_their_peaks():
+    x = np.linspace(-2, 2, 9)
+    figure = plot.bells(x, {"prior": np.exp(-(x**2)), "product": np.exp(-((x - 1) ** 2))}, "x_0")
+    (axes,) = figure.axes
+    marks = [line.get_xydata()[0].tolist() for line in axes.lines if line.get_marker() == "o"]
+    assert marks == [[0, 1], [1, 1]]
+    with pytest.raises(InputError, match="prior has shape"):
+        plot.bells(x, {"prior": x[1:]})
+    with pytest.raises(InputError, match="1 to 3 were expected"):
+        plot.bells(x, {})
+
+
+def test_losses_of_a_run_stand_over_the_floor():
+    t, losses = np.array([1, 10, 100]), {"step 1": np.ones(3), "step 9": np.full(3, 0.5)}
+    figure = plot.loss_by_timestep_runs(t, losses, np.full(3, 0.1))
+    (axes,) = figure.axes
+    np.testing.assert_array_equal(drawn(axes, "step 9"), np.stack([t, losses["step 9"]], axis=1))
+    (floor,) = axes.collections
+    assert floor.get_paths()[0].get_extents().y1 == pytest.approx(0.1) or floor.get_paths()[0].get_extents().y0 == (
+        pytest.approx(0.1)
+    )
+    with pytest.raises(InputError, match="floor has shape"):
+        plot.loss_by_timestep_runs(t, losses, np.ones(2))
+    with pytest.raises(InputError, match="1 to 5 were expected"):
+        plot.loss_by_timestep_runs(t, {}, np.ones(3))
+
+
+def test_paths_end_in_a_histogram_of_all_chains():
+    t, x = np.array([2, 1, 0]), np.linspace(-3, 3, 7)
+    paths = {"one": RNG.uniform(-3, 3, (3, 40)), "two": RNG.uniform(-3, 3, (3, 40))}
+    figure = plot.paths_to_data(t, paths, x, np.full(7, 1 / 6))
+    for (left, right), chains in zip(np.reshape(figure.axes, (2, 2)), paths.values(), strict=True):
+        np.testing.assert_array_equal(np.stack([line.get_ydata() for line in left.lines], axis=1), chains[:, :12])
+        assert left.get_xlim() == (2, 0)
+        assert sum(bar.get_width() * bar.get_height() for bar in right.patches) == pytest.approx(1)
+    with pytest.raises(InputError, match="one has shape"):
+        plot.paths_to_data(t, {"one": paths["one"][1:]}, x, x)
+    with pytest.raises(InputError, match="1 to 3 samplers"):
+        plot.paths_to_data(t, {}, x, x)
+
+
 def test_figures_show_themselves_in_notebooks_and_never_touch_pyplot():
     figure = plot.loss_curve([{"step": 1, "loss": 1.0}])
     assert Image.open(io.BytesIO(figure._repr_png_())).format == "PNG"

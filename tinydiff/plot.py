@@ -27,6 +27,8 @@ from tinydiff.files import atomic_write
 BLUE, ORANGE, GREEN, VERMILION = "#0072B2", "#E69F00", "#009E73", "#D55E00"
 SKY, PURPLE, YELLOW = "#56B4E9", "#CC79A7", "#F0E442"
 INK, FAINT, PAGE = "#222222", "#BBBBBB", "#FFFFFF"
+# Curves differ in style too, for prints in grey.
+CYCLE = ((BLUE, "-"), (VERMILION, "--"), (GREEN, "-."), (PURPLE, ":"), (ORANGE, "-"), (SKY, "--"))
 
 TEXT, TITLE = 14, 18  # heights of letters in pixels
 GAP, MARGIN = 2, 12  # between images, and round the picture, in pixels
@@ -110,6 +112,34 @@ def chain_strip(
     return _sheet(pixels.reshape(-1, *pixels.shape[2:]), len(chosen), scale, title, column_labels=times)
 
 
+def image_rows(
+    rows: Mapping[str, Any],
+    scale: int | None = None,
+    title: str | None = None,
+    column_labels: Sequence[Any] = (),
+) -> Image.Image:
+    """Return images as a table whose rows have names.
+
+    Parameters
+    ----------
+    rows : mapping from a name to images
+        The same number in each row.
+    scale, title
+        As for `image_grid`.
+    column_labels : sequence of texts
+        Written above the columns, such as the digits asked for.
+    """
+    if not rows:
+        raise InputError("rows is empty, but at least one row of images was expected.")
+    pixels = [_pixels("images", images) for images in rows.values()]
+    for row in pixels:
+        check_shape("images", row, pixels[0].shape)
+    above = [str(label) for label in column_labels]
+    return _sheet(
+        np.concatenate(pixels), len(pixels[0]), scale, title, column_labels=above, row_labels=[str(r) for r in rows]
+    )
+
+
 def training_progress(
     grids: Sequence[tuple[int, Any]],
     scale: int | None = None,
@@ -122,19 +152,12 @@ def training_progress(
     ----------
     grids : sequence of (step, images)
         Optimizer step, and the images drawn then: the same number each time.
-    scale, title
-        As for `image_grid`.
-    column_labels : sequence of texts
-        Written above the columns, such as the digits asked for.
+    scale, title, column_labels
+        As for `image_rows`.
     """
     if not grids:
         raise InputError("grids is empty, but at least one (step, images) was expected.")
-    rows = [_pixels("images", images) for _, images in grids]
-    for row in rows:
-        check_shape("images", row, rows[0].shape)
-    steps = [f"step {step:,}" for step, _ in grids]
-    above = [str(label) for label in column_labels]
-    return _sheet(np.concatenate(rows), len(rows[0]), scale, title, column_labels=above, row_labels=steps)
+    return image_rows({f"step {step:,}": images for step, images in grids}, scale, title, column_labels)
 
 
 def nearest_neighbours(
@@ -362,9 +385,203 @@ def density_over_time(t: Any, x: Any, density: Any, title: str | None = None) ->
     figure, axes = _axes("step t", "x")
     colours = axes.pcolormesh(t, x, density / density.max(axis=0), cmap="cividis", shading="nearest", rasterized=True)
     axes.grid(visible=False)
-    if title is not None:
-        axes.set_title(title, fontsize=12, color=INK, loc="left")
+    _title(axes, title)
     figure.colorbar(colours, label="density, in shares of its peak at each t")
+    return figure
+
+
+def curves(
+    x: Any, lines: Mapping[str, Any], x_label: str, y_label: str, title: str | None = None, log: str = ""
+) -> Figure:
+    """Return up to six curves over the same x.
+
+    Parameters
+    ----------
+    x : array, shape (M,)
+    lines : mapping from a name to an array, shape (M,)
+    x_label, y_label : str
+    title : str, optional
+    log : str
+        Which axes are logarithmic: ``""``, ``"x"``, ``"y"`` or ``"xy"``.
+    """
+    x = to_numpy(x)
+    check_rank("x", x, 1)
+    check_choice("log", log, ("", "x", "y", "xy"))
+    if not 1 <= len(lines) <= len(CYCLE):
+        raise InputError(f"lines holds {len(lines)} curves, but 1 to {len(CYCLE)} were expected.")
+    figure, axes = _axes(x_label, y_label)
+    for (name, y), (color, style) in zip(lines.items(), CYCLE, strict=False):
+        check_shape(name, to_numpy(y), x.shape)
+        axes.plot(x, to_numpy(y), color=color, linestyle=style, label=name)
+    if "x" in log:
+        axes.set_xscale("log")
+    if "y" in log:
+        axes.set_yscale("log")
+    _title(axes, title)
+    axes.legend(frameon=False)
+    return figure
+
+
+def reverse_steps(x: Any, exact: Mapping[str, Any], bells: Mapping[str, Any]) -> Figure:
+    """Return the exact density of a reverse step beside the best bell curve, one panel for each size of step.
+
+    Parameters
+    ----------
+    x : array, shape (M,)
+        Values of x before the step.
+    exact, bells : mappings from a name, such as "beta = 0.5", to an array, shape (M,)
+        The density of q(x_{t-1} | x_t), and that of the Gaussian with its mean and variance.
+    """
+    x = to_numpy(x)
+    check_rank("x", x, 1)
+    if not exact or list(exact) != list(bells):
+        raise InputError(f"exact is for {list(exact)} and bells for {list(bells)}, but the same names were expected.")
+    figure = Chart(figsize=(7, 2.8), dpi=130, layout="constrained", facecolor=PAGE)
+    panels = figure.subplots(1, len(exact), squeeze=False)[0]
+    for axes, name in zip(panels, exact, strict=True):
+        p, bell = to_numpy(exact[name]), to_numpy(bells[name])
+        check_shape(f"exact of {name}", p, x.shape)
+        check_shape(f"bells of {name}", bell, x.shape)
+        _style(axes, "x before the step", "density" if axes is panels[0] else "")
+        axes.fill_between(x, p, color=SKY, alpha=0.5, linewidth=0, label="exact")
+        axes.plot(x, bell, color=VERMILION, linestyle="--", label="best bell")
+        _title(axes, name)
+    panels[0].legend(frameon=False, fontsize=9)
+    return figure
+
+
+def score_fields(x: Any, y: Any, densities: Mapping[str, Any], scores: Mapping[str, Any]) -> Figure:
+    """Return the score of a density in the plane as arrows over the density, one panel for each time.
+
+    Arrows show directions; their lengths are those of the score, in shares of the longest in the panel.
+
+    Parameters
+    ----------
+    x, y : arrays, shape (M,) and (L,)
+        The grid, at equal distances.
+    densities : mapping from a name, such as "t = 600", to an array, shape (L, M)
+    scores : mapping from the same names to an array, shape (L, M, 2)
+        Components along x and y.
+    """
+    x, y = to_numpy(x), to_numpy(y)
+    check_rank("x", x, 1)
+    check_rank("y", y, 1)
+    if not densities or list(densities) != list(scores):
+        raise InputError(
+            f"densities is for {list(densities)} and scores for {list(scores)}, but the same names were expected."
+        )
+    figure = Chart(figsize=(8.4, 3.2), dpi=130, layout="constrained", facecolor=PAGE)
+    panels = figure.subplots(1, len(densities), squeeze=False, sharey=True)[0]
+    every = max(1, len(x) // 16)
+    for axes, name in zip(panels, densities, strict=True):
+        density, score = to_numpy(densities[name]), to_numpy(scores[name])
+        check_shape(f"densities of {name}", density, (len(y), len(x)))
+        check_shape(f"scores of {name}", score, (len(y), len(x), 2))
+        _style(axes, "first coordinate", "second coordinate" if axes is panels[0] else "")
+        axes.grid(visible=False)
+        axes.pcolormesh(x, y, density, cmap="cividis", shading="nearest", rasterized=True)
+        arrows = score[every // 2 :: every, every // 2 :: every]
+        longest = np.linalg.norm(arrows, axis=-1).max() or 1.0
+        places = (x[every // 2 :: every], y[every // 2 :: every])
+        axes.quiver(*places, *np.moveaxis(arrows / longest, -1, 0), color=PAGE, scale=9, width=0.006)
+        axes.set_aspect("equal")
+        _title(axes, name)
+    return figure
+
+
+def bells(x: Any, densities: Mapping[str, Any], x_label: str = "x", title: str | None = None) -> Figure:
+    """Return up to three densities in one dimension as filled curves, each with a mark at its peak.
+
+    Parameters
+    ----------
+    x : array, shape (M,)
+    densities : mapping from a name to an array, shape (M,)
+    x_label : str
+    title : str, optional
+    """
+    x = to_numpy(x)
+    check_rank("x", x, 1)
+    if not 1 <= len(densities) <= 3:
+        raise InputError(f"densities holds {len(densities)} curves, but 1 to 3 were expected.")
+    figure, axes = _axes(x_label, "density")
+    for (name, density), (color, style) in zip(densities.items(), CYCLE, strict=False):
+        density = to_numpy(density)
+        check_shape(name, density, x.shape)
+        axes.fill_between(x, density, color=color, alpha=0.18, linewidth=0)
+        axes.plot(x, density, color=color, linestyle=style, label=name)
+        axes.plot(x[density.argmax()], density.max(), color=color, marker="o", markersize=5)
+    axes.set_ylim(bottom=0)
+    axes.set_xlim(x[0], x[-1])
+    _title(axes, title)
+    axes.legend(frameon=False)
+    return figure
+
+
+def loss_by_timestep_runs(t: Any, losses: Mapping[str, Any], floor: Any) -> Figure:
+    """Return the loss over the step index t at several moments of a training, over the least that is possible.
+
+    Parameters
+    ----------
+    t : array, shape (bins,)
+    losses : mapping from a name, such as "step 100", to an array, shape (bins,)
+        In the order of training.
+    floor : array, shape (bins,)
+        The loss of the exact denoiser.
+    """
+    t, floor = to_numpy(t), to_numpy(floor)
+    check_rank("t", t, 1)
+    check_shape("floor", floor, t.shape)
+    if not 1 <= len(losses) < len(CYCLE):
+        raise InputError(f"losses holds {len(losses)} curves, but 1 to {len(CYCLE) - 1} were expected.")
+    figure, axes = _loss_axes("step t   (small: almost clean, large: almost noise)")
+    for (name, loss), (color, style) in zip(losses.items(), CYCLE, strict=False):
+        check_shape(name, to_numpy(loss), t.shape)
+        axes.plot(t, to_numpy(loss), color=color, linestyle=style, marker="o", markersize=3, label=name)
+    axes.fill_between(
+        t, floor, axes.get_ylim()[0], color=FAINT, alpha=0.5, linewidth=0, label="below the exact denoiser"
+    )
+    axes.legend(frameon=False)
+    return figure
+
+
+def paths_to_data(t: Any, paths: Mapping[str, Any], x: Any, density: Any) -> Figure:
+    """Return chains in one dimension from noise to data, and where they end beside the density of the data.
+
+    Parameters
+    ----------
+    t : array, shape (K,)
+        Falling, from T to 0.
+    paths : mapping from a sampler's name to an array, shape (K, N)
+        N chains each; the first 12 are drawn, the ends of all go into the histogram.
+    x, density : arrays, shape (M,)
+        The density that the ends should have.
+    """
+    t, x, density = to_numpy(t), to_numpy(x), to_numpy(density)
+    check_rank("t", t, 1)
+    check_shape("density", density, x.shape)
+    if not 1 <= len(paths) <= 3:
+        raise InputError(f"paths is for {list(paths)}, but 1 to 3 samplers were expected.")
+    figure = Chart(figsize=(7.6, 2.4 * len(paths)), dpi=130, layout="constrained", facecolor=PAGE)
+    rows = figure.subplots(len(paths), 2, squeeze=False, sharey=True, width_ratios=[3, 1])
+    for (left, right), (name, chains), (color, _) in zip(rows, paths.items(), CYCLE, strict=False):
+        chains = to_numpy(chains)
+        check_shape(name, chains, (len(t), None))
+        last = left is rows[-1][0]
+        _style(left, "step t" if last else "", "x")
+        left.plot(t, chains[:, :12], color=color, linewidth=0.8, alpha=0.8)
+        left.set_xlim(t.max(), t.min())
+        _title(left, name)
+        _style(right, "density at t = 0" if last else "", "")
+        right.hist(
+            chains[-1],
+            bins=np.linspace(x[0], x[-1], 61),
+            density=True,
+            orientation="horizontal",
+            color=color,
+            alpha=0.5,
+        )
+        right.plot(density, x, color=INK, linewidth=1.2, label="data")
+        right.legend(frameon=False, fontsize=9)
     return figure
 
 
@@ -522,6 +739,11 @@ def _style(axes: Axes, x_label: str, y_label: str) -> None:
     axes.spines[["top", "right"]].set_visible(False)
     axes.grid(color=FAINT, linewidth=0.5, alpha=0.6)
     axes.set_axisbelow(True)
+
+
+def _title(axes: Axes, title: str | None) -> None:
+    if title is not None:
+        axes.set_title(title, fontsize=12, color=INK, loc="left")
 
 
 def _loss_axes(x_label: str) -> tuple[Chart, Axes]:
