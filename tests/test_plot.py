@@ -453,9 +453,7 @@ def test_losses_of_a_run_stand_over_the_floor():
     (axes,) = figure.axes
     np.testing.assert_array_equal(drawn(axes, "step 9"), np.stack([t, losses["step 9"]], axis=1))
     (floor,) = axes.collections
-    assert floor.get_paths()[0].get_extents().y1 == pytest.approx(0.1) or floor.get_paths()[0].get_extents().y0 == (
-        pytest.approx(0.1)
-    )
+    np.testing.assert_allclose(floor.get_paths()[0].get_extents().intervaly, [0.05, 0.1])
     with pytest.raises(InputError, match="floor has shape"):
         plot.loss_by_timestep_runs(t, losses, np.ones(2))
     with pytest.raises(InputError, match="1 to 5 were expected"):

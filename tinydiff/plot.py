@@ -537,9 +537,9 @@ def loss_by_timestep_runs(t: Any, losses: Mapping[str, Any], floor: Any) -> Figu
     for (name, loss), (color, style) in zip(losses.items(), CYCLE, strict=False):
         check_shape(name, to_numpy(loss), t.shape)
         axes.plot(t, to_numpy(loss), color=color, linestyle=style, marker="o", markersize=3, label=name)
-    axes.fill_between(
-        t, floor, axes.get_ylim()[0], color=FAINT, alpha=0.5, linewidth=0, label="below the exact denoiser"
-    )
+    bottom = floor.min() / 2
+    axes.fill_between(t, floor, bottom, color=FAINT, alpha=0.5, linewidth=0, label="better than exact: impossible")
+    axes.set_ylim(bottom=bottom)
     axes.legend(frameon=False)
     return figure
 
@@ -572,14 +572,8 @@ def paths_to_data(t: Any, paths: Mapping[str, Any], x: Any, density: Any) -> Fig
         left.set_xlim(t.max(), t.min())
         _title(left, name)
         _style(right, "density at t = 0" if last else "", "")
-        right.hist(
-            chains[-1],
-            bins=np.linspace(x[0], x[-1], 61),
-            density=True,
-            orientation="horizontal",
-            color=color,
-            alpha=0.5,
-        )
+        bars = np.linspace(x[0], x[-1], 61)
+        right.hist(chains[-1], bars, density=True, orientation="horizontal", color=color, alpha=0.5)
         right.plot(density, x, color=INK, linewidth=1.2, label="data")
         right.legend(frameon=False, fontsize=9)
     return figure
