@@ -445,6 +445,7 @@ def reverse_steps(x: Any, exact: Mapping[str, Any], bells: Mapping[str, Any]) ->
         _style(axes, "x before the step", "density" if axes is panels[0] else "")
         axes.fill_between(x, p, color=SKY, alpha=0.5, linewidth=0, label="exact")
         axes.plot(x, bell, color=VERMILION, linestyle="--", label="best bell")
+        axes.set_ylim(0, 1.4 * max(p.max(), bell.max()))  # room for the legend
         _title(axes, name)
     panels[0].legend(frameon=False, fontsize=9)
     return figure

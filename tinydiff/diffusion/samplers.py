@@ -52,7 +52,7 @@ def ddpm(
         Number of steps (see `spaced_steps`), or the times at which to predict, strictly decreasing in (0, T]; None
         takes all of T .. 1.
     variance : str
-        ``"beta"``, exact for data ~ N(0, I), or ``"beta_tilde"``, exact for a single point. They bound the truth.
+        ``"beta"``, exact for data ~ N(0, I), or ``"beta_tilde"``, exact for a single point.
     context : array, shape (N, ...), or None
         Handed to predict.
     end : float

@@ -1,0 +1,93 @@
+"""The evidence lower bound: what a chain of normal steps pays, in nats, for a sample.
+
+The model goes from t to t - 1 by a normal step whose mean is that of q(x_{t-1} | x_t, x_0) at the predicted x_0, and
+whose variance is beta_t, one of the two choices of DDPM. Then -log p(x_0) is at most `prior_term` plus the sum of
+`step_term` over t = 1 .. T, in expectation over the noise.
+"""
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+from tinydiff.backend import xp_of
+from tinydiff.diffusion.gaussian import GaussianDiffusion
+from tinydiff.errors import InputError
+
+
+def normal_kl(mean_1: Any, variance_1: float, mean_2: Any, variance_2: float) -> Any:
+    """Return the divergence KL(N(mean_1, variance_1) || N(mean_2, variance_2)) in nats, number by number (Eq. KL-1).
+
+    Parameters
+    ----------
+    mean_1, mean_2 : numbers or arrays
+    variance_1, variance_2 : float
+        Above 0.
+
+    Raises
+    ------
+    InputError
+        If a variance is not above 0.
+    """
+    if not (variance_1 > 0 and variance_2 > 0):
+        raise InputError(f"The variances are {variance_1} and {variance_2}, but numbers above 0 were expected.")
+    ratio = float(variance_1 / variance_2)
+    return (ratio - 1 - math.log(ratio)) / 2 + (mean_1 - mean_2) ** 2 / (2 * float(variance_2))
+
+
+def prior_term(diffusion: GaussianDiffusion, x_0: Any) -> Any:
+    """Return KL(q(x_T | x_0) || N(0, I)) in nats, shape (N,): the price of starting from pure noise (Eq. DDPM-5)."""
+    alpha_bar = float(diffusion.alpha_bar[-1])
+    return _sum(normal_kl(alpha_bar**0.5 * x_0, 1 - alpha_bar, 0.0, 1.0))
+
+
+def step_term(
+    predict: Callable[..., tuple[Any, Any]],
+    diffusion: GaussianDiffusion,
+    x_0: Any,
+    t: int,
+    eps: Any,
+    context: Any = None,
+) -> Any:
+    """Return the price of the step from t to t - 1 in nats, shape (N,), at one x_t per sample (Eq. DDPM-5).
+
+    For t > 1 it is KL(q(x_{t-1} | x_t, x_0) || p(x_{t-1} | x_t)), for t = 1 it is -log p(x_0 | x_1), of a density: data
+    are taken as real numbers, not as levels of grey. Averaged over eps it is a term of the bound.
+
+    Parameters
+    ----------
+    predict : callable
+        ``predict(x_t, t, context) -> (x_0_hat, eps_hat)``, t an array of shape (N,).
+    diffusion : GaussianDiffusion
+    x_0, eps : arrays, shape (N, ...)
+        Data and standard normal noise, from which x_t is made.
+    t : int
+        From 1 to T.
+    context : array, shape (N, ...), or None
+        Handed to predict.
+
+    Raises
+    ------
+    InputError
+        If t is out of range, or arrays differ in shape, dtype or device.
+
+    References
+    ----------
+    Ho, Jain, Abbeel, "Denoising diffusion probabilistic models", NeurIPS 2020, Eq. 5.
+    """
+    x_t = diffusion.q_sample(x_0, t, eps)
+    x_0_hat, _ = predict(x_t, xp_of(x_t).full(len(x_t), t), context)
+    mean, variance = diffusion.posterior_mean(x_0_hat, x_t, t), diffusion.beta(t)
+    if t == 1:
+        return _sum((x_0 - mean) ** 2 / (2 * variance) + 0.5 * math.log(2 * math.pi * variance))
+    return _sum(normal_kl(diffusion.posterior_mean(x_0, x_t, t), diffusion.posterior_variance(t), mean, variance))
+
+
+def eps_weight(diffusion: GaussianDiffusion, t: Any) -> Any:
+    """Return what multiplies the squared error of the noise in `step_term`, float64 (Eq. DDPM-12)."""
+    beta = diffusion.beta(t)
+    return beta / (2 * (1 - beta) * (1 - diffusion.alpha_bar_at(t)))
+
+
+def _sum(x):
+    """Return the sum over all axes but the first."""
+    return x.reshape(len(x), -1).sum(axis=1)
