@@ -1,0 +1,278 @@
+# ---
+# jupyter:
+#   jupytext:
+#     text_representation:
+#       extension: .py
+#       format_name: percent
+#   kernelspec:
+#     display_name: Python 3
+#     language: python
+#     name: python3
+# ---
+
+# %% [markdown]
+# # 10 · DDIM: another process with the same marginals
+#
+# **You will learn** why a network that was trained for a thousand random steps can draw in twenty that are not random at all.
+#
+# **Prerequisites:** notebooks 03 and 09. **Time:** 20 minutes.
+#
+# **Papers:** Song, Meng, Ermon, *Denoising diffusion implicit models* (2021), Eq. 7, 12 and 16 (here DDIM-12 and DDIM-16).
+
+# %%
+import numpy as np
+
+import tinydiff
+from tinydiff import plot
+from tinydiff.diffusion import GaussianDiffusion, GaussianMixture, cosine_schedule, ddim, ddpm, last
+from tinydiff.exercises import notebook_10 as exercises
+from tinydiff.noise import Noise
+from tinydiff.notebook import show_source, slider
+
+rng = np.random.default_rng(0)
+diffusion = GaussianDiffusion(cosine_schedule(1000))
+
+# %% [markdown]
+# ## What did the training ask for?
+#
+# Look at the loss once more: $\mathbb{E} \lVert \epsilon - \hat\epsilon(x_t, t) \rVert^2$ with $x_t = \sqrt{\bar\alpha_t}\, x_0 +
+# \sqrt{1 - \bar\alpha_t}\, \epsilon$. It needs $q(x_t \mid x_0)$ for each t, the *marginals*. How $x_t$ hangs together with
+# $x_{t-1}$ is never used! So every process with the same marginals trains the same network. Noise that is added step by step is
+# only one of them. Which others are there, and is one of them better to walk back?
+#
+# ## All normal steps that fit
+#
+# Given $x_0$, we look for a step back from t to an earlier s, with fresh noise $z \sim \mathcal{N}(0, I)$ of size $\sigma$:
+#
+# $$x_s = \sqrt{\bar\alpha_s}\, x_0 + k\, (x_t - \sqrt{\bar\alpha_t}\, x_0) + \sigma z .$$
+#
+# If $x_t$ has the right marginal, $x_t - \sqrt{\bar\alpha_t}\, x_0 = \sqrt{1 - \bar\alpha_t}\, \epsilon$ is noise of variance
+# $1 - \bar\alpha_t$. So $x_s$ has the right mean for every k. Its variance is $k^2 (1 - \bar\alpha_t) + \sigma^2$, and this must be
+# $1 - \bar\alpha_s$:
+#
+# $$k = \sqrt{\frac{1 - \bar\alpha_s - \sigma^2}{1 - \bar\alpha_t}} .$$
+#
+# Any $\sigma$ from 0 to $\sqrt{1 - \bar\alpha_s}$ will do: there is a whole family of processes. Put k in, and write $\epsilon$
+# for $(x_t - \sqrt{\bar\alpha_t}\, x_0) / \sqrt{1 - \bar\alpha_t}$. When we sample, the network's guesses stand for $x_0$ and
+# $\epsilon$:
+#
+# $$x_s = \sqrt{\bar\alpha_s}\, \hat x_0 + \sqrt{1 - \bar\alpha_s - \sigma^2}\; \hat\epsilon + \sigma z
+#   \qquad \text{(Eq. DDIM-12)}$$
+#
+# In words: the guess of the image; as much of the *old* noise as there is room for; the rest is *fresh* noise.
+#
+# **Write it yourself:** `z` is the fresh noise.
+
+
+# %%
+def my_step(x_0_hat, eps_hat, z, alpha_bar_s, sigma):
+    """Return x at the earlier time s."""
+    ### BEGIN SOLUTION
+    old = (1 - alpha_bar_s - sigma**2) ** 0.5
+    return alpha_bar_s**0.5 * x_0_hat + old * eps_hat + sigma * z
+    ### END SOLUTION
+
+
+# %%
+my_step = exercises.STEP.check(my_step)
+
+# %% [markdown]
+# The marginals agree, whatever $\sigma$ is. Start from 200,000 samples of $x_t$ for one $x_0$, and step down with three sizes of
+# fresh noise:
+
+# %%
+x_0, s, t = 0.8, 400, 600
+eps, z = rng.standard_normal(200_000), rng.standard_normal(200_000)
+x_t = diffusion.q_sample(np.full(200_000, x_0), t, eps)
+alpha_bar_s = diffusion.alpha_bar[s]
+print(f"wanted at s: mean {alpha_bar_s**0.5 * x_0:.3f}, variance {1 - alpha_bar_s:.3f}")
+for sigma in (0.0, 0.3, 0.5):
+    x_s = my_step(x_0, eps, z, alpha_bar_s, sigma)
+    print(
+        f"sigma = {sigma}: mean {x_s.mean():.3f}, variance {x_s.var():.3f}; goes with x_t by {np.corrcoef(x_s, x_t)[0, 1]:.2f}"
+    )
+    assert abs(x_s.mean() - alpha_bar_s**0.5 * x_0) < 0.01  # standard error 0.0013
+    assert abs(x_s.var() - (1 - alpha_bar_s)) < 0.01  # standard error 0.0012
+
+# %% [markdown]
+# Same mean, same variance; but how much $x_s$ has to do with $x_t$ differs: with $\sigma = 0$ one follows from the other.
+#
+# ## How much fresh noise?
+#
+# DDPM is a member of the family. Its step back has the variance $\tilde\beta_t$ (Eq. DDPM-7). With $\sigma^2 = \tilde\beta_t$, is
+# the mean the same, too? Compare what multiplies $x_t$. Under the root in k,
+#
+# $$1 - \bar\alpha_s - \tilde\beta_t = (1 - \bar\alpha_s) \left(1 - \frac{\beta_t}{1 - \bar\alpha_t}\right)
+#   = (1 - \bar\alpha_s)\, \frac{\alpha_t - \bar\alpha_t}{1 - \bar\alpha_t} = \frac{\alpha_t (1 - \bar\alpha_s)^2}{1 - \bar\alpha_t} ,$$
+#
+# since $1 - \beta_t = \alpha_t$ and $\bar\alpha_t = \alpha_t \bar\alpha_s$. Therefore $k = \sqrt{\alpha_t} (1 - \bar\alpha_s) / (1 -
+# \bar\alpha_t)$, the factor of $x_t$ in DDPM-7. The factor of $x_0$ is then the same as well, since both have the mean of the
+# marginal. So one number $\eta$ ("eta") leads from no fresh noise to that of DDPM:
+#
+# $$\sigma^2 = \eta^2\, \tilde\beta_t = \eta^2\, \frac{1 - \bar\alpha_s}{1 - \bar\alpha_t} \left(1 - \frac{\bar\alpha_t}{\bar\alpha_s}\right)
+#   \qquad \text{(Eq. DDIM-16)}$$
+#
+# **Write it yourself:**
+
+
+# %%
+def my_sigma(eta, alpha_bar_s, alpha_bar_t):
+    """Return the standard deviation of the fresh noise."""
+    ### BEGIN SOLUTION
+    return eta * ((1 - alpha_bar_s) / (1 - alpha_bar_t) * (1 - alpha_bar_t / alpha_bar_s)) ** 0.5
+    ### END SOLUTION
+
+
+# %%
+my_sigma = exercises.SIGMA.check(my_sigma)
+show_source(ddim)
+
+# %% [markdown]
+# The library's step (Eq. DDIM-12) against yours, and against DDPM. The data are numbers near -1 and 1, so the exact denoiser is known:
+
+# %%
+two = GaussianMixture(diffusion, [0.3, 0.7], np.array([[-1.0], [1.0]]), [0.02, 0.02])
+x_t = rng.standard_normal((6, 1))
+x_0_hat, eps_hat = two.predict(x_t, 600)
+_, smooth, _ = next(ddim(two.predict, diffusion, x_t, [600], end=400))
+assert np.allclose(smooth, my_step(x_0_hat, eps_hat, 0.0, diffusion.alpha_bar[400], sigma=0.0))
+
+one_step = {"end": 400, "noise": Noise(0)}
+_, with_eta_1, _ = next(ddim(two.predict, diffusion, x_t, [600], eta=1.0, **one_step))
+_, by_ddpm, _ = next(ddpm(two.predict, diffusion, x_t, steps=[600], variance="beta_tilde", **one_step))
+assert np.allclose(with_eta_1, by_ddpm)
+assert np.isclose(
+    my_sigma(1.0, diffusion.alpha_bar[400], diffusion.alpha_bar[600]) ** 2, diffusion.posterior_variance(600, 400)
+)
+
+# %% [markdown]
+# ## Two ways down
+#
+# **Predict, then run:** from the same noise, 250 steps of DDPM and 250 of DDIM with $\eta = 0$. What differs in the paths, and
+# what in the histogram of the ends?
+
+# %%
+x_T = rng.standard_normal((5000, 1))
+chains = {
+    "DDPM: fresh noise in every step": list(ddpm(two.predict, diffusion, x_T, Noise(1), 250)),
+    "DDIM, eta = 0: no fresh noise": list(ddim(two.predict, diffusion, x_T, 250)),
+}
+paths = {name: np.stack([x_T, *(x for _, x, _ in chain)])[..., 0] for name, chain in chains.items()}
+times = np.array([1000, *(t for t, _, _ in chains["DDPM: fresh noise in every step"])])
+x = np.linspace(-2, 2, 401)
+plot.paths_to_data(times, paths, x, np.exp(two.log_density(x[:, None], 0)))
+
+# %% [markdown]
+# The paths of DDPM are jagged, those of DDIM smooth, and the ends have the same histogram. In numbers: about 70 % end near 1
+# under both. And smooth paths in one dimension cannot cross, so the order of the starts is the order of the ends. With fresh
+# noise the start is forgotten:
+
+# %%
+for name, path in paths.items():
+    order = np.corrcoef(np.argsort(np.argsort(path[0])), np.argsort(np.argsort(path[-1])))[0, 1]
+    print(f"{name:<32} near 1: {(path[-1] > 0).mean():.3f}; order of starts and ends, correlation {order:.2f}")
+    assert abs((path[-1] > 0).mean() - 0.7) < 0.03  # standard error 0.0065
+ddpm_ends, ddim_ends = (np.sort(path[-1]) for path in paths.values())
+assert abs(ddpm_ends - ddim_ends).mean() < 0.06, "both should end in the same distribution"
+smooth = paths["DDIM, eta = 0: no fresh noise"]
+assert (np.diff(smooth[-1][np.argsort(smooth[0])]) > 0).all(), "no two paths should cross"
+
+# %% [markdown]
+# ## Same training, fewer steps
+#
+# A smooth path can be walked in large steps; a jagged one cannot. How far are the ends from the data, if we take few? In one
+# dimension the distance of two distributions is easy: sort both, and take the mean difference.
+
+# %%
+truth = np.sort(np.where(rng.uniform(size=5000) < 0.3, -1.0, 1.0) + 0.02**0.5 * rng.standard_normal(5000))
+counts = np.array([5, 10, 20, 50, 100, 250])
+ends = {
+    f"eta = {eta:.0f}": [last(ddim(two.predict, diffusion, x_T, int(n), eta, Noise(1)))[:, 0] for n in counts]
+    for eta in (1.0, 0.0)
+}
+distance = {name: np.array([abs(np.sort(x) - truth).mean() for x in found]) for name, found in ends.items()}
+assert (distance["eta = 0"][:4] < distance["eta = 1"][:4]).all(), "with few steps eta = 0 should be nearer to the data"
+plot.curves(counts, distance, "number of steps", "mean distance of the ends from the data", log="xy")
+
+# %% [markdown]
+# Without fresh noise, about half of the steps do as well. (At the right, the curves end in the noise of 5,000 samples.) Now
+# digits, with the network that ships with tinydiff. All rows start from the same noise, and even 5 steps draw digits:
+
+# %%
+model = tinydiff.load_model("mnist")
+rows = {
+    f"eta = {eta:.0f}, {steps} steps": last(model.chain(n=10, seed=2, steps=steps, eta=eta))
+    for steps in (5, 10, 20)
+    for eta in (1.0, 0.0)
+}
+plot.image_rows(rows, title="few steps", column_labels=range(10))
+
+# %% [markdown]
+# And since nothing is random but the start, the *same noise gives the same digit* with 10 steps and with 20, only sharper. With
+# $\eta = 1$ it gives two different ones:
+
+# %%
+change = {eta: abs(rows[f"eta = {eta}, 20 steps"] - rows[f"eta = {eta}, 10 steps"]).mean() for eta in (0, 1)}
+print(f"mean change of a pixel from 10 to 20 steps: {change[1]:.3f} for eta = 1, {change[0]:.3f} for eta = 0")
+assert change[0] < change[1] / 2
+
+# %% [markdown]
+# ## A space to walk in
+#
+# So noise is an address: each $x_T$ belongs to one image, and near addresses to similar images. Between two noises $u$ and $v$ one
+# can walk. A straight line will not do: half-way, $(u + v) / 2$ has the variance 1/2, and the network was never shown such a
+# start. On the arc $\cos\varphi\; u + \sin\varphi\; v$ the variance is $\cos^2\varphi + \sin^2\varphi = 1$ all the way.
+
+# %%
+u, v = rng.standard_normal((2, 28, 28, 1)).astype(np.float32)
+
+
+def walk(label, stops=9):
+    """Return digits on the arc from u to v."""
+    angles = np.linspace(0, np.pi / 2, stops)
+    x_T = np.stack([float(np.cos(a)) * u + float(np.sin(a)) * v for a in angles])
+    return last(ddim(model.predict, model.diffusion, x_T, 20, context=np.full(stops, label)))
+
+
+walks = {f"digit {label}": walk(label) for label in (2, 8, 3)}
+steps = np.concatenate([abs(np.diff(images, axis=0)).mean(axis=(1, 2, 3)) for images in walks.values()])
+ends = [abs(images[-1] - images[0]).mean() for images in walks.values()]
+print(f"mean change of a pixel: from stop to stop {steps.mean():.3f}, from end to end {np.mean(ends):.3f}")
+assert steps.mean() < np.mean(ends)
+plot.image_rows(walks, title="from one noise to another")
+
+# %%
+slider(lambda label: plot.image_rows({f"digit {label}": walk(label)}), range(10), "digit", start=2)
+
+# %% [markdown]
+# ## Summary
+#
+# 1. The training uses the marginals $q(x_t \mid x_0)$ alone; how the steps hang together is free.
+# 2. All normal steps with these marginals form a family: guess, old noise, fresh noise.
+# 3. $\eta$ says how much of the noise is fresh: 1 is DDPM, 0 is DDIM.
+# 4. Without fresh noise the paths are smooth and never cross, so large steps do little harm.
+# 5. Then noise is an address: the same noise gives the same image, and near noises similar ones.
+#
+# <details><summary>Same training, fewer steps: what changed?</summary>
+#
+# Only the sampler. It walks back another process that has the same marginals, and was therefore learned by the same network.
+#
+# </details>
+#
+# <details><summary>Why not always eta = 0?</summary>
+#
+# Fresh noise forgives: it also replaces errors of earlier steps. With many steps and an imperfect network, $\eta = 1$ often gives
+# better samples; with few steps $\eta = 0$ does.
+#
+# </details>
+#
+# <details><summary>Why not one single step, then?</summary>
+#
+# Smooth is not straight. A single step follows the tangent at the start, and that leads to the mean of all images (notebook 02).
+# Better ways to follow the curve need even fewer steps: `heun` and `dpmpp_2m`.
+#
+# </details>
+#
+# **Next:** the first part of the course ends here. You have built every piece from noise to digits: look back at
+# [00 · Noise becomes digits](00_noise_becomes_digits.ipynb) with new eyes. Schedules, likelihoods and faster samplers follow in
+# the notebooks from 11 on, words and guidance in those from 20 on (to come).
