@@ -15,6 +15,7 @@ from tinydiff.metrics import (
     frechet_distance_of,
     loss_by_timestep,
     nearest_neighbours,
+    wilson_share,
 )
 
 
@@ -245,7 +246,7 @@ def test_shares_interval_stays_within_zero_and_one_and_holds_the_value():
 def test_shares_interval_holds_the_true_share_in_95_percent_of_samples(n):
     """Exact: the binomial law is summed, nothing is drawn."""
     counts = np.arange(n + 1)
-    shares = metrics._share(counts, n)
+    shares = wilson_share(counts, n)
 
     def coverage(p):
         return binom.pmf(counts, n, p)[(shares.low <= p) & (p <= shares.high)].sum()
@@ -257,9 +258,15 @@ def test_shares_interval_holds_the_true_share_in_95_percent_of_samples(n):
 
 @pytest.mark.equation("WILSON-1")
 def test_shares_interval_ends_where_the_share_is_a_test_at_5_percent_away():
-    share = confident_share(np.repeat([[1.0, 0.0], [0.5, 0.5]], [30, 10], axis=0))
+    share = wilson_share(30, 40)
     for p in (share.low, share.high):
         assert abs(share.value - p) / (p * (1 - p) / 40) ** 0.5 == pytest.approx(metrics.Z_95)
+
+
+@pytest.mark.parametrize(("count", "n"), [(3, 0), (3, 2.5), (-1, 5), (6, 5), (float("nan"), 5)])
+def test_a_share_is_of_something(count, n):
+    with pytest.raises(InputError, match=r"were expected|was expected"):
+        wilson_share(count, n)
 
 
 @pytest.mark.parametrize(

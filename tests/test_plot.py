@@ -474,6 +474,19 @@ def test_paths_end_in_a_histogram_of_all_chains():
         plot.paths_to_data(t, {}, x, x)
 
 
+def test_clouds_of_points_share_their_reach():
+    clouds = {"one": RNG.standard_normal((5, 2)), "two": RNG.standard_normal((9, 2))}
+    figure = plot.point_clouds(clouds, 2.5)
+    for axes, (name, points) in zip(figure.axes, clouds.items(), strict=True):
+        assert axes.get_title(loc="left") == name
+        np.testing.assert_array_equal(axes.lines[0].get_xydata(), points)
+        assert axes.get_xlim() == axes.get_ylim() == (-2.5, 2.5)
+    with pytest.raises(InputError, match=r"one has shape \(3, 3\)"):
+        plot.point_clouds({"one": np.zeros((3, 3))}, 1)
+    with pytest.raises(InputError, match="1 to 5 were expected"):
+        plot.point_clouds({}, 1)
+
+
 def test_figures_show_themselves_in_notebooks_and_never_touch_pyplot():
     figure = plot.loss_curve([{"step": 1, "loss": 1.0}])
     assert Image.open(io.BytesIO(figure._repr_png_())).format == "PNG"

@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from tinydiff.backend import to_numpy, xp_of
-from tinydiff.errors import InputError, check_number, check_rank, check_shape
+from tinydiff.errors import InputError, check_count, check_number, check_rank, check_shape
 
 Z_95 = 1.959963984540054  # a standard normal number lies within +-Z_95 with probability 0.95
 CHUNK = 4096  # images compared at once: bounds the memory, changes no result
@@ -151,6 +151,30 @@ def nearest_neighbours(samples: Any, images: Any, k: int = 1) -> tuple[Any, Any]
     return xp.take_along_axis(best, order, axis=1), xp.take_along_axis(distances, order, axis=1)
 
 
+def wilson_share(count: Any, n: int) -> Share:
+    """Return ``count / n`` with its 95 % Wilson score interval, which is honest at 0 and 1 too (Eq. WILSON-1).
+
+    Parameters
+    ----------
+    count : number or array
+        How many of `n` samples were counted.
+    n : int
+
+    Raises
+    ------
+    InputError
+        If n is no whole number above 0, or a count is not from 0 to n.
+    """
+    check_count("n", n)
+    if not (np.all(np.asarray(count) >= 0) and np.all(np.asarray(count) <= n)):
+        raise InputError(f"count is {count}, but numbers from 0 to n = {n} were expected.")
+    value = count / n
+    z = Z_95
+    centre = (value + z**2 / (2 * n)) / (1 + z**2 / n)
+    half_width = z / (1 + z**2 / n) * np.sqrt(value * (1 - value) / n + z**2 / (4 * n**2))
+    return Share(value, centre - half_width, centre + half_width)
+
+
 def confident_share(probabilities: Any, threshold: float = 0.9) -> Share:
     """Return the share of samples whose most probable class has a probability above `threshold`.
 
@@ -163,7 +187,7 @@ def confident_share(probabilities: Any, threshold: float = 0.9) -> Share:
     Returns
     -------
     Share
-        With the interval of Eq. WILSON-1.
+        See `wilson_share`.
 
     Raises
     ------
@@ -173,7 +197,7 @@ def confident_share(probabilities: Any, threshold: float = 0.9) -> Share:
     check_number("threshold", threshold, 0, 1)
     probabilities = _distributions(probabilities)
     confident = (probabilities.max(axis=1) > threshold).sum()
-    return _share(confident, len(probabilities))
+    return wilson_share(confident, len(probabilities))
 
 
 def class_shares(probabilities: Any, n_classes: int) -> Share:
@@ -189,7 +213,7 @@ def class_shares(probabilities: Any, n_classes: int) -> Share:
     Returns
     -------
     Share
-        Its fields are arrays of shape (n_classes,), with the interval of Eq. WILSON-1 for each class.
+        Its fields are arrays of shape (n_classes,); see `wilson_share`.
 
     Raises
     ------
@@ -199,7 +223,7 @@ def class_shares(probabilities: Any, n_classes: int) -> Share:
     check_shape("probabilities", probabilities, (None, n_classes))
     probabilities = _distributions(probabilities)
     counts = np.bincount(probabilities.argmax(axis=1), minlength=n_classes)
-    return _share(counts, len(probabilities))
+    return wilson_share(counts, len(probabilities))
 
 
 def loss_by_timestep(t: Any, losses: Any, T: int, bins: int = 20) -> LossByTimestep:
@@ -285,15 +309,6 @@ def _distributions(probabilities):
     if probabilities.min() < 0 or abs(probabilities.sum(axis=1) - 1).max() > 1e-3:
         raise InputError("probabilities has rows that are negative or do not add to 1. Apply softmax to logits first.")
     return probabilities
-
-
-def _share(count, n):
-    """Return ``count / n`` with its Wilson score interval (Eq. WILSON-1), which is honest at 0 and 1 too."""
-    value = count / n
-    z = Z_95
-    centre = (value + z**2 / (2 * n)) / (1 + z**2 / n)
-    half_width = z / (1 + z**2 / n) * np.sqrt(value * (1 - value) / n + z**2 / (4 * n**2))
-    return Share(value, centre - half_width, centre + half_width)
 
 
 def _ratio(sums, counts):

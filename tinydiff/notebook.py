@@ -183,7 +183,7 @@ def _short(value):
     if isinstance(value, np.ndarray) and value.size > 4:
         return f"<array of shape {value.shape}>"
     if isinstance(value, np.ndarray):
-        return str(np.round(value, 4).tolist())
+        return str((np.round(value, 4) if value.dtype.kind == "f" else value).tolist())
     if callable(value):
         return getattr(value, "__name__", "a function")
     if isinstance(value, float):

@@ -580,6 +580,32 @@ def paths_to_data(t: Any, paths: Mapping[str, Any], x: Any, density: Any) -> Fig
     return figure
 
 
+def point_clouds(clouds: Mapping[str, Any], reach: float) -> Figure:
+    """Return points in the plane, one panel for each cloud.
+
+    Parameters
+    ----------
+    clouds : mapping from a name to an array, shape (N, 2)
+        Up to five.
+    reach : float
+        Both coordinates are drawn from -reach to reach; points outside are not seen.
+    """
+    if not 1 <= len(clouds) <= 5:
+        raise InputError(f"clouds holds {len(clouds)} of them, but 1 to 5 were expected.")
+    figure = Chart(figsize=(2 * len(clouds) + 0.4, 2.6), dpi=130, layout="constrained", facecolor=PAGE)
+    panels = figure.subplots(1, len(clouds), squeeze=False, sharey=True)[0]
+    for axes, (name, points) in zip(panels, clouds.items(), strict=True):
+        points = to_numpy(points)
+        check_shape(name, points, (None, 2))
+        _style(axes, "first coordinate", "second coordinate" if axes is panels[0] else "")
+        axes.plot(*points.T, linestyle="", marker=".", markersize=2, color=BLUE, alpha=0.5)
+        axes.set_xlim(-reach, reach)
+        axes.set_ylim(-reach, reach)
+        axes.set_aspect("equal")
+        _title(axes, name)
+    return figure
+
+
 def save_image(picture: Image.Image | Figure, path: str | Path) -> Path:
     """Save a Pillow image as PNG, or a Matplotlib figure as PNG, SVG or PDF; atomic.
 

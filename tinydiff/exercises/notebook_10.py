@@ -1,5 +1,7 @@
 """Exercises of notebook 10: how much fresh noise, and the step of DDIM."""
 
+from functools import partial
+
 import numpy as np
 
 from tinydiff.diffusion import GaussianDiffusion
@@ -45,16 +47,14 @@ STEP = Exercise(
     returns=["x_s"],
     mistakes={
         "the predicted noise is subtracted; x_0_hat is clean already, and x at time s must still be noisy.": (
-            lambda *args: _step(*args, sign=-1.0)
+            partial(_step, sign=-1.0)
         ),
         "the fresh noise comes on top of all the old: the variance at s must stay 1 - alpha_bar_s.": (
-            lambda *args: _step(*args, less=0)
+            partial(_step, less=0)
         ),
-        "under the root stands sigma; variances are subtracted, so it is sigma squared.": (
-            lambda *args: _step(*args, less=1)
-        ),
-        "the fresh noise is multiplied by its variance, and not by sigma.": lambda *args: _step(*args, fresh=2),
-        "the clean image is multiplied by alpha_bar_s; it is the square root.": lambda *args: _step(*args, signal=1.0),
+        "under the root stands sigma; variances are subtracted, so it is sigma squared.": (partial(_step, less=1)),
+        "the fresh noise is multiplied by its variance, and not by sigma.": partial(_step, fresh=2),
+        "the clean image is multiplied by alpha_bar_s; it is the square root.": partial(_step, signal=1.0),
     },
     praise="Guess, old noise, fresh noise; the squares of the last two weights sum to 1 - alpha_bar_s.",
 )

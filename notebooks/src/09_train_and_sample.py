@@ -1,0 +1,493 @@
+# ---
+# jupyter:
+#   jupytext:
+#     text_representation:
+#       extension: .py
+#       format_name: percent
+#   kernelspec:
+#     display_name: Python 3
+#     language: python
+#     name: python3
+# ---
+
+# %% [markdown]
+# # 09 · Train and sample
+#
+# **You will learn** to train a denoiser in ten lines, to read its loss, and to draw with it. The loss looks flat for most of the
+# time, while the samples get better and better: you will see why.
+#
+# **Prerequisites:** notebooks 04 (the loss), 05 (gradients and the tape) and 08 (the UNet). **Time:** 25 minutes.
+#
+# **Papers:** Ho, Jain, Abbeel, *Denoising diffusion probabilistic models* (2020), Algorithms 1 and 2 (here DDPM-ALG1 and
+# DDPM-ALG2); Loshchilov and Hutter, *Decoupled weight decay regularization* (2019), Algorithm 2 (ADAMW-1), and *SGDR* (2017),
+# Eq. 5 (LR-1); Pascanu, Mikolov, Bengio (2013), Algorithm 1 (CLIP-1); Polyak and Juditsky (1992; EMA-1, with the warm-up
+# EMA-2); Dowson and Landau (1982; FD-1); Wilson (1927; WILSON-1).
+
+# %%
+import numpy as np
+
+from tinydiff import functional as F
+from tinydiff import plot
+from tinydiff.data import load
+from tinydiff.diffusion import GaussianDiffusion, GaussianMixture, ddpm, last, linear_schedule, predictor
+from tinydiff.exercises import notebook_09 as exercises
+from tinydiff.metrics import frechet_distance, frechet_distance_of, loss_by_timestep, wilson_share
+from tinydiff.model import DiffusionModel, ModelConfig
+from tinydiff.nn import Gradients, Linear, Module, Sequential, SiLU, Tape, UNet, UNetConfig
+from tinydiff.noise import Noise
+from tinydiff.notebook import show_source
+from tinydiff.train import AdamW, TrainConfig, Trainer, clip_by_global_norm, ema_decay, learning_rate, update_ema
+
+diffusion = GaussianDiffusion(linear_schedule(1000))
+
+# %% [markdown]
+# ## Data with a known answer
+#
+# Before digits, take points in the plane: five small clouds. Their exact denoiser is known (notebook 02), so we can tell how far
+# a network is from the best that is possible. The network is small, too: $x_t$ and the time, three linear layers (notebook 05).
+
+# %%
+angles = 2 * np.pi * np.arange(5) / 5
+means, variance = 0.75 * np.stack([np.cos(angles), np.sin(angles)], axis=1), 0.003
+clouds = GaussianMixture(diffusion, np.ones(5), means, [variance] * 5)
+
+
+def draw(n, rng):
+    """Return n points of the data."""
+    points = means[rng.integers(5, size=n)] + variance**0.5 * rng.standard_normal((n, 2))
+    return points.astype(np.float32)
+
+
+class Denoiser(Module):
+    """Predicts the noise in a point: x_t and the embedded time go through three linear layers."""
+
+    def __init__(self, rng, width=96, clock=32):
+        self.clock = clock
+        self.body = Sequential(
+            Linear(2 + clock, width, rng), SiLU(), Linear(width, width, rng), SiLU(), Linear(width, 2)
+        )
+        self.pack()
+
+    def forward(self, x_t, t, context=None, tape=None):
+        clock = F.timestep_embedding(t, self.clock, dtype=x_t.dtype)
+        return self.body.forward(np.concatenate([x_t, clock], axis=-1), tape)
+
+    def backward(self, d_eps_hat, tape, grads=None):
+        return self.body.backward(d_eps_hat, tape, grads)[:, :2]
+
+
+network = Denoiser(np.random.default_rng(0))
+print(f"{network.theta.size:,} weights")
+
+# %% [markdown]
+# ## Algorithm 1: one step of training
+#
+# Notebook 04 ended with the loss $\mathbb{E}\, \lVert \epsilon - \hat\epsilon(x_t, t) \rVert^2$ over random $t$, $x_0$ and
+# $\epsilon$. A mean over a *batch* of random draws estimates it, and the gradient of the estimate is, on average, the gradient of
+# the loss: the expectation does not depend on the weights, so derivative and mean may be swapped. Line by line, as the paper's
+# Algorithm 1 has it:
+#
+# $$x_0 \sim q, \quad t \sim \mathrm{U}\{1..T\}, \quad \epsilon \sim \mathcal{N}(0, I): \qquad
+#   \nabla_\theta \lVert \epsilon - \hat\epsilon(\sqrt{\bar\alpha_t}\, x_0 + \sqrt{1 - \bar\alpha_t}\, \epsilon, t) \rVert^2
+#   \qquad \text{(Eq. DDPM-ALG1)}$$
+
+
+# %%
+def gradient_of_a_batch(network, rng, batch=256):
+    """Return the loss of a random batch, and its gradient as one long vector."""
+    x_0 = draw(batch, rng)
+    t = rng.integers(1, 1001, size=batch)
+    eps = rng.standard_normal(x_0.shape).astype(np.float32)
+    x_t = diffusion.q_sample(x_0, t, eps)
+    tape, grads = Tape(), Gradients(network.parameters())
+    eps_hat = network.forward(x_t, t, tape=tape)
+    loss, cache = F.mse(eps_hat, eps)
+    d_eps_hat, _ = F.mse_backward(1.0, cache)
+    network.backward(d_eps_hat, tape, grads)
+    return float(loss), grads.flat
+
+
+loss, gradient = gradient_of_a_batch(network, np.random.default_rng(1))
+print(f"loss {loss:.3f}, norm of the gradient {np.linalg.norm(gradient):.3f}")
+assert abs(loss - 1) < 0.15, "a network that says 0 should have the variance of the noise, 1, as its loss"
+
+# %% [markdown]
+# ## The optimizer: AdamW
+#
+# The gradient g of a batch is noisy, and its size differs from weight to weight. Adam keeps two averages for every weight: m of
+# the gradients, v of their squares, both forgetting slowly. It steps by the average gradient in units of its usual size,
+# $m / \sqrt{v}$.
+#
+# Both start at 0, and are too small at first. By how much? Written out, $m_k = (1 - \beta_1) \sum_{i=1}^{k} \beta_1^{k-i} g_i$.
+# If all gradients have the same mean, then $\mathbb{E}[m_k] = \mathbb{E}[g]\, (1 - \beta_1) (1 + \beta_1 + \ldots + \beta_1^{k-1}) =
+# \mathbb{E}[g]\, (1 - \beta_1^k)$, by the sum of the geometric series. So divide by $1 - \beta_1^k$; the same for v.
+#
+# Last, *weight decay*: let every weight shrink a little at each step, apart from the gradient. Together, with the learning rate
+# $\eta$ and the decay $\lambda$:
+#
+# $$m = \beta_1 m + (1 - \beta_1) g, \quad v = \beta_2 v + (1 - \beta_2) g^2, \quad
+#   \theta \leftarrow \theta - \eta \left(\frac{m / (1 - \beta_1^k)}{\sqrt{v / (1 - \beta_2^k)} + \varepsilon} + \lambda \theta\right)
+#   \qquad \text{(Eq. ADAMW-1)}$$
+#
+# **Write it yourself:** step number k, from 1, with $\beta_1 = 0.9$, $\beta_2 = 0.99$ and $\varepsilon = 10^{-8}$.
+
+
+# %%
+def my_adamw(theta, g, m, v, k, lr, weight_decay):
+    """Return theta, m and v after the step."""
+    ### BEGIN SOLUTION
+    m = 0.9 * m + 0.1 * g
+    v = 0.99 * v + 0.01 * g**2
+    m_hat, v_hat = m / (1 - 0.9**k), v / (1 - 0.99**k)
+    return theta - lr * (m_hat / (v_hat**0.5 + 1e-8) + weight_decay * theta), m, v
+    ### END SOLUTION
+
+
+# %%
+my_adamw = exercises.ADAMW.check(my_adamw)
+show_source(AdamW._step)
+
+# %% [markdown]
+# The library works piece by piece, so that what is computed stays in the processor's cache, and skips a step whose gradient is
+# not finite. Twenty steps of both, from the same start:
+
+# %%
+theta, mine, m, v = gradient.copy(), gradient.copy(), 0 * gradient, 0 * gradient
+optimizer, rng = AdamW(theta, weight_decay=0.1), np.random.default_rng(2)
+for k in range(1, 21):
+    g = rng.standard_normal(theta.shape).astype(np.float32)
+    optimizer.step(g, 0.01)
+    mine, m, v = my_adamw(mine, g, m, v, k, 0.01, 0.1)
+assert np.allclose(theta, mine, atol=1e-5)
+
+# %% [markdown]
+# ## Two guards: clipping and the learning rate
+#
+# Now and then a batch gives a very long gradient. *Clipping* shortens it to the length c and keeps its direction:
+#
+# $$g \leftarrow g\, \min\left(1, \frac{c}{\lVert g \rVert}\right) \qquad \text{(Eq. CLIP-1)}$$
+#
+# And the learning rate rises in a line while Adam's averages are young (*warm-up*, $K_w$ steps), and falls in half a cosine, from
+# 1 to the share f of the peak, so that the weights settle at the end:
+#
+# $$\eta_k = \eta \frac{k}{K_w} \text{ up to } K_w, \text{ then } \eta \left(f + (1 - f) \frac{1 + \cos(\pi p)}{2}\right), \quad
+#   p = \frac{k - K_w}{K - K_w} \qquad \text{(Eq. LR-1)}$$
+
+# %%
+show_source(clip_by_global_norm, learning_rate)
+long, short = np.array([3.0, 4.0]), np.array([0.3, 0.4])
+clip_by_global_norm(long, 1.0)
+clip_by_global_norm(short, 1.0)
+assert np.allclose(long, [0.6, 0.8])
+assert np.allclose(short, [0.3, 0.4])
+
+steps = np.arange(1, 1001)
+rates = np.array([learning_rate(int(k), 1000, peak=1.0, warmup=100, final=0.1) for k in steps])
+assert np.isclose(rates[49], 0.5)  # half of the warm-up
+assert np.isclose(rates[549], 0.1 + 0.9 / 2)  # half of the way down
+assert np.isclose(rates[-1], 0.1)
+plot.curves(steps, {"learning rate": rates}, "optimizer step", "share of the peak")
+
+# %% [markdown]
+# ## The average of the weights
+#
+# Noisy gradients keep the weights jumping round the best place. Their *average* over the last steps is much nearer to it. An
+# average that needs no memory of old weights is the exponential one:
+#
+# $$\bar\theta_k = d\, \bar\theta_{k-1} + (1 - d)\, \theta_k \qquad \text{(Eq. EMA-1)}$$
+#
+# Written out, $\bar\theta_k = (1 - d) \sum_i d^{k-i} \theta_i + d^k\, \bar\theta_0$: weights i steps ago count $d^i$, and the start
+# counts $d^k$. With d = 0.999 the random start would be remembered for thousands of steps. So let a young average forget faster:
+#
+# $$d_k = \min\left(d, \frac{1 + k}{10 + k}\right) \qquad \text{(Eq. EMA-2)}$$
+#
+# **Write it yourself:**
+
+
+# %%
+def my_ema(ema, theta, decay):
+    """Return the average after theta came in."""
+    ### BEGIN SOLUTION
+    return decay * ema + (1 - decay) * theta
+    ### END SOLUTION
+
+
+# %%
+my_ema = exercises.EMA.check(my_ema)
+show_source(update_ema, ema_decay)
+library, mine, start_left = np.ones(3), np.ones(3), 1.0
+for k in range(1, 101):
+    theta = np.full(3, float(k))
+    update_ema(library, theta, ema_decay(k, 0.999))
+    mine = my_ema(mine, theta, ema_decay(k, 0.999))
+    start_left *= ema_decay(k, 0.999)
+assert np.allclose(library, mine)
+print(f"share of the start after 100 steps: {start_left:.1e} with the warm-up, {0.999**100:.2f} without")
+assert start_left < 1e-6
+
+# %% [markdown]
+# ## Ten thousand steps
+#
+# **Predict, then run:** the loss starts near 1. Where will it be after 100, 1,000 and 10,000 steps? And the samples?
+#
+# On the way we look at 20,000 held-out points, always the same, with the same t and noise. The learning rate stays constant here,
+# to see what the average does.
+
+# %%
+rng = np.random.default_rng(3)
+held_out, t_held = draw(20_000, rng), rng.integers(1, 1001, size=20_000)
+eps_held = rng.standard_normal(held_out.shape).astype(np.float32)
+x_held = diffusion.q_sample(held_out, t_held, eps_held)
+starts = rng.standard_normal((1000, 2)).astype(np.float32)
+
+
+def errors(network):
+    """Return the squared error for each held-out point."""
+    return ((network.forward(x_held, t_held) - eps_held) ** 2).mean(axis=1)
+
+
+def samples(network):
+    """Return points drawn by a network, from the same 1,000 starts each time, by 100 steps of DDPM."""
+    return last(ddpm(predictor(network.forward, diffusion), diffusion, starts, Noise(0), 100))
+
+
+optimizer, ema = AdamW(network.theta), network.theta.copy()
+log, by_t, drawn, average_of = [], {}, {}, {}
+for k in range(1, 10_001):
+    loss, gradient = gradient_of_a_batch(network, rng)
+    clip_by_global_norm(gradient, 1.0)
+    optimizer.step(gradient, 3e-3 * min(1, k / 100))
+    update_ema(ema, network.theta, ema_decay(k, 0.999))
+    if k % 50 == 0:
+        log.append({"step": k, "loss": loss})
+    if k in (100, 1000, 3000, 10_000):
+        average = network.bind(ema.copy())
+        by_t[f"step {k:,}"] = loss_by_timestep(t_held, errors(average), 1000)
+        drawn[f"step {k:,}"] = samples(average)
+        average_of[k] = errors(average).mean()
+plot.loss_curve(log)
+
+# %% [markdown]
+# This is what everybody sees who trains a diffusion model: the loss falls at once, and then it hardly moves, in a band of noise.
+# And the samples?
+
+# %%
+plot.point_clouds({**drawn, "data": draw(1000, rng)}, reach=1.2)
+
+# %% [markdown]
+# They go on getting better all the time.
+#
+# ## Why is my loss flat while samples improve?
+#
+# Because most of the loss cannot be removed. Notebook 04 found that even the exact denoiser has a loss: nobody who sees $x_t$ can
+# know which noise was drawn. This floor is known here:
+
+# %%
+_, eps_hat = clouds.predict(x_held, t_held)
+of_exact = ((eps_hat - eps_held) ** 2).mean(axis=1)
+print(f"loss of the exact denoiser: {of_exact.mean():.4f}")
+for k, loss in average_of.items():
+    print(f"step {k:>6,}: loss {loss:.4f} = floor + {loss - of_exact.mean():.4f}")
+excess = {k: loss - of_exact.mean() for k, loss in average_of.items()}
+assert average_of[10_000] > 0.9 * average_of[3000], "the loss should hardly fall from 3,000 to 10,000 steps ..."
+assert excess[10_000] < 0.6 * excess[3000], "... while what can be removed of it falls by half"
+floor = loss_by_timestep(t_held, of_exact, 1000)
+plot.loss_by_timestep_runs(floor.t, {name: found.mean for name, found in by_t.items()}, floor.mean)
+
+# %% [markdown]
+# From 3,000 to 10,000 steps the loss falls by a few per cent, but what is *left to learn* falls by more than half. The picture says
+# where (mind the logarithms). Nearly all of the loss lies at small t, and nearly all of that is floor. In the middle the network is
+# on the floor after a hundred steps. What fell later are the first two or three points: at small t the network must know the five
+# clouds exactly. (At large t it stays far above the floor in proportion, but that is less than 0.001 of loss.) A single number
+# averages over all t, and adds the noise of a random batch on top.
+#
+# So look at the loss by t, at a fixed set of t and noise, at samples, and never at the loss of one batch.
+#
+# And the average of the weights? At the last step, the weights themselves are further from the floor:
+
+# %%
+of_weights = errors(network).mean() - of_exact.mean()
+print(f"above the floor: the weights {of_weights:.4f}, their average {excess[10_000]:.4f}")
+assert excess[10_000] < of_weights
+
+# %% [markdown]
+# ## Algorithm 2: sampling
+#
+# Sampling walks back by the step of notebook 03: to the mean of the posterior at the network's guess, and fresh noise with one of the
+# two variances; at the last step none, for what it leads to is the sample:
+#
+# $$x_s = \tilde\mu(\hat x_0, x_t) + \sigma_t z, \quad \sigma_t^2 \in \{\beta_t, \tilde\beta_t\}, \quad z = 0 \text{ at the last step}
+#   \qquad \text{(Eq. DDPM-ALG2)}$$
+#
+# **Write it yourself**, with $\sigma_t^2 = \beta_t$ and the mean in the form of DDPM-11. The last step is the one whose
+# `alpha_bar_s` is 1.
+
+
+# %%
+def my_ddpm_step(x_t, eps_hat, z, alpha_bar_s, alpha_bar_t):
+    """Return x at the earlier time s."""
+    ### BEGIN SOLUTION
+    alpha = alpha_bar_t / alpha_bar_s
+    mean = (x_t - (1 - alpha) / (1 - alpha_bar_t) ** 0.5 * eps_hat) / alpha**0.5
+    return mean if alpha_bar_s == 1 else mean + (1 - alpha) ** 0.5 * z
+    ### END SOLUTION
+
+
+# %%
+my_ddpm_step = exercises.DDPM.check(my_ddpm_step)
+show_source(ddpm)
+
+# %% [markdown]
+# The library's first steps, with its own noise, against yours. (It clips $\hat x_0$ to [-1, 1] in `predictor`, as the paper's code
+# does; `clip=False` leaves it.)
+
+# %%
+x, noise = starts[:4].astype(np.float64), Noise(5)
+exact = predictor(lambda x_t, t, context: clouds.predict(x_t, t)[1], diffusion, clip=False)
+chain = ddpm(exact, diffusion, x, noise, [600, 400, 200])
+for step, (t, s) in enumerate([(600, 400), (400, 200), (200, 0)]):
+    _, expected, _ = next(chain)
+    z = noise.at(step=step).normal(x.shape, "sampler", dtype=x.dtype)
+    x = my_ddpm_step(x, clouds.predict(x, t)[1], z, diffusion.alpha_bar[s], diffusion.alpha_bar[t])
+    assert np.allclose(x, expected)
+
+# %% [markdown]
+# ## How good are the samples?
+#
+# **In the right place?** Count the points that lie within three standard deviations of a cloud. But 1,000 samples are not all: if a
+# share $\hat p$ was counted among n, which true shares p are possible? Those from which $\hat p$ is at most z = 1.96 standard
+# deviations away (a normal number is so in 95 % of cases): $(\hat p - p)^2 \le z^2\, p (1 - p) / n$. Sorted by powers of p, this
+# reads $(1 + z^2/n)\, p^2 - (2 \hat p + z^2/n)\, p + \hat p^2 \le 0$: p lies between the two roots of a parabola,
+#
+# $$\left(\hat p + \frac{z^2}{2n} \pm z \sqrt{\frac{\hat p (1 - \hat p)}{n} + \frac{z^2}{4 n^2}}\right) / \left(1 + \frac{z^2}{n}\right)
+#   \qquad \text{(Eq. WILSON-1)}$$
+
+# %%
+show_source(wilson_share)
+shares = {}
+for name, points in {**drawn, "data": draw(1000, rng)}.items():
+    distance = np.linalg.norm(points[:, None] - means, axis=2).min(axis=1)
+    share = wilson_share((distance < 3 * variance**0.5).sum(), len(points))
+    shares[name] = share
+    print(f"{name:>12}: {share.value:.1%} near a cloud, between {share.low:.1%} and {share.high:.1%}")
+    for p in (share.low, share.high):
+        assert np.isclose(abs(share.value - p), 1.96 * (p * (1 - p) / 1000) ** 0.5, atol=1e-4)
+assert shares["step 3,000"].high < shares["step 10,000"].low, "the gain should be larger than chance"
+
+# %% [markdown]
+# **As many and as varied as the data?** Compare the mean $\mu$ and the covariance $\Sigma$ of samples and of data. The *Fréchet
+# distance* is the least mean squared way that points must go to turn one normal density into the other. In one dimension, send
+# the point that lies k standard deviations from the first mean to the one that lies k from the second, $x \mapsto \mu_2 + k
+# \sigma_2$ (plans that keep the order are best). The mean square of $(\mu_2 + k \sigma_2) - (\mu_1 + k \sigma_1)$ over a standard
+# normal k is $(\mu_1 - \mu_2)^2 + (\sigma_1 - \sigma_2)^2$, since $\mathbb{E}[k] = 0$ and $\mathbb{E}[k^2] = 1$. Multiplied
+# out, $(\sigma_1 - \sigma_2)^2 = \sigma_1^2 + \sigma_2^2 - 2\, \sigma_1 \sigma_2$, and this is the form that Dowson and Landau
+# proved for matrices:
+#
+# $$d^2 = \lVert \mu_1 - \mu_2 \rVert^2 + \mathrm{tr}\left(\Sigma_1 + \Sigma_2 - 2 \left(\Sigma_1^{1/2}\, \Sigma_2\,
+#   \Sigma_1^{1/2}\right)^{1/2}\right) \qquad \text{(Eq. FD-1)}$$
+
+# %%
+one, other = (np.array([0.3]), np.array([[4.0]])), (np.array([-0.2]), np.array([[0.25]]))
+assert np.isclose(frechet_distance(*one, *other), (0.3 + 0.2) ** 2 + (2.0 - 0.5) ** 2)
+data = draw(1000, rng).astype(float)
+for name, points in {**drawn, "data": draw(1000, rng)}.items():
+    print(f"{name:>12}: Fréchet distance from the data {frechet_distance_of(points.astype(float), data):.4f}")
+
+# %% [markdown]
+# Here it hardly tells the samples apart: a ring of points has nearly the same mean and covariance as five clouds. A figure sees only
+# what it was made to see. For images, one takes the means and covariances of a classifier's *features*, which see far more than
+# pixels (the "FID" of papers does so with one large network).
+#
+# ## Digits
+#
+# Now the same with images, with the UNet of notebook 08 and the library's `Trainer`. It does what `gradient_of_a_batch` does, in
+# small shards on all cores, with noise that depends only on the seed and the step (so that any number of threads gives the same
+# bits). Its inner lines are Algorithm 1, Eq. DDPM-ALG1, once more:
+
+# %%
+show_source(Trainer.add_gradient)
+train, test = load("digits", "train"), load("digits", "test")
+shape = UNetConfig(image_size=8, channels=16, channel_mult=(1, 2), blocks_per_level=1, num_classes=10)
+model = DiffusionModel(UNet(shape, np.random.default_rng(0)), ModelConfig(shape, "linear", kind="eps"), micro_batch=16)
+log = []
+trainer = Trainer(model, train, TrainConfig(steps=800, validate_every=100), validation=test, hooks=[log.append])
+
+library = np.zeros_like(model.network.theta)
+trainer.add_gradient(0, trainer.indices(0), library)  # the first 16 of the first batch of 32
+noise = trainer.noise.at(first=0, step=0)
+x_0, labels = train.batch(trainer.indices(0)[:16])
+context = np.where(noise.uniform((16,), "label dropout") < 0.1, 10, labels)  # a tenth is told "no class"
+t, eps = noise.integers(1, 1000, 16, "t"), noise.normal(x_0.shape, "eps", dtype=np.float32)
+tape, grads = Tape(), Gradients(model.network.parameters())
+eps_hat = model.network.forward(diffusion.q_sample(x_0, t, eps), t, context, tape)
+_, cache = F.mse(eps_hat, eps)
+model.network.backward(F.mse_backward(0.5, cache)[0], tape, grads)  # 16 of 32: half of the mean
+assert np.allclose(library, grads.flat, atol=1e-6)
+
+# %% [markdown]
+# 800 steps take a minute or less. Every now and then it draws from the same ten starts, asked for the digits 0 to 9:
+
+# %%
+progress = []
+
+
+def redraw(trainer):
+    """Draw from the same starts at some steps."""
+    if trainer.step in (25, 50, 100, 200, 400, 800):
+        images = last(trainer.trained().chain(n=10, seed=0, steps=20))
+        progress.append((trainer.step, images))
+
+
+trainer.run(progress=False, on_step=redraw)
+plot.training_progress(progress, scale=8, column_labels=range(10))
+
+# %%
+plot.loss_curve(log)
+
+# %% [markdown]
+# A hundred samples, none left out, below as many real images. At 8 x 8 pixels, even real digits are hard to read.
+
+# %%
+images = np.clip(last(trainer.trained().chain(n=60, seed=1, steps=100, sampler="ddpm")), -1, 1)
+real, _ = test.batch(np.arange(60))
+pixels = [x.reshape(60, -1).astype(float) for x in (images, real, train.batch(np.arange(60))[0])]
+print(
+    f"Fréchet distance of the pixels to 60 test images: samples {frechet_distance_of(pixels[0], pixels[1]):.2f}, ",
+    end="",
+)
+print(f"real training images {frechet_distance_of(pixels[2], pixels[1]):.2f}, ", end="")
+print(f"noise {frechet_distance_of(np.random.default_rng(0).uniform(-1, 1, (60, 64)), pixels[1]):.2f}")
+assert frechet_distance_of(pixels[0], pixels[1]) < 20
+plot.image_grid(np.concatenate([images, real]), columns=20, title="60 samples; below them 60 real images")
+
+# %% [markdown]
+# ## Summary
+#
+# 1. A step of training: noise some data to random times, predict the noise, follow the gradient of the squared error.
+# 2. AdamW steps by the average gradient in units of its usual size; clipping and the learning rate keep it steady.
+# 3. Draw with the average of the weights: it is nearer to the best place than the weights themselves.
+# 4. Most of the loss is a floor that nothing can remove; what is left to learn hides in a few per cent.
+# 5. Judge by the loss at fixed t and noise, by t, and by samples with honest intervals.
+#
+# <details><summary>Why is my loss flat while samples improve?</summary>
+#
+# Because it is the sum of a floor, of the noise of a random batch, and of a small part that can be learned. The last part falls by half
+# while the sum seems to stand still.
+#
+# </details>
+#
+# <details><summary>Is a lower loss better when I compare two schedules?</summary>
+#
+# No. Another schedule has other $x_t$, so another floor. Compare losses only for the same schedule, the same data and the same law of t.
+#
+# </details>
+#
+# <details><summary>Why not draw with the weights of the last step?</summary>
+#
+# You may: with a learning rate that falls to almost 0 they are nearly as good, since they no longer jump. At any earlier step the
+# average is far better.
+#
+# </details>
+#
+# **Next:** a thousand steps are many. The same network, without training it again, can draw in twenty:
+# [10 · DDIM](10_ddim.ipynb).
