@@ -4,7 +4,6 @@
 PYTHON ?= python3
 VENV ?= .venv
 RUN = $(VENV)/bin/python
-RUN_NOTEBOOKS = $(RUN) -m pytest --nbmake --nbmake-timeout=180 notebooks/*.ipynb
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
 .DEFAULT_GOAL := help
@@ -43,7 +42,7 @@ types: $(VENV)/.ready-dev  ## check types
 
 notebooks: $(VENV)/.ready-dev  ## check that the notebooks are in step with their sources, then run them
 	@$(RUN) tools/notebooks.py --check
-	@$(RUN_NOTEBOOKS) || $(RUN_NOTEBOOKS) || $(RUN_NOTEBOOKS)  # Jupyter and its kernel sometimes lose a message
+	@$(RUN) -m pytest --nbmake --nbmake-timeout=600 notebooks/*.ipynb
 
 check: lint types notebooks test-slow test  ## all of the above that continuous integration runs
 

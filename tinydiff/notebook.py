@@ -206,7 +206,7 @@ def slider(draw: Callable[[Any], Any], values: Sequence[Any], label: str, start:
     Parameters
     ----------
     draw : callable
-        Takes one of the values and returns a picture.
+        Takes one of the values and returns a picture of `tinydiff.plot`.
     values : sequence
         What the slider can choose.
     label : str
@@ -218,10 +218,19 @@ def slider(draw: Callable[[Any], Any], values: Sequence[Any], label: str, start:
 
     start = len(values) // 2 if start is None else start
     check_count("start", start, 0)
+    first = draw(values[start])
     try:
-        from ipywidgets import SelectionSlider, interact
+        from ipywidgets import Image, SelectionSlider, VBox
     except ImportError:
-        display(draw(values[start]))
+        display(first)
         return
     chooser = SelectionSlider(options=list(values), value=values[start], description=label, continuous_update=False)
-    interact(lambda value: draw(value), value=chooser)
+    # An image of our own, and not `interact`: its output area sometimes hangs where nbclient runs a notebook
+    # (https://github.com/jupyter/nbclient/issues/312).
+    shown = Image(value=first._repr_png_(), format="png")
+
+    def redraw(change):
+        shown.value = draw(change["new"])._repr_png_()
+
+    chooser.observe(redraw, names="value")
+    display(VBox([chooser, shown]))

@@ -99,9 +99,7 @@ DDPM = Exercise(
         "the last step, where alpha_bar_s is 1, must add no noise: what it leads to is the sample.": (
             partial(_ddpm, always=True)
         ),
-        "the fresh noise is multiplied by its variance beta; multiply by the root.": lambda *args: _ddpm(
-            *args, size=1.0
-        ),
+        "the fresh noise is multiplied by its variance beta; multiply by the root.": partial(_ddpm, size=1.0),
         "no fresh noise is added: that is only the mean of the step.": (
             lambda x_t, eps_hat, z, s, t: _ddpm(x_t, eps_hat, 0 * z, s, t)
         ),
