@@ -487,6 +487,18 @@ def test_clouds_of_points_share_their_reach():
         plot.point_clouds({}, 1)
 
 
+def test_a_jacobian_is_drawn_transposed_beside_its_product():
+    matrix, d_y = RNG.standard_normal((4, 3)), RNG.standard_normal(4)
+    figure = plot.jacobian(matrix, d_y, d_y @ matrix)
+    shown = [axes.images[0] for axes in figure.axes]
+    for image, expected in zip(shown, (matrix.T, d_y[:, None], (d_y @ matrix)[:, None]), strict=True):
+        np.testing.assert_array_equal(image.get_array(), expected)
+        low, high = image.get_clim()
+        assert low == -high  # so that white is 0
+    with pytest.raises(InputError, match="d_y has shape"):
+        plot.jacobian(matrix, d_y[1:], d_y[1:])
+
+
 def test_figures_show_themselves_in_notebooks_and_never_touch_pyplot():
     figure = plot.loss_curve([{"step": 1, "loss": 1.0}])
     assert Image.open(io.BytesIO(figure._repr_png_())).format == "PNG"

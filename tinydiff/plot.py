@@ -606,6 +606,29 @@ def point_clouds(clouds: Mapping[str, Any], reach: float) -> Figure:
     return figure
 
 
+def jacobian(matrix: Any, d_y: Any, d_x: Any) -> Figure:
+    """Return a vector-Jacobian product as a picture: the transposed Jacobian, times d_y, is d_x.
+
+    Parameters
+    ----------
+    matrix : array, shape (N, M)
+        ``matrix[i, j]`` is the derivative of y[i] in x[j].
+    d_y : array, shape (N,)
+    d_x : array, shape (M,)
+    """
+    matrix, d_y, d_x = to_numpy(matrix), to_numpy(d_y), to_numpy(d_x)
+    check_rank("matrix", matrix, 2)
+    check_shape("d_y", d_y, (len(matrix),))
+    check_shape("d_x", d_x, (matrix.shape[1],))
+    figure = Chart(figsize=(6.4, 3.6), dpi=130, layout="constrained", facecolor=PAGE)
+    panels = figure.subplots(1, 3, width_ratios=[max(4, len(matrix)), 2, 2])
+    titles = (f"Jacobian, transposed: {matrix.size:,} numbers", "times d_y", "= d_x")
+    for axes, values, title in zip(panels, (matrix.T, d_y[:, None], d_x[:, None]), titles, strict=True):
+        _signed(axes, values)
+        _title(axes, title)
+    return figure
+
+
 def save_image(picture: Image.Image | Figure, path: str | Path) -> Path:
     """Save a Pillow image as PNG, or a Matplotlib figure as PNG, SVG or PDF; atomic.
 
@@ -760,6 +783,16 @@ def _style(axes: Axes, x_label: str, y_label: str) -> None:
     axes.spines[["top", "right"]].set_visible(False)
     axes.grid(color=FAINT, linewidth=0.5, alpha=0.6)
     axes.set_axisbelow(True)
+
+
+def _signed(axes: Axes, values: np.ndarray) -> Any:
+    """Draw a matrix as squares: one colour for numbers above 0, another for those below, white for 0."""
+    largest = abs(values).max() or 1.0
+    picture = axes.imshow(values, cmap="PuOr", vmin=-largest, vmax=largest, interpolation="nearest")
+    axes.set_xticks([])
+    axes.set_yticks([])
+    axes.spines[:].set_color(FAINT)
+    return picture
 
 
 def _title(axes: Axes, title: str | None) -> None:
