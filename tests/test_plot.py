@@ -499,6 +499,22 @@ def test_a_jacobian_is_drawn_transposed_beside_its_product():
         plot.jacobian(matrix, d_y[1:], d_y[1:])
 
 
+def test_signed_maps_share_one_scale_and_show_small_numbers():
+    maps = {"one": np.array([[1.0, -3.0]]), "two": RNG.standard_normal((9, 9)), "sum": np.zeros((2, 2))}
+    figure = plot.signed_maps(maps, ["+", "="], title="maps")
+    for axes, (name, values) in zip(figure.axes, maps.items(), strict=True):
+        np.testing.assert_array_equal(axes.images[0].get_array(), values)
+        assert axes.images[0].get_clim() == (-3, 3)
+        assert axes.get_title(loc="left") == name
+    assert [[text.get_text() for text in axes.texts] for axes in figure.axes] == [["1", "-3"], ["+"], ["0"] * 4 + ["="]]
+    with pytest.raises(InputError, match="signs holds 1 texts"):
+        plot.signed_maps(maps, ["+"])
+    with pytest.raises(InputError, match="1 to 6 were expected"):
+        plot.signed_maps({})
+    with pytest.raises(InputError, match="one has 1 axes"):
+        plot.signed_maps({"one": np.zeros(3)})
+
+
 def test_figures_show_themselves_in_notebooks_and_never_touch_pyplot():
     figure = plot.loss_curve([{"step": 1, "loss": 1.0}])
     assert Image.open(io.BytesIO(figure._repr_png_())).format == "PNG"

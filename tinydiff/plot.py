@@ -629,6 +629,43 @@ def jacobian(matrix: Any, d_y: Any, d_x: Any) -> Figure:
     return figure
 
 
+def signed_maps(maps: Mapping[str, Any], signs: Sequence[str] = (), title: str | None = None) -> Figure:
+    """Return up to six matrices side by side as squares: purple above 0, orange below, white 0, in one scale.
+
+    Parameters
+    ----------
+    maps : mapping from a name to an array, shape (H, W)
+        In matrices of at most 64 numbers, the numbers stand in the squares.
+    signs : sequence of texts
+        Written between the maps, such as "+" and "=".
+    title : str, optional
+    """
+    if not 1 <= len(maps) <= 6:
+        raise InputError(f"maps holds {len(maps)} of them, but 1 to 6 were expected.")
+    if len(signs) not in (0, len(maps) - 1):
+        raise InputError(
+            f"signs holds {len(signs)} texts, but none or {len(maps) - 1}, one between each, were expected."
+        )
+    arrays = [to_numpy(values) for values in maps.values()]
+    for name, values in zip(maps, arrays, strict=True):
+        check_rank(name, values, 2)
+    largest = max(abs(values).max() for values in arrays)
+    figure = Chart(figsize=(2 * len(maps) + 0.4, 2.5 + 0.3 * (title is not None)), dpi=130, facecolor=PAGE)
+    panels = figure.subplots(1, len(maps), squeeze=False)[0]
+    figure.subplots_adjust(left=0.02, right=0.98, bottom=0.04, top=0.86 if title is None else 0.78, wspace=0.22)
+    for axes, (name, values) in zip(panels, zip(maps, arrays, strict=True), strict=True):
+        _signed(axes, values, largest)
+        _title(axes, name)
+        for (row, column), value in np.ndenumerate(values) if values.size <= 64 else ():
+            color = PAGE if abs(value) > 0.6 * largest else INK
+            axes.text(column, row, f"{value:.2g}", color=color, fontsize=8, ha="center", va="center")
+    for axes, sign in zip(panels[1:], signs, strict=False):
+        axes.text(-0.11, 0.5, sign, color=INK, fontsize=18, ha="center", va="center", transform=axes.transAxes)
+    if title is not None:
+        figure.suptitle(title, fontsize=12, color=INK, x=0.02, ha="left")
+    return figure
+
+
 def save_image(picture: Image.Image | Figure, path: str | Path) -> Path:
     """Save a Pillow image as PNG, or a Matplotlib figure as PNG, SVG or PDF; atomic.
 
@@ -785,14 +822,13 @@ def _style(axes: Axes, x_label: str, y_label: str) -> None:
     axes.set_axisbelow(True)
 
 
-def _signed(axes: Axes, values: np.ndarray) -> Any:
+def _signed(axes: Axes, values: np.ndarray, largest: float = 0.0) -> None:
     """Draw a matrix as squares: one colour for numbers above 0, another for those below, white for 0."""
-    largest = abs(values).max() or 1.0
-    picture = axes.imshow(values, cmap="PuOr", vmin=-largest, vmax=largest, interpolation="nearest")
+    largest = largest or abs(values).max() or 1.0
+    axes.imshow(values, cmap="PuOr", vmin=-largest, vmax=largest, interpolation="nearest")
     axes.set_xticks([])
     axes.set_yticks([])
     axes.spines[:].set_color(FAINT)
-    return picture
 
 
 def _title(axes: Axes, title: str | None) -> None:

@@ -1,0 +1,300 @@
+# ---
+# jupyter:
+#   jupytext:
+#     text_representation:
+#       extension: .py
+#       format_name: percent
+#   kernelspec:
+#     display_name: Python 3
+#     language: python
+#     name: python3
+# ---
+
+# %% [markdown]
+# # 06 · Convolution
+#
+# **You will learn** to write a convolution with four loops, to turn it into one matrix product, and to derive both of its
+# gradients. And you will know which way the taps flip.
+#
+# **Prerequisites:** notebook 05. **Time:** 20 minutes.
+#
+# **Papers:** the operation is standard (LeCun et al., *Gradient-based learning applied to document recognition*, 1998; here CONV-1,
+# with its gradients CONV-2); im2col is due to Chellapilla, Puri, Simard (2006); ADJ-1 is the definition of the adjoint.
+
+# %%
+import numpy as np
+
+import tinydiff
+from tinydiff import functional as F
+from tinydiff import plot
+from tinydiff.data import load
+from tinydiff.exercises import notebook_06 as exercises
+from tinydiff.functional.conv import _patches
+from tinydiff.gradcheck import adjoint_check, gradcheck
+from tinydiff.nn import Conv2d, Gradients, Sequential, SiLU, Tape
+from tinydiff.notebook import show_source, slider
+from tinydiff.train import AdamW
+
+rng = np.random.default_rng(0)
+
+# %% [markdown]
+# ## Every output pixel looks at a patch
+#
+# An image has the shape (H, W, c_in). A kernel W has $k \times k$ *taps*, and each tap is a small matrix (c_in, c_out). To make the
+# output pixel (h, w), lay the kernel over the patch round it, multiply the pixel under each tap by that tap's matrix, and add up:
+#
+# $$y_{hwo} = b_o + \sum_{i, j, c} x_{h + i - p,\; w + j - p,\; c}\; W_{ijco} \qquad \text{(Eq. CONV-1)}$$
+#
+# p is the *padding*: with $k = 3$ and $p = 1$ the middle tap, $i = j = 1$, lies over (h, w) itself. Outside the image x counts as 0.
+# (A *stride* s puts sh + i - p in place of h + i - p, and makes the output smaller. In mathematics the sum has minus signs and is
+# called a convolution; this one is a cross-correlation. The whole field calls it convolution.)
+#
+# **Write it yourself**, for one image, $k = 3$, $p = 1$, and no bias. `np.pad(x, ((1, 1), (1, 1), (0, 0)))` puts a ring of zeros
+# round x; a pixel times a tap is `x[...] @ w[i, j]`.
+
+
+# %%
+def my_conv(x, w):
+    """Return y, shape (H, W, c_out), of x, shape (H, W, c_in), and w, shape (3, 3, c_in, c_out)."""
+    ### BEGIN SOLUTION
+    H, W, _ = x.shape
+    padded, y = np.pad(x, ((1, 1), (1, 1), (0, 0))), np.zeros((H, W, w.shape[3]))
+    for h in range(H):
+        for v in range(W):
+            for i in range(3):
+                for j in range(3):
+                    y[h, v] += padded[h + i, v + j] @ w[i, j]
+    ### END SOLUTION
+    return y
+
+
+# %%
+my_conv = exercises.FORWARD.check(my_conv)
+with tinydiff.plain():  # the library's plainest algorithm
+    x, w = rng.standard_normal((6, 7, 2)), rng.standard_normal((3, 3, 2, 4))
+    y, _ = F.conv2d(x[None], w, padding=1)
+    assert np.allclose(y[0], my_conv(x, w))
+
+# %% [markdown]
+# ## One matrix product
+#
+# Python loops are slow. But the sum over i, j and c is a product of two long vectors: the patch, written as one row of
+# $9\, c_\text{in}$ numbers, and the kernel, written as a matrix with $9\, c_\text{in}$ rows. So write *all* patches as rows, one for
+# each output pixel, and multiply once. This is called **im2col**. (The rows need not be copied one by one: a view of the padded image
+# with clever strides shows each pixel in nine places.)
+
+# %%
+show_source(_patches)
+((_, patches),) = _patches(np, x[None], 3, 3, 1, ((1, 1), (1, 1)))
+print("patches", patches.shape, "-> matrix", patches.reshape(6 * 7, -1).shape, "times kernel", w.reshape(-1, 4).shape)
+assert np.allclose(patches.reshape(6 * 7, -1) @ w.reshape(-1, 4), y.reshape(6 * 7, 4))
+
+# %% [markdown]
+# Nine times the memory for patches, but now the work is a matrix product, the thing that processors are best at. (Notebook 40 will
+# take this further.)
+#
+# ## The gradient of the kernel
+#
+# As in notebook 05: who uses $W_{ijco}$? Every output pixel (h, w), with the factor $x_{h+i-p,\, w+j-p,\, c}$, and in every image n of the
+# batch. What is used several times collects from every use:
+#
+# $$d_{W,\,ijco} = \sum_{n, h, w} x_{n,\; h + i - p,\; w + j - p,\; c}\; d_{y,\, nhwo}$$
+#
+# There is nothing to flip here. For tap (i, j): shift x by (i - p, j - p), multiply by $d_y$, sum over all pixels and images.
+#
+# **Write it yourself:** two loops, over the taps. `np.einsum("nhwc,nhwo->co", a, b)` multiplies and sums over n, h and w.
+
+
+# %%
+def my_dw(dy, x):
+    """Return dw, shape (3, 3, c_in, c_out), of a batch: x (N, H, W, c_in), dy (N, H, W, c_out)."""
+    ### BEGIN SOLUTION
+    _, H, W, _ = x.shape
+    padded = np.pad(x, ((0, 0), (1, 1), (1, 1), (0, 0)))
+    dw = np.zeros((3, 3, x.shape[3], dy.shape[3]))
+    for i in range(3):
+        for j in range(3):
+            dw[i, j] = np.einsum("nhwc,nhwo->co", padded[:, i : i + H, j : j + W], dy)
+    return dw
+    ### END SOLUTION
+
+
+# %%
+my_dw = exercises.DW.check(my_dw)
+
+# %% [markdown]
+# ## The gradient of the image: which way do the taps flip?
+#
+# Who uses the input pixel $x_{h'w'c}$? The output pixel (h, w) reads it through tap (i, j) if $h + i - p = h'$, that is, if
+# $h = h' - i + p$. So for each tap there is one reader, and it lies *against* the direction of the tap:
+#
+# $$d_{x,\,h'w'c} = \sum_{i, j, o} d_{y,\; h' - i + p,\; w' - j + p,\; o}\; W_{ijco} \qquad \text{(Eq. CONV-2, with the one above)}$$
+#
+# In words: the pixel below and to the right of (h, w) was read through the tap below and to the right of the middle. So it gets its
+# gradient back *through that tap*. Paint the gradient of a single output pixel: it is the kernel itself, laid onto the patch that it
+# has read. The patches of two neighbours overlap, and where they do, **gradients add**.
+
+# %%
+kernel = np.array([[1.0, 2.0, 3.0], [0.0, 5.0, 0.0], [-3.0, -2.0, -1.0]]).reshape(3, 3, 1, 1)
+_, cache = F.conv2d(np.zeros((1, 7, 7, 1)), kernel, padding=1)
+
+
+def painted(*pixels):
+    """Return dy with ones at these pixels, and dx."""
+    dy = np.zeros((1, 7, 7, 1))
+    for h, v in pixels:
+        dy[0, h, v] = 1
+    dx, _, _ = F.conv2d_backward(dy, cache)
+    return dy[0, ..., 0], dx[0, ..., 0]
+
+
+(one, of_one), (two, of_two) = painted((2, 2)), painted((2, 2), (3, 3))
+assert np.allclose(of_one[1:4, 1:4], kernel[..., 0, 0])
+assert np.allclose(of_two, of_one + painted((3, 3))[1])
+plot.signed_maps({"d_y: one pixel": one, "its d_x": of_one, "d_y: two pixels": two, "their d_x": of_two}, ["", "", ""])
+
+# %% [markdown]
+# Move the second pixel with the slider:
+
+# %%
+slider(
+    lambda v: plot.signed_maps(dict(zip(("d_y", "d_x"), painted((2, 2), (3, v)), strict=True)), [""]),
+    range(7),
+    "column",
+)
+
+# %% [markdown]
+# So where is the famous flip? It appears when the sum is *read* as a convolution of $d_y$. A convolution has plus signs, and here are
+# minus signs. Count the taps from the other end, $i = k - 1 - i'$ and $j = k - 1 - j'$. Then $h' - i + p = h' + i' - (k - 1 - p)$:
+#
+# $$d_{x,\,h'w'c} = \sum_{i', j', o} d_{y,\; h' + i' - p',\; w' + j' - p',\; o}\; W_{k-1-i',\; k-1-j',\; c\, o}, \qquad p' = k - 1 - p .$$
+#
+# This is CONV-1 with three changes: $d_y$ for x, the kernel turned by half a turn (rows *and* columns), and in and out channels swapped.
+#
+# **Predict, then run:** would a check notice a forgotten flip if the kernel were a blur, the same upside down?
+#
+# **Write it yourself:** with `F.conv2d(dy, flipped, padding=1)`, which returns y and a cache.
+
+
+# %%
+def my_dx(dy, w):
+    """Return dx, shape (N, H, W, c_in), of dy, shape (N, H, W, c_out), and w, shape (3, 3, c_in, c_out)."""
+    ### BEGIN SOLUTION
+    flipped = w[::-1, ::-1].swapaxes(2, 3)
+    dx, _ = F.conv2d(dy, flipped, padding=1)
+    return dx
+    ### END SOLUTION
+
+
+# %%
+my_dx = exercises.DX.check(my_dx)
+show_source(F.conv2d_backward)
+
+# %% [markdown]
+# ## Two checks
+#
+# Central differences (Eq. GC-1 of notebook 05) see everything. But a convolution is *linear* in x, $y = A x$ for some huge matrix A, and
+# its backward must be the product with $A^\top$. That has a test of its own, without any differences. For all x and y
+#
+# $$\langle A x, y \rangle = \langle x, A^\top y \rangle \qquad \text{(Eq. ADJ-1)}$$
+#
+# because both are $\sum_{ij} y_i A_{ij} x_j$. Run the forward on a random x, the backward on a random y, and compare two numbers. They
+# agree to all digits, where differences agree to ten.
+
+# %%
+x, w, b = rng.standard_normal((2, 5, 6, 3)), rng.standard_normal((3, 3, 3, 4)), rng.standard_normal(4)
+dy = rng.standard_normal((2, 5, 6, 4))
+with tinydiff.plain():
+    _, cache = F.conv2d(x, w, b, padding=1)
+    dx, dw, db = F.conv2d_backward(dy, cache)
+    assert np.allclose(dw, my_dw(dy, x))
+    assert np.allclose(dx, my_dx(dy, w))
+    assert np.allclose(db, dy.sum(axis=(0, 1, 2)))  # b is used by every pixel of every image
+    for stride in (1, 2):
+        options = {"stride": stride, "padding": 1}
+        report = gradcheck(F.conv2d, F.conv2d_backward, [x, w, b], options=options)
+        assert report.ok
+        off = adjoint_check(F.conv2d, F.conv2d_backward, [x, w, None], options=options)
+        print(
+            f"stride {stride}: largest error by differences {max(f.error for f in report.findings):.1e}, by the adjoint {off:.1e}"
+        )
+        assert off < 1e-13
+
+# %% [markdown]
+# ## A mistake that trains
+#
+# Why so much care? Because a wrong gradient often trains. Here two convolutions learn to take noise off digits: once with the right
+# $d_W$, and once with the taps of $d_W$ flipped in the first of them. (A layer of `tinydiff.nn` takes any pair: yours, too.)
+
+
+# %%
+def reversed_backward(dy, cache):
+    """Return the gradients with dw turned by half a turn: a mistake."""
+    dx, dw, db = F.conv2d_backward(dy, cache)
+    return dx, dw[::-1, ::-1], db
+
+
+def train(backward, steps=150):
+    """Return the losses of a small network that learns to denoise."""
+    start, losses = np.random.default_rng(1), []
+    first = Conv2d(1, 8, 3, start, pair=(F.conv2d, backward))
+    network = Sequential(first, SiLU(), Conv2d(8, 1, 3, start))
+    optimizer = AdamW(network.theta)
+    for _ in range(steps):
+        tape, grads = Tape(), Gradients(network.parameters())
+        loss, cache = F.mse(network.forward(noisy, tape), clean)
+        d_y, _ = F.mse_backward(1.0, cache)
+        network.backward(d_y, tape, grads)
+        optimizer.step(grads.flat, 0.01)
+        losses.append(float(loss))
+    return np.array(losses)
+
+
+clean, _ = load("mnist-small", "train").batch(np.arange(64))
+noisy = clean + 0.7 * rng.standard_normal(clean.shape).astype(np.float32)
+runs = {"right dw": train(F.conv2d_backward), "taps of dw flipped": train(reversed_backward)}
+for name, losses in runs.items():
+    print(f"{name:<20} loss {losses[0]:.4f} -> {losses[-1]:.4f}")
+assert runs["taps of dw flipped"][-1] < runs["taps of dw flipped"][0] / 10
+plot.curves(np.arange(150), runs, "step", "loss", title="Both seem to learn", log="y")
+
+# %% [markdown]
+# Who sees only the second curve has no reason for doubt: the loss falls, if a little more slowly. The second layer learns rightly, and makes
+# good for what the first does wrong. A whole UNet would be just a little worse than it could be, for ever. The gradient check is not
+# polite:
+
+# %%
+with tinydiff.plain():
+    report = gradcheck(F.conv2d, reversed_backward, [x, w, b], options={"padding": 1}, name="conv2d with a flipped dw")
+assert not report.ok
+report
+
+# %% [markdown]
+# ## Summary
+#
+# 1. A convolution lays the same small matrices over every patch, and adds up.
+# 2. All patches as rows make it one matrix product.
+# 3. $d_W$: shift x as the tap does, multiply by $d_y$, sum over pixels and images. No flip.
+# 4. $d_x$: each output pixel paints the kernel onto its patch, and overlaps add. Read as a convolution, its taps are flipped.
+# 5. Wrong gradients often train. Check them.
+#
+# <details><summary>Which way do the taps flip?</summary>
+#
+# By half a turn, rows and columns, and only in $d_x$ when it is written as a convolution. Written as painting (scatter-add), nothing flips.
+#
+# </details>
+#
+# <details><summary>Would a check with a symmetric kernel find a forgotten flip?</summary>
+#
+# No. The flipped kernel is the same kernel. That is why checks use random numbers: they have no symmetry to hide behind.
+#
+# </details>
+#
+# <details><summary>What changes with stride 2?</summary>
+#
+# The forward reads at 2h + i - p. Painting does the same: $d_y$ at h goes to 2h + i - p. As a convolution it would need zeros between
+# the numbers of $d_y$, most of the work would be for nothing, and so the library paints.
+#
+# </details>
+#
+# **Next:** layers in which everything depends on everything: [07 · Normalisation and attention](07_normalisation_and_attention.ipynb).
