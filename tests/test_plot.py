@@ -500,13 +500,18 @@ def test_a_jacobian_is_drawn_transposed_beside_its_product():
 
 
 def test_signed_maps_share_one_scale_and_show_small_numbers():
-    maps = {"one": np.array([[1.0, -3.0]]), "two": RNG.standard_normal((9, 9)), "sum": np.zeros((2, 2))}
-    figure = plot.signed_maps(maps, ["+", "="], title="maps")
+    maps = {"one": np.array([[1.0, -3.0]]), "two": np.array([[0.25]]), "sum": np.zeros((1, 2))}
+    figure = plot.signed_maps(maps, ["+", "="], title="maps", numbers=True)
     for axes, (name, values) in zip(figure.axes, maps.items(), strict=True):
         np.testing.assert_array_equal(axes.images[0].get_array(), values)
         assert axes.images[0].get_clim() == (-3, 3)
         assert axes.get_title(loc="left") == name
-    assert [[text.get_text() for text in axes.texts] for axes in figure.axes] == [["1", "-3"], ["+"], ["0"] * 4 + ["="]]
+    assert [[text.get_text() for text in axes.texts] for axes in figure.axes] == [
+        ["1", "-3"],
+        ["0.25", "+"],
+        ["0", "0", "="],
+    ]
+    assert not any(len(axes.texts) for axes in plot.signed_maps(maps).axes)
     with pytest.raises(InputError, match="signs holds 1 texts"):
         plot.signed_maps(maps, ["+"])
     with pytest.raises(InputError, match="1 to 6 were expected"):

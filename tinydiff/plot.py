@@ -629,16 +629,19 @@ def jacobian(matrix: Any, d_y: Any, d_x: Any) -> Figure:
     return figure
 
 
-def signed_maps(maps: Mapping[str, Any], signs: Sequence[str] = (), title: str | None = None) -> Figure:
+def signed_maps(
+    maps: Mapping[str, Any], signs: Sequence[str] = (), title: str | None = None, numbers: bool = False
+) -> Figure:
     """Return up to six matrices side by side as squares: purple above 0, orange below, white 0, in one scale.
 
     Parameters
     ----------
     maps : mapping from a name to an array, shape (H, W)
-        In matrices of at most 64 numbers, the numbers stand in the squares.
     signs : sequence of texts
         Written between the maps, such as "+" and "=".
     title : str, optional
+    numbers : bool
+        Write the numbers into the squares.
     """
     if not 1 <= len(maps) <= 6:
         raise InputError(f"maps holds {len(maps)} of them, but 1 to 6 were expected.")
@@ -656,7 +659,7 @@ def signed_maps(maps: Mapping[str, Any], signs: Sequence[str] = (), title: str |
     for axes, (name, values) in zip(panels, zip(maps, arrays, strict=True), strict=True):
         _signed(axes, values, largest)
         _title(axes, name)
-        for (row, column), value in np.ndenumerate(values) if values.size <= 64 else ():
+        for (row, column), value in np.ndenumerate(values) if numbers else ():
             color = PAGE if abs(value) > 0.6 * largest else INK
             axes.text(column, row, f"{value:.2g}", color=color, fontsize=8, ha="center", va="center")
     for axes, sign in zip(panels[1:], signs, strict=False):

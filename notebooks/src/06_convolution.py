@@ -151,14 +151,14 @@ def painted(*pixels):
 (one, of_one), (two, of_two) = painted((2, 2)), painted((2, 2), (3, 3))
 assert np.allclose(of_one[1:4, 1:4], kernel[..., 0, 0])
 assert np.allclose(of_two, of_one + painted((3, 3))[1])
-plot.signed_maps({"d_y: one pixel": one, "its d_x": of_one, "d_y: two pixels": two, "their d_x": of_two}, ["", "", ""])
+plot.signed_maps({"d_y: one pixel": one, "its d_x": of_one, "d_y: two pixels": two, "their d_x": of_two}, numbers=True)
 
 # %% [markdown]
 # Move the second pixel with the slider:
 
 # %%
 slider(
-    lambda v: plot.signed_maps(dict(zip(("d_y", "d_x"), painted((2, 2), (3, v)), strict=True)), [""]),
+    lambda v: plot.signed_maps(dict(zip(("d_y", "d_x"), painted((2, 2), (3, v)), strict=True)), numbers=True),
     range(7),
     "column",
 )
