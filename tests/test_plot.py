@@ -520,6 +520,23 @@ def test_signed_maps_share_one_scale_and_show_small_numbers():
         plot.signed_maps({"one": np.zeros(3)})
 
 
+def test_a_unet_is_drawn_with_all_its_maps_and_a_plus_for_each_skip():
+    down, up = (
+        [(RNG.standard_normal((n, n)), RNG.standard_normal((n, n))) for n in sizes] for sizes in ((8, 4), (4, 8))
+    )
+    middle = (np.ones((4, 4)), np.zeros((4, 4)))
+    figure = plot.unet_passes(down, middle, up)
+    (axes,) = figure.axes
+    shown = [image.get_array() for image in axes.images]
+    for image, expected in zip(shown, [a for pair in (*down, middle, *up) for a in pair], strict=True):
+        np.testing.assert_array_equal(image, expected)
+    assert [text.get_text() for text in axes.texts].count("+") == 2
+    with pytest.raises(InputError, match="down has 2 levels and up 1"):
+        plot.unet_passes(down, middle, up[:1])
+    with pytest.raises(InputError, match="gradient has shape"):
+        plot.unet_passes(down, (np.ones((4, 4)), np.ones((2, 2))), up)
+
+
 def test_figures_show_themselves_in_notebooks_and_never_touch_pyplot():
     figure = plot.loss_curve([{"step": 1, "loss": 1.0}])
     assert Image.open(io.BytesIO(figure._repr_png_())).format == "PNG"

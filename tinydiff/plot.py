@@ -669,6 +669,68 @@ def signed_maps(
     return figure
 
 
+def unet_passes(down: Sequence[tuple[Any, Any]], middle: tuple[Any, Any], up: Sequence[tuple[Any, Any]]) -> Figure:
+    """Return a UNet as a picture: what its levels hold in the forward, and the gradients that return.
+
+    Beside each other, a level's features and their gradient. Blue arrows are the forward, red ones the backward;
+    where a skip's gradient meets the one from below, they add.
+
+    Parameters
+    ----------
+    down, up : sequences of (features, gradient), arrays of shape (H, W)
+        From the first level down to the last, and from the last one up to the first.
+    middle : (features, gradient)
+    """
+    if not down or len(down) != len(up):
+        raise InputError(
+            f"down has {len(down)} levels and up {len(up)}, but the same number, at least 1, was expected."
+        )
+    levels, high, side = len(down), 2.1, 1.35  # the picture's own units
+    left = [(2.3 + 0.5 * k, -high * k) for k in range(levels)]
+    right = [(9.7 - 0.5 * k, -high * k) for k in range(levels)]
+    bottom = (6.0, -high * levels - 0.4)
+    figure = Chart(figsize=(8.4, 0.7 * high * (levels + 1) + 0.2), dpi=130, facecolor=PAGE)
+    axes = figure.add_axes((0, 0, 1, 1))
+    nodes = zip((*left, bottom, *reversed(right)), (*down, middle, *up), strict=True)
+    for (x, y), maps in nodes:
+        features, gradient = (to_numpy(a) for a in maps)
+        check_rank("features", features, 2)
+        check_shape("gradient", gradient, features.shape)
+        for centre, values, cmap in ((x - 0.72, features, "cividis"), (x + 0.72, gradient, "PuOr")):
+            largest = abs(values).max() or 1.0
+            limits = {"vmin": -largest, "vmax": largest} if cmap == "PuOr" else {}
+            box = (centre - side / 2, centre + side / 2, y - side / 2, y + side / 2)
+            axes.imshow(values, cmap=cmap, extent=box, interpolation="nearest", **limits)
+        axes.text(x - 0.72, y + 0.72, f"{features.shape[0]} x {features.shape[1]}", color=INK, fontsize=8, ha="center")
+
+    def arrow(start, end, color, style="-"):
+        shape = {"arrowstyle": "-|>", "color": color, "linestyle": style, "linewidth": 1.3, "shrinkA": 2, "shrinkB": 2}
+        axes.annotate("", end, start, arrowprops=shape)
+
+    for k, ((x, y), (x_up, _)) in enumerate(zip(left, right, strict=True)):
+        plus = (x + 0.72, y - 0.98)
+        axes.text(*plus, "+", color=VERMILION, fontsize=15, ha="center", va="center", fontweight="bold")
+        arrow((x + 1.4, y + 0.2), (x_up - 1.4, y + 0.2), BLUE, "--")
+        arrow((x_up - 1.4, y - 0.3), (plus[0] + 0.12, plus[1]), VERMILION, "--")
+        arrow((plus[0], plus[1] + 0.08), (x + 0.72, y - 0.66), VERMILION)
+        below, below_up = (left[k + 1], right[k + 1]) if k + 1 < levels else (bottom, bottom)
+        last = k + 1 == levels
+        arrow((x - 0.72, y - 0.7), (below[0] - (1.4 if last else 0.72), below[1] + (0 if last else 0.9)), BLUE)
+        arrow((below[0] + 0.72, below[1] + 0.7), (plus[0], plus[1] - 0.1), VERMILION)
+        arrow((below_up[0] - 0.72, below_up[1] + 0.9), (x_up - 0.72, y - 0.7), BLUE)
+        arrow(
+            (x_up + 0.72, y - 0.7),
+            (below_up[0] + (1.4 if last else 0.72), below_up[1] + (0 if last else 0.7)),
+            VERMILION,
+        )
+    for x, color, text in ((0.2, BLUE, "forward: features"), (2.6, VERMILION, "backward: gradients")):
+        axes.text(x, 1.05, text, color=color, fontsize=10)
+    axes.set_xlim(0, 12)
+    axes.set_ylim(bottom[1] - 1, 1.5)
+    axes.set_axis_off()
+    return figure
+
+
 def save_image(picture: Image.Image | Figure, path: str | Path) -> Path:
     """Save a Pillow image as PNG, or a Matplotlib figure as PNG, SVG or PDF; atomic.
 

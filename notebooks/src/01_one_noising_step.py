@@ -27,7 +27,7 @@ from tinydiff import plot
 from tinydiff.data import load
 from tinydiff.diffusion import GaussianDiffusion, GaussianMixture, cosine_schedule, linear_schedule
 from tinydiff.exercises import notebook_01 as exercises
-from tinydiff.notebook import show_source
+from tinydiff.notebook import show_source, slider
 
 rng = np.random.default_rng(0)
 images, _ = load("mnist-small", "test").batch(np.arange(8))
@@ -168,6 +168,19 @@ seven, noise = images[:1], eps[:1]
 strips = {name: np.concatenate([d.q_sample(seven, int(t), noise) for t in times]) for name, d in schedules.items()}
 every_t = np.arange(1, 1001)
 plot.noising_strips(times, strips, {name: np.log(d.snr(every_t)) for name, d in schedules.items()})
+
+# %% [markdown]
+# With a live kernel, move t:
+
+
+# %%
+def at(t):
+    """Show eight digits at t under both schedules."""
+    rows = {f"{name}, t = {t}": d.q_sample(images, t, eps) for name, d in schedules.items()}
+    return plot.image_rows(rows, scale=3)
+
+
+slider(at, range(50, 1001, 50), "t")
 
 # %% [markdown]
 # The linear schedule drowns the digit soon, and its whole right half looks like noise: a network learns little there, and a

@@ -37,7 +37,7 @@ from tinydiff.diffusion import (
     step_term,
 )
 from tinydiff.exercises import notebook_04 as exercises
-from tinydiff.notebook import show_source
+from tinydiff.notebook import show_source, slider
 
 rng = np.random.default_rng(0)
 
@@ -226,6 +226,18 @@ means = [values.mean() for values in gaps.values()]
 assert min(np.min(values) for values in gaps.values()) >= 0
 assert (np.diff(means) < 0).all(), "more steps should make the bound tighter"
 plot.curves(x, gaps, "x_0", "log p(x_0) - ELBO, in nats", title="What the bound loses")
+
+
+# %%
+def with_steps(T):
+    """Show likelihood and bound for T steps."""
+    steps = GaussianDiffusion(cosine_schedule(T, max_beta=0.7))
+    model = Gaussian(steps, np.array([0.7]), 0.3)
+    lines = {"log p(x_0)": log_likelihood(model.predict, steps, x), "ELBO": elbo(model.predict, steps, x)}
+    return plot.curves(x, lines, "x_0", "nats", title=f"{T} steps")
+
+
+slider(with_steps, [2, 3, 4, 6, 8, 12, 20, 50], "steps", start=0)
 
 # %% [markdown]
 # ## The price of a step is an error of the noise

@@ -30,7 +30,7 @@ from tinydiff import plot
 from tinydiff.exercises import notebook_05 as exercises
 from tinydiff.gradcheck import gradcheck
 from tinydiff.nn import Gradients, Linear, Module, SiLU, Tape
-from tinydiff.notebook import show_source
+from tinydiff.notebook import show_source, slider
 
 rng = np.random.default_rng(0)
 
@@ -217,6 +217,21 @@ assert np.allclose(dx, J.T @ dy)
 assert np.allclose(dx, my_softmax_backward(dy, y))
 assert gradcheck(F.softmax, F.softmax_backward, [x])
 plot.jacobian(J, dy, dx)
+
+# %% [markdown]
+# What if all x are multiplied by the same number? Small: the softmax hardly chooses, and J is nearly diagonal. Large: one y takes all, and J
+# fades away, and with it the gradient. (Attention will divide by a root for this reason.)
+
+
+# %%
+def sharpened(factor):
+    """Draw the Jacobian of the softmax at factor times x."""
+    y, cache = F.softmax(factor * x)
+    (dx,) = F.softmax_backward(dy, cache)
+    return plot.jacobian(np.diag(y) - np.outer(y, y), dy, dx)
+
+
+slider(sharpened, [0, 0.5, 1, 2, 4, 8], "factor", start=4)
 
 # %% [markdown]
 # ## Losses

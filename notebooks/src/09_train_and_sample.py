@@ -35,7 +35,7 @@ from tinydiff.metrics import frechet_distance, frechet_distance_of, loss_by_time
 from tinydiff.model import DiffusionModel, ModelConfig
 from tinydiff.nn import Gradients, Linear, Module, Sequential, SiLU, Tape, UNet, UNetConfig
 from tinydiff.noise import Noise
-from tinydiff.notebook import show_source
+from tinydiff.notebook import show_source, slider
 from tinydiff.train import AdamW, TrainConfig, Trainer, clip_by_global_norm, ema_decay, learning_rate, update_ema
 
 diffusion = GaussianDiffusion(linear_schedule(1000))
@@ -273,6 +273,9 @@ plot.loss_curve(log)
 
 # %%
 plot.point_clouds({**drawn, "data": draw(1000, rng)}, reach=1.2)
+
+# %%
+slider(lambda k: plot.point_clouds({f"step {k:,}": drawn[f"step {k:,}"]}, reach=1.2), (100, 1000, 3000, 10_000), "step")
 
 # %% [markdown]
 # They go on getting better all the time.

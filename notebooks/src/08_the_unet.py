@@ -1,0 +1,354 @@
+# ---
+# jupyter:
+#   jupytext:
+#     text_representation:
+#       extension: .py
+#       format_name: percent
+#   kernelspec:
+#     display_name: Python 3
+#     language: python
+#     name: python3
+# ---
+
+# %% [markdown]
+# # 08 · The UNet
+#
+# **You will learn** how the network of a diffusion model is put together from the layers of the last notebooks, how it is told the time,
+# and why its backward is its forward, read upwards.
+#
+# **Prerequisites:** notebooks 05 to 07. **Time:** 25 minutes.
+#
+# **Papers:** Ronneberger, Fischer, Brox, *U-Net* (2015), for the shape; Ho, Jain, Abbeel (2020) and Dhariwal and Nichol (2021), for this
+# form of it; Vaswani et al. (2017), section 3.5 (here TEMB-1); Srivastava et al., *Dropout* (2014), section 4 (DROP-1).
+
+# %%
+from contextlib import contextmanager
+
+import numpy as np
+
+import tinydiff
+from tinydiff import functional as F
+from tinydiff import plot
+from tinydiff.data import load
+from tinydiff.exercises import notebook_08 as exercises
+from tinydiff.gradcheck import adjoint_check, check_module
+from tinydiff.nn import Gradients, ResBlock, Tape, UNet, UNetConfig
+from tinydiff.nn import unet as unet_module
+from tinydiff.notebook import show_source, slider
+
+rng = np.random.default_rng(0)
+
+# %% [markdown]
+# ## The whole of it
+#
+# A denoiser must see strokes that cross the whole image, and put every pixel in its place. So the image is made smaller, twice, until a
+# 3 x 3 patch covers most of it; then it is made large again. On the way up, each level gets back what the same level on the way down had
+# found: a *skip*. Drawn as a picture it is the letter U.
+#
+# Here is the shipped model at work on one noisy digit. Left in each pair a channel of the features, right its gradient, on the way back
+# from the loss. (`watch` hangs a camera on a block: it looks at what goes through, and changes nothing.)
+
+
+# %%
+def watch(block):
+    """Return a dict that will hold what the block gives, and the gradient that comes back to it."""
+    seen, forward, backward = {}, block.forward, block.backward
+
+    def watched_forward(*args):
+        seen["features"] = forward(*args)
+        return seen["features"].copy()
+
+    def watched_backward(dy, *args):
+        seen["gradient"] = dy.copy()
+        return backward(dy, *args)
+
+    block.forward, block.backward = watched_forward, watched_backward
+    return seen
+
+
+def one_channel(seen):
+    """Return the channel in which most is to be seen, of the features and of the gradient."""
+    channel = seen["features"][0].var(axis=(0, 1)).argmax()
+    return seen["features"][0, ..., channel], seen["gradient"][0, ..., channel]
+
+
+def there_and_back(t):
+    """Run the network on the digit, noised to t, and the gradient of the loss back through it."""
+    t, tape = np.array([t]), Tape()
+    output = network.forward(model.diffusion.q_sample(digit, t, eps), t, None, tape)
+    _, cache = F.mse(output, model.target(digit, eps, t))
+    d_output, _ = F.mse_backward(1.0, cache)
+    network.backward(d_output, tape)
+    assert len(tape) == 0, "every cache should have been used"
+
+
+def draw(t):
+    """Draw what the cameras saw."""
+    there_and_back(t)
+    return plot.unet_passes([one_channel(s) for s in down], one_channel(middle), [one_channel(s) for s in up])
+
+
+model = tinydiff.load_model("mnist")
+network = model.network
+down = [watch(level.blocks[-1]) for level in network.down]
+middle = watch(network.mid_1)
+up = [watch(level.blocks[-1]) for level in network.up]
+digit, _ = load("mnist-small", "test").batch(np.array([3]))
+eps = rng.standard_normal(digit.shape).astype(np.float32)
+draw(300)
+
+# %% [markdown]
+# Follow the red arrows: the gradient goes down the right side, through the middle and up the left side. And it takes the *skips*, too. At
+# every + two gradients meet, from below and from the right, because two readers had read the same features.
+#
+# With a live kernel, choose how noisy the digit is:
+
+# %%
+slider(draw, range(50, 1000, 50), "t", start=5)
+
+# %% [markdown]
+# The rest of the notebook goes through the parts.
+#
+# ## Smaller and larger
+#
+# *Upsampling* repeats every pixel $f$ times in both directions; *pooling* takes the average of every block of $f \times f$:
+#
+# $$y_{hw} = x_{\lfloor h/f \rfloor \lfloor w/f \rfloor} \quad \text{(Eq. UP-1)}, \qquad
+#   y_{hw} = \frac{1}{f^2} \sum_{i, j < f} x_{hf + i,\, wf + j} \quad \text{(Eq. POOL-1)}$$
+#
+# Their backwards: a pixel that was copied to $f^2$ places collects from all of them; a pixel that had the share $1/f^2$ in an average gets
+# the share $1/f^2$ of its gradient:
+#
+# $$d_{x,\, hw} = \sum_{i, j < f} d_{y,\, hf + i,\, wf + j} \quad \text{(Eq. UP-2)}, \qquad
+#   d_{x,\, hw} = \frac{1}{f^2}\, d_{y,\, \lfloor h/f \rfloor \lfloor w/f \rfloor} \quad \text{(Eq. POOL-2)}$$
+#
+# Look at them twice: each one's backward is the other one's forward, but for a factor of $f^2$. (This UNet goes down by a convolution with
+# stride 2, which can learn what to keep; the classifier that judges samples pools.)
+#
+# **Write it yourself:** the backward of upsampling, for f = 2. `dy[:, ::2, ::2]` is the upper left pixel of every block.
+
+
+# %%
+def my_upsample_backward(dy):
+    """Return dx, shape (N, H / 2, W / 2, C), of dy, shape (N, H, W, C)."""
+    ### BEGIN SOLUTION
+    return dy[:, ::2, ::2] + dy[:, 1::2, ::2] + dy[:, ::2, 1::2] + dy[:, 1::2, 1::2]
+    ### END SOLUTION
+
+
+# %%
+my_upsample_backward = exercises.UPSAMPLE.check(my_upsample_backward)
+show_source(F.upsample_nearest_backward, F.avg_pool_backward)
+x, dy = rng.standard_normal((1, 2, 3, 2)), rng.standard_normal((1, 4, 6, 2))
+large, up_cache = F.upsample_nearest(x)
+small, pool_cache = F.avg_pool(dy)
+(dx_up,), (dx_pool,) = F.upsample_nearest_backward(dy, up_cache), F.avg_pool_backward(x, pool_cache)
+assert np.allclose(dx_up, my_upsample_backward(dy))
+assert np.allclose(dx_up, 4 * small)  # upsampling's backward is pooling, times four
+assert np.allclose(dx_pool, large / 4)
+assert adjoint_check(F.upsample_nearest, F.upsample_nearest_backward, [x]) < 1e-14
+assert adjoint_check(F.avg_pool, F.avg_pool_backward, [dy]) < 1e-14
+
+# %% [markdown]
+# ## What time is it?
+#
+# The network must know t: the same x calls for much change at t = 900 and for little at t = 10. A single number is a poor input, for t = 500
+# and t = 501 should look alike, and t = 1 and t = 20 should not. So time is shown as the hands of many clocks, from fast to slow:
+#
+# $$\left[\cos(t \omega_i), \sin(t \omega_i)\right], \quad \omega_i = P^{-i / n}, \quad i = 0 \ldots n - 1 \qquad \text{(Eq. TEMB-1)}$$
+#
+# with P = 10,000. The fast hands tell neighbours apart, the slow ones tell early from late.
+
+# %%
+show_source(F.timestep_embedding)
+t = np.arange(1, 1001)
+hands = F.timestep_embedding(t, 64, dtype=np.float64)
+assert np.allclose(hands[:, 5], np.cos(t * 10_000 ** (-5 / 32)))
+assert np.allclose(hands[:, 32 + 5], np.sin(t * 10_000 ** (-5 / 32)))
+chosen = {f"hand {i}": hands[:, i] for i in (12, 16, 20, 24)}
+plot.curves(t, chosen, "step t", "cos(t omega)", title="Four hands of the clock")
+
+# %% [markdown]
+# The product of two such vectors is $\sum_i \cos(t \omega_i) \cos(s \omega_i) + \sin(t \omega_i) \sin(s \omega_i) = \sum_i \cos((t - s) \omega_i)$:
+# it depends on the *distance* of the two times alone, and falls with it at first.
+
+# %%
+near = hands @ hands[499]
+for i, j in ((0, 100), (300, 400), (800, 900)):
+    assert np.isclose(hands[i] @ hands[j], np.cos(100 * 10_000 ** (-np.arange(32) / 32)).sum())
+plot.curves(t, {"with t = 500": near}, "step t", "product of the embeddings", title="Near times look alike")
+
+# %% [markdown]
+# ## Which digit?
+#
+# A class is a row of a table that is learned. Looking up row $k_i$ is a product with a matrix that has a single 1 in each row; so the
+# backward is that of a linear layer, and a row collects from every place where it was read:
+#
+# $$y_i = \sum_r 1[r = k_i]\, E_r \quad \text{(Eq. EMB-1)}, \qquad d_{E_r} = \sum_i 1[r = k_i]\, d_{y_i} \quad \text{(Eq. EMB-2)}$$
+#
+# There is one row more than there are digits: the last stands for "no class", which is no digit at all, and not the digit 0.
+
+# %%
+show_source(F.embedding, F.embedding_backward)
+table, labels, dy = rng.standard_normal((5, 3)), np.array([2, 0, 2]), rng.standard_normal((3, 3))
+y, cache = F.embedding(labels, table)
+_, d_table = F.embedding_backward(dy, cache)
+assert np.allclose(y, table[labels])
+assert np.allclose(d_table[2], dy[0] + dy[2]), "row 2 was read twice"
+assert (d_table[[1, 3, 4]] == 0).all()
+assert network.embed.label.table.value.shape[0] == 11
+
+# %% [markdown]
+# ## A block
+#
+# Time and class are added and become one vector, `emb`, that every block reads. A block computes, in short, $y = x + f(x, \text{emb})$: norm,
+# SiLU and convolution, twice, *beside* a way straight through. The way through lets gradients pass undamped, however deep the network is. In
+# the middle of f, emb is added to every pixel.
+#
+# **Write it yourself**, for a block that is a little simpler, $y = x + f(x) + \text{emb}$, where emb, shape (N, C), is added to every pixel:
+
+
+# %%
+def my_block_backward(dy, inner_backward):
+    """Return dx and d_emb; inner_backward(dy) gives what comes back through f."""
+    ### BEGIN SOLUTION
+    dx = dy + inner_backward(dy)
+    d_emb = dy.sum(axis=(1, 2))
+    return dx, d_emb
+    ### END SOLUTION
+
+
+# %%
+my_block_backward = exercises.RESIDUAL.check(my_block_backward)
+show_source(ResBlock.forward, ResBlock.backward)
+
+# %% [markdown]
+# Read the two from both ends: the last line of the forward is the first of the backward. *Dropout* (a share p of the numbers is set to 0 at
+# random in training, the others are scaled up to keep the mean) has the simplest backward of all, the same mask again:
+#
+# $$y = x \odot \frac{1[u \ge p]}{1 - p} \quad \text{(Eq. DROP-1)}, \qquad d_x = d_y \odot \frac{1[u \ge p]}{1 - p} \quad \text{(Eq. DROP-2)}$$
+
+# %%
+x, dy, uniform = rng.standard_normal((200, 50)), rng.standard_normal((200, 50)), rng.uniform(size=(200, 50))
+y, cache = F.dropout(x, 0.3, uniform)
+(dx,) = F.dropout_backward(dy, cache)
+assert np.allclose(y[uniform >= 0.3], x[uniform >= 0.3] / 0.7)
+assert (y[uniform < 0.3] == 0).all()
+assert np.allclose(dx, dy * (uniform >= 0.3) / 0.7)
+print(
+    f"share dropped {np.mean(y == 0):.3f}; mean of ones after dropout {F.dropout(np.ones((200, 50)), 0.3, uniform)[0].mean():.3f}"
+)
+
+# %% [markdown]
+# ## Skips
+#
+# On the way up, the features from below and the skip are put side by side along the channels, and the next block reads both. What was put
+# side by side is cut apart on the way back.
+#
+# **Predict, then run:** are skips ignored in the backward?
+#
+# **Write it yourself:** `y = np.concatenate([h, skip], axis=-1)`, where h has c channels.
+
+
+# %%
+def my_concatenation_backward(dy, c):
+    """Return dh and d_skip."""
+    ### BEGIN SOLUTION
+    return dy[..., :c], dy[..., c:]
+    ### END SOLUTION
+
+
+# %%
+my_concatenation_backward = exercises.CONCATENATION.check(my_concatenation_backward)
+
+# %% [markdown]
+# So there *is* a gradient for the skip, and it must be kept until the backward reaches the block that made it. As the forward had pushed
+# skips on a stack and popped them in reverse, so does the backward, with their gradients. Forward and backward, whole:
+
+# %%
+with tinydiff.plain():
+    show_source(UNet.forward, UNet.backward)
+
+# %% [markdown]
+# ## Is all of it right?
+#
+# One check for the whole: move all weights, and all inputs, in random directions, and compare the slopes. A small UNet in float64 will do,
+# with every kind of part in it. (Some last layers start from zeros, so that a fresh block does nothing; zeros would hide mistakes, so fill
+# them.)
+
+# %%
+config = UNetConfig(
+    image_size=8, channels=8, channel_mult=(1, 2), blocks_per_level=1, attention_levels=(1,), heads=2, num_classes=3
+)
+small = UNet(config, np.random.default_rng(1), dtype=np.float64)
+zeros = small.theta == 0
+small.theta[zeros] = 0.1 * rng.standard_normal(zeros.sum())
+inputs = [rng.standard_normal((2, 8, 8, 1)), np.array([3, 700]), np.array([0, 3])]
+with tinydiff.plain():
+    report = check_module(small, inputs, Tape, Gradients)
+assert report.ok
+report
+
+# %% [markdown]
+# And now cut the red wires: let the gradient of every skip be 0.
+
+
+# %%
+@contextmanager
+def cut_skips():
+    """Let the backward of every concatenation forget the skip's share."""
+    whole = unet_module._split_channels
+    unet_module._split_channels = lambda x, c: (x[..., :c].copy(), np.zeros_like(x[..., c:]))
+    try:
+        yield
+    finally:
+        unet_module._split_channels = whole
+
+
+with tinydiff.plain(), cut_skips():
+    report = check_module(small, inputs, Tape, Gradients)
+assert not report.ok
+report
+
+# %% [markdown]
+# The check names the parameters whose gradients are wrong: all on the way *down*. What lies after the cut is right. How much of the gradient
+# did the skips carry? For the first block of the shipped model:
+
+# %%
+there_and_back(300)
+full = down[0]["gradient"]
+with cut_skips():
+    there_and_back(300)
+without = down[0]["gradient"]
+print(f"norm of the gradient {np.linalg.norm(full):.2e}, of what came without skips {np.linalg.norm(without):.2e}")
+assert np.linalg.norm(full - without) > 0.5 * np.linalg.norm(full), "the skips should carry most of it"
+
+# %% [markdown]
+# ## Summary
+#
+# 1. A UNet goes down to see far and up to see sharply; skips bring back what each level had found.
+# 2. It is told the time by the hands of many clocks, and the class by a row of a table; every block reads both.
+# 3. A block is a way straight through, with a correction beside it.
+# 4. The backward is the forward, read upwards: concatenations are cut, sums are copied, copies are summed.
+# 5. One check of the whole network finds a wire that is cut anywhere.
+#
+# <details><summary>Are skips ignored in the backward?</summary>
+#
+# No. They carry most of the gradient that reaches the upper levels on the way down. A network whose backward forgets them
+# may still learn something, as with the flipped taps of notebook 06; only the check tells.
+#
+# </details>
+#
+# <details><summary>Why must the gradients of emb be summed over all blocks?</summary>
+#
+# Because all blocks read the same vector. What is used several times collects from every use.
+#
+# </details>
+#
+# <details><summary>Why do the last layers of blocks start at zero?</summary>
+#
+# Then every block starts as the identity, and the network as a whole says 0, which is the mean of the noise: a good first guess.
+#
+# </details>
+#
+# **Next:** train it: [09 · Train and sample](09_train_and_sample.ipynb).
