@@ -137,6 +137,21 @@ def test_labels():
         without.chain(1, labels=0)
 
 
+def test_no_class_is_a_label_of_its_own():
+    """The null label is one past the last class, so it is no class, and the network takes it for none."""
+    model = load_model("mnist")
+    classes = model.config.unet.num_classes
+    labels = np.arange(classes + 1)
+    assert len(model.network.embed.label.table.value) == classes + 1
+    rng = np.random.default_rng(0)
+    x_t = np.repeat(rng.standard_normal((1, 28, 28, 1)).astype(np.float32), classes + 1, axis=0)
+    *of_classes, of_none = model.network_output(x_t, np.full(classes + 1, 500), labels)
+    for output in of_classes:
+        assert abs(output - of_none).max() > 0.01
+    (unlabelled,) = model.network_output(x_t[:1], np.full(1, 500))  # no label at all means the same
+    np.testing.assert_allclose(unlabelled, of_none, atol=1e-4)
+
+
 def test_bad_arguments_are_one_clear_sentence():
     with pytest.raises(InputError, match="sampler is 'mine'"):
         make().chain(sampler="mine")
