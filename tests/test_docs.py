@@ -3,8 +3,15 @@
 import re
 from pathlib import Path
 
+import numpy as np
 import pytest
 
+from tinydiff.data import load
+from tinydiff.diffusion import GaussianDiffusion, cosine_schedule
+from tinydiff.functional import mse, mse_backward
+from tinydiff.nn import Gradients, Tape, UNet, UNetConfig
+from tinydiff.noise import Noise
+from tinydiff.train import AdamW
 from tools.check_equations import Check
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -42,6 +49,26 @@ def test_equations_stand_in_the_index(name):
         named = {i for part in re.findall(r"\(([A-Z0-9 ,-]+)\) \|", text) for i in part.split(", ")}
     assert len(named) > 5
     assert named <= set(Check().equations)
+
+
+def test_the_train_step_of_the_readme_runs():
+    (step,) = re.findall(
+        r"```python\n(x_0, labels = .*?)```", (ROOT / "README.md").read_text(encoding="utf-8"), re.DOTALL
+    )
+    unet = UNet(UNetConfig(channels=8, channel_mult=(1, 2), blocks_per_level=1, num_classes=10))
+    names = {
+        "data": load("mnist-small", "train"),
+        "diffusion": GaussianDiffusion(cosine_schedule(1000)),
+        "unet": unet,
+        "optimizer": AdamW(unet.theta),
+        "noise": Noise(0),
+        "indices": np.arange(2),
+        **{"Tape": Tape, "Gradients": Gradients, "mse": mse, "mse_backward": mse_backward},
+    }
+    before = unet.theta.copy()
+    exec(step, names)
+    assert 0.5 < float(names["loss"]) < 2
+    assert not np.array_equal(unet.theta, before)
 
 
 def test_every_question_has_a_notebook_and_a_test():

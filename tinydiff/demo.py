@@ -33,10 +33,13 @@ def draw_with_shipped_weights(out: Path, seed: int) -> None:
     print("1. Digits from the shipped weights, 28 x 28")
     model = load_model("mnist")
     frames = list(model.chain(n=40, seed=seed, steps=40))
-    title = f"40 samples of the shipped model, DDIM, 40 steps, seed {seed}"
-    grid = plot.save_image(plot.image_grid(frames[-1][1], columns=10, title=title), out / "shipped.png")
+    test = load("mnist-small", "test")
+    real, _ = test.batch(balanced(test.labels)[:40])
+    title = f"Above: 40 samples, none left out (DDIM, 40 steps, seed {seed}). Below: 40 real images"
+    both = plot.image_grid(np.concatenate([np.clip(frames[-1][1], -1, 1), real]), columns=10, title=title)
+    grid = plot.save_image(both, out / "shipped.png")
     gif = plot.chain_gif(frames, out / "shipped.gif", samples=10, max_frames=25)
-    print(f"  {grid}: a grid\n  {gif}: noise becoming digits")
+    print(f"  {grid}: samples and real images\n  {gif}: noise becoming digits")
 
 
 def train_and_judge(out: Path, config: TrainConfig) -> None:
