@@ -38,7 +38,7 @@ def places_of(canvas, part):
 
 def grid_places(picture, images, scale):
     """Return the place (y, x) of each enlarged image in the picture; each must occur once."""
-    enlarged = plot._pixels("images", images).repeat(scale, axis=1).repeat(scale, axis=2)
+    enlarged = plot.images.to_pixels("images", images).repeat(scale, axis=1).repeat(scale, axis=2)
     places = [places_of(np.asarray(picture), image) for image in enlarged]
     assert [len(found) for found in places] == [1] * len(images)
     return [found[0] for found in places]
@@ -79,8 +79,8 @@ def test_grid_maps_floats_from_minus_one_to_one_and_clips():
 
 def test_grid_separates_neighbouring_images():
     black = np.zeros((4, 5, 5), np.uint8)
-    row = np.asarray(plot.image_grid(black, columns=4, scale=2))[plot.MARGIN, :, 0]
-    inner = row[plot.MARGIN : -plot.MARGIN]
+    row = np.asarray(plot.image_grid(black, columns=4, scale=2))[plot.images.MARGIN, :, 0]
+    inner = row[plot.images.MARGIN : -plot.images.MARGIN]
     assert np.count_nonzero(np.diff((inner == 255).astype(int)) == 1) == 3
 
 
@@ -88,14 +88,14 @@ def test_grid_separates_neighbouring_images():
     ("n", "columns"), [(1, 1), (2, 2), (3, 3), (4, 2), (7, 3), (8, 4), (10, 5), (12, 4), (64, 8), (100, 10)]
 )
 def test_grid_is_about_square_and_without_holes_where_possible(n, columns):
-    assert plot._columns(n) == columns
+    assert plot.images._columns(n) == columns
 
 
 @pytest.mark.parametrize("n", [1, 9, 64, 1000])
 @pytest.mark.parametrize("size", [8, 28, 64])
 def test_grid_fits_a_page_by_default(n, size):
     width, _ = plot.image_grid(np.zeros((n, size, size), np.uint8)).size
-    assert width <= max(1000, (size + plot.GAP) * plot._columns(n) + 2 * plot.MARGIN)
+    assert width <= max(1000, (size + plot.images.GAP) * plot.images._columns(n) + 2 * plot.images.MARGIN)
 
 
 def test_pictures_of_device_arrays_are_those_of_host_arrays(xp):
@@ -126,7 +126,7 @@ def test_grid_writes_labels_and_title_outside_the_images():
 
 def test_grid_widens_for_a_long_title():
     grid = plot.image_grid(bytes_of(1), scale=1, title="A title that is much wider than one small image")
-    edge = np.asarray(grid)[:, -plot.MARGIN + 1 :]
+    edge = np.asarray(grid)[:, -plot.images.MARGIN + 1 :]
     assert (edge == 255).all()
 
 
@@ -155,13 +155,15 @@ def test_grid_refuses(images, options, message):
 def test_strip_shows_rows_of_samples_and_columns_of_falling_t(monkeypatch, estimate):
     frames = list(chain(n=5, steps=30))
     texts = []
-    monkeypatch.setattr(plot.ImageDraw.ImageDraw, "text", lambda self, at, text, *_, **__: texts.append((at[0], text)))
+    monkeypatch.setattr(
+        plot.images.ImageDraw.ImageDraw, "text", lambda self, at, text, *_, **__: texts.append((at[0], text))
+    )
     strip = plot.chain_strip(frames, samples=3, columns=4, scale=10, estimate=estimate)
     assert [text for _, text in sorted(texts) if text] == ["t = 30", "t = 20", "t = 10", "t = 0"]
     shown = 2 if estimate else 1
     found = [grid_places(strip, frames[i][shown][:3], 10) for i in (0, 10, 20, 30)]
     assert_table(np.array(found).swapaxes(0, 1))
-    assert not holds(strip, plot._pixels("x", frames[0][shown])[3], 10)
+    assert not holds(strip, plot.images.to_pixels("x", frames[0][shown])[3], 10)
 
 
 def test_strip_of_a_short_chain_shows_all_of_it():
@@ -184,7 +186,9 @@ def test_chain_gif_shows_both_panels_and_ends_with_the_sample(tmp_path):
 
 
 def shows(gif, images):
-    levels = np.rint(plot._pixels("x", images) / 255 * (plot.GREY_LEVELS - 1)) * (255 / (plot.GREY_LEVELS - 1))
+    levels = np.rint(plot.images.to_pixels("x", images) / 255 * (plot.images.GREY_LEVELS - 1)) * (
+        255 / (plot.images.GREY_LEVELS - 1)
+    )
     return all(holds(gif.convert("RGB"), image, 2) for image in np.rint(levels).astype(np.uint8))
 
 
@@ -214,7 +218,7 @@ def test_gif_gives_back_number_size_and_colours(tmp_path, channels):
         for i, frame in enumerate(frames):
             gif.seek(i)
             error = np.asarray(gif.convert("RGB"), int) - np.asarray(frame, int)
-            assert abs(error).mean() < (255 / plot.GREY_LEVELS / 2 if channels == 1 else 20)
+            assert abs(error).mean() < (255 / plot.images.GREY_LEVELS / 2 if channels == 1 else 20)
 
 
 def test_gif_keeps_still_colours_still(tmp_path):
@@ -308,9 +312,9 @@ def test_loss_curve_draws_both_losses_on_a_labelled_logarithmic_axis():
 def test_smoothing_keeps_a_straight_line_and_calms_noise(n):
     line = np.linspace(3, 1, n)
     inner = slice(0, n - n // 40)  # at the end the window has no right half
-    np.testing.assert_allclose(plot._smooth(line)[inner], line[inner], rtol=1e-10)
+    np.testing.assert_allclose(plot.charts._smooth(line)[inner], line[inner], rtol=1e-10)
     noise = RNG.standard_normal(n)
-    assert plot._smooth(noise).std() <= noise.std() * (1 if n < 5000 else 0.5)
+    assert plot.charts._smooth(noise).std() <= noise.std() * (1 if n < 5000 else 0.5)
 
 
 def test_loss_curve_refuses_a_log_without_losses():

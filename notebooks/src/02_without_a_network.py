@@ -354,8 +354,9 @@ plot.curves(betas, to_bell, "beta, the variance of the step", "KL divergence in 
 #
 # <details><summary>Should a network learn the noise or the score?</summary>
 #
-# They differ by the factor $-\sqrt{1 - \bar\alpha_t}$, which is known. The noise has about the same size at every t, the score
-# grows without bound as t goes to 0. That makes the noise the easier thing to learn.
+# They differ by the factor $-\sqrt{1 - \bar\alpha_t}$, which is known. As a target for learning, $\epsilon$ has the same size at
+# every t; the target for the score, $-\epsilon / \sqrt{1 - \bar\alpha_t}$, grows without bound as t goes to 0. That makes the
+# noise the easier thing to learn.
 #
 # </details>
 #

@@ -368,7 +368,7 @@ except tinydiff.errors.InputError as error:
 #
 # <details><summary>Why in float64?</summary>
 #
-# The difference of two nearly equal numbers keeps few digits. With h = 0.00001, float32 would leave hardly one.
+# The difference of two nearly equal numbers keeps few digits. With h = 0.00001, float32 would leave one or two.
 #
 # </details>
 #

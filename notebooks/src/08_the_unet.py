@@ -41,8 +41,8 @@ rng = np.random.default_rng(0)
 # %% [markdown]
 # ## The whole of it
 #
-# A denoiser must see strokes that cross the whole image, and put every pixel in its place. So the image is made smaller, twice, until a
-# 3 x 3 patch covers most of it; then it is made large again. On the way up, each level gets back what the same level on the way down had
+# A denoiser must see strokes that cross the whole image, and put every pixel in its place. So the image is made smaller, twice, until two
+# convolutions of 3 x 3 span most of it; then it is made large again. On the way up, each level gets back what the same level on the way down had
 # found: a *skip*. Drawn as a picture it is the letter U.
 #
 # Here is the shipped model at work on one noisy digit. Left in each pair a channel of the features, right its gradient, on the way back

@@ -230,8 +230,8 @@ assert start_left < 1e-6
 #
 # **Predict, then run:** the loss starts near 1. Where will it be after 100, 1,000 and 10,000 steps? And the samples?
 #
-# On the way we look at 20,000 held-out points, always the same, with the same t and noise. The learning rate stays constant here,
-# to see what the average does.
+# On the way we look at 20,000 held-out points, always the same, with the same t and noise. After a hundred steps of warm-up the
+# learning rate stays constant here, to see what the average does.
 
 # %%
 rng = np.random.default_rng(3)

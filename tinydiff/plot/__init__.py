@@ -1,0 +1,56 @@
+"""Pictures: grids of images, the reverse chain as a strip and as a GIF, curves of the loss, the pictures of the course.
+
+Functions take arrays and return Pillow images or Matplotlib figures; nothing is drawn on a global canvas.
+Pixels are enlarged by whole factors, never smoothed. Images are floats in [-1, 1], where values outside are
+clipped (x_t of a chain has many), or uint8; with shape (N, H, W), (N, H, W, 1) or (N, H, W, 3).
+"""
+
+from tinydiff.plot.charts import curves, loss_by_timestep, loss_curve
+from tinydiff.plot.course import (
+    bells,
+    density_over_time,
+    jacobian,
+    loss_by_timestep_runs,
+    noising_strips,
+    paths_to_data,
+    point_clouds,
+    reverse_steps,
+    score_fields,
+    signed_maps,
+    unet_passes,
+)
+from tinydiff.plot.images import (
+    chain_gif,
+    chain_strip,
+    image_grid,
+    image_rows,
+    nearest_neighbours,
+    save_gif,
+    save_image,
+    training_progress,
+)
+
+__all__ = [
+    "bells",
+    "chain_gif",
+    "chain_strip",
+    "curves",
+    "density_over_time",
+    "image_grid",
+    "image_rows",
+    "jacobian",
+    "loss_by_timestep",
+    "loss_by_timestep_runs",
+    "loss_curve",
+    "nearest_neighbours",
+    "noising_strips",
+    "paths_to_data",
+    "point_clouds",
+    "reverse_steps",
+    "save_gif",
+    "save_image",
+    "score_fields",
+    "signed_maps",
+    "training_progress",
+    "unet_passes",
+]
