@@ -8,6 +8,7 @@ import re
 import sys
 
 import jupytext
+import nbformat
 import numpy as np
 import pytest
 
@@ -56,6 +57,18 @@ def test_notebook_has_two_short_exercises_and_its_own_answers_are_right(number):
         names = {}
         exec(f"{imports}\n{cell}", names)
         assert EXERCISES[f"{number}.{exercise}"].verdict(names[answer]) == ""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("number", SOURCES)
+def test_notebook_goes_on_where_nothing_is_answered(number, tmp_path):
+    nbclient = pytest.importorskip("nbclient")
+    text = notebooks.notebook_text(SOURCES[number].read_text(encoding="utf-8"), student=True)
+    notebook = nbformat.reads(text, as_version=4)
+    nbclient.NotebookClient(notebook, timeout=600, resources={"metadata": {"path": str(tmp_path)}}).execute()
+    printed = [output.get("text", "") for cell in notebook.cells for output in cell.get("outputs", [])]
+    unwritten = [line for text in printed for line in text.splitlines() if line.endswith("is not written yet.")]
+    assert len(unwritten) == sum(key.startswith(number) for key in EXERCISES)
 
 
 @pytest.mark.parametrize("key", EXERCISES)

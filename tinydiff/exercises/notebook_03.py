@@ -14,7 +14,7 @@ def _process(alpha_bar_s, alpha_bar_t):
 
 
 def _mean(x_0, x_t, alpha_bar_s, alpha_bar_t):
-    return _process(alpha_bar_s, alpha_bar_t).posterior_mean(x_0, x_t, 2)
+    return _process(alpha_bar_s, alpha_bar_t).posterior_mean(np.asarray(x_0), np.asarray(x_t), 2)
 
 
 def _product(x_0, x_t, alpha_bar_s, alpha_bar_t, prior=1.0, signal=0.5, back=0.5, divide=True):
