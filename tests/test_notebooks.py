@@ -134,3 +134,18 @@ def test_source_opens_with_a_title_cell_and_points_on(path):
         assert word in title.source.lower(), f"the title cell does not say: {word}"
     assert last.cell_type == "markdown"
     assert "next" in last.source.lower()
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=lambda path: path.stem)
+def test_formulas_are_whole(path):
+    """A formula with a brace or a bracket too few would be shown as raw text."""
+    for cell in jupytext.reads(path.read_text(encoding="utf-8"), fmt="py:percent").cells:
+        if cell.cell_type != "markdown":
+            continue
+        text = re.sub(r"`[^`]*`", "", cell.source)
+        assert text.count("$") % 2 == 0, text
+        for display, inline in re.findall(r"\$\$(.+?)\$\$|\$(.+?)\$", text, re.DOTALL):
+            formula = display or inline
+            assert formula.count("{") == formula.count("}"), formula
+            assert len(re.findall(r"\\left\b", formula)) == len(re.findall(r"\\right\b", formula)), formula
+            assert "\n\n" not in formula, formula

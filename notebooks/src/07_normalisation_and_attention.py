@@ -13,14 +13,14 @@
 # %% [markdown]
 # # 07 · Normalisation and attention
 #
-# **You will learn** to derive the backward of layers in which every number depends on every other, by following the paths from an
-# input to the loss and adding up what comes back along each.
+# **You will learn** to derive the backward of layers in which every number depends on every other, by following the
+# paths from an input to the loss and adding up what comes back along each.
 #
 # **Prerequisites:** notebook 05 (VJPs and the softmax). **Time:** 25 minutes.
 #
-# **Papers:** Wu and He, *Group normalization* (2018), Eq. 1 to 3 (here GN-1); Ba, Kiros, Hinton, *Layer normalization* (2016), Eq. 4
-# (LN-1); Ioffe and Szegedy, *Batch normalization* (2015), Algorithm 1 (BN-1); Vaswani et al., *Attention is all you need* (2017),
-# Eq. 1 (ATT-1). GN-2, LN-2, BN-2 and ATT-2 are their gradients.
+# **Papers:** Wu and He, *Group normalization* (2018), Eq. 1 to 3 (here GN-1); Ba, Kiros, Hinton, *Layer normalization*
+# (2016), Eq. 4 (LN-1); Ioffe and Szegedy, *Batch normalization* (2015), Algorithm 1 (BN-1); Vaswani et al., *Attention
+# is all you need* (2017), Eq. 1 (ATT-1). GN-2, LN-2, BN-2 and ATT-2 are their gradients.
 
 # %%
 import numpy as np
@@ -39,9 +39,9 @@ rng = np.random.default_rng(0)
 # %% [markdown]
 # ## Group norm: a common scale
 #
-# Deep networks learn badly when the numbers in them drift. *Group norm* takes an image's channels in groups, and within each group (all
-# pixels of its channels, n numbers) shifts and scales them to mean 0 and variance 1. Then each channel gets a scale $\gamma$ and a shift
-# $\beta$ of its own, which are learned:
+# Deep networks learn better when the numbers in them keep a common scale. *Group norm* takes an image's channels in
+# groups, and within each group (all pixels of its channels, n numbers) shifts and scales them to mean 0 and variance 1.
+# Then each channel gets a scale $\gamma$ and a shift $\beta$ of its own, which are learned:
 #
 # $$\mu = \frac1n \sum_i x_i, \quad \sigma^2 = \frac1n \sum_i (x_i - \mu)^2, \quad
 #   \hat x_i = \frac{x_i - \mu}{\sqrt{\sigma^2 + \varepsilon}}, \quad y_i = \gamma \hat x_i + \beta \qquad \text{(Eq. GN-1)}$$
@@ -63,17 +63,19 @@ with tinydiff.plain():
 # %% [markdown]
 # ## Where do paths meet?
 #
-# Write $g_i = d_{y,i}\, \gamma$ for the gradient that reaches $\hat x_i$, and $r = 1 / \sqrt{\sigma^2 + \varepsilon}$, so that
-# $\hat x_i = (x_i - \mu)\, r$. How does the loss depend on one input $x_j$? There are three paths, and at $x_j$ they meet.
+# Write $g_i = d_{y,i}\, \gamma$ for the gradient that reaches $\hat x_i$, and $r = 1 / \sqrt{\sigma^2 + \varepsilon}$,
+# so that $\hat x_i = (x_i - \mu)\, r$. How does the loss depend on one input $x_j$? There are three paths, and at $x_j$
+# they meet.
 #
 # **Directly:** $x_j$ stands in $\hat x_j$ with the factor r. It brings back $r\, g_j$.
 #
-# **Through the mean:** $\partial \mu / \partial x_j = 1/n$, and $\mu$ stands in *every* $\hat x_i$ with the factor $-r$. Together
-# $\frac1n \sum_i (-r)\, g_i = -r\, \overline{g}$, with a bar for the mean over the group.
+# **Through the mean:** $\partial \mu / \partial x_j = 1/n$, and $\mu$ stands in *every* $\hat x_i$ with the factor
+# $-r$. Together $\frac1n \sum_i (-r)\, g_i = -r\, \overline{g}$, with a bar for the mean over the group.
 #
-# **Through the variance:** first, $\partial \sigma^2 / \partial x_j = \frac2n (x_j - \mu) - \frac2n \sum_i (x_i - \mu) \frac1n$, where the
-# second term is for the $\mu$ inside. It vanishes, because deviations from a mean sum to 0. Next, $\partial r / \partial \sigma^2 =
-# -\tfrac12 (\sigma^2 + \varepsilon)^{-3/2} = -\tfrac12 r^3$. And r stands in every $\hat x_i$ with the factor $x_i - \mu = \hat x_i / r$:
+# **Through the variance:** first, $\partial \sigma^2 / \partial x_j = \frac2n (x_j - \mu) - \frac2n \sum_i (x_i - \mu)
+# \frac1n$, where the second term is for the $\mu$ inside. It vanishes, because deviations from a mean sum to 0. Next,
+# $\partial r / \partial \sigma^2 = -\tfrac12 (\sigma^2 + \varepsilon)^{-3/2} = -\tfrac12 r^3$. And r stands in every
+# $\hat x_i$ with the factor $x_i - \mu = \hat x_i / r$:
 #
 # $$\sum_i g_i\, \frac{\hat x_i}{r} \cdot \left(-\tfrac12 r^3\right) \cdot \frac2n \frac{\hat x_j}{r}
 #   = -r\, \hat x_j\, \frac1n \sum_i g_i \hat x_i = -r\, \hat x_j\, \overline{g \hat x} .$$
@@ -100,13 +102,14 @@ def my_norm_backward(g, x_hat, rstd):
 my_norm_backward = exercises.NORM.check(my_norm_backward)
 
 # %% [markdown]
-# **Predict, then run:** one image, a 2, is one group. The loss asks for more light where a *3* would be (the first map), and for nothing
-# else. Which pixels get a gradient?
+# **Predict, then run:** one image, a 2, is one group. Instead of a loss, which should fall, take a *score*, which
+# should rise: light in the output y counts where a *3* would be (the first map), and nowhere else. At which pixels of
+# the input x does the score have a gradient?
 
 
 # %%
 def three_paths(wanted):
-    """Return the gradient of the image along the three paths, if the loss asks for the pixels of another digit."""
+    """Return the gradient of the image along the three paths, if the score counts the pixels of another digit."""
     g = 1 + images[digits == wanted][0, ..., 0]
     direct = rstd * g
     through_mean = np.full((8, 8), -rstd * g.mean())
@@ -117,7 +120,11 @@ def three_paths(wanted):
 def draw(wanted):
     """Draw them and their sum."""
     _, maps = three_paths(wanted)
-    return plot.signed_maps({**maps, "d_x": sum(maps.values())}, ["+", "+", "="], title=f"the loss asks for a {wanted}")
+    return plot.signed_maps(
+        {**maps, "d_x": sum(maps.values())},
+        ["+", "+", "="],
+        title=f"The score asks for a {wanted}: purple, more light raises it; orange, it lowers it",
+    )
 
 
 images, digits = load("digits", "test").batch(np.arange(40))
@@ -133,9 +140,10 @@ assert np.allclose(dx.reshape(1, 64), my_norm_backward(g.reshape(1, 64), x_hat.r
 draw(3)
 
 # %% [markdown]
-# All of them. Directly, the 3 that was asked for. The mean wants every pixel a little darker: more light here would be less there. And the
-# variance draws the 2 that is *there*: its pixels, far from the mean, widen the group, and so weaken what was asked for. The three maps
-# add up to $d_x$. Ask for another digit:
+# At all of them. Directly, the 3 that was asked for. Through the mean, light counts against the score at every pixel
+# alike: it raises the mean, which is taken off everywhere. And the path through the variance draws the 2 that is
+# *there*: more light on its bright pixels, far above the mean, widens the group, and so weakens all of y; more light on
+# the dark ones narrows it. The three maps add up to $d_x$. Ask for another digit:
 
 # %%
 slider(draw, range(10), "digit", start=7)
@@ -151,13 +159,13 @@ report
 # %% [markdown]
 # ## Relatives: layer norm and batch norm
 #
-# Nothing above used *which* numbers form a group. **Layer norm** takes the channels of each position, **batch norm** takes each channel
-# over all pixels of *all images of the batch*:
+# Nothing above used *which* numbers form a group. **Layer norm** takes the channels of each position, **batch norm**
+# takes each channel over all pixels of *all images of the batch*:
 #
 # $$y = \gamma \frac{x - \mu}{\sqrt{\sigma^2 + \varepsilon}} + \beta, \quad \mu, \sigma \text{ over the channels of a position (Eq. LN-1), over
 #   the batch (Eq. BN-1)}$$
 #
-# So the backward is the same formula with other means, $d_x = \frac{1}{\sigma} (g - \overline{g} - \hat x\, \overline{g \hat x})$
+# So the backward is the same formula with other means, $d_x = r\, (g - \overline{g} - \hat x\, \overline{g \hat x})$
 # (Eq. LN-2, Eq. BN-2).
 
 # %%
@@ -178,8 +186,9 @@ by_rows = [a.transpose(2, 0, 1).reshape(6, 12) for a in (x**2, cache.x_hat)]  # 
 assert np.allclose(dx.transpose(2, 0, 1).reshape(6, 12), my_norm_backward(*by_rows, cache.rstd.reshape(6, 1)))
 
 # %% [markdown]
-# Batch norm was made for classifiers. Why does no diffusion model use it? **Predict, then run:** a small denoiser gets four noisy digits.
-# We replace the *last* of them by another one. What happens to the predictions for the first three?
+# Batch norm was made for classifiers. Why do diffusion models, as a rule, not use it? **Predict, then run:** a small
+# denoiser gets four noisy digits. We replace the *last* of them by another one. What happens to the predictions for the
+# first three?
 
 # %%
 weights = rng.standard_normal((3, 3, 1, 8)) / 3, rng.standard_normal((3, 3, 8, 1)) / 8
@@ -205,19 +214,24 @@ assert moved["group norm"] == 0
 assert moved["batch norm"] > 0.01
 
 # %% [markdown]
-# With batch norm the images of a batch are tied to each other: what is drawn for you depends on what is drawn for your neighbour. And
-# in a diffusion model the batch mixes all times t, whose numbers have quite different sizes. With group norm each image is alone.
+# With batch norm the images of a batch are tied to each other: what is drawn for you depends on what is drawn for your
+# neighbour. And in training, a batch mixes all times t, from nearly clean images to pure noise, and one mean and one
+# variance have to serve them all. (After training, one commonly puts averages collected during training in the place of
+# the batch's own. This unties the images, but then the network computes something else than what was trained; and these
+# averages, too, are taken over all t.) With group norm each image is alone.
 #
 # ## Attention: everyone asks everyone
 #
-# A convolution sees neighbours. With *attention* every position can look at every other. Each makes three vectors out of its channels:
-# a query q (what am I looking for?), a key k (what am I?) and a value v (what do I have to say?). The *scores* are products of queries
-# and keys; a softmax along the keys makes weights of them; and each query gets the weighted mean of the values:
+# A convolution sees neighbours. With *attention* every position can look at every other. Each makes three vectors out
+# of its channels: a query q (what am I looking for?), a key k (what am I?) and a value v (what do I have to say?). The
+# *scores* are products of queries and keys; a softmax along the keys makes weights of them; and each query gets the
+# weighted mean of the values:
 #
 # $$y = P v, \qquad P = \mathrm{softmax}\left(S\right), \quad S = \frac{q k^\top}{\sqrt d} \qquad \text{(Eq. ATT-1)}$$
 #
-# Why $\sqrt d$? A product of two vectors of d independent numbers of variance 1 has the variance d: d terms, each of variance 1.
-# Divided by $\sqrt d$, scores have the variance 1 whatever d is, and the softmax is neither flat nor a hard choice.
+# Why $\sqrt d$? A product of two vectors of d independent numbers of variance 1 has the variance d: d terms, each of
+# variance 1. Divided by $\sqrt d$, such scores have the variance 1 whatever d is; without it, for large d the softmax
+# would choose a single key, and pass hardly any gradient.
 
 # %%
 for d in (4, 64, 1024):
@@ -228,8 +242,10 @@ for d in (4, 64, 1024):
 # %% [markdown]
 # The way back, one step at a time. Each is known from notebook 05:
 #
-# - $y = P v$ is a matrix product: $d_v = P^\top d_y$ (a value collects from all queries that read it) and $d_P = d_y v^\top$.
-# - P is a softmax in every row: $d_S = P \odot (d_P - \langle d_P, P \rangle)$ (Eq. SM-2), the inner product taken row by row.
+# - $y = P v$ is a matrix product: $d_v = P^\top d_y$ (a value collects from all queries that read it) and $d_P = d_y
+#   v^\top$.
+# - P is a softmax in every row: $d_S = P \odot (d_P - \langle d_P, P \rangle)$ (Eq. SM-2), the inner product taken row
+#   by row.
 # - $S = q k^\top / \sqrt d$ is a matrix product, too: $d_q = d_S\, k / \sqrt d$ and $d_k = d_S^\top q / \sqrt d$.
 #
 # $$d_v = P^\top d_y, \quad d_S = P \odot \left(d_y v^\top - \langle d_y v^\top, P \rangle\right), \quad
@@ -268,11 +284,12 @@ with tinydiff.plain():
     assert gradcheck(F.attention, F.attention_backward, [q, k, v])
 
 # %% [markdown]
-# In *self*-attention q, k and v are made from the same x, so three more paths meet there, and a fourth that goes round the whole layer
-# ($x + \ldots$): gradients add.
+# In *self*-attention q, k and v are made from the same x, so three more paths meet there, and a fourth that goes round
+# the whole layer ($x + \ldots$): gradients add.
 #
-# What does a trained network look at? The shipped model has attention where the image is 7 x 7. Here are, for a noisy digit, the weights
-# with which one position of the 7 x 7, the middle, looks at all others: four heads, which look at different things.
+# What does a trained network look at? The shipped model has attention where the image is 7 x 7. Here are, for a noisy
+# digit, the weights with which one position of the 7 x 7, the middle, looks at all others: four heads, which look at
+# different things.
 
 # %%
 model = tinydiff.load_model("mnist")
@@ -299,20 +316,22 @@ plot.image_grid(np.concatenate([digit, x_t]), columns=2, scale=4, labels=["the d
 #
 # <details><summary>Why does the mean inside the variance bring nothing back?</summary>
 #
-# Because deviations from the mean sum to 0: moving the centre a little does not change the mean square, to first order. The mean is just
-# the centre for which it is smallest.
+# Because deviations from the mean sum to 0: moving the centre a little does not change the mean square, to first order.
+# The mean is just the centre for which it is smallest.
 #
 # </details>
 #
 # <details><summary>Is the sum of d_x over a group always 0?</summary>
 #
-# Yes. Adding the same number to all x of a group changes nothing, so the loss has no slope in that direction. Check it on a map above.
+# Yes. Adding the same number to all x of a group changes nothing, so the loss has no slope in that direction. Check it
+# on a map above.
 #
 # </details>
 #
 # <details><summary>Why compute the variance from x - mu, and not as the mean of squares less the squared mean?</summary>
 #
-# If the mean is much larger than the spread, two nearly equal large numbers are subtracted, and float32 has no digits left.
+# If the mean is much larger than the spread, two nearly equal large numbers are subtracted, and float32 has no digits
+# left.
 #
 # </details>
 #

@@ -13,13 +13,14 @@
 # %% [markdown]
 # # 08 · The UNet
 #
-# **You will learn** how the network of a diffusion model is put together from the layers of the last notebooks, how it is told the time,
-# and why its backward is its forward, read upwards.
+# **You will learn** how the network of a diffusion model is put together from the layers of the last notebooks, how it
+# is told the time, and why its backward is its forward, read upwards.
 #
 # **Prerequisites:** notebooks 05 to 07. **Time:** 25 minutes.
 #
-# **Papers:** Ronneberger, Fischer, Brox, *U-Net* (2015), for the shape; Ho, Jain, Abbeel (2020) and Dhariwal and Nichol (2021), for this
-# form of it; Vaswani et al. (2017), section 3.5 (here TEMB-1); Srivastava et al., *Dropout* (2014), section 4 (DROP-1).
+# **Papers:** Ronneberger, Fischer, Brox, *U-Net* (2015), for the shape; Ho, Jain, Abbeel (2020) and Dhariwal and Nichol
+# (2021), for this form of it; Vaswani et al. (2017), section 3.5 (here TEMB-1); Srivastava et al., *Dropout* (2014),
+# section 4 (DROP-1).
 
 # %%
 from contextlib import contextmanager
@@ -41,12 +42,14 @@ rng = np.random.default_rng(0)
 # %% [markdown]
 # ## The whole of it
 #
-# A denoiser must see strokes that cross the whole image, and put every pixel in its place. So the image is made smaller, twice, until two
-# convolutions of 3 x 3 span most of it; then it is made large again. On the way up, each level gets back what the same level on the way down had
-# found: a *skip*. Drawn as a picture it is the letter U.
+# A denoiser must see strokes that cross the whole image, and put every pixel in its place. So the image is made
+# smaller, twice, until two convolutions of 3 x 3 span most of it; then it is made large again. On the way up, each
+# level gets back what the same level on the way down had found: a *skip*. Drawn as a picture it is the letter U.
 #
-# Here is the shipped model at work on one noisy digit. Left in each pair a channel of the features, right its gradient, on the way back
-# from the loss. (`watch` hangs a camera on a block: it looks at what goes through, and changes nothing.)
+# Here is the shipped model at work on one noisy digit. Left in each pair is one channel of the features (yellow large,
+# blue small), right its gradient (purple above 0, orange below), on the way back from the loss; each map has its own
+# scale. One skip is drawn for each level; in truth there is one from every block and every step down. (In the code,
+# `watch` hangs a camera on a block: it looks at what goes through, and changes nothing.)
 
 
 # %%
@@ -98,8 +101,9 @@ eps = rng.standard_normal(digit.shape).astype(np.float32)
 draw(300)
 
 # %% [markdown]
-# Follow the red arrows: the gradient goes down the right side, through the middle and up the left side. And it takes the *skips*, too. At
-# every + two gradients meet, from below and from the right, because two readers had read the same features.
+# Follow the red arrows: the gradient goes down the right side, through the middle and up the left side. And it takes
+# the *skips*, too. At every + two gradients meet, from below and from the right, because two readers had read the same
+# features.
 #
 # With a live kernel, choose how noisy the digit is:
 
@@ -111,21 +115,23 @@ slider(draw, range(50, 1000, 50), "t", start=5)
 #
 # ## Smaller and larger
 #
-# *Upsampling* repeats every pixel $f$ times in both directions; *pooling* takes the average of every block of $f \times f$:
+# *Upsampling* repeats every pixel $f$ times in both directions; *pooling* takes the average of every block of $f \times
+# f$:
 #
 # $$y_{hw} = x_{\lfloor h/f \rfloor \lfloor w/f \rfloor} \quad \text{(Eq. UP-1)}, \qquad
 #   y_{hw} = \frac{1}{f^2} \sum_{i, j < f} x_{hf + i,\, wf + j} \quad \text{(Eq. POOL-1)}$$
 #
-# Their backwards: a pixel that was copied to $f^2$ places collects from all of them; a pixel that had the share $1/f^2$ in an average gets
-# the share $1/f^2$ of its gradient:
+# Their backwards: a pixel that was copied to $f^2$ places collects from all of them; a pixel that had the share $1/f^2$
+# in an average gets the share $1/f^2$ of its gradient:
 #
 # $$d_{x,\, hw} = \sum_{i, j < f} d_{y,\, hf + i,\, wf + j} \quad \text{(Eq. UP-2)}, \qquad
 #   d_{x,\, hw} = \frac{1}{f^2}\, d_{y,\, \lfloor h/f \rfloor \lfloor w/f \rfloor} \quad \text{(Eq. POOL-2)}$$
 #
-# Look at them twice: each one's backward is the other one's forward, but for a factor of $f^2$. (This UNet goes down by a convolution with
-# stride 2, which can learn what to keep; the classifier that judges samples pools.)
+# Look at them twice: each one's backward is the other one's forward, but for a factor of $f^2$. (This UNet goes down by
+# a convolution with stride 2, which can learn what to keep; the classifier that judges samples pools.)
 #
-# **Write it yourself:** the backward of upsampling, for f = 2. `dy[:, ::2, ::2]` is the upper left pixel of every block.
+# **Write it yourself:** the backward of upsampling, for f = 2. `dy[:, ::2, ::2]` is the upper left pixel of every
+# block.
 
 
 # %%
@@ -152,25 +158,31 @@ assert adjoint_check(F.avg_pool, F.avg_pool_backward, [dy]) < 1e-14
 # %% [markdown]
 # ## What time is it?
 #
-# The network must know t: the same x calls for much change at t = 900 and for little at t = 10. A single number is a poor input, for t = 500
-# and t = 501 should look alike, and t = 1 and t = 20 should not. So time is shown as the hands of many clocks, from fast to slow:
+# The network must know t: the same x calls for much change at t = 900 and for little at t = 10. A single number is a
+# poor input, for t = 500 and t = 501 should look alike, and t = 1 and t = 20 should not. So time is shown as the hands
+# of many clocks, from fast to slow:
 #
 # $$\left[\cos(t \omega_i), \sin(t \omega_i)\right], \quad \omega_i = P^{-i / n}, \quad i = 0 \ldots n - 1 \qquad \text{(Eq. TEMB-1)}$$
 #
-# with P = 10,000. The fast hands tell neighbours apart, the slow ones tell early from late.
+# with P = 10,000. The fast hands tell neighbours apart, the slow ones tell early from late. Two traps: the hands are
+# made for steps 1 to 1000, and a time between 0 and 1 would hardly move them; and DDPM's own code puts the sines first
+# and divides by n - 1 instead of n, so that weights trained with one form do not fit the other. The library has both
+# (`variant`).
 
 # %%
 show_source(F.timestep_embedding)
 t = np.arange(1, 1001)
 hands = F.timestep_embedding(t, 64, dtype=np.float64)
+start, end = F.timestep_embedding(np.array([0, 1]), 64, dtype=np.float64)
+assert start @ end > 0.9 * (start @ start), "from 0 to 1 the hands should hardly move"
 assert np.allclose(hands[:, 5], np.cos(t * 10_000 ** (-5 / 32)))
 assert np.allclose(hands[:, 32 + 5], np.sin(t * 10_000 ** (-5 / 32)))
 chosen = {f"hand {i}": hands[:, i] for i in (12, 16, 20, 24)}
 plot.curves(t, chosen, "step t", "cos(t omega)", title="Four hands of the clock")
 
 # %% [markdown]
-# The product of two such vectors is $\sum_i \cos(t \omega_i) \cos(s \omega_i) + \sin(t \omega_i) \sin(s \omega_i) = \sum_i \cos((t - s) \omega_i)$:
-# it depends on the *distance* of the two times alone, and falls with it at first.
+# The product of two such vectors is $\sum_i \cos(t \omega_i) \cos(s \omega_i) + \sin(t \omega_i) \sin(s \omega_i) =
+# \sum_i \cos((t - s) \omega_i)$: it depends on the *distance* of the two times alone, and falls with it at first.
 
 # %%
 near = hands @ hands[499]
@@ -181,12 +193,13 @@ plot.curves(t, {"with t = 500": near}, "step t", "product of the embeddings", ti
 # %% [markdown]
 # ## Which digit?
 #
-# A class is a row of a table that is learned. Looking up row $k_i$ is a product with a matrix that has a single 1 in each row; so the
-# backward is that of a linear layer, and a row collects from every place where it was read:
+# A class is a row of a table that is learned. Looking up row $k_i$ is a product with a matrix that has a single 1 in
+# each row; so the backward is that of a linear layer, and a row collects from every place where it was read:
 #
 # $$y_i = \sum_r 1[r = k_i]\, E_r \quad \text{(Eq. EMB-1)}, \qquad d_{E_r} = \sum_i 1[r = k_i]\, d_{y_i} \quad \text{(Eq. EMB-2)}$$
 #
-# There is one row more than there are digits: the last stands for "no class", which is no digit at all, and not the digit 0.
+# There is one row more than there are digits: the last stands for "no class", which is no digit at all, and not the
+# digit 0.
 
 # %%
 show_source(F.embedding, F.embedding_backward)
@@ -201,11 +214,13 @@ assert network.embed.label.table.value.shape[0] == 11
 # %% [markdown]
 # ## A block
 #
-# Time and class are added and become one vector, `emb`, that every block reads. A block computes, in short, $y = x + f(x, \text{emb})$: norm,
-# SiLU and convolution, twice, *beside* a way straight through. The way through lets gradients pass undamped, however deep the network is. In
-# the middle of f, emb is added to every pixel.
+# Time and class are added and become one vector, `emb`, that every block reads. A block computes, in short, $y = x +
+# f(x, \text{emb})$: norm, SiLU and convolution, twice, *beside* a way straight through, which lets gradients pass
+# undamped, however deep the network is. (Where the number of channels changes, the way through is a linear layer on
+# them. Some blocks end with attention.) In the middle of f, emb is added to every pixel.
 #
-# **Write it yourself**, for a block that is a little simpler, $y = x + f(x) + \text{emb}$, where emb, shape (N, C), is added to every pixel:
+# **Write it yourself**, for a block that is a little simpler, $y = x + f(x) + \text{emb}$, where emb, shape (N, C), is
+# added to every pixel:
 
 
 # %%
@@ -223,8 +238,9 @@ my_block_backward = exercises.RESIDUAL.check(my_block_backward)
 show_source(ResBlock.forward, ResBlock.backward)
 
 # %% [markdown]
-# Read the two from both ends: the last line of the forward is the first of the backward. *Dropout* (a share p of the numbers is set to 0 at
-# random in training, the others are scaled up to keep the mean) has the simplest backward of all, the same mask again:
+# Read the two from both ends: the last line of the forward is the first of the backward. *Dropout* (a share p of the
+# numbers is set to 0 at random in training, the others are scaled up to keep the mean; the paper's p is the share that
+# is *kept*, and it scales after training instead) has the simplest backward of all, the same mask again:
 #
 # $$y = x \odot \frac{1[u \ge p]}{1 - p} \quad \text{(Eq. DROP-1)}, \qquad d_x = d_y \odot \frac{1[u \ge p]}{1 - p} \quad \text{(Eq. DROP-2)}$$
 
@@ -242,8 +258,8 @@ print(
 # %% [markdown]
 # ## Skips
 #
-# On the way up, the features from below and the skip are put side by side along the channels, and the next block reads both. What was put
-# side by side is cut apart on the way back.
+# On the way up, the features from below and the skip are put side by side along the channels, and the next block reads
+# both. What was put side by side is cut apart on the way back.
 #
 # **Predict, then run:** are skips ignored in the backward?
 #
@@ -262,8 +278,9 @@ def my_concatenation_backward(dy, c):
 my_concatenation_backward = exercises.CONCATENATION.check(my_concatenation_backward)
 
 # %% [markdown]
-# So there *is* a gradient for the skip, and it must be kept until the backward reaches the block that made it. As the forward had pushed
-# skips on a stack and popped them in reverse, so does the backward, with their gradients. Forward and backward, whole:
+# So there *is* a gradient for the skip, and it must be kept until the backward reaches the block that made it. As the
+# forward had pushed skips on a stack and popped them in reverse, so does the backward, with their gradients. Forward
+# and backward, whole:
 
 # %%
 with tinydiff.plain():
@@ -272,9 +289,9 @@ with tinydiff.plain():
 # %% [markdown]
 # ## Is all of it right?
 #
-# One check for the whole: move all weights, and all inputs, in random directions, and compare the slopes. A small UNet in float64 will do,
-# with every kind of part in it. (Some last layers start from zeros, so that a fresh block does nothing; zeros would hide mistakes, so fill
-# them.)
+# One check for the whole: move all weights, and all inputs, in random directions, and compare the slopes. A small UNet
+# in float64 will do, with every kind of part in it. (Some last layers start from zeros, so that a fresh block does
+# nothing; zeros would hide mistakes, so fill them.)
 
 # %%
 config = UNetConfig(
@@ -307,12 +324,17 @@ def cut_skips():
 
 with tinydiff.plain(), cut_skips():
     report = check_module(small, inputs, Tape, Gradients)
+names = [parameter.name for parameter in small.parameters()]
+before = [name for name in names if name.startswith(("embed.", "stem.", "down."))]
 assert not report.ok
+assert f"{len(before)} of {len(names)} parameters are wrong" in str(report)
 report
 
 # %% [markdown]
-# The check names the parameters whose gradients are wrong: all on the way *down*. What lies after the cut is right. How much of the gradient
-# did the skips carry? For the first block of the shipped model:
+# The check counts the parameters whose gradients are wrong, and names some: they are all that stand on the way *down*,
+# and the embeddings of time and class, which collect from the blocks there. In the middle and on the way up, all is
+# right: the backward comes there before it comes to a place where a skip's gradient should be added. How much of the
+# gradient did the skips carry? For the first block of the shipped model:
 
 # %%
 there_and_back(300)
@@ -334,8 +356,8 @@ assert np.linalg.norm(full - without) > 0.5 * np.linalg.norm(full), "the skips s
 #
 # <details><summary>Are skips ignored in the backward?</summary>
 #
-# No. They carry most of the gradient that reaches the upper levels on the way down. A network whose backward forgets them
-# may still learn something, as with the flipped taps of notebook 06; only the check tells.
+# No. They carry most of the gradient that reaches the upper levels on the way down. A network whose backward forgets
+# them may still learn something, as with the flipped taps of notebook 06; only the check tells.
 #
 # </details>
 #
@@ -347,7 +369,8 @@ assert np.linalg.norm(full - without) > 0.5 * np.linalg.norm(full), "the skips s
 #
 # <details><summary>Why do the last layers of blocks start at zero?</summary>
 #
-# Then every block starts as the identity, and the network as a whole says 0, which is the mean of the noise: a good first guess.
+# Then every block starts as its way straight through, and the network as a whole says 0. If it is to predict the noise,
+# 0 is the mean of that: a good first guess.
 #
 # </details>
 #
