@@ -149,3 +149,4 @@ def test_formulas_are_whole(path):
             assert formula.count("{") == formula.count("}"), formula
             assert len(re.findall(r"\\left\b", formula)) == len(re.findall(r"\\right\b", formula)), formula
             assert "\n\n" not in formula, formula
+            assert not re.search(r"\n *([-+*>#]|\d+\.) ", inline), f"this line would begin a list: {inline}"

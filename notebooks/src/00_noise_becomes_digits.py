@@ -18,11 +18,11 @@
 #
 # **Prerequisites:** none, and no maths beyond a square root. **Time:** 10 minutes.
 #
-# **Papers** behind it, for later: Ho, Jain, Abbeel, *Denoising diffusion probabilistic models* (2020); Song, Meng, Ermon,
-# *Denoising diffusion implicit models* (2021).
+# **Papers** behind it, for later: Ho, Jain, Abbeel, *Denoising diffusion probabilistic models* (2020); Song, Meng,
+# Ermon, *Denoising diffusion implicit models* (2021).
 #
-# Run the cells from top to bottom. If the first import fails, start Jupyter from the environment that `make setup` makes:
-# `.venv/bin/jupyter lab notebooks`.
+# Run the cells from top to bottom. If the first import fails, start Jupyter from the environment that `make setup`
+# makes: `.venv/bin/jupyter lab notebooks`.
 
 # %%
 from itertools import pairwise
@@ -40,8 +40,8 @@ from tinydiff.notebook import show_source, slider
 # %% [markdown]
 # ## A grid of digits nobody wrote
 #
-# The model that ships with tinydiff has seen 60,000 handwritten digits. Here it draws 40 new ones. It is also told *which*
-# digit to draw: here 0 to 9, again and again, so each column is one digit.
+# The model that ships with tinydiff has seen 60,000 handwritten digits. Here it draws 40 new ones. It is also told
+# *which* digit to draw: here 0 to 9, again and again, so each column is one digit.
 
 # %%
 model = tinydiff.load_model("mnist")
@@ -50,8 +50,8 @@ _, digits, _ = chain[-1]
 plot.image_grid(digits, columns=10, title="40 samples, none left out")
 
 # %% [markdown]
-# Not every one is a good digit: about one in twenty of this small model's is none. Another seed is another start, and gives
-# other digits. The same seed always gives the same ones.
+# Not every one is a good digit: about one in twenty of this small model's is none. Another seed is another start, and
+# gives other digits. The same seed always gives the same ones.
 
 # %%
 again = tinydiff.sample("mnist", n=5, seed=0, steps=40)
@@ -61,10 +61,11 @@ plot.image_grid(tinydiff.sample("mnist", n=10, seed=1, labels=7), columns=10, ti
 # %% [markdown]
 # ## Watch it happen
 #
-# A model knows only one trick: it looks at a noisy image and *guesses the clean image* behind it. What is not the clean image
-# is noise, so guessing one is guessing the other. Here are eight chains from eight different noises; this time the model is
-# not told which digit to draw (its label 10 means "any"). Left, the image as it is being denoised; in the middle, the guess
-# of the clean image that led there; right, the guess of the noise. `t` counts down from 1000, pure noise, to 0, a clean image.
+# A model knows only one trick: it looks at a noisy image and *guesses the clean image* behind it. What is not the clean
+# image is noise, so guessing one is guessing the other. Here are eight chains from eight different noises; this time
+# the model is not told which digit to draw (its label 10 means "any"). Left, the image as it is being denoised; in the
+# middle, the guess of the clean image that led there; right, the guess of the noise. `t` counts down from 1000, pure
+# noise, to 0, a clean image.
 
 
 # %%
@@ -81,9 +82,9 @@ gif = plot.chain_gif(free, "noise_becomes_digits.gif", scale=3)
 display(Image(filename=str(gif)))
 
 # %% [markdown]
-# Look at the guesses in the middle while `t` is large. All eight are the same grey blob: from pure noise, no one can tell
-# *which* digit will come out, so the best guess is the average of all digits. As noise goes, each guess commits itself. The
-# noise on the right hardly changes: this sampler draws no new noise, and only takes away what it was given.
+# Look at the guesses in the middle while `t` is large. All eight are the same grey blob: from pure noise, no one can
+# tell *which* digit will come out, so the best guess is the average of all digits. As noise goes, each guess commits
+# itself. The noise on the right hardly changes: this sampler draws no new noise, and only takes away what it was given.
 
 # %%
 _, _, first_guess, _ = free[0]
@@ -120,7 +121,8 @@ slider(at, range(len(chain)), "steps")
 #
 # If the model can guess the clean image, why not take the guess at once?
 #
-# **Predict, then run:** what will a single step give for ten fives? And five steps? Say it aloud before you run the cell.
+# **Predict, then run:** what will a single step give for ten fives? And five steps? Say it aloud before you run the
+# cell.
 
 # %%
 fives = {}
@@ -129,9 +131,9 @@ for name, steps in (("1 step", 1), ("5 steps", 5), ("50 steps", 50)):
     display(plot.image_grid(fives[name], columns=10, title=name))
 
 # %% [markdown]
-# One step gives ten times nearly the same blurry five: the average. With each further step the model sees a slightly less
-# noisy image and can guess better, and each image commits itself to a five of its own. The difference can be measured: how
-# far are two fives apart?
+# One step gives ten times nearly the same blurry five: the average. With each further step the model sees a slightly
+# less noisy image and can guess better, and each image commits itself to a five of its own. The difference can be
+# measured: how far are two fives apart?
 
 
 # %%
@@ -152,10 +154,11 @@ assert varieties["1 step"] < varieties["50 steps"] / 2, "one step should give te
 # %% [markdown]
 # ## Write it yourself: sampling in five lines
 #
-# A *step* from `t` down to an earlier `s` does this: ask the model for its guess of the clean image and of the noise, then
-# mix the two again, with as little noise as belongs to `s`. How much of each belongs to a time is what
-# `model.diffusion.alpha_bar` says: the weight of the clean image is the square root of `alpha_bar[s]`, the weight of the
-# noise the square root of `1 - alpha_bar[s]`. (If the lines between BEGIN and END SOLUTION are there, delete them first.)
+# A *step* from `t` down to an earlier `s` does this: ask the model for its guess of the clean image and of the noise,
+# then mix the two again, with as little noise as belongs to `s`. How much of each belongs to a time is what
+# `model.diffusion.alpha_bar` says: the weight of the clean image is the square root of `alpha_bar[s]`, the weight of
+# the noise the square root of `1 - alpha_bar[s]`. (If the lines between BEGIN and END SOLUTION are there, delete them
+# first.)
 
 
 # %%
@@ -189,8 +192,8 @@ for t, s in pairwise(times):
 plot.image_grid(x, columns=5, title="my own threes")
 
 # %% [markdown]
-# The library's sampler, from the same noise, draws the same threes. What you wrote is its line that begins with
-# `x_t = alpha_bar`; the others check the input, and can add fresh noise.
+# The library's sampler, from the same noise, draws the same threes. What you wrote is its line that begins with `x_t =
+# alpha_bar`; the others check the input, and can add fresh noise.
 
 # %%
 library = last(ddim(model.predict, model.diffusion, noise, times[:-1], context=np.full(5, 3)))
@@ -200,9 +203,9 @@ show_source(ddim)
 # %% [markdown]
 # ## Write it yourself: lie about the time
 #
-# The model is told how noisy its input is: that is what `t` is for. What if we lie, and say the same time at every step?
-# Write the loop once more, as a function: `predict(x, time)` gives the two guesses, `mix` is the step above, and `told` is
-# the lie.
+# The model is told how noisy its input is: that is what `t` is for. What if we lie, and say the same time at every
+# step? Write the loop once more, as a function: `predict(x, time)` gives the two guesses, `mix` is the step above, and
+# `told` is the lie.
 
 
 # %%
@@ -231,8 +234,8 @@ plot.image_grid(rows, columns=5, title="rows: told the truth, always 300, always
 
 # %% [markdown]
 # Told that much is noise, the model paints the average three, whatever is there. Told that half is noise, it goes on
-# thickening strokes that are finished. Told too little, it meets more noise than it
-# was ever shown at that time, and falls apart.
+# thickening strokes that are finished. Told too little, it meets more noise than it was ever shown at that time, and
+# falls apart.
 
 # %% [markdown]
 # ## Summary
@@ -245,23 +248,24 @@ plot.image_grid(rows, columns=5, title="rows: told the truth, always 300, always
 #
 # <details><summary>Why are the first guesses of two fives alike?</summary>
 #
-# Pure noise says nothing about how this five will look. The guess that is least wrong on average is then the average of all
-# fives.
+# Pure noise says nothing about how this five will look. The guess that is least wrong on average is then the average of
+# all fives.
 #
 # </details>
 #
 # <details><summary>Would a thousand steps be better than fifty?</summary>
 #
-# Hardly, and it takes twenty times as long. Compare `tinydiff.sample("mnist", n=10, labels=5, steps=200)` with the last row.
+# Hardly, and it takes twenty times as long. Compare `tinydiff.sample("mnist", n=10, labels=5, steps=200)` with the last
+# row.
 #
 # </details>
 #
 # <details><summary>Does it copy its training images?</summary>
 #
-# In a terminal, `tinydiff evaluate --data mnist --n 100 --out judged` draws samples beside the nearest of its 60,000 training
-# images (which it fetches if they are not there): see for yourself.
+# In a terminal, `tinydiff evaluate --data mnist --n 100 --out judged` draws samples beside the nearest of its 60,000
+# training images (which it fetches if they are not there): see for yourself.
 #
 # </details>
 #
-# **Next:** how noise is added, one step at a time, and why it is done in just this way:
-# [01 · From an image to noise](01_one_noising_step.ipynb).
+# **Next:** how noise is added, one step at a time, and why it is done in just this way: [01 · From an image to
+# noise](01_one_noising_step.ipynb).

@@ -17,8 +17,8 @@
 #
 # **Prerequisites:** notebook 00; mean and variance; that variances of independent numbers add. **Time:** 20 minutes.
 #
-# **Papers:** Ho, Jain, Abbeel, *Denoising diffusion probabilistic models* (2020), Eq. 2 and 4 (here DDPM-2 and DDPM-4) and
-# section 4 (DDPM-BETA); Kingma, Salimans, Poole, Ho, *Variational diffusion models* (2021), Eq. 2 (here SNR-1).
+# **Papers:** Ho, Jain, Abbeel, *Denoising diffusion probabilistic models* (2020), Eq. 2 and 4 (here DDPM-2 and DDPM-4)
+# and section 4 (DDPM-BETA); Kingma, Salimans, Poole, Ho, *Variational diffusion models* (2021), Eq. 2 (here SNR-1).
 
 # %%
 import numpy as np
@@ -36,9 +36,9 @@ print(f"{images.shape[0]} images, numbers from {images.min():.0f} (black) to {im
 # %% [markdown]
 # ## Why not just add noise?
 #
-# The simplest step adds a little noise, again and again: $x_t = x_{t-1} + \sqrt{\beta}\, \epsilon$, where every number of
-# $\epsilon$ is drawn from the standard normal distribution $\mathcal{N}(0, 1)$. So $\sqrt\beta\,\epsilon$ has the variance
-# $\beta$.
+# The simplest step adds a little noise, again and again: $x_t = x_{t-1} + \sqrt{\beta}\, \epsilon$, where every number
+# of $\epsilon$ is drawn from the standard normal distribution $\mathcal{N}(0, 1)$. So $\sqrt\beta\,\epsilon$ has the
+# variance $\beta$.
 #
 # **Predict, then run:** after a thousand such steps with $\beta = 0.02$, which values does a pixel have?
 
@@ -53,20 +53,20 @@ print(
 assert spread[-1] > 4
 
 # %% [markdown]
-# It grows without end: independent variances add, so after t steps the noise alone has the variance $t\beta$. A network would
-# be given inputs of ever changing size, and where the chain ends would depend on how long it is.
+# It grows without end: independent variances add, so after t steps the noise alone has the variance $t\beta$. A network
+# would be given inputs of ever changing size, and where the chain ends would depend on how long it is.
 #
 # ## The step: shrink, then add
 #
-# Let $x$ have the variance 1. Shrunk by a factor $c$ it has the variance $c^2$, and with noise of variance $\beta$ added
-# (independent, so variances add) it has $c^2 + \beta$. For this to be 1 again, $c = \sqrt{1 - \beta}$. So the square root is
-# there because variances are *squares* of sizes:
+# Let $x$ have the variance 1. Shrunk by a factor $c$ it has the variance $c^2$, and with noise of variance $\beta$
+# added (independent, so variances add) it has $c^2 + \beta$. For this to be 1 again, $c = \sqrt{1 - \beta}$. So the
+# square root is there because variances are *squares* of sizes:
 #
 # $$x_t = \sqrt{1 - \beta_t}\, x_{t-1} + \sqrt{\beta_t}\, \epsilon \qquad \text{(Eq. DDPM-2)}$$
 #
 # In words: each step forgets a little of the image and puts as much noise in its place. As a distribution,
-# $q(x_t \mid x_{t-1}) = \mathcal{N}(x_t;\, \sqrt{1 - \beta_t}\, x_{t-1},\, \beta_t I)$: the first is the mean, the second the
-# *variance*, which is $\beta_t$ itself and not its square.
+# $q(x_t \mid x_{t-1}) = \mathcal{N}(x_t;\, \sqrt{1 - \beta_t}\, x_{t-1},\, \beta_t I)$: the first is the mean, the
+# second the *variance*, which is $\beta_t$ itself and not its square.
 #
 # **Write it yourself:** one step. `beta` is the variance of the noise, `eps` standard normal, of the shape of `x`.
 
@@ -112,9 +112,9 @@ assert max(abs(np.array(variances) - 1)) < 0.03  # a sample of 100,000 has a sta
 #       = \sqrt{\alpha_2 \alpha_1}\, x_0 + \sqrt{\alpha_2 (1 - \alpha_1)}\, \epsilon_1 + \sqrt{1 - \alpha_2}\, \epsilon_2$$
 #
 # The last two terms are independent normal noise. Their sum is normal, and its variance is the sum of theirs,
-# $\alpha_2 (1 - \alpha_1) + (1 - \alpha_2) = 1 - \alpha_2 \alpha_1$. So they are *one* noise, $\sqrt{1 - \alpha_2 \alpha_1}\,
-# \epsilon$, and $x_2$ has the form of a single step whose $\alpha$ is the product. The same argument takes us from $t$ to
-# $t + 1$. With $\bar\alpha_t = \alpha_1 \alpha_2 \cdots \alpha_t$:
+# $\alpha_2 (1 - \alpha_1) + (1 - \alpha_2) = 1 - \alpha_2 \alpha_1$. So they are *one* noise,
+# $\sqrt{1 - \alpha_2 \alpha_1}\, \epsilon$, and $x_2$ has the form of a single step whose $\alpha$ is the product. The
+# same argument takes us from $t$ to $t + 1$. With $\bar\alpha_t = \alpha_1 \alpha_2 \cdots \alpha_t$:
 #
 # $$x_t = \sqrt{\bar\alpha_t}\, x_0 + \sqrt{1 - \bar\alpha_t}\, \epsilon \qquad \text{(Eq. DDPM-4)}$$
 #
@@ -132,10 +132,11 @@ print(f"300 steps, or one: {signal[0]:.4f} x_0 + {noise_variance**0.5:.4f} eps")
 # %% [markdown]
 # ## Schedules
 #
-# Which $\beta$ at which step? DDPM lets it grow evenly from $\beta_1 = 10^{-4}$ to $\beta_T = 0.02$; $\bar\alpha$ is then the
-# running product (Eq. DDPM-BETA).
+# Which $\beta$ at which step? DDPM lets it grow evenly from $\beta_1 = 10^{-4}$ to $\beta_T = 0.02$; $\bar\alpha$ is
+# then the running product (Eq. DDPM-BETA).
 #
-# **Write it yourself:** `alpha_bar`, T + 1 numbers, the first of them 1 (no step taken). `np.linspace` and `np.cumprod` help.
+# **Write it yourself:** `alpha_bar`, T + 1 numbers, the first of them 1 (no step taken). `np.linspace` and `np.cumprod`
+# help.
 
 
 # %%
@@ -158,8 +159,8 @@ show_source(linear_schedule)
 #
 # $$\mathrm{SNR}(t) = \frac{\bar\alpha_t}{1 - \bar\alpha_t} \qquad \text{(Eq. SNR-1)}$$
 #
-# It compares variances, and is best seen on a logarithmic scale: 0 is as much noise as signal. Above the curves, one digit
-# under both schedules, with the same noise. **Predict, then run:** at which t will you no longer see the digit?
+# It compares variances, and is best seen on a logarithmic scale: 0 is as much noise as signal. Above the curves, one
+# digit under both schedules, with the same noise. **Predict, then run:** at which t will you no longer see the digit?
 
 # %%
 schedules = {"linear": diffusion, "cosine": GaussianDiffusion(cosine_schedule(1000))}
@@ -183,8 +184,8 @@ def at(t):
 slider(at, range(50, 1001, 50), "t")
 
 # %% [markdown]
-# The linear schedule drowns the digit soon, and its whole right half looks like noise: a network learns little there, and a
-# sampler spends half of its steps on it. The cosine schedule (IDDPM-17, notebook 11) keeps the digit longer.
+# The linear schedule drowns the digit soon, and its whole right half looks like noise: a network learns little there,
+# and a sampler spends half of its steps on it. The cosine schedule (IDDPM-17, notebook 11) keeps the digit longer.
 
 # %%
 half = {name: int(np.argmin(abs(np.log(d.snr(every_t))))) + 1 for name, d in schedules.items()}
@@ -197,8 +198,9 @@ for d in schedules.values():
 # %% [markdown]
 # ## Where it ends
 #
-# Whatever the data are, after enough steps $x_t$ is standard normal noise: that is what lets a sampler start from noise. Take
-# data of one number that is near -1 or near 1. With noise, each of the two becomes a bell, wider and nearer to 0 with t:
+# Whatever the data are, after enough steps $x_t$ is standard normal noise: that is what lets a sampler start from
+# noise. Take data of one number that is near -1 or near 1. With noise, each of the two becomes a bell, wider and nearer
+# to 0 with t:
 
 # %%
 cosine = schedules["cosine"]
@@ -210,8 +212,9 @@ near = abs(x) <= 3
 plot.density_over_time(ts, x[near], density[near], title="Two ridges melt into one bell")
 
 # %% [markdown]
-# How far is $q(x_t)$ from $\mathcal{N}(0, 1)$? The Kullback-Leibler divergence $\int q \log(q / p)\, dx$ says it in one number:
-# 0 for equal distributions, positive for all others. It must fall at every step, for noise never brings information back:
+# How far is $q(x_t)$ from $\mathcal{N}(0, 1)$? The Kullback-Leibler divergence $\int q \log(q / p)\, dx$ says it in one
+# number: 0 for equal distributions, positive for all others. It must fall at every step, for noise never brings
+# information back:
 
 # %%
 normal = np.exp(-(x**2) / 2) / np.sqrt(2 * np.pi)
@@ -239,16 +242,17 @@ assert kl[-1] < 1e-6
 #
 # <details><summary>MNIST has no variance of 1. Does it matter?</summary>
 #
-# No: the variance of each pixel goes from its own value to 1, and never grows beyond the larger of both. It only helps if it
-# starts near 1.
+# No: the variance of each pixel goes from its own value to 1, and never grows beyond the larger of both. It only helps
+# if it starts near 1.
 #
 # </details>
 #
 # <details><summary>Is the eps of Eq. DDPM-4 the noise of the last step?</summary>
 #
-# No. It stands for all noise so far, $\epsilon_1$ to $\epsilon_t$, mixed into one. A network that predicts it predicts that
-# mixture.
+# No. It stands for all noise so far, $\epsilon_1$ to $\epsilon_t$, mixed into one. A network that predicts it predicts
+# that mixture.
 #
 # </details>
 #
-# **Next:** going back. If the data are known exactly, the best denoiser can be written down, without a network (02, to come).
+# **Next:** going back. If the data are known exactly, the best denoiser can be written down, without a network (02, to
+# come).

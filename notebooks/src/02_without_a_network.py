@@ -13,14 +13,14 @@
 # %% [markdown]
 # # 02 · Diffusion without a network
 #
-# **You will learn** what the best possible denoiser is, to write it down for data that you know, and why sampling takes many
-# steps.
+# **You will learn** what the best possible denoiser is, to write it down for data that you know, and why sampling takes
+# many steps.
 #
 # **Prerequisites:** notebook 01; Bayes' rule; the gradient. **Time:** 25 minutes.
 #
-# **Papers:** Robbins 1956 and Efron 2011 (Tweedie's formula, here TWEEDIE-1); Vincent, *A connection between score matching
-# and denoising autoencoders* (2011; SCORE-1); Ho, Jain, Abbeel (2020), Eq. 15 (DDPM-15); Sohl-Dickstein et al., *Deep
-# unsupervised learning using nonequilibrium thermodynamics* (2015), for the shape of small steps.
+# **Papers:** Robbins 1956 and Efron 2011 (Tweedie's formula, here TWEEDIE-1); Vincent, *A connection between score
+# matching and denoising autoencoders* (2011; SCORE-1); Ho, Jain, Abbeel (2020), Eq. 15 (DDPM-15); Sohl-Dickstein et
+# al., *Deep unsupervised learning using nonequilibrium thermodynamics* (2015), for the shape of small steps.
 
 # %%
 import numpy as np
@@ -38,30 +38,32 @@ diffusion = GaussianDiffusion(cosine_schedule(1000))
 # %% [markdown]
 # ## The best guess is a mean
 #
-# A *denoiser* sees $x_t = a\, x_0 + b\, \epsilon$, with $a = \sqrt{\bar\alpha_t}$ and $b = \sqrt{1 - \bar\alpha_t}$, and
-# guesses $x_0$. Which guess $g$ is best? Many clean images may lie behind one $x_t$; given $x_t$, they have the density
-# $q(x_0 \mid x_t)$. Write $m = \mathbb{E}[x_0 \mid x_t]$ for their mean. The squared error that we must expect is
+# A *denoiser* sees $x_t = a\, x_0 + b\, \epsilon$, with $a = \sqrt{\bar\alpha_t}$ and $b = \sqrt{1 - \bar\alpha_t}$,
+# and guesses $x_0$. Which guess $g$ is best? Many clean images may lie behind one $x_t$; given $x_t$, they have the
+# density $q(x_0 \mid x_t)$. Write $m = \mathbb{E}[x_0 \mid x_t]$ for their mean. The squared error that we must expect
+# is
 #
 # $$\mathbb{E}\left[\lVert x_0 - g \rVert^2 \mid x_t\right]
 #   = \mathbb{E}\left[\lVert x_0 - m \rVert^2 \mid x_t\right]
 #   + 2\, \mathbb{E}\left[x_0 - m \mid x_t\right]^\top (m - g) + \lVert m - g \rVert^2 ,$$
 #
-# where $x_0 - g$ was written as $(x_0 - m) + (m - g)$ and squared. The middle term is 0, because $m$ is the mean. The first
-# does not depend on $g$. So the error is least for $g = m$:
+# where $x_0 - g$ was written as $(x_0 - m) + (m - g)$ and squared. The middle term is 0, because $m$ is the mean. The
+# first does not depend on $g$. So the error is least for $g = m$:
 #
-# **the best denoiser is $\hat x_0 = \mathbb{E}[x_0 \mid x_t]$**, the average of all clean images that $x_t$ may have come from.
-# It is a mean, and a mean of sharp images is blurry. What a network learns from squared errors is an approximation of it.
+# **the best denoiser is $\hat x_0 = \mathbb{E}[x_0 \mid x_t]$**, the average of all clean images that $x_t$ may have
+# come from. It is a mean, and a mean of sharp images is blurry. What a network learns from squared errors is an
+# approximation of it.
 #
 # ## If the data are one bell curve
 #
-# Let $x_0$ be one number from $\mathcal{N}(m, S)$. Bayes' rule: as a function of $x_0$, $q(x_0 \mid x_t)$ is proportional to
-# prior times likelihood,
+# Let $x_0$ be one number from $\mathcal{N}(m, S)$. Bayes' rule: as a function of $x_0$, $q(x_0 \mid x_t)$ is
+# proportional to prior times likelihood,
 #
 # $$\exp\left(-\frac{(x_0 - m)^2}{2 S}\right) \exp\left(-\frac{(x_t - a x_0)^2}{2 b^2}\right) .$$
 #
-# The exponent is $-\tfrac12$ times a parabola in $x_0$. Its term with $x_0^2$ has the factor $A = 1/S + a^2/b^2$, its term with
-# $-2 x_0$ the factor $B = m/S + a x_t/b^2$. A parabola $A x_0^2 - 2 B x_0$ is lowest at $B / A$. So this is a normal density
-# with the mean $B / A$. Multiply above and below by $S b^2$:
+# The exponent is $-\tfrac12$ times a parabola in $x_0$. Its term with $x_0^2$ has the factor $A = 1/S + a^2/b^2$, its
+# term with $-2 x_0$ the factor $B = m/S + a x_t/b^2$. A parabola $A x_0^2 - 2 B x_0$ is lowest at $B / A$. So this is a
+# normal density with the mean $B / A$. Multiply above and below by $S b^2$:
 #
 # $$\frac{B}{A} = \frac{b^2 m + a S x_t}{b^2 + a^2 S}
 #   = m + \frac{b^2 m + a S x_t - (b^2 + a^2 S)\, m}{b^2 + a^2 S} = m + \frac{a S}{a^2 S + b^2} (x_t - a m) .$$
@@ -70,8 +72,8 @@ diffusion = GaussianDiffusion(cosine_schedule(1000))
 #
 # $$\mathbb{E}[x_0 \mid x_t] = m + a \Sigma (a^2 \Sigma + b^2 I)^{-1} (x_t - a m) \qquad \text{(Eq. GAUSS-1)}$$
 #
-# In words: trust $x_t$ as far as its variance, $a^2 \Sigma + b^2$, comes from the data, and the mean of the data for the rest.
-# The library does it axis by axis:
+# In words: trust $x_t$ as far as its variance, $a^2 \Sigma + b^2$, comes from the data, and the mean of the data for
+# the rest. The library does it axis by axis:
 
 # %%
 show_source(Gaussian.posterior)
@@ -83,8 +85,8 @@ x_0_hat, _ = Gaussian(diffusion, np.array([m]), S).posterior(x_t, np.full((5, 1)
 assert np.allclose(x_0_hat, by_hand)
 
 # %% [markdown]
-# Two checks that use no formula. Draw many pairs of $x_0$ and $x_t$: the best straight line through them is the denoiser. And
-# no other guess has a smaller error:
+# Two checks that use no formula. Draw many pairs of $x_0$ and $x_t$: the best straight line through them is the
+# denoiser. And no other guess has a smaller error:
 
 # %%
 clean = m + S**0.5 * rng.standard_normal(200_000)
@@ -100,15 +102,15 @@ for worse in (noisy, noisy / a, np.full_like(noisy, m)):
 # %% [markdown]
 # ## If the data are several bells
 #
-# Let component $k$ have the weight $w_k$ and, after noise, the density $q_k(x_t)$. By Bayes' rule, $x_t$ came from $k$ with
-# probability $r_k = w_k q_k(x_t) / \sum_j w_j q_j(x_t)$. If it did, the best guess is that component's own, by GAUSS-1. The mean
-# over all is
+# Let component $k$ have the weight $w_k$ and, after noise, the density $q_k(x_t)$. By Bayes' rule, $x_t$ came from $k$
+# with probability $r_k = w_k q_k(x_t) / \sum_j w_j q_j(x_t)$. If it did, the best guess is that component's own, by
+# GAUSS-1. The mean over all is
 #
 # $$\mathbb{E}[x_0 \mid x_t] = \sum_k r_k\, \mathbb{E}_k[x_0 \mid x_t], \qquad r_k \propto w_k\, q_k(x_t)
 #   \qquad \text{(Eq. GMM-1)}$$
 #
-# **Predict, then run:** data are near -1 or near 1, equally often. What is the best guess at $x_t = 0$, and how does the curve
-# look when there is much noise, and when there is little?
+# **Predict, then run:** data are near -1 or near 1, equally often. What is the best guess at $x_t = 0$, and how does
+# the curve look when there is much noise, and when there is little?
 
 # %%
 show_source(GaussianMixture.posterior)
@@ -118,8 +120,8 @@ guesses = {f"t = {t}": two.predict(x[:, None], t)[0][:, 0] for t in (900, 600, 3
 plot.curves(x, guesses, "x_t", "best guess of x_0", title="A denoiser with two answers")
 
 # %% [markdown]
-# With much noise it stays careful, near the mean of all data, 0. With little noise it is a switch. In the middle it is *always*
-# 0: a guess that is never right, and yet the best one.
+# With much noise it stays careful, near the mean of all data, 0. With little noise it is a switch. In the middle it is
+# *always* 0: a guess that is never right, and yet the best one.
 
 # %%
 bars = np.linspace(-4, 4, 4001)[:, None]  # a sum over all x_0 in place of the formula
@@ -134,8 +136,8 @@ for t in (900, 300):
 # %% [markdown]
 # ## If the data are a list of images
 #
-# Let the data be K points, all equally likely. Take GMM-1 with bells of no width: component $k$ is the point $p_k$, its own
-# best guess is $p_k$ itself, and with noise its density is a bell round $a\, p_k$ with the variance $b^2$:
+# Let the data be K points, all equally likely. Take GMM-1 with bells of no width: component $k$ is the point $p_k$, its
+# own best guess is $p_k$ itself, and with noise its density is a bell round $a\, p_k$ with the variance $b^2$:
 #
 # $$\mathbb{E}[x_0 \mid x_t] = \sum_k r_k\, p_k, \qquad
 #   r_k \propto \exp\left(-\frac{\lVert x_t - a\, p_k \rVert^2}{2 b^2}\right) \qquad \text{(Eq. DATA-1)}$$
@@ -158,8 +160,8 @@ my_denoiser = exercises.DENOISER.check(my_denoiser)
 show_source(FiniteData.posterior)
 
 # %% [markdown]
-# The library's takes many $x_t$ at once, and takes the largest exponent out before `exp`, since `exp(-1000)` is 0 and 0 / 0 is
-# no number. On digits:
+# The library's takes many $x_t$ at once, and takes the largest exponent out before `exp`, since `exp(-1000)` is 0 and 0
+# / 0 is no number. On digits:
 
 # %%
 images, labels = load("digits", "train").batch(np.arange(1497))
@@ -173,8 +175,8 @@ assert np.allclose(guess, mine)
 # %% [markdown]
 # ## Noise or image?
 #
-# The guess of the noise comes with that of the image. Take means on both sides of $x_t = a\, x_0 + b\, \epsilon$, given $x_t$:
-# $x_t = a\, \hat x_0 + b\, \hat\epsilon$. Solved for $\hat x_0$:
+# The guess of the noise comes with that of the image. Take means on both sides of $x_t = a\, x_0 + b\, \epsilon$, given
+# $x_t$: $x_t = a\, \hat x_0 + b\, \hat\epsilon$. Solved for $\hat x_0$:
 #
 # $$\hat x_0 = \frac{x_t - \sqrt{1 - \bar\alpha_t}\; \hat\epsilon}{\sqrt{\bar\alpha_t}} \qquad \text{(Eq. DDPM-15)}$$
 #
@@ -189,21 +191,22 @@ plot.image_rows({"x_t": noisy, "best guess": x_0_hat, "x_0": images[:8]}, scale=
 # %% [markdown]
 # ## Noise or score?
 #
-# Many papers speak of the *score*, the gradient of the log density, $\nabla_{x_t} \log q(x_t)$: it says in which direction
-# $x_t$ would become more likely. It is the denoiser in other words. To see it, write $q(x_t) = \int q(x_t \mid x_0)\, q(x_0)\,
-# dx_0$ and differentiate:
+# Many papers speak of the *score*, the gradient of the log density, $\nabla_{x_t} \log q(x_t)$: it says in which
+# direction $x_t$ would become more likely. It is the denoiser in other words. To see it, write
+# $q(x_t) = \int q(x_t \mid x_0)\, q(x_0)\, dx_0$ and differentiate:
 #
 # $$\nabla \log q(x_t) = \frac{\nabla q(x_t)}{q(x_t)} = \int \frac{q(x_0)\, \nabla q(x_t \mid x_0)}{q(x_t)}\, dx_0
 #   = \int \frac{q(x_0)\, q(x_t \mid x_0)}{q(x_t)}\, \nabla \log q(x_t \mid x_0)\, dx_0 ,$$
 #
 # since $\nabla q = q\, \nabla \log q$. By Bayes' rule the fraction is $q(x_0 \mid x_t)$. So the score is a mean:
-# $\mathbb{E}[\nabla \log q(x_t \mid x_0) \mid x_t]$. And $\log q(x_t \mid x_0) = -\lVert x_t - a x_0 \rVert^2 / (2 b^2)$ + a
-# constant, with the gradient $-(x_t - a x_0) / b^2 = -\epsilon / b$. Therefore
+# $\mathbb{E}[\nabla \log q(x_t \mid x_0) \mid x_t]$. And
+# $\log q(x_t \mid x_0) = -\lVert x_t - a x_0 \rVert^2 / (2 b^2)$ + a constant, with the gradient
+# $-(x_t - a x_0) / b^2 = -\epsilon / b$. Therefore
 #
 # $$\nabla_{x_t} \log q(x_t) = -\frac{\mathbb{E}[\epsilon \mid x_t]}{\sqrt{1 - \bar\alpha_t}} \qquad \text{(Eq. SCORE-1)}$$
 #
-# In words: uphill is where the noise is not. With the mean of $-(x_t - a x_0)/b^2$ in place of that of $-\epsilon / b$, the
-# same line reads $\nabla \log q(x_t) = (a\, \hat x_0 - x_t) / b^2$. Solved for $\hat x_0$, it is Tweedie's formula:
+# In words: uphill is where the noise is not. With the mean of $-(x_t - a x_0)/b^2$ in place of that of $-\epsilon / b$,
+# the same line reads $\nabla \log q(x_t) = (a\, \hat x_0 - x_t) / b^2$. Solved for $\hat x_0$, it is Tweedie's formula:
 #
 # $$\mathbb{E}[x_0 \mid x_t] = \frac{x_t + (1 - \bar\alpha_t)\, \nabla_{x_t} \log q(x_t)}{\sqrt{\bar\alpha_t}}
 #   \qquad \text{(Eq. TWEEDIE-1)}$$
@@ -241,8 +244,8 @@ assert np.allclose((place + (1 - alpha_bar) * score) / alpha_bar**0.5, x_0_hat)
 print("slope of log q:", np.ravel(slope), " score:", score[0])
 
 # %% [markdown]
-# All of the score at once, at three times. With much noise, the arrows lead to the middle of everything. With less, they part,
-# and each leads to the nearest corner:
+# All of the score at once, at three times. With much noise, the arrows lead to the middle of everything. With less,
+# they part, and each leads to the nearest corner:
 
 # %%
 side = np.linspace(-2, 2, 65)
@@ -266,8 +269,9 @@ slider(
 # %% [markdown]
 # ## Why not subtract the noise in one go?
 #
-# We have the best denoiser of our 1,497 digits. From pure noise, take its guess at once, or go down in 5 steps, or in 50 (the
-# steps of notebook 00). **Predict, then run:** what will the last row be, digits that nobody wrote, or digits of the list?
+# We have the best denoiser of our 1,497 digits. From pure noise, take its guess at once, or go down in 5 steps, or in
+# 50 (the steps of notebook 00). **Predict, then run:** what will the last row be, digits that nobody wrote, or digits
+# of the list?
 
 # %%
 x_T = rng.standard_normal((10, 8, 8, 1))
@@ -284,17 +288,18 @@ assert max(nearest["50 steps"]) < 0.01
 plot.image_rows(rows, scale=10, title="the exact denoiser of 1,497 digits")
 
 # %% [markdown]
-# One jump gives ten times the mean of all digits: pure noise says nothing about which one to draw. The guess is an *average over
-# possibilities*, and only steps in between let one of them win.
+# One jump gives ten times the mean of all digits: pure noise says nothing about which one to draw. The guess is an
+# *average over possibilities*, and only steps in between let one of them win.
 #
-# The last row holds images of the list, every pixel equal. The *best* denoiser of a list has learned it by heart! A network is
-# useful just because it is not the best: it is too small to remember every image, and must find what they have in common.
+# The last row holds images of the list, every pixel equal. The *best* denoiser of a list has learned it by heart! A
+# network is useful just because it is not the best: it is too small to remember every image, and must find what they
+# have in common.
 #
 # ## Why small steps?
 #
-# Each step back should draw from $q(x_{t-1} \mid x_t)$. We can compute it exactly, by Bayes' rule on a grid: it is proportional
-# to $q(x_t \mid x_{t-1})\, q(x_{t-1})$. Take data near -1 or 1, and noise them by one step of variance $\beta$, so that the step
-# lands at $x_t = 0.1$. Which values had $x$ before?
+# Each step back should draw from $q(x_{t-1} \mid x_t)$. We can compute it exactly, by Bayes' rule on a grid: it is
+# proportional to $q(x_t \mid x_{t-1})\, q(x_{t-1})$. Take data near -1 or 1, and noise them by one step of variance
+# $\beta$, so that the step lands at $x_t = 0.1$. Which values had $x$ before?
 
 
 # %%
@@ -319,9 +324,10 @@ exact = {f"beta = {beta}": reverse_density(beta) for beta in (0.8, 0.3, 0.02)}
 plot.reverse_steps(x, exact, {name: best_bell(density) for name, density in exact.items()})
 
 # %% [markdown]
-# A large step has two humps: it must decide between -1 and 1, and no bell can. A small step hardly moves, and within so small a
-# range any smooth density looks like a bell. That is why the reverse process may use normal steps with a mean that a network
-# predicts, *if the steps are small*. In numbers, the Kullback-Leibler divergence from the exact step to the best bell:
+# A large step has two humps: it must decide between -1 and 1, and no bell can. A small step hardly moves, and within so
+# small a range any smooth density looks like a bell. That is why the reverse process may use normal steps with a mean
+# that a network predicts, *if the steps are small*. In numbers, the Kullback-Leibler divergence from the exact step to
+# the best bell:
 
 # %%
 betas = np.array([0.8, 0.3, 0.1, 0.03, 0.01, 0.003, 0.001])
@@ -347,23 +353,23 @@ plot.curves(betas, to_bell, "beta, the variance of the step", "KL divergence in 
 #
 # <details><summary>Why is the first guess blurry, though the denoiser is perfect?</summary>
 #
-# Because it is perfect: it has the least squared error, and that is the mean of all that is possible. Sharp guesses would be
-# wrong more often than right.
+# Because it is perfect: it has the least squared error, and that is the mean of all that is possible. Sharp guesses
+# would be wrong more often than right.
 #
 # </details>
 #
 # <details><summary>Should a network learn the noise or the score?</summary>
 #
-# They differ by the factor $-\sqrt{1 - \bar\alpha_t}$, which is known. As a target for learning, $\epsilon$ has the same size at
-# every t; the target for the score, $-\epsilon / \sqrt{1 - \bar\alpha_t}$, grows without bound as t goes to 0. That makes the
-# noise the easier thing to learn.
+# They differ by the factor $-\sqrt{1 - \bar\alpha_t}$, which is known. As a target for learning, $\epsilon$ has the
+# same size at every t; the target for the score, $-\epsilon / \sqrt{1 - \bar\alpha_t}$, grows without bound as t goes
+# to 0. That makes the noise the easier thing to learn.
 #
 # </details>
 #
 # <details><summary>If the exact denoiser copies, do trained models copy too?</summary>
 #
-# They can: a large network, trained for long on few images, comes near the exact denoiser of its list. More data and fewer
-# weights make it harder. `tinydiff evaluate` shows samples beside their nearest training images for this reason.
+# They can: a large network, trained for long on few images, comes near the exact denoiser of its list. More data and
+# fewer weights make it harder. `tinydiff evaluate` shows samples beside their nearest training images for this reason.
 #
 # </details>
 #

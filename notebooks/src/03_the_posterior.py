@@ -13,8 +13,8 @@
 # %% [markdown]
 # # 03 · One step back, if the image is known
 #
-# **You will learn** to derive the density of the step back, $q(x_{t-1} \mid x_t, x_0)$, by completing a square; and what is
-# left for a network to do.
+# **You will learn** to derive the density of the step back, $q(x_{t-1} \mid x_t, x_0)$, by completing a square; and
+# what is left for a network to do.
 #
 # **Prerequisites:** notebooks 01 and 02; Bayes' rule; the normal density. **Time:** 20 minutes.
 #
@@ -35,23 +35,26 @@ diffusion = GaussianDiffusion(cosine_schedule(1000))
 # %% [markdown]
 # ## Two witnesses
 #
-# We stand at $x_t$ and want to know where the chain was one step before, at $x_s$ with $s = t - 1$. Suppose for a moment that
-# somebody tells us the clean image $x_0$. Then there are two witnesses:
+# We stand at $x_t$ and want to know where the chain was one step before, at $x_s$ with $s = t - 1$. Suppose for a
+# moment that somebody tells us the clean image $x_0$. Then there are two witnesses:
 #
-# - **the image** says: at time s, $x_s$ is near $\sqrt{\bar\alpha_s}\, x_0$, with variance $1 - \bar\alpha_s$ (Eq. DDPM-4);
+# - **the image** says: at time s, $x_s$ is near $\sqrt{\bar\alpha_s}\, x_0$, with variance $1 - \bar\alpha_s$ (Eq.
+# DDPM-4);
 # - **the present** says: $x_t$ was made from $x_s$ by a step, $x_t = \sqrt{\alpha_t}\, x_s + \sqrt{\beta_t}\, \epsilon$
-#   (Eq. DDPM-2), so $x_s$ must be near $x_t / \sqrt{\alpha_t}$.
+# (Eq. DDPM-2), so $x_s$ must be near $x_t / \sqrt{\alpha_t}$.
 #
-# Bayes' rule says how to hear both: multiply the two densities, as functions of $x_s$, and scale the product to the area 1:
+# Bayes' rule says how to hear both: multiply the two densities, as functions of $x_s$, and scale the product to the
+# area 1:
 #
 # $$q(x_s \mid x_t, x_0) \propto q(x_s \mid x_0)\; q(x_t \mid x_s, x_0), \qquad q(x_t \mid x_s, x_0) = q(x_t \mid x_s) .$$
 #
 # The last equality holds because the step adds fresh noise: who knows $x_s$ learns nothing more about $x_t$ from $x_0$.
 #
-# (A word on words: $q(x_t \mid x_s)$ is the *transition* of the forward chain. The *posterior* is what stands here on the left:
-# the density of the cause, $x_s$, after its effect, $x_t$, was seen.)
+# (A word on words: $q(x_t \mid x_s)$ is the *transition* of the forward chain. The *posterior* is what stands here on
+# the left: the density of the cause, $x_s$, after its effect, $x_t$, was seen.)
 #
-# **Predict, then run:** the product of the two bells below is a third. Is it wider or narrower than they are? Where is it?
+# **Predict, then run:** the product of the two bells below is a third. Is it wider or narrower than they are? Where is
+# it?
 
 
 # %%
@@ -75,8 +78,8 @@ x = np.linspace(-4, 5, 3001)
 draw(-0.6)
 
 # %% [markdown]
-# It is narrower than both: two witnesses know more than one. And it stands between them, nearer to the surer one. With a live
-# kernel, slide x_0, and the posterior follows:
+# It is narrower than both: two witnesses know more than one. And it stands between them, nearer to the surer one. With
+# a live kernel, slide x_0, and the posterior follows:
 
 # %%
 slider(draw, np.linspace(-2, 2, 21).round(1).tolist(), "x_0")
@@ -88,16 +91,16 @@ slider(draw, np.linspace(-2, 2, 21).round(1).tolist(), "x_0")
 #
 # $$\frac{(x_s - \sqrt{\bar\alpha_s}\, x_0)^2}{1 - \bar\alpha_s} + \frac{(x_t - \sqrt{\alpha_t}\, x_s)^2}{\beta_t} .$$
 #
-# Multiply out and sort by powers of $x_s$. What has no $x_s$ in it is a constant factor of the density, which the scaling to
-# the area 1 takes care of:
+# Multiply out and sort by powers of $x_s$. What has no $x_s$ in it is a constant factor of the density, which the
+# scaling to the area 1 takes care of:
 #
 # $$\underbrace{\left(\frac{1}{1 - \bar\alpha_s} + \frac{\alpha_t}{\beta_t}\right)}_{A} x_s^2
 #   - 2 \underbrace{\left(\frac{\sqrt{\bar\alpha_s}\, x_0}{1 - \bar\alpha_s} + \frac{\sqrt{\alpha_t}\, x_t}{\beta_t}\right)}_{B} x_s
 #   + \text{constant}.$$
 #
-# Complete the square: $A x_s^2 - 2 B x_s = A (x_s - B / A)^2 - B^2 / A$. So it is a normal density with the variance $1 / A$ and
-# the mean $B / A$. Now simplify. For $A$, take the common denominator, with $\alpha_t \bar\alpha_s = \bar\alpha_t$ and
-# $\beta_t = 1 - \alpha_t$:
+# Complete the square: $A x_s^2 - 2 B x_s = A (x_s - B / A)^2 - B^2 / A$. So it is a normal density with the variance
+# $1 / A$ and the mean $B / A$. Now simplify. For $A$, take the common denominator, with
+# $\alpha_t \bar\alpha_s = \bar\alpha_t$ and $\beta_t = 1 - \alpha_t$:
 #
 # $$A = \frac{\beta_t + \alpha_t (1 - \bar\alpha_s)}{(1 - \bar\alpha_s)\, \beta_t}
 #     = \frac{1 - \alpha_t + \alpha_t - \bar\alpha_t}{(1 - \bar\alpha_s)\, \beta_t}
@@ -109,8 +112,8 @@ slider(draw, np.linspace(-2, 2, 21).round(1).tolist(), "x_0")
 #   + \frac{\sqrt{\alpha_t}\, (1 - \bar\alpha_s)}{1 - \bar\alpha_t}\, x_t, \qquad
 #   \tilde\beta_t = \frac{1}{A} = \frac{1 - \bar\alpha_s}{1 - \bar\alpha_t}\, \beta_t \qquad \text{(Eq. DDPM-7)}$$
 #
-# In words: the mean of the step back lies between the image and the present, each weighted by one over its variance. Pixels do
-# not mix, so for images the same holds pixel by pixel.
+# In words: the mean of the step back lies between the image and the present, each weighted by one over its variance.
+# Pixels do not mix, so for images the same holds pixel by pixel.
 #
 # **Write it yourself:** the mean. You may use the simplified formula, or $A$ and $B$ as they are.
 
@@ -151,15 +154,16 @@ for x_0, x_t, s, t in ((-0.6, 1.2, 250, 500), (0.9, -0.3, 0.5, 3), (1.0, 2.0, 70
 # %% [markdown]
 # ## The same mean, from the noise
 #
-# A network usually predicts the noise. With $x_0 = (x_t - \sqrt{1 - \bar\alpha_t}\, \epsilon) / \sqrt{\bar\alpha_t}$ (Eq.
-# DDPM-15 of notebook 02) in $\tilde\mu$, collect what multiplies $x_t$, using $\sqrt{\bar\alpha_s / \bar\alpha_t} =
-# 1 / \sqrt{\alpha_t}$:
+# A network usually predicts the noise. With $x_0 = (x_t - \sqrt{1 - \bar\alpha_t}\, \epsilon) / \sqrt{\bar\alpha_t}$
+# (Eq. DDPM-15 of notebook 02) in $\tilde\mu$, collect what multiplies $x_t$, using
+# $\sqrt{\bar\alpha_s / \bar\alpha_t} = 1 / \sqrt{\alpha_t}$:
 #
 # $$\frac{\beta_t}{\sqrt{\alpha_t}\, (1 - \bar\alpha_t)} + \frac{\sqrt{\alpha_t}\, (1 - \bar\alpha_s)}{1 - \bar\alpha_t}
 #   = \frac{\beta_t + \alpha_t - \bar\alpha_t}{\sqrt{\alpha_t}\, (1 - \bar\alpha_t)} = \frac{1}{\sqrt{\alpha_t}} ,$$
 #
-# because $\beta_t + \alpha_t = 1$. And what multiplies $\epsilon$: $-\dfrac{\beta_t}{\sqrt{\alpha_t}\, (1 - \bar\alpha_t)}
-# \sqrt{1 - \bar\alpha_t} = -\dfrac{1}{\sqrt{\alpha_t}} \dfrac{\beta_t}{\sqrt{1 - \bar\alpha_t}}$. Together:
+# because $\beta_t + \alpha_t = 1$. And what multiplies $\epsilon$: $-\dfrac{\beta_t}{\sqrt{\alpha_t}\, (1 -
+# \bar\alpha_t)} \sqrt{1 - \bar\alpha_t} = -\dfrac{1}{\sqrt{\alpha_t}} \dfrac{\beta_t}{\sqrt{1 - \bar\alpha_t}}$.
+# Together:
 #
 # $$\tilde\mu = \frac{1}{\sqrt{\alpha_t}} \left(x_t - \frac{\beta_t}{\sqrt{1 - \bar\alpha_t}}\, \epsilon\right)
 #   \qquad \text{(Eq. DDPM-11)}$$
@@ -189,16 +193,16 @@ assert np.allclose(my_mean_from_eps(x_t, eps, *diffusion.alpha_bar[[t - 1, t]]),
 # %% [markdown]
 # ## If it is in closed form, why a network?
 #
-# Because of the $x_0$ in it. When we sample, $x_0$ is what we are looking for. What we need is the step back *without* knowing
-# it, and that is an average over all images that $x_t$ may have come from:
+# Because of the $x_0$ in it. When we sample, $x_0$ is what we are looking for. What we need is the step back *without*
+# knowing it, and that is an average over all images that $x_t$ may have come from:
 #
 # $$q(x_s \mid x_t) = \int q(x_s \mid x_t, x_0)\; q(x_0 \mid x_t)\, dx_0 .$$
 #
 # Its mean is easy: $\tilde\mu$ is linear in $x_0$, so the mean over $x_0$ is $\tilde\mu$ at the mean of $x_0$. That is
-# $\tilde\mu(\hat x_0, x_t)$ with the best guess $\hat x_0 = \mathbb{E}[x_0 \mid x_t]$. **This guess is all that the network
-# adds.** Its variance is the sum of two parts (the law of total variance): the mean of the variances, $\tilde\beta_t$, and the
-# variance of the means, $c^2\, \mathrm{Var}[x_0 \mid x_t]$, where $c = \sqrt{\bar\alpha_s}\, \beta_t / (1 - \bar\alpha_t)$ is the
-# factor of $x_0$ in $\tilde\mu$.
+# $\tilde\mu(\hat x_0, x_t)$ with the best guess $\hat x_0 = \mathbb{E}[x_0 \mid x_t]$. **This guess is all that the
+# network adds.** Its variance is the sum of two parts (the law of total variance): the mean of the variances,
+# $\tilde\beta_t$, and the variance of the means, $c^2\, \mathrm{Var}[x_0 \mid x_t]$, where
+# $c = \sqrt{\bar\alpha_s}\, \beta_t / (1 - \bar\alpha_t)$ is the factor of $x_0$ in $\tilde\mu$.
 #
 # Check it where everything is known, for data near -1 or 1, whose exact denoiser we have from notebook 02:
 
@@ -222,10 +226,10 @@ for s, t, x_t in ((299, 300, 0.3), (400, 500, 0.2)):
     print(f"from {t} to {s}: beta-tilde {low:.5f}, variance of the step back {variance:.5f}, beta {high:.5f}")
 
 # %% [markdown]
-# The variance of the true step back is never below $\tilde\beta_t$, which would be right if the image were known. For data that
-# are standard normal noise themselves it is $\beta_t$ (a chain of noise looks the same in both directions). Between two humps,
-# as in the second line above, it is larger still. DDPM took one or the other, with similar results: where steps are small,
-# both are almost the same.
+# The variance of the true step back is never below $\tilde\beta_t$, which would be right if the image were known. For
+# data that are standard normal noise themselves it is $\beta_t$ (a chain of noise looks the same in both directions).
+# Between two humps, as in the second line above, it is larger still. DDPM took one or the other, with similar results:
+# where steps are small, both are almost the same.
 
 # %%
 t = np.arange(2, 1001)
@@ -255,16 +259,18 @@ plot.curves(t, {"beta-tilde / beta": ratio}, "step t", "ratio", title="Two choic
 #
 # <details><summary>Why does the last step, to s = 0, have no noise?</summary>
 #
-# At s = 0 the first witness has the variance $1 - \bar\alpha_0 = 0$: it is sure. So the mean is $x_0$ itself and $\tilde\beta$ is 0.
+# At s = 0 the first witness has the variance $1 - \bar\alpha_0 = 0$: it is sure. So the mean is $x_0$ itself and
+# $\tilde\beta$ is 0.
 #
 # </details>
 #
 # <details><summary>Is the formula only for neighbours, s = t - 1?</summary>
 #
-# No. Nothing was used but $\alpha_t \bar\alpha_s = \bar\alpha_t$, so with $\alpha_t = \bar\alpha_t / \bar\alpha_s$ it holds for any
-# earlier s. What fails for long steps is another thing: then the average over $x_0$ is no bell curve any more (notebook 02).
+# No. Nothing was used but $\alpha_t \bar\alpha_s = \bar\alpha_t$, so with $\alpha_t = \bar\alpha_t / \bar\alpha_s$ it
+# holds for any earlier s. What fails for long steps is another thing: then the average over $x_0$ is no bell curve any
+# more (notebook 02).
 #
 # </details>
 #
-# **Next:** why should the network be trained to predict noise by least squares?
-# [04 · From the ELBO to the loss](04_from_elbo_to_loss.ipynb).
+# **Next:** why should the network be trained to predict noise by least squares? [04 · From the ELBO to the
+# loss](04_from_elbo_to_loss.ipynb).

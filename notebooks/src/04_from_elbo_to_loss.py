@@ -13,13 +13,14 @@
 # %% [markdown]
 # # 04 · From the ELBO to the loss
 #
-# **You will learn** why least squares on the noise is the right thing to train: it is, up to weights, a bound on the likelihood
-# of the data. And where the 1/2, the weight and the mean go on the way.
+# **You will learn** why least squares on the noise is the right thing to train: it is, up to weights, a bound on the
+# likelihood of the data. And where the 1/2, the weight and the mean go on the way.
 #
-# **Prerequisites:** notebook 03; Jensen's inequality and the Kullback-Leibler divergence are explained here. **Time:** 25 minutes.
+# **Prerequisites:** notebook 03; Jensen's inequality and the Kullback-Leibler divergence are explained here. **Time:**
+# 25 minutes.
 #
-# **Papers:** Ho, Jain, Abbeel, *Denoising diffusion probabilistic models* (2020), Eq. 3, 5 and 12 and 14 (here DDPM-5, DDPM-12,
-# DDPM-14); Sohl-Dickstein et al. (2015), for the bound; the divergence of normal densities is KL-1 here.
+# **Papers:** Ho, Jain, Abbeel, *Denoising diffusion probabilistic models* (2020), Eq. 3, 5 and 12 and 14 (here DDPM-5,
+# DDPM-12, DDPM-14); Sohl-Dickstein et al. (2015), for the bound; the divergence of normal densities is KL-1 here.
 
 # %%
 import numpy as np
@@ -44,45 +45,48 @@ rng = np.random.default_rng(0)
 # %% [markdown]
 # ## What the model says about an image
 #
-# The model is a chain that runs backwards: $x_T \sim \mathcal{N}(0, I)$, then steps $p(x_{t-1} \mid x_t)$, normal densities
-# whose means come from a network, down to $x_0$. We would like the images of the data set to be likely under it: $\log p(x_0)$
-# should be large, on average over the data. But to compute $p(x_0)$ we would have to integrate over every way that leads to
-# $x_0$:
+# The model is a chain that runs backwards: $x_T \sim \mathcal{N}(0, I)$, then steps $p(x_{t-1} \mid x_t)$, normal
+# densities whose means come from a network, down to $x_0$. We would like the images of the data set to be likely under
+# it: $\log p(x_0)$ should be large, on average over the data. But to compute $p(x_0)$ we would have to integrate over
+# every way that leads to $x_0$:
 #
 # $$p(x_0) = \int p(x_{0:T})\, dx_{1:T}, \qquad p(x_{0:T}) = p(x_T) \prod_{t=1}^{T} p(x_{t-1} \mid x_t) ,$$
 #
 # where $x_{0:T}$ stands for all of $x_0, \ldots, x_T$. Most ways do not lead to $x_0$ at all. The forward chain
-# $q(x_{1:T} \mid x_0)$ knows the ways that matter: they come from there. So write the integral as a mean over *its* ways:
+# $q(x_{1:T} \mid x_0)$ knows the ways that matter: they come from there. So write the integral as a mean over *its*
+# ways:
 #
 # $$p(x_0) = \int q(x_{1:T} \mid x_0)\, \frac{p(x_{0:T})}{q(x_{1:T} \mid x_0)}\, dx_{1:T}
 #   = \mathbb{E}_{x_{1:T} \sim q(x_{1:T} \mid x_0)}\left[\frac{p(x_{0:T})}{q(x_{1:T} \mid x_0)}\right] .$$
 #
-# **Jensen's inequality:** the logarithm is curved downwards, so the logarithm of a mean is at least the mean of the logarithms:
+# **Jensen's inequality:** the logarithm is curved downwards, so the logarithm of a mean is at least the mean of the
+# logarithms:
 #
 # $$\log p(x_0) \ge \mathbb{E}_{x_{1:T} \sim q(x_{1:T} \mid x_0)}\left[\log \frac{p(x_{0:T})}{q(x_{1:T} \mid x_0)}\right]
 #   = \mathrm{ELBO}(x_0) .$$
 #
-# It is called the *evidence lower bound*. How much is lost? Put $p(x_{0:T}) = p(x_0)\, p(x_{1:T} \mid x_0)$ into it: the
-# factor $p(x_0)$ does not depend on the way, so
+# It is called the *evidence lower bound*. How much is lost? Put $p(x_{0:T}) = p(x_0)\, p(x_{1:T} \mid x_0)$ into it:
+# the factor $p(x_0)$ does not depend on the way, so
 #
 # $$\mathrm{ELBO}(x_0) = \log p(x_0) - \mathbb{E}_{x_{1:T} \sim q(x_{1:T} \mid x_0)}\left[\log \frac{q(x_{1:T} \mid x_0)}{p(x_{1:T} \mid
 #   x_0)}\right] .$$
 #
-# The mean is a *Kullback-Leibler divergence*, $\mathrm{KL}(q \,\Vert\, p) = \mathbb{E}_{x \sim q}[\log (q(x) / p(x))]$. It is 0 for
-# equal densities and positive otherwise. So the bound is tight just if the model's ways to $x_0$ are those of the forward
-# chain: who raises the bound either makes the data likelier, or makes the way back that of the way there.
+# The mean is a *Kullback-Leibler divergence*, $\mathrm{KL}(q \,\Vert\, p) = \mathbb{E}_{x \sim q}[\log (q(x) / p(x))]$.
+# It is 0 for equal densities and positive otherwise. So the bound is tight just if the model's ways to $x_0$ are those
+# of the forward chain: who raises the bound either makes the data likelier, or makes the way back that of the way
+# there.
 
 # %% [markdown]
 # ## The divergence of two bell curves
 #
 # Everything here is normal, so we need the divergence of $\mathcal{N}(\mu_1, v_1)$ from $\mathcal{N}(\mu_2, v_2)$. The
-# logarithm of a normal density is $-\tfrac12 \log(2 \pi v) - (x - \mu)^2 / (2 v)$. So the mean under the first one of the
-# difference of the two logarithms is
+# logarithm of a normal density is $-\tfrac12 \log(2 \pi v) - (x - \mu)^2 / (2 v)$. So the mean under the first one of
+# the difference of the two logarithms is
 #
 # $$\tfrac12 \log \frac{v_2}{v_1} - \frac{\mathbb{E}[(x - \mu_1)^2]}{2 v_1} + \frac{\mathbb{E}[(x - \mu_2)^2]}{2 v_2} .$$
 #
-# The first mean is $v_1$, by definition of the variance. For the second, $x - \mu_2 = (x - \mu_1) + (\mu_1 - \mu_2)$, squared; the
-# mixed term has the mean 0, which leaves $v_1 + (\mu_1 - \mu_2)^2$. Together:
+# The first mean is $v_1$, by definition of the variance. For the second, $x - \mu_2 = (x - \mu_1) + (\mu_1 - \mu_2)$,
+# squared; the mixed term has the mean 0, which leaves $v_1 + (\mu_1 - \mu_2)^2$. Together:
 #
 # $$\mathrm{KL}\left(\mathcal{N}(\mu_1, v_1) \,\Vert\, \mathcal{N}(\mu_2, v_2)\right)
 #   = \tfrac12 \left(\log \frac{v_2}{v_1} + \frac{v_1}{v_2} - 1 + \frac{(\mu_1 - \mu_2)^2}{v_2}\right) \qquad \text{(Eq. KL-1)}$$
@@ -112,15 +116,15 @@ assert np.allclose(my_kl(0.3, 0.5, -0.4, 2.0), integral)
 # %% [markdown]
 # ## The bound, step by step
 #
-# Inside the bound stands $\log \frac{p(x_T) \prod p(x_{t-1} \mid x_t)}{\prod q(x_t \mid x_{t-1})}$, both products over $t = 1
-# \ldots T$. The trouble is that p steps down and q steps up, so their factors cannot be compared. Bayes' rule turns q round. For
-# $t > 1$, as in notebook 03,
+# Inside the bound stands $\log \frac{p(x_T) \prod p(x_{t-1} \mid x_t)}{\prod q(x_t \mid x_{t-1})}$, both products over
+# $t = 1 \ldots T$. The trouble is that p steps down and q steps up, so their factors cannot be compared. Bayes' rule
+# turns q round. For $t > 1$, as in notebook 03,
 #
 # $$q(x_t \mid x_{t-1}) = q(x_t \mid x_{t-1}, x_0) = \frac{q(x_{t-1} \mid x_t, x_0)\; q(x_t \mid x_0)}{q(x_{t-1} \mid x_0)} .$$
 #
-# Multiply these over $t = 2 \ldots T$. The fractions $q(x_t \mid x_0) / q(x_{t-1} \mid x_0)$ cancel each other, all but the last
-# numerator and the first denominator, $q(x_T \mid x_0) / q(x_1 \mid x_0)$. The factor of $t = 1$, which was left alone, is
-# $q(x_1 \mid x_0)$: it cancels the denominator. So
+# Multiply these over $t = 2 \ldots T$. The fractions $q(x_t \mid x_0) / q(x_{t-1} \mid x_0)$ cancel each other, all but
+# the last numerator and the first denominator, $q(x_T \mid x_0) / q(x_1 \mid x_0)$. The factor of $t = 1$, which was
+# left alone, is $q(x_1 \mid x_0)$: it cancels the denominator. So
 #
 # $$\prod_{t=1}^{T} q(x_t \mid x_{t-1}) = q(x_T \mid x_0) \prod_{t=2}^{T} q(x_{t-1} \mid x_t, x_0) ,$$
 #
@@ -131,19 +135,20 @@ assert np.allclose(my_kl(0.3, 0.5, -0.4, 2.0), integral)
 #     p(x_{t-1} \mid x_t)\right)}_{\text{a step}}
 #   - \mathbb{E}_{x_1 \sim q(x_1 \mid x_0)}\, \underbrace{\log p(x_0 \mid x_1)}_{\text{the image}} \qquad \text{(Eq. DDPM-5)}$$
 #
-# Each expectation over the whole way has become one over a single $x_t$, because nothing else stands inside; what was an
-# average over $x_{t-1}$ is now within the divergence. In words: we pay for starting from pure noise; at each step, for stepping
-# otherwise than the posterior, which knows the image; and at the end for the image itself. All densities are normal, so every
-# term is KL-1 (the last one is a logarithm of a density).
+# Each expectation over the whole way has become one over a single $x_t$, because nothing else stands inside; what was
+# an average over $x_{t-1}$ is now within the divergence. In words: we pay for starting from pure noise; at each step,
+# for stepping otherwise than the posterior, which knows the image; and at the end for the image itself. All densities
+# are normal, so every term is KL-1 (the last one is a logarithm of a density).
 
 # %%
 show_source(prior_term, step_term)
 
 # %% [markdown]
-# Does it hold? Take data of one number, $x_0 \sim \mathcal{N}(0.7, 0.3)$, and few, large steps, so that there is a gap to see.
-# The model uses the exact denoiser. All its steps are straight lines plus noise, so $p(x_0)$ is normal too, and we can follow its
-# mean and variance down the chain. The mean over $\epsilon$ of a parabola in $\epsilon$ is its mean over $\epsilon = -1$ and
-# $\epsilon = 1$ (both have $\mathbb{E}[\epsilon] = 0$ and $\mathbb{E}[\epsilon^2] = 1$), so no random numbers are needed.
+# Does it hold? Take data of one number, $x_0 \sim \mathcal{N}(0.7, 0.3)$, and few, large steps, so that there is a gap
+# to see. The model uses the exact denoiser. All its steps are straight lines plus noise, so $p(x_0)$ is normal too, and
+# we can follow its mean and variance down the chain. The mean over $\epsilon$ of a parabola in $\epsilon$ is its mean
+# over $\epsilon = -1$ and $\epsilon = 1$ (both have $\mathbb{E}[\epsilon] = 0$ and $\mathbb{E}[\epsilon^2] = 1$), so no
+# random numbers are needed.
 #
 # **Predict, then run:** for which $x_0$ is the bound worst?
 
@@ -177,10 +182,10 @@ assert (bound <= truth).all(), "a lower bound should be lower"
 print(f"at x_0 = 0.7: log p {truth[32]:.3f} nats, ELBO {bound[32]:.3f} nats")
 
 # %% [markdown]
-# And the gap should be the divergence of the two chains. Compute it without any of the terms above: both chains, given $x_0$,
-# are normal vectors $(x_1, \ldots, x_T)$ with means and covariance matrices. For the forward chain these are $a_t x_0$ and, for
-# $s \le t$, $\frac{a_t}{a_s} (1 - \bar\alpha_s)$ (the noise in $x_s$, shrunk on its way to t). For the model, write each $x_t$ as a
-# sum of the noises drawn before it, and condition on $x_0$.
+# And the gap should be the divergence of the two chains. Compute it without any of the terms above: both chains, given
+# $x_0$, are normal vectors $(x_1, \ldots, x_T)$ with means and covariance matrices. For the forward chain these are
+# $a_t x_0$ and, for $s \le t$, $\frac{a_t}{a_s} (1 - \bar\alpha_s)$ (the noise in $x_s$, shrunk on its way to t). For
+# the model, write each $x_t$ as a sum of the noises drawn before it, and condition on $x_0$.
 
 
 # %%
@@ -213,8 +218,8 @@ print(f"largest gap {gap.max():.4f} nats at x_0 = {x[gap.argmax()]:.1f}, smalles
 assert np.allclose(gap, by_matrices)
 
 # %% [markdown]
-# It is worst far from the mean of the data, where the few steps must go a long way. And it falls with the number of steps, for
-# small steps back *are* bell curves (notebook 02), and then the model can do just what the posterior does:
+# It is worst far from the mean of the data, where the few steps must go a long way. And it falls with the number of
+# steps, for small steps back *are* bell curves (notebook 02), and then the model can do just what the posterior does:
 
 # %%
 gaps = {}
@@ -242,12 +247,12 @@ slider(with_steps, [2, 3, 4, 6, 8, 12, 20, 50], "steps", start=0)
 # %% [markdown]
 # ## The price of a step is an error of the noise
 #
-# Look at one step, $t > 1$. The posterior has the mean $\tilde\mu$ and the variance $\tilde\beta_t$; the model's step has a mean
-# $\mu_\theta$ and, let us say, the variance $\beta_t$. By KL-1 the price is $(\tilde\mu - \mu_\theta)^2 / (2 \beta_t)$ and a
-# constant, in which no network occurs. *Here is the 1/2.* For images, sum over the pixels. Let the network predict the noise,
-# $\hat\epsilon$. In the form of DDPM-11 (notebook 03) both means are $\frac{1}{\sqrt{\alpha_t}} (x_t -
-# \frac{\beta_t}{\sqrt{1 - \bar\alpha_t}}\, \cdot\,)$, with $\epsilon$ for the posterior and $\hat\epsilon$ for the model. Their
-# difference is
+# Look at one step, $t > 1$. The posterior has the mean $\tilde\mu$ and the variance $\tilde\beta_t$; the model's step
+# has a mean $\mu_\theta$ and, let us say, the variance $\beta_t$. By KL-1 the price is
+# $(\tilde\mu - \mu_\theta)^2 / (2 \beta_t)$ and a constant, in which no network occurs. *Here is the 1/2.* For images,
+# sum over the pixels. Let the network predict the noise, $\hat\epsilon$. In the form of DDPM-11 (notebook 03) both
+# means are $\frac{1}{\sqrt{\alpha_t}} (x_t - \frac{\beta_t}{\sqrt{1 - \bar\alpha_t}}\, \cdot\,)$, with $\epsilon$ for
+# the posterior and $\hat\epsilon$ for the model. Their difference is
 #
 # $$\tilde\mu - \mu_\theta = \frac{\beta_t}{\sqrt{\alpha_t} \sqrt{1 - \bar\alpha_t}} (\hat\epsilon - \epsilon), \qquad
 #   \frac{\lVert \tilde\mu - \mu_\theta \rVert^2}{2 \beta_t}
@@ -268,14 +273,15 @@ for t in (2, 100, 900):
 # %% [markdown]
 # ## The simple loss
 #
-# Add up the steps, and average over the data. A sum over t is T times a mean over random t, so the network's part of the price is
+# Add up the steps, and average over the data. A sum over t is T times a mean over random t, so the network's part of
+# the price is
 #
 # $$T \cdot \mathbb{E}_{t \sim \mathrm{U}\{1..T\}}\, \mathbb{E}_{x_0 \sim q(x_0)}\, \mathbb{E}_{\epsilon \sim \mathcal{N}(0, I)}
 #   \left[\frac{\beta_t}{2 \alpha_t (1 - \bar\alpha_t)} \lVert \epsilon - \hat\epsilon(x_t, t) \rVert^2\right],
 #   \qquad x_t = \sqrt{\bar\alpha_t}\, x_0 + \sqrt{1 - \bar\alpha_t}\, \epsilon .$$
 #
-# (At $t = 1$ the price is a logarithm of a density, but it is the same square again: the posterior's mean is then $x_0$ itself.)
-# Look at the weight:
+# (At $t = 1$ the price is a logarithm of a density, but it is the same square again: the posterior's mean is then $x_0$
+# itself.) Look at the weight:
 
 # %%
 t = np.arange(1, 1001)
@@ -286,17 +292,18 @@ assert all(weight[0] > 20 * weight[199] for weight in weights.values())
 picture
 
 # %% [markdown]
-# The bound cares most for the first steps, where almost no noise is left: there it counts every bit of information in the last
-# digits of a pixel. (The rise of the cosine's at the end comes from its last, very large step.) For an eye, other steps decide:
-# those where a picture gets its shape. DDPM therefore **drops the weight**, and divides by the number of pixels:
+# The bound cares most for the first steps, where almost no noise is left: there it counts every bit of information in
+# the last digits of a pixel. (The rise of the cosine's at the end comes from its last, very large step.) For an eye,
+# other steps decide: those where a picture gets its shape. DDPM therefore **drops the weight**, and divides by the
+# number of pixels:
 #
 # $$L_\text{simple} = \mathbb{E}_{t \sim \mathrm{U}\{1..T\},\; x_0 \sim q(x_0),\; \epsilon \sim \mathcal{N}(0, I)}
 #   \left\lVert \epsilon - \hat\epsilon\left(\sqrt{\bar\alpha_t}\, x_0 + \sqrt{1 - \bar\alpha_t}\, \epsilon,\; t\right) \right\rVert^2
 #   \qquad \text{(Eq. DDPM-14)}$$
 #
-# So the 1/2 went with the weight, and the factor T and the number of pixels went into the learning rate. Is it allowed? A network
-# with a perfect answer at every t makes each term as small as it can be, whatever its weight: all weights have the same best
-# network. Weights only say where an imperfect network should be less wrong.
+# So the 1/2 went with the weight, and the factor T and the number of pixels went into the learning rate. Is it allowed?
+# A network with a perfect answer at every t makes each term as small as it can be, whatever its weight: all weights
+# have the same best network. Weights only say where an imperfect network should be less wrong.
 #
 # **Write it yourself:** the loss at one t, for a batch of images; `network(x_t, t)` returns its guess of the noise.
 
@@ -315,8 +322,8 @@ my_loss = exercises.LOSS.check(my_loss)
 show_source(simple_loss)
 
 # %% [markdown]
-# With the exact denoiser in the network's place, no other function does better. Two tries: a network that says 0, and one that is
-# right but for a tenth:
+# With the exact denoiser in the network's place, no other function does better. Two tries: a network that says 0, and
+# one that is right but for a tenth:
 
 # %%
 n, t = 100_000, 300
@@ -334,8 +341,8 @@ assert np.allclose(mine, losses["the exact denoiser"])
 assert min(losses, key=losses.get) == "the exact denoiser"
 
 # %% [markdown]
-# Its loss is *not 0*. Who sees $x_t$ cannot know exactly which noise was drawn, however clever he is. This floor is different at
-# every t; notebook 09 measures a network against it.
+# Its loss is *not 0*. Who sees $x_t$ cannot know exactly which noise was drawn, however clever he is. This floor is
+# different at every t; notebook 09 measures a network against it.
 
 # %% [markdown]
 # ## Summary
@@ -354,17 +361,17 @@ assert min(losses, key=losses.get) == "the exact denoiser"
 #
 # <details><summary>Is a smaller L_simple always a better bound?</summary>
 #
-# No. A network can gain at large t, where the bound has little weight, and lose a little at small t, where it has much. To
-# compare likelihoods, compute the bound with its weights.
+# No. A network can gain at large t, where the bound has little weight, and lose a little at small t, where it has much.
+# To compare likelihoods, compute the bound with its weights.
 #
 # </details>
 #
 # <details><summary>Over which laws are the expectations taken, when a network is trained?</summary>
 #
-# t is drawn evenly from 1 to T, $x_0$ from the data set, $\epsilon$ from the normal distribution, all three independent and anew
-# for each sample of a batch. $x_t$ is computed from them.
+# t is drawn evenly from 1 to T, $x_0$ from the data set, $\epsilon$ from the normal distribution, all three independent
+# and anew for each sample of a batch. $x_t$ is computed from them.
 #
 # </details>
 #
-# **Next:** to make the loss small we need its gradient. There is no autograd here:
-# [05 · Gradients by hand](05_gradients_by_hand.ipynb).
+# **Next:** to make the loss small we need its gradient. There is no autograd here: [05 · Gradients by
+# hand](05_gradients_by_hand.ipynb).

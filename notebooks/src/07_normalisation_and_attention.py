@@ -44,7 +44,8 @@ rng = np.random.default_rng(0)
 # Then each channel gets a scale $\gamma$ and a shift $\beta$ of its own, which are learned:
 #
 # $$\mu = \frac1n \sum_i x_i, \quad \sigma^2 = \frac1n \sum_i (x_i - \mu)^2, \quad
-#   \hat x_i = \frac{x_i - \mu}{\sqrt{\sigma^2 + \varepsilon}}, \quad y_i = \gamma \hat x_i + \beta \qquad \text{(Eq. GN-1)}$$
+#   \hat x_i = \frac{x_i - \mu}{\sqrt{\sigma^2 + \varepsilon}}, \quad y_i = \gamma \hat x_i + \beta
+#   \qquad \text{(Eq. GN-1)}$$
 #
 # The small $\varepsilon$ guards against a division by 0.
 
@@ -72,8 +73,9 @@ with tinydiff.plain():
 # **Through the mean:** $\partial \mu / \partial x_j = 1/n$, and $\mu$ stands in *every* $\hat x_i$ with the factor
 # $-r$. Together $\frac1n \sum_i (-r)\, g_i = -r\, \overline{g}$, with a bar for the mean over the group.
 #
-# **Through the variance:** first, $\partial \sigma^2 / \partial x_j = \frac2n (x_j - \mu) - \frac2n \sum_i (x_i - \mu)
-# \frac1n$, where the second term is for the $\mu$ inside. It vanishes, because deviations from a mean sum to 0. Next,
+# **Through the variance:** first,
+# $\partial \sigma^2 / \partial x_j = \frac2n (x_j - \mu) - \frac2n \sum_i (x_i - \mu) \frac1n$, where the second term
+# is for the $\mu$ inside. It vanishes, because deviations from a mean sum to 0. Next,
 # $\partial r / \partial \sigma^2 = -\tfrac12 (\sigma^2 + \varepsilon)^{-3/2} = -\tfrac12 r^3$. And r stands in every
 # $\hat x_i$ with the factor $x_i - \mu = \hat x_i / r$:
 #
@@ -82,8 +84,8 @@ with tinydiff.plain():
 #
 # The three add up. ($\gamma$ and $\beta$ were used by every pixel of every image, so they sum over all.)
 #
-# $$d_x = r \left(g - \overline{g} - \hat x\, \overline{g \hat x}\right), \qquad d_\gamma = \sum d_y \hat x, \quad d_\beta = \sum d_y
-#   \qquad \text{(Eq. GN-2)}$$
+# $$d_x = r \left(g - \overline{g} - \hat x\, \overline{g \hat x}\right), \qquad d_\gamma = \sum d_y \hat x,
+#   \quad d_\beta = \sum d_y \qquad \text{(Eq. GN-2)}$$
 #
 # **Write it yourself**, with one group in each row (so means along the last axis):
 
@@ -162,11 +164,11 @@ report
 # Nothing above used *which* numbers form a group. **Layer norm** takes the channels of each position, **batch norm**
 # takes each channel over all pixels of *all images of the batch*:
 #
-# $$y = \gamma \frac{x - \mu}{\sqrt{\sigma^2 + \varepsilon}} + \beta, \quad \mu, \sigma \text{ over the channels of a position (Eq. LN-1), over
-#   the batch (Eq. BN-1)}$$
+# $$y = \gamma \frac{x - \mu}{\sqrt{\sigma^2 + \varepsilon}} + \beta, \quad
+#   \mu, \sigma \text{ over the channels of a position (Eq. LN-1), over the batch (Eq. BN-1)}$$
 #
-# So the backward is the same formula with other means, $d_x = r\, (g - \overline{g} - \hat x\, \overline{g \hat x})$
-# (Eq. LN-2, Eq. BN-2).
+# So, with r as above, the backward is the same formula with other means,
+# $d_x = r\, (g - \overline{g} - \hat x\, \overline{g \hat x})$ (Eq. LN-2, Eq. BN-2).
 
 # %%
 show_source(F.layer_norm_backward, F.batch_norm_backward)
@@ -242,8 +244,8 @@ for d in (4, 64, 1024):
 # %% [markdown]
 # The way back, one step at a time. Each is known from notebook 05:
 #
-# - $y = P v$ is a matrix product: $d_v = P^\top d_y$ (a value collects from all queries that read it) and $d_P = d_y
-#   v^\top$.
+# - $y = P v$ is a matrix product: $d_v = P^\top d_y$ (a value collects from all queries that read it) and
+#   $d_P = d_y v^\top$.
 # - P is a softmax in every row: $d_S = P \odot (d_P - \langle d_P, P \rangle)$ (Eq. SM-2), the inner product taken row
 #   by row.
 # - $S = q k^\top / \sqrt d$ is a matrix product, too: $d_q = d_S\, k / \sqrt d$ and $d_k = d_S^\top q / \sqrt d$.

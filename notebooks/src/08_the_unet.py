@@ -115,8 +115,8 @@ slider(draw, range(50, 1000, 50), "t", start=5)
 #
 # ## Smaller and larger
 #
-# *Upsampling* repeats every pixel $f$ times in both directions; *pooling* takes the average of every block of $f \times
-# f$:
+# *Upsampling* repeats every pixel $f$ times in both directions; *pooling* takes the average of every block of
+# $f \times f$:
 #
 # $$y_{hw} = x_{\lfloor h/f \rfloor \lfloor w/f \rfloor} \quad \text{(Eq. UP-1)}, \qquad
 #   y_{hw} = \frac{1}{f^2} \sum_{i, j < f} x_{hf + i,\, wf + j} \quad \text{(Eq. POOL-1)}$$
@@ -162,7 +162,8 @@ assert adjoint_check(F.avg_pool, F.avg_pool_backward, [dy]) < 1e-14
 # poor input, for t = 500 and t = 501 should look alike, and t = 1 and t = 20 should not. So time is shown as the hands
 # of many clocks, from fast to slow:
 #
-# $$\left[\cos(t \omega_i), \sin(t \omega_i)\right], \quad \omega_i = P^{-i / n}, \quad i = 0 \ldots n - 1 \qquad \text{(Eq. TEMB-1)}$$
+# $$\left[\cos(t \omega_i), \sin(t \omega_i)\right], \quad \omega_i = P^{-i / n}, \quad i = 0 \ldots n - 1
+#   \qquad \text{(Eq. TEMB-1)}$$
 #
 # with P = 10,000. The fast hands tell neighbours apart, the slow ones tell early from late. Two traps: the hands are
 # made for steps 1 to 1000, and a time between 0 and 1 would hardly move them; and DDPM's own code puts the sines first
@@ -181,8 +182,9 @@ chosen = {f"hand {i}": hands[:, i] for i in (12, 16, 20, 24)}
 plot.curves(t, chosen, "step t", "cos(t omega)", title="Four hands of the clock")
 
 # %% [markdown]
-# The product of two such vectors is $\sum_i \cos(t \omega_i) \cos(s \omega_i) + \sin(t \omega_i) \sin(s \omega_i) =
-# \sum_i \cos((t - s) \omega_i)$: it depends on the *distance* of the two times alone, and falls with it at first.
+# The product of two such vectors is
+# $\sum_i \cos(t \omega_i) \cos(s \omega_i) + \sin(t \omega_i) \sin(s \omega_i) = \sum_i \cos((t - s) \omega_i)$: it
+# depends on the *distance* of the two times alone, and falls with it at first.
 
 # %%
 near = hands @ hands[499]
@@ -196,7 +198,8 @@ plot.curves(t, {"with t = 500": near}, "step t", "product of the embeddings", ti
 # A class is a row of a table that is learned. Looking up row $k_i$ is a product with a matrix that has a single 1 in
 # each row; so the backward is that of a linear layer, and a row collects from every place where it was read:
 #
-# $$y_i = \sum_r 1[r = k_i]\, E_r \quad \text{(Eq. EMB-1)}, \qquad d_{E_r} = \sum_i 1[r = k_i]\, d_{y_i} \quad \text{(Eq. EMB-2)}$$
+# $$y_i = \sum_r 1[r = k_i]\, E_r \quad \text{(Eq. EMB-1)}, \qquad
+#   d_{E_r} = \sum_i 1[r = k_i]\, d_{y_i} \quad \text{(Eq. EMB-2)}$$
 #
 # There is one row more than there are digits: the last stands for "no class", which is no digit at all, and not the
 # digit 0.
@@ -214,10 +217,10 @@ assert network.embed.label.table.value.shape[0] == 11
 # %% [markdown]
 # ## A block
 #
-# Time and class are added and become one vector, `emb`, that every block reads. A block computes, in short, $y = x +
-# f(x, \text{emb})$: norm, SiLU and convolution, twice, *beside* a way straight through, which lets gradients pass
-# undamped, however deep the network is. (Where the number of channels changes, the way through is a linear layer on
-# them. Some blocks end with attention.) In the middle of f, emb is added to every pixel.
+# Time and class are added and become one vector, `emb`, that every block reads. A block computes, in short,
+# $y = x + f(x, \text{emb})$: norm, SiLU and convolution, twice, *beside* a way straight through, which lets gradients
+# pass undamped, however deep the network is. (Where the number of channels changes, the way through is a linear layer
+# on them. Some blocks end with attention.) In the middle of f, emb is added to every pixel.
 #
 # **Write it yourself**, for a block that is a little simpler, $y = x + f(x) + \text{emb}$, where emb, shape (N, C), is
 # added to every pixel:
@@ -242,7 +245,8 @@ show_source(ResBlock.forward, ResBlock.backward)
 # numbers is set to 0 at random in training, the others are scaled up to keep the mean; the paper's p is the share that
 # is *kept*, and it scales after training instead) has the simplest backward of all, the same mask again:
 #
-# $$y = x \odot \frac{1[u \ge p]}{1 - p} \quad \text{(Eq. DROP-1)}, \qquad d_x = d_y \odot \frac{1[u \ge p]}{1 - p} \quad \text{(Eq. DROP-2)}$$
+# $$y = x \odot \frac{1[u \ge p]}{1 - p} \quad \text{(Eq. DROP-1)}, \qquad
+#   d_x = d_y \odot \frac{1[u \ge p]}{1 - p} \quad \text{(Eq. DROP-2)}$$
 
 # %%
 x, dy, uniform = rng.standard_normal((200, 50)), rng.standard_normal((200, 50)), rng.uniform(size=(200, 50))
@@ -251,9 +255,8 @@ y, cache = F.dropout(x, 0.3, uniform)
 assert np.allclose(y[uniform >= 0.3], x[uniform >= 0.3] / 0.7)
 assert (y[uniform < 0.3] == 0).all()
 assert np.allclose(dx, dy * (uniform >= 0.3) / 0.7)
-print(
-    f"share dropped {np.mean(y == 0):.3f}; mean of ones after dropout {F.dropout(np.ones((200, 50)), 0.3, uniform)[0].mean():.3f}"
-)
+ones, _ = F.dropout(np.ones((200, 50)), 0.3, uniform)
+print(f"share dropped {np.mean(y == 0):.3f}; mean of ones after dropout {ones.mean():.3f}")
 
 # %% [markdown]
 # ## Skips

@@ -13,15 +13,15 @@
 # %% [markdown]
 # # 09 · Train and sample
 #
-# **You will learn** to train a denoiser in ten lines, to read its loss, and to draw with it. The loss looks flat for most of the
-# time, while the samples get better and better: you will see why.
+# **You will learn** to train a denoiser in ten lines, to read its loss, and to draw with it. The loss looks flat for
+# most of the time, while the samples get better and better: you will see why.
 #
 # **Prerequisites:** notebooks 04 (the loss), 05 (gradients and the tape) and 08 (the UNet). **Time:** 25 minutes.
 #
-# **Papers:** Ho, Jain, Abbeel, *Denoising diffusion probabilistic models* (2020), Algorithms 1 and 2 (here DDPM-ALG1 and
-# DDPM-ALG2); Loshchilov and Hutter, *Decoupled weight decay regularization* (2019), Algorithm 2 (ADAMW-1), and *SGDR* (2017),
-# Eq. 5 (LR-1); Pascanu, Mikolov, Bengio (2013), Algorithm 1 (CLIP-1); Polyak and Juditsky (1992; EMA-1, with the warm-up
-# EMA-2); Dowson and Landau (1982; FD-1); Wilson (1927; WILSON-1).
+# **Papers:** Ho, Jain, Abbeel, *Denoising diffusion probabilistic models* (2020), Algorithms 1 and 2 (here DDPM-ALG1
+# and DDPM-ALG2); Loshchilov and Hutter, *Decoupled weight decay regularization* (2019), Algorithm 2 (ADAMW-1), and
+# *SGDR* (2017), Eq. 5 (LR-1); Pascanu, Mikolov, Bengio (2013), Algorithm 1 (CLIP-1); Polyak and Juditsky (1992; EMA-1,
+# with the warm-up EMA-2); Dowson and Landau (1982; FD-1); Wilson (1927; WILSON-1).
 
 # %%
 import numpy as np
@@ -43,8 +43,9 @@ diffusion = GaussianDiffusion(linear_schedule(1000))
 # %% [markdown]
 # ## Data with a known answer
 #
-# Before digits, take points in the plane: five small clouds. Their exact denoiser is known (notebook 02), so we can tell how far
-# a network is from the best that is possible. The network is small, too: $x_t$ and the time, three linear layers (notebook 05).
+# Before digits, take points in the plane: five small clouds. Their exact denoiser is known (notebook 02), so we can
+# tell how far a network is from the best that is possible. The network is small, too: $x_t$ and the time, three linear
+# layers (notebook 05).
 
 # %%
 angles = 2 * np.pi * np.arange(5) / 5
@@ -82,10 +83,10 @@ print(f"{network.theta.size:,} weights")
 # %% [markdown]
 # ## Algorithm 1: one step of training
 #
-# Notebook 04 ended with the loss $\mathbb{E}\, \lVert \epsilon - \hat\epsilon(x_t, t) \rVert^2$ over random $t$, $x_0$ and
-# $\epsilon$. A mean over a *batch* of random draws estimates it, and the gradient of the estimate is, on average, the gradient of
-# the loss: the expectation does not depend on the weights, so derivative and mean may be swapped. Line by line, as the paper's
-# Algorithm 1 has it:
+# Notebook 04 ended with the loss $\mathbb{E}\, \lVert \epsilon - \hat\epsilon(x_t, t) \rVert^2$ over random $t$, $x_0$
+# and $\epsilon$. A mean over a *batch* of random draws estimates it, and the gradient of the estimate is, on average,
+# the gradient of the loss: the expectation does not depend on the weights, so derivative and mean may be swapped. Line
+# by line, as the paper's Algorithm 1 has it:
 #
 # $$x_0 \sim q, \quad t \sim \mathrm{U}\{1..T\}, \quad \epsilon \sim \mathcal{N}(0, I): \qquad
 #   \nabla_\theta \lVert \epsilon - \hat\epsilon(\sqrt{\bar\alpha_t}\, x_0 + \sqrt{1 - \bar\alpha_t}\, \epsilon, t) \rVert^2
@@ -114,16 +115,17 @@ assert abs(loss - 1) < 0.15, "a network that says 0 should have the variance of 
 # %% [markdown]
 # ## The optimizer: AdamW
 #
-# The gradient g of a batch is noisy, and its size differs from weight to weight. Adam keeps two averages for every weight: m of
-# the gradients, v of their squares, both forgetting slowly. It steps by the average gradient in units of its usual size,
-# $m / \sqrt{v}$.
+# The gradient g of a batch is noisy, and its size differs from weight to weight. Adam keeps two averages for every
+# weight: m of the gradients, v of their squares, both forgetting slowly. It steps by the average gradient in units of
+# its usual size, $m / \sqrt{v}$.
 #
-# Both start at 0, and are too small at first. By how much? Written out, $m_k = (1 - \beta_1) \sum_{i=1}^{k} \beta_1^{k-i} g_i$.
-# If all gradients have the same mean, then $\mathbb{E}[m_k] = \mathbb{E}[g]\, (1 - \beta_1) (1 + \beta_1 + \ldots + \beta_1^{k-1}) =
-# \mathbb{E}[g]\, (1 - \beta_1^k)$, by the sum of the geometric series. So divide by $1 - \beta_1^k$; the same for v.
+# Both start at 0, and are too small at first. By how much? Written out,
+# $m_k = (1 - \beta_1) \sum_{i=1}^{k} \beta_1^{k-i} g_i$. If all gradients have the same mean, then $\mathbb{E}[m_k] =
+# \mathbb{E}[g]\, (1 - \beta_1) (1 + \beta_1 + \ldots + \beta_1^{k-1}) = \mathbb{E}[g]\, (1 - \beta_1^k)$, by the sum of
+# the geometric series. So divide by $1 - \beta_1^k$; the same for v.
 #
-# Last, *weight decay*: let every weight shrink a little at each step, apart from the gradient. Together, with the learning rate
-# $\eta$ and the decay $\lambda$:
+# Last, *weight decay*: let every weight shrink a little at each step, apart from the gradient. Together, with the
+# learning rate $\eta$ and the decay $\lambda$:
 #
 # $$m = \beta_1 m + (1 - \beta_1) g, \quad v = \beta_2 v + (1 - \beta_2) g^2, \quad
 #   \theta \leftarrow \theta - \eta \left(\frac{m / (1 - \beta_1^k)}{\sqrt{v / (1 - \beta_2^k)} + \varepsilon} + \lambda \theta\right)
@@ -148,8 +150,8 @@ my_adamw = exercises.ADAMW.check(my_adamw)
 show_source(AdamW._step)
 
 # %% [markdown]
-# The library works piece by piece, so that what is computed stays in the processor's cache, and skips a step whose gradient is
-# not finite. Twenty steps of both, from the same start:
+# The library works piece by piece, so that what is computed stays in the processor's cache, and skips a step whose
+# gradient is not finite. Twenty steps of both, from the same start:
 
 # %%
 theta, mine, m, v = gradient.copy(), gradient.copy(), 0 * gradient, 0 * gradient
@@ -167,8 +169,8 @@ assert np.allclose(theta, mine, atol=1e-5)
 #
 # $$g \leftarrow g\, \min\left(1, \frac{c}{\lVert g \rVert}\right) \qquad \text{(Eq. CLIP-1)}$$
 #
-# And the learning rate rises in a line while Adam's averages are young (*warm-up*, $K_w$ steps), and falls in half a cosine, from
-# 1 to the share f of the peak, so that the weights settle at the end:
+# And the learning rate rises in a line while Adam's averages are young (*warm-up*, $K_w$ steps), and falls in half a
+# cosine, from 1 to the share f of the peak, so that the weights settle at the end:
 #
 # $$\eta_k = \eta \frac{k}{K_w} \text{ up to } K_w, \text{ then } \eta \left(f + (1 - f) \frac{1 + \cos(\pi p)}{2}\right), \quad
 #   p = \frac{k - K_w}{K - K_w} \qquad \text{(Eq. LR-1)}$$
@@ -191,13 +193,14 @@ plot.curves(steps, {"learning rate": rates}, "optimizer step", "share of the pea
 # %% [markdown]
 # ## The average of the weights
 #
-# Noisy gradients keep the weights jumping round the best place. Their *average* over the last steps is much nearer to it. An
-# average that needs no memory of old weights is the exponential one:
+# Noisy gradients keep the weights jumping round the best place. Their *average* over the last steps is much nearer to
+# it. An average that needs no memory of old weights is the exponential one:
 #
 # $$\bar\theta_k = d\, \bar\theta_{k-1} + (1 - d)\, \theta_k \qquad \text{(Eq. EMA-1)}$$
 #
-# Written out, $\bar\theta_k = (1 - d) \sum_i d^{k-i} \theta_i + d^k\, \bar\theta_0$: weights i steps ago count $d^i$, and the start
-# counts $d^k$. With d = 0.999 the random start would be remembered for thousands of steps. So let a young average forget faster:
+# Written out, $\bar\theta_k = (1 - d) \sum_i d^{k-i} \theta_i + d^k\, \bar\theta_0$: weights i steps ago count $d^i$,
+# and the start counts $d^k$. With d = 0.999 the random start would be remembered for thousands of steps. So let a young
+# average forget faster:
 #
 # $$d_k = \min\left(d, \frac{1 + k}{10 + k}\right) \qquad \text{(Eq. EMA-2)}$$
 #
@@ -230,8 +233,8 @@ assert start_left < 1e-6
 #
 # **Predict, then run:** the loss starts near 1. Where will it be after 100, 1,000 and 10,000 steps? And the samples?
 #
-# On the way we look at 20,000 held-out points, always the same, with the same t and noise. After a hundred steps of warm-up the
-# learning rate stays constant here, to see what the average does.
+# On the way we look at 20,000 held-out points, always the same, with the same t and noise. After a hundred steps of
+# warm-up the learning rate stays constant here, to see what the average does.
 
 # %%
 rng = np.random.default_rng(3)
@@ -268,8 +271,8 @@ for k in range(1, 10_001):
 plot.loss_curve(log)
 
 # %% [markdown]
-# This is what everybody sees who trains a diffusion model: the loss falls at once, and then it hardly moves, in a band of noise.
-# And the samples?
+# This is what everybody sees who trains a diffusion model: the loss falls at once, and then it hardly moves, in a band
+# of noise. And the samples?
 
 # %%
 plot.point_clouds({**drawn, "data": draw(1000, rng)}, reach=1.2)
@@ -282,8 +285,8 @@ slider(lambda k: plot.point_clouds({f"step {k:,}": drawn[f"step {k:,}"]}, reach=
 #
 # ## Why is my loss flat while samples improve?
 #
-# Because most of the loss cannot be removed. Notebook 04 found that even the exact denoiser has a loss: nobody who sees $x_t$ can
-# know which noise was drawn. This floor is known here:
+# Because most of the loss cannot be removed. Notebook 04 found that even the exact denoiser has a loss: nobody who sees
+# $x_t$ can know which noise was drawn. This floor is known here:
 
 # %%
 _, eps_hat = clouds.predict(x_held, t_held)
@@ -298,11 +301,11 @@ floor = loss_by_timestep(t_held, of_exact, 1000)
 plot.loss_by_timestep_runs(floor.t, {name: found.mean for name, found in by_t.items()}, floor.mean)
 
 # %% [markdown]
-# From 3,000 to 10,000 steps the loss falls by a few per cent, but what is *left to learn* falls by more than half. The picture says
-# where (mind the logarithms). Nearly all of the loss lies at small t, and nearly all of that is floor. In the middle the network is
-# on the floor after a hundred steps. What fell later are the first two or three points: at small t the network must know the five
-# clouds exactly. (At large t it stays far above the floor in proportion, but that is less than 0.001 of loss.) A single number
-# averages over all t, and adds the noise of a random batch on top.
+# From 3,000 to 10,000 steps the loss falls by a few per cent, but what is *left to learn* falls by more than half. The
+# picture says where (mind the logarithms). Nearly all of the loss lies at small t, and nearly all of that is floor. In
+# the middle the network is on the floor after a hundred steps. What fell later are the first two or three points: at
+# small t the network must know the five clouds exactly. (At large t it stays far above the floor in proportion, but
+# that is less than 0.001 of loss.) A single number averages over all t, and adds the noise of a random batch on top.
 #
 # So look at the loss by t, at a fixed set of t and noise, at samples, and never at the loss of one batch.
 #
@@ -316,8 +319,8 @@ assert excess[10_000] < of_weights
 # %% [markdown]
 # ## Algorithm 2: sampling
 #
-# Sampling walks back by the step of notebook 03: to the mean of the posterior at the network's guess, and fresh noise with one of the
-# two variances; at the last step none, for what it leads to is the sample:
+# Sampling walks back by the step of notebook 03: to the mean of the posterior at the network's guess, and fresh noise
+# with one of the two variances; at the last step none, for what it leads to is the sample:
 #
 # $$x_s = \tilde\mu(\hat x_0, x_t) + \sigma_t z, \quad \sigma_t^2 \in \{\beta_t, \tilde\beta_t\}, \quad z = 0 \text{ at the last step}
 #   \qquad \text{(Eq. DDPM-ALG2)}$$
@@ -341,8 +344,8 @@ my_ddpm_step = exercises.DDPM.check(my_ddpm_step)
 show_source(ddpm)
 
 # %% [markdown]
-# The library's first steps, with its own noise, against yours. (It clips $\hat x_0$ to [-1, 1] in `predictor`, as the paper's code
-# does; `clip=False` leaves it.)
+# The library's first steps, with its own noise, against yours. (It clips $\hat x_0$ to [-1, 1] in `predictor`, as the
+# paper's code does; `clip=False` leaves it.)
 
 # %%
 x, noise = starts[:4].astype(np.float64), Noise(5)
@@ -357,10 +360,11 @@ for step, (t, s) in enumerate([(600, 400), (400, 200), (200, 0)]):
 # %% [markdown]
 # ## How good are the samples?
 #
-# **In the right place?** Count the points that lie within three standard deviations of a cloud. But 1,000 samples are not all: if a
-# share $\hat p$ was counted among n, which true shares p are possible? Those from which $\hat p$ is at most z = 1.96 standard
-# deviations away (a normal number is so in 95 % of cases): $(\hat p - p)^2 \le z^2\, p (1 - p) / n$. Sorted by powers of p, this
-# reads $(1 + z^2/n)\, p^2 - (2 \hat p + z^2/n)\, p + \hat p^2 \le 0$: p lies between the two roots of a parabola,
+# **In the right place?** Count the points that lie within three standard deviations of a cloud. But 1,000 samples are
+# not all: if a share $\hat p$ was counted among n, which true shares p are possible? Those from which $\hat p$ is at
+# most z = 1.96 standard deviations away (a normal number is so in 95 % of cases):
+# $(\hat p - p)^2 \le z^2\, p (1 - p) / n$. Sorted by powers of p, this reads
+# $(1 + z^2/n)\, p^2 - (2 \hat p + z^2/n)\, p + \hat p^2 \le 0$: p lies between the two roots of a parabola,
 #
 # $$\left(\hat p + \frac{z^2}{2n} \pm z \sqrt{\frac{\hat p (1 - \hat p)}{n} + \frac{z^2}{4 n^2}}\right) / \left(1 + \frac{z^2}{n}\right)
 #   \qquad \text{(Eq. WILSON-1)}$$
@@ -378,13 +382,14 @@ for name, points in {**drawn, "data": draw(1000, rng)}.items():
 assert shares["step 3,000"].high < shares["step 10,000"].low, "the gain should be larger than chance"
 
 # %% [markdown]
-# **As many and as varied as the data?** Compare the mean $\mu$ and the covariance $\Sigma$ of samples and of data. The *Fréchet
-# distance* is the least mean squared way that points must go to turn one normal density into the other. In one dimension, send
-# the point that lies k standard deviations from the first mean to the one that lies k from the second, $x \mapsto \mu_2 + k
-# \sigma_2$ (plans that keep the order are best). The mean square of $(\mu_2 + k \sigma_2) - (\mu_1 + k \sigma_1)$ over a standard
-# normal k is $(\mu_1 - \mu_2)^2 + (\sigma_1 - \sigma_2)^2$, since $\mathbb{E}[k] = 0$ and $\mathbb{E}[k^2] = 1$. Multiplied
-# out, $(\sigma_1 - \sigma_2)^2 = \sigma_1^2 + \sigma_2^2 - 2\, \sigma_1 \sigma_2$, and this is the form that Dowson and Landau
-# proved for matrices:
+# **As many and as varied as the data?** Compare the mean $\mu$ and the covariance $\Sigma$ of samples and of data. The
+# *Fréchet distance* is the least mean squared way that points must go to turn one normal density into the other. In one
+# dimension, send the point that lies k standard deviations from the first mean to the one that lies k from the second,
+# $x \mapsto \mu_2 + k \sigma_2$ (plans that keep the order are best). The mean square of
+# $(\mu_2 + k \sigma_2) - (\mu_1 + k \sigma_1)$ over a standard normal k is
+# $(\mu_1 - \mu_2)^2 + (\sigma_1 - \sigma_2)^2$, since $\mathbb{E}[k] = 0$ and $\mathbb{E}[k^2] = 1$. Multiplied out,
+# $(\sigma_1 - \sigma_2)^2 = \sigma_1^2 + \sigma_2^2 - 2\, \sigma_1 \sigma_2$, and this is the form that Dowson and
+# Landau proved for matrices:
 #
 # $$d^2 = \lVert \mu_1 - \mu_2 \rVert^2 + \mathrm{tr}\left(\Sigma_1 + \Sigma_2 - 2 \left(\Sigma_1^{1/2}\, \Sigma_2\,
 #   \Sigma_1^{1/2}\right)^{1/2}\right) \qquad \text{(Eq. FD-1)}$$
@@ -397,15 +402,15 @@ for name, points in {**drawn, "data": draw(1000, rng)}.items():
     print(f"{name:>12}: Fréchet distance from the data {frechet_distance_of(points.astype(float), data):.4f}")
 
 # %% [markdown]
-# Here it hardly tells the samples apart: a ring of points has nearly the same mean and covariance as five clouds. A figure sees only
-# what it was made to see. For images, one takes the means and covariances of a classifier's *features*, which see far more than
-# pixels (the "FID" of papers does so with one large network).
+# Here it hardly tells the samples apart: a ring of points has nearly the same mean and covariance as five clouds. A
+# figure sees only what it was made to see. For images, one takes the means and covariances of a classifier's
+# *features*, which see far more than pixels (the "FID" of papers does so with one large network).
 #
 # ## Digits
 #
-# Now the same with images, with the UNet of notebook 08 and the library's `Trainer`. It does what `gradient_of_a_batch` does, in
-# small shards on all cores, with noise that depends only on the seed and the step (so that any number of threads gives the same
-# bits). Its inner lines are Algorithm 1, Eq. DDPM-ALG1, once more:
+# Now the same with images, with the UNet of notebook 08 and the library's `Trainer`. It does what `gradient_of_a_batch`
+# does, in small shards on all cores, with noise that depends only on the seed and the step (so that any number of
+# threads gives the same bits). Its inner lines are Algorithm 1, Eq. DDPM-ALG1, once more:
 
 # %%
 show_source(Trainer.add_gradient)
@@ -474,23 +479,24 @@ plot.image_grid(np.concatenate([images, real]), columns=20, title="60 samples; b
 #
 # <details><summary>Why is my loss flat while samples improve?</summary>
 #
-# Because it is the sum of a floor, of the noise of a random batch, and of a small part that can be learned. The last part falls by half
-# while the sum seems to stand still.
+# Because it is the sum of a floor, of the noise of a random batch, and of a small part that can be learned. The last
+# part falls by half while the sum seems to stand still.
 #
 # </details>
 #
 # <details><summary>Is a lower loss better when I compare two schedules?</summary>
 #
-# No. Another schedule has other $x_t$, so another floor. Compare losses only for the same schedule, the same data and the same law of t.
+# No. Another schedule has other $x_t$, so another floor. Compare losses only for the same schedule, the same data and
+# the same law of t.
 #
 # </details>
 #
 # <details><summary>Why not draw with the weights of the last step?</summary>
 #
-# You may: with a learning rate that falls to almost 0 they are nearly as good, since they no longer jump. At any earlier step the
-# average is far better.
+# You may: with a learning rate that falls to almost 0 they are nearly as good, since they no longer jump. At any
+# earlier step the average is far better.
 #
 # </details>
 #
-# **Next:** a thousand steps are many. The same network, without training it again, can draw in twenty:
-# [10 · DDIM](10_ddim.ipynb).
+# **Next:** a thousand steps are many. The same network, without training it again, can draw in twenty: [10 ·
+# DDIM](10_ddim.ipynb).

@@ -13,11 +13,13 @@
 # %% [markdown]
 # # 10 · DDIM: another process with the same marginals
 #
-# **You will learn** why a network that was trained for a thousand random steps can draw in twenty that are not random at all.
+# **You will learn** why a network that was trained for a thousand random steps can draw in twenty that are not random
+# at all.
 #
 # **Prerequisites:** notebooks 03 and 09. **Time:** 20 minutes.
 #
-# **Papers:** Song, Meng, Ermon, *Denoising diffusion implicit models* (2021), Eq. 7, 12 and 16 (here DDIM-12 and DDIM-16).
+# **Papers:** Song, Meng, Ermon, *Denoising diffusion implicit models* (2021), Eq. 7, 12 and 16 (here DDIM-12 and
+# DDIM-16).
 
 # %%
 import numpy as np
@@ -35,26 +37,28 @@ diffusion = GaussianDiffusion(cosine_schedule(1000))
 # %% [markdown]
 # ## What did the training ask for?
 #
-# Look at the loss once more: $\mathbb{E} \lVert \epsilon - \hat\epsilon(x_t, t) \rVert^2$ with $x_t = \sqrt{\bar\alpha_t}\, x_0 +
-# \sqrt{1 - \bar\alpha_t}\, \epsilon$. It needs $q(x_t \mid x_0)$ for each t, the *marginals*. How $x_t$ hangs together with
-# $x_{t-1}$ is never used! So every process with the same marginals trains the same network. Noise that is added step by step is
-# only one of them. Which others are there, and is one of them better to walk back?
+# Look at the loss once more: $\mathbb{E} \lVert \epsilon - \hat\epsilon(x_t, t) \rVert^2$ with
+# $x_t = \sqrt{\bar\alpha_t}\, x_0 + \sqrt{1 - \bar\alpha_t}\, \epsilon$. It needs $q(x_t \mid x_0)$ for each t, the
+# *marginals*. How $x_t$ hangs together with $x_{t-1}$ is never used! So every process with the same marginals trains
+# the same network. Noise that is added step by step is only one of them. Which others are there, and is one of them
+# better to walk back?
 #
 # ## All normal steps that fit
 #
-# Given $x_0$, we look for a step back from t to an earlier s, with fresh noise $z \sim \mathcal{N}(0, I)$ of size $\sigma$:
+# Given $x_0$, we look for a step back from t to an earlier s, with fresh noise $z \sim \mathcal{N}(0, I)$ of size
+# $\sigma$:
 #
 # $$x_s = \sqrt{\bar\alpha_s}\, x_0 + k\, (x_t - \sqrt{\bar\alpha_t}\, x_0) + \sigma z .$$
 #
-# If $x_t$ has the right marginal, $x_t - \sqrt{\bar\alpha_t}\, x_0 = \sqrt{1 - \bar\alpha_t}\, \epsilon$ is noise of variance
-# $1 - \bar\alpha_t$. So $x_s$ has the right mean for every k. Its variance is $k^2 (1 - \bar\alpha_t) + \sigma^2$, and this must be
-# $1 - \bar\alpha_s$:
+# If $x_t$ has the right marginal, $x_t - \sqrt{\bar\alpha_t}\, x_0 = \sqrt{1 - \bar\alpha_t}\, \epsilon$ is noise of
+# variance $1 - \bar\alpha_t$. So $x_s$ has the right mean for every k. Its variance is
+# $k^2 (1 - \bar\alpha_t) + \sigma^2$, and this must be $1 - \bar\alpha_s$:
 #
 # $$k = \sqrt{\frac{1 - \bar\alpha_s - \sigma^2}{1 - \bar\alpha_t}} .$$
 #
-# Any $\sigma$ from 0 to $\sqrt{1 - \bar\alpha_s}$ will do: there is a whole family of processes. Put k in, and write $\epsilon$
-# for $(x_t - \sqrt{\bar\alpha_t}\, x_0) / \sqrt{1 - \bar\alpha_t}$. When we sample, the network's guesses stand for $x_0$ and
-# $\epsilon$:
+# Any $\sigma$ from 0 to $\sqrt{1 - \bar\alpha_s}$ will do: there is a whole family of processes. Put k in, and write
+# $\epsilon$ for $(x_t - \sqrt{\bar\alpha_t}\, x_0) / \sqrt{1 - \bar\alpha_t}$. When we sample, the network's guesses
+# stand for $x_0$ and $\epsilon$:
 #
 # $$x_s = \sqrt{\bar\alpha_s}\, \hat x_0 + \sqrt{1 - \bar\alpha_s - \sigma^2}\; \hat\epsilon + \sigma z
 #   \qquad \text{(Eq. DDIM-12)}$$
@@ -77,8 +81,8 @@ def my_step(x_0_hat, eps_hat, z, alpha_bar_s, sigma):
 my_step = exercises.STEP.check(my_step)
 
 # %% [markdown]
-# The marginals agree, whatever $\sigma$ is. Start from 200,000 samples of $x_t$ for one $x_0$, and step down with three sizes of
-# fresh noise:
+# The marginals agree, whatever $\sigma$ is. Start from 200,000 samples of $x_t$ for one $x_0$, and step down with three
+# sizes of fresh noise:
 
 # %%
 x_0, s, t = 0.8, 400, 600
@@ -95,19 +99,21 @@ for sigma in (0.0, 0.3, 0.5):
     assert abs(x_s.var() - (1 - alpha_bar_s)) < 0.01  # standard error 0.0012
 
 # %% [markdown]
-# Same mean, same variance; but how much $x_s$ has to do with $x_t$ differs: with $\sigma = 0$ one follows from the other.
+# Same mean, same variance; but how much $x_s$ has to do with $x_t$ differs: with $\sigma = 0$ one follows from the
+# other.
 #
 # ## How much fresh noise?
 #
-# DDPM is a member of the family. Its step back has the variance $\tilde\beta_t$ (Eq. DDPM-7). With $\sigma^2 = \tilde\beta_t$, is
-# the mean the same, too? Compare what multiplies $x_t$. Under the root in k,
+# DDPM is a member of the family. Its step back has the variance $\tilde\beta_t$ (Eq. DDPM-7). With
+# $\sigma^2 = \tilde\beta_t$, is the mean the same, too? Compare what multiplies $x_t$. Under the root in k,
 #
 # $$1 - \bar\alpha_s - \tilde\beta_t = (1 - \bar\alpha_s) \left(1 - \frac{\beta_t}{1 - \bar\alpha_t}\right)
 #   = (1 - \bar\alpha_s)\, \frac{\alpha_t - \bar\alpha_t}{1 - \bar\alpha_t} = \frac{\alpha_t (1 - \bar\alpha_s)^2}{1 - \bar\alpha_t} ,$$
 #
-# since $1 - \beta_t = \alpha_t$ and $\bar\alpha_t = \alpha_t \bar\alpha_s$. Therefore $k = \sqrt{\alpha_t} (1 - \bar\alpha_s) / (1 -
-# \bar\alpha_t)$, the factor of $x_t$ in DDPM-7. The factor of $x_0$ is then the same as well, since both have the mean of the
-# marginal. So one number $\eta$ ("eta") leads from no fresh noise to that of DDPM:
+# since $1 - \beta_t = \alpha_t$ and $\bar\alpha_t = \alpha_t \bar\alpha_s$. Therefore
+# $k = \sqrt{\alpha_t} (1 - \bar\alpha_s) / (1 - \bar\alpha_t)$, the factor of $x_t$ in DDPM-7. The factor of $x_0$ is
+# then the same as well, since both have the mean of the marginal. So one number $\eta$ ("eta") leads from no fresh
+# noise to that of DDPM:
 #
 # $$\sigma^2 = \eta^2\, \tilde\beta_t = \eta^2\, \frac{1 - \bar\alpha_s}{1 - \bar\alpha_t} \left(1 - \frac{\bar\alpha_t}{\bar\alpha_s}\right)
 #   \qquad \text{(Eq. DDIM-16)}$$
@@ -128,7 +134,8 @@ my_sigma = exercises.SIGMA.check(my_sigma)
 show_source(ddim)
 
 # %% [markdown]
-# The library's step (Eq. DDIM-12) against yours, and against DDPM. The data are numbers near -1 and 1, so the exact denoiser is known:
+# The library's step (Eq. DDIM-12) against yours, and against DDPM. The data are numbers near -1 and 1, so the exact
+# denoiser is known:
 
 # %%
 two = GaussianMixture(diffusion, [0.3, 0.7], np.array([[-1.0], [1.0]]), [0.02, 0.02])
@@ -148,8 +155,8 @@ assert np.isclose(
 # %% [markdown]
 # ## Two ways down
 #
-# **Predict, then run:** from the same noise, 250 steps of DDPM and 250 of DDIM with $\eta = 0$. What differs in the paths, and
-# what in the histogram of the ends?
+# **Predict, then run:** from the same noise, 250 steps of DDPM and 250 of DDIM with $\eta = 0$. What differs in the
+# paths, and what in the histogram of the ends?
 
 # %%
 x_T = rng.standard_normal((5000, 1))
@@ -163,9 +170,9 @@ x = np.linspace(-2, 2, 401)
 plot.paths_to_data(times, paths, x, np.exp(two.log_density(x[:, None], 0)))
 
 # %% [markdown]
-# The paths of DDPM are jagged, those of DDIM smooth, and the ends have the same histogram. In numbers: about 70 % end near 1
-# under both. And smooth paths in one dimension cannot cross, so the order of the starts is the order of the ends. With fresh
-# noise the start is forgotten:
+# The paths of DDPM are jagged, those of DDIM smooth, and the ends have the same histogram. In numbers: about 70 % end
+# near 1 under both. And smooth paths in one dimension cannot cross, so the order of the starts is the order of the
+# ends. With fresh noise the start is forgotten:
 
 # %%
 for name, path in paths.items():
@@ -180,8 +187,8 @@ assert (np.diff(smooth[-1][np.argsort(smooth[0])]) > 0).all(), "no two paths sho
 # %% [markdown]
 # ## Same training, fewer steps
 #
-# A smooth path can be walked in large steps; a jagged one cannot. How far are the ends from the data, if we take few? In one
-# dimension the distance of two distributions is easy: sort both, and take the mean difference.
+# A smooth path can be walked in large steps; a jagged one cannot. How far are the ends from the data, if we take few?
+# In one dimension the distance of two distributions is easy: sort both, and take the mean difference.
 
 # %%
 truth = np.sort(np.where(rng.uniform(size=5000) < 0.3, -1.0, 1.0) + 0.02**0.5 * rng.standard_normal(5000))
@@ -195,8 +202,9 @@ assert (distance["eta = 0"][:4] < distance["eta = 1"][:4]).all(), "with few step
 plot.curves(counts, distance, "number of steps", "mean distance of the ends from the data", log="xy")
 
 # %% [markdown]
-# Without fresh noise, about half of the steps do as well. (At the right, the curves end in the noise of 5,000 samples.) Now
-# digits, with the network that ships with tinydiff. All rows start from the same noise, and even 5 steps draw digits:
+# Without fresh noise, about half of the steps do as well. (At the right, the curves end in the noise of 5,000 samples.)
+# Now digits, with the network that ships with tinydiff. All rows start from the same noise, and even 5 steps draw
+# digits:
 
 # %%
 model = tinydiff.load_model("mnist")
@@ -208,8 +216,8 @@ rows = {
 plot.image_rows(rows, title="few steps", column_labels=range(10))
 
 # %% [markdown]
-# And since nothing is random but the start, the *same noise gives the same digit* with 10 steps and with 20, only sharper. With
-# $\eta = 1$ it gives two different ones:
+# And since nothing is random but the start, the *same noise gives the same digit* with 10 steps and with 20, only
+# sharper. With $\eta = 1$ it gives two different ones:
 
 # %%
 change = {eta: abs(rows[f"eta = {eta}, 20 steps"] - rows[f"eta = {eta}, 10 steps"]).mean() for eta in (0, 1)}
@@ -219,9 +227,10 @@ assert change[0] < change[1] / 2
 # %% [markdown]
 # ## A space to walk in
 #
-# So noise is an address: each $x_T$ belongs to one image, and near addresses to similar images. Between two noises $u$ and $v$ one
-# can walk. A straight line will not do: half-way, $(u + v) / 2$ has the variance 1/2, and the network was never shown such a
-# start. On the arc $\cos\varphi\; u + \sin\varphi\; v$ the variance is $\cos^2\varphi + \sin^2\varphi = 1$ all the way.
+# So noise is an address: each $x_T$ belongs to one image, and near addresses to similar images. Between two noises $u$
+# and $v$ one can walk. A straight line will not do: half-way, $(u + v) / 2$ has the variance 1/2, and the network was
+# never shown such a start. On the arc $\cos\varphi\; u + \sin\varphi\; v$ the variance is
+# $\cos^2\varphi + \sin^2\varphi = 1$ all the way.
 
 # %%
 u, v = rng.standard_normal((2, 28, 28, 1)).astype(np.float32)
@@ -255,24 +264,25 @@ slider(lambda label: plot.image_rows({f"digit {label}": walk(label)}), range(10)
 #
 # <details><summary>Same training, fewer steps: what changed?</summary>
 #
-# Only the sampler. It walks back another process that has the same marginals, and was therefore learned by the same network.
+# Only the sampler. It walks back another process that has the same marginals, and was therefore learned by the same
+# network.
 #
 # </details>
 #
 # <details><summary>Why not always eta = 0?</summary>
 #
-# Fresh noise forgives: it also replaces errors of earlier steps. With many steps and an imperfect network, $\eta = 1$ often gives
-# better samples; with few steps $\eta = 0$ does.
+# Fresh noise forgives: it also replaces errors of earlier steps. With many steps and an imperfect network, $\eta = 1$
+# often gives better samples; with few steps $\eta = 0$ does.
 #
 # </details>
 #
 # <details><summary>Why not one single step, then?</summary>
 #
-# Smooth is not straight. A single step follows the tangent at the start, and that leads to the mean of all images (notebook 02).
-# Better ways to follow the curve need even fewer steps: `heun` and `dpmpp_2m`.
+# Smooth is not straight. A single step follows the tangent at the start, and that leads to the mean of all images
+# (notebook 02). Better ways to follow the curve need even fewer steps: `heun` and `dpmpp_2m`.
 #
 # </details>
 #
-# **Next:** the first part of the course ends here. You have built every piece from noise to digits: look back at
-# [00 · Noise becomes digits](00_noise_becomes_digits.ipynb) with new eyes. Schedules, likelihoods and faster samplers follow in
-# the notebooks from 11 on, words and guidance in those from 20 on (to come).
+# **Next:** the first part of the course ends here. You have built every piece from noise to digits: look back at [00 ·
+# Noise becomes digits](00_noise_becomes_digits.ipynb) with new eyes. Schedules, likelihoods and faster samplers follow
+# in the notebooks from 11 on, words and guidance in those from 20 on (to come).
