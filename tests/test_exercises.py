@@ -119,7 +119,7 @@ def changing(*args):
 BAD = {
     "returned nothing": lambda *args: None,
     "shape|a tuple": lambda *args: np.zeros((7, 7, 7)),
-    "dtype|a tuple|shape": lambda *args: np.array(["text"]),
+    "gives an array of objects|a tuple|shape": lambda *args: np.array(["text"]),
     "raised IndexError in line 3": failing,
     "is not written yet": unwritten,
     "changes its input": changing,
@@ -166,12 +166,30 @@ def test_right_answer_is_kept(capsys):
         (lambda x: x.astype(np.float32) * 2, "gives y with dtype float32, but float64 was expected"),
         (lambda x: x[:2], r"gives y with shape \(2,\), but \(6,\) was expected"),
         (lambda x: x / 0, "NaN or infinity"),
+        (lambda x: [[1.0, 2.0], [3.0]], r"gives a list for y, but numbers with shape \(6,\) were expected"),
+        (lambda x: {"y": x}, "gives a dict for y"),
+        (lambda x: "y", "gives a str for y"),
+        (lambda x: np.array([None] * 6), "gives an array of objects for y"),
+        (lambda x: 1j * x, "gives y with dtype complex128"),
+        (lambda x: sys.exit(), "raised SystemExit"),
     ],
 )
 def test_unknown_mistake_is_described(answer, message):
     exercise = Exercise(lambda x: 2 * x, [(np.arange(6.0),)], ["y"], {}, "Indeed.")
     with np.errstate(all="ignore"):
         assert re.search(message, exercise.verdict(answer))
+
+
+def test_an_answer_cannot_spoil_the_cases_or_swallow_ctrl_c():
+    exercise = Exercise(lambda times: float(len(times)), [([3, 2, 1],)], ["n"], {}, "Indeed.")
+    assert "expected" in exercise.verdict(lambda times: [times.pop() for _ in range(3)])
+    assert exercise.verdict(lambda times: float(len(times))) == ""
+
+    def interrupted(times):
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        exercise.verdict(interrupted)
 
 
 def test_tuples_and_whole_numbers_are_compared():

@@ -98,7 +98,14 @@ class Exercise:
             return f"gives {_short(output)}, but a tuple ({', '.join(self.returns)}) was expected."
         outputs, rights = (output, expected) if several else ([output], [expected])
         for what, one, right in zip(self.returns, outputs, rights, strict=True):
-            one, right = np.asarray(one), np.asarray(right)
+            given, right = one, np.asarray(right)
+            try:
+                one = np.asarray(given)
+            except ValueError:  # a list of lists of different lengths
+                one = np.asarray(None)
+            if one.dtype.kind not in "biufc":
+                kind = "an array of objects" if isinstance(given, np.ndarray) else f"a {type(given).__name__}"
+                return f"gives {kind} for {what}, but numbers with shape {right.shape} were expected."
             if one.shape != right.shape:
                 return f"gives {what} with shape {one.shape}, but {right.shape} was expected."
             if one.dtype != right.dtype:
@@ -129,7 +136,7 @@ def _call(answer, name, case):
         return None, f"{name} is not written yet."
     except _TooLong:
         return None, f"Not yet: {name} ran {MOST_LINES:,} lines for a small input: does its loop ever end?"
-    except Exception as error:  # whatever an answer may raise
+    except (Exception, SystemExit) as error:  # whatever an answer may raise; Ctrl-C still stops
         if isinstance(error, ValueError) and "read-only" in str(error):
             return None, f"Not yet: {name} changes its input{_line(answer, error)}; make a new array instead."
         return None, f"Not yet: {name} raised {type(error).__name__}{_line(answer, error)}: {error}"
@@ -168,9 +175,11 @@ def _line(answer, error):
 
 
 def _read_only(case):
-    """Return copies of the arrays among the arguments, frozen."""
+    """Return the arguments as an answer gets them: copies, so that it can spoil nothing, and arrays frozen."""
     args = []
     for value in case:
+        if isinstance(value, list):
+            value = list(value)
         if isinstance(value, np.ndarray):
             value = value.copy()
             value.setflags(write=False)

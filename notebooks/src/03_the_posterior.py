@@ -39,9 +39,9 @@ diffusion = GaussianDiffusion(cosine_schedule(1000))
 # moment that somebody tells us the clean image $x_0$. Then there are two witnesses:
 #
 # - **the image** says: at time s, $x_s$ is near $\sqrt{\bar\alpha_s}\, x_0$, with variance $1 - \bar\alpha_s$ (Eq.
-# DDPM-4);
+#   DDPM-4);
 # - **the present** says: $x_t$ was made from $x_s$ by a step, $x_t = \sqrt{\alpha_t}\, x_s + \sqrt{\beta_t}\, \epsilon$
-# (Eq. DDPM-2), so $x_s$ must be near $x_t / \sqrt{\alpha_t}$.
+#   (Eq. DDPM-2), so $x_s$ must be near $x_t / \sqrt{\alpha_t}$.
 #
 # Bayes' rule says how to hear both: multiply the two densities, as functions of $x_s$, and scale the product to the
 # area 1:

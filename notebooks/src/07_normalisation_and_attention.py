@@ -18,7 +18,7 @@
 #
 # **Prerequisites:** notebook 05 (VJPs and the softmax). **Time:** 25 minutes.
 #
-# **Papers:** Wu and He, *Group normalization* (2018), Eq. 1 to 3 (here GN-1); Ba, Kiros, Hinton, *Layer normalization*
+# **Papers:** Wu and He, *Group normalization* (2018), Eq. 1, 2, 6, 7 (here GN-1); Ba, Kiros, Hinton, *Layer normalization*
 # (2016), Eq. 4 (LN-1); Ioffe and Szegedy, *Batch normalization* (2015), Algorithm 1 (BN-1); Vaswani et al., *Attention
 # is all you need* (2017), Eq. 1 (ATT-1). GN-2, LN-2, BN-2 and ATT-2 are their gradients.
 
