@@ -150,3 +150,17 @@ def test_formulas_are_whole(path):
             assert len(re.findall(r"\\left\b", formula)) == len(re.findall(r"\\right\b", formula)), formula
             assert "\n\n" not in formula, formula
             assert not re.search(r"\n *([-+*>#]|\d+\.) ", inline), f"this line would begin a list: {inline}"
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=lambda path: path.stem)
+def test_notebook_has_all_that_each_has(path):
+    text = path.read_text(encoding="utf-8")
+    cells = jupytext.reads(text, fmt="py:percent").cells
+    last = cells[-1].source
+    code = "\n".join(cell.source for cell in cells if cell.cell_type == "code")
+    assert "predict, then run" in text.replace("\n# ", " ").lower()
+    assert len(re.findall(r"^\d\. ", last, re.MULTILINE)) == 5, "a summary has five lines"
+    assert last.count("<details><summary>") == last.count("</details>") == 3, "three questions with folded answers"
+    assert "slider(" in code
+    assert "show_source(" in code
+    assert "assert " in code
