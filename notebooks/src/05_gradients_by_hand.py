@@ -13,13 +13,15 @@
 # %% [markdown]
 # # 05 · Gradients by hand
 #
-# **You will learn** to write the backward of a layer, to check it, and to chain layers, with nothing that differentiates for you.
+# **You will learn** to write the backward of a layer, to check it, and to chain layers, with nothing that
+# differentiates for you.
 #
-# **Prerequisites:** partial derivatives, the chain rule, matrix products; notebook 04 for why we want a gradient. **Time:** 25
-# minutes.
+# **Prerequisites:** partial derivatives, the chain rule, matrix products; notebook 04 for why we want a gradient.
+# **Time:** 25 minutes.
 #
-# **Papers:** Rumelhart, Hinton, Williams, *Learning representations by back-propagating errors* (1986); Elfwing et al. (2017;
-# SILU-1); Hendrycks and Gimpel (2016; GELU-1). LIN, SM, MSE, CE are textbook knowledge, GC-1 is the central difference.
+# **Papers:** Rumelhart, Hinton, Williams, *Learning representations by back-propagating errors* (1986); Elfwing et al.
+# (2017; SILU-1); Hendrycks and Gimpel (2016; GELU-1). LIN, SM, MSE, CE are textbook knowledge, GC-1 is the central
+# difference.
 
 # %%
 import numpy as np
@@ -37,14 +39,16 @@ rng = np.random.default_rng(0)
 # %% [markdown]
 # ## Why not build the Jacobian?
 #
-# A network is a chain of functions with a number at its end, the loss L. Let $y = f(x)$ be one of them. We know how L depends on
-# y, as a vector $d_y$ with the entries $\partial L / \partial y_i$. How does L depend on x? By the chain rule, through every $y_i$:
+# A network is a chain of functions with a number at its end, the loss L. Let $y = f(x)$ be one of them. We know how L
+# depends on y, as a vector $d_y$ with the entries $\partial L / \partial y_i$. How does L depend on x? By the chain
+# rule, through every $y_i$:
 #
 # $$\frac{\partial L}{\partial x_j} = \sum_i \frac{\partial L}{\partial y_i} \frac{\partial y_i}{\partial x_j},
 #   \qquad\text{in short}\qquad d_x = J^\top d_y, \quad J_{ij} = \frac{\partial y_i}{\partial x_j} .$$
 #
-# J is the *Jacobian*, and $J^\top d_y$ a *vector-Jacobian product* (VJP). **Predict, then run:** one feature map of a small UNet has
-# 28 x 28 pixels and 32 channels. How many bytes has the Jacobian of a layer that maps it to another of the same size?
+# J is the *Jacobian*, and $J^\top d_y$ a *vector-Jacobian product* (VJP). **Predict, then run:** one feature map of a
+# small UNet has 28 x 28 pixels and 32 channels. How many bytes has the Jacobian of a layer that maps it to another of
+# the same size?
 
 # %%
 sides = np.array([4, 8, 16, 28, 64])
@@ -57,24 +61,25 @@ assert sizes["the Jacobian"][3] > 1000 * sizes["x, y, d_x and d_y together"][3]
 plot.curves(sides, sizes, "side of the image in pixels", "bytes, for 32 channels", log="xy")
 
 # %% [markdown]
-# Gigabytes for one layer and one image! But nobody needs J. What is needed is its product with one vector, and that can be computed
-# directly, at about the price of the forward. A **backward** is a function that maps $d_y$ to $J^\top d_y$. To write one, write the
-# sum over i for a single $d_{x,j}$, and find a fast way to do it for all j.
+# Gigabytes for one layer and one image! But nobody needs J. What is needed is its product with one vector, and that can
+# be computed directly, at about the price of the forward. A **backward** is a function that maps $d_y$ to $J^\top d_y$.
+# To write one, write the sum over i for a single $d_{x,j}$, and find a fast way to do it for all j.
 #
-# In tinydiff a layer is a pair: `y, cache = f(x, ...)` and `dx, ... = f_backward(dy, cache)`. The *cache* holds what the backward
-# needs from the forward.
+# In tinydiff a layer is a pair: `y, cache = f(x, ...)` and `dx, ... = f_backward(dy, cache)`. The *cache* holds what
+# the backward needs from the forward.
 #
 # ## Is it right? The central difference
 #
-# Take any direction d in the space of x. The slope of a function g along d can be measured: step a little forwards, a little
-# backwards. By Taylor's theorem, $g(x \pm h d) = g \pm h g' + \tfrac{h^2}{2} g'' \pm \tfrac{h^3}{6} g''' + \ldots$, with derivatives along
-# d. In the difference the even terms cancel:
+# Take any direction d in the space of x. The slope of a function g along d can be measured: step a little forwards, a
+# little backwards. By Taylor's theorem,
+# $g(x \pm h d) = g \pm h g' + \tfrac{h^2}{2} g'' \pm \tfrac{h^3}{6} g''' + \ldots$, with derivatives along d. In the
+# difference the even terms cancel:
 #
 # $$\langle \nabla g, d \rangle = \frac{g(x + h d) - g(x - h d)}{2 h} + O(h^2) \qquad \text{(Eq. GC-1)}$$
 #
-# To check a backward, make a number of y with a random $d_y$: $g(x) = \langle d_y, f(x) \rangle$. Its gradient is $J^\top d_y$, that
-# is, what the backward returns. One random direction sees every entry of it. That is all that `gradcheck` does, three times, in
-# float64. On a function that is easy to see through, a square:
+# To check a backward, make a number of y with a random $d_y$: $g(x) = \langle d_y, f(x) \rangle$. Its gradient is
+# $J^\top d_y$, that is, what the backward returns. One random direction sees every entry of it. That is all that
+# `gradcheck` does, three times, in float64. On a function that is easy to see through, a square:
 
 
 # %%
@@ -113,13 +118,15 @@ report
 #
 # $$y = x W + b, \qquad y_{nj} = \sum_i x_{ni} W_{ij} + b_j \qquad \text{(Eq. LIN-1)}$$
 #
-# *Through x:* $x_{ni}$ is in $y_{nj}$ for every j, with the factor $W_{ij}$, and in no other row. So $d_{x,ni} = \sum_j d_{y,nj}
-# W_{ij}$: a product with the transposed matrix. *Through W:* $W_{ij}$ is in $y_{nj}$ for every n, with the factor $x_{ni}$. So
-# $d_{W,ij} = \sum_n x_{ni}\, d_{y,nj}$. *Through b:* $b_j$ is in $y_{nj}$ for every n, with the factor 1:
+# *Through x:* $x_{ni}$ is in $y_{nj}$ for every j, with the factor $W_{ij}$, and in no other row. So
+# $d_{x,ni} = \sum_j d_{y,nj} W_{ij}$: a product with the transposed matrix. *Through W:* $W_{ij}$ is in $y_{nj}$ for
+# every n, with the factor $x_{ni}$. So $d_{W,ij} = \sum_n x_{ni}\, d_{y,nj}$. *Through b:* $b_j$ is in $y_{nj}$ for
+# every n, with the factor 1:
 #
 # $$d_x = d_y W^\top, \qquad d_W = x^\top d_y, \qquad d_b = \sum_n d_{y,n} \qquad \text{(Eq. LIN-2)}$$
 #
-# What is used several times collects from every use: **gradients add**. You will meet this sentence in every notebook from here on.
+# What is used several times collects from every use: **gradients add**. You will meet this sentence in every notebook
+# from here on.
 #
 # **Write it yourself:**
 
@@ -144,18 +151,19 @@ assert gradcheck(F.linear, F.linear_backward, [x, w, b])
 # %% [markdown]
 # ## Functions of each number: SiLU and GELU
 #
-# If $y_i$ depends on $x_i$ alone, J is diagonal, and the VJP is a product number by number with the derivative. The UNet's
-# activation is SiLU, with the sigmoid $\sigma(x) = 1 / (1 + e^{-x})$:
+# If $y_i$ depends on $x_i$ alone, J is diagonal, and the VJP is a product number by number with the derivative. The
+# UNet's activation is SiLU, with the sigmoid $\sigma(x) = 1 / (1 + e^{-x})$:
 #
 # $$y = x\, \sigma(x) \qquad \text{(Eq. SILU-1)}$$
 #
-# The sigmoid's derivative is $\sigma' = e^{-x} / (1 + e^{-x})^2 = \sigma\, (1 - \sigma)$, since $1 - \sigma = e^{-x} / (1 + e^{-x})$. By
-# the product rule $y' = \sigma + x\, \sigma (1 - \sigma)$, and $x \sigma$ is y:
+# The sigmoid's derivative is $\sigma' = e^{-x} / (1 + e^{-x})^2 = \sigma\, (1 - \sigma)$, since
+# $1 - \sigma = e^{-x} / (1 + e^{-x})$. By the product rule $y' = \sigma + x\, \sigma (1 - \sigma)$, and $x \sigma$ is
+# y:
 #
 # $$d_x = d_y \left(\sigma + y (1 - \sigma)\right) \qquad \text{(Eq. SILU-2)}$$
 #
-# Transformers use GELU, x times the chance $\Phi(x)$ that a standard normal number is smaller than x. The derivative of $\Phi$ is the
-# normal density $\varphi$:
+# Transformers use GELU, x times the chance $\Phi(x)$ that a standard normal number is smaller than x. The derivative of
+# $\Phi$ is the normal density $\varphi$:
 #
 # $$y = x\, \Phi(x) \qquad \text{(Eq. GELU-1)}, \qquad d_x = d_y \left(\Phi(x) + x\, \varphi(x)\right) \qquad \text{(Eq. GELU-2)}$$
 
@@ -176,8 +184,9 @@ plot.curves(x, {"SiLU": y_silu, "its slope": slope_silu, "GELU": y_gelu, "GELU's
 #
 # $$y_i = \frac{e^{x_i}}{\sum_k e^{x_k}} \qquad \text{(Eq. SM-1)}$$
 #
-# The logarithm makes it easy: $\log y_i = x_i - \log \sum_k e^{x_k}$. Differentiate in $x_j$. The first term gives 1 if $i = j$ and 0
-# otherwise, written $\delta_{ij}$; the second gives $e^{x_j} / \sum_k e^{x_k} = y_j$. And $\partial y_i = y_i\, \partial \log y_i$. So
+# The logarithm makes it easy: $\log y_i = x_i - \log \sum_k e^{x_k}$. Differentiate in $x_j$. The first term gives 1 if
+# $i = j$ and 0 otherwise, written $\delta_{ij}$; the second gives $e^{x_j} / \sum_k e^{x_k} = y_j$. And
+# $\partial y_i = y_i\, \partial \log y_i$. So
 #
 # $$J_{ij} = y_i (\delta_{ij} - y_j) .$$
 #
@@ -219,8 +228,8 @@ assert gradcheck(F.softmax, F.softmax_backward, [x])
 plot.jacobian(J, dy, dx)
 
 # %% [markdown]
-# What if all x are multiplied by the same number? Small: the softmax hardly chooses, and J is nearly diagonal. Large: one y takes all, and J
-# fades away, and with it the gradient. (Attention will divide by a root for this reason.)
+# What if all x are multiplied by the same number? Small: the softmax hardly chooses, and J is nearly diagonal. Large:
+# one y takes all, and J fades away, and with it the gradient. (Attention will divide by a root for this reason.)
 
 
 # %%
@@ -240,11 +249,13 @@ slider(sharpened, [0, 0.5, 1, 2, 4, 8], "factor", start=4)
 #
 # $$L = \frac1n \sum_k (a_k - b_k)^2 \qquad \text{(Eq. MSE-1)}, \qquad d_a = d_L\, \frac2n (a - b) = -d_b \qquad \text{(Eq. MSE-2)}$$
 #
-# ($d_L$ is 1 if L is the end of the chain.) For a classifier, the *cross entropy* is the mean surprise at the right labels $k_n$:
+# ($d_L$ is 1 if L is the end of the chain.) For a classifier, the *cross entropy* is the mean surprise at the right
+# labels $k_n$:
 #
 # $$L = -\frac1N \sum_n \log \mathrm{softmax}(x_n)_{k_n} \qquad \text{(Eq. CE-1)}$$
 #
-# From above, the derivative of $\log y_k$ in $x_j$ is $\delta_{kj} - y_j$. With the sign turned, and $1_k$ for the vector with a 1 at k:
+# From above, the derivative of $\log y_k$ in $x_j$ is $\delta_{kj} - y_j$. With the sign turned, and $1_k$ for the
+# vector with a 1 at k:
 #
 # $$d_x = \frac{d_L}{N} \left(\mathrm{softmax}(x) - 1_k\right) \qquad \text{(Eq. CE-2)}$$
 #
@@ -270,9 +281,9 @@ assert gradcheck(F.cross_entropy, F.cross_entropy_backward, [logits, labels])
 # %% [markdown]
 # ## Three layers, caches carried by hand
 #
-# Chain rule on chain rule: the $d_x$ of one layer is the $d_y$ of the layer before it. So run the backwards in the reverse order, each
-# with the cache of its forward. (`plain` makes the library take its plainest path, so that nothing stands between you and the
-# equations; here it would not matter.)
+# Chain rule on chain rule: the $d_x$ of one layer is the $d_y$ of the layer before it. So run the backwards in the
+# reverse order, each with the cache of its forward. (`plain` makes the library take its plainest path, so that nothing
+# stands between you and the equations; here it would not matter.)
 
 # %%
 x, target = rng.standard_normal((6, 3)), rng.standard_normal((6, 2))
@@ -295,9 +306,10 @@ with tinydiff.plain():
     dx, dw_1, db_1 = F.linear_backward(dh, cache_1)
 
 # %% [markdown]
-# It works, but for a UNet with a hundred layers somebody must look after a hundred caches. Since the backward runs in the reverse
-# order, the cache needed next is always the *last one not yet used*. A stack will do, and that is the whole `Tape`: a layer's forward
-# pushes its cache, its backward pops it. A `Module` holds the weights, `Gradients` collects what the backwards find out about them.
+# It works, but for a UNet with a hundred layers somebody must look after a hundred caches. Since the backward runs in
+# the reverse order, the cache needed next is always the *last one not yet used*. A stack will do, and that is the whole
+# `Tape`: a layer's forward pushes its cache, its backward pops it. A `Module` holds the weights, `Gradients` collects
+# what the backwards find out about them.
 
 
 # %%
@@ -340,7 +352,8 @@ for name, gradient in by_hand.items():
     print(f"{name:<14} gradient of shape {gradient.shape}: the same by hand and by tape")
 
 # %% [markdown]
-# The tape differentiates nothing: you wrote every line of the backward. It only remembers, and it notices if the order is wrong:
+# The tape differentiates nothing: you wrote every line of the backward. It only remembers, and it notices if the order
+# is wrong:
 
 # %%
 tape = Tape()
@@ -361,8 +374,8 @@ except tinydiff.errors.InputError as error:
 #
 # <details><summary>Why is the upstream gradient of a check random, and never all ones?</summary>
 #
-# Ones hide mistakes. The softmax's backward of ones is exactly 0, for its outputs always sum to 1; a backward that returns nothing but
-# zeros would pass.
+# Ones hide mistakes. The softmax's backward of ones is exactly 0, for its outputs always sum to 1; a backward that
+# returns nothing but zeros would pass.
 #
 # </details>
 #
@@ -374,8 +387,8 @@ except tinydiff.errors.InputError as error:
 #
 # <details><summary>Does a right gradient mean a right layer?</summary>
 #
-# No. The check compares the backward with the forward. If the forward is wrong, both are wrong together. Forwards need another witness:
-# a slow loop, a formula, another library.
+# No. The check compares the backward with the forward. If the forward is wrong, both are wrong together. Forwards need
+# another witness: a slow loop, a formula, another library.
 #
 # </details>
 #

@@ -13,13 +13,14 @@
 # %% [markdown]
 # # 06 · Convolution
 #
-# **You will learn** to write a convolution with four loops, to turn it into one matrix product, and to derive both of its
-# gradients. And you will know which way the taps flip.
+# **You will learn** to write a convolution with four loops, to turn it into one matrix product, and to derive both of
+# its gradients. And you will know which way the taps flip.
 #
 # **Prerequisites:** notebook 05. **Time:** 20 minutes.
 #
-# **Papers:** the operation is standard (LeCun et al., *Gradient-based learning applied to document recognition*, 1998; here CONV-1,
-# with its gradients CONV-2); im2col is due to Chellapilla, Puri, Simard (2006); ADJ-1 is the definition of the adjoint.
+# **Papers:** the operation is standard (LeCun et al., *Gradient-based learning applied to document recognition*, 1998;
+# here CONV-1, with its gradients CONV-2); im2col is due to Chellapilla, Puri, Simard (2006); ADJ-1 is the definition of
+# the adjoint.
 
 # %%
 import numpy as np
@@ -40,17 +41,18 @@ rng = np.random.default_rng(0)
 # %% [markdown]
 # ## Every output pixel looks at a patch
 #
-# An image has the shape (H, W, c_in). A kernel W has $k \times k$ *taps*, and each tap is a small matrix (c_in, c_out). To make the
-# output pixel (h, w), lay the kernel over the patch round it, multiply the pixel under each tap by that tap's matrix, and add up:
+# An image has the shape (H, W, c_in). A kernel W has $k \times k$ *taps*, and each tap is a small matrix (c_in, c_out).
+# To make the output pixel (h, w), lay the kernel over the patch round it, multiply the pixel under each tap by that
+# tap's matrix, and add up:
 #
 # $$y_{hwo} = b_o + \sum_{i, j, c} x_{h + i - p,\; w + j - p,\; c}\; W_{ijco} \qquad \text{(Eq. CONV-1)}$$
 #
-# p is the *padding*: with $k = 3$ and $p = 1$ the middle tap, $i = j = 1$, lies over (h, w) itself. Outside the image x counts as 0.
-# (A *stride* s puts sh + i - p in place of h + i - p, and makes the output smaller. In mathematics the sum has minus signs and is
-# called a convolution; this one is a cross-correlation. The whole field calls it convolution.)
+# p is the *padding*: with $k = 3$ and $p = 1$ the middle tap, $i = j = 1$, lies over (h, w) itself. Outside the image x
+# counts as 0. (A *stride* s puts sh + i - p in place of h + i - p, and makes the output smaller. In mathematics the sum
+# has minus signs and is called a convolution; this one is a cross-correlation. The whole field calls it convolution.)
 #
-# **Write it yourself**, for one image, $k = 3$, $p = 1$, and no bias. `np.pad(x, ((1, 1), (1, 1), (0, 0)))` puts a ring of zeros
-# round x; a pixel times a tap is `x[...] @ w[i, j]`.
+# **Write it yourself**, for one image, $k = 3$, $p = 1$, and no bias. `np.pad(x, ((1, 1), (1, 1), (0, 0)))` puts a ring
+# of zeros round x; a pixel times a tap is `x[...] @ w[i, j]`.
 
 
 # %%
@@ -79,9 +81,9 @@ with tinydiff.plain():  # the library's plainest algorithm
 # ## One matrix product
 #
 # Python loops are slow. But the sum over i, j and c is a product of two long vectors: the patch, written as one row of
-# $9\, c_\text{in}$ numbers, and the kernel, written as a matrix with $9\, c_\text{in}$ rows. So write *all* patches as rows, one for
-# each output pixel, and multiply once. This is called **im2col**. (The rows need not be copied one by one: a view of the padded image
-# with clever strides shows each pixel in nine places.)
+# $9\, c_\text{in}$ numbers, and the kernel, written as a matrix with $9\, c_\text{in}$ rows. So write *all* patches as
+# rows, one for each output pixel, and multiply once. This is called **im2col**. (The rows need not be copied one by
+# one: a view of the padded image with clever strides shows each pixel in nine places.)
 
 # %%
 show_source(_patches)
@@ -90,19 +92,21 @@ print("patches", patches.shape, "-> matrix", patches.reshape(6 * 7, -1).shape, "
 assert np.allclose(patches.reshape(6 * 7, -1) @ w.reshape(-1, 4), y.reshape(6 * 7, 4))
 
 # %% [markdown]
-# Nine times the memory for patches, but now the work is a matrix product, the thing that processors are best at. (Notebook 40 will
-# take this further.)
+# Nine times the memory for patches, but now the work is a matrix product, the thing that processors are best at.
+# (Notebook 40 will take this further.)
 #
 # ## The gradient of the kernel
 #
-# As in notebook 05: who uses $W_{ijco}$? Every output pixel (h, w), with the factor $x_{h+i-p,\, w+j-p,\, c}$, and in every image n of the
-# batch. What is used several times collects from every use:
+# As in notebook 05: who uses $W_{ijco}$? Every output pixel (h, w), with the factor $x_{h+i-p,\, w+j-p,\, c}$, and in
+# every image n of the batch. What is used several times collects from every use:
 #
 # $$d_{W,\,ijco} = \sum_{n, h, w} x_{n,\; h + i - p,\; w + j - p,\; c}\; d_{y,\, nhwo}$$
 #
-# There is nothing to flip here. For tap (i, j): shift x by (i - p, j - p), multiply by $d_y$, sum over all pixels and images.
+# There is nothing to flip here. For tap (i, j): shift x by (i - p, j - p), multiply by $d_y$, sum over all pixels and
+# images.
 #
-# **Write it yourself:** two loops, over the taps. `np.einsum("nhwc,nhwo->co", a, b)` multiplies and sums over n, h and w.
+# **Write it yourself:** two loops, over the taps. `np.einsum("nhwc,nhwo->co", a, b)` multiplies and sums over n, h and
+# w.
 
 
 # %%
@@ -125,14 +129,14 @@ my_dw = exercises.DW.check(my_dw)
 # %% [markdown]
 # ## The gradient of the image: which way do the taps flip?
 #
-# Who uses the input pixel $x_{h'w'c}$? The output pixel (h, w) reads it through tap (i, j) if $h + i - p = h'$, that is, if
-# $h = h' - i + p$. So for each tap there is one reader, and it lies *against* the direction of the tap:
+# Who uses the input pixel $x_{h'w'c}$? The output pixel (h, w) reads it through tap (i, j) if $h + i - p = h'$, that
+# is, if $h = h' - i + p$. So for each tap there is one reader, and it lies *against* the direction of the tap:
 #
 # $$d_{x,\,h'w'c} = \sum_{i, j, o} d_{y,\; h' - i + p,\; w' - j + p,\; o}\; W_{ijco} \qquad \text{(Eq. CONV-2, with the one above)}$$
 #
-# In words: the pixel below and to the right of (h, w) was read through the tap below and to the right of the middle. So it gets its
-# gradient back *through that tap*. Paint the gradient of a single output pixel: it is the kernel itself, laid onto the patch that it
-# has read. The patches of two neighbours overlap, and where they do, **gradients add**.
+# In words: the pixel below and to the right of (h, w) was read through the tap below and to the right of the middle. So
+# it gets its gradient back *through that tap*. Paint the gradient of a single output pixel: it is the kernel itself,
+# laid onto the patch that it has read. The patches of two neighbours overlap, and where they do, **gradients add**.
 
 # %%
 kernel = np.array([[1.0, 2.0, 3.0], [0.0, 5.0, 0.0], [-3.0, -2.0, -1.0]]).reshape(3, 3, 1, 1)
@@ -164,12 +168,14 @@ slider(
 )
 
 # %% [markdown]
-# So where is the famous flip? It appears when the sum is *read* as a convolution of $d_y$. A convolution has plus signs, and here are
-# minus signs. Count the taps from the other end, $i = k - 1 - i'$ and $j = k - 1 - j'$. Then $h' - i + p = h' + i' - (k - 1 - p)$:
+# So where is the famous flip? It appears when the sum is *read* as a convolution of $d_y$. A convolution has plus
+# signs, and here are minus signs. Count the taps from the other end, $i = k - 1 - i'$ and $j = k - 1 - j'$. Then
+# $h' - i + p = h' + i' - (k - 1 - p)$:
 #
 # $$d_{x,\,h'w'c} = \sum_{i', j', o} d_{y,\; h' + i' - p',\; w' + j' - p',\; o}\; W_{k-1-i',\; k-1-j',\; c\, o}, \qquad p' = k - 1 - p .$$
 #
-# This is CONV-1 with three changes: $d_y$ for x, the kernel turned by half a turn (rows *and* columns), and in and out channels swapped.
+# This is CONV-1 with three changes: $d_y$ for x, the kernel turned by half a turn (rows *and* columns), and in and out
+# channels swapped.
 #
 # **Predict, then run:** would a check notice a forgotten flip if the kernel were a blur, the same upside down?
 #
@@ -193,13 +199,14 @@ show_source(F.conv2d_backward)
 # %% [markdown]
 # ## Two checks
 #
-# Central differences (Eq. GC-1 of notebook 05) see everything. But a convolution is *linear* in x, $y = A x$ for some huge matrix A, and
-# its backward must be the product with $A^\top$. That has a test of its own, without any differences. For all x and y
+# Central differences (Eq. GC-1 of notebook 05) see everything. But a convolution is *linear* in x, $y = A x$ for some
+# huge matrix A, and its backward must be the product with $A^\top$. That has a test of its own, without any
+# differences. For all x and y
 #
 # $$\langle A x, y \rangle = \langle x, A^\top y \rangle \qquad \text{(Eq. ADJ-1)}$$
 #
-# because both are $\sum_{ij} y_i A_{ij} x_j$. Run the forward on a random x, the backward on a random y, and compare two numbers. They
-# agree to all digits, where differences agree to ten.
+# because both are $\sum_{ij} y_i A_{ij} x_j$. Run the forward on a random x, the backward on a random y, and compare
+# two numbers. They agree to all digits, where differences agree to ten.
 
 # %%
 x, w, b = rng.standard_normal((2, 5, 6, 3)), rng.standard_normal((3, 3, 3, 4)), rng.standard_normal(4)
@@ -221,10 +228,31 @@ with tinydiff.plain():
         assert off < 1e-13
 
 # %% [markdown]
+# And the blur? A gradient without the flip passes the check if the kernel is the same upside down, and fails for any
+# other:
+
+
+# %%
+def unflipped_backward(dy, cache):
+    """Return dx with the flip forgotten."""
+    dx, _ = F.conv2d(dy, cache.w.swapaxes(2, 3), padding=1)
+    return (dx,)
+
+
+blur = np.outer([1.0, 2.0, 1.0], [1.0, 2.0, 1.0]).reshape(3, 3, 1, 1) / 16
+image, options = rng.standard_normal((1, 6, 6, 1)), {"padding": 1}
+hidden = adjoint_check(F.conv2d, unflipped_backward, [image, blur, None], options=options)
+shown = adjoint_check(F.conv2d, unflipped_backward, [image, rng.standard_normal((3, 3, 1, 1)), None], options=options)
+print(f"without the flip, the adjoint identity is off by {hidden:.1e} for a blur, by {shown:.1e} for a random kernel")
+assert hidden < 1e-14
+assert shown > 1e-3
+
+# %% [markdown]
 # ## A mistake that trains
 #
-# Why so much care? Because a wrong gradient often trains. Here two convolutions learn to take noise off digits: once with the right
-# $d_W$, and once with the taps of $d_W$ flipped in the first of them. (A layer of `tinydiff.nn` takes any pair: yours, too.)
+# Why so much care? Because a wrong gradient often trains. Here two convolutions learn to take noise off digits: once
+# with the right $d_W$, and once with the taps of $d_W$ flipped in the first of them. (A layer of `tinydiff.nn` takes
+# any pair: yours, too.)
 
 
 # %%
@@ -259,9 +287,9 @@ assert runs["taps of dw flipped"][-1] < runs["taps of dw flipped"][0] / 10
 plot.curves(np.arange(150), runs, "step", "loss", title="Both seem to learn", log="y")
 
 # %% [markdown]
-# Who sees only the second curve has no reason for doubt: the loss falls, if a little more slowly. The second layer learns rightly, and makes
-# good for what the first does wrong. A whole UNet would be just a little worse than it could be, for ever. The gradient check is not
-# polite:
+# Who sees only the second curve has no reason for doubt: the loss falls, if a little more slowly. The second layer
+# learns rightly, and makes good for what the first does wrong. A whole UNet would be just a little worse than it could
+# be, for ever. The gradient check is not polite:
 
 # %%
 with tinydiff.plain():
@@ -275,26 +303,30 @@ report
 # 1. A convolution lays the same small matrices over every patch, and adds up.
 # 2. All patches as rows make it one matrix product.
 # 3. $d_W$: shift x as the tap does, multiply by $d_y$, sum over pixels and images. No flip.
-# 4. $d_x$: each output pixel paints the kernel onto its patch, and overlaps add. Read as a convolution, its taps are flipped.
+# 4. $d_x$: each output pixel paints the kernel onto its patch, and overlaps add. Read as a convolution, its taps are
+# flipped.
 # 5. Wrong gradients often train. Check them.
 #
 # <details><summary>Which way do the taps flip?</summary>
 #
-# By half a turn, rows and columns, and only in $d_x$ when it is written as a convolution. Written as painting (scatter-add), nothing flips.
+# By half a turn, rows and columns, and only in $d_x$ when it is written as a convolution. Written as painting
+# (scatter-add), nothing flips.
 #
 # </details>
 #
 # <details><summary>Would a check with a symmetric kernel find a forgotten flip?</summary>
 #
-# No. The flipped kernel is the same kernel. That is why checks use random numbers: they have no symmetry to hide behind.
+# No. The flipped kernel is the same kernel. That is why checks use random numbers: they have no symmetry to hide
+# behind.
 #
 # </details>
 #
 # <details><summary>What changes with stride 2?</summary>
 #
-# The forward reads at 2h + i - p. Painting does the same: $d_y$ at h goes to 2h + i - p. As a convolution it would need zeros between
-# the numbers of $d_y$, most of the work would be for nothing, and so the library paints.
+# The forward reads at 2h + i - p. Painting does the same: $d_y$ at h goes to 2h + i - p. As a convolution it would need
+# zeros between the numbers of $d_y$, most of the work would be for nothing, and so the library paints.
 #
 # </details>
 #
-# **Next:** layers in which everything depends on everything: [07 · Normalisation and attention](07_normalisation_and_attention.ipynb).
+# **Next:** layers in which everything depends on everything: [07 · Normalisation and
+# attention](07_normalisation_and_attention.ipynb).
