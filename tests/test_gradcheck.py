@@ -227,3 +227,10 @@ def test_a_models_named_gradients_belong_to_the_inputs_of_that_name():
 
     assert check_module(Model(), [X, X[0]], Tape, Gradients)
     assert len(check_module(Model(), [X, X[0]], Tape, Gradients, wrt=[1]).findings) == 2
+
+
+def test_an_axis_of_one_number_is_no_forgotten_mean():
+    x = np.random.default_rng(0).standard_normal((1, 7))
+    report = gradcheck(lambda x: (x**3, (x,)), lambda dy, cache: (dy * np.sin(cache[0]),), [x])
+    assert not report.ok
+    assert "along axis" not in str(report)

@@ -406,6 +406,9 @@ def test_curves_stand_over_their_x():
         plot.curves(x[:4], lines, "this", "that")
     with pytest.raises(InputError, match="1 to 6 were expected"):
         plot.curves(x, {}, "this", "that")
+    short, long = (plot.curves(10.0 ** np.arange(n), {"y": np.ones(n)}, "x", "y", log="x").axes[0] for n in (3, 7))
+    assert {"2", "5", "10"} <= {label.get_text() for label in short.get_xticklabels()}
+    assert not {"2", "5"} & {label.get_text() for label in long.get_xticklabels()}
     with pytest.raises(InputError, match="log is 'z'"):
         plot.curves(x, lines, "this", "that", log="z")
 
@@ -503,6 +506,14 @@ def test_a_jacobian_is_drawn_transposed_beside_its_product():
         plot.jacobian(matrix, d_y[1:], d_y[1:])
 
 
+def test_jacobians_can_share_a_scale():
+    matrix, d_y = RNG.standard_normal((4, 3)), np.array([1.0, -2.0, 0.5, 0.0])
+    limits = [axes.images[0].get_clim() for axes in plot.jacobian(matrix, d_y, d_y @ matrix, largest=0.25).axes]
+    assert limits == [(-0.25, 0.25), (-2, 2), (-0.5, 0.5)]
+    with pytest.raises(InputError, match="largest is 0"):
+        plot.jacobian(matrix, d_y, d_y @ matrix, largest=0)
+
+
 def test_signed_maps_share_one_scale_and_show_small_numbers():
     maps = {"one": np.array([[1.0, -3.0]]), "two": np.array([[0.25]]), "sum": np.zeros((1, 2))}
     figure = plot.signed_maps(maps, ["+", "="], title="maps", numbers=True)
@@ -513,7 +524,7 @@ def test_signed_maps_share_one_scale_and_show_small_numbers():
     assert [[text.get_text() for text in axes.texts] for axes in figure.axes] == [
         ["1", "-3"],
         ["0.25", "+"],
-        ["0", "0", "="],
+        ["", "", "="],
     ]
     assert not any(len(axes.texts) for axes in plot.signed_maps(maps).axes)
     with pytest.raises(InputError, match="signs holds 1 texts"):

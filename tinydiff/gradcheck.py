@@ -354,7 +354,8 @@ def _likely_mistake(yours, right, sizes):
     if same(yours - yours.mean(), right - right.mean()):
         return "a missing constant: it is off by the same number everywhere, as if a path through a mean was forgotten."
     for axis in range(yours.ndim):
-        if same(yours - yours.mean(axis, keepdims=True), right - right.mean(axis, keepdims=True)):
+        along_mean = yours.shape[axis] > 1  # along an axis of one number, every error is the same
+        if along_mean and same(yours - yours.mean(axis, keepdims=True), right - right.mean(axis, keepdims=True)):
             return f"a missing term that is the same along axis {axis}, as if a path through a mean was forgotten."
     off = abs(yours - right) > 1e-4 * abs(right).max()
     if off.mean() < 0.5:

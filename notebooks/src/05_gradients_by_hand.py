@@ -228,8 +228,10 @@ assert gradcheck(F.softmax, F.softmax_backward, [x])
 plot.jacobian(J, dy, dx)
 
 # %% [markdown]
-# What if all x are multiplied by the same number? Small: the softmax hardly chooses, and J is nearly diagonal. Large:
-# one y takes all, and J fades away, and with it the gradient. (Attention will divide by a root for this reason.)
+# What if all x are multiplied by the same number? With 0 all y are $1/n$, and SM-2 says: take the mean off $d_y$,
+# divide by n. If the number is large, one y takes all, every $y_i (1 - y_i)$ is nearly 0, and J fades away, and with it
+# the gradient. (Attention will divide by a root for this reason.) All pictures of the slider have one scale: no entry
+# of J is above 1/4.
 
 
 # %%
@@ -237,10 +239,13 @@ def sharpened(factor):
     """Draw the Jacobian of the softmax at factor times x."""
     y, cache = F.softmax(factor * x)
     (dx,) = F.softmax_backward(dy, cache)
-    return plot.jacobian(np.diag(y) - np.outer(y, y), dy, dx)
+    return plot.jacobian(np.diag(y) - np.outer(y, y), dy, dx, largest=0.25)
 
 
-slider(sharpened, [0, 0.5, 1, 2, 4, 8], "factor", start=4)
+(flat,), (sharp,) = (F.softmax_backward(dy, F.softmax(factor * x)[1]) for factor in (0, 64))
+assert np.allclose(flat, (dy - dy.mean()) / 12)
+assert abs(sharp).max() < abs(flat).max() / 50
+slider(sharpened, [0, 0.5, 1, 2, 4, 8, 16, 32, 64], "factor", start=4)
 
 # %% [markdown]
 # ## Losses
@@ -381,7 +386,7 @@ except tinydiff.errors.InputError as error:
 #
 # <details><summary>Why in float64?</summary>
 #
-# The difference of two nearly equal numbers keeps few digits. With h = 0.00001, float32 would leave one or two.
+# The difference of two nearly equal numbers keeps few digits. With h = 0.00001, float32 would leave about two.
 #
 # </details>
 #

@@ -8,7 +8,7 @@ from tinydiff.notebook import Exercise
 
 _RNG = np.random.default_rng(5)
 _X, _W, _DY = _RNG.standard_normal((3, 3)), _RNG.standard_normal((3, 3)), _RNG.standard_normal((3, 3))
-_TALL, _WIDE, _D_TALL = _RNG.standard_normal((5, 2)), _RNG.standard_normal((2, 3)), _RNG.standard_normal((5, 3))
+_TALL, _D_TALL = _RNG.standard_normal((5, 3)), _RNG.standard_normal((5, 3))  # w stays square: `dy @ w` must run
 
 
 def _linear_backward(dy, x, w):
@@ -18,11 +18,11 @@ def _linear_backward(dy, x, w):
 
 LINEAR = Exercise(
     reference=_linear_backward,
-    cases=[(_DY, _X, _W), (_D_TALL, _TALL, _WIDE)],
+    cases=[(_DY, _X, _W), (_D_TALL, _TALL, _W)],
     returns=["dx", "dw", "db"],
     mistakes={
         "w is not transposed in dx: dx[n, i] sums dy[n, j] w[i, j] over j, so w's second index meets dy's.": (
-            lambda dy, x, w: (dy @ w if w.shape[0] == w.shape[1] else dy @ w.T, x.T @ dy, dy.sum(axis=0))
+            lambda dy, x, w: (dy @ w, x.T @ dy, dy.sum(axis=0))
         ),
         "dw is transposed: dw has the shape of w, so it is x^T dy and not dy^T x.": (
             lambda dy, x, w: (dy @ w.T, dy.T @ x, dy.sum(axis=0))
@@ -66,6 +66,9 @@ SOFTMAX = Exercise(
         ),
         "the rows are mixed: each row has a softmax of its own, so sum along the last axis only.": (
             lambda dy, y: y * (dy - (dy * y).sum())
+        ),
+        "the sum is added; it must be taken away, for raising one x lowers all the other y.": (
+            lambda dy, y: y * (dy + (dy * y).sum(axis=-1, keepdims=True))
         ),
         "y is missing in front of the bracket.": lambda dy, y: dy - (dy * y).sum(axis=-1, keepdims=True),
     },

@@ -46,7 +46,7 @@ def _gradients(dy, x, w):
 
 
 _BATCH, _D_BATCH = _RNG.standard_normal((2, 4, 5, 2)), _RNG.standard_normal((2, 4, 5, 2))
-_D_WIDE = _RNG.standard_normal((2, 4, 5, 3))
+_D_WIDE, _D_SQUARE = _RNG.standard_normal((2, 4, 5, 3)), _RNG.standard_normal((1, 3, 3, 2))
 
 
 def _dw(dy, x):
@@ -84,7 +84,7 @@ def _dx(dy, w):
 
 DX = Exercise(
     reference=_dx,
-    cases=[(_D_BATCH, _W), (_D_WIDE, _W_WIDE)],
+    cases=[(_D_BATCH, _W), (_D_SQUARE, _W)],  # as many channels in as out: unswapped ones must run
     returns=["dx"],
     mistakes={
         "the taps are not flipped: what w[i, j] read from below and right goes back to below and right.": (
@@ -93,7 +93,16 @@ DX = Exercise(
         "only the rows of taps are flipped, and not the columns.": lambda dy, w: _dx(dy, w[:, ::-1]),
         "only the columns of taps are flipped, and not the rows.": lambda dy, w: _dx(dy, w[::-1]),
         "the channels are not swapped: dx has c_in channels, so sum over c_out.": (
-            lambda dy, w: _dx(dy, w.swapaxes(2, 3)) if w.shape[2] == w.shape[3] else dy
+            lambda dy, w: _dx(dy, w.swapaxes(2, 3))
+        ),
+        "neither are the taps flipped nor the channels swapped: that is the forward, with dy for x.": (
+            lambda dy, w: _dx(dy, w[::-1, ::-1].swapaxes(2, 3))
+        ),
+        "all four axes are flipped: turn the taps only, w[::-1, ::-1], and leave the order of the channels.": (
+            lambda dy, w: _dx(dy, w[:, :, ::-1, ::-1])
+        ),
+        "rows and columns are swapped; a flip is half a turn, w[::-1, ::-1].": (
+            lambda dy, w: _dx(dy, w.swapaxes(0, 1)[::-1, ::-1])
         ),
         "the border is missing: dx must be as large as x.": lambda dy, w: _dx(dy, w)[:, 1:-1, 1:-1],
     },

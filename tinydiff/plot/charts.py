@@ -9,7 +9,7 @@ from matplotlib.ticker import MaxNLocator
 
 from tinydiff.backend import to_numpy
 from tinydiff.errors import InputError, check_choice, check_rank, check_shape
-from tinydiff.plot.style import BLUE, CYCLE, SKY, VERMILION, new_axes, new_loss_axes, set_title
+from tinydiff.plot.style import BLUE, CYCLE, SKY, VERMILION, label_decades, new_axes, new_loss_axes, set_title
 
 
 def loss_curve(log: Iterable[dict[str, Any]]) -> Figure:
@@ -95,8 +95,10 @@ def curves(
         axes.plot(x, to_numpy(y), color=color, linestyle=style, label=name)
     if "x" in log:
         axes.set_xscale("log")
+        label_decades(axes.xaxis)
     if "y" in log:
         axes.set_yscale("log")
+        label_decades(axes.yaxis)
     set_title(axes, title)
     axes.legend(frameon=False)
     return figure

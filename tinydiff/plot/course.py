@@ -281,7 +281,7 @@ def point_clouds(clouds: Mapping[str, Any], reach: float) -> Figure:
     return figure
 
 
-def jacobian(matrix: Any, d_y: Any, d_x: Any) -> Figure:
+def jacobian(matrix: Any, d_y: Any, d_x: Any, largest: float | None = None) -> Figure:
     """Return a vector-Jacobian product as a picture: the transposed Jacobian, times d_y, is d_x.
 
     Parameters
@@ -290,6 +290,9 @@ def jacobian(matrix: Any, d_y: Any, d_x: Any) -> Figure:
         ``matrix[i, j]`` is the derivative of y[i] in x[j].
     d_y : array, shape (N,)
     d_x : array, shape (M,)
+    largest : float, optional
+        The number of the Jacobian that is drawn darkest, so that several pictures can be compared; d_x is then drawn
+        darkest where such a number meets the largest of d_y. Default: each panel's own largest number.
     """
     matrix, d_y, d_x = to_numpy(matrix), to_numpy(d_y), to_numpy(d_x)
     check_rank("matrix", matrix, 2)
@@ -298,8 +301,13 @@ def jacobian(matrix: Any, d_y: Any, d_x: Any) -> Figure:
     figure = Chart(figsize=(6.4, 3.6), dpi=130, layout="constrained", facecolor=PAGE)
     panels = figure.subplots(1, 3, width_ratios=[max(4, len(matrix)), 2, 2])
     titles = (f"Jacobian, transposed: {matrix.size:,} numbers", "times d_y", "= d_x")
-    for axes, values, title in zip(panels, (matrix.T, d_y[:, None], d_x[:, None]), titles, strict=True):
-        draw_signed(axes, values)
+    scales = (0.0, 0.0, 0.0)
+    if largest is not None:
+        if not largest > 0:
+            raise InputError(f"largest is {largest}, but a number above 0 was expected.")
+        scales = (largest, 0.0, largest * float(abs(d_y).max()))
+    for axes, values, title, scale in zip(panels, (matrix.T, d_y[:, None], d_x[:, None]), titles, scales, strict=True):
+        draw_signed(axes, values, scale)
         set_title(axes, title)
     return figure
 
@@ -316,7 +324,7 @@ def signed_maps(
         Written between the maps, such as "+" and "=".
     title : str, optional
     numbers : bool
-        Write the numbers into the squares.
+        Write the numbers into the squares, but for those that are 0.
     """
     if not 1 <= len(maps) <= 6:
         raise InputError(f"maps holds {len(maps)} of them, but 1 to 6 were expected.")
@@ -336,7 +344,8 @@ def signed_maps(
         set_title(axes, name)
         for (row, column), value in np.ndenumerate(values) if numbers else ():
             color = PAGE if abs(value) > 0.6 * largest else INK
-            axes.text(column, row, f"{value:.2g}", color=color, fontsize=8, ha="center", va="center")
+            text = f"{value:.2g}" if value else ""
+            axes.text(column, row, text, color=color, fontsize=8, ha="center", va="center")
     for axes, sign in zip(panels[1:], signs, strict=False):
         axes.text(-0.11, 0.5, sign, color=INK, fontsize=18, ha="center", va="center", transform=axes.transAxes)
     if title is not None:

@@ -4,6 +4,7 @@ import io
 
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.axis import Axis
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, NullFormatter
 
@@ -41,6 +42,15 @@ def dress(axes: Axes, x_label: str, y_label: str) -> None:
     axes.spines[["top", "right"]].set_visible(False)
     axes.grid(color=FAINT, linewidth=0.5, alpha=0.6)
     axes.set_axisbelow(True)
+
+
+def label_decades(axis: Axis) -> None:
+    """Give a logarithmic axis numbers that can be read: 1, 2, 5, 10 if it is short, powers of ten if it is long."""
+    low, high = axis.get_view_interval()
+    if high < 500 * low:
+        axis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+        axis.set_major_formatter("{x:g}")
+    axis.set_minor_formatter(NullFormatter())
 
 
 def draw_signed(axes: Axes, values: np.ndarray, largest: float = 0.0) -> None:
