@@ -56,9 +56,10 @@ diffusion = GaussianDiffusion(cosine_schedule(1000))
 #
 # $$k = \sqrt{\frac{1 - \bar\alpha_s - \sigma^2}{1 - \bar\alpha_t}} .$$
 #
-# Any $\sigma$ from 0 to $\sqrt{1 - \bar\alpha_s}$ will do: there is a whole family of processes. Put k in, and write
-# $\epsilon$ for $(x_t - \sqrt{\bar\alpha_t}\, x_0) / \sqrt{1 - \bar\alpha_t}$. When we sample, the network's guesses
-# stand for $x_0$ and $\epsilon$:
+# (The negative root would do as well for the variance; it would turn the noise round at every step.) Any $\sigma$ from
+# 0 to $\sqrt{1 - \bar\alpha_s}$ will do: there is a whole family of processes. Put k in, and write $\epsilon$ for
+# $(x_t - \sqrt{\bar\alpha_t}\, x_0) / \sqrt{1 - \bar\alpha_t}$. When we sample, the network's guesses stand for $x_0$
+# and $\epsilon$:
 #
 # $$x_s = \sqrt{\bar\alpha_s}\, \hat x_0 + \sqrt{1 - \bar\alpha_s - \sigma^2}\; \hat\epsilon + \sigma z
 #   \qquad \text{(Eq. DDIM-12)}$$
@@ -92,9 +93,8 @@ alpha_bar_s = diffusion.alpha_bar[s]
 print(f"wanted at s: mean {alpha_bar_s**0.5 * x_0:.3f}, variance {1 - alpha_bar_s:.3f}")
 for sigma in (0.0, 0.3, 0.5):
     x_s = my_step(x_0, eps, z, alpha_bar_s, sigma)
-    print(
-        f"sigma = {sigma}: mean {x_s.mean():.3f}, variance {x_s.var():.3f}; goes with x_t by {np.corrcoef(x_s, x_t)[0, 1]:.2f}"
-    )
+    together = np.corrcoef(x_s, x_t)[0, 1]
+    print(f"sigma = {sigma}: mean {x_s.mean():.3f}, variance {x_s.var():.3f}, correlation with x_t {together:.2f}")
     assert abs(x_s.mean() - alpha_bar_s**0.5 * x_0) < 0.01  # standard error 0.0013
     assert abs(x_s.var() - (1 - alpha_bar_s)) < 0.01  # standard error 0.0012
 
