@@ -50,9 +50,9 @@ diffusion = GaussianDiffusion(cosine_schedule(1000))
 # where $x_0 - g$ was written as $(x_0 - m) + (m - g)$ and squared. The middle term is 0, because $m$ is the mean. The
 # first does not depend on $g$. So the error is least for $g = m$:
 #
-# **the best denoiser is $\hat x_0 = \mathbb{E}[x_0 \mid x_t]$**, the average of all clean images that $x_t$ may have
-# come from. It is a mean, and a mean of sharp images is blurry. What a network learns from squared errors is an
-# approximation of it.
+# **the best denoiser is $\hat x_0 = \mathbb{E}[x_0 \mid x_t]$**, the mean of the clean images, each weighted by how
+# probable it is given $x_t$. It is a mean, and a mean of sharp images is blurry. What a network learns from squared
+# errors is an approximation of it.
 #
 # ## If the data are one bell curve
 #
@@ -120,8 +120,9 @@ guesses = {f"t = {t}": two.predict(x[:, None], t)[0][:, 0] for t in (900, 600, 3
 plot.curves(x, guesses, "x_t", "best guess of x_0", title="A denoiser with two answers")
 
 # %% [markdown]
-# With much noise it stays careful, near the mean of all data, 0. With little noise it is a switch. In the middle it is
-# *always* 0: a guess that is never right, and yet the best one.
+# With much noise it stays careful, near the mean of all data, 0. As the noise gets small against the gap between the
+# bumps, the curve becomes a switch between -1 and 1. At $x_t = 0$ it is 0 at *every* t: a guess that is almost never
+# right, and yet the best one.
 
 # %%
 bars = np.linspace(-4, 4, 4001)[:, None]  # a sum over all x_0 in place of the formula
@@ -288,12 +289,12 @@ assert max(nearest["50 steps"]) < 0.01
 plot.image_rows(rows, scale=10, title="the exact denoiser of 1,497 digits")
 
 # %% [markdown]
-# One jump gives ten times the mean of all digits: pure noise says nothing about which one to draw. The guess is an
-# *average over possibilities*, and only steps in between let one of them win.
+# One jump gives the mean of all digits, ten times over: pure noise says nothing about which one to draw. The guess is
+# an *average over possibilities*, and only steps in between let one of them win.
 #
-# The last row holds images of the list, every pixel equal. The *best* denoiser of a list has learned it by heart! A
-# network is useful just because it is not the best: it is too small to remember every image, and must find what they
-# have in common.
+# The last row holds exact copies of images of the list. The *best* denoiser of a list has learned it by heart! A
+# network is useful because it does *not* reach this optimum: limited weights, limited training and its convolutions
+# make it treat similar images alike, and so it finds what they have in common.
 #
 # ## Why small steps?
 #
@@ -324,10 +325,11 @@ exact = {f"beta = {beta}": reverse_density(beta) for beta in (0.8, 0.3, 0.02)}
 plot.reverse_steps(x, exact, {name: best_bell(density) for name, density in exact.items()})
 
 # %% [markdown]
-# A large step has two humps: it must decide between -1 and 1, and no bell can. A small step hardly moves, and within so
-# small a range any smooth density looks like a bell. That is why the reverse process may use normal steps with a mean
-# that a network predicts, *if the steps are small*. In numbers, the Kullback-Leibler divergence from the exact step to
-# the best bell:
+# A large step has two humps: it must decide between -1 and 1, and no bell can. A small step hardly moves. Over so small
+# a range the logarithm of a smooth density is nearly a straight line, and a bell times the exponential of a line is the
+# same bell, only shifted. So the step back is nearly the bell of the step itself, shifted to where data are more
+# likely. That is why the reverse process may use normal steps with a mean that a network predicts, *if the steps are
+# small*. In numbers, the Kullback-Leibler divergence from the exact step to the best bell:
 
 # %%
 betas = np.array([0.8, 0.3, 0.1, 0.03, 0.01, 0.003, 0.001])
@@ -345,7 +347,7 @@ plot.curves(betas, to_bell, "beta, the variance of the step", "KL divergence in 
 # %% [markdown]
 # ## Summary
 #
-# 1. The best guess of the clean image is the mean of all clean images that $x_t$ may have come from.
+# 1. The best guess is the mean of the clean images, each weighted by how probable it is given $x_t$.
 # 2. For a bell it is a line, for several bells a weighted mean of lines, for a list of images a softmax over the list.
 # 3. Guess of the image, guess of the noise and score are one knowledge in three forms.
 # 4. One jump gives an average; many steps let one possibility win.
@@ -353,8 +355,8 @@ plot.curves(betas, to_bell, "beta, the variance of the step", "KL divergence in 
 #
 # <details><summary>Why is the first guess blurry, though the denoiser is perfect?</summary>
 #
-# Because it is perfect: it has the least squared error, and that is the mean of all that is possible. Sharp guesses
-# would be wrong more often than right.
+# Because it is perfect: it has the least squared error, and that is the mean of all that is possible. A sharp guess is
+# far off whenever another image was the true one, and on average that costs more than being a little off always.
 #
 # </details>
 #
@@ -362,7 +364,8 @@ plot.curves(betas, to_bell, "beta, the variance of the step", "KL divergence in 
 #
 # They differ by the factor $-\sqrt{1 - \bar\alpha_t}$, which is known. As a target for learning, $\epsilon$ has the
 # same size at every t; the target for the score, $-\epsilon / \sqrt{1 - \bar\alpha_t}$, grows without bound as t goes
-# to 0. That makes the noise the easier thing to learn.
+# to 0. With plain squared errors, that makes the noise the easier thing to learn; weighted with $1 - \bar\alpha_t$, the
+# score's loss is the same loss.
 #
 # </details>
 #

@@ -39,9 +39,9 @@ diffusion = GaussianDiffusion(cosine_schedule(1000))
 # moment that somebody tells us the clean image $x_0$. Then there are two witnesses:
 #
 # - **the image** says: at time s, $x_s$ is near $\sqrt{\bar\alpha_s}\, x_0$, with variance $1 - \bar\alpha_s$ (Eq.
-#   DDPM-4);
+# DDPM-4);
 # - **the present** says: $x_t$ was made from $x_s$ by a step, $x_t = \sqrt{\alpha_t}\, x_s + \sqrt{\beta_t}\, \epsilon$
-#   (Eq. DDPM-2), so $x_s$ must be near $x_t / \sqrt{\alpha_t}$.
+# (Eq. DDPM-2), so $x_s$ must be near $x_t / \sqrt{\alpha_t}$.
 #
 # Bayes' rule says how to hear both: multiply the two densities, as functions of $x_s$, and scale the product to the
 # area 1:
@@ -112,8 +112,9 @@ slider(draw, np.linspace(-2, 2, 21).round(1).tolist(), "x_0")
 #   + \frac{\sqrt{\alpha_t}\, (1 - \bar\alpha_s)}{1 - \bar\alpha_t}\, x_t, \qquad
 #   \tilde\beta_t = \frac{1}{A} = \frac{1 - \bar\alpha_s}{1 - \bar\alpha_t}\, \beta_t \qquad \text{(Eq. DDPM-7)}$$
 #
-# In words: the mean of the step back lies between the image and the present, each weighted by one over its variance.
-# Pixels do not mix, so for images the same holds pixel by pixel.
+# In words: the mean lies between what the two witnesses say, $\sqrt{\bar\alpha_s}\, x_0$ and $x_t / \sqrt{\alpha_t}$.
+# Each is weighted by one over its variance, $1 - \bar\alpha_s$ and $\beta_t / \alpha_t$: these weights are the two
+# terms of A. Pixels do not mix, so for images the same holds pixel by pixel.
 #
 # **Write it yourself:** the mean. You may use the simplified formula, or $A$ and $B$ as they are.
 
@@ -168,7 +169,8 @@ for x_0, x_t, s, t in ((-0.6, 1.2, 250, 500), (0.9, -0.3, 0.5, 3), (1.0, 2.0, 70
 # $$\tilde\mu = \frac{1}{\sqrt{\alpha_t}} \left(x_t - \frac{\beta_t}{\sqrt{1 - \bar\alpha_t}}\, \epsilon\right)
 #   \qquad \text{(Eq. DDPM-11)}$$
 #
-# In words: take away a small share of the noise, and undo the shrinking of one step.
+# In words: take away the part of the noise that this step is expected to have added, $\beta_t / (1 - \bar\alpha_t)$ of
+# it, and undo the shrinking of one step.
 #
 # **Write it yourself:**
 
@@ -194,7 +196,7 @@ assert np.allclose(my_mean_from_eps(x_t, eps, *diffusion.alpha_bar[[t - 1, t]]),
 # ## If it is in closed form, why a network?
 #
 # Because of the $x_0$ in it. When we sample, $x_0$ is what we are looking for. What we need is the step back *without*
-# knowing it, and that is an average over all images that $x_t$ may have come from:
+# knowing it, and that is an average over all images, each weighted by how probable it is given $x_t$:
 #
 # $$q(x_s \mid x_t) = \int q(x_s \mid x_t, x_0)\; q(x_0 \mid x_t)\, dx_0 .$$
 #
@@ -229,7 +231,8 @@ for s, t, x_t in ((299, 300, 0.3), (400, 500, 0.2)):
 # The variance of the true step back is never below $\tilde\beta_t$, which would be right if the image were known. For
 # data that are standard normal noise themselves it is $\beta_t$ (a chain of noise looks the same in both directions).
 # Between two humps, as in the second line above, it is larger still. DDPM took one or the other, with similar results:
-# where steps are small, both are almost the same.
+# they differ by the factor $(1 - \bar\alpha_s) / (1 - \bar\alpha_t)$, which is near 1 wherever the noise left at s is
+# nearly that at t.
 
 # %%
 t = np.arange(2, 1001)
@@ -247,8 +250,9 @@ plot.curves(t, {"beta-tilde / beta": ratio}, "step t", "ratio", title="Two choic
 #
 # 1. Knowing $x_0$ and $x_t$, the step between them is a normal density: two witnesses, multiplied.
 # 2. Completing the square gives its mean and its variance, $\tilde\beta_t$.
-# 3. The same mean can be written with the noise: take a small share of it away.
-# 4. When sampling, $x_0$ is not known; the network's guess stands in for it, and for the mean that is exact.
+# 3. The same mean can be written with the noise: take away the share of it that the step is expected to have added.
+# 4. When sampling, $x_0$ is not known; the network's guess stands in for it. If the guess is
+# $\mathbb{E}[x_0 \mid x_t]$, the mean of the step is exact.
 # 5. For the variance it is not: the truth has a part more than $\tilde\beta_t$.
 #
 # <details><summary>Is q(x_t | x_{t-1}) a posterior?</summary>
@@ -266,9 +270,9 @@ plot.curves(t, {"beta-tilde / beta": ratio}, "step t", "ratio", title="Two choic
 #
 # <details><summary>Is the formula only for neighbours, s = t - 1?</summary>
 #
-# No. Nothing was used but $\alpha_t \bar\alpha_s = \bar\alpha_t$, so with $\alpha_t = \bar\alpha_t / \bar\alpha_s$ it
-# holds for any earlier s. What fails for long steps is another thing: then the average over $x_0$ is no bell curve any
-# more (notebook 02).
+# No. Only $\alpha_t \bar\alpha_s = \bar\alpha_t$ and $\beta_t = 1 - \alpha_t$ were used, so with
+# $\alpha_t = \bar\alpha_t / \bar\alpha_s$ it holds for any earlier s. What fails for long steps is another thing: then
+# the average over $x_0$ is no bell curve any more (notebook 02).
 #
 # </details>
 #

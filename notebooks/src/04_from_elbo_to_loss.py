@@ -73,8 +73,8 @@ rng = np.random.default_rng(0)
 #
 # The mean is a *Kullback-Leibler divergence*, $\mathrm{KL}(q \,\Vert\, p) = \mathbb{E}_{x \sim q}[\log (q(x) / p(x))]$.
 # It is 0 for equal densities and positive otherwise. So the bound is tight just if the model's ways to $x_0$ are those
-# of the forward chain: who raises the bound either makes the data likelier, or makes the way back that of the way
-# there.
+# of the forward chain: who raises the bound makes the data likelier, or brings the model's way back nearer to the
+# forward chain's, or both.
 
 # %% [markdown]
 # ## The divergence of two bell curves
@@ -135,10 +135,12 @@ assert np.allclose(my_kl(0.3, 0.5, -0.4, 2.0), integral)
 #     p(x_{t-1} \mid x_t)\right)}_{\text{a step}}
 #   - \mathbb{E}_{x_1 \sim q(x_1 \mid x_0)}\, \underbrace{\log p(x_0 \mid x_1)}_{\text{the image}} \qquad \text{(Eq. DDPM-5)}$$
 #
-# Each expectation over the whole way has become one over a single $x_t$, because nothing else stands inside; what was
-# an average over $x_{t-1}$ is now within the divergence. In words: we pay for starting from pure noise; at each step,
-# for stepping otherwise than the posterior, which knows the image; and at the end for the image itself. All densities
-# are normal, so every term is KL-1 (the last one is a logarithm of a density).
+# Each expectation over the whole way has become one over a single $x_t$: the term of t contains only $x_{t-1}$ and
+# $x_t$, and under $q(\cdot \mid x_0)$ this pair has the density $q(x_t \mid x_0)\, q(x_{t-1} \mid x_t, x_0)$. The mean
+# over $x_{t-1}$ of the logarithm of the quotient is, by definition, the divergence; the mean over $x_t$ is left. In
+# words: we pay for starting from pure noise; at each step, for stepping otherwise than the posterior, which knows the
+# image; and at the end for the image itself. All densities are normal, so every term is KL-1 (the last one is a
+# logarithm of a density).
 
 # %%
 show_source(prior_term, step_term)
@@ -185,7 +187,12 @@ print(f"at x_0 = 0.7: log p {truth[32]:.3f} nats, ELBO {bound[32]:.3f} nats")
 # And the gap should be the divergence of the two chains. Compute it without any of the terms above: both chains, given
 # $x_0$, are normal vectors $(x_1, \ldots, x_T)$ with means and covariance matrices. For the forward chain these are
 # $a_t x_0$ and, for $s \le t$, $\frac{a_t}{a_s} (1 - \bar\alpha_s)$ (the noise in $x_s$, shrunk on its way to t). For
-# the model, write each $x_t$ as a sum of the noises drawn before it, and condition on $x_0$.
+# the model, write each $x_t$ as a sum of the noises drawn before it. Two formulas for normal vectors are needed. Given
+# $x_0$, a vector x with the covariance C and $c = \mathrm{Cov}(x, x_0)$ has the mean
+# $\mathbb{E}[x] + g\, (x_0 - \mathbb{E}[x_0])$ and the covariance $C - g c^\top$, with $g = c / \mathrm{Var}[x_0]$. And
+# KL-1 for T numbers at once is
+# $\tfrac12 (\log(\det C_2 / \det C_1) - T + \mathrm{tr}(C_2^{-1} C_1) + d^\top C_2^{-1} d)$, where d is the difference
+# of the means.
 
 
 # %%
@@ -218,8 +225,10 @@ print(f"largest gap {gap.max():.4f} nats at x_0 = {x[gap.argmax()]:.1f}, smalles
 assert np.allclose(gap, by_matrices)
 
 # %% [markdown]
-# It is worst far from the mean of the data, where the few steps must go a long way. And it falls with the number of
-# steps, for small steps back *are* bell curves (notebook 02), and then the model can do just what the posterior does:
+# It is worst far from the mean of the data. Here every true step back is a bell curve, for the data are one. Two other
+# things cost: the variance $\beta_t$ of the model's step is not the true one, and the model starts from
+# $\mathcal{N}(0, 1)$, not from $q(x_T)$. With more steps both errors get smaller, and the gap falls. (For data with
+# several humps the shape of large steps, notebook 02, would cost as well.)
 
 # %%
 gaps = {}
@@ -292,18 +301,20 @@ assert all(weight[0] > 20 * weight[199] for weight in weights.values())
 picture
 
 # %% [markdown]
-# The bound cares most for the first steps, where almost no noise is left: there it counts every bit of information in
-# the last digits of a pixel. (The rise of the cosine's at the end comes from its last, very large step.) For an eye,
-# other steps decide: those where a picture gets its shape. DDPM therefore **drops the weight**, and divides by the
-# number of pixels:
+# At small t, where almost no noise is left, the bound weighs an error up to a hundred times more than in the middle:
+# there it counts every bit of information in the last digits of a pixel. (The cosine's weight rises again in the second
+# half, because its $\beta_t$ grows towards 0.999. There $x_t$ is nearly all noise, so the noise is easy to guess, and
+# the large weight meets a tiny error.) For an eye, other steps decide: those where a picture gets its shape. DDPM
+# therefore **drops the weight**:
 #
 # $$L_\text{simple} = \mathbb{E}_{t \sim \mathrm{U}\{1..T\},\; x_0 \sim q(x_0),\; \epsilon \sim \mathcal{N}(0, I)}
 #   \left\lVert \epsilon - \hat\epsilon\left(\sqrt{\bar\alpha_t}\, x_0 + \sqrt{1 - \bar\alpha_t}\, \epsilon,\; t\right) \right\rVert^2
 #   \qquad \text{(Eq. DDPM-14)}$$
 #
-# So the 1/2 went with the weight, and the factor T and the number of pixels went into the learning rate. Is it allowed?
-# A network with a perfect answer at every t makes each term as small as it can be, whatever its weight: all weights
-# have the same best network. Weights only say where an imperfect network should be less wrong.
+# The code takes the mean over the pixels in place of the sum, which is the same up to a constant factor. So the 1/2
+# went with the weight, and the factor T and the number of pixels went into the learning rate. Is it allowed? A network
+# with a perfect answer at every t makes each term as small as it can be, whatever its weight: all weights have the same
+# best network. Weights only say where an imperfect network should be less wrong.
 #
 # **Write it yourself:** the loss at one t, for a batch of images; `network(x_t, t)` returns its guess of the noise.
 
@@ -349,8 +360,8 @@ assert min(losses, key=losses.get) == "the exact denoiser"
 #
 # 1. The likelihood of an image is an integral over all ways to it; a mean over the ways of the forward chain bounds it.
 # 2. The gap is the divergence of the model's ways from those of the forward chain.
-# 3. The bound is a sum of divergences between normal steps, one for each t.
-# 4. Each is a weighted squared error of the noise.
+# 3. The bound is the price of the start, a divergence of normal steps for each t > 1, and a log density at t = 1.
+# 4. With the variance fixed, each step's price is a weighted squared error of the noise, and a constant.
 # 5. The simple loss drops the weights: the best network stays the same, and an imperfect one looks after the shapes.
 #
 # <details><summary>Where did the 1/2 go?</summary>
@@ -361,8 +372,8 @@ assert min(losses, key=losses.get) == "the exact denoiser"
 #
 # <details><summary>Is a smaller L_simple always a better bound?</summary>
 #
-# No. A network can gain at large t, where the bound has little weight, and lose a little at small t, where it has much.
-# To compare likelihoods, compute the bound with its weights.
+# No. A network can gain in the middle, where the bound has little weight, and lose a little at small t, where it has
+# much. To compare likelihoods, compute the bound with its weights.
 #
 # </details>
 #

@@ -45,7 +45,7 @@ MEAN = Exercise(
         "the weights do not sum to what they should: B must be divided by A.": (
             lambda x_0, x_t, s, t: _product(x_0, x_t, s, t, divide=False)
         ),
-        "x_0 is left out: that is only where the step would have come from without any knowledge of the image.": (
+        "x_0 is left out: x_t / sqrt(alpha) is what the second witness says alone; weigh in what the first says.": (
             lambda x_0, x_t, s, t: _product(x_0, x_t, s, t, prior=0.0)
         ),
     },
@@ -67,10 +67,10 @@ FROM_EPS = Exercise(
     cases=[(_X_T, _EPS, 0.6, 0.5), (_X_T, _EPS, 0.9, 0.2)],
     returns=["mean"],
     mistakes={
-        "all of the noise is taken away at once: a step takes only the share beta / sqrt(1 - alpha_bar_t).": (
+        "all of the noise is taken away at once: a step takes only beta / sqrt(1 - alpha_bar_t) times eps.": (
             lambda x_t, eps, s, t: (x_t - (1 - t) ** 0.5 * eps) / t**0.5
         ),
-        "under beta stands 1 - alpha_bar_t; it is the square root of it.": (
+        "beta is divided by 1 - alpha_bar_t; divide it by the square root of that.": (
             lambda x_t, eps, s, t: _subtract(x_t, eps, s, t, share=1.0)
         ),
         "the noise is added; the step back takes some of it away.": (
@@ -86,5 +86,5 @@ FROM_EPS = Exercise(
             lambda x_t, eps, s, t: (x_t - (1 - t / s) ** 0.5 * eps) / (t / s) ** 0.5
         ),
     },
-    praise="This is line 4 of Algorithm 2 in the DDPM paper.",
+    praise="This is the mean in line 4 of Algorithm 2 of the DDPM paper; the line then adds fresh noise, sigma_t z.",
 )
