@@ -19,6 +19,8 @@ ORDER = [
         "files",
         "backend",
         "noise",
+        "memo",
+        "pieces",
         "parallel",
         "kernels",
         "functional",

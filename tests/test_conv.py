@@ -15,9 +15,9 @@ from pairs import (
 from scipy.signal import correlate2d
 
 from tinydiff.errors import InputError
-from tinydiff.functional import conv, conv2d, conv2d_backward
+from tinydiff.functional import conv, conv2d, conv2d_backward, winograd
 from tinydiff.functional.conv import choose_algorithm
-from tinydiff.functional.winograd import winograd_conv, winograd_dw
+from tinydiff.functional.winograd import transform_weights, winograd_conv, winograd_dw
 from tinydiff.gradcheck import adjoint_check
 from tinydiff.plain import plain
 
@@ -83,7 +83,7 @@ def test_it_is_the_transpose_of_itself(stride):
 def test_winograd_equals_im2col(h, w):
     x, kernel, _ = case(h=h, w=w, c_in=5, c_out=6)
     expected, _ = conv2d(x, kernel, None, 1, 1, "im2col")
-    y, v = winograd_conv(np, np.pad(x, ((0, 0), (1, 1), (1, 1), (0, 0))), kernel)
+    y, v = winograd_conv(np, np.pad(x, ((0, 0), (1, 1), (1, 1), (0, 0))), transform_weights(kernel))
     np.testing.assert_allclose(y, expected, rtol=1e-11, atol=1e-11)
     assert v.shape == (2 * -(-h // 4) * -(-w // 4), 36, 5)
 
@@ -92,8 +92,28 @@ def test_winograd_equals_im2col(h, w):
 def test_winograds_weight_gradient_equals_im2cols():
     x, kernel, _ = case(c_in=5, c_out=6)
     y, cache = conv2d(x, kernel, None, 1, 1, "im2col")
-    _, v = winograd_conv(np, np.pad(x, ((0, 0), (1, 1), (1, 1), (0, 0))), kernel)
-    np.testing.assert_allclose(winograd_dw(np, y, v), conv2d_backward(y, cache)[1], rtol=1e-10, atol=1e-9)
+    _, v = winograd_conv(np, np.pad(x, ((0, 0), (1, 1), (1, 1), (0, 0))), transform_weights(kernel))
+    np.testing.assert_allclose(winograd_dw(np, y, v)[0], conv2d_backward(y, cache)[1], rtol=1e-10, atol=1e-9)
+
+
+@pytest.mark.parametrize("images_at_once", [1, 2, 3, 5])
+def test_winograd_in_pieces_gives_the_same(monkeypatch, images_at_once):
+    x, kernel, b = case(n=5, h=7, w=9, c_in=5, c_out=6)
+    expected, cache = conv2d(x, kernel, b, 1, 1, "winograd")
+    of_one_image = 2 * 3 * 36 * 2 * (5 + 6) * 8
+    monkeypatch.setattr(winograd, "WORKING_SET", images_at_once * of_one_image)
+    y, pieces = conv2d(x, kernel, b, 1, 1, "winograd")
+    np.testing.assert_allclose(y, expected, rtol=1e-12, atol=1e-12)
+    np.testing.assert_allclose(pieces.v, cache.v, rtol=1e-12, atol=1e-12)
+
+
+@pytest.mark.parametrize("algorithm", ALGORITHMS)
+def test_without_a_backward_nothing_is_kept_and_the_output_is_the_same(algorithm):
+    args = case(n=3)
+    expected, _ = conv2d(*args, 1, 1, algorithm)
+    y, cache = conv2d(*args, 1, 1, algorithm, keep=False)
+    assert cache is None
+    np.testing.assert_array_equal(y, expected)
 
 
 def test_winograd_in_float32_is_close_to_im2col():

@@ -38,6 +38,8 @@ def xp_of(*arrays: Any, **named: Any) -> Any:
     >>> xp_of(np.zeros(3)).__name__
     'numpy'
     """
+    if all(type(a) is np.ndarray for a in arrays) and _share_a_float(named):
+        return np  # the usual case, asked for hundreds of times in a step
     everything = [(f"argument {i}", a) for i, a in enumerate(arrays)] + list(named.items())
     everything = [(name, a) for name, a in everything if a is not None]
     modules = {name: _module_of(name, a) for name, a in everything}
@@ -52,6 +54,17 @@ def xp_of(*arrays: Any, **named: Any) -> Any:
         if dtype.kind != "f":
             raise InputError(f"{name} has dtype {dtype}, but a floating dtype such as float32 was expected.")
     return next(iter(modules.values())) if modules else np
+
+
+def _share_a_float(named):
+    """Whether all are NumPy arrays (or None) of one floating dtype."""
+    dtype = None
+    for a in named.values():
+        if a is not None:
+            if type(a) is not np.ndarray or (a.dtype is not dtype and dtype is not None) or a.dtype.kind != "f":
+                return False
+            dtype = a.dtype
+    return True
 
 
 def _module_of(name, a):

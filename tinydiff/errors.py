@@ -40,6 +40,8 @@ def check_rank(name, x, *ranks):
 
 def check_shape(name, x, expected):
     """Raise `InputError` unless `x.shape` equals `expected`; ``None`` in `expected` allows any size."""
+    if x.shape == expected:
+        return
     fits = x.ndim == len(expected) and all(e in (None, n) for n, e in zip(x.shape, expected, strict=True))
     if not fits:
         wanted = ", ".join("any" if e is None else str(e) for e in expected)

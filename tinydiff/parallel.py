@@ -4,6 +4,7 @@ The shards belong to the configuration, never to the number of threads. So any n
 Threads suffice: NumPy releases Python's lock inside every array operation, and BLAS is held at one thread in each.
 """
 
+import contextvars
 import ctypes
 import functools
 import os
@@ -20,6 +21,7 @@ from threadpoolctl import OpenBLASController, ThreadpoolController
 
 from tinydiff.backend import xp_of
 from tinydiff.errors import InputError
+from tinydiff.memo import weights_stand_still
 
 
 def default_threads() -> int:
@@ -104,7 +106,8 @@ def run_parallel(tasks: Sequence[Callable[[], Any]], threads: int | None = None)
         if threads == 1 or len(tasks) <= 1:
             return [task() for task in tasks]
         with ThreadPoolExecutor(min(threads, len(tasks))) as pool:
-            futures = [pool.submit(task) for task in tasks]
+            # each in a copy of this context: they share what is derived from weights
+            futures = [pool.submit(contextvars.copy_context().run, task) for task in tasks]
             try:
                 return [future.result() for future in futures]
             except BaseException:
@@ -147,7 +150,8 @@ def map_shards(
         return y[max(0, -start) : n - start]
 
     tasks = [partial(shard, start) for start in range(-skip, n, micro_batch)]
-    return xp.concatenate(run_parallel(tasks, threads if xp is np else 1))
+    with weights_stand_still():
+        return xp.concatenate(run_parallel(tasks, threads if xp is np else 1))
 
 
 def sum_in_lanes(
@@ -177,7 +181,8 @@ def sum_in_lanes(
         for shard in range(j, n_shards, lanes):
             results[shard] = work(shard, accumulators[j])
 
-    run_parallel([partial(lane, j) for j in range(min(lanes, n_shards))], threads)
+    with weights_stand_still():
+        run_parallel([partial(lane, j) for j in range(min(lanes, n_shards))], threads)
     distance = 1
     while distance < lanes:  # ((0 + 1) + (2 + 3)) + ...
         for j in range(0, lanes - distance, 2 * distance):

@@ -17,7 +17,14 @@ from typing import Any
 
 from tinydiff.backend import xp_of
 from tinydiff.errors import InputError, check_choice, check_rank, check_shape
-from tinydiff.functional.winograd import winograd_conv, winograd_dw
+from tinydiff.functional.linear import column_sums
+from tinydiff.functional.winograd import (
+    transform_flipped_weights,
+    transform_weights,
+    winograd_conv,
+    winograd_dw,
+)
+from tinydiff.memo import derived
 from tinydiff.plain import is_plain
 
 Conv2dCache = namedtuple("Conv2dCache", "x w b stride padding algorithm v")
@@ -28,8 +35,14 @@ PATCH_BYTES = 32 * 2**20
 
 
 def conv2d(
-    x: Any, w: Any, b: Any = None, stride: int = 1, padding: Padding = 0, algorithm: str | None = None
-) -> tuple[Any, Conv2dCache]:
+    x: Any,
+    w: Any,
+    b: Any = None,
+    stride: int = 1,
+    padding: Padding = 0,
+    algorithm: str | None = None,
+    keep: bool = True,
+) -> tuple[Any, Any]:
     """Return the cross-correlation of images with a kernel, plus a bias (Eq. CONV-1).
 
     ``y[n, h, w, o] = b[o] + sum over i, j, c of x[n, h stride + i - top, w stride + j - left, c] w[i, j, c, o]``,
@@ -47,11 +60,13 @@ def conv2d(
         Rows and columns of zeros around the image, each less than the kernel's side.
     algorithm : {"im2col", "shift", "winograd"} or None
         None takes the fastest that fits, see `choose_algorithm`.
+    keep : bool
+        False where no backward will follow: the large arrays that only it reads are then not made.
 
     Returns
     -------
     y : array, shape (N, (H + top + bottom - kh) // stride + 1, the same for the width, c_out)
-    cache : Conv2dCache
+    cache : Conv2dCache, or None without `keep`
 
     Raises
     ------
@@ -64,14 +79,14 @@ def conv2d(
     _check_algorithm(algorithm, w, stride)
     v = None
     if algorithm == "winograd":
-        y, v = winograd_conv(xp, _pad(xp, x, padding), w)
+        y, v = winograd_conv(xp, _pad(xp, x, padding), derived(transform_weights, w), b, keep)
     elif algorithm == "shift":
         y = _multiply_then_add(xp, x, w, padding)
     else:
         y = _gather_then_multiply(xp, x, w, stride, padding)
-    if b is not None:
+    if b is not None and algorithm != "winograd":
         y += b
-    return y, Conv2dCache(x, w, b, stride, padding, algorithm, v)
+    return y, Conv2dCache(x, w, b, stride, padding, algorithm, v) if keep else None
 
 
 def conv2d_backward(dy: Any, cache: Conv2dCache, need_dx: bool = True, need_dw: bool = True) -> tuple:
@@ -86,16 +101,13 @@ def conv2d_backward(dy: Any, cache: Conv2dCache, need_dx: bool = True, need_dw: 
     check_shape("dy", dy, _output_shape(x.shape, w.shape, stride, padding))
     dx = dw = db = None
     if need_dx:
-        dx = _conv2d_dx(xp, dy, x.shape, w, stride, padding)
-    if need_dw:
-        if algorithm == "winograd":
-            dw = winograd_dw(xp, dy, v)
-        elif algorithm == "shift":
-            dw = _dw_gathering_dy(xp, dy, x, w, padding)
-        else:
-            dw = _dw_gathering_x(xp, dy, x, w, stride, padding)
-        db = dy.sum(axis=(0, 1, 2)) if b is not None else None
-    return dx, dw, db
+        dx = _conv2d_dx(xp, dy, x.shape, w, stride, padding, algorithm)
+    if need_dw and algorithm == "winograd":
+        dw, db = winograd_dw(xp, dy, v)
+    elif need_dw:
+        gather = _dw_gathering_dy if algorithm == "shift" else _dw_gathering_x
+        dw, db = gather(xp, dy, x, w, stride, padding), column_sums(dy)
+    return dx, dw, None if b is None else db
 
 
 def choose_algorithm(w_shape: tuple, stride: int) -> str:
@@ -107,9 +119,13 @@ def choose_algorithm(w_shape: tuple, stride: int) -> str:
     kh, kw, c_in, c_out = w_shape
     if is_plain() or stride != 1:
         return "im2col"
-    if 4 * c_out <= c_in:
-        return "shift"
-    return "winograd" if kh == kw == 3 and min(c_in, c_out) >= 16 else "im2col"
+    return "winograd" if kh == kw == 3 and min(c_in, c_out) >= 16 else _by_narrow_side(w_shape)
+
+
+def _by_narrow_side(w_shape):
+    """Choose between the two without a transform: the narrower side should carry the taps."""
+    _, _, c_in, c_out = w_shape
+    return "shift" if 4 * c_out <= c_in and not is_plain() else "im2col"
 
 
 def _output_shape(x_shape, w_shape, stride, padding):
@@ -117,13 +133,15 @@ def _output_shape(x_shape, w_shape, stride, padding):
     return n, (height + top + bottom - kh) // stride + 1, (width + left + right - kw) // stride + 1, c_out
 
 
-def _conv2d_dx(xp, dy, x_shape, w, stride, padding):
+def _conv2d_dx(xp, dy, x_shape, w, stride, padding, algorithm):
     kh, kw, c_in, _ = w.shape
     (top, bottom), (left, right) = padding
+    rest = ((kh - 1 - top, kh - 1 - bottom), (kw - 1 - left, kw - 1 - right))
+    if algorithm == "winograd":
+        return winograd_conv(xp, _pad(xp, dy, rest), derived(transform_flipped_weights, w), keep=False)[0]
     if stride == 1:
         flipped = w[::-1, ::-1].swapaxes(2, 3)
-        rest = ((kh - 1 - top, kh - 1 - bottom), (kw - 1 - left, kw - 1 - right))
-        return conv2d(dy, flipped, None, 1, rest)[0]
+        return conv2d(dy, flipped, None, 1, rest, _by_narrow_side(flipped.shape), keep=False)[0]
     # With stride 2 a flipped convolution would mostly multiply zeros: multiply first, add every second pixel.
     taps = _pixels_times_taps(xp, dy, w.transpose(3, 0, 1, 2))
     n, height, width, _ = x_shape
@@ -157,7 +175,7 @@ def _dw_gathering_x(xp, dy, x, w, stride, padding):
     return dw.reshape(w.shape)
 
 
-def _dw_gathering_dy(xp, dy, x, w, padding):
+def _dw_gathering_dy(xp, dy, x, w, stride, padding):
     kh, kw, c_in, c_out = w.shape
     (top, bottom), (left, right) = padding
     rest = ((kh - 1 - top, kh - 1 - bottom), (kw - 1 - left, kw - 1 - right))

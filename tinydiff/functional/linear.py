@@ -46,8 +46,17 @@ def linear_backward(dy: Any, cache: LinearCache, need_dx: bool = True, need_dw: 
     rows, d_rows = x.reshape(-1, x.shape[-1]), dy.reshape(-1, dy.shape[-1])
     dx = (d_rows @ w.T).reshape(x.shape) if need_dx else None
     dw = rows.T @ d_rows if need_dw else None
-    db = d_rows.sum(axis=0) if need_dw and b is not None else None
+    db = column_sums(dy) if need_dw and b is not None else None
     return dx, dw, db
+
+
+def column_sums(x: Any) -> Any:
+    """Return the sum of x (..., C) over all but its last axis, as a product with a row of ones.
+
+    It is several times faster than ``x.sum(axis=0)``, which adds one short row after the other.
+    """
+    rows = x.reshape(-1, x.shape[-1])
+    return xp_of(x).ones(len(rows), x.dtype) @ rows
 
 
 def check_last_axis(name: str, x: Any, by_name: str, channels: int) -> None:
