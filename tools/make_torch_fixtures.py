@@ -107,6 +107,9 @@ def pairs() -> dict:
         "timestep_embedding, DDPM": pair(timestep(1, True), t=np.array([1, 37, 1000])),
         "mse": pair(F.mse_loss, prediction=normal(2, 3), target=normal(2, 3)),
         "cross_entropy": pair(F.cross_entropy, logits=3 * normal(4, 5), labels=np.array([3, 0, 3, 1])),
+        "group_norm_silu": pair(
+            lambda x, g, b: F.silu(nhwc(F.group_norm(nchw(x), 3, g, b, 1e-3))), x=normal(2, 4, 3, 6) + 2, **affine
+        ),
     }
 
 

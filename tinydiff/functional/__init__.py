@@ -17,6 +17,7 @@ from tinydiff.functional.activation import (
 from tinydiff.functional.attention import attention, attention_backward, merge_heads, split_heads
 from tinydiff.functional.conv import conv2d, conv2d_backward
 from tinydiff.functional.embedding import embedding, embedding_backward, timestep_embedding
+from tinydiff.functional.fused import group_norm_silu, group_norm_silu_backward
 from tinydiff.functional.linear import linear, linear_backward
 from tinydiff.functional.loss import cross_entropy, cross_entropy_backward, mse, mse_backward
 from tinydiff.functional.norm import (
@@ -55,6 +56,8 @@ __all__ = [
     "gelu_backward",
     "group_norm",
     "group_norm_backward",
+    "group_norm_silu",
+    "group_norm_silu_backward",
     "layer_norm",
     "layer_norm_backward",
     "linear",

@@ -51,16 +51,16 @@ def group_norm(x: Any, gamma: Any, beta: Any, groups: int | None = None, eps: fl
         If C cannot be divided into the groups, or if shapes, dtypes or devices do not fit.
     """
     xp = xp_of(x=x, gamma=gamma, beta=beta)
-    _check_affine(x, gamma, beta, eps)
+    check_affine(x, gamma, beta, eps)
     channels = x.shape[-1]
     groups = default_groups(channels) if groups is None else groups
     check_divisible("the number of channels", channels, "groups", groups)
     rows = x.reshape(len(x), -1, channels)
 
     # The mean goes first, squares are taken after: E[x^2] - mu^2 loses every digit when |mu| >> sigma.
-    mu = _group_mean(_row_sums(xp, rows), groups, len(rows[0]))
+    mu = group_mean(row_sums(xp, rows), groups, len(rows[0]))
     centred = rows - mu
-    variance = _group_mean(_row_dots(xp, centred, centred), groups, len(rows[0]))
+    variance = group_mean(row_dots(xp, centred, centred), groups, len(rows[0]))
     rstd = (variance + eps) ** -0.5
     y = centred * (rstd * gamma)
     y += beta
@@ -80,12 +80,12 @@ def group_norm_backward(dy: Any, cache: GroupNormCache, need_dx: bool = True, ne
     xp = xp_of(dy=dy, gamma=gamma)
     rows = dy.reshape(len(dy), -1, dy.shape[-1])
     check_shape("dy as (N, rows, C)", rows, centred.shape)
-    sum_dy = _row_sums(xp, rows)  # (N, 1, C): these two sums are all that is needed of dy besides dy itself
-    sum_dy_x_hat = _row_dots(xp, rows, centred) * rstd
+    sum_dy = row_sums(xp, rows)  # (N, 1, C): these two sums are all that is needed of dy besides dy itself
+    sum_dy_x_hat = row_dots(xp, rows, centred) * rstd
     dx = None
     if need_dx:
-        mean_g = _group_mean(sum_dy * gamma, groups, len(rows[0]))
-        mean_g_x_hat = _group_mean(sum_dy_x_hat * gamma, groups, len(rows[0]))
+        mean_g = group_mean(sum_dy * gamma, groups, len(rows[0]))
+        mean_g_x_hat = group_mean(sum_dy_x_hat * gamma, groups, len(rows[0]))
         dx = rows * (rstd * gamma)
         dx -= rstd * mean_g
         dx -= centred * (rstd * rstd * mean_g_x_hat)
@@ -106,7 +106,7 @@ def layer_norm(x: Any, gamma: Any, beta: Any, eps: float = 1e-5) -> tuple[Any, L
         Added to the variance.
     """
     xp_of(x=x, gamma=gamma, beta=beta)
-    _check_affine(x, gamma, beta, eps)
+    check_affine(x, gamma, beta, eps)
     return _normalise(x, gamma, beta, eps, axes=-1, cache=LayerNormCache)
 
 
@@ -130,7 +130,7 @@ def batch_norm(x: Any, gamma: Any, beta: Any, eps: float = 1e-5) -> tuple[Any, B
         Added to the variance.
     """
     xp_of(x=x, gamma=gamma, beta=beta)
-    _check_affine(x, gamma, beta, eps)
+    check_affine(x, gamma, beta, eps)
     return _normalise(x, gamma, beta, eps, axes=tuple(range(x.ndim - 1)), cache=BatchNormCache)
 
 
@@ -162,24 +162,25 @@ def _normalise_backward(dy, x_hat, gamma, rstd, axes, need_dx, need_dw):
     return dx, d_gamma, d_beta
 
 
-def _row_sums(xp, a):
+def row_sums(xp, a):
     """Sum `a` (N, R, C) over its rows, as a product with a row of ones: faster than ``a.sum(axis=1)``."""
     return xp.ones((1, a.shape[1]), a.dtype) @ a
 
 
-def _row_dots(xp, a, b):
+def row_dots(xp, a, b):
     """Sum ``a * b`` (N, R, C) over rows, without an array for the product."""
     return xp.einsum("nrc,nrc->nc", a, b)[:, None]
 
 
-def _group_mean(sums, groups, n_rows):
+def group_mean(sums, groups, n_rows):
     """Turn sums of each channel (N, 1, C) into means of each group, written once per channel (N, 1, C)."""
     per_group = sums.shape[-1] // groups
     means = sums.reshape(len(sums), 1, groups, per_group).sum(axis=-1) * (1 / (n_rows * per_group))
     return means.repeat(per_group, axis=-1)
 
 
-def _check_affine(x, gamma, beta, eps):
+def check_affine(x, gamma, beta, eps):
+    """Raise `InputError` unless x has two axes or more, and gamma and beta one number for each channel."""
     if x.ndim < 2 or 0 in x.shape:
         raise InputError(
             f"x has shape {tuple(x.shape)}, but (N, ..., C), two axes or more and none of size 0, was expected."

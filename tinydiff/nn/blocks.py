@@ -8,7 +8,7 @@ import numpy as np
 from tinydiff.backend import xp_of
 from tinydiff.nn.attention import SelfAttention
 from tinydiff.nn.core import Gradients, Module, Tape
-from tinydiff.nn.layers import Conv2d, Dropout, GroupNorm, Linear, SiLU
+from tinydiff.nn.layers import Conv2d, Dropout, GroupNorm, GroupNormSiLU, Linear, SiLU
 
 ScaleShiftCache = namedtuple("ScaleShiftCache", "h scale")
 
@@ -45,12 +45,13 @@ class ResBlock(Module):
         dtype: Any = np.float32,
     ):
         self.scale_shift = scale_shift
-        self.norm_1 = GroupNorm(c_in, groups, dtype=dtype)
-        self.silu_1 = SiLU()
+        self.norm_1 = GroupNormSiLU(c_in, groups, dtype=dtype)
         self.conv_1 = Conv2d(c_in, c_out, 3, rng, dtype=dtype)
         self.project = Linear(c_emb, 2 * c_out if scale_shift else c_out, rng, dtype=dtype)
-        self.norm_2 = GroupNorm(c_out, groups, dtype=dtype)
-        self.silu_2 = SiLU()
+        if scale_shift:  # they stand between the norm and SiLU
+            self.norm_2, self.silu_2 = GroupNorm(c_out, groups, dtype=dtype), SiLU()
+        else:
+            self.norm_2 = GroupNormSiLU(c_out, groups, dtype=dtype)
         self.dropout = Dropout(dropout)
         self.conv_2 = Conv2d(c_out, c_out, 3, None, dtype=dtype)
         self.shortcut = Linear(c_in, c_out, rng, dtype=dtype) if c_in != c_out else None
@@ -59,7 +60,6 @@ class ResBlock(Module):
     def forward(self, x: Any, emb: Any, tape: Tape | None = None) -> Any:
         """Return (N, H, W, c_out) from x (N, H, W, c_in) and emb (N, c_emb)."""
         h = self.norm_1.forward(x, tape)
-        h = self.silu_1.forward(h, tape)
         h = self.conv_1.forward(h, tape)
         time = self.project.forward(emb, tape)[:, None, None, :]
         if self.scale_shift:
@@ -67,11 +67,10 @@ class ResBlock(Module):
             scale, shift = time[..., : h.shape[-1]], time[..., h.shape[-1] :]
             if tape is not None:
                 tape.push(self, ScaleShiftCache(h, scale))
-            h = h * (1 + scale) + shift
+            h = self.silu_2.forward(h * (1 + scale) + shift, tape)
         else:
             h += time
             h = self.norm_2.forward(h, tape)
-        h = self.silu_2.forward(h, tape)
         h = self.dropout.forward(h, tape)
         h = self.conv_2.forward(h, tape)
         h += x if self.shortcut is None else self.shortcut.forward(x, tape)
@@ -84,8 +83,8 @@ class ResBlock(Module):
         d_shortcut = dy if self.shortcut is None else self.shortcut.backward(dy, tape, grads)
         dh = self.conv_2.backward(dy, tape, grads)
         dh = self.dropout.backward(dh, tape, grads)
-        dh = self.silu_2.backward(dh, tape, grads)
         if self.scale_shift:
+            dh = self.silu_2.backward(dh, tape, grads)
             h, scale = tape.pop(self)
             d_time = xp_of(dh).concatenate([(dh * h).sum(axis=(1, 2)), dh.sum(axis=(1, 2))], axis=-1)
             dh = self.norm_2.backward(dh * (1 + scale), tape, grads)
@@ -94,7 +93,6 @@ class ResBlock(Module):
             d_time = dh.sum(axis=(1, 2))  # it was added to every pixel
         d_emb = self.project.backward(d_time, tape, grads)
         dh = self.conv_1.backward(dh, tape, grads)
-        dh = self.silu_1.backward(dh, tape, grads)
         dx = self.norm_1.backward(dh, tape, grads)
         dx += d_shortcut  # two readers of x: their gradients add
         return dx, d_emb

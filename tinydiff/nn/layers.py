@@ -35,7 +35,8 @@ class Layer(Module):
         """Compute the output, and remember what the backward needs if there is a tape."""
         f, _ = self.pair
         values = [None if p is None else p.value for p in self.arguments()]
-        y, cache = f(x, *values, **self.options())
+        options = {"keep": tape is not None} if _takes(f, "keep") else {}
+        y, cache = f(x, *values, **self.options(), **options)
         if tape is not None:
             tape.push(self, cache, y.shape)
         return y
@@ -44,7 +45,7 @@ class Layer(Module):
         """Return dx, and add the parameters' gradients to `grads` if it is given."""
         _, f_backward = self.pair
         wanted = grads is not None and any(p is not None and grads.wants(p) for p in self.arguments())
-        options = {"need_dw": wanted} if _can_skip_dw(f_backward) else {}
+        options = {"need_dw": wanted} if _takes(f_backward, "need_dw") else {}
         dx, *d_parameters = f_backward(dy, tape.pop(self), **options)
         if grads is not None and wanted:
             for parameter, d in zip(self.arguments(), d_parameters, strict=True):
@@ -54,9 +55,9 @@ class Layer(Module):
 
 
 @functools.cache
-def _can_skip_dw(f_backward):
-    """Whether a backward can be told to skip parameter gradients that nobody reads; a student's may not."""
-    return "need_dw" in inspect.signature(f_backward).parameters
+def _takes(f, argument):
+    """Whether a function can be told to skip what nobody reads; a student's may not."""
+    return argument in inspect.signature(f).parameters
 
 
 def initial(rng: np.random.Generator | None, shape: tuple, fan_in: int, dtype: Any) -> Any:
@@ -169,6 +170,20 @@ class GroupNorm(Layer):
 
     def options(self):
         return {"groups": self.groups, "eps": self.eps}
+
+
+class GroupNormSiLU(GroupNorm):
+    """Group normalisation, then SiLU, in one pair (Eq. GN-1 and SILU-1); its parameters are the norm's."""
+
+    def __init__(
+        self,
+        channels,
+        groups=None,
+        eps=1e-5,
+        dtype=np.float32,
+        pair=(F.group_norm_silu, F.group_norm_silu_backward),
+    ):
+        super().__init__(channels, groups, eps, dtype, pair)
 
 
 class LayerNorm(Layer):
