@@ -42,11 +42,36 @@ def test_without_a_mask_all_weights_decay_and_without_a_gradient_only_that_moves
     np.testing.assert_allclose(still.theta, [1, 1, 0.95], rtol=1e-15)
 
 
+@pytest.mark.equation("EMA-1")
+@pytest.mark.parametrize("ok", [True, False])
+def test_the_average_that_is_moved_in_the_same_walk_is_that_of_update_ema(xp, ok):
+    theta, ema = np.linspace(-1, 1, 30), np.linspace(2, 3, 30)
+    one, two = (AdamW(to_xp(xp, theta.copy()), weight_decay=0.1) for _ in range(2))
+    ema_one, ema_two = to_xp(xp, ema.copy()), to_xp(xp, ema.copy())
+    for k in range(3):
+        g = to_xp(xp, G.reshape(-1) * (k + 1))
+        one.step(g, 0.01, ok, ema_one, 0.9)
+        two.step(g, 0.01, ok)
+        update_ema(ema_two, two.theta, 0.9, ok)
+    assert_equal(one.theta, to_host(two.theta))
+    assert_equal(ema_one, to_host(ema_two))
+
+
+@pytest.mark.parametrize("bad", [math.nan, math.inf])
+def test_a_gradient_that_is_not_finite_changes_nothing_where_it_is_not_ok(xp, bad):
+    optimizer = AdamW(to_xp(xp, np.ones(30)), weight_decay=0.1)
+    optimizer.step(to_xp(xp, G.reshape(-1)), 0.01)
+    before = [to_host(a).copy() for a in (optimizer.theta, optimizer.m, optimizer.v)]
+    optimizer.step(to_xp(xp, np.full(30, bad)), 0.01, ok=to_xp(xp, np.asarray(False)))
+    for a, b in zip((optimizer.theta, optimizer.m, optimizer.v), before, strict=True):
+        np.testing.assert_array_equal(to_host(a), b)
+
+
 @pytest.mark.parametrize("piece", [1, 7, 29, 30, 31])
 def test_the_length_of_the_pieces_changes_no_bit(monkeypatch, piece):
     thetas = []
     for length in (piece, 2**15):
-        monkeypatch.setattr(optim, "PIECE", length)
+        monkeypatch.setattr(optim, "PIECE_BYTES", 8 * length)
         optimizer = AdamW(np.ones(30), np.arange(30) % 2.0, weight_decay=0.1)
         for _ in range(3):
             optimizer.step(G.reshape(-1), 0.01)

@@ -31,7 +31,7 @@ from tinydiff.model import DiffusionModel, ModelConfig
 from tinydiff.nn import Gradients, Tape, UNet, UNetConfig
 from tinydiff.noise import Noise
 from tinydiff.parallel import default_threads, sum_in_lanes
-from tinydiff.train import AdamW, update_ema
+from tinydiff.train import AdamW
 
 HERE = Path(__file__).resolve().parent
 REPORT = HERE.parent.parent / "docs" / "benchmarks.md"
@@ -66,6 +66,7 @@ class Tinydiff:
         self.model = DiffusionModel(self.network, ModelConfig(unet, "linear", kind="eps"), self.micro_batch)
         self.optimizer = AdamW(self.network.theta, self.network.decay_mask(), BETAS, weight_decay=0.01)
         self.ema = self.network.theta.copy()
+        self.parameters = self.network.parameters()
         shards = -(-batch // self.micro_batch)
         self.lanes = [np.zeros_like(self.ema) for _ in range(min(LANES, shards))]
 
@@ -78,15 +79,14 @@ class Tinydiff:
 
     def add_gradient(self, shard: int, flat: np.ndarray) -> None:
         images = slice(shard * self.micro_batch, (shard + 1) * self.micro_batch)
-        tape, grads = Tape(), Gradients(self.network.parameters(), flat)
+        tape, grads = Tape(), Gradients(self.parameters, flat)
         eps_hat = self.network.forward(self.x_t[images], self.t[images], tape=tape)
         _, cache = mse(eps_hat, self.eps[images])
         d_eps_hat, _ = mse_backward(len(eps_hat) / len(self.x_t), cache)
         self.network.backward(d_eps_hat, tape, grads)
 
     def train_step(self) -> None:
-        self.optimizer.step(self.gradient(), LR)
-        update_ema(self.ema, self.network.theta, EMA_DECAY)
+        self.optimizer.step(self.gradient(), LR, ema=self.ema, decay=EMA_DECAY)
 
     def sample(self) -> np.ndarray:
         return last(ddim(self.model.predict, self.model.diffusion, self.x_t, DDIM_STEPS))

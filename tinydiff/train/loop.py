@@ -24,7 +24,7 @@ from tinydiff.nn import Gradients, Tape
 from tinydiff.noise import Noise
 from tinydiff.parallel import map_shards, sum_in_lanes
 from tinydiff.train.checkpoint import RunState, checkpoints, load_checkpoint, save_checkpoint
-from tinydiff.train.optim import AdamW, clip_by_global_norm, ema_decay, learning_rate, update_ema
+from tinydiff.train.optim import AdamW, clip_by_global_norm, ema_decay, learning_rate
 
 # What may differ when a run is taken up again.
 FREE = ("log_every", "save_every", "keep", "validate_every", "validation_images", "check_every")
@@ -140,6 +140,7 @@ class Trainer:
         self.network, self.diffusion = model.network, model.diffusion
         theta = self.network.theta
         self.xp = xp_of(theta)
+        self.parameters = self.network.parameters()
         self.optimizer = AdamW(theta, self.network.decay_mask(), config.betas, weight_decay=config.weight_decay)
         self.ema = theta.copy()
         self.noise = Noise(config.seed, xp=self.xp)
@@ -166,8 +167,7 @@ class Trainer:
         self.all_finite = self.all_finite & finite  # on the device: reading it would make the step wait
         self.step += 1
         lr = learning_rate(self.step, config.steps, config.lr, config.warmup, config.final_lr)
-        self.optimizer.step(gradient, lr, ok=self.all_finite)
-        update_ema(self.ema, self.network.theta, ema_decay(self.step, config.ema), ok=self.all_finite)
+        self.optimizer.step(gradient, lr, self.all_finite, self.ema, ema_decay(self.step, config.ema))
         if self.xp is np or self.step % config.check_every == 0:
             self.stop_if_not_finite()
         return {"step": self.step, "loss": loss, "gradient_norm": norm, "lr": lr}
@@ -188,7 +188,7 @@ class Trainer:
         x_t = self.diffusion.q_sample(x_0, t, eps)  # Eq. DDPM-4
         target = self.model.target(x_0, eps, t)
 
-        tape, grads = Tape(noise), Gradients(self.network.parameters(), flat)
+        tape, grads = Tape(noise), Gradients(self.parameters, flat)
         output = self.network.forward(x_t, t, context, tape)
         loss, cache = mse(output, target)  # Eq. DDPM-14
         share = n / config.batch
@@ -320,7 +320,7 @@ class Trainer:
         """Raise `TrainingError` if a loss or a gradient so far was not finite; it makes a GPU wait."""
         if bool(self.all_finite):
             return
-        gradients = Gradients(self.network.parameters(), self.lanes[0]).named()
+        gradients = Gradients(self.parameters, self.lanes[0]).named()
         bad = [name for name, g in gradients.items() if not bool(self.xp.isfinite(g).all())]
         where = f"the gradient of {bad[0]} is not finite" if bad else "the loss or its gradient was not finite"
         raise TrainingError(

@@ -4,12 +4,11 @@ import math
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
-
 from tinydiff.backend import xp_of
 from tinydiff.errors import check_number
+from tinydiff.pieces import pieces
 
-PIECE = 2**15  # numbers; a dozen such pieces fit into a core's cache
+PIECE_BYTES = 2**17  # worked on at once: eight arrays of this size fit into a core's cache
 
 
 @dataclass
@@ -41,38 +40,54 @@ class AdamW:
         for i, beta in enumerate(self.betas):
             check_number(f"betas[{i}]", beta, 0, 1 - 1e-9)
 
-    def step(self, g: Any, lr: float, ok: Any = True) -> None:
-        """Take one step against the gradient g.
+    def step(self, g: Any, lr: float, ok: Any = True, ema: Any = None, decay: float = 0.0) -> None:
+        """Take one step against the gradient g, and move the average of the weights in the same walk.
 
-        Where `ok`, a bool or a 0-d boolean array, is false, nothing changes; no value is read back from a GPU.
+        Parameters
+        ----------
+        g : array, shape of theta
+        lr : float
+        ok : bool, or boolean array without axes
+            Where it is false, nothing changes; no value is read back from a GPU.
+        ema : array, shape of theta, or None
+            Moved towards the new theta, see `update_ema`.
+        decay : float
+            Of the average.
         """
-        xp = xp_of(self.theta, g)
+        xp = xp_of(self.theta, g, ema)
         self.steps += 1
-        # Piece by piece, so that what lies between two lines stays in the cache; a GPU takes all in one piece.
-        length = PIECE if xp is np else len(g)
-        for start in range(0, len(g), length):
-            self._step(slice(start, start + length), g, lr, ok)
+        for piece in pieces(xp, len(g), self.theta.itemsize, PIECE_BYTES):
+            self._step(piece, g, lr, ok)
+            if ema is not None:
+                update_ema(ema[piece], self.theta[piece], decay, ok)
 
     def _step(self, piece, g, lr, ok):
         xp = xp_of(self.theta)
-        beta_1, beta_2 = self.betas
-        theta, m_before, v_before = self.theta[piece], self.m[piece], self.v[piece]
+        theta, m, v = self.theta[piece], self.m[piece], self.v[piece]
         g = xp.where(ok, g[piece], 0)
-        keep = xp.where(ok, lr, 0).astype(theta.dtype)
-        m, v = beta_1 * m_before + (1 - beta_1) * g, beta_2 * v_before + (1 - beta_2) * g * g
-        m_hat, v_hat = m * (1 / (1 - beta_1**self.steps)), v * (1 / (1 - beta_2**self.steps))
+        beta_1, beta_2 = (xp.where(ok, beta, 1).astype(theta.dtype) for beta in self.betas)
+        lr = xp.where(ok, lr, 0).astype(theta.dtype)
+        m *= beta_1
+        m += (1 - beta_1) * g
+        g *= g
+        g *= 1 - beta_2
+        v *= beta_2
+        v += g
+        denominator = v * (1 / (1 - self.betas[1] ** self.steps))  # v_hat
+        xp.sqrt(denominator, out=denominator)
+        denominator += self.eps
         if self.weight_decay:
             decay = self.weight_decay if self.decay_mask is None else self.weight_decay * self.decay_mask[piece]
-            theta -= keep * decay * theta
-        theta -= keep * m_hat / (xp.sqrt(v_hat) + self.eps)
-        m_before[...] = xp.where(ok, m, m_before)
-        v_before[...] = xp.where(ok, v, v_before)
+            theta -= lr * decay * theta
+        update = m * (lr / (1 - self.betas[0] ** self.steps))  # lr m_hat
+        update /= denominator
+        theta -= update
 
 
 def clip_by_global_norm(g: Any, largest: float) -> Any:
     """Scale g, in place, so that its norm is at most `largest`; return the norm it had (Eq. CLIP-1)."""
     xp = xp_of(g)
-    norm = xp.sqrt((g * g).sum())
+    norm = xp.sqrt(xp.dot(g, g))
     g *= xp.minimum(1.0, largest / (norm + 1e-12)).astype(g.dtype)
     return norm
 
