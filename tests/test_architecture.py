@@ -22,6 +22,8 @@ ORDER = [
         "memo",
         "pieces",
         "parallel",
+        "processes",
+        "lanes",
         "kernels",
         "functional",
         "gradcheck",

@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 
 from tinydiff.functional import conv2d
+from tinydiff.lanes import LaneSum
 from tinydiff.memo import derived, weights_stand_still
-from tinydiff.parallel import map_shards, run_parallel, sum_in_lanes
+from tinydiff.parallel import map_shards, run_parallel
 
 W = np.ones(3)
 
@@ -83,7 +84,7 @@ def test_shards_and_lanes_share_it_and_it_ends_with_them(threads):
     x = np.ones((8, 1))
     map_shards(lambda x: x * derived(make, W)[0], (x,), 2, threads)
     assert make.calls == 1
-    sum_in_lanes(lambda shard, total: derived(make, W), 6, [np.zeros(1) for _ in range(3)], threads)
+    LaneSum(lambda shard, total: derived(make, W), 6, np.zeros(1), 3, threads, processes=False)()
     assert make.calls == 2
 
 

@@ -14,7 +14,7 @@ from arrays import to_host, to_xp
 from threadpoolctl import threadpool_info, threadpool_limits
 
 from tinydiff.errors import InputError
-from tinydiff.parallel import map_shards, one_blas_thread, run_parallel, sum_in_lanes
+from tinydiff.parallel import map_shards, one_blas_thread, run_parallel
 
 W = np.random.default_rng(0).standard_normal((37, 19)).astype(np.float32)
 X = np.random.default_rng(1).standard_normal((11, 37)).astype(np.float32)
@@ -61,25 +61,6 @@ def test_every_shard_has_the_same_size():
         map_shards(lambda x: x, (X[:0],), 4)
 
 
-@pytest.mark.parametrize("lanes", [1, 2, 3, 8, 20])
-def test_lanes_give_the_same_bits_for_any_number_of_threads(lanes):
-    parts = np.random.default_rng(2).standard_normal((13, 50)).astype(np.float32)
-
-    def total(threads):
-        accumulators = [np.zeros(50, np.float32) for _ in range(lanes)]
-
-        def work(shard, accumulator):
-            accumulator += parts[shard]
-            return shard
-
-        assert sum_in_lanes(work, 13, accumulators, threads) == list(range(13))
-        return accumulators[0]
-
-    np.testing.assert_allclose(total(1), parts.sum(axis=0), rtol=1e-4, atol=1e-5)
-    for threads in (2, 5):
-        np.testing.assert_array_equal(total(threads), total(1))
-
-
 def test_blas_has_one_thread_inside_and_what_it_had_afterwards():
     with threadpool_limits(2, user_api="blas"):
         before = blas_threads()
@@ -103,11 +84,8 @@ def test_tasks_run_side_by_side_and_come_back_in_order():
         run_parallel([lambda: 1], 0)
 
 
-def test_no_tasks_and_no_shards_are_no_error():
+def test_no_tasks_are_no_error():
     assert run_parallel([], 2) == []
-    accumulators = [np.zeros(3), np.zeros(3)]
-    assert sum_in_lanes(lambda shard, accumulator: shard, 0, accumulators, 2) == []
-    assert not accumulators[0].any()
 
 
 @pytest.mark.parametrize("threads", [1, 2])
@@ -130,13 +108,11 @@ def test_an_error_is_raised_here_and_what_was_not_started_is_not(threads):
 
 
 @pytest.mark.parametrize("threads", [1, 3])
-def test_an_error_in_a_lane_or_in_a_shard_is_raised_here(threads):
+def test_an_error_in_a_shard_is_raised_here(threads):
     def fail(*_):
         raise InputError("mine")
 
     before = blas_threads()
-    with pytest.raises(InputError, match="mine"):
-        sum_in_lanes(fail, 5, [np.zeros(2) for _ in range(3)], threads)
     with pytest.raises(InputError, match="mine"):
         map_shards(fail, (X,), 4, threads)
     assert blas_threads() == before

@@ -265,7 +265,7 @@ def test_every_option_of_the_optimizer_arrives():
         record = trainer.train_step()
         assert record["lr"] == learning_rate(step, config.steps, 0.1, config.warmup, 0.5)
         assert record["gradient_norm"] > 1e-3
-        np.testing.assert_allclose(np.linalg.norm(trainer.lanes[0]), 1e-3, rtol=1e-4)
+        np.testing.assert_allclose(np.linalg.norm(trainer.gradient_sum.totals[0]), 1e-3, rtol=1e-4)
     np.testing.assert_allclose(trainer.ema, trainer.network.theta, atol=1e-6)  # a decay of 0 remembers nothing
 
 

@@ -27,10 +27,11 @@ from tinydiff.diffusion.samplers import last
 from tinydiff.errors import TinydiffError
 from tinydiff.files import atomic_write
 from tinydiff.functional import mse, mse_backward
+from tinydiff.lanes import LaneSum
 from tinydiff.model import DiffusionModel, ModelConfig
 from tinydiff.nn import Gradients, Tape, UNet, UNetConfig
 from tinydiff.noise import Noise
-from tinydiff.parallel import default_threads, sum_in_lanes
+from tinydiff.parallel import default_threads
 from tinydiff.train import AdamW
 
 HERE = Path(__file__).resolve().parent
@@ -54,7 +55,7 @@ TORCH_MISSING = (
 class Tinydiff:
     """Our side: one train step, and sampling."""
 
-    def __init__(self, config: dict, batch: int):
+    def __init__(self, config: dict, batch: int, threads: int | None = None):
         unet = UNetConfig(**config["unet"])
         self.micro_batch = config["micro_batch"]
         self.network = UNet(unet)
@@ -64,18 +65,17 @@ class Tinydiff:
         self.x_t, self.eps = noise.normal(shape, "x_t"), noise.normal(shape, "eps")
         self.t = noise.integers(1, 1000, batch, "t")
         self.model = DiffusionModel(self.network, ModelConfig(unet, "linear", kind="eps"), self.micro_batch)
-        self.optimizer = AdamW(self.network.theta, self.network.decay_mask(), BETAS, weight_decay=0.01)
         self.ema = self.network.theta.copy()
         self.parameters = self.network.parameters()
-        shards = -(-batch // self.micro_batch)
-        self.lanes = [np.zeros_like(self.ema) for _ in range(min(LANES, shards))]
+        self.gradient_sum = LaneSum(self.add_gradient, -(-batch // self.micro_batch), self.ema, LANES, threads)
+        if self.gradient_sum.crew is not None:
+            self.network.move_to(self.gradient_sum.zeros(self.ema.shape, self.ema.dtype))
+        self.optimizer = AdamW(self.network.theta, self.network.decay_mask(), BETAS, weight_decay=0.01)
 
     def gradient(self) -> np.ndarray:
         """Return the gradient of the loss of the whole batch."""
-        for lane in self.lanes:
-            lane[...] = 0
-        sum_in_lanes(self.add_gradient, -(-len(self.x_t) // self.micro_batch), self.lanes)
-        return self.lanes[0]
+        self.gradient_sum()
+        return self.gradient_sum.totals[0]
 
     def add_gradient(self, shard: int, flat: np.ndarray) -> None:
         images = slice(shard * self.micro_batch, (shard + 1) * self.micro_batch)

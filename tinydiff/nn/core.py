@@ -156,11 +156,20 @@ class Module:
         """
         check_shape("vector", vector, self.theta.shape)
         twin = copy.deepcopy(self, _memo_without_values(self))
-        twin._theta = vector
-        for parameter in twin.parameters():
+        twin._view(vector)
+        return twin
+
+    def move_to(self, vector: Any) -> None:
+        """Move the parameters into a vector like theta that somebody else made, such as shared memory."""
+        check_shape("vector", vector, self.theta.shape)
+        vector[...] = self.theta
+        self._view(vector)
+
+    def _view(self, vector):
+        self._theta = vector
+        for parameter in self.parameters():
             shape, start = parameter.value.shape, parameter.offset
             parameter.value = vector[start : start + parameter.size].reshape(shape)
-        return twin
 
     def decay_mask(self) -> Any:
         """Return a vector like theta: 1 where weight decay acts, 0 where not."""

@@ -6,7 +6,7 @@ import signal
 import time
 import zlib
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -19,10 +19,11 @@ from tinydiff.data import Dataset
 from tinydiff.errors import CheckpointError, InputError, TrainingError, check_count, check_number
 from tinydiff.files import atomic_write
 from tinydiff.functional import mse, mse_backward
+from tinydiff.lanes import LaneSum
 from tinydiff.model import DiffusionModel, save_model
 from tinydiff.nn import Gradients, Tape
 from tinydiff.noise import Noise
-from tinydiff.parallel import map_shards, sum_in_lanes
+from tinydiff.parallel import map_shards
 from tinydiff.train.checkpoint import RunState, checkpoints, load_checkpoint, save_checkpoint
 from tinydiff.train.optim import AdamW, clip_by_global_norm, ema_decay, learning_rate
 
@@ -39,7 +40,7 @@ class TrainConfig:
     steps, batch : int
         Optimizer steps, and images in each.
     micro_batch, lanes : int
-        A batch is walked in micro-batches of so many images, summed in so many lanes (see `sum_in_lanes`).
+        A batch is walked in micro-batches of so many images, summed in so many lanes (see `LaneSum`).
     lr, warmup, final_lr
         Peak of the learning rate, steps to reach it, and its share at the end (Eq. LR-1).
     betas, weight_decay, clip
@@ -115,7 +116,11 @@ class Trainer:
     hooks : sequence of callables
         ``hook(record)`` gets every record of the log, a dict with "step": the place for other loggers.
     threads : int or None
-        Worker threads; None takes one for each core. It changes the time, not the bits.
+        How many work at the same time; None takes one for each core. It changes the time, not the bits.
+    processes : bool
+        Whether they are processes, where those can be made (Linux), or threads of this one. Processes are faster.
+        They are made at the first step, and see no change of data or of the network's layers after it; weights
+        they see always.
 
     Examples
     --------
@@ -132,14 +137,20 @@ class Trainer:
         validation: Dataset | None = None,
         hooks: Sequence[Callable[[dict[str, Any]], None]] = (),
         threads: int | None = None,
+        processes: bool = True,
     ):
         self.model, self.data, self.config, self.validation = model, data, config, validation
         self.folder = None if folder is None else Path(folder)
         self.hooks, self.threads = hooks, threads
         self._check_data()
         self.network, self.diffusion = model.network, model.diffusion
+        self.xp = xp_of(self.network.theta)
+        self.gradient_sum = LaneSum(
+            self._add_shard, self._shards(), self.network.theta, config.lanes, threads, processes
+        )
+        if self.gradient_sum.crew is not None:  # the other processes must see every step's weights
+            self.network.move_to(self.gradient_sum.zeros(self.network.theta.shape, self.network.theta.dtype))
         theta = self.network.theta
-        self.xp = xp_of(theta)
         self.parameters = self.network.parameters()
         self.optimizer = AdamW(theta, self.network.decay_mask(), config.betas, weight_decay=config.weight_decay)
         self.ema = theta.copy()
@@ -147,7 +158,6 @@ class Trainer:
         self.step = self.saved = 0
         self.best = math.inf
         self.epoch_order: tuple[int, Any] = (-1, None)
-        self.lanes = [self.xp.zeros_like(theta) for _ in range(min(config.lanes, self._shards()))]
         self.all_finite = self.xp.asarray(True)
         if self.folder is not None:
             self._take_up(self.folder)
@@ -155,13 +165,8 @@ class Trainer:
     def train_step(self) -> dict[str, Any]:
         """Take one optimizer step; return its loss, gradient norm and learning rate."""
         config = self.config
-        indices = self.indices(self.step)
-        for lane in self.lanes:
-            lane[...] = 0
-        losses = sum_in_lanes(
-            lambda shard, flat: self.add_gradient(shard, indices, flat), self._shards(), self.lanes, self.threads
-        )
-        loss, gradient = sum(losses), self.lanes[0]
+        losses = self.gradient_sum(self.step)
+        loss, gradient = sum(losses), self.gradient_sum.totals[0]
         norm = clip_by_global_norm(gradient, config.clip)
         finite = self.xp.isfinite(loss) & self.xp.isfinite(norm)
         self.all_finite = self.all_finite & finite  # on the device: reading it would make the step wait
@@ -195,6 +200,10 @@ class Trainer:
         d_output, _ = mse_backward(share, cache)
         self.network.backward(d_output, tape, grads)
         return share * loss
+
+    def _add_shard(self, shard, flat, step):
+        self.step = step  # in another process, the trainer is still at the step it was made in
+        return self.add_gradient(shard, self.indices(step), flat)
 
     def indices(self, step: int) -> np.ndarray:
         """Return which images step 0, 1, ... sees: every epoch is a new order of all of them."""
@@ -238,7 +247,7 @@ class Trainer:
         config = self.config
         bar = tqdm(total=config.steps, initial=self.step, unit="step", disable=not progress, dynamic_ncols=True)
         started, first = time.perf_counter(), self.step
-        with bar, _interruptible() as interrupted:
+        with bar, closing(self.gradient_sum), _interruptible() as interrupted:
             while self.step < config.steps:
                 record = self.train_step()
                 done = self.step == config.steps
@@ -320,7 +329,7 @@ class Trainer:
         """Raise `TrainingError` if a loss or a gradient so far was not finite; it makes a GPU wait."""
         if bool(self.all_finite):
             return
-        gradients = Gradients(self.parameters, self.lanes[0]).named()
+        gradients = Gradients(self.parameters, self.gradient_sum.totals[0]).named()
         bad = [name for name, g in gradients.items() if not bool(self.xp.isfinite(g).all())]
         where = f"the gradient of {bad[0]} is not finite" if bad else "the loss or its gradient was not finite"
         raise TrainingError(
