@@ -291,3 +291,36 @@ def test_a_name_that_is_no_path_is_no_model():
     for name in ("x" * 300, "a\0b"):
         with pytest.raises(InputError, match="There is no model"):
             load_model(name)
+
+
+@pytest.mark.parametrize(("sampler", "labels"), [("ddim", None), ("ddpm", 1), ("heun", None), ("dpmpp_2m", None)])
+def test_a_chain_by_processes_has_the_bits_of_one_by_threads_and_of_one_by_one(sampler, labels):
+    model = small_model() if labels is None else small_model(num_classes=3)
+    ways = [(1, False), (2, False), (2, True), (3, True)]
+    chains = [
+        dataclasses.replace(model, micro_batch=2, threads=threads, processes=processes).chain(
+            5, steps=3, sampler=sampler, labels=labels, first=1
+        )
+        for threads, processes in ways
+    ]
+    for steps in zip(*chains, strict=True):
+        for _, x_t, x_0_hat in steps[1:]:
+            np.testing.assert_array_equal(x_t, steps[0][1])
+            np.testing.assert_array_equal(x_0_hat, steps[0][2])
+
+
+def test_two_chains_see_weights_that_changed_between_them():
+    model = dataclasses.replace(small_model(), micro_batch=2, threads=2)
+    before = [x_t for _, x_t, _ in model.chain(4, steps=2)][-1]
+    model.network.theta[...] *= 0.5
+    after = [x_t for _, x_t, _ in model.chain(4, steps=2)][-1]
+    assert abs(after - before).max() > 1e-3
+
+
+def test_a_chain_that_is_left_early_leaves_no_process_behind():
+    model = dataclasses.replace(small_model(), micro_batch=1, threads=2)
+    chain = model.chain(4, steps=5)
+    next(chain)
+    assert len(multiprocessing.active_children()) == 1
+    chain.close()
+    assert not multiprocessing.active_children()

@@ -13,12 +13,15 @@ from contextvars import ContextVar
 from typing import Any
 
 
-class _Memo:
+class Memo:
+    """What was made so far, for `weights_stand_still`."""
+
     def __init__(self):
         self.lock = threading.Lock()
         self.made: dict[tuple, tuple[threading.Lock, list]] = {}
 
-    def get(self, make, w):
+    def get(self, make: Callable[[Any], Any], w: Any) -> Any:
+        """Return ``make(w)``, made at the first call."""
         with self.lock:
             # w is kept too: were it freed, another array could take its place in memory, and its id
             lock, found = self.made.setdefault((id(w), make), (threading.Lock(), [w]))
@@ -28,15 +31,20 @@ class _Memo:
         return found[1]
 
 
-_memo: ContextVar[_Memo | None] = ContextVar("memo", default=None)
+_memo: ContextVar[Memo | None] = ContextVar("memo", default=None)
 
 
 @contextmanager
-def weights_stand_still() -> Iterator[None]:
+def weights_stand_still(memo: Memo | None = None) -> Iterator[None]:
     """Promise that no weights change inside: `derived` then computes everything once.
 
     Threads that `run_parallel` starts inside share what was made; others do not. Within another such block this
     one does nothing.
+
+    Parameters
+    ----------
+    memo : Memo or None
+        One that was in use before, if the weights have stood still since then; None takes a new one.
 
     Examples
     --------
@@ -46,7 +54,7 @@ def weights_stand_still() -> Iterator[None]:
     if _memo.get() is not None:
         yield
         return
-    token = _memo.set(_Memo())
+    token = _memo.set(Memo() if memo is None else memo)
     try:
         yield
     finally:

@@ -33,7 +33,8 @@ from tinydiff.errors import CheckpointError, InputError, check_choice, check_cou
 from tinydiff.files import atomic_write
 from tinydiff.nn import Classifier, ClassifierConfig, Module, UNet, UNetConfig
 from tinydiff.noise import Noise
-from tinydiff.parallel import map_shards
+from tinydiff.parallel import default_threads, map_shards
+from tinydiff.processes import Crew, can_fork
 
 SHIPPED = Path(__file__).parent / "weights"
 SCHEDULES: dict[str, Callable[[int], np.ndarray]] = {"linear": linear_schedule, "cosine": cosine_schedule}
@@ -93,13 +94,16 @@ class DiffusionModel:
         Images that are computed together, a part of the model's numbers: because every shard has this size, a
         sample's bits do not depend on the batch it is drawn in.
     threads : int or None
-        Worker threads; None takes one for each core.
+        How many shards are computed at the same time; None takes one for each core.
+    processes : bool
+        Whether a chain's shards are computed by processes, where those can be made (see `Crew`), or by threads.
     """
 
     network: UNet
     config: ModelConfig
     micro_batch: int = 8
     threads: int | None = None
+    processes: bool = True
 
     def __post_init__(self):
         check_count("micro_batch", self.micro_batch)
@@ -111,13 +115,15 @@ class DiffusionModel:
         """The forward process."""
         return self.config.diffusion()
 
-    def network_output(self, x_t: Any, t: Any, context: Any = None, first: int = 0) -> Any:
-        """Return what the network predicts, in shards of `micro_batch` images; `first` is as for `map_shards`."""
-        return map_shards(self.network.forward, (x_t, t, context), self.micro_batch, self.threads, first)
+    def network_output(self, x_t: Any, t: Any, context: Any = None, first: int = 0, crew: Crew | None = None) -> Any:
+        """Return what the network predicts, in shards; `first` and `crew` are as for `map_shards`."""
+        return map_shards(self.network.forward, (x_t, t, context), self.micro_batch, self.threads, first, crew)
 
-    def predict(self, x_t: Any, t: Any, context: Any = None, first: int = 0) -> tuple[Any, Any]:
+    def predict(
+        self, x_t: Any, t: Any, context: Any = None, first: int = 0, crew: Crew | None = None
+    ) -> tuple[Any, Any]:
         """Return (x_0_hat, eps_hat), what samplers take; x_0_hat is clipped to [-1, 1]."""
-        network = partial(self.network_output, first=first)
+        network = partial(self.network_output, first=first, crew=crew)
         return predictor(network, self.diffusion, self.config.kind)(x_t, t, context)
 
     def target(self, x_0: Any, eps: Any, t: Any) -> Any:
@@ -161,14 +167,24 @@ class DiffusionModel:
         x_T = noise.normal((n, unet.image_size, unet.image_size, unet.in_channels), "x_T")
         context = self._labels(labels, n, first, xp)
         steps = self.config.T if steps is None else steps
-        arguments = (partial(self.predict, first=first), self.diffusion, x_T)
-        if sampler == "ddim":
-            return ddim(*arguments, steps, eta, noise, context)
-        if sampler == "ddpm":
-            return ddpm(*arguments, noise, steps, context=context)
-        if sampler == "heun":
-            return heun(*arguments, edm_steps(self.diffusion, steps), context)
-        return dpmpp_2m(*arguments, steps, context)
+        samplers = {
+            "ddim": lambda predict: ddim(predict, self.diffusion, x_T, steps, eta, noise, context),
+            "ddpm": lambda predict: ddpm(predict, self.diffusion, x_T, noise, steps, context=context),
+            "heun": lambda predict: heun(predict, self.diffusion, x_T, edm_steps(self.diffusion, steps), context),
+            "dpmpp_2m": lambda predict: dpmpp_2m(predict, self.diffusion, x_T, steps, context),
+        }
+        return self._side_by_side(samplers[sampler], n, first)
+
+    def _side_by_side(self, sampler, n, first):
+        """Run a sampler, each of its predictions with the shards side by side; the weights must stand still."""
+        shards = -(-(first % self.micro_batch + n) // self.micro_batch)
+        at_once = min(default_threads() if self.threads is None else self.threads, shards)
+        on_cpu = xp_of(self.network.theta) is np
+        if on_cpu and (at_once == 1 or (self.processes and can_fork())):
+            with Crew(self.network.forward, at_once, fixed_weights=True) as crew:
+                yield from sampler(partial(self.predict, first=first, crew=crew))
+        else:
+            yield from sampler(partial(self.predict, first=first))
 
     def _labels(self, labels, n, first, xp):
         classes = self.config.unet.num_classes

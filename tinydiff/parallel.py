@@ -13,7 +13,6 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from functools import partial
 from typing import Any
 
 import numpy as np
@@ -117,7 +116,12 @@ def run_parallel(tasks: Sequence[Callable[[], Any]], threads: int | None = None)
 
 
 def map_shards(
-    f: Callable[..., Any], arrays: Sequence[Any], micro_batch: int, threads: int | None = None, first: int = 0
+    f: Callable[..., Any],
+    arrays: Sequence[Any],
+    micro_batch: int,
+    threads: int | None = None,
+    first: int = 0,
+    crew: Callable[[list[tuple]], list[Any]] | None = None,
 ) -> Any:
     """Return ``f(*arrays)``, computed in shards of exactly `micro_batch` samples.
 
@@ -136,19 +140,24 @@ def map_shards(
         None takes one for each core; work on a GPU is not threaded.
     first : int
         Index of the first sample among all that there are.
+    crew : Crew or None
+        Processes that know `f`, to take instead of threads.
     """
     given = [a for a in arrays if a is not None]
     xp, n = xp_of(*given), len(given[0])
     if not n:
         raise InputError("There is nothing to compute: the arrays hold no samples.")
-    skip = first % micro_batch
 
     def shard(start):
         places = np.arange(start, start + micro_batch)  # of the samples, before 0 and from n on: fill
         samples = xp.asarray(np.clip(places, 0, n - 1))
-        y = f(*(None if a is None else a[samples] for a in arrays))
-        return y[max(0, -start) : n - start]
+        return tuple(None if a is None else a[samples] for a in arrays)
 
-    tasks = [partial(shard, start) for start in range(-skip, n, micro_batch)]
-    with weights_stand_still():
-        return xp.concatenate(run_parallel(tasks, threads if xp is np else 1))
+    starts = range(-(first % micro_batch), n, micro_batch)
+    if crew is not None:
+        results = crew([shard(start) for start in starts])
+    else:
+        with weights_stand_still():
+            tasks = [lambda start=start: f(*shard(start)) for start in starts]
+            results = run_parallel(tasks, threads if xp is np else 1)
+    return xp.concatenate([y[max(0, -start) : n - start] for start, y in zip(starts, results, strict=True)])

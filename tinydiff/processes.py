@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 
 from tinydiff.errors import TinydiffError
-from tinydiff.memo import weights_stand_still
+from tinydiff.memo import Memo, weights_stand_still
 from tinydiff.parallel import one_blas_thread
 
 SECONDS_BETWEEN_LOOKS = 5  # at whether the parent is still there
@@ -48,6 +48,8 @@ class Crew:
     f : callable
         Its arguments and results are pickled.
     members : int
+    fixed_weights : bool
+        Whether no weights change as long as there is this crew, or only within a call.
 
     Examples
     --------
@@ -56,8 +58,9 @@ class Crew:
     [1, 4, 9]
     """
 
-    def __init__(self, f: Callable[..., Any], members: int):
+    def __init__(self, f: Callable[..., Any], members: int, fixed_weights: bool = False):
         self.f, self.members = f, members
+        self.memo = Memo() if fixed_weights else None
         self.others: list[tuple[Any, Any]] = []  # (process, our end of its pipe)
         self._stop: Any = None
 
@@ -72,7 +75,7 @@ class Crew:
             try:
                 for i, (_, pipe) in enumerate(self.others, 1):
                     pipe.send(tasks[i :: self.members])
-                answers = [_answer(self.f, tasks[:: self.members])]
+                answers = [_answer(self.f, tasks[:: self.members], self.memo)]
                 answers += [pipe.recv() for _, pipe in self.others]
             except (EOFError, ConnectionError) as error:
                 self.close()
@@ -108,23 +111,23 @@ class Crew:
             )  # Python 3.12: other threads are not copied; none is needed
             for _ in range(self.members - 1):
                 ours, theirs = context.Pipe()
-                process = context.Process(target=_serve, args=(self.f, theirs, os.getpid()), daemon=True)
+                process = context.Process(target=_serve, args=(self.f, self.memo, theirs, os.getpid()), daemon=True)
                 process.start()
                 theirs.close()
                 self.others.append((process, ours))
         self._stop = weakref.finalize(self, _end, list(self.others))
 
 
-def _answer(f, tasks):
+def _answer(f, tasks, memo):
     """Return the results, or the error."""
     try:
-        with weights_stand_still():
+        with weights_stand_still(memo):
             return [f(*task) for task in tasks]
     except Exception as error:
         return error
 
 
-def _serve(f, pipe, parent):
+def _serve(f, memo, pipe, parent):
     """Answer until told to end, or until the parent is gone."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the parent decides
     while True:
@@ -137,7 +140,7 @@ def _serve(f, pipe, parent):
             return
         if tasks is None:
             return
-        pipe.send(_answer(f, tasks))
+        pipe.send(_answer(f, tasks, memo))
 
 
 def _end(others):
