@@ -1,5 +1,7 @@
 """Scaled dot-product attention."""
 
+import importlib
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -7,9 +9,19 @@ from hypothesis import strategies as st
 from pairs import assert_refuses_dy, assert_right, assert_same_on, assert_wrong, random
 
 from tinydiff.errors import InputError
-from tinydiff.functional import attention, attention_backward, merge_heads, split_heads
+from tinydiff.functional import (
+    attention,
+    attention_backward,
+    attention_in_pieces,
+    attention_in_pieces_backward,
+    merge_heads,
+    split_heads,
+)
 from tinydiff.functional.activation import SoftmaxCache, softmax_backward
+from tinydiff.nn import Gradients, SelfAttention, Tape
+from tinydiff.plain import plain
 
+attention_module = importlib.import_module("tinydiff.functional.attention")  # the name is also that of a function
 Q, K, V = random(2, 3, 5, 4), random(2, 3, 6, 4, seed=1), random(2, 3, 6, 7, seed=2)
 MASK = np.random.default_rng(3).uniform(size=(5, 6)) < 0.6
 
@@ -150,3 +162,85 @@ def test_any_shape_equals_loops(lead, queries, keys, d, d_v):
     np.testing.assert_allclose(y, by_loops(q, k, v), rtol=1e-10, atol=1e-12)
     np.testing.assert_allclose(weights.sum(axis=-1), 1, rtol=1e-12)
     assert_right(attention, attention_backward, (q, k, v))
+
+
+def in_pieces_of(monkeypatch, size):
+    monkeypatch.setattr(attention_module, "WORKING_SET", size)
+
+
+@pytest.mark.equation("ATT-1")
+@pytest.mark.equation("ATT-2")
+@pytest.mark.parametrize("size", [1, 2 * 6 * 8, 5 * 6 * 8, 2 * 5 * 6 * 8, 10**6])  # one query .. all heads at once
+@pytest.mark.parametrize("leading", [(), (2,), (2, 3)])
+def test_attention_in_pieces_equals_attention(monkeypatch, size, leading):
+    in_pieces_of(monkeypatch, size)
+    q, k, v = random(*leading, 5, 4), random(*leading, 6, 4, seed=1), random(*leading, 6, 3, seed=2)
+    dy = random(*leading, 5, 3, seed=3)
+    expected, plain_cache = attention(q, k, v)
+    y, cache = attention_in_pieces(q, k, v)
+    np.testing.assert_allclose(y, expected, rtol=1e-12, atol=1e-13)
+    for a, b in zip(attention_in_pieces_backward(dy, cache), attention_backward(dy, plain_cache), strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-10, atol=1e-12)
+
+
+def test_attention_in_pieces_of_heads_that_are_views(monkeypatch):
+    in_pieces_of(monkeypatch, 3 * 6 * 8)
+    q, k, v, dy = (split_heads(random(2, 6, 8, seed=seed), 2) for seed in range(4))
+    assert not q.flags.c_contiguous
+    expected = attention_backward(dy, attention(q, k, v)[1])
+    for a, b in zip(attention_in_pieces_backward(dy, attention_in_pieces(q, k, v)[1]), expected, strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-10, atol=1e-12)
+
+
+@pytest.mark.parametrize("size", [1, 10**6])
+def test_gradients_of_attention_in_pieces(monkeypatch, xp, size):
+    in_pieces_of(monkeypatch, size)
+    args = random(2, 5, 4), random(2, 6, 4, seed=1), random(2, 6, 3, seed=2)
+    assert_right(attention_in_pieces, attention_in_pieces_backward, args)
+    assert_same_on(xp, attention_in_pieces, attention_in_pieces_backward, args)
+    assert_refuses_dy(attention_in_pieces, attention_in_pieces_backward, args, (2, 5, 4), (5, 3))
+
+
+def test_attention_in_pieces_keeps_no_weights_and_survives_large_scores():
+    q, k, v = (1e3 * random(1, 40, 4, seed=seed) for seed in range(3))
+    y, cache = attention_in_pieces(q, k, v)
+    assert np.isfinite(y).all()
+    assert all(np.isfinite(d).all() for d in attention_in_pieces_backward(y, cache))
+    assert max(a.size for a in cache) == q.size
+
+
+def scale_forgotten(dy, cache):
+    dq, dk, dv = attention_in_pieces_backward(dy, cache)
+    return dq * 2, dk, dv  # d = 4
+
+
+def sum_over_keys_forgotten(dy, cache):
+    return attention_in_pieces_backward(dy, cache._replace(y=0 * cache.y))
+
+
+@pytest.mark.parametrize("wrong", [scale_forgotten, sum_over_keys_forgotten])
+def test_wrong_backwards_of_attention_in_pieces_are_caught(wrong):
+    assert_wrong(attention_in_pieces, wrong, (random(2, 5, 4), random(2, 6, 4, seed=1), random(2, 6, 3, seed=2)))
+
+
+def test_the_module_takes_pieces_where_the_weights_are_many_and_nothing_else_changes(monkeypatch):
+    module = SelfAttention(8, 2, np.random.default_rng(0), dtype=np.float64)
+    module.pack()
+    module.theta[...] += 0.3 * random(module.theta.size)
+    x, dy = random(2, 3, 4, 8), random(2, 3, 4, 8, seed=1)
+
+    def run():
+        tape, grads = Tape(), Gradients(module.parameters())
+        y = module.forward(x, tape)
+        kind = type(tape.entries[2].cache).__name__
+        return kind, y, module.backward(dy, tape, grads), grads.flat
+
+    kind, *expected = run()
+    assert kind == "AttentionCache"
+    in_pieces_of(monkeypatch, 1)
+    kind, *found = run()
+    assert kind == "AttentionInPiecesCache"
+    for a, b in zip(found, expected, strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-10, atol=1e-11)
+    with plain():
+        assert run()[0] == "AttentionCache"

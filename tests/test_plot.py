@@ -552,6 +552,19 @@ def test_a_unet_is_drawn_with_all_its_maps_and_a_plus_for_each_skip():
         plot.unet_passes(down, (np.ones((4, 4)), np.ones((2, 2))), up)
 
 
+def test_the_roof_is_the_lower_of_two_limits_and_ways_stand_under_it():
+    ways = {"dense": (50.0, 8e10), "sparse": (0.1, 1e9)}
+    (axes,) = plot.roofline(ways, peak=1e11, bandwidth=1e10).axes
+    roof, *points = axes.lines
+    np.testing.assert_allclose(roof.get_ydata(), np.minimum(100, 10 * roof.get_xdata()))
+    assert roof.get_xdata()[0] < 0.1 < 50 < roof.get_xdata()[-1]
+    assert [(p.get_xdata()[0], p.get_ydata()[0]) for p in points] == [(50, 80), (0.1, 1)]
+    assert [text.get_text() for text in axes.get_legend().get_texts()] == ["roof", "dense", "sparse"]
+    for bad in ({}, {"a": (0, 1)}):
+        with pytest.raises(InputError, match="positive"):
+            plot.roofline(bad, 1, 1)
+
+
 def test_figures_show_themselves_in_notebooks_and_never_touch_pyplot():
     figure = plot.loss_curve([{"step": 1, "loss": 1.0}])
     assert Image.open(io.BytesIO(figure._repr_png_())).format == "PNG"

@@ -55,6 +55,7 @@ CASES = {
     "embedding": (F.embedding, F.embedding_backward, {}),
     "mse": (F.mse, F.mse_backward, {}),
     "cross_entropy": (F.cross_entropy, F.cross_entropy_backward, {}),
+    "attention_in_pieces": (F.attention_in_pieces, F.attention_in_pieces_backward, {}),
     "group_norm_silu": (F.group_norm_silu, F.group_norm_silu_backward, {"groups": 3, "eps": 1e-3}),
 }
 TIMESTEP_CASES = {"timestep_embedding": "stable-diffusion", "timestep_embedding, DDPM": "ddpm"}

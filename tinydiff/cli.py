@@ -118,7 +118,9 @@ class Train:
     train: TrainConfig = field(default_factory=TrainConfig)
     """How to train."""
     threads: int | None = None
-    """Worker threads; without it, one for each core. It changes the time, not the result."""
+    """How many work at the same time; without it, one for each core. It changes the time, not the result."""
+    processes: bool = True
+    """Whether they are processes, where those can be made (Linux), or threads of one process."""
     device: DeviceName = "auto"
     """Where to compute."""
 
@@ -139,8 +141,10 @@ class Train:
         if device.kind != "cpu":
             network = network.bind(to_device(network.theta, device))
         writable_folder(self.out)
-        model = DiffusionModel(network, config, self.train.micro_batch, self.threads)
-        trainer = Trainer(model, training, self.train, self.out, held_out, threads=self.threads)
+        model = DiffusionModel(network, config, self.train.micro_batch, self.threads, self.processes)
+        trainer = Trainer(
+            model, training, self.train, self.out, held_out, threads=self.threads, processes=self.processes
+        )
         text = json.dumps(dataclasses.asdict(self) | dataclasses.asdict(config), indent=2, default=str) + "\n"
         atomic_write(self.out / "run.json", lambda file: file.write(text.encode()))
         if trainer.step:

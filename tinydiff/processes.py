@@ -21,7 +21,7 @@ import numpy as np
 
 from tinydiff.errors import TinydiffError
 from tinydiff.memo import Memo, weights_stand_still
-from tinydiff.parallel import one_blas_thread
+from tinydiff.parallel import keep_freed_memory, one_blas_thread
 
 SECONDS_BETWEEN_LOOKS = 5  # at whether the parent is still there
 
@@ -105,6 +105,7 @@ class Crew:
 
     def _fork(self):
         context = multiprocessing.get_context("fork")
+        keep_freed_memory()
         with one_blas_thread(), warnings.catch_warnings():  # so that the others begin with one BLAS thread
             warnings.simplefilter(
                 "ignore", DeprecationWarning
@@ -153,4 +154,4 @@ def _end(others):
     for process, _ in others:
         process.join(timeout=1)
         if process.is_alive():
-            process.terminate()
+            process.kill()

@@ -110,6 +110,7 @@ def pairs() -> dict:
         "group_norm_silu": pair(
             lambda x, g, b: F.silu(nhwc(F.group_norm(nchw(x), 3, g, b, 1e-3))), x=normal(2, 4, 3, 6) + 2, **affine
         ),
+        "attention_in_pieces": pair(F.scaled_dot_product_attention, **qkv),
     }
 
 

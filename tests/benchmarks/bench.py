@@ -357,7 +357,8 @@ def main() -> None:
         parser.error(f"--rounds is {args.rounds}, but at least 1 was expected.")
     if args.config is not None:
         configs = [configs[names.index(args.config.partition(":")[0])]]
-    keep_freed_memory()  # before PyTorch is imported: its threads take part in it
+    if args.memory_of is None:
+        keep_freed_memory()  # before PyTorch is imported: its threads would otherwise take other memory
     if args.memory_of:
         measure_memory(configs[0], args.memory_of)
         return

@@ -14,7 +14,15 @@ from tinydiff.functional.activation import (
     softmax,
     softmax_backward,
 )
-from tinydiff.functional.attention import attention, attention_backward, merge_heads, split_heads
+from tinydiff.functional.attention import (
+    attention,
+    attention_backward,
+    attention_in_pieces,
+    attention_in_pieces_backward,
+    fits_in_one_piece,
+    merge_heads,
+    split_heads,
+)
 from tinydiff.functional.conv import conv2d, conv2d_backward
 from tinydiff.functional.embedding import embedding, embedding_backward, timestep_embedding
 from tinydiff.functional.fused import group_norm_silu, group_norm_silu_backward
@@ -39,6 +47,8 @@ from tinydiff.functional.resample import (
 __all__ = [
     "attention",
     "attention_backward",
+    "attention_in_pieces",
+    "attention_in_pieces_backward",
     "avg_pool",
     "avg_pool_backward",
     "batch_norm",
@@ -52,6 +62,7 @@ __all__ = [
     "dropout_backward",
     "embedding",
     "embedding_backward",
+    "fits_in_one_piece",
     "gelu",
     "gelu_backward",
     "group_norm",

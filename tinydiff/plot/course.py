@@ -21,6 +21,7 @@ from tinydiff.plot.style import (
     Chart,
     draw_signed,
     dress,
+    label_decades,
     new_axes,
     new_loss_axes,
     set_title,
@@ -412,4 +413,31 @@ def unet_passes(down: Sequence[tuple[Any, Any]], middle: tuple[Any, Any], up: Se
     axes.set_xlim(0, 12)
     axes.set_ylim(bottom[1] - 1, 1.5)
     axes.set_axis_off()
+    return figure
+
+
+def roofline(ways: Mapping[str, tuple[float, float]], peak: float, bandwidth: float) -> Figure:
+    """Return what programs reach, under the roof that a machine's two limits make.
+
+    Parameters
+    ----------
+    ways : mapping from a name to (operations per byte, operations per second)
+    peak : float
+        Operations per second that the processor can do at most.
+    bandwidth : float
+        Bytes per second that go to and from memory at most.
+    """
+    if not ways or min(peak, bandwidth, *(number for pair in ways.values() for number in pair)) <= 0:
+        raise InputError("ways, peak and bandwidth must hold positive numbers, and at least one way.")
+    figure, axes = new_axes("operations per byte", "billion operations per second")
+    intensities = [intensity for intensity, _ in ways.values()] + [peak / bandwidth]
+    x = np.geomspace(min(intensities) / 2, max(intensities) * 2, 200)
+    axes.plot(x, np.minimum(peak, x * bandwidth) / 1e9, color=INK, label="roof")
+    for (name, (intensity, rate)), (color, _) in zip(ways.items(), CYCLE, strict=False):
+        axes.plot([intensity], [rate / 1e9], "o", color=color, label=name)
+    axes.set_xscale("log")
+    axes.set_yscale("log")
+    label_decades(axes.xaxis)
+    label_decades(axes.yaxis)
+    axes.legend(frameon=False, loc="lower right")
     return figure
