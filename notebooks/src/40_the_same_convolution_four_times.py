@@ -19,8 +19,8 @@
 #
 # **Prerequisites:** notebook 06. **Time:** 25 minutes.
 #
-# **Papers:** Lavin and Gray, *Fast algorithms for convolutional neural networks* (2015, arXiv 1509.09308), after Winograd,
-# *Arithmetic complexity of computations* (1980); Williams, Waterman, Patterson, *Roofline* (2009).
+# **Papers:** Lavin and Gray, *Fast algorithms for convolutional neural networks* (2015, arXiv 1509.09308), after
+# Winograd, *Arithmetic complexity of computations* (1980); Williams, Waterman, Patterson, *Roofline* (2009).
 
 # %%
 import time
@@ -53,9 +53,9 @@ def seconds(f, rounds=7):
 # %% [markdown]
 # ## First, count
 #
-# An output number of a 3 x 3 convolution is a sum of $9\, c_{in}$ products. An image of H x W pixels has
-# $H W c_{out}$ of them, so a layer takes $2 \cdot 9\, H W c_{in} c_{out}$ multiplications and additions. One layer of a
-# small UNet, on 8 images:
+# An output number of a 3 x 3 convolution is a sum of $9\, c_{in}$ products. An image of H x W pixels has $H W c_{out}$
+# of them, so a layer takes $2 \cdot 9\, H W c_{in} c_{out}$ multiplications and additions. One layer of a small UNet,
+# on 8 images:
 
 # %%
 N, H, C = 8, 32, 64
@@ -105,9 +105,9 @@ print(f"{1e3 * times['im2col']:.1f} ms, {arithmetic / times['im2col'] / 1e9:.0f}
 # %% [markdown]
 # ## Three times: multiply first, then shift and add
 #
-# A tap is a matrix (c_in, c_out). Multiply every *pixel* by all nine of them, in one product; then add the nine results,
-# each shifted to where its tap looks. Now the nine-fold array is on the side of the output. With 64 channels in and 64
-# out it makes no difference. The last layer of a UNet makes 1 channel of 64:
+# A tap is a matrix (c_in, c_out). Multiply every *pixel* by all nine of them, in one product; then add the nine
+# results, each shifted to where its tap looks. Now the nine-fold array is on the side of the output. With 64 channels
+# in and 64 out it makes no difference. The last layer of a UNet makes 1 channel of 64:
 
 # %%
 show_source(_multiply_then_add)
@@ -159,8 +159,8 @@ print("product of the polynomials:", s.round(3))
 # ## From polynomials to a convolution
 #
 # With w fixed, $s = M(w)\, u$ is a matrix times u: its column i holds w, moved down by i. The *transposed* matrix does
-# what a convolution layer does: $(M^\top x)_i = \sum_j x_{i+j} w_j$, each output reads three neighbours. And the transpose
-# of a product is the product of the transposes, in reverse:
+# what a convolution layer does: $(M^\top x)_i = \sum_j x_{i+j} w_j$, each output reads three neighbours. And the
+# transpose of a product is the product of the transposes, in reverse:
 #
 # $$M = V_n^{-1}\, \mathrm{diag}(V_3 w)\, V_m \quad\Rightarrow\quad
 # y = M^\top x = \underbrace{V_m^\top}_{A^\top} \big[ \underbrace{V_3}_{G} w \odot \underbrace{V_n^{-\top}}_{B^\top} x \big]$$
@@ -206,9 +206,10 @@ print("36 multiplications instead of", 16 * 9)
 # %% [markdown]
 # ## Four times: Winograd
 #
-# With channels, $\odot$ becomes a matrix product at each of the 36 numbers of a tile: (tiles, c_in) times (c_in, c_out).
-# The transforms are matrix products too: $\mathrm{vec}(B^\top x B) = (B^\top \otimes B^\top)\, \mathrm{vec}(x)$. And the
-# gradients? The whole thing is linear in x and in w, so $d_W$ takes the same matrices, transposed (Eq. WINO-2):
+# With channels, $\odot$ becomes a matrix product at each of the 36 numbers of a tile: (tiles, c_in) times (c_in,
+# c_out). The transforms are matrix products too:
+# $\mathrm{vec}(B^\top x B) = (B^\top \otimes B^\top)\, \mathrm{vec}(x)$. And the gradients? The whole thing is linear
+# in x and in w, so $d_W$ takes the same matrices, transposed (Eq. WINO-2):
 #
 # $$d_w = G^\top \Big[ \sum_{tiles} (B^\top x B) \odot (A\, d_Y A^\top) \Big] G$$
 
@@ -228,9 +229,9 @@ for name, took in times.items():
 # %% [markdown]
 # ## What the count says
 #
-# Per output pixel and pair of channels, a plain convolution takes 9 multiplications. F(m, 3) takes $(m + 2)^2$ for $m^2$
-# pixels. But the transforms are not free: each takes $n^2 \cdot n^2$ or $m^2 \cdot n^2$ operations a tile and channel, and
-# pays only if there are many channels to share it.
+# Per output pixel and pair of channels, a plain convolution takes 9 multiplications. F(m, 3) takes $(m + 2)^2$ for
+# $m^2$ pixels. But the transforms are not free: each takes $n^2 \cdot n^2$ or $m^2 \cdot n^2$ operations a tile and
+# channel, and pays only if there are many channels to share it.
 
 # %%
 channels = np.array([1, 2, 4, 8, 16, 32, 64, 128, 256])
@@ -277,19 +278,21 @@ assert errors[0] < errors[1] < errors[2] < errors[3]
 plot.curves(sizes, {"largest error": errors}, "m", "error / largest number", "The price of large tiles", log="y")
 
 # %% [markdown]
-# Less exact, and fast. Interpolation divides by differences of powers of the points, and large powers swallow the digits
-# of small ones. That is why the library stops at m = 4: its error is about ten times im2col's, and still below 3e-5.
+# Less exact, and the error grows quickly. Interpolation divides by differences of powers of the points, and large
+# powers swallow the digits of small ones. That is why the library stops at m = 4: its error is about ten times
+# im2col's, and still below 3e-5.
 #
 # ## The roof over your machine
 #
 # A processor has two limits: so many operations a second, and so many bytes a second from memory. A program that does
-# *i* operations for each byte it moves can reach at most $\min(\text{peak},\; i \cdot \text{bandwidth})$: the *roofline*.
-# Measure both limits on this machine, and put the ways of our convolution under the roof:
+# *i* operations for each byte it moves can reach at most $\min(\text{peak},\; i \cdot \text{bandwidth})$: the
+# *roofline*. Measure both limits on this machine, and put the ways of our convolution under the roof:
 
 # %%
 a, b = (rng.standard_normal((768, 768)).astype(np.float32) for _ in range(2))
 peak = 2 * 768**3 / seconds(lambda: a @ b)
-big, out = np.ones(16_000_000, np.float32), np.ones(16_000_000, np.float32)
+big, a_big, out = (np.ones(16_000_000, np.float32) for _ in range(3))
+few, few_more, few_out = (np.ones(30_000, np.float32) for _ in range(3))
 bandwidth = 2 * big.nbytes / seconds(lambda: np.multiply(big, 1.5, out=out))
 print(f"peak {peak / 1e9:.0f} billion operations a second, memory {bandwidth / 1e9:.1f} billion bytes a second")
 
@@ -301,14 +304,16 @@ moved = {  # numbers written and read, in units of one image's channels: what ea
 }
 done = {"im2col": arithmetic, "shift": arithmetic, "Winograd": 2 * operations(4, C) * pixels}
 ways = {name: (done[name] / moved[name], done[name] / times[name]) for name in done}
-ways["x + x"] = (1 / 12, x.size / seconds(lambda: x + x))
+ways["addition, from memory"] = (1 / 12, big.size / seconds(lambda: np.add(big, a_big, out=out)))
+ways["addition, in the cache"] = (1 / 12, few.size / seconds(lambda: np.add(few, few_more, out=few_out), rounds=50))
 plot.roofline(ways, peak, bandwidth)
 
 # %% [markdown]
 # A convolution stands to the right, under the flat part of the roof: arithmetic limits it, so only doing less of it
-# helps, and Winograd does less. (Its rate may be lower than im2col's; what counts is the time.) An addition stands far to
-# the left, under the slope: there only moving less helps. That is what `group_norm_silu` is for, which computes two
-# layers in one walk through memory.
+# helps, and Winograd does less. (Its rate may be higher or lower than im2col's; what counts is the time.) An addition
+# stands far to the left, on the slope: there only moving less helps. That is what `group_norm_silu` is for, which
+# computes two layers with fewer walks through memory. The point above the roof is no error: its numbers stay in the
+# cache, which is faster than memory, and a machine has a roof for each of its caches.
 #
 # Where would F(m, 3) stand, with how many channels?
 
@@ -332,16 +337,17 @@ slider(
 # ## What PyTorch does
 #
 # PyTorch hands a convolution on the CPU to oneDNN. That chooses among kernels that were generated for the processor at
-# hand, mostly *direct* ones: loops, in machine code, over blocks of channels that fit the registers, with the same count
-# of operations as im2col and without its copy. They run close to the peak, so what remains is to do less. Measured side
-# by side on two cores, tinydiff's layers in plain NumPy are the faster ones where Winograd applies
-# ([the figures](../docs/benchmarks.md)); on a GPU, cuDNN chooses Winograd itself where it pays.
+# hand, mostly *direct* ones: loops, in machine code, over blocks of channels that fit the registers, with the same
+# count of operations as im2col and without its copy. They run close to the peak, so what remains is to do less.
+# Measured side by side on two cores, tinydiff's layers in plain NumPy are the faster ones where Winograd applies ([the
+# figures](../docs/benchmarks.md)); on a GPU, cuDNN chooses Winograd itself where it pays.
 #
 # ## Summary
 #
 # 1. Loops, im2col and shifts do the same arithmetic; the order decides whether it takes a minute or milliseconds.
 # 2. Multiplying polynomials by their values takes fewer products; transposed, it is a convolution with fewer.
-# 3. F(4 x 4, 3 x 3) needs 36 products where a plain convolution needs 144, and the transforms pay from some 16 channels on.
+# 3. F(4 x 4, 3 x 3) needs 36 products where a plain convolution needs 144; the transforms pay from about 20 channels
+# on.
 # 4. Larger tiles lose digits.
 # 5. Work with much arithmetic per byte is limited by arithmetic, the rest by memory; the roofline tells which.
 #
@@ -353,15 +359,15 @@ slider(
 #
 # <details><summary>Where is the bias added?</summary>
 #
-# At the point (1, 1) alone: there every pixel of the constant picture has the value 1, and $A^\top$ takes that number to
-# all 16 pixels with the factor 1. One number in 36 instead of 16 pixels.
+# At the point (1, 1) alone: there every pixel of the constant picture has the value 1, and $A^\top$ takes that number
+# to all 16 pixels with the factor 1. One number in 36 instead of 16 pixels.
 #
 # </details>
 #
 # <details><summary>Why does the library transform the weights only once for all images of a step?</summary>
 #
-# They are the same for all images, and four times as large once transformed: for a deep layer with few pixels, making and
-# reading them costs more than the convolution.
+# They are the same for all images, and four times as large once transformed: for a deep layer with few pixels, making
+# and reading them costs more than the convolution.
 #
 # </details>
 #
