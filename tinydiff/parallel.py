@@ -1,7 +1,8 @@
-"""Parallel work as one idea: a gradient is a sum over shards, and a prediction is a row of shards.
+"""Shards and threads: a prediction is a row of shards, computed side by side.
 
 The shards belong to the configuration, never to the number of threads. So any number of threads gives the same bits.
-Threads suffice: NumPy releases Python's lock inside every array operation, and BLAS is held at one thread in each.
+NumPy releases Python's lock inside its operations, and BLAS is held at one thread in each. Where operations are short
+and the lock is the limit, processes take the place of threads (`tinydiff.processes`).
 """
 
 import contextvars
