@@ -1,5 +1,7 @@
 """A sum over shards: the same bits for any number of threads and of processes."""
 
+from contextlib import closing
+
 import numpy as np
 import pytest
 
@@ -49,23 +51,12 @@ def test_an_error_in_a_lane_is_raised_here_and_the_next_sum_is_right(processes, 
             raise InputError("mine")
         return add_part(shard, total)
 
-    with LaneSumClosing(work, processes, threads) as lane_sum:
+    with closing(LaneSum(work, 13, ZERO, 3, threads, processes)) as lane_sum:
         for bad in (0, 1, 12):
             with pytest.raises(InputError, match="mine"):
                 lane_sum(bad)
         lane_sum(99)
         np.testing.assert_allclose(lane_sum.totals[0], PARTS.sum(axis=0), rtol=1e-4, atol=1e-5)
-
-
-class LaneSumClosing:
-    def __init__(self, work, processes, threads):
-        self.lane_sum = LaneSum(work, 13, ZERO, 3, threads, processes)
-
-    def __enter__(self):
-        return self.lane_sum
-
-    def __exit__(self, *error):
-        self.lane_sum.close()
 
 
 def test_threads_below_one_are_refused():

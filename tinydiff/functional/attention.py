@@ -78,11 +78,12 @@ def attention_backward(dy: Any, cache: AttentionCache) -> tuple:
 
 
 def attention_in_pieces(q: Any, k: Any, v: Any) -> tuple[Any, AttentionInPiecesCache]:
-    """Return what `attention` returns, without ever holding all weights (Eq. ATT-1; Dao et al. 2022, arXiv 2205.14135).
+    """Return what `attention` returns, without keeping any weights (Eq. ATT-1; Dao et al. 2022, arXiv 2205.14135).
 
     An image of 32 x 32 pixels has a million weights for each head. Here they are made for a few heads, or a few
     queries of one head, at a time, in an array that stays in the cache. Of each query only the logarithm of its
-    softmax's denominator is kept; the backward makes the weights again from it.
+    softmax's denominator is kept; the backward makes the weights again from it. A GPU makes all at once, and keeps
+    none.
 
     Parameters
     ----------

@@ -165,7 +165,7 @@ class Trainer:
     def train_step(self) -> dict[str, Any]:
         """Take one optimizer step; return its loss, gradient norm and learning rate."""
         config = self.config
-        losses = self.gradient_sum(self.step)
+        losses = self.gradient_sum(self.step, self.indices(self.step))
         loss, gradient = sum(losses), self.gradient_sum.totals[0]
         norm = clip_by_global_norm(gradient, config.clip)
         finite = self.xp.isfinite(loss) & self.xp.isfinite(norm)
@@ -201,9 +201,9 @@ class Trainer:
         self.network.backward(d_output, tape, grads)
         return share * loss
 
-    def _add_shard(self, shard, flat, step):
+    def _add_shard(self, shard, flat, step, indices):
         self.step = step  # in another process, the trainer is still at the step it was made in
-        return self.add_gradient(shard, self.indices(step), flat)
+        return self.add_gradient(shard, indices, flat)
 
     def indices(self, step: int) -> np.ndarray:
         """Return which images step 0, 1, ... sees: every epoch is a new order of all of them."""

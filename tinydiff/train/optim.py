@@ -56,17 +56,16 @@ class AdamW:
         """
         xp = xp_of(self.theta, g, ema)
         self.steps += 1
+        beta_1, beta_2 = (xp.where(ok, beta, 1).astype(self.theta.dtype) for beta in self.betas)
+        lr = xp.where(ok, lr, 0).astype(self.theta.dtype)
         for piece in pieces(xp, len(g), self.theta.itemsize, PIECE_BYTES):
-            self._step(piece, g, lr, ok)
+            self._step(piece, xp.where(ok, g[piece], 0), lr, beta_1, beta_2)
             if ema is not None:
                 update_ema(ema[piece], self.theta[piece], decay, ok)
 
-    def _step(self, piece, g, lr, ok):
+    def _step(self, piece, g, lr, beta_1, beta_2):
         xp = xp_of(self.theta)
         theta, m, v = self.theta[piece], self.m[piece], self.v[piece]
-        g = xp.where(ok, g[piece], 0)
-        beta_1, beta_2 = (xp.where(ok, beta, 1).astype(theta.dtype) for beta in self.betas)
-        lr = xp.where(ok, lr, 0).astype(theta.dtype)
         m *= beta_1
         m += (1 - beta_1) * g
         g *= g
