@@ -104,7 +104,7 @@ def test_winograd_in_pieces_gives_the_same(monkeypatch, images_at_once):
     monkeypatch.setattr(winograd, "WORKING_SET", images_at_once * of_one_image)
     y, pieces = conv2d(x, kernel, b, 1, 1, "winograd")
     np.testing.assert_allclose(y, expected, rtol=1e-12, atol=1e-12)
-    np.testing.assert_allclose(pieces.v, cache.v, rtol=1e-12, atol=1e-12)
+    np.testing.assert_allclose(pieces.inputs, cache.inputs, rtol=1e-12, atol=1e-12)
 
 
 @pytest.mark.parametrize("algorithm", ALGORITHMS)

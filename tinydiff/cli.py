@@ -119,8 +119,8 @@ class Train:
     """How to train."""
     threads: int | None = None
     """How many work at the same time; without it, one for each core. It changes the time, not the result."""
-    processes: bool = True
-    """Whether they are processes, where those can be made (Linux), or threads of one process."""
+    processes: bool | None = None
+    """Whether they are processes, where those can be made (Linux), or threads; without it, by the network's size."""
     device: DeviceName = "auto"
     """Where to compute."""
 
@@ -145,7 +145,8 @@ class Train:
         trainer = Trainer(
             model, training, self.train, self.out, held_out, threads=self.threads, processes=self.processes
         )
-        text = json.dumps(dataclasses.asdict(self) | dataclasses.asdict(config), indent=2, default=str) + "\n"
+        known = dataclasses.replace(self, train=trainer.config)  # with the micro-batch that was taken
+        text = json.dumps(dataclasses.asdict(known) | dataclasses.asdict(config), indent=2, default=str) + "\n"
         atomic_write(self.out / "run.json", lambda file: file.write(text.encode()))
         if trainer.step:
             print(f"Going on from step {trainer.step} in {self.out}.")

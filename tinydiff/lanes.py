@@ -14,7 +14,7 @@ import numpy as np
 from tinydiff.backend import xp_of
 from tinydiff.memo import weights_stand_still
 from tinydiff.parallel import default_threads, run_parallel
-from tinydiff.processes import Crew, can_fork, shared_zeros
+from tinydiff.processes import Crew, processes_pay, shared_zeros
 
 
 class LaneSum:
@@ -31,8 +31,9 @@ class LaneSum:
         At most so many; never more than there are shards.
     threads : int or None
         How many lanes are walked at the same time; None takes one for each core. Work on a GPU is not shared out.
-    processes : bool
-        Whether processes walk them, where those can be made (see `Crew`), or threads of this one.
+    processes : bool or None
+        Whether processes walk them, where those can be made (see `Crew`), or threads of this one; None goes by the
+        size of `like`, see `processes_pay`.
     """
 
     def __init__(
@@ -42,12 +43,12 @@ class LaneSum:
         like: Any,
         lanes: int = 8,
         threads: int | None = None,
-        processes: bool = True,
+        processes: bool | None = None,
     ):
         xp, lanes = xp_of(like), min(lanes, n_shards)
         self.work, self.n_shards = work, n_shards
         self.at_once = min(default_threads() if threads is None else threads, lanes) if xp is np else 1
-        self.crew = Crew(self._walk, self.at_once) if processes and self.at_once > 1 and can_fork() else None
+        self.crew = Crew(self._walk, self.at_once) if self.at_once > 1 and processes_pay(like, processes) else None
         self.zeros: Callable[..., Any] = xp.zeros if self.crew is None else shared_zeros
         self.totals = [self.zeros(like.shape, like.dtype) for _ in range(lanes)]
 

@@ -34,10 +34,11 @@ from tinydiff.files import atomic_write
 from tinydiff.nn import Classifier, ClassifierConfig, Module, UNet, UNetConfig
 from tinydiff.noise import Noise
 from tinydiff.parallel import default_threads, map_shards
-from tinydiff.processes import Crew, can_fork
+from tinydiff.processes import Crew, processes_pay
 
 SHIPPED = Path(__file__).parent / "weights"
 SCHEDULES: dict[str, Callable[[int], np.ndarray]] = {"linear": linear_schedule, "cosine": cosine_schedule}
+CACHE_BYTES = 2 * 2**20
 SAMPLERS = ("ddim", "ddpm", "heun", "dpmpp_2m")
 
 
@@ -82,6 +83,16 @@ class ModelConfig:
         return x_0 if self.kind == "x_0" else diffusion.v_from(x_0, eps, t)
 
 
+def default_micro_batch(unet: UNetConfig) -> int:
+    """Return how many images are computed together unless something else is asked for: 16, or 8 if they are large.
+
+    What lies between two layers should stay in a processor's cache: 16 where an array of so many images at full
+    resolution has at most 2 MiB. Fewer than 8 would read the weights too often, more than 16 gain little.
+    """
+    bytes_of_an_image = 4 * unet.channels * unet.image_size**2
+    return 16 if 16 * bytes_of_an_image <= CACHE_BYTES else 8
+
+
 @dataclass(frozen=True)
 class DiffusionModel:
     """A network with its forward process.
@@ -90,22 +101,25 @@ class DiffusionModel:
     ----------
     network : UNet
     config : ModelConfig
-    micro_batch : int
-        Images that are computed together, a part of the model's numbers: because every shard has this size, a
-        sample's bits do not depend on the batch it is drawn in.
+    micro_batch : int or None
+        Images that are computed together; None becomes `default_micro_batch`. It is a part of the model's numbers:
+        because every shard has this size, a sample's bits do not depend on the batch it is drawn in.
     threads : int or None
         How many shards are computed at the same time; None takes one for each core.
-    processes : bool
-        Whether a chain's shards are computed by processes, where those can be made (see `Crew`), or by threads.
+    processes : bool or None
+        Whether a chain's shards are computed by processes, where those can be made (see `Crew`), or by threads; None
+        goes by the size of the network, see `processes_pay`.
     """
 
     network: UNet
     config: ModelConfig
-    micro_batch: int = 8
+    micro_batch: Any = None
     threads: int | None = None
-    processes: bool = True
+    processes: bool | None = None
 
     def __post_init__(self):
+        if self.micro_batch is None:
+            object.__setattr__(self, "micro_batch", default_micro_batch(self.config.unet))
         check_count("micro_batch", self.micro_batch)
         if self.threads is not None:
             check_count("threads", self.threads)
@@ -180,7 +194,7 @@ class DiffusionModel:
         shards = -(-(first % self.micro_batch + n) // self.micro_batch)
         at_once = min(default_threads() if self.threads is None else self.threads, shards)
         on_cpu = xp_of(self.network.theta) is np
-        if on_cpu and (at_once == 1 or (self.processes and can_fork())):
+        if on_cpu and (at_once == 1 or processes_pay(self.network.theta, self.processes)):
             with Crew(self.network.forward, at_once, fixed_weights=True) as crew:
                 yield from sampler(partial(self.predict, first=first, crew=crew))
         else:

@@ -24,11 +24,21 @@ from tinydiff.memo import Memo, weights_stand_still
 from tinydiff.parallel import keep_freed_memory, one_blas_thread
 
 SECONDS_BETWEEN_LOOKS = 5  # at whether the parent is still there
+LARGE = 16 * 2**20  # weights
 
 
 def can_fork() -> bool:
     """Return whether worker processes can be made here. On macOS its BLAS, Accelerate, does not survive a fork."""
     return sys.platform.startswith("linux")
+
+
+def processes_pay(theta: Any, asked: bool | None = None) -> bool:
+    """Return whether work with these weights is given to processes, or to threads: as asked, or by a rule.
+
+    Processes are faster, but each transforms the weights for itself, and keeps what it made (see `derived`). From 16
+    million weights on, operations are long enough for threads to be as fast, and memory is what is short.
+    """
+    return can_fork() and (theta.size < LARGE if asked is None else asked)
 
 
 def shared_zeros(shape: int | tuple[int, ...], dtype: Any) -> np.ndarray:

@@ -40,7 +40,7 @@ from tinydiff.train import AdamW
 HERE = Path(__file__).resolve().parent
 REPORT = HERE.parent.parent / "docs" / "benchmarks.md"
 TOLERANCE = {"output": 1e-5, "gradients": 1e-4, "sample": 1e-3}  # float32: largest difference / largest number
-LANES, LR, BETAS, EMA_DECAY = 4, 1e-4, (0.9, 0.99), 0.999
+LANES, LR, BETAS, EMA_DECAY = 2, 1e-4, (0.9, 0.99), 0.999
 COMPARED_STEPS = 4  # of DDIM, for which samples are compared
 SAMPLE_BATCHES = (64, 1)
 MEMORY_BATCH = 128

@@ -27,7 +27,8 @@ from tinydiff.functional.winograd import (
 from tinydiff.memo import derived
 from tinydiff.plain import is_plain
 
-Conv2dCache = namedtuple("Conv2dCache", "x w b stride padding algorithm v")
+# inputs: x, or what Winograd makes of it; what the gradient of w reads
+Conv2dCache = namedtuple("Conv2dCache", "inputs x_shape w b stride padding algorithm")
 Padding = int | tuple[tuple[int, int], tuple[int, int]]
 
 # Patches are gathered for a few images at a time, so that their array stays small at any batch size.
@@ -77,16 +78,16 @@ def conv2d(
     padding = _check_conv(x, w, b, stride, padding)
     algorithm = choose_algorithm(w.shape, stride) if algorithm is None else algorithm
     _check_algorithm(algorithm, w, stride)
-    v = None
+    inputs = x
     if algorithm == "winograd":
-        y, v = winograd_conv(xp, _pad(xp, x, padding), derived(transform_weights, w), b, keep)
+        y, inputs = winograd_conv(xp, _pad(xp, x, padding), derived(transform_weights, w), b, keep)
     elif algorithm == "shift":
         y = _multiply_then_add(xp, x, w, padding)
     else:
         y = _gather_then_multiply(xp, x, w, stride, padding)
     if b is not None and algorithm != "winograd":
         y += b
-    return y, Conv2dCache(x, w, b, stride, padding, algorithm, v) if keep else None
+    return y, Conv2dCache(inputs, x.shape, w, b, stride, padding, algorithm) if keep else None
 
 
 def conv2d_backward(dy: Any, cache: Conv2dCache, need_dx: bool = True, need_dw: bool = True) -> tuple:
@@ -96,17 +97,17 @@ def conv2d_backward(dy: Any, cache: Conv2dCache, need_dx: bool = True, need_dw: 
     convolution, of dy, with the taps flipped and the channels swapped. dw[i, j] is the product of dy with the
     pixels that tap (i, j) read.
     """
-    x, w, b, stride, padding, algorithm, v = cache
-    xp = xp_of(dy=dy, x=x)
-    check_shape("dy", dy, _output_shape(x.shape, w.shape, stride, padding))
+    inputs, x_shape, w, b, stride, padding, algorithm = cache
+    xp = xp_of(dy=dy, x=inputs)
+    check_shape("dy", dy, _output_shape(x_shape, w.shape, stride, padding))
     dx = dw = db = None
     if need_dx:
-        dx = _conv2d_dx(xp, dy, x.shape, w, stride, padding, algorithm)
+        dx = _conv2d_dx(xp, dy, x_shape, w, stride, padding, algorithm)
     if need_dw and algorithm == "winograd":
-        dw, db = winograd_dw(xp, dy, v)
+        dw, db = winograd_dw(xp, dy, inputs)
     elif need_dw:
         gather = _dw_gathering_dy if algorithm == "shift" else _dw_gathering_x
-        dw, db = gather(xp, dy, x, w, stride, padding), column_sums(dy)
+        dw, db = gather(xp, dy, inputs, w, stride, padding), column_sums(dy)
     return dx, dw, None if b is None else db
 
 
@@ -138,7 +139,7 @@ def _conv2d_dx(xp, dy, x_shape, w, stride, padding, algorithm):
     (top, bottom), (left, right) = padding
     rest = ((kh - 1 - top, kh - 1 - bottom), (kw - 1 - left, kw - 1 - right))
     if algorithm == "winograd":
-        return winograd_conv(xp, _pad(xp, dy, rest), derived(transform_flipped_weights, w), keep=False)[0]
+        return winograd_conv(xp, _pad(xp, dy, rest), transform_flipped_weights(w), keep=False)[0]
     if stride == 1:
         flipped = w[::-1, ::-1].swapaxes(2, 3)
         return conv2d(dy, flipped, None, 1, rest, _by_narrow_side(flipped.shape), keep=False)[0]

@@ -207,7 +207,7 @@ class Tape:
     >>> tape = Tape()
     >>> y = layer.forward(x, tape)          # doctest: +SKIP
     >>> print(tape)                         # doctest: +SKIP
-    >>> tape["down.0.blocks.0.conv_1"].x    # doctest: +SKIP
+    >>> tape["down.0.blocks.0.conv_1"].inputs    # doctest: +SKIP
     """
 
     def __init__(self, noise: Noise | None = None, keep: bool = True):

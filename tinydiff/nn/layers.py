@@ -138,7 +138,7 @@ class Conv2d(Layer):
         return {"stride": self.stride, "padding": self.padding}
 
     def flops(self, cache):
-        images, height, width, _ = cache.x.shape
+        images, height, width, _ = cache.x_shape
         pixels = images * (height // self.stride) * (width // self.stride)
         return 2 * pixels * self.weight.size
 

@@ -7,7 +7,7 @@ import time
 import zlib
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -39,8 +39,10 @@ class TrainConfig:
     ----------
     steps, batch : int
         Optimizer steps, and images in each.
-    micro_batch, lanes : int
-        A batch is walked in micro-batches of so many images, summed in so many lanes (see `LaneSum`).
+    micro_batch : int or None
+        A batch is walked in micro-batches of so many images. None takes the model's, and the run's files say which.
+    lanes : int
+        The micro-batches are summed in so many lanes (see `LaneSum`).
     lr, warmup, final_lr
         Peak of the learning rate, steps to reach it, and its share at the end (Eq. LR-1).
     betas, weight_decay, clip
@@ -64,7 +66,7 @@ class TrainConfig:
 
     steps: int = 2000
     batch: int = 32
-    micro_batch: int = 16
+    micro_batch: int | None = None
     lanes: int = 8
     lr: float = 2e-3
     warmup: int = 100
@@ -85,7 +87,9 @@ class TrainConfig:
 
     def __post_init__(self):
         object.__setattr__(self, "betas", tuple(self.betas))
-        for name in ("steps", "batch", "micro_batch", "lanes", *FREE):
+        if self.micro_batch is not None:
+            check_count("micro_batch", self.micro_batch)
+        for name in ("steps", "batch", "lanes", *FREE):
             check_count(name, getattr(self, name))
         for name in ("warmup", "seed"):
             check_count(name, getattr(self, name), least=0)
@@ -117,10 +121,10 @@ class Trainer:
         ``hook(record)`` gets every record of the log, a dict with "step": the place for other loggers.
     threads : int or None
         How many work at the same time; None takes one for each core. It changes the time, not the bits.
-    processes : bool
-        Whether they are processes, where those can be made (Linux), or threads of this one. Processes are faster.
-        They are made at the first step, and see no change of data or of the network's layers after it; weights
-        they see always.
+    processes : bool or None
+        Whether they are processes, where those can be made (Linux), or threads of this one; None takes processes
+        unless the network is large, see `processes_pay`. They are made at the first step, and see no change of data or
+        of the network's layers after it; weights they see always.
 
     Examples
     --------
@@ -137,8 +141,10 @@ class Trainer:
         validation: Dataset | None = None,
         hooks: Sequence[Callable[[dict[str, Any]], None]] = (),
         threads: int | None = None,
-        processes: bool = True,
+        processes: bool | None = None,
     ):
+        self.micro_batch = model.micro_batch if config.micro_batch is None else config.micro_batch
+        config = replace(config, micro_batch=self.micro_batch)
         self.model, self.data, self.config, self.validation = model, data, config, validation
         self.folder = None if folder is None else Path(folder)
         self.hooks, self.threads = hooks, threads
@@ -180,8 +186,8 @@ class Trainer:
     def add_gradient(self, shard: int, indices: np.ndarray, flat: Any) -> Any:
         """Add one micro-batch's part of the gradient to `flat`; return its part of the loss (Eq. DDPM-ALG1)."""
         config = self.config
-        start = shard * config.micro_batch
-        indices = indices[start : start + config.micro_batch]
+        start = shard * self.micro_batch
+        indices = indices[start : start + self.micro_batch]
         n = len(indices)
         noise = self.noise.at(first=start, step=self.step)
 
@@ -223,7 +229,7 @@ class Trainer:
         context = labels if self.network.config.num_classes is not None else None
         ema = self.network.bind(self.ema)
         x_t = self.diffusion.q_sample(x_0, t, eps)
-        output = map_shards(ema.forward, (x_t, t, context), self.config.micro_batch, self.threads)
+        output = map_shards(ema.forward, (x_t, t, context), self.micro_batch, self.threads)
         loss, _ = mse(output, self.model.target(x_0, eps, t))
         return float(loss)
 
@@ -323,7 +329,7 @@ class Trainer:
         return self.epoch_order[1]
 
     def _shards(self):
-        return -(-self.config.batch // self.config.micro_batch)
+        return -(-self.config.batch // self.micro_batch)
 
     def stop_if_not_finite(self) -> None:
         """Raise `TrainingError` if a loss or a gradient so far was not finite; it makes a GPU wait."""
