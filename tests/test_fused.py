@@ -80,6 +80,11 @@ def test_the_variance_of_centred_numbers_survives_a_mean_of_a_thousand_sigma():
     assert abs(ours - exact).max() < 2e-3
 
 
+def test_it_remembers_one_array_of_the_size_of_x():
+    _, cache = group_norm_silu(*ARGS)
+    assert sum(a.nbytes for a in cache if getattr(a, "shape", None) == X.shape) == X.nbytes
+
+
 def test_large_inputs_do_not_overflow():
     x = np.zeros((1, 4, 4, 8), np.float32)
     x[0, 0, 0] = 1e15

@@ -16,6 +16,7 @@ from tinydiff.model import (
     SHIPPED,
     DiffusionModel,
     ModelConfig,
+    default_micro_batch,
     load_classifier,
     load_model,
     load_weights,
@@ -49,6 +50,24 @@ def test_saved_and_loaded_it_is_the_same(tmp_path):
     assert again.micro_batch == model.micro_batch
     assert json.loads((tmp_path / "config.json").read_text())["note"] == "for the test"
     np.testing.assert_array_equal(last_of(again.chain(3, steps=2)), last_of(model.chain(3, steps=2)))
+
+
+SHAPES = [(8, 16, 16), (28, 32, 16), (16, 32, 16), (32, 32, 16), (32, 64, 8), (64, 128, 8)]
+
+
+@pytest.mark.parametrize(("size", "channels", "expected"), SHAPES)
+def test_the_rule_for_the_micro_batch(size, channels, expected):
+    unet = UNetConfig(size, channels=channels, channel_mult=(1,), blocks_per_level=1, attention_levels=())
+    assert default_micro_batch(unet) == expected
+    assert (16 * size * size * channels * 4 <= 2 * 2**20) == (expected == 16)
+
+
+def test_without_a_micro_batch_a_model_takes_that_of_the_rule_and_saves_it(tmp_path):
+    network = make().network
+    model = DiffusionModel(network, ModelConfig(UNET, T=50))
+    assert model.micro_batch == default_micro_batch(UNET) == 16
+    save_model(tmp_path, model)
+    assert json.loads((tmp_path / "config.json").read_text())["micro_batch"] == 16
 
 
 def test_weights_that_are_not_contiguous_survive(tmp_path):

@@ -14,7 +14,7 @@ from threadpoolctl import threadpool_info
 
 from tinydiff.errors import InputError, TinydiffError
 from tinydiff.memo import derived
-from tinydiff.processes import Crew, can_fork, shared_zeros
+from tinydiff.processes import Crew, can_fork, processes_pay, shared_zeros
 
 pytestmark = pytest.mark.skipif(not can_fork(), reason="processes are forked on Linux only")
 
@@ -159,3 +159,11 @@ def test_no_process_outlives_its_parent(how):
         parent.send_signal(how)
         parent.wait(timeout=20)
     assert all(ends(pid) for pid in pids)
+
+
+def test_processes_are_taken_for_small_networks_and_as_asked():
+    small, large = np.zeros(2**10, np.float32), np.broadcast_to(np.float32(0), (16 * 2**20,))
+    assert processes_pay(small) == can_fork()
+    assert not processes_pay(large)
+    assert processes_pay(large, asked=True) == can_fork()
+    assert not processes_pay(small, asked=False)

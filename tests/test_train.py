@@ -57,6 +57,12 @@ def test_any_number_of_threads_gives_the_same_bits():
     np.testing.assert_array_equal(states[0], states[2])
 
 
+def test_without_a_micro_batch_the_run_takes_the_models_and_its_files_say_which(tmp_path):
+    trainer = run(config=dataclasses.replace(CONFIG, micro_batch=None, steps=1), folder=tmp_path)
+    assert trainer.config.micro_batch == trainer.model.micro_batch == 4
+    assert json.loads((tmp_path / "config.json").read_text())["train"]["micro_batch"] == 4
+
+
 @pytest.mark.equation("DDPM-ALG1")
 def test_a_micro_batch_adds_the_gradient_of_its_share_of_the_loss():
     """The slope of the loss along a random direction, with the same t, eps, labels and dropout, is the gradient's."""

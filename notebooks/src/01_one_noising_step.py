@@ -15,10 +15,11 @@
 #
 # **You will learn** to write a noising step, jump over any number of steps at once, and say what a schedule does.
 #
-# **Prerequisites:** notebook 00; mean and variance; that variances of independent numbers add. **Time:** 20 minutes.
+# **Prerequisites:** notebook 00; mean and variance; that variances of independent numbers add. **Time:** 25 minutes.
 #
 # **Papers:** Ho, Jain, Abbeel, *Denoising diffusion probabilistic models* (2020), Eq. 2 and 4 (here DDPM-2 and DDPM-4)
-# and section 4 (DDPM-BETA); Kingma, Salimans, Poole, Ho, *Variational diffusion models* (2021), Eq. 2 (here SNR-1).
+# and section 4 (DDPM-BETA); Kingma, Salimans, Poole, Ho, *Variational diffusion models* (2021), Eq. 2 (here SNR-1);
+# Salmon and others, *Parallel random numbers: as easy as 1, 2, 3* (2011; here PHILOX-1); Box and Muller (1958; BM-1).
 
 # %%
 import numpy as np
@@ -27,6 +28,7 @@ from tinydiff import plot
 from tinydiff.data import load
 from tinydiff.diffusion import GaussianDiffusion, GaussianMixture, cosine_schedule, linear_schedule
 from tinydiff.exercises import notebook_01 as exercises
+from tinydiff.noise import Noise, philox
 from tinydiff.notebook import show_source, slider
 
 rng = np.random.default_rng(0)
@@ -226,6 +228,64 @@ assert (np.diff(kl) < 1e-9).all(), "the divergence should fall at every step"
 assert kl[-1] < 1e-6
 
 # %% [markdown]
+# ## Where the noise comes from
+#
+# A computer makes nothing at random. Most generators keep a state and stir it at every draw; then the noise of image 7
+# depends on how many numbers were drawn before, so on the batch, on the threads, on where a run was interrupted.
+# tinydiff's noise has no state. It is a *function*: of the seed, of what it is for, of which sample, which step. Its
+# input is a counter of four words of 32 bits, and two more words, the key. One round multiplies two of the words by odd
+# constants $M$, to 64 bits; the low half goes on as it is, and the high half is mixed, bit by bit ($\oplus$, exclusive
+# or), with a word of the key and with a word that was not multiplied:
+#
+# $$(L', R') = \big(\mathrm{lo}(M R),\ \mathrm{hi}(M R) \oplus k \oplus L\big) \qquad \text{(Eq. PHILOX-1)}$$
+#
+# After ten rounds, each with a new key, no test that was tried tells the words from chance. Python's integers are large
+# enough to do it by hand; the two pairs exchange their halves, so here is one round as four lines:
+
+
+# %%
+def by_hand(counter, key):
+    c_0, c_1, c_2, c_3 = counter
+    k_0, k_1 = key
+    for _ in range(10):
+        low_0, high_0 = (0xD2511F53 * c_0) % 2**32, (0xD2511F53 * c_0) // 2**32
+        low_1, high_1 = (0xCD9E8D57 * c_2) % 2**32, (0xCD9E8D57 * c_2) // 2**32
+        c_0, c_1, c_2, c_3 = high_1 ^ c_1 ^ k_0, low_1, high_0 ^ c_3 ^ k_1, low_0
+        k_0, k_1 = (k_0 + 0x9E3779B9) % 2**32, (k_1 + 0xBB67AE85) % 2**32
+    return c_0, c_1, c_2, c_3
+
+
+words = philox(tuple(np.array([n], np.uint64) for n in (0, 7, 1, 0)), (42, 3))
+print("the first words of sample 7:", *(f"{word:08x}" for word in by_hand((0, 7, 1, 0), (42, 3))))
+assert tuple(int(word[0]) for word in words) == by_hand((0, 7, 1, 0), (42, 3))
+changed = by_hand((1, 7, 1, 0), (42, 3))  # one bit of the counter
+flipped = sum((a ^ b).bit_count() for a, b in zip(changed, by_hand((0, 7, 1, 0), (42, 3)), strict=True))
+print(f"one bit of the counter changed {flipped} of 128 bits")
+assert 32 < flipped < 96
+
+# %% [markdown]
+# A word divided by $2^{32}$ is a uniform number. To make it normal, look at a pair of independent normal numbers as a
+# point in the plane. The density $e^{-(z_1^2 + z_2^2) / 2}$ depends on the radius $r$ alone, so every angle is as
+# likely. And how often is $r$ larger than $a$? Integrating over rings, $\int_a^\infty e^{-r^2 / 2}\, r\, dr =
+# e^{-a^2 / 2}$, a share between 0 and 1. Let this share be a uniform number $u$, and solve for the radius:
+# $r = \sqrt{-2 \log u}$. With a second one, $v$, for the angle:
+#
+# $$z_1 = \sqrt{-2 \log u}\, \cos 2 \pi v, \qquad z_2 = \sqrt{-2 \log u}\, \sin 2 \pi v \qquad \text{(Eq. BM-1)}$$
+
+# %%
+noise = Noise(seed=0)
+u, v = ((noise.words(100_000, 2, "x") + 0.5) / 2**32).T
+by_formula = np.sqrt(-2 * np.log(u)) * np.cos(2 * np.pi * v)
+z = noise.normal((100_000, 2), "x", dtype=np.float64)
+assert np.allclose(z[:, 0], by_formula)
+print(f"mean {z.mean():.4f}, variance {z.var():.4f}, share within 1: {(abs(z) < 1).mean():.4f} (0.6827 expected)")
+assert abs(z.mean()) < 0.01
+assert abs(z.var() - 1) < 0.02
+assert abs((abs(z) < 1).mean() - 0.6827) < 0.005
+assert abs(np.corrcoef(z.T)[0, 1]) < 0.02  # two numbers from one radius and one angle are independent all the same
+assert (noise.at(first=7).normal((1, 2), "x") == noise.normal((8, 2), "x")[7]).all()  # sample 7, alone or among others
+
+# %% [markdown]
 # ## Summary
 #
 # 1. A step shrinks by $\sqrt{1 - \beta}$ and adds noise of variance $\beta$, so that a variance of 1 stays 1.
@@ -254,5 +314,5 @@ assert kl[-1] < 1e-6
 #
 # </details>
 #
-# **Next:** going back. If the data are known exactly, the best denoiser can be written down, without a network (02, to
-# come).
+# **Next:** going back. If the data are known exactly, the best denoiser can be written down, without a network:
+# [02 · Diffusion without a network](02_without_a_network.ipynb).

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 
 from tinydiff.backend import xp_of
+from tinydiff.functional.norm import row_sums
 from tinydiff.nn.attention import SelfAttention
 from tinydiff.nn.core import Gradients, Module, Tape
 from tinydiff.nn.layers import Conv2d, Dropout, GroupNorm, GroupNormSiLU, Linear, SiLU
@@ -90,7 +91,7 @@ class ResBlock(Module):
             dh = self.norm_2.backward(dh * (1 + scale), tape, grads)
         else:
             dh = self.norm_2.backward(dh, tape, grads)
-            d_time = dh.sum(axis=(1, 2))  # it was added to every pixel
+            d_time = row_sums(xp_of(dh), dh.reshape(len(dh), -1, dh.shape[-1]))[:, 0]  # it was added to every pixel
         d_emb = self.project.backward(d_time, tape, grads)
         dh = self.conv_1.backward(dh, tape, grads)
         dx = self.norm_1.backward(dh, tape, grads)

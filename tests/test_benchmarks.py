@@ -1,0 +1,69 @@
+"""The benchmark's own arithmetic, and what it says to bad arguments."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+BENCHMARKS = Path(__file__).parent / "benchmarks"
+
+
+@pytest.fixture(autouse=True)
+def importable(monkeypatch):
+    monkeypatch.syspath_prepend(str(BENCHMARKS))
+
+
+def test_own_time_is_without_that_of_the_calls_inside(monkeypatch):
+    import where
+
+    now = [0.0]
+    monkeypatch.setattr(where.time, "perf_counter", lambda: now[0])
+    clock = where.OwnTime()
+
+    def inner(seconds):
+        now[0] += seconds
+
+    inner = clock.measure("inner", inner)
+
+    def outer():
+        now[0] += 1.0
+        inner(2.0)
+        inner(4.0)
+        now[0] += 8.0
+
+    clock.measure("outer", outer)()
+    assert dict(clock.seconds) == {"inner": 6.0, "outer": 9.0}
+
+
+def test_the_slope_of_a_power_is_its_exponent():
+    import growth
+
+    assert growth.slope([1, 4, 16], [5.0, 7.0, 7.0 * 4**1.5]) == pytest.approx(1.5)
+
+
+def test_own_times_of_a_network_add_up_to_the_step():
+    import where
+
+    unet = {"image_size": 8, "in_channels": 1, "channels": 16, "channel_mult": [1, 2], "blocks_per_level": 1}
+    seconds, whole = where.own_times({"unet": unet | {"attention_levels": [1]}, "batch": 4}, steps=1)
+    assert set(seconds) >= {"Conv2d", "Linear", "GroupNormSiLU", "SelfAttention", "ResBlock", "UNet", "AdamW"}
+    assert 0 < sum(seconds.values()) <= whole
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [(["--config", "d"], "--config is 'd', but one of a, b1, b2, c"), (["--rounds", "0"], "--rounds is 0")],
+)
+def test_bad_arguments_are_refused_with_status_2(arguments, message):
+    done = subprocess.run([sys.executable, BENCHMARKS / "bench.py", *arguments], capture_output=True, text=True)
+    assert done.returncode == 2
+    assert message in done.stderr
+
+
+def test_without_pytorch_it_says_how_to_install_it(tmp_path):
+    (tmp_path / "torch.py").write_text("raise ImportError('none here')\n")
+    environment = {"PYTHONPATH": str(tmp_path)}
+    done = subprocess.run([sys.executable, BENCHMARKS / "bench.py"], capture_output=True, text=True, env=environment)
+    assert done.returncode == 2, done.stderr
+    assert "pip install torch" in done.stderr
