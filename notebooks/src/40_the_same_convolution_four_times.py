@@ -219,7 +219,7 @@ times["Winograd"] = seconds(lambda: F.conv2d(x, w, padding=1, algorithm="winogra
 fast, cache = F.conv2d(x, w, padding=1, algorithm="winograd")
 dy = rng.standard_normal(y.shape).astype(np.float32)
 plain_dw = F.conv2d_backward(dy, F.conv2d(x, w, padding=1, algorithm="im2col")[1])[1]
-fast_dw, _ = winograd_dw(np, dy, cache.v)
+fast_dw, _ = winograd_dw(np, dy, cache.inputs)
 assert np.array_equal(winograd_conv(np, padded, transform_weights(w))[0], fast)
 assert abs(fast - y).max() < 3e-5 * abs(y).max()
 assert abs(fast_dw - plain_dw).max() < 1e-4 * abs(plain_dw).max()
