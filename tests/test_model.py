@@ -11,6 +11,8 @@ import numpy as np
 import pytest
 
 from tinydiff.errors import CheckpointError, InputError
+from tinydiff.functional import conv
+from tinydiff.functional.winograd import transform_weights
 from tinydiff.model import (
     SAMPLERS,
     SHIPPED,
@@ -328,6 +330,25 @@ def test_a_chain_by_processes_has_the_bits_of_one_by_threads_and_of_one_by_one(s
         for _, x_t, x_0_hat in steps[1:]:
             np.testing.assert_array_equal(x_t, steps[0][1])
             np.testing.assert_array_equal(x_0_hat, steps[0][2])
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+def test_a_chain_by_threads_transforms_weights_once_for_all_its_steps(monkeypatch, threads):
+    unet = UNetConfig(image_size=8, channels=16, channel_mult=(1,), blocks_per_level=1, attention_levels=())
+    calls = []
+
+    def counted(w):
+        calls.append(w)
+        return transform_weights(w)
+
+    monkeypatch.setattr(conv, "transform_weights", counted)
+    model = dataclasses.replace(make(unet=unet), micro_batch=2, threads=threads, processes=False)
+    made = []
+    for steps in (1, 3):
+        calls.clear()
+        last_of(model.chain(4, steps=steps))
+        made.append(len(calls))
+    assert made[0] == made[1] > 0
 
 
 def test_two_chains_see_weights_that_changed_between_them():

@@ -49,8 +49,8 @@ class LaneSum:
         self.work, self.n_shards = work, n_shards
         self.at_once = min(default_threads() if threads is None else threads, lanes) if xp is np else 1
         self.crew = Crew(self._walk, self.at_once) if self.at_once > 1 and processes_pay(like, processes) else None
-        self.zeros: Callable[..., Any] = xp.zeros if self.crew is None else shared_zeros
-        self.totals = [self.zeros(like.shape, like.dtype) for _ in range(lanes)]
+        zeros = xp.zeros if self.crew is None else shared_zeros
+        self.totals = [zeros(like.shape, like.dtype) for _ in range(lanes)]
 
     def __call__(self, *key: Any) -> list[Any]:
         """Compute the sum, into ``totals[0]``; return what `work` returned, in the order of the shards.
@@ -69,6 +69,11 @@ class LaneSum:
                 self.totals[j] += self.totals[j + distance]
             distance *= 2
         return [results[shard % len(tasks)][shard // len(tasks)] for shard in range(self.n_shards)]
+
+    def share(self, network: Any) -> None:
+        """Move a network's weights to where every process that will compute this sum sees them change."""
+        if self.crew is not None:
+            network.move_to(shared_zeros(network.theta.shape, network.theta.dtype))
 
     def close(self) -> None:
         """End the processes, if there are any; the next sum makes new ones."""

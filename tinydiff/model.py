@@ -31,9 +31,10 @@ from tinydiff.diffusion import (
 )
 from tinydiff.errors import CheckpointError, InputError, check_choice, check_count, check_shape
 from tinydiff.files import atomic_write
+from tinydiff.memo import Memo, weights_stand_still
 from tinydiff.nn import Classifier, ClassifierConfig, Module, UNet, UNetConfig
 from tinydiff.noise import Noise
-from tinydiff.parallel import default_threads, map_shards
+from tinydiff.parallel import default_threads, map_shards, run_parallel
 from tinydiff.processes import Crew, processes_pay
 
 SHIPPED = Path(__file__).parent / "weights"
@@ -129,13 +130,11 @@ class DiffusionModel:
         """The forward process."""
         return self.config.diffusion()
 
-    def network_output(self, x_t: Any, t: Any, context: Any = None, first: int = 0, crew: Crew | None = None) -> Any:
+    def network_output(self, x_t: Any, t: Any, context: Any = None, first: int = 0, crew: Any = None) -> Any:
         """Return what the network predicts, in shards; `first` and `crew` are as for `map_shards`."""
         return map_shards(self.network.forward, (x_t, t, context), self.micro_batch, self.threads, first, crew)
 
-    def predict(
-        self, x_t: Any, t: Any, context: Any = None, first: int = 0, crew: Crew | None = None
-    ) -> tuple[Any, Any]:
+    def predict(self, x_t: Any, t: Any, context: Any = None, first: int = 0, crew: Any = None) -> tuple[Any, Any]:
         """Return (x_0_hat, eps_hat), what samplers take; x_0_hat is clipped to [-1, 1]."""
         network = partial(self.network_output, first=first, crew=crew)
         return predictor(network, self.diffusion, self.config.kind)(x_t, t, context)
@@ -193,12 +192,19 @@ class DiffusionModel:
         """Run a sampler, each of its predictions with the shards side by side; the weights must stand still."""
         shards = -(-(first % self.micro_batch + n) // self.micro_batch)
         at_once = min(default_threads() if self.threads is None else self.threads, shards)
-        on_cpu = xp_of(self.network.theta) is np
-        if on_cpu and (at_once == 1 or processes_pay(self.network.theta, self.processes)):
+        if xp_of(self.network.theta) is not np:
+            at_once = 1
+        if at_once > 1 and processes_pay(self.network.theta, self.processes):
             with Crew(self.network.forward, at_once, fixed_weights=True) as crew:
                 yield from sampler(partial(self.predict, first=first, crew=crew))
         else:
-            yield from sampler(partial(self.predict, first=first))
+            memo = Memo()  # all steps use the same weights
+
+            def by_threads(tasks):
+                with weights_stand_still(memo):
+                    return run_parallel([partial(self.network.forward, *task) for task in tasks], at_once)
+
+            yield from sampler(partial(self.predict, first=first, crew=by_threads))
 
     def _labels(self, labels, n, first, xp):
         classes = self.config.unet.num_classes

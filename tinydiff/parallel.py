@@ -141,8 +141,8 @@ def map_shards(
         None takes one for each core; work on a GPU is not threaded.
     first : int
         Index of the first sample among all that there are.
-    crew : Crew or None
-        Processes that know `f`, to take instead of threads.
+    crew : Crew, callable or None
+        What calls `f` for a list of tuples of arguments, such as processes that know it; None takes threads.
     """
     given = [a for a in arrays if a is not None]
     xp, n = xp_of(*given), len(given[0])

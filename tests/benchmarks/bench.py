@@ -1,7 +1,8 @@
 """Time tinydiff against PyTorch eager on the same UNet with the same weights: ``make bench``.
 
-First their outputs and gradients are compared; then both run in turns, on one thread and on all cores; then a child
-process each trains at batch 128 for its peak memory. ``--write`` puts the tables into docs/benchmarks.md.
+First their outputs and gradients are compared; then both run in turns, on one thread and on all cores. Then come where
+a step's time goes, peak memory and growth, each in child processes, and torch.compile if there is a C++ compiler.
+``--write`` puts the tables into docs/benchmarks.md.
 """
 
 import argparse

@@ -18,7 +18,7 @@ from tinydiff.parallel import default_threads, keep_freed_memory
 
 
 class Training(NamedTuple):
-    """What a child found: megabytes after import and at most, seconds of a step, and who was measured how."""
+    """What a child found: megabytes after import and at most, seconds for an image, and what was measured."""
 
     imported: float
     peak: float
@@ -56,7 +56,8 @@ def train(config: dict, batch: int, who: str | int, steps: int) -> Training:
         seconds.append(time.perf_counter() - start)
     peak = peak_memory() if crew is None else memory_of_crew(crew)
     ours.gradient_sum.close()
-    return Training(imported, peak, statistics.median(seconds[1:]), ours.micro_batch, ours.network.theta.size)
+    per_image = statistics.median(seconds[1:]) / batch
+    return Training(imported, peak, per_image, ours.micro_batch, ours.network.theta.size)
 
 
 def peak_memory() -> float:

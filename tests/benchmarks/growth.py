@@ -28,8 +28,8 @@ def measure() -> dict[str, dict[str, list[Training]]]:
             for side, who in SIDES.items():
                 training = train_in_child({"unet": unet}, shape["batch"], who, STEPS)
                 found[name][side].append(training)
-                per_image = 1e3 * training.seconds / shape["batch"]
-                print(f"{name} {value}, {side}: {per_image:.2f} ms/image, {training.peak:.0f} MB", flush=True)
+                milliseconds = 1e3 * training.seconds
+                print(f"{name} {value}, {side}: {milliseconds:.2f} ms/image, {training.peak:.0f} MB", flush=True)
     return found
 
 
@@ -47,20 +47,12 @@ def growth_table(found: dict[str, dict[str, list[Training]]]) -> list[str]:
     for name, sides in found.items():
         what = {"batch": "the batch", "channels": "parameters", "image_size": "pixels"}[name]
         x = extent(name, sides["tinydiff"])
-        times = [slope(x, [t / n for t, n in zip(seconds(s), batches(name), strict=True)]) for s in sides.values()]
-        memory = [slope(x, [training.peak for training in s]) for s in sides.values()]
+        times = [slope(x, [training.seconds for training in side]) for side in sides.values()]
+        memory = [slope(x, [training.peak for training in side]) for side in sides.values()]
         last_two = " to ".join(f"{value:,}" for value in x[-2:])
         lines.append(f"| {what}, {last_two} | {' | '.join(f'{value:.2f}' for value in (*times, *memory))} |")
         print(lines[-1], flush=True)
     return [*lines, "", "![Time of an image, and memory, against batch, channels and pixels](images/growth.png)"]
-
-
-def seconds(side: list[Training]) -> list[float]:
-    return [training.seconds for training in side]
-
-
-def batches(name: str) -> tuple[int, ...]:
-    return WALKS[name] if name == "batch" else (BASE["batch"],) * len(WALKS[name])
 
 
 def extent(name: str, side: list[Training]) -> list[int]:
@@ -80,7 +72,7 @@ def draw(found: dict[str, dict[str, list[Training]]]) -> Chart:
     axes = figure.subplots(2, len(found), sharey="row")
     for column, (name, sides) in enumerate(found.items()):
         for (side, trainings), (colour, style) in zip(sides.items(), CYCLE, strict=False):
-            milliseconds = [1e3 * t / n for t, n in zip(seconds(trainings), batches(name), strict=True)]
+            milliseconds = [1e3 * training.seconds for training in trainings]
             for ax, y in zip(axes[:, column], (milliseconds, [t.peak for t in trainings]), strict=True):
                 ax.loglog(WALKS[name], y, color=colour, linestyle=style, marker="o", label=side)
         for ax, label in zip(axes[:, column], ("ms for an image", "peak memory, MB"), strict=True):

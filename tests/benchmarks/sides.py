@@ -39,8 +39,7 @@ class Tinydiff:
         self.ema = self.network.theta.copy()
         self.parameters = self.network.parameters()
         self.gradient_sum = LaneSum(self.add_gradient, -(-batch // self.micro_batch), self.ema, LANES, threads)
-        if self.gradient_sum.crew is not None:
-            self.network.move_to(self.gradient_sum.zeros(self.ema.shape, self.ema.dtype))
+        self.gradient_sum.share(self.network)
         self.optimizer = AdamW(self.network.theta, self.network.decay_mask(), BETAS, weight_decay=0.01)
 
     def gradient(self) -> np.ndarray:

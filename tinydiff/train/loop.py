@@ -154,8 +154,7 @@ class Trainer:
         self.gradient_sum = LaneSum(
             self._add_shard, self._shards(), self.network.theta, config.lanes, threads, processes
         )
-        if self.gradient_sum.crew is not None:  # the other processes must see every step's weights
-            self.network.move_to(self.gradient_sum.zeros(self.network.theta.shape, self.network.theta.dtype))
+        self.gradient_sum.share(self.network)
         theta = self.network.theta
         self.parameters = self.network.parameters()
         self.optimizer = AdamW(theta, self.network.decay_mask(), config.betas, weight_decay=config.weight_decay)
