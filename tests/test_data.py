@@ -297,7 +297,7 @@ def test_a_variable_with_an_unknown_user_is_no_traceback(tiny_mnist, monkeypatch
 
 
 def test_an_unknown_name_lists_the_known_ones():
-    with pytest.raises(InputError, match="name is 'cifar', but one of 'digits', 'mnist-small', 'mnist'"):
+    with pytest.raises(InputError, match="name is 'cifar', but one of 'digits', 'mnist-small', 'avatars'"):
         load("cifar")
     with pytest.raises(InputError, match="split is 'validation'"):
         load("digits", "validation")

@@ -1,4 +1,4 @@
-"""Data: two small sets that ship with tinydiff, full MNIST and Fashion-MNIST, and one's own images."""
+"""Data: three small sets that ship with tinydiff, full MNIST and Fashion-MNIST, and one's own images."""
 
 import zipfile
 import zlib
@@ -6,15 +6,16 @@ from pathlib import Path
 
 import numpy as np
 
+from tinydiff.data.avatars import SPLITS, load_avatars
 from tinydiff.data.dataset import Dataset, to_floats, to_images
 from tinydiff.data.fetch import download, read_idx
 from tinydiff.data.folder import load_folder
 from tinydiff.errors import DataError, check_choice
 
-NAMES = ("digits", "mnist-small", "mnist", "fashion-mnist")
+NAMES = ("digits", "mnist-small", "avatars", "mnist", "fashion-mnist")
 SHIPPED = {"digits": "digits.npz", "mnist-small": "mnist-small.npz"}
 
-__all__ = ["NAMES", "Dataset", "load", "load_folder", "to_floats", "to_images"]
+__all__ = ["NAMES", "Dataset", "load", "load_avatars", "load_folder", "to_floats", "to_images"]
 
 
 def load(name: str = "mnist-small", split: str = "train", network: bool = True) -> Dataset:
@@ -25,10 +26,13 @@ def load(name: str = "mnist-small", split: str = "train", network: bool = True) 
     name : str
         - ``"digits"``: 1,797 digits, 8 x 8 (1,497 train, 300 test), ships with tinydiff;
         - ``"mnist-small"``: 6,000 + 1,000 digits of MNIST, 28 x 28, as many of each class, ships with tinydiff;
+        - ``"avatars"``: 20,000 + 2,000 portraits in colour with captions, 16 x 16, put together on the fly; see
+          `load_avatars` for more of them;
         - ``"mnist"``, ``"fashion-mnist"``: 60,000 + 10,000 images, 28 x 28, looked for in the folder that the variable
           TINYDIFF_DATA names, where Debian puts Fashion-MNIST, in the cache, and on the network.
     split : str
-        ``"train"`` or ``"test"``.
+        ``"train"`` or ``"test"``; of avatars also ``"held-out"`` (combinations that training never shows) and
+        ``"swapped"`` (pairs with two colours swapped).
     network : bool
         Whether files that are missing may be downloaded.
 
@@ -38,7 +42,9 @@ def load(name: str = "mnist-small", split: str = "train", network: bool = True) 
         If the files are not to be had or damaged; the message says what to put where.
     """
     check_choice("name", name, NAMES)
-    check_choice("split", split, ("train", "test"))
+    check_choice("split", split, tuple(SPLITS) if name == "avatars" else ("train", "test"))
+    if name == "avatars":
+        return load_avatars(split)
     if name in SHIPPED:
         path = Path(__file__).parent / SHIPPED[name]
         try:
