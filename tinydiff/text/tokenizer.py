@@ -1,0 +1,254 @@
+"""Byte-pair encoding: text as whole numbers, with frequent pieces as one number each.
+
+A word begins as its bytes, the last one marked as the end of a word. Training joins the pair of neighbours that is most
+frequent, again and again; each joint is a *merge*, and a new token. Encoding replays the merges in their order. Since
+every byte is a token, every text can be encoded: an unknown word only takes more tokens.
+
+Source: Sennrich, Haddow, Birch 2016 (arXiv 1508.07909), Algorithm 1; on bytes as in GPT-2 (Radford et al. 2019); the
+cutting into words and the order of the vocabulary are those of CLIP (Radford et al. 2021, arXiv 2103.00020), so that
+its vocabulary can be loaded.
+"""
+
+import gzip
+import itertools
+import json
+import re
+import unicodedata
+import warnings
+import zlib
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from tinydiff.errors import DataError, InputError, check_count
+from tinydiff.files import atomic_write
+
+END_OF_WORD = "</w>"
+START, END = "<|startoftext|>", "<|endoftext|>"
+CONTRACTION = re.compile("'(s|t|re|ve|m|ll|d)")
+# A byte is written as the character of the same number (Latin-1). CLIP counts printable ones first.
+PRINTABLE = (*range(33, 127), *range(161, 173), *range(174, 256))
+OTHERS = tuple(byte for byte in range(256) if byte not in PRINTABLE)
+BYTES = tuple(chr(byte) for byte in (*PRINTABLE, *OTHERS))
+CLIP_MERGES = 48_894
+WORDS_KEPT = 100_000  # encoded words that are remembered, so that a server's memory does not grow for ever
+
+Pair = tuple[str, str]
+
+
+class Tokenizer:
+    """Turns text into token numbers and back (byte-pair encoding).
+
+    The vocabulary is: 256 bytes, the same 256 at the end of a word, a token for each merge, start, end.
+
+    Parameters
+    ----------
+    merges : sequence of pairs of str
+        In the order in which they were learned; each joins two tokens that are there before it.
+
+    Raises
+    ------
+    InputError
+        If a merge joins what is no token yet, or is there twice.
+
+    Examples
+    --------
+    >>> tokenizer = Tokenizer.train(["red hair", "a red hat"], merges=4)
+    >>> tokenizer.decode(tokenizer.encode("A  RED Hat"))
+    'a red hat'
+    """
+
+    def __init__(self, merges: Sequence[Pair] = ()):
+        self.merges = tuple((left, right) for left, right in merges)
+        self.tokens = [*BYTES, *(byte + END_OF_WORD for byte in BYTES)]
+        known = set(self.tokens)
+        for left, right in self.merges:
+            if not {left, right} <= known or left + right in known:
+                raise InputError(
+                    f"The merge of {left!r} and {right!r} joins what is no token yet, or what is a token already."
+                )
+            known.add(left + right)
+            self.tokens.append(left + right)
+        self.tokens += [START, END]
+        self.ids = {token: i for i, token in enumerate(self.tokens)}
+        self.ranks = {pair: rank for rank, pair in enumerate(self.merges)}
+        self._of_word: dict[str, list[int]] = {}
+
+    def __len__(self) -> int:
+        return len(self.tokens)
+
+    @property
+    def start(self) -> int:
+        """The token that every row begins with."""
+        return self.ids[START]
+
+    @property
+    def end(self) -> int:
+        """The token that ends a text, and fills the rest of its row."""
+        return self.ids[END]
+
+    @classmethod
+    def train(cls, texts: Iterable[str], merges: int = 200) -> "Tokenizer":
+        """Learn merges from texts: the most frequent pair of neighbours, again and again (Eq. BPE-1).
+
+        Of pairs that are equally frequent, the first in the order of their characters is taken. It stops early if all
+        words are one token.
+        """
+        check_count("merges", merges, least=0)
+        counts = Counter(word for text in texts for word in split_words(text))
+        words = {word: letters(word) for word in counts}
+        learned: list[Pair] = []
+        while len(learned) < merges:
+            pairs: Counter[Pair] = Counter()
+            for word, symbols in words.items():
+                for pair in itertools.pairwise(symbols):
+                    pairs[pair] += counts[word]
+            if not pairs:
+                break
+            best = min(pairs, key=lambda pair: (-pairs[pair], pair))
+            learned.append(best)
+            words = {word: merge(symbols, best) for word, symbols in words.items()}
+        return cls(learned)
+
+    def encode(self, text: str) -> list[int]:
+        """Return the tokens of a text, without start and end."""
+        if not isinstance(text, str):
+            raise InputError(f"text is {text!r}, but a text (str) was expected.")
+        return [token for word in split_words(text) for token in self._encode_word(word)]
+
+    def _encode_word(self, word):
+        """Join, again and again, the neighbours whose merge was learned first."""
+        if word not in self._of_word:
+            symbols = letters(word)
+            while len(symbols) > 1:
+                best = min(itertools.pairwise(symbols), key=lambda pair: self.ranks.get(pair, len(self)))
+                if best not in self.ranks:
+                    break
+                symbols = merge(symbols, best)
+            if len(self._of_word) >= WORDS_KEPT:
+                self._of_word.clear()
+            self._of_word[word] = [self.ids[symbol] for symbol in symbols]
+        return self._of_word[word]
+
+    def decode(self, ids: Iterable[int]) -> str:
+        """Return the text of tokens, in lower case and with one space after every word; start and end are left out."""
+        ids = [int(i) for i in ids]
+        if ids and not 0 <= min(ids) <= max(ids) < len(self):
+            raise InputError(f"ids run from {min(ids)} to {max(ids)}, but the tokens are 0 to {len(self) - 1}.")
+        symbols = "".join(self.tokens[i] for i in ids if i not in (self.start, self.end))
+        return symbols.replace(END_OF_WORD, " ").encode("latin-1").decode("utf-8", errors="replace").strip()
+
+    def rows(self, texts: Sequence[str], length: int) -> np.ndarray:
+        """Return the tokens of several texts as one array: start, tokens, then end until the row is full.
+
+        Parameters
+        ----------
+        texts : sequence of str
+            An empty one is a row of start and ends: the prompt that asks for nothing.
+        length : int
+            Tokens in a row, at least 2. A text that is too long loses its last tokens, with a warning that says which.
+
+        Returns
+        -------
+        int64 array, shape (len(texts), length)
+        """
+        check_count("length", length, least=2)
+        if isinstance(texts, str):
+            raise InputError("texts is one text, but a list of texts was expected.")
+        rows = np.full((len(texts), length), self.end, np.int64)
+        for row, text in zip(rows, texts, strict=True):
+            tokens = self.encode(text)
+            if len(tokens) > length - 2:
+                dropped = self.decode(tokens[length - 2 :])
+                warnings.warn(
+                    f"The text has {len(tokens)} tokens, but {length - 2} fit; dropped at its end: {dropped!r}.",
+                    stacklevel=2,
+                )
+            tokens = [self.start, *tokens[: length - 2]]
+            row[: len(tokens)] = tokens
+        return rows
+
+    def save(self, path: str | Path) -> None:
+        """Write the merges as JSON."""
+        text = json.dumps({"merges": self.merges}, indent=0) + "\n"
+        atomic_write(Path(path), lambda file: file.write(text.encode()))
+
+    @classmethod
+    def load(cls, path: str | Path) -> "Tokenizer":
+        """Read what `save` wrote."""
+        try:
+            merges = json.loads(Path(path).read_text(encoding="utf-8"))["merges"]
+            return cls([(str(left), str(right)) for left, right in merges])
+        except (OSError, ValueError, KeyError, TypeError, RecursionError, InputError) as error:
+            raise DataError(f"{path} cannot be read as a tokenizer ({error}).") from error
+
+    @classmethod
+    def from_clip(cls, path: str | Path, merges: int = CLIP_MERGES) -> "Tokenizer":
+        """Read CLIP's vocabulary, ``bpe_simple_vocab_16e6.txt.gz``: a line of comment, then one merge in each line.
+
+        Only the first 48,894 merges are used. Numbers of tokens are those of CLIP. (CLIP also repairs broken Unicode
+        and HTML entities in its texts; that is not done here.)
+        """
+        letters_of = _clip_letters()
+        try:
+            lines = gzip.decompress(Path(path).read_bytes()).decode("utf-8").split("\n")[1:]
+        except (OSError, EOFError, ValueError, zlib.error) as error:
+            raise DataError(f"{path} is not a whole gzip file of text ({error}).") from error
+        if len(lines) < merges or any(len(line.split(" ")) != 2 for line in lines[:merges]):
+            raise DataError(f"{path} does not hold {merges:,} lines with two tokens each after its first line.")
+        try:
+            parts = (line.split(" ") for line in lines[:merges])
+            return cls([(_from_clip(left, letters_of), _from_clip(right, letters_of)) for left, right in parts])
+        except (KeyError, InputError) as error:
+            raise DataError(f"{path} is no vocabulary of CLIP's form ({error}).") from error
+
+
+def split_words(text: str) -> Iterator[str]:
+    """Yield what merges may not cross: words, single digits, runs of other signs; 's, 't, 're ... stand alone."""
+    text = unicodedata.normalize("NFC", text).lower()
+    i = 0
+    while i < len(text):
+        kind = _kind(text[i])
+        contraction = CONTRACTION.match(text, i)
+        end = contraction.end() if contraction else i + 1
+        while not contraction and kind != "digit" and end < len(text) and _kind(text[end]) == kind:
+            end += 1
+        if kind != "space":
+            yield text[i:end]
+        i = end
+
+
+def _kind(character):
+    if character.isspace():
+        return "space"
+    return {"L": "letter", "N": "digit"}.get(unicodedata.category(character)[0], "sign")
+
+
+def letters(word: str) -> list[str]:
+    """Return a word as its bytes, the last one marked as its end."""
+    symbols = list(word.encode("utf-8").decode("latin-1"))
+    symbols[-1] += END_OF_WORD
+    return symbols
+
+
+def merge(symbols: list[str], pair: Pair) -> list[str]:
+    """Join every occurrence of a pair of neighbours, from left to right."""
+    merged, i = [], 0
+    while i < len(symbols):
+        joined = tuple(symbols[i : i + 2]) == pair
+        merged.append("".join(pair) if joined else symbols[i])
+        i += 2 if joined else 1
+    return merged
+
+
+def _clip_letters():
+    """Return what CLIP's file writes -> byte: unprintable bytes stand as characters from 256 on."""
+    written = {chr(byte): chr(byte) for byte in PRINTABLE}
+    return written | {chr(256 + i): chr(byte) for i, byte in enumerate(OTHERS)}
+
+
+def _from_clip(token, letters_of):
+    body = token.removesuffix(END_OF_WORD)
+    return "".join(letters_of[character] for character in body) + token[len(body) :]
