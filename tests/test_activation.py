@@ -12,6 +12,8 @@ from tinydiff.errors import InputError
 from tinydiff.functional import (
     dropout,
     dropout_backward,
+    geglu,
+    geglu_backward,
     gelu,
     gelu_backward,
     silu,
@@ -46,6 +48,31 @@ def test_gelu_equals_its_definition():
 @pytest.mark.equation("GELU-2")
 def test_gelus_gradient():
     assert_right(gelu, gelu_backward, (X,))
+
+
+@pytest.mark.equation("GEGLU-1")
+def test_geglu_equals_its_definition():
+    x = random(2, 3, 8)
+    y, _ = geglu(x)
+    for place in np.ndindex(2, 3, 4):
+        gate = x[place[:2]][place[2] + 4]
+        expected = x[place] * gate * 0.5 * math.erfc(-gate / math.sqrt(2))
+        np.testing.assert_allclose(y[place], expected, rtol=1e-12)
+    with pytest.raises(InputError, match="cannot be divided"):
+        geglu(random(2, 3))
+
+
+def halves_exchanged(dy, cache):
+    (dx,) = geglu_backward(dy, cache)
+    return (np.roll(dx, dx.shape[-1] // 2, axis=-1),)
+
+
+@pytest.mark.equation("GEGLU-2")
+def test_geglus_gradient(xp):
+    assert_right(geglu, geglu_backward, (random(2, 3, 8),))
+    assert_same_on(xp, geglu, geglu_backward, (random(2, 3, 8),))
+    assert_refuses_dy(geglu, geglu_backward, (random(2, 8),), (2, 8), (4,))
+    assert_wrong(geglu, halves_exchanged, (random(2, 3, 8),))
 
 
 @pytest.mark.equation("SM-1")

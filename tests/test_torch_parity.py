@@ -46,6 +46,7 @@ CASES = {
     "batch_norm": (F.batch_norm, F.batch_norm_backward, {"eps": 1e-3}),
     "silu": (F.silu, F.silu_backward, {}),
     "gelu": (F.gelu, F.gelu_backward, {}),
+    "geglu": (F.geglu, F.geglu_backward, {}),
     "softmax": (F.softmax, F.softmax_backward, {}),
     "attention": (F.attention, F.attention_backward, {}),
     "attention with a mask": (F.attention, F.attention_backward, {}),

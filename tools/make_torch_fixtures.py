@@ -96,6 +96,7 @@ def pairs() -> dict:
         ),
         "silu": pair(F.silu, x=3 * normal(3, 5)),
         "gelu": pair(F.gelu, x=3 * normal(3, 5)),
+        "geglu": pair(lambda x: x[..., :3] * F.gelu(x[..., 3:]), x=3 * normal(2, 4, 6)),
         "softmax": pair(lambda x: F.softmax(x, dim=-1), x=3 * normal(3, 5)),
         "attention": pair(F.scaled_dot_product_attention, **qkv),
         "attention with a mask": pair(F.scaled_dot_product_attention, **qkv, mask=mask),

@@ -7,6 +7,8 @@ forward's arguments. No function here keeps state, and none writes to its inputs
 from tinydiff.functional.activation import (
     dropout,
     dropout_backward,
+    geglu,
+    geglu_backward,
     gelu,
     gelu_backward,
     silu,
@@ -63,6 +65,8 @@ __all__ = [
     "embedding",
     "embedding_backward",
     "fits_in_one_piece",
+    "geglu",
+    "geglu_backward",
     "gelu",
     "gelu_backward",
     "group_norm",

@@ -5,10 +5,11 @@ from collections import namedtuple
 from typing import Any
 
 from tinydiff.backend import erf, xp_of
-from tinydiff.errors import InputError, check_shape
+from tinydiff.errors import InputError, check_divisible, check_shape
 
 SiLUCache = namedtuple("SiLUCache", "y sigmoid")
 GELUCache = namedtuple("GELUCache", "x cdf")
+GEGLUCache = namedtuple("GEGLUCache", "value gate cdf")
 SoftmaxCache = namedtuple("SoftmaxCache", "y")
 DropoutCache = namedtuple("DropoutCache", "factor")
 
@@ -54,6 +55,27 @@ def gelu_backward(dy: Any, cache: GELUCache) -> tuple[Any]:
     check_shape("dy", dy, x.shape)
     pdf = xp.exp(-0.5 * x * x) * (2 * math.pi) ** -0.5
     return (dy * (cdf + x * pdf),)
+
+
+def geglu(x: Any) -> tuple[Any, GEGLUCache]:
+    """Return ``value * gelu(gate)``, from the two halves of x (Eq. GEGLU-1; Shazeer 2020, arXiv 2002.05202).
+
+    The last axis of x is cut in two; the value comes first, as in Stable Diffusion.
+    """
+    xp_of(x=x)
+    check_divisible("the last axis of x", x.shape[-1], "value and gate", 2)
+    value, gate = x[..., : x.shape[-1] // 2], x[..., x.shape[-1] // 2 :]
+    y, (_, cdf) = gelu(gate)
+    return value * y, GEGLUCache(value, gate, cdf)
+
+
+def geglu_backward(dy: Any, cache: GEGLUCache) -> tuple[Any]:
+    """Return ``dx``: ``dy * gelu(gate)`` for the value, ``dy * value * gelu'(gate)`` for the gate (Eq. GEGLU-2)."""
+    value, gate, cdf = cache
+    xp = xp_of(dy=dy, value=value)
+    check_shape("dy", dy, value.shape)
+    (d_gate,) = gelu_backward(dy * value, GELUCache(gate, cdf))
+    return (xp.concatenate([dy * gate * cdf, d_gate], axis=-1),)
 
 
 def softmax(x: Any) -> tuple[Any, SoftmaxCache]:

@@ -1,10 +1,11 @@
 """Networks: parameters and wiring around the pairs of `tinydiff.functional`."""
 
-from tinydiff.nn.attention import SelfAttention
+from tinydiff.nn.attention import Attention, SelfAttention
 from tinydiff.nn.blocks import ResBlock
 from tinydiff.nn.classifier import Classifier, ClassifierConfig
 from tinydiff.nn.core import Checkpoint, Gradients, Module, Parameter, Tape
 from tinydiff.nn.layers import (
+    GEGLU,
     GELU,
     AvgPool,
     Conv2d,
@@ -19,10 +20,14 @@ from tinydiff.nn.layers import (
     SiLU,
     Upsample,
 )
+from tinydiff.nn.text import TextConfig, TextEncoder
+from tinydiff.nn.transformer import SpatialTransformer, TransformerBlock
 from tinydiff.nn.unet import UNet, UNetConfig, UNetGradients
 
 __all__ = [
+    "GEGLU",
     "GELU",
+    "Attention",
     "AvgPool",
     "Checkpoint",
     "Classifier",
@@ -42,7 +47,11 @@ __all__ = [
     "SelfAttention",
     "Sequential",
     "SiLU",
+    "SpatialTransformer",
     "Tape",
+    "TextConfig",
+    "TextEncoder",
+    "TransformerBlock",
     "UNet",
     "UNetConfig",
     "UNetGradients",

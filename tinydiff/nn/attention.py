@@ -1,4 +1,4 @@
-"""Self-attention over the pixels of an image."""
+"""Attention: pixels look at each other, tokens at each other or at a context."""
 
 from typing import Any
 
@@ -39,22 +39,15 @@ class SelfAttention(Module):
         """Return an array of the shape of x, (N, H, W, C)."""
         n, height, width, channels = x.shape
         tokens = self.norm.forward(x, tape).reshape(n, height * width, channels)
-        q, k, v = (F.split_heads(part, self.heads) for part in thirds(self.qkv.forward(tokens, tape)))
-        attend = F.attention if is_plain() or F.fits_in_one_piece(q, k) else F.attention_in_pieces
-        y, cache = attend(q, k, v)
-        if tape is not None:
-            tape.push(self, cache, y.shape)
-        return x + self.proj.forward(F.merge_heads(y), tape).reshape(x.shape)
+        q, k, v = cut(self.qkv.forward(tokens, tape), 3)
+        y = attend(self, q, k, v, tape)
+        return x + self.proj.forward(y, tape).reshape(x.shape)
 
     def backward(self, dy: Any, tape: Tape, grads: Gradients | None = None) -> Any:
         """Return dx: what passed by, plus what went through the attention."""
         n, height, width, channels = dy.shape
         d_tokens = self.proj.backward(dy.reshape(n, height * width, channels), tape, grads)
-        cache = tape.pop(self)
-        in_one = isinstance(cache, AttentionCache)
-        attend_backward = F.attention_backward if in_one else F.attention_in_pieces_backward
-        d_parts = attend_backward(F.split_heads(d_tokens, self.heads), cache)
-        d_qkv = xp_of(dy).concatenate([F.merge_heads(d) for d in d_parts], axis=-1)
+        d_qkv = xp_of(dy).concatenate(attend_backward(self, d_tokens, tape), axis=-1)
         d_tokens = self.qkv.backward(d_qkv, tape, grads)
         return dy + self.norm.backward(d_tokens.reshape(dy.shape), tape, grads)
 
@@ -63,7 +56,70 @@ class SelfAttention(Module):
         return 4 * cache.q.size * cache.k.shape[-2]
 
 
-def thirds(x: Any) -> tuple[Any, Any, Any]:
-    """Cut the last axis into three equal parts."""
-    c = x.shape[-1] // 3
-    return x[..., :c], x[..., c : 2 * c], x[..., 2 * c :]
+class Attention(Module):
+    """Tokens look at the tokens of a context, which may be themselves: ``proj(attention(q, k, v))`` (Eq. ATT-1).
+
+    The queries come from x, keys and values from the context. After a forward with a tape, the tape holds under this
+    module's path where each query looked: ``tape[path].weights``, shape (N, heads, queries, keys).
+
+    Parameters
+    ----------
+    channels, heads : int
+    rng : numpy Generator
+    context_channels : int or None
+        None: as many as x has.
+    dtype : dtype
+    """
+
+    def __init__(
+        self, channels: int, heads: int, rng: Any, context_channels: int | None = None, dtype: Any = np.float32
+    ):
+        check_divisible("channels", channels, "heads", heads)
+        self.heads = heads
+        self.query = Linear(channels, channels, rng, bias=False, dtype=dtype)
+        self.key_value = Linear(context_channels or channels, 2 * channels, rng, bias=False, dtype=dtype)
+        self.proj = Linear(channels, channels, rng, dtype=dtype)
+
+    def forward(self, x: Any, context: Any, tape: Tape | None = None, mask: Any = None) -> Any:
+        """Return (N, tokens, channels) from x (N, tokens, channels) and context (N, keys, context_channels)."""
+        q = self.query.forward(x, tape)
+        k, v = cut(self.key_value.forward(context, tape), 2)
+        return self.proj.forward(attend(self, q, k, v, tape, mask), tape)
+
+    def backward(self, dy: Any, tape: Tape, grads: Gradients | None = None) -> tuple[Any, Any]:
+        """Return (dx, d_context)."""
+        dy = self.proj.backward(dy, tape, grads)
+        dq, dk, dv = attend_backward(self, dy, tape)
+        d_context = self.key_value.backward(xp_of(dy).concatenate([dk, dv], axis=-1), tape, grads)
+        return self.query.backward(dq, tape, grads), d_context
+
+    def flops(self, cache: Any) -> int:
+        """Return the multiplications and additions in ``q k^T`` and ``weights v``."""
+        return 4 * cache.q.size * cache.k.shape[-2]
+
+
+def attend(module: Any, q: Any, k: Any, v: Any, tape: Tape | None, mask: Any = None) -> Any:
+    """Let tokens (N, tokens, C) attend in `module.heads` heads; the module's entry on the tape is the attention's."""
+    q, k, v = (F.split_heads(part, module.heads) for part in (q, k, v))
+    if mask is not None or is_plain() or F.fits_in_one_piece(q, k):
+        y, cache = F.attention(q, k, v, mask)
+    else:
+        y, cache = F.attention_in_pieces(q, k, v)
+    if tape is not None:
+        tape.push(module, cache, y.shape)
+    return F.merge_heads(y)
+
+
+def attend_backward(module: Any, dy: Any, tape: Tape) -> tuple[Any, Any, Any]:
+    """Return dq, dk and dv, each (N, tokens, C)."""
+    cache = tape.pop(module)
+    in_one = isinstance(cache, AttentionCache)
+    backward = F.attention_backward if in_one else F.attention_in_pieces_backward
+    dq, dk, dv = backward(F.split_heads(dy, module.heads), cache)
+    return F.merge_heads(dq), F.merge_heads(dk), F.merge_heads(dv)
+
+
+def cut(x: Any, parts: int) -> list[Any]:
+    """Cut the last axis into equal parts."""
+    c = x.shape[-1] // parts
+    return [x[..., i * c : (i + 1) * c] for i in range(parts)]

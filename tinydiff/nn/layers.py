@@ -216,6 +216,13 @@ class GELU(Layer):
         self.pair = pair
 
 
+class GEGLU(Layer):
+    """One half of the channels, gated by GELU of the other (Eq. GEGLU-1)."""
+
+    def __init__(self, pair=(F.geglu, F.geglu_backward)):
+        self.pair = pair
+
+
 class Upsample(Layer):
     """Repeat every pixel along both sides (Eq. UP-1)."""
 

@@ -1,0 +1,120 @@
+"""The Transformer: blocks of attention and feed-forward layers, over tokens or over the pixels of an image."""
+
+from typing import Any
+
+import numpy as np
+
+from tinydiff.errors import InputError
+from tinydiff.nn.attention import Attention
+from tinydiff.nn.core import Gradients, Module, Tape
+from tinydiff.nn.layers import GEGLU, GELU, GroupNorm, LayerNorm, Linear, Sequential
+
+
+class TransformerBlock(Module):
+    """Look at each other, perhaps at a context, then think: each step normalised before and added to what was there.
+
+    Stable Diffusion's block (Rombach et al. 2022, arXiv 2112.10752): self-attention, cross-attention, a feed-forward
+    network with GEGLU. Without a context it is the block of a text encoder.
+
+    Parameters
+    ----------
+    channels, heads : int
+    rng : numpy Generator
+    context_channels : int or None
+        None: no cross-attention.
+    gated : bool
+        GEGLU in the feed-forward network, or GELU as in CLIP.
+    dtype : dtype
+    """
+
+    def __init__(
+        self,
+        channels: int,
+        heads: int,
+        rng: np.random.Generator,
+        context_channels: int | None = None,
+        gated: bool = True,
+        dtype: Any = np.float32,
+    ):
+        self.norm_1 = LayerNorm(channels, dtype=dtype)
+        self.self_attention = Attention(channels, heads, rng, dtype=dtype)
+        self.cross_attention = None
+        if context_channels is not None:
+            self.norm_2 = LayerNorm(channels, dtype=dtype)
+            self.cross_attention = Attention(channels, heads, rng, context_channels, dtype=dtype)
+        self.norm_3 = LayerNorm(channels, dtype=dtype)
+        wide = 4 * channels
+        self.feed_forward = Sequential(
+            Linear(channels, 2 * wide if gated else wide, rng, dtype=dtype),
+            GEGLU() if gated else GELU(),
+            Linear(wide, channels, rng, dtype=dtype),
+        )
+
+    def forward(self, x: Any, context: Any = None, tape: Tape | None = None, mask: Any = None) -> Any:
+        """Return an array like x, (N, tokens, channels); `mask` says who may look at whom in x."""
+        h = self.norm_1.forward(x, tape)
+        x = x + self.self_attention.forward(h, h, tape, mask)
+        if self.cross_attention is not None:
+            if context is None:
+                raise InputError("This block looks at a context, but none was given.")
+            h = self.norm_2.forward(x, tape)
+            x = x + self.cross_attention.forward(h, context, tape)
+        h = self.norm_3.forward(x, tape)
+        return x + self.feed_forward.forward(h, tape)
+
+    def backward(self, dy: Any, tape: Tape, grads: Gradients | None = None) -> tuple[Any, Any]:
+        """Return (dx, d_context), the latter None without a context."""
+        dh = self.feed_forward.backward(dy, tape, grads)
+        dx = dy + self.norm_3.backward(dh, tape, grads)  # two readers of x, here and below: their gradients add
+        d_context = None
+        if self.cross_attention is not None:
+            dh, d_context = self.cross_attention.backward(dx, tape, grads)
+            dx = dx + self.norm_2.backward(dh, tape, grads)
+        dh, d_looked_at = self.self_attention.backward(dx, tape, grads)
+        dx = dx + self.norm_1.backward(dh + d_looked_at, tape, grads)  # h was asked and looked at
+        return dx, d_context
+
+
+class SpatialTransformer(Module):
+    """A Transformer block over the pixels of an image, which look at each other and at a context.
+
+    The last projection starts at zero, so that the module starts as the identity.
+
+    Parameters
+    ----------
+    channels, heads, context_channels : int
+    rng : numpy Generator
+    groups : int or None
+        Of the norm.
+    dtype : dtype
+    """
+
+    def __init__(
+        self,
+        channels: int,
+        heads: int,
+        context_channels: int,
+        rng: np.random.Generator,
+        groups: int | None = None,
+        dtype: Any = np.float32,
+    ):
+        self.norm = GroupNorm(channels, groups, dtype=dtype)
+        self.proj_in = Linear(channels, channels, rng, dtype=dtype)
+        self.block = TransformerBlock(channels, heads, rng, context_channels, dtype=dtype)
+        self.proj_out = Linear(channels, channels, None, dtype=dtype)
+
+    def forward(self, x: Any, context: Any, tape: Tape | None = None) -> Any:
+        """Return an array like x, (N, H, W, channels); context is (N, keys, context_channels)."""
+        n, height, width, channels = x.shape
+        tokens = self.norm.forward(x, tape).reshape(n, height * width, channels)
+        tokens = self.proj_in.forward(tokens, tape)
+        tokens = self.block.forward(tokens, context, tape)
+        return x + self.proj_out.forward(tokens, tape).reshape(x.shape)
+
+    def backward(self, dy: Any, tape: Tape, grads: Gradients | None = None) -> tuple[Any, Any]:
+        """Return (dx, d_context)."""
+        n, height, width, channels = dy.shape
+        d_tokens = self.proj_out.backward(dy.reshape(n, height * width, channels), tape, grads)
+        d_tokens, d_context = self.block.backward(d_tokens, tape, grads)
+        d_tokens = self.proj_in.backward(d_tokens, tape, grads)
+        return dy + self.norm.backward(d_tokens.reshape(dy.shape), tape, grads), d_context
