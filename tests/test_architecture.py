@@ -19,6 +19,7 @@ ORDER = [
         "files",
         "backend",
         "noise",
+        "condition",
         "memo",
         "pieces",
         "parallel",

@@ -13,6 +13,7 @@ import pytest
 from arrays import to_host, to_xp
 from threadpoolctl import threadpool_info, threadpool_limits
 
+from tinydiff.condition import Condition
 from tinydiff.errors import InputError
 from tinydiff.parallel import map_shards, one_blas_thread, run_parallel
 
@@ -168,3 +169,15 @@ def test_freed_memory_is_kept_unless_the_variable_forbids_it(variable, kept):
     environment = {**os.environ, "TINYDIFF_MALLOPT": variable}
     done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True)
     assert done.stdout.split() == [str(kept), str(kept)]
+
+
+def test_a_context_of_several_arrays_is_cut_with_the_samples():
+    x = np.arange(10.0)
+    condition = Condition(labels=np.arange(10), pooled=np.arange(10.0)[:, None])
+
+    def f(x, context, nothing):
+        assert nothing is None
+        assert context.tokens is None
+        return x + context.labels + context.pooled[:, 0]
+
+    np.testing.assert_array_equal(map_shards(f, (x, condition, None), micro_batch=4, threads=2, first=3), 3 * x)

@@ -7,8 +7,10 @@ import numpy as np
 import pytest
 
 from tinydiff.backend import to_numpy
+from tinydiff.condition import Condition, map_arrays
 from tinydiff.errors import InputError
 from tinydiff.functional import conv2d, conv2d_backward, mse, mse_backward
+from tinydiff.gradcheck import gradcheck
 from tinydiff.nn import Conv2d, Gradients, ResBlock, SelfAttention, Tape, UNet, UNetConfig, unet
 from tinydiff.noise import Noise
 
@@ -56,7 +58,7 @@ def test_whole_model_gradients_match_finite_differences(config):
     model.forward(x_t, t, context, tape)
     d_x_t, d_context, _ = model.backward(d_out.copy(), tape, grads)
     assert len(tape) == 0
-    assert d_context is None
+    assert d_context == Condition()
 
     def projected(theta, x):
         return float((model.bind(theta).forward(x, t, context, Tape(Noise(0))) * d_out).sum())
@@ -272,7 +274,106 @@ def test_bad_inputs_are_one_clear_sentence():
         model.forward(x_t.astype(np.float32), t, context)
     with pytest.raises(InputError, match="holds 9, but integers from 0 to 4"):
         model.forward(x_t, t, np.array([0, 1, 9]))
-    with pytest.raises(InputError, match="no classes"):
+    with pytest.raises(InputError, match="takes none"):
         random_unet(VARIANTS[2]).forward(*random_inputs(VARIANTS[2])[:2], context=np.zeros(3, int))
     with pytest.raises(InputError, match=r"Tape\(Noise\(seed\)\)"):
         model.forward(x_t, t, context, Tape())
+
+
+CONDITIONED = UNetConfig(
+    image_size=6,
+    in_channels=2,
+    channels=8,
+    channel_mult=(1, 2),
+    blocks_per_level=1,
+    attention_levels=(1,),
+    heads=2,
+    num_classes=3,
+    context_channels=5,
+    pooled_channels=4,
+    image_channels=3,
+)
+
+
+def random_condition(n=2, seed=3):
+    rng = np.random.default_rng(seed)
+    return Condition(
+        np.arange(n) % 4, rng.standard_normal((n, 3, 5)), rng.standard_normal((n, 4)), rng.standard_normal((n, 6, 6, 3))
+    )
+
+
+def test_gradients_of_all_conditions_match_finite_differences():
+    model, (x_t, t, _) = random_unet(CONDITIONED), random_inputs(CONDITIONED, n=2)
+    labels, *arrays = random_condition()
+
+    def forward(theta, x_t, tokens, pooled, image):
+        bound, tape = model.bind(theta), Tape()
+        return bound.forward(x_t, t, Condition(labels, tokens, pooled, image), tape), (bound, tape)
+
+    def backward(d_out, cache):
+        bound, tape = cache
+        grads = Gradients(bound.parameters())
+        d_x_t, d_context, _ = bound.backward(d_out, tape, grads)
+        assert len(tape) == 0
+        assert d_context.labels is None
+        return grads.flat, d_x_t, *d_context[1:]
+
+    report = gradcheck(forward, backward, (model.theta, x_t, *arrays))
+    assert report, str(report)
+
+
+@pytest.mark.parametrize("name", ["labels", "tokens", "pooled", "image"])
+def test_the_output_depends_on_every_condition_and_only_within_a_sample(name):
+    model, (x_t, t, _) = random_unet(CONDITIONED), random_inputs(CONDITIONED, n=2)
+    condition = random_condition()
+    out = model.forward(x_t, t, condition)
+    changed = getattr(condition, name).copy()
+    changed[0] = (changed[0] + 1) % 4
+    other = model.forward(x_t, t, condition._replace(**{name: changed}))
+    assert abs(other[0] - out[0]).max() > 1e-4
+    np.testing.assert_array_equal(other[1], out[1])
+
+
+def test_the_order_of_tokens_does_not_matter_to_attention():
+    model, (x_t, t, _) = random_unet(CONDITIONED), random_inputs(CONDITIONED, n=2)
+    condition = random_condition()
+    turned = condition._replace(tokens=condition.tokens[:, ::-1])
+    np.testing.assert_allclose(model.forward(x_t, t, turned), model.forward(x_t, t, condition), rtol=1e-9, atol=1e-12)
+
+
+def test_what_is_not_given_is_nothing():
+    model, (x_t, t, _) = random_unet(CONDITIONED), random_inputs(CONDITIONED, n=2)
+    tokens = random_condition().tokens
+    zeros = Condition(np.full(2, 3), tokens, np.zeros((2, 4)), np.zeros((2, 6, 6, 3)))
+    np.testing.assert_array_equal(model.forward(x_t, t, tokens), model.forward(x_t, t, zeros))
+
+
+def test_the_conditioned_unet_runs_under_both_array_modules(xp):
+    model, (x_t, t, _) = random_unet(CONDITIONED), random_inputs(CONDITIONED, n=2)
+    condition = random_condition()
+    there = model.bind(xp.asarray(model.theta))
+    tape, grads = Tape(), Gradients(there.parameters())
+    out = there.forward(xp.asarray(x_t), xp.asarray(t), map_arrays(xp.asarray, condition), tape)
+    np.testing.assert_allclose(to_numpy(out), model.forward(x_t, t, condition), rtol=1e-8, atol=1e-10)
+    _, d_context, _ = there.backward(out, tape, grads)
+    assert [a is None for a in d_context] == [True, False, False, False]
+
+
+@pytest.mark.parametrize(
+    ("config", "changes", "message"),
+    [
+        (CONDITIONED, {"tokens": None}, "looks at tokens"),
+        (CONDITIONED, {"tokens": np.zeros((2, 3, 6))}, r"context, tokens has shape \(2, 3, 6\)"),
+        (CONDITIONED, {"tokens": np.zeros((2, 3, 5), np.float32)}, "context_tokens is float32"),
+        (CONDITIONED, {"pooled": np.zeros((1, 4))}, "context, pooled has shape"),
+        (CONDITIONED, {"image": np.zeros((2, 5, 6, 3))}, "context, image has shape"),
+        (CONDITIONED, {"labels": np.array([0, 9])}, "holds 9"),
+        (dataclasses.replace(CONDITIONED, pooled_channels=None), {}, r"takes none \(pooled_channels is None\)"),
+        (dataclasses.replace(CONDITIONED, image_channels=0), {}, r"takes none \(image_channels is 0\)"),
+        (dataclasses.replace(CONDITIONED, context_channels=None), {}, r"takes none \(context_channels is None\)"),
+    ],
+)
+def test_conditions_that_do_not_fit_are_one_clear_sentence(config, changes, message):
+    model, (x_t, t, _) = random_unet(config), random_inputs(config, n=2)
+    with pytest.raises(InputError, match=message):
+        model.forward(x_t, t, random_condition()._replace(**changes))

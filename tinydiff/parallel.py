@@ -20,6 +20,7 @@ import numpy as np
 from threadpoolctl import OpenBLASController, ThreadpoolController
 
 from tinydiff.backend import xp_of
+from tinydiff.condition import arrays_of, map_arrays
 from tinydiff.errors import InputError
 from tinydiff.memo import weights_stand_still
 
@@ -134,7 +135,7 @@ def map_shards(
     ----------
     f : callable
         Takes arrays (micro_batch, ...) and returns one.
-    arrays : sequence of arrays (N, ...), or None
+    arrays : sequence of arrays (N, ...), contexts of such arrays, or None
         Cut into shards together; None is handed on.
     micro_batch : int
     threads : int or None
@@ -144,7 +145,7 @@ def map_shards(
     crew : Crew, callable or None
         What calls `f` for a list of tuples of arguments, such as processes that know it; None takes threads.
     """
-    given = [a for a in arrays if a is not None]
+    given = [a for member in arrays for a in arrays_of(member)]
     xp, n = xp_of(*given), len(given[0])
     if not n:
         raise InputError("There is nothing to compute: the arrays hold no samples.")
@@ -152,7 +153,7 @@ def map_shards(
     def shard(start):
         places = np.arange(start, start + micro_batch)  # of the samples, before 0 and from n on: fill
         samples = xp.asarray(np.clip(places, 0, n - 1))
-        return tuple(None if a is None else a[samples] for a in arrays)
+        return tuple(map_arrays(lambda a: a[samples], member) for member in arrays)
 
     starts = range(-(first % micro_batch), n, micro_batch)
     if crew is not None:

@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 
 from tinydiff.backend import xp_of
+from tinydiff.condition import arrays_of
 from tinydiff.diffusion.gaussian import GaussianDiffusion
 from tinydiff.errors import InputError, check_choice, check_number, check_shape
 from tinydiff.noise import Noise
@@ -53,7 +54,7 @@ def ddpm(
         takes all of T .. 1.
     variance : str
         ``"beta"``, exact for data ~ N(0, I), or ``"beta_tilde"``, exact for a single point.
-    context : array, shape (N, ...), or None
+    context : array, shape (N, ...), `Condition` of such arrays, or None
         Handed to predict.
     end : float
         Where to stop. At 0 the last step adds no noise.
@@ -354,11 +355,12 @@ def step_pairs(diffusion: GaussianDiffusion, steps: int | Iterable[float], end: 
 
 def _start(x_T, context):
     xp = xp_of(x_T=x_T)
-    xp_of(x_T, context)
-    if x_T.ndim == 0 or (context is not None and context.shape[:1] != x_T.shape[:1]):
+    xp_of(x_T, *arrays_of(context))
+    if x_T.ndim == 0 or any(a.shape[:1] != x_T.shape[:1] for a in arrays_of(context)):
+        shapes = ", ".join(str(a.shape) for a in arrays_of(context))
         raise InputError(
-            f"x_T has shape {x_T.shape} and context {getattr(context, 'shape', None)}, but (N, ...) and, for a "
-            "context, the same N were expected."
+            f"x_T has shape {x_T.shape} and context {shapes or None}, but (N, ...) and, for a context, the same N were "
+            "expected."
         )
     if xp is np and not np.isfinite(x_T).all():
         raise InputError("x_T holds NaN or infinity, but finite numbers were expected.")

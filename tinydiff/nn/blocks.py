@@ -10,6 +10,7 @@ from tinydiff.functional.norm import row_sums
 from tinydiff.nn.attention import SelfAttention
 from tinydiff.nn.core import Gradients, Module, Tape
 from tinydiff.nn.layers import Conv2d, Dropout, GroupNorm, GroupNormSiLU, Linear, SiLU
+from tinydiff.nn.transformer import SpatialTransformer
 
 ScaleShiftCache = namedtuple("ScaleShiftCache", "h scale")
 
@@ -30,6 +31,8 @@ class ResBlock(Module):
     scale_shift : bool
     heads : int
         0 for a block without attention.
+    context_channels : int or None
+        Of a context that the attention also looks at (`SpatialTransformer`); None: pixels look at pixels alone.
     dtype : dtype
     """
 
@@ -43,6 +46,7 @@ class ResBlock(Module):
         dropout: float = 0.0,
         scale_shift: bool = False,
         heads: int = 0,
+        context_channels: int | None = None,
         dtype: Any = np.float32,
     ):
         self.scale_shift = scale_shift
@@ -56,10 +60,15 @@ class ResBlock(Module):
         self.dropout = Dropout(dropout)
         self.conv_2 = Conv2d(c_out, c_out, 3, None, dtype=dtype)
         self.shortcut = Linear(c_in, c_out, rng, dtype=dtype) if c_in != c_out else None
-        self.attention = SelfAttention(c_out, heads, rng, groups, dtype=dtype) if heads else None
+        self.attention: Any = None
+        self.looks_at_context = heads > 0 and context_channels is not None
+        if heads and context_channels is not None:
+            self.attention = SpatialTransformer(c_out, heads, context_channels, rng, groups, dtype=dtype)
+        elif heads:
+            self.attention = SelfAttention(c_out, heads, rng, groups, dtype=dtype)
 
-    def forward(self, x: Any, emb: Any, tape: Tape | None = None) -> Any:
-        """Return (N, H, W, c_out) from x (N, H, W, c_in) and emb (N, c_emb)."""
+    def forward(self, x: Any, emb: Any, tape: Tape | None = None, context: Any = None) -> Any:
+        """Return (N, H, W, c_out) from x (N, H, W, c_in), emb (N, c_emb) and perhaps a context's tokens."""
         h = self.norm_1.forward(x, tape)
         h = self.conv_1.forward(h, tape)
         time = self.project.forward(emb, tape)[:, None, None, :]
@@ -75,11 +84,16 @@ class ResBlock(Module):
         h = self.dropout.forward(h, tape)
         h = self.conv_2.forward(h, tape)
         h += x if self.shortcut is None else self.shortcut.forward(x, tape)
+        if self.looks_at_context:
+            return self.attention.forward(h, context, tape)
         return h if self.attention is None else self.attention.forward(h, tape)
 
-    def backward(self, dy: Any, tape: Tape, grads: Gradients | None = None) -> tuple[Any, Any]:
-        """Return (dx, d_emb)."""
-        if self.attention is not None:
+    def backward(self, dy: Any, tape: Tape, grads: Gradients | None = None) -> tuple[Any, Any, Any]:
+        """Return (dx, d_emb, d_context), the latter None where no context is looked at."""
+        d_context = None
+        if self.looks_at_context:
+            dy, d_context = self.attention.backward(dy, tape, grads)
+        elif self.attention is not None:
             dy = self.attention.backward(dy, tape, grads)
         d_shortcut = dy if self.shortcut is None else self.shortcut.backward(dy, tape, grads)
         dh = self.conv_2.backward(dy, tape, grads)
@@ -96,4 +110,4 @@ class ResBlock(Module):
         dh = self.conv_1.backward(dh, tape, grads)
         dx = self.norm_1.backward(dh, tape, grads)
         dx += d_shortcut  # two readers of x: their gradients add
-        return dx, d_emb
+        return dx, d_emb, d_context

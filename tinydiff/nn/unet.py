@@ -8,6 +8,7 @@ import numpy as np
 
 from tinydiff import functional as F
 from tinydiff.backend import xp_of
+from tinydiff.condition import Condition, arrays_of, as_condition
 from tinydiff.errors import InputError, check_choice, check_count, check_divisible, check_number, check_shape
 from tinydiff.nn.blocks import ResBlock
 from tinydiff.nn.core import Gradients, Module, Tape
@@ -44,6 +45,12 @@ class UNetConfig:
         Inside every residual block.
     num_classes : int or None
         Number of class labels; the label `num_classes` itself then means "no class".
+    context_channels : int or None
+        Channels of a context's tokens, which every attention then also looks at (Stable Diffusion's block).
+    pooled_channels : int or None
+        Size of a vector, such as a pooled text, that is projected and added to the embedding of the time.
+    image_channels : int
+        Channels of an image that is concatenated to x_t.
     scale_shift : bool
         Whether the embedding scales and shifts the second norm instead of being added.
     time_embedding : str
@@ -63,6 +70,9 @@ class UNetConfig:
     groups: int | None = None
     dropout: float = 0.0
     num_classes: int | None = None
+    context_channels: int | None = None
+    pooled_channels: int | None = None
+    image_channels: int = 0
     scale_shift: bool = False
     time_embedding: str = "stable-diffusion"
     time_offset: int = 0
@@ -72,10 +82,11 @@ class UNetConfig:
             object.__setattr__(self, name, tuple(getattr(self, name)))  # lists come out of TOML and JSON
         for name in ("image_size", "in_channels", "channels", "blocks_per_level", "heads"):
             check_count(name, getattr(self, name))
-        for name in ("out_channels", "groups", "num_classes"):
+        for name in ("out_channels", "groups", "num_classes", "context_channels", "pooled_channels"):
             if getattr(self, name) is not None:
                 check_count(name, getattr(self, name))
-        check_count("time_offset", self.time_offset, least=0)
+        for name in ("time_offset", "image_channels"):
+            check_count(name, getattr(self, name), least=0)
         if not self.channel_mult:
             raise InputError("channel_mult is empty, but one whole number for each level was expected.")
         for mult in self.channel_mult:
@@ -89,36 +100,43 @@ class UNetConfig:
         check_number("dropout", self.dropout, 0, 0.999)
 
 
-class EmbedTimeAndClass(Module):
-    """Turn the step t, and perhaps a class label, into one vector that all blocks read."""
+class EmbedTimeAndCondition(Module):
+    """Turn the step t, and perhaps a class label or a pooled vector, into one vector that all blocks read."""
 
     def __init__(self, config: UNetConfig, rng: Any, dtype: Any):
         c = 4 * config.channels
         self.config = config
         self.mlp = Sequential(Linear(config.channels, c, rng, dtype=dtype), SiLU(), Linear(c, c, rng, dtype=dtype))
-        classes = config.num_classes
+        classes, pooled = config.num_classes, config.pooled_channels
         self.label = Embedding(classes + 1, c, rng, dtype=dtype) if classes is not None else None
+        self.pooled = Linear(pooled, c, rng, dtype=dtype) if pooled is not None else None
         self.silu = SiLU()
 
-    def forward(self, t: Any, context: Any, dtype: Any, tape: Tape | None = None) -> Any:
+    def forward(self, t: Any, condition: Condition, dtype: Any, tape: Tape | None = None) -> Any:
         """Return emb (N, 4 channels); without labels, every image has no class."""
-        config = self.config
+        config, xp = self.config, xp_of(t)
         steps = t - config.time_offset
         emb = self.mlp.forward(
             F.timestep_embedding(steps, config.channels, variant=config.time_embedding, dtype=dtype), tape
         )
         if self.label is not None:
-            if context is None:
-                context = xp_of(t).full(len(t), config.num_classes)
-            emb = emb + self.label.forward(context, tape)
+            labels = condition.labels
+            emb = emb + self.label.forward(xp.full(len(t), config.num_classes) if labels is None else labels, tape)
+        if self.pooled is not None:
+            pooled = condition.pooled
+            emb = emb + self.pooled.forward(
+                xp.zeros((len(t), config.pooled_channels), dtype) if pooled is None else pooled, tape
+            )
         return self.silu.forward(emb, tape)
 
-    def backward(self, d_emb: Any, tape: Tape, grads: Gradients | None = None) -> None:
-        """Add the gradients of the weights; t and labels have none."""
+    def backward(self, d_emb: Any, tape: Tape, grads: Gradients | None = None) -> Any:
+        """Return d_pooled, or None; t and labels have no gradient."""
         d_emb = self.silu.backward(d_emb, tape, grads)
+        d_pooled = self.pooled.backward(d_emb, tape, grads) if self.pooled is not None else None
         if self.label is not None:
             self.label.backward(d_emb, tape, grads)
         self.mlp.backward(d_emb, tape, grads)
+        return d_pooled
 
 
 class Level(Module):
@@ -160,11 +178,12 @@ class UNet(Module):
                 config.dropout,
                 config.scale_shift,
                 heads=config.heads if attend else 0,
+                context_channels=config.context_channels,
                 dtype=dtype,
             )
 
-        self.embed = EmbedTimeAndClass(config, rng, dtype)
-        self.stem = Conv2d(config.in_channels, widths[0], 3, rng, dtype=dtype)
+        self.embed = EmbedTimeAndCondition(config, rng, dtype)
+        self.stem = Conv2d(config.in_channels + config.image_channels, widths[0], 3, rng, dtype=dtype)
         self.down, skips, c = [], [widths[0]], widths[0]
         for level in levels:
             blocks = []
@@ -195,11 +214,13 @@ class UNet(Module):
         self.pack()
 
     def one_input(self) -> tuple[Any, ...]:
-        """Return x_t, t and, for a model with classes, a class, all for one image."""
-        xp, size = xp_of(self.theta), self.config.image_size
-        x_t = xp.zeros((1, size, size, self.config.in_channels), self.theta.dtype)
+        """Return x_t, t and, for a model with conditions, a context, all for one image."""
+        xp, config, dtype = xp_of(self.theta), self.config, self.theta.dtype
+        x_t = xp.zeros((1, config.image_size, config.image_size, config.in_channels), dtype)
         t = xp.ones(1, np.int64)
-        return (x_t, t) if self.config.num_classes is None else (x_t, t, 0 * t)
+        if config.context_channels is not None:
+            return x_t, t, xp.zeros((1, 1, config.context_channels), dtype)
+        return (x_t, t) if config.num_classes is None else (x_t, t, 0 * t)
 
     def forward(self, x_t: Any, t: Any, context: Any = None, tape: Tape | None = None) -> Any:
         """Predict the noise in x_t.
@@ -210,8 +231,10 @@ class UNet(Module):
             Noisy images.
         t : array, shape (N,)
             Steps, 1 .. T, integer or real.
-        context : integer array, shape (N,), or None
-            Class labels, in a model that has classes; `num_classes` means "no class", and None all of them so.
+        context : array, `Condition`, or None
+            Labels (N,), in a model that has classes; `num_classes` means "no class", and None all of them so. Or the
+            tokens (N, tokens, context_channels) that attention looks at. Or a `Condition` of several such arrays.
+            Without a pooled vector or an image, where the model takes one, it is zeros.
         tape : Tape or None
             None keeps nothing.
 
@@ -219,67 +242,101 @@ class UNet(Module):
         -------
         array, shape (N, H, W, out_channels)
         """
-        self._check_inputs(x_t, t, context)
-        xp = xp_of(x_t)
-        emb = self.embed.forward(t, context, x_t.dtype, tape)
-        h = self.stem.forward(x_t, tape)
+        condition = as_condition(context)
+        self._check_inputs(x_t, t, condition)
+        xp, tokens = xp_of(x_t), condition.tokens
+        emb = self.embed.forward(t, condition, x_t.dtype, tape)
+        h = self.stem.forward(self._with_image(x_t, condition.image), tape)
         skips = [h]
         for level in self.down:
             for block in level.blocks:
-                h = block.forward(h, emb, tape)
+                h = block.forward(h, emb, tape, tokens)
                 skips.append(h)
             if level.resample is not None:
                 h = level.resample.forward(h, tape)
                 skips.append(h)
-        h = self.mid_1.forward(h, emb, tape)
-        h = self.mid_2.forward(h, emb, tape)
+        h = self.mid_1.forward(h, emb, tape, tokens)
+        h = self.mid_2.forward(h, emb, tape, tokens)
         for level in self.up:
             for block in level.blocks:
                 h = xp.concatenate([h, skips.pop()], axis=-1)
-                h = block.forward(h, emb, tape)
+                h = block.forward(h, emb, tape, tokens)
             if level.resample is not None:
                 h = level.resample.forward(h, tape)
         return self.head.forward(h, tape)
 
     def backward(self, d_out: Any, tape: Tape, grads: Gradients | None = None) -> UNetGradients:
-        """Return (d_x_t, None, d_emb), and add the weights' gradients to `grads`: the forward, read upwards."""
+        """Return (d_x_t, d_context, d_emb), and add the weights' gradients to `grads`: the forward, read upwards.
+
+        d_context is a `Condition` of gradients: of tokens, a pooled vector and an image, where the model takes them.
+        """
         dh = self.head.backward(d_out, tape, grads)
-        d_embs, d_skips = [], []
+        d_read, d_skips = [], []  # d_read: of what every block reads, emb and tokens
         for level in reversed(self.up):
             if level.resample is not None:
                 dh = level.resample.backward(dh, tape, grads)
             for block, c_skip in zip(reversed(level.blocks), reversed(level.skip_channels), strict=True):
-                dh, d_emb = block.backward(dh, tape, grads)
+                dh, *d_conditions = block.backward(dh, tape, grads)
                 dh, d_skip = _split_channels(dh, dh.shape[-1] - c_skip)  # the concatenation, undone
-                d_embs.append(d_emb)
+                d_read.append(d_conditions)
                 d_skips.append(d_skip)
         for block in (self.mid_2, self.mid_1):
-            dh, d_emb = block.backward(dh, tape, grads)
-            d_embs.append(d_emb)
+            dh, *d_conditions = block.backward(dh, tape, grads)
+            d_read.append(d_conditions)
         for level in reversed(self.down):
             if level.resample is not None:
                 dh += d_skips.pop()  # two readers, the next block and a skip: their gradients add
                 dh = level.resample.backward(dh, tape, grads)
             for block in reversed(level.blocks):
                 dh += d_skips.pop()  # two readers
-                dh, d_emb = block.backward(dh, tape, grads)
-                d_embs.append(d_emb)
+                dh, *d_conditions = block.backward(dh, tape, grads)
+                d_read.append(d_conditions)
         dh += d_skips.pop()  # two readers of the stem
-        d_x_t = self.stem.backward(dh, tape, grads)
-        d_emb = sum(d_embs[1:], start=d_embs[0])  # every block read emb
-        self.embed.backward(d_emb, tape, grads)
-        return UNetGradients(d_x_t, None, d_emb)
+        d_x_t, d_image = _split_channels(self.stem.backward(dh, tape, grads), self.config.in_channels)
+        d_emb, d_tokens = (_sum(d_each) for d_each in zip(*d_read, strict=True))  # every block read emb, many tokens
+        d_pooled = self.embed.backward(d_emb, tape, grads)
+        d_context = Condition(None, d_tokens, d_pooled, d_image if self.config.image_channels else None)
+        return UNetGradients(d_x_t, d_context, d_emb)
 
-    def _check_inputs(self, x_t, t, context):
-        config = self.config
-        xp_of(x_t, t, context)
+    def _with_image(self, x_t, image):
+        """Concatenate x_t with the image of the condition; without one, with zeros."""
+        channels = self.config.image_channels
+        if not channels:
+            return x_t
+        xp = xp_of(x_t)
+        image = xp.zeros((*x_t.shape[:-1], channels), x_t.dtype) if image is None else image
+        return xp.concatenate([x_t, image], axis=-1)
+
+    def _check_inputs(self, x_t, t, condition):
+        config, n = self.config, len(x_t)
+        xp_of(x_t, t, *arrays_of(condition))
         xp_of(x_t=x_t, theta=self.theta)
         check_shape("x_t", x_t, (None, config.image_size, config.image_size, config.in_channels))
-        check_shape("t", t, (len(x_t),))
-        if context is not None:
-            if config.num_classes is None:
-                raise InputError("context was given, but this UNet has no classes (num_classes is None).")
-            check_shape("context", context, (len(x_t),))
+        check_shape("t", t, (n,))
+        shapes = {
+            "labels": (config.num_classes, (n,)),
+            "tokens": (config.context_channels, (n, None, config.context_channels)),
+            "pooled": (config.pooled_channels, (n, config.pooled_channels)),
+            "image": (config.image_channels, (*x_t.shape[:-1], config.image_channels)),
+        }
+        for name, (taken, shape) in shapes.items():
+            given = getattr(condition, name)
+            if given is None:
+                continue
+            if not taken:
+                what = {"labels": "num_classes", "tokens": "context_channels"}.get(name, f"{name}_channels")
+                raise InputError(f"context holds {name}, but this UNet takes none ({what} is {taken}).")
+            check_shape(f"context, {name}", given, shape)
+            if name != "labels":
+                xp_of(x_t=x_t, **{f"context_{name}": given})
+        if config.context_channels is not None and condition.tokens is None:
+            raise InputError("This UNet looks at tokens, but the context holds none.")
+
+
+def _sum(arrays):
+    """Add the arrays that are not None."""
+    given = [a for a in arrays if a is not None]
+    return sum(given[1:], start=given[0]) if given else None
 
 
 def _split_channels(x, c):

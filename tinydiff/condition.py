@@ -1,0 +1,53 @@
+"""What a picture is asked to show: one array, or several in a `Condition`, each with a row for each picture.
+
+Samplers and shards pass a context on without knowing what it means; the functions here are all that they need.
+"""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+
+class Condition(NamedTuple):
+    """Conditions of several kinds, each an array with one row for each picture, or None.
+
+    Parameters
+    ----------
+    labels : integer array, shape (N,)
+        Classes.
+    tokens : array, shape (N, tokens, context_channels)
+        What cross-attention looks at; for a model that reads text also token numbers, integers (N, tokens).
+    pooled : array, shape (N, pooled_channels)
+        A text or an image as one vector, added to the embedding of the time.
+    image : array, shape (N, H, W, image_channels)
+        Concatenated to x_t.
+    """
+
+    labels: Any = None
+    tokens: Any = None
+    pooled: Any = None
+    image: Any = None
+
+
+def as_condition(context: Any) -> Condition:
+    """Return a context as a `Condition`: an array of integers (N,) is labels, any other array tokens."""
+    if isinstance(context, Condition):
+        return context
+    if context is None:
+        return Condition()
+    return Condition(labels=context) if context.ndim == 1 else Condition(tokens=context)
+
+
+def arrays_of(context: Any) -> list[Any]:
+    """Return the arrays of a context: none, one, or those of a tuple."""
+    members = context if isinstance(context, tuple) else (context,)
+    return [a for a in members if a is not None]
+
+
+def map_arrays(f: Callable[..., Any], *contexts: Any) -> Any:
+    """Return a context of ``f(*arrays)`` for the arrays in the same place of each context; None stays None."""
+    first = contexts[0]
+    if first is None:
+        return None
+    if isinstance(first, tuple):
+        return type(first)(*(map_arrays(f, *members) for members in zip(*contexts, strict=True)))
+    return f(*contexts)
