@@ -62,6 +62,50 @@ def test_a_run_leaves_weights_a_log_and_its_resolved_configuration(trained):
     assert run["T"] == 1000
 
 
+TINY_TEXT = [
+    "avatars", "--images", "24", "--unet.image-size", "8", "--unet.channels", "8", "--unet.channel-mult", "1", "2",
+    "--unet.attention-levels", "1", "--unet.heads", "2", "--text.layers", "1", "--text.channels", "8",
+    "--text.heads", "2", "--train.steps", "2", "--train.batch", "8", "--train.validation-images", "16",
+]  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def portraits(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("runs") / "avatars"
+    assert main(["train", *TINY_TEXT, "--out", str(folder)]) == 0
+    return folder
+
+
+def test_the_recipe_for_avatars_learns_from_captions_and_draws_from_a_prompt(portraits, tmp_path, capsys):
+    config = load_model(portraits).config
+    assert config.text is not None
+    assert config.unet.context_channels == config.text.channels == 8
+    request = ["sample", "--model", str(portraits), "--n", "2", "--steps", "2", "--prompt", "a person with\nred hair"]
+    assert main([*request, "--negative", "a hat", "--guidance", "2.5", "--out", str(tmp_path / "a")]) == 0
+    assert main([*request, "--out", str(tmp_path / "b")]) == 0
+    pixels = [np.asarray(Image.open(tmp_path / name / "grid.png")) for name in "ab"]
+    assert pixels[0].shape != pixels[1].shape or (pixels[0] != pixels[1]).any()
+    fails(capsys, [*request[:3], "--label", "1"], 2, "draws from text")
+    fails(capsys, [*request, "--guidance", "nan"], 2, "guidance is nan")
+    fails(capsys, [*request, "--interval", "9", "3"], 2, "interval is (9.0, 3.0)")
+    fails(capsys, ["sample", "--model", "mnist", "--prompt", "a seven"], 2, "does not read text")
+
+
+def test_training_goes_on_from_a_model_that_reads_text(portraits, tmp_path):
+    options = ["--data", "avatars", "--images", "24", "--train.steps", "1", "--train.batch", "8"]
+    start = ["--start-from", str(portraits), "--train.validation-images", "16"]
+    assert main(["train", *options, *start, "--out", str(tmp_path)]) == 0
+    assert load_model(tmp_path).config == load_model(portraits).config
+
+
+def test_captions_that_do_not_exist_are_refused(tmp_path, capsys):
+    out = ["--out", str(tmp_path / "run")]
+    fails(capsys, ["train", *TINY, "--captions", *out], 2, "captions was given, but digits has none")
+    fails(capsys, ["train", *TINY, "--images", "9", *out], 2, "images is 9, but only avatars")
+    fails(capsys, ["train", *TINY_TEXT, "--text.vocabulary", "9", *out], 2, "vocabulary is 9, but 514 or more")
+    assert not (tmp_path / "run").exists()
+
+
 def test_the_same_command_goes_on_and_other_options_are_refused(tmp_path, capsys):
     assert train(tmp_path) == 0
     assert train(tmp_path) == 0

@@ -189,9 +189,9 @@ def test_nan_stops_with_the_step_and_the_name_and_changes_nothing(tmp_path):
 
 
 @pytest.mark.parametrize("share", [0.0, 0.3, 1.0])
-def test_label_dropout_hides_that_share_of_the_labels(monkeypatch, share):
+def test_condition_dropout_hides_that_share_of_the_labels(monkeypatch, share):
     """Of 400 labels; five standard deviations, a false alarm in 2 million (and the seed is fixed)."""
-    trainer = make(config=dataclasses.replace(CONFIG, label_dropout=share, batch=400, micro_batch=200))
+    trainer = make(config=dataclasses.replace(CONFIG, condition_dropout=share, batch=400, micro_batch=200))
     contexts = []
     forward = trainer.network.forward
     monkeypatch.setattr(trainer.network, "forward", lambda x, t, c, tape: contexts.append(c) or forward(x, t, c, tape))
@@ -331,7 +331,7 @@ def test_a_checkpoint_of_another_architecture_is_refused(tmp_path):
         ({"steps": 0}, "steps is 0"),
         ({"micro_batch": -1}, "micro_batch is -1"),
         ({"lr": float("nan")}, "lr is nan"),
-        ({"label_dropout": 1.5}, "label_dropout is 1.5"),
+        ({"condition_dropout": 1.5}, "condition_dropout is 1.5"),
         ({"ema": -0.1}, "ema is -0.1"),
     ],
 )

@@ -25,17 +25,19 @@ import tyro
 import tinydiff
 from tinydiff import plot
 from tinydiff.backend import select_device, to_device, to_numpy
-from tinydiff.data import NAMES, Dataset, load, load_folder
+from tinydiff.data import NAMES, Dataset, load, load_avatars, load_folder
 from tinydiff.demo import run_demo
 from tinydiff.errors import DataError, DeviceError, InputError, TinydiffError
 from tinydiff.evaluate import evaluate
 from tinydiff.files import atomic_write, writable_folder
-from tinydiff.model import SHIPPED, DiffusionModel, ModelConfig, load_model
-from tinydiff.nn import UNet, UNetConfig
+from tinydiff.model import SHIPPED, DiffusionModel, Guidance, ModelConfig, default_micro_batch, load_model
+from tinydiff.nn import TextConfig, UNetConfig
 from tinydiff.parallel import default_threads
+from tinydiff.text import Tokenizer
 from tinydiff.train import TrainConfig, Trainer, read_log
 
 IN_FILM = 16
+RECIPES = Path(__file__).parent / "recipes"
 DeviceName = Literal["auto", "cpu", "cuda"]
 SamplerName = Literal["ddim", "ddpm", "heun", "dpmpp_2m"]  # those of model.SAMPLERS, spelled out for type checkers
 
@@ -60,14 +62,27 @@ class Demo:
 class Sample:
     """Draw images: a grid (PNG) and the reverse chain (GIF)."""
 
-    model: str = "mnist"
-    """A model that ships with tinydiff, or a folder with config.json and model.safetensors."""
+    model: str | None = None
+    """A model that ships with tinydiff, or a folder with config.json and model.safetensors; without it, mnist, or
+    avatars where a prompt is given."""
     n: int = 64
     """How many images."""
     seed: int = 0
     """The same seed gives the same pictures, whatever n is."""
     label: int | None = None
     """Which class; without it, all classes in turn."""
+    prompt: str | None = None
+    """What the pictures should show, in words."""
+    negative: str = ""
+    """What they should not show; it counts where guidance is not 1."""
+    guidance: float = 1.0
+    """How strongly the class or the prompt is followed: 0 not at all, 1 as learned, above 1 exaggerated."""
+    interval: tuple[float, float] | None = None
+    """Guide between these times alone; the first step is at T, usually 1000, the last near 0."""
+    rescale: float = 0.0
+    """0 to 1: how far guided pictures are brought back to the contrast of those without guidance."""
+    threshold: Literal["static", "dynamic"] = "static"
+    """How a predicted picture is kept within black and white."""
     steps: int = 50
     """Calls of the network for each image."""
     sampler: SamplerName = "ddim"
@@ -80,8 +95,19 @@ class Sample:
     def run(self) -> None:
         """Draw, save, and say where."""
         device = select_device(self.device)
-        model = load_model(self.model, device)
-        chain = model.chain(self.n, self.seed, self.label, self.steps, self.sampler)
+        name = self.model or ("mnist" if self.prompt is None else "avatars")
+        model = load_model(name, device)
+        guidance = Guidance(self.guidance, self.interval, self.rescale, self.threshold)
+        chain = model.chain(
+            self.n,
+            self.seed,
+            self.label,
+            self.steps,
+            self.sampler,
+            prompt=self.prompt,
+            negative=self.negative,
+            guidance=guidance,
+        )
         writable_folder(self.out)
         start = time.perf_counter()
         frames = []
@@ -89,7 +115,9 @@ class Sample:
             frames.append((t, to_numpy(x_t[:IN_FILM]), to_numpy(x_0_hat[:IN_FILM])))
         images = to_numpy(x_t)
         seconds = time.perf_counter() - start
-        title = f"{self.n} samples of {Path(self.model).name}, {self.sampler}, {self.steps} steps, seed {self.seed}"
+        title = f"{self.n} samples of {Path(name).name}, {self.sampler}, {self.steps} steps, seed {self.seed}"
+        if self.prompt:
+            title = f"{' '.join(self.prompt.split())}: {title}, guidance {self.guidance:g}"
         grid = plot.save_image(plot.image_grid(images, title=title), self.out / "grid.png")
         gif = plot.chain_gif(frames, self.out / "chain.gif", samples=IN_FILM)
         print(f"Drew {self.n} images in {seconds:.1f} s on {device.name}: {grid} and {gif}")
@@ -97,12 +125,18 @@ class Sample:
 
 @dataclass(frozen=True)
 class Train:
-    """Train a model. Ctrl-C finishes the step and saves; the same command goes on from there."""
+    """Train a model. Ctrl-C finishes the step and saves; the same command goes on from there.
+
+    `tinydiff train avatars` takes the options of a recipe that ships with tinydiff, here of one that learns to draw
+    portraits from captions.
+    """
 
     config: Path | None = None
     """A TOML file with any of these options; what is also given on the command line wins."""
     data: str = "mnist-small"
-    """digits, mnist-small, mnist, fashion-mnist, or a folder of images (./mnist for one that is called so)."""
+    """digits, mnist-small, avatars, mnist, fashion-mnist, or a folder of images (./mnist for one that is called so)."""
+    images: int | None = None
+    """How many portraits to put together; without it, 20,000. For avatars only."""
     out: Path = Path("runs/mine")
     """Folder for checkpoints, the log and the trained model."""
     start_from: str | None = None
@@ -111,6 +145,10 @@ class Train:
     """The shape of the network; its image_size decides how images are resized."""
     schedule: Literal["cosine", "linear"] = "cosine"
     """Of the forward process."""
+    captions: bool = False
+    """Learn to draw from captions; the UNet's context then has as many channels as the text."""
+    text: TextConfig = field(default_factory=TextConfig)
+    """The shape of the text encoder, for captions; its vocabulary is the largest that is wanted."""
     T: int = 1000
     """Steps of the forward process."""
     kind: Literal["eps", "x_0", "v"] = "v"
@@ -127,21 +165,20 @@ class Train:
     def run(self) -> None:
         """Train, or go on with a run that was stopped."""
         device = select_device(self.device)
-        if self.start_from is None:
-            config = ModelConfig(self.unet, self.schedule, self.T, self.kind)
-            network = UNet(self.unet, np.random.default_rng(self.train.seed))
-        else:
-            for name in ("unet", "schedule", "T", "kind"):
+        given = None if self.start_from is None else load_model(self.start_from)
+        if given is not None:
+            for name in ("unet", "schedule", "T", "kind", "captions", "text"):
                 if getattr(self, name) != getattr(Train(), name):
                     raise InputError(f"{name} was given with start_from, but is that of the model to start from.")
-            given = load_model(self.start_from)
-            config, network = given.config, given.network
-        training, held_out = self._data(config.unet)
+        training, held_out = self._data(self.unet if given is None else given.config.unet)
         print(training.describe(), held_out.describe(), sep="\n")
+        model = self._new_model(training) if given is None else given
         if device.kind != "cpu":
-            network = network.bind(to_device(network.theta, device))
+            model = replace(model, network=model.network.bind(to_device(model.network.theta, device)))
         writable_folder(self.out)
-        model = DiffusionModel(network, config, self.train.micro_batch, self.threads, self.processes)
+        micro_batch = self.train.micro_batch or default_micro_batch(model.config.unet)
+        model = replace(model, micro_batch=micro_batch, threads=self.threads, processes=self.processes)
+        config = model.config
         trainer = Trainer(
             model, training, self.train, self.out, held_out, threads=self.threads, processes=self.processes
         )
@@ -161,8 +198,28 @@ class Train:
         where = shlex.quote(str(Path.cwd() / self.out))  # whole: `mnist` alone would name the shipped model
         print(f"Trained {trainer.step} steps: {curve}. To draw: tinydiff sample --model {where}")
 
+    def _new_model(self, training: Dataset) -> DiffusionModel:
+        """Return a model with random weights, and a tokenizer that has read the captions if it is to read any."""
+        unet, text, tokenizer = self.unet, None, None
+        if self.captions:
+            if training.captions is None:
+                raise InputError(f"captions was given, but {self.data} has none: leave it out, or take avatars.")
+            merges = self.text.vocabulary - len(Tokenizer())
+            if merges < 0:
+                raise InputError(f"vocabulary is {self.text.vocabulary}, but {len(Tokenizer())} or more were expected.")
+            tokenizer = Tokenizer.train(training.captions, merges)
+            text = replace(self.text, vocabulary=len(tokenizer))
+            unet = replace(unet, context_channels=text.channels)
+        config = ModelConfig(unet, self.schedule, self.T, self.kind, text)
+        network = config.network(np.random.default_rng(self.train.seed))
+        return DiffusionModel(network, config, self.train.micro_batch, tokenizer=tokenizer)
+
     def _data(self, unet: UNetConfig) -> tuple[Dataset, Dataset]:
         size, channels = unet.image_size, unet.in_channels
+        if self.data == "avatars":
+            return load_avatars("train", self.images).resize(size), load_avatars("test").resize(size)
+        if self.images is not None:
+            raise InputError(f"images is {self.images}, but only avatars are put together: leave it out.")
         if self.data not in NAMES and os.path.isdir(self.data):  # false, too, for what is no path at all
             images = load_folder(self.data, size, channels)
             if len(images) < 2:
@@ -260,6 +317,10 @@ def main(arguments: list[str] | None = None) -> int:
 
 def parse(arguments: list[str]) -> Any:
     """Return the command that the arguments describe; `tyro` exits with status 2 where they describe none."""
+    recipe = RECIPES / f"{arguments[1]}.toml" if len(arguments) > 1 and arguments[0] == "train" else None
+    if recipe is not None and recipe.is_file():
+        default = replace(read_toml(Train, recipe), out=Path("runs") / recipe.stem)
+        return tyro.cli(Train, default=default, args=arguments[2:], prog=f"tinydiff train {recipe.stem}")
     path = _config_file(arguments)
     if path is not None:
         return tyro.cli(Train, default=read_toml(Train, path), args=arguments[1:], prog="tinydiff train")

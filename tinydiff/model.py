@@ -7,7 +7,7 @@ build the network again) and, for the models that ship with tinydiff, a ``CARD.m
 import dataclasses
 import json
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property, partial
 from pathlib import Path
@@ -20,6 +20,8 @@ import safetensors.numpy
 from tinydiff.backend import Device, select_device, to_device, to_numpy, xp_of
 from tinydiff.diffusion import (
     GaussianDiffusion,
+    bounded,
+    classifier_free_guidance,
     cosine_schedule,
     ddim,
     ddpm,
@@ -29,17 +31,19 @@ from tinydiff.diffusion import (
     linear_schedule,
     predictor,
 )
-from tinydiff.errors import CheckpointError, InputError, check_choice, check_count, check_shape
+from tinydiff.errors import CheckpointError, InputError, check_choice, check_count, check_number, check_shape
 from tinydiff.files import atomic_write
 from tinydiff.memo import Memo, weights_stand_still
-from tinydiff.nn import Classifier, ClassifierConfig, Module, UNet, UNetConfig
+from tinydiff.nn import Classifier, ClassifierConfig, Module, TextConfig, TextToImage, UNet, UNetConfig
 from tinydiff.noise import Noise
 from tinydiff.parallel import default_threads, map_shards, run_parallel
 from tinydiff.processes import Crew, processes_pay
+from tinydiff.text import Tokenizer
 
 SHIPPED = Path(__file__).parent / "weights"
 SCHEDULES: dict[str, Callable[[int], np.ndarray]] = {"linear": linear_schedule, "cosine": cosine_schedule}
 CACHE_BYTES = 2 * 2**20
+TOKENIZER = "tokenizer.json"
 SAMPLERS = ("ddim", "ddpm", "heun", "dpmpp_2m")
 
 
@@ -56,12 +60,15 @@ class ModelConfig:
         Number of steps of the forward process.
     kind : str
         What the network predicts: ``"eps"``, ``"x_0"`` or ``"v"``.
+    text : TextConfig or None
+        Of a text encoder that is a part of the network; None for a model without text.
     """
 
     unet: UNetConfig = field(default_factory=UNetConfig)
     schedule: str = "cosine"
     T: int = 1000
     kind: str = "v"
+    text: TextConfig | None = None
 
     def __post_init__(self):
         check_choice("schedule", self.schedule, tuple(SCHEDULES))
@@ -73,6 +80,10 @@ class ModelConfig:
                 f"{self.unet.in_channels} were expected."
             )
 
+    def network(self, rng: np.random.Generator | None = None) -> UNet | TextToImage:
+        """Return a new network of this shape; `rng` draws its weights."""
+        return UNet(self.unet, rng) if self.text is None else TextToImage(self.unet, self.text, rng)
+
     def diffusion(self) -> GaussianDiffusion:
         """Return the forward process."""
         return GaussianDiffusion(SCHEDULES[self.schedule](self.T))
@@ -82,6 +93,35 @@ class ModelConfig:
         if self.kind == "eps":
             return eps
         return x_0 if self.kind == "x_0" else diffusion.v_from(x_0, eps, t)
+
+
+@dataclass(frozen=True)
+class Guidance:
+    """How strongly a sample follows its condition, and how it is kept within bounds.
+
+    Parameters
+    ----------
+    scale : float
+        0 ignores the condition, 1 follows it as learned, above 1 exaggerates (`classifier_free_guidance`).
+    interval : (float, float) or None
+        Guide at times low < t <= high alone.
+    rescale : float
+        0 .. 1, see `classifier_free_guidance`.
+    threshold : str
+        ``"static"`` or ``"dynamic"``, see `bounded`.
+    """
+
+    scale: float = 1.0
+    interval: tuple[float, float] | None = None
+    rescale: float = 0.0
+    threshold: str = "static"
+
+    def __post_init__(self):
+        check_number("guidance", self.scale, -100, 100)
+        check_number("rescale", self.rescale, 0, 1)
+        check_choice("threshold", self.threshold, ("static", "dynamic"))
+        if self.interval is not None and not 0 <= self.interval[0] < self.interval[1]:
+            raise InputError(f"interval is {self.interval}, but two times, the lower one first, were expected.")
 
 
 def default_micro_batch(unet: UNetConfig) -> int:
@@ -100,7 +140,7 @@ class DiffusionModel:
 
     Parameters
     ----------
-    network : UNet
+    network : UNet or TextToImage
     config : ModelConfig
     micro_batch : int or None
         Images that are computed together; None becomes `default_micro_batch`. It is a part of the model's numbers:
@@ -110,15 +150,22 @@ class DiffusionModel:
     processes : bool or None
         Whether a chain's shards are computed by processes, where those can be made (see `Crew`), or by threads; None
         goes by the size of the network, see `processes_pay`.
+    tokenizer : Tokenizer or None
+        Of a model that draws from text.
     """
 
-    network: UNet
+    network: UNet | TextToImage
     config: ModelConfig
     micro_batch: Any = None
     threads: int | None = None
     processes: bool | None = None
+    tokenizer: Tokenizer | None = None
 
     def __post_init__(self):
+        text = self.config.text
+        if text is not None and (self.tokenizer is None or len(self.tokenizer) != text.vocabulary):
+            found = "none" if self.tokenizer is None else f"one with {len(self.tokenizer)}"
+            raise InputError(f"The text encoder knows {text.vocabulary} tokens, but the tokenizer is {found}.")
         if self.micro_batch is None:
             object.__setattr__(self, "micro_batch", default_micro_batch(self.config.unet))
         check_count("micro_batch", self.micro_batch)
@@ -139,6 +186,30 @@ class DiffusionModel:
         network = partial(self.network_output, first=first, crew=crew)
         return predictor(network, self.diffusion, self.config.kind)(x_t, t, context)
 
+    def null_context(self, negative: str = "") -> Any:
+        """Return one row that asks for nothing: "no class", or the empty prompt; or a prompt to be pushed away from.
+
+        A prompt is given as token numbers, which `read` reads.
+        """
+        if self.config.text is not None:
+            return self.tokens([negative])
+        if negative:
+            raise InputError(f"The negative prompt is {negative!r}, but this model does not read text.")
+        classes = self.config.unet.num_classes
+        return None if classes is None else xp_of(self.network.theta).full(1, classes)
+
+    def tokens(self, prompts: Sequence[str]) -> Any:
+        """Return prompts as token numbers, integers (N, length), on the model's device."""
+        if self.config.text is None or self.tokenizer is None:
+            raise InputError(f"The prompt is {prompts[0]!r}, but this model does not read text.")
+        return xp_of(self.network.theta).asarray(self.tokenizer.rows(prompts, self.config.text.length))
+
+    def read(self, context: Any, first: int = 0) -> Any:
+        """Return a context whose token numbers are read, so that the steps of a chain need not read them again."""
+        if not isinstance(self.network, TextToImage):
+            return context
+        return map_shards(self.network.read, (context,), self.micro_batch, self.threads, first)
+
     def target(self, x_0: Any, eps: Any, t: Any) -> Any:
         """Return what the network should have predicted: eps, x_0, or v."""
         return self.config.target(self.diffusion, x_0, eps, t)
@@ -152,6 +223,9 @@ class DiffusionModel:
         sampler: str = "ddim",
         eta: float = 0.0,
         first: int = 0,
+        prompt: Any = None,
+        negative: str = "",
+        guidance: Guidance | float = 1.0,
     ) -> Iterator[tuple[float, Any, Any]]:
         """Draw n samples, and yield (t, x_t, x_0_hat) after every step.
 
@@ -170,6 +244,12 @@ class DiffusionModel:
             For ``"ddim"``: 0 deterministic .. 1 like ``"ddpm"``.
         first : int
             Index of the first sample: ``chain(n=1, first=5)`` draws the sixth alone.
+        prompt : str, sequence of str, or None
+            What all or each of the samples should show, for a model that reads text; None asks for nothing.
+        negative : str
+            What they should not show; it counts where guidance is not 1.
+        guidance : Guidance or float
+            How strongly the label or the prompt is followed; a number is its scale.
         """
         check_count("n", n)
         check_count("first", first, least=0)
@@ -178,7 +258,14 @@ class DiffusionModel:
         xp = xp_of(self.network.theta)
         noise = Noise(seed, first=first, xp=xp)
         x_T = noise.normal((n, unet.image_size, unet.image_size, unet.in_channels), "x_T")
-        context = self._labels(labels, n, first, xp)
+        guidance = guidance if isinstance(guidance, Guidance) else Guidance(guidance)
+        context = self.read(self._context(labels, prompt, n, first, xp), first)
+        null_context = self.read(self.null_context(negative))
+        if guidance.scale != 1 and null_context is None:
+            raise InputError(
+                f"guidance is {guidance.scale}, but this model was trained without a condition that it could follow: "
+                "leave it out."
+            )
         steps = self.config.T if steps is None else steps
         samplers = {
             "ddim": lambda predict: ddim(predict, self.diffusion, x_T, steps, eta, noise, context),
@@ -186,17 +273,30 @@ class DiffusionModel:
             "heun": lambda predict: heun(predict, self.diffusion, x_T, edm_steps(self.diffusion, steps), context),
             "dpmpp_2m": lambda predict: dpmpp_2m(predict, self.diffusion, x_T, steps, context),
         }
-        return self._side_by_side(samplers[sampler], n, first)
 
-    def _side_by_side(self, sampler, n, first):
-        """Run a sampler, each of its predictions with the shards side by side; the weights must stand still."""
-        shards = -(-(first % self.micro_batch + n) // self.micro_batch)
+        def guided(crew):
+            def network(x_t, t, context):  # guidance puts samples in pairs: sample i then stands at 2 i and 2 i + 1
+                return self.network_output(x_t, t, context, first * len(x_t) // n, crew)
+
+            predict = predictor(network, self.diffusion, self.config.kind, clip=False)
+            if guidance.scale != 1:
+                predict = classifier_free_guidance(
+                    predict, self.diffusion, null_context, guidance.scale, guidance.interval, guidance.rescale
+                )
+            return bounded(predict, self.diffusion, guidance.threshold)
+
+        pair = 1 if guidance.scale == 1 else 2
+        return self._side_by_side(lambda crew: samplers[sampler](guided(crew)), pair * n, pair * first)
+
+    def _side_by_side(self, chain, rows, first):
+        """Run ``chain(crew)``, each call of the network with its shards side by side; the weights must stand still."""
+        shards = -(-(first % self.micro_batch + rows) // self.micro_batch)
         at_once = min(default_threads() if self.threads is None else self.threads, shards)
         if xp_of(self.network.theta) is not np:
             at_once = 1
         if at_once > 1 and processes_pay(self.network.theta, self.processes):
             with Crew(self.network.forward, at_once, fixed_weights=True) as crew:
-                yield from sampler(partial(self.predict, first=first, crew=crew))
+                yield from chain(crew)
         else:
             memo = Memo()  # all steps use the same weights
 
@@ -204,7 +304,20 @@ class DiffusionModel:
                 with weights_stand_still(memo):
                     return run_parallel([partial(self.network.forward, *task) for task in tasks], at_once)
 
-            yield from sampler(partial(self.predict, first=first, crew=by_threads))
+            yield from chain(by_threads)
+
+    def _context(self, labels, prompt, n, first, xp):
+        """Return what each sample is asked to show."""
+        if self.config.text is None and prompt is None:
+            return self._labels(labels, n, first, xp)
+        if labels is not None:
+            raise InputError(f"labels is {labels}, but this model draws from text: give a prompt.")
+        prompts = [prompt or ""] * n if prompt is None or isinstance(prompt, str) else list(prompt)
+        if len(prompts) != n:
+            raise InputError(
+                f"There are {len(prompts)} prompts for {n} samples, but one, or one for each, was expected."
+            )
+        return self.tokens(prompts)
 
     def _labels(self, labels, n, first, xp):
         classes = self.config.unet.num_classes
@@ -294,6 +407,8 @@ def save_model(folder: str | Path, model: DiffusionModel, theta: Any = None, **a
     folder = Path(folder)
     save_weights(folder / "model.safetensors", model.network, theta)
     settings = {"model": dataclasses.asdict(model.config), "micro_batch": model.micro_batch, **about}
+    if model.tokenizer is not None:
+        model.tokenizer.save(folder / TOKENIZER)
     text = json.dumps(settings, indent=2) + "\n"
     atomic_write(folder / "config.json", lambda file: file.write(text.encode()), error=CheckpointError)
     return folder
@@ -313,9 +428,11 @@ def load_model(name: str | Path = "mnist", device: Device | None = None) -> Diff
     settings = read_settings(folder)
     try:
         unet = UNetConfig(**settings["model"].pop("unet"))
-        config = ModelConfig(unet=unet, **settings["model"])
-        network = UNet(config.unet)
-        model = DiffusionModel(network, config, settings.get("micro_batch", 8))
+        text = settings["model"].pop("text", None)
+        config = ModelConfig(unet=unet, text=None if text is None else TextConfig(**text), **settings["model"])
+        network = config.network()
+        tokenizer = None if text is None else Tokenizer.load(folder / TOKENIZER)
+        model = DiffusionModel(network, config, settings.get("micro_batch", 8), tokenizer=tokenizer)
     except (KeyError, TypeError, AttributeError, ValueError, MemoryError) as error:
         raise CheckpointError(f"{folder / 'config.json'} does not describe a diffusion model ({error}).") from error
     load_weights(folder / "model.safetensors", network)
@@ -365,6 +482,9 @@ def sample(
     steps: int | None = 50,
     sampler: str = "ddim",
     device: str = "auto",
+    prompt: Any = None,
+    negative: str = "",
+    guidance: Guidance | float = 1.0,
 ) -> np.ndarray:
     """Draw images with a trained model.
 
@@ -382,6 +502,8 @@ def sample(
         See `DiffusionModel.chain`.
     device : str
         ``"auto"``, ``"cpu"`` or ``"cuda"``.
+    prompt, negative, guidance
+        See `DiffusionModel.chain`; prompts are for a model that reads text, such as ``"avatars"``.
 
     Returns
     -------
@@ -394,6 +516,7 @@ def sample(
     (2, 28, 28, 1)
     """
     model = load_model(name, select_device(device))
-    for _, x_t, _ in model.chain(n, seed, labels, steps, sampler):
+    chain = model.chain(n, seed, labels, steps, sampler, prompt=prompt, negative=negative, guidance=guidance)
+    for _, x_t, _ in chain:
         images = x_t
     return to_numpy(images)

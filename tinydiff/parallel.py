@@ -134,7 +134,7 @@ def map_shards(
     Parameters
     ----------
     f : callable
-        Takes arrays (micro_batch, ...) and returns one.
+        Takes arrays (micro_batch, ...) and returns one, or a context of them.
     arrays : sequence of arrays (N, ...), contexts of such arrays, or None
         Cut into shards together; None is handed on.
     micro_batch : int
@@ -162,4 +162,8 @@ def map_shards(
         with weights_stand_still():
             tasks = [lambda start=start: f(*shard(start)) for start in starts]
             results = run_parallel(tasks, threads if xp is np else 1)
-    return xp.concatenate([y[max(0, -start) : n - start] for start, y in zip(starts, results, strict=True)])
+
+    def joined(*parts):
+        return xp.concatenate([y[max(0, -start) : n - start] for start, y in zip(starts, parts, strict=True)])
+
+    return map_arrays(joined, *results)

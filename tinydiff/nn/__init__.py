@@ -21,6 +21,7 @@ from tinydiff.nn.layers import (
     Upsample,
 )
 from tinydiff.nn.text import TextConfig, TextEncoder
+from tinydiff.nn.text_to_image import TextToImage
 from tinydiff.nn.transformer import SpatialTransformer, TransformerBlock
 from tinydiff.nn.unet import UNet, UNetConfig, UNetGradients
 
@@ -51,6 +52,7 @@ __all__ = [
     "Tape",
     "TextConfig",
     "TextEncoder",
+    "TextToImage",
     "TransformerBlock",
     "UNet",
     "UNetConfig",

@@ -30,7 +30,7 @@ class TextConfig:
         Whether a token knows its place. Without places and layers the order of the words is lost: a bag of words.
     """
 
-    vocabulary: int
+    vocabulary: int = 1024
     length: int = 32
     channels: int = 64
     layers: int = 2
@@ -67,11 +67,11 @@ class TextEncoder(Module):
 
     def one_input(self) -> tuple[Any, ...]:
         """Return one row of tokens."""
-        return (xp_of(self.theta).zeros((1, self.config.length), np.int64),)
+        return (xp_of(self.norm.gamma.value).zeros((1, self.config.length), np.int64),)
 
     def forward(self, tokens: Any, tape: Tape | None = None) -> Any:
         """Return one vector for each token, shape (N, length, channels)."""
-        xp = xp_of(tokens, self.theta)
+        xp = xp_of(tokens, self.norm.gamma.value)
         length = self.config.length
         check_shape("tokens", tokens, (None, length))
         h = self.token.forward(tokens, tape)

@@ -215,7 +215,8 @@ class UNet(Module):
 
     def one_input(self) -> tuple[Any, ...]:
         """Return x_t, t and, for a model with conditions, a context, all for one image."""
-        xp, config, dtype = xp_of(self.theta), self.config, self.theta.dtype
+        weight, config = self.stem.weight.value, self.config
+        xp, dtype = xp_of(weight), weight.dtype
         x_t = xp.zeros((1, config.image_size, config.image_size, config.in_channels), dtype)
         t = xp.ones(1, np.int64)
         if config.context_channels is not None:
@@ -310,7 +311,7 @@ class UNet(Module):
     def _check_inputs(self, x_t, t, condition):
         config, n = self.config, len(x_t)
         xp_of(x_t, t, *arrays_of(condition))
-        xp_of(x_t=x_t, theta=self.theta)
+        xp_of(x_t=x_t, theta=self.stem.weight.value)
         check_shape("x_t", x_t, (None, config.image_size, config.image_size, config.in_channels))
         check_shape("t", t, (n,))
         shapes = {

@@ -49,8 +49,8 @@ class TrainConfig:
         Of AdamW (Eq. ADAMW-1), and the largest norm of a gradient (Eq. CLIP-1).
     ema : float
         Decay of the average of the weights (Eq. EMA-1).
-    label_dropout : float
-        Share of images that are shown without their label, so that the model also learns "no class".
+    condition_dropout : float
+        Share of images that are shown without their label or caption, so that the model also learns to draw anything.
     flip : bool
         Mirror half of the images, left for right, anew each time: for pictures that allow it, not for digits.
     seed : int
@@ -75,7 +75,7 @@ class TrainConfig:
     weight_decay: float = 0.0
     clip: float = 1.0
     ema: float = 0.999
-    label_dropout: float = 0.1
+    condition_dropout: float = 0.1
     flip: bool = False
     seed: int = 0
     log_every: int = 10
@@ -98,7 +98,7 @@ class TrainConfig:
         for name in ("lr", "clip"):
             if not 0 < getattr(self, name) < math.inf:
                 raise InputError(f"{name} is {getattr(self, name)}, but a positive number was expected.")
-        for name in ("final_lr", "ema", "label_dropout"):
+        for name in ("final_lr", "ema", "condition_dropout"):
             check_number(name, getattr(self, name), 0, 1)
         check_number("weight_decay", self.weight_decay, 0, 1e6)
 
@@ -150,6 +150,7 @@ class Trainer:
         self.hooks, self.threads = hooks, threads
         self._check_data()
         self.network, self.diffusion = model.network, model.diffusion
+        self.conditions = self._conditions(data)
         self.xp = xp_of(self.network.theta)
         self.gradient_sum = LaneSum(
             self._add_shard, self._shards(), self.network.theta, config.lanes, threads, processes
@@ -191,8 +192,8 @@ class Trainer:
         noise = self.noise.at(first=start, step=self.step)
 
         flip = noise.at(xp=np).uniform((n,), "flip") < 0.5 if config.flip else None
-        x_0, labels = self.data.batch(indices, self.xp, flip)  # x_0 ~ q(x_0)
-        context = self._context(labels, noise)
+        x_0, _ = self.data.batch(indices, self.xp, flip)  # x_0 ~ q(x_0)
+        context = self._context(indices, noise)
         t = noise.integers(1, self.diffusion.T, n, "t")  # t ~ Uniform({1, ..., T})
         eps = noise.normal(x_0.shape, "eps", dtype=x_0.dtype)  # eps ~ N(0, I)
         x_t = self.diffusion.q_sample(x_0, t, eps)  # Eq. DDPM-4
@@ -222,10 +223,11 @@ class Trainer:
         if data is None:
             raise InputError("There are no held-out images: give the Trainer validation=.")
         n = min(self.config.validation_images, len(data))
-        x_0, labels = data.batch(np.arange(n), xp=self.xp)
+        x_0, _ = data.batch(np.arange(n), xp=self.xp)
         noise = Noise(0, xp=self.xp)
         t, eps = noise.integers(1, self.diffusion.T, n, "validation t"), noise.normal(x_0.shape, "validation eps")
-        context = labels if self.network.config.num_classes is not None else None
+        conditions = self._conditions(data.take(slice(0, n)))
+        context = None if conditions is None else self.xp.asarray(conditions)
         ema = self.network.bind(self.ema)
         x_t = self.diffusion.q_sample(x_0, t, eps)
         output = map_shards(ema.forward, (x_t, t, context), self.micro_batch, self.threads)
@@ -277,7 +279,7 @@ class Trainer:
 
     def trained(self) -> DiffusionModel:
         """Return the model with the average of the weights, the one to sample from."""
-        return DiffusionModel(self.network.bind(self.ema), self.model.config, self.model.micro_batch, self.threads)
+        return replace(self.model, network=self.network.bind(self.ema), threads=self.threads)
 
     def save(self) -> Path:
         """Write a checkpoint."""
@@ -315,12 +317,20 @@ class Trainer:
             if self.folder is not None:
                 save_model(self.folder / "best", self.model, self.ema, **self._about(), validation_loss=loss)
 
-    def _context(self, labels, noise):
-        classes = self.network.config.num_classes
-        if classes is None:
+    def _conditions(self, data):
+        """Return what a network of this kind is told of each image: a row of tokens, a label, or nothing."""
+        config, tokenizer = self.model.config, self.model.tokenizer
+        if config.text is not None and tokenizer is not None:
+            return tokenizer.rows(data.captions, config.text.length)
+        return None if config.unet.num_classes is None else data.labels
+
+    def _context(self, indices, noise):
+        """Return what is told of some images, and of a share of them nothing."""
+        if self.conditions is None:
             return None
-        hidden = noise.uniform((len(labels),), "label dropout") < self.config.label_dropout
-        return self.xp.where(hidden, classes, labels)
+        rows = self.xp.asarray(self.conditions[indices])
+        hidden = noise.uniform((len(rows),), "label dropout") < self.config.condition_dropout
+        return self.xp.where(hidden.reshape(-1, *[1] * (rows.ndim - 1)), self.model.null_context(), rows)
 
     def _order(self, epoch):
         if self.epoch_order[0] != epoch:
@@ -349,6 +359,8 @@ class Trainer:
         """Return all that decides the bits of a run: to go on, a run must have the same."""
         train = {name: value for name, value in asdict(self.config).items() if name not in FREE}
         sums = [zlib.crc32(a.tobytes()) for a in (self.data.images, self.data.labels)]
+        if self.model.config.text is not None:
+            sums.append(zlib.crc32("\n".join(self.data.captions or ()).encode()))
         data = {"data": self.data.name, "images": len(self.data), "checksums of the data": sums}
         return json.loads(json.dumps({**train, **asdict(self.model.config), **data}))  # tuples become lists
 
@@ -362,6 +374,8 @@ class Trainer:
                 raise InputError(
                     f"{name} has images of shape {tuple(data.images.shape[1:])}, but the model's are {shape}."
                 )
+            if data is not None and self.model.config.text is not None and data.captions is None:
+                raise InputError(f"{name} has no captions, but the model learns from text.")
             if data is not None and unet.num_classes is not None and data.labels.max() >= unet.num_classes:
                 raise InputError(
                     f"{name} has labels up to {data.labels.max()}, but the model's num_classes is {unet.num_classes}."
