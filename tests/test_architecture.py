@@ -32,7 +32,8 @@ ORDER = [
         "diffusion",
         "text",
     ),
-    *("data", "metrics", "plot", "weights", "model", "evaluate", "train", "demo", "notebook", "exercises", "cli"),
+    *("data", "metrics", "plot", "weights", "model", "evaluate", "evaluate_text", "train"),
+    *("demo", "notebook", "exercises", "serve", "cli"),
 ]
 # ... and these not even that: diffusion knows no network, figures and pictures take arrays.
 NEVER = {

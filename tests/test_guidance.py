@@ -28,6 +28,7 @@ def network(x_t, t, context):
 
 
 PREDICT = predictor(network, DIFFUSION, "eps", clip=False)
+PREDICT_NOTHING = predictor(lambda x_t, t, context: np.tanh(x_t), DIFFUSION, "eps", clip=False)
 LABELS, NULL = np.array([1.0, 2.0, 3.0, 4.0, 5.0]), np.zeros(1)
 
 
@@ -44,6 +45,25 @@ def test_scale_0_ignores_the_condition_scale_1_follows_it_and_2_goes_as_far_agai
         np.testing.assert_array_equal(a, b)
     for a, b, c in zip(guided(2.0), given, nothing, strict=True):
         np.testing.assert_allclose(a, 2 * b - c, rtol=1e-12, atol=1e-12)
+
+
+@pytest.mark.equation("CG-14")
+@pytest.mark.parametrize("scale", [0.0, 1.0, 3.0])
+def test_a_classifier_s_gradient_is_added_to_the_score(scale):
+    """Bayes' rule for scores. The gradient is asked for at x_t and its t, with the class (not at a mean of a step)."""
+    asked = []
+
+    def gradient(x_t, t, context):
+        asked.append((x_t, t, context))
+        return np.cos(x_t) * context.reshape(-1, 1, 1, 1)
+
+    x_0_hat, eps_hat = classifier_guidance(PREDICT_NOTHING, DIFFUSION, gradient, scale)(X_T, T_, LABELS)
+    expected = PREDICT_NOTHING(X_T, T_, None)[1]
+    score = DIFFUSION.score_from_eps(expected, T_) + scale * gradient(X_T, T_, LABELS)
+    np.testing.assert_allclose(DIFFUSION.score_from_eps(eps_hat, T_), score, rtol=1e-12, atol=1e-12)
+    np.testing.assert_allclose(DIFFUSION.q_sample(x_0_hat, T_, eps_hat), X_T, rtol=1e-9, atol=1e-9)
+    assert asked[0][0] is X_T
+    assert asked[0][1] is T_
 
 
 @pytest.mark.equation("CFG-6")

@@ -101,6 +101,26 @@ def test_a_block_s_gradients_down_to_the_context(gated):
     assert report, str(report)
 
 
+@pytest.mark.equation("XATT-1")
+def test_cross_attention_equals_loops():
+    module = stirred(Attention(8, 2, np.random.default_rng(0), 6, dtype=np.float64))
+    for x, context, out in zip(X, CONTEXT, module.forward(X, CONTEXT), strict=True):
+        np.testing.assert_allclose(out, attention_by_loops(module, x, context), rtol=1e-10, atol=1e-12)
+
+
+@pytest.mark.equation("XATT-2")
+def test_a_context_s_gradient_is_the_slope_through_keys_and_values():
+    """One number of the context at a time, by a central difference: keys and values read all of them."""
+    module, tape = stirred(Attention(8, 2, np.random.default_rng(0), 6, dtype=np.float64)), Tape()
+    dy, h = random(*module.forward(X, CONTEXT, tape).shape, seed=2), 1e-6
+    _, d_context = module.backward(dy, tape)
+    for index in np.ndindex(CONTEXT.shape):
+        step = np.zeros(CONTEXT.shape)
+        step[index] = h
+        slope = ((module.forward(X, CONTEXT + step) - module.forward(X, CONTEXT - step)) * dy).sum() / (2 * h)
+        np.testing.assert_allclose(d_context[index], slope, rtol=1e-6, atol=1e-8)
+
+
 def test_attention_s_gradients():
     module = stirred(Attention(8, 2, np.random.default_rng(0), 6, dtype=np.float64))
     report = check_module(module, [X, CONTEXT], Tape, Gradients)

@@ -1,4 +1,4 @@
-"""The command line: ``tinydiff demo | train | sample | evaluate | info``.
+"""The command line: ``tinydiff demo | train | sample | evaluate | serve | info``.
 
 Each command is a frozen dataclass; its fields are the options. Errors are one sentence on stderr; the exit status
 is 2 for a bad argument, 1 for everything else that fails, and 130 after Ctrl-C.
@@ -29,10 +29,12 @@ from tinydiff.data import NAMES, Dataset, load, load_avatars, load_folder
 from tinydiff.demo import run_demo
 from tinydiff.errors import DataError, DeviceError, InputError, TinydiffError
 from tinydiff.evaluate import evaluate
+from tinydiff.evaluate_text import evaluate_text
 from tinydiff.files import atomic_write, writable_folder
 from tinydiff.model import SHIPPED, DiffusionModel, Guidance, ModelConfig, default_micro_batch, load_model
 from tinydiff.nn import TextConfig, UNetConfig
 from tinydiff.parallel import default_threads
+from tinydiff.serve import serve
 from tinydiff.text import Tokenizer
 from tinydiff.train import TrainConfig, Trainer, read_log
 
@@ -232,22 +234,26 @@ class Train:
 
 @dataclass(frozen=True)
 class Evaluate:
-    """Measure a model: its loss by timestep, and what an independent classifier says of its samples."""
+    """Measure a model: its loss, and what a classifier says of its samples; or whether it draws what captions say."""
 
     model: str = "mnist"
-    """A model that ships with tinydiff, or a folder."""
+    """A model that ships with tinydiff, or a folder; one that reads text is judged by the avatars."""
     data: str = "mnist-small"
-    """Data set of the real images."""
+    """Data set of the real images (not for a model that reads text)."""
     classifier: str | None = None
-    """The judge; without it, the shipped one for the size of the images."""
+    """The judge; without it, the shipped one for the size of the images (not for a model that reads text)."""
     n: int = 1000
     """How many samples, drawn from seed 0 and not selected."""
     steps: int = 50
     """Calls of the network for each image."""
     sampler: SamplerName = "ddim"
     """Which sampler."""
+    guidance: float = 2.0
+    """Of a model that reads text: how strongly it follows the captions."""
+    scales: tuple[float, ...] = (1, 1.5, 2, 3, 5, 8)
+    """Of a model that reads text: the guidance scales to compare, each with n / 4 captions."""
     out: Path | None = None
-    """Folder for pictures: samples, nearest training images, loss by timestep."""
+    """Folder for pictures: samples, nearest training images, loss by timestep; or what guidance gives and takes."""
     device: DeviceName = "auto"
     """Where to compute."""
 
@@ -256,11 +262,33 @@ class Evaluate:
         if self.out is not None:
             writable_folder(self.out)
         model = load_model(self.model, select_device(self.device))
+        if model.config.text is not None:
+            guidance = Guidance(self.guidance)
+            print(evaluate_text(model, self.n, self.steps, self.sampler, guidance, self.scales, self.out))
+            return
         size = model.config.unet.image_size
         judge = self.classifier or f"mnist-classifier-{size}"
         if self.classifier is None and not (SHIPPED / judge).is_dir():
             raise InputError(f"No classifier ships for images of {size} x {size}: give one with --classifier.")
         print(evaluate(model, self.data, judge, self.n, self.steps, self.sampler, self.out))
+
+
+@dataclass(frozen=True)
+class Serve:
+    """Serve a page in the browser that draws what one types (needs tinydiff[demo])."""
+
+    model: str = "avatars"
+    """A model that draws from text: one that ships with tinydiff, or a folder."""
+    host: str = "127.0.0.1"
+    """The address to listen on; this one is reached from this machine alone."""
+    port: int = 7860
+    """The port to listen on."""
+    device: DeviceName = "auto"
+    """Where to compute."""
+
+    def run(self) -> None:
+        """Serve until Ctrl-C."""
+        serve(load_model(self.model, select_device(self.device)), Path(self.model).name, self.host, self.port)
 
 
 @dataclass(frozen=True)
@@ -289,6 +317,7 @@ Command = (
     | Annotated[Train, tyro.conf.subcommand("train")]
     | Annotated[Sample, tyro.conf.subcommand("sample")]
     | Annotated[Evaluate, tyro.conf.subcommand("evaluate")]
+    | Annotated[Serve, tyro.conf.subcommand("serve")]
     | Annotated[Info, tyro.conf.subcommand("info")]
 )
 

@@ -69,7 +69,7 @@ SLOTS = (
         "accessories",
         {"gold": ("daa520", "ffd700"), "silver": ("d3d3d3", "a9a9a9")},
         {"earrings": _numbered("variant", 1, 2, 3)},
-        share=0.25,
+        share=0.5,
     ),
     Slot(
         "clothing",

@@ -59,8 +59,9 @@ class SelfAttention(Module):
 class Attention(Module):
     """Tokens look at the tokens of a context, which may be themselves: ``proj(attention(q, k, v))`` (Eq. ATT-1).
 
-    The queries come from x, keys and values from the context. After a forward with a tape, the tape holds under this
-    module's path where each query looked: ``tape[path].weights``, shape (N, heads, queries, keys).
+    The queries come from x, keys and values from the context (Rombach et al. 2022, arXiv 2112.10752, section 3.3).
+    After a forward with a tape, the tape holds under this module's path where each query looked:
+    ``tape[path].weights``, shape (N, heads, queries, keys).
 
     Parameters
     ----------
@@ -81,13 +82,13 @@ class Attention(Module):
         self.proj = Linear(channels, channels, rng, dtype=dtype)
 
     def forward(self, x: Any, context: Any, tape: Tape | None = None, mask: Any = None) -> Any:
-        """Return (N, tokens, channels) from x (N, tokens, channels) and context (N, keys, context_channels)."""
+        """Return (N, tokens, channels) from x and a context (N, keys, context_channels) (Eq. XATT-1)."""
         q = self.query.forward(x, tape)
         k, v = cut(self.key_value.forward(context, tape), 2)
         return self.proj.forward(attend(self, q, k, v, tape, mask), tape)
 
     def backward(self, dy: Any, tape: Tape, grads: Gradients | None = None) -> tuple[Any, Any]:
-        """Return (dx, d_context)."""
+        """Return (dx, d_context): keys and values both read the context (Eq. XATT-2)."""
         dy = self.proj.backward(dy, tape, grads)
         dq, dk, dv = attend_backward(self, dy, tape)
         d_context = self.key_value.backward(xp_of(dy).concatenate([dk, dv], axis=-1), tape, grads)

@@ -20,6 +20,7 @@ from tinydiff.plot.course import (
     signed_maps,
     unet_passes,
 )
+from tinydiff.plot.course_text import attention_maps, guidance_trade, token_maps, token_rows, tone_shares
 from tinydiff.plot.images import (
     chain_gif,
     chain_strip,
@@ -32,11 +33,13 @@ from tinydiff.plot.images import (
 )
 
 __all__ = [
+    "attention_maps",
     "bells",
     "chain_gif",
     "chain_strip",
     "curves",
     "density_over_time",
+    "guidance_trade",
     "image_grid",
     "image_rows",
     "jacobian",
@@ -53,6 +56,9 @@ __all__ = [
     "save_image",
     "score_fields",
     "signed_maps",
+    "token_maps",
+    "token_rows",
+    "tone_shares",
     "training_progress",
     "unet_passes",
 ]

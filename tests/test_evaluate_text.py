@@ -1,0 +1,120 @@
+"""What is said of a model that draws from captions, on stand-ins whose answers are known."""
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from tinydiff import evaluate_text as module
+from tinydiff.data.avatars import Caption, draw
+from tinydiff.errors import InputError
+from tinydiff.evaluate_text import attribute_table, captioned, coarse, effective, evaluate_text, obedience
+from tinydiff.model import DiffusionModel, Guidance, ModelConfig, load_model
+from tinydiff.nn import TextConfig, TextToImage, UNetConfig
+from tinydiff.text import Tokenizer
+
+UNET = UNetConfig(
+    image_size=16, in_channels=3, channels=4, channel_mult=(1, 1), blocks_per_level=1, heads=1, context_channels=4
+)
+CONFIG = ModelConfig(UNET, T=5, text=TextConfig(vocabulary=len(Tokenizer()), length=160, channels=4, layers=1, heads=1))
+
+
+def tiny():
+    return DiffusionModel(TextToImage(UNET, CONFIG.text), CONFIG, tokenizer=Tokenizer())
+
+
+def test_real_portraits_do_what_their_captions_say():
+    portraits, captions = captioned(24, "swapped")
+    found = obedience(draw(portraits), portraits, captions)
+    assert found.mean == 1
+    assert {share.value for share in found.attributes.values()} == {1}
+    assert found.both_colours.value == 1
+    assert found.skin.sum() == pytest.approx(1)
+
+
+def test_portraits_with_colours_the_other_way_round_have_no_colour_right():
+    portraits, captions = captioned(24, "swapped")
+    found = obedience(draw(portraits)[np.arange(24) ^ 1], portraits, captions)
+    assert found.both_colours.value == 0
+    assert found.attributes["hair colour"].value == 0
+    assert found.attributes["hair"].value == 1
+    assert 0 < found.mean < 1
+
+
+def test_one_colour_wrong_is_not_both_right():
+    portraits, captions = captioned(16, "swapped")
+    images = draw(portraits)
+    images[::2, 9:] = images[1::2, 9:]  # every other portrait has the partner's shirt
+    found = obedience(images, portraits, captions)
+    assert found.both_colours.value == pytest.approx(0.5)
+
+
+def test_captions_without_attributes_are_refused():
+    portraits, _ = captioned(2, "test")
+    with pytest.raises(InputError, match="nothing to judge by"):
+        obedience(draw(portraits), portraits, (Caption("a person", (), ()),) * 2)
+
+
+def test_the_table_leaves_out_what_nobody_asked_for():
+    sets = {split: captioned(8, split) for split in ("test", "swapped")}
+    columns = {split: obedience(draw(portraits), portraits, captions) for split, (portraits, captions) in sets.items()}
+    lines = attribute_table(columns)
+    assert ["hat", "100.0%", "-"] in [line.split() for line in lines]  # swapped portraits wear none
+    assert any(line.split() == ["mean", "of", "attributes", "100.0%", "100.0%"] for line in lines)
+
+
+def test_effective_numbers():
+    assert effective(np.full(8, 1 / 8)) == pytest.approx(8)
+    assert effective(np.array([0, 1.0, 0])) == 1
+
+
+def test_coarse_features_are_means():
+    images = np.zeros((1, 16, 16, 3), np.uint8)
+    images[0, :4, 4:8, 1] = 255
+    features = coarse(images).reshape(4, 4, 3)
+    assert features[0, 1, 1] == pytest.approx(1)
+    assert features.sum() == pytest.approx(-46)
+
+
+def test_a_perfect_model_gets_the_figures_of_real_portraits(monkeypatch, tmp_path):
+    """A stand-in that returns the portraits themselves: what real ones get, at a distance of 0."""
+    real = {}
+
+    def perfect(model, captions, steps, sampler, guidance):
+        return real[captions]
+
+    sets = [captioned(8, split) for split in ("test", "held-out", "swapped")]
+    for portraits, captions in sets:
+        real[captions] = draw(portraits)
+    monkeypatch.setattr(module, "draw_captions", perfect)
+    report = evaluate_text(tiny(), n=8, scales=(1, 3), out=tmp_path)
+    lines = {line.split("  ")[0]: line.split()[-4:] for line in report.splitlines() if line}
+    assert lines["mean of attributes"] == ["100.0%"] * 4
+    assert lines["both colours"][2] == "100.0%"
+    for scale in ("1", "3"):
+        frechet, precision, recall, _ = lines[scale]
+        assert float(frechet) < 1e-3
+        assert precision == recall == "100.0%"
+    for name in ("rows", "trade", "skin"):
+        with Image.open(tmp_path / f"{name}.png") as picture:
+            assert picture.width > 100
+
+
+def test_an_untrained_model_is_evaluated_too():
+    report = evaluate_text(tiny(), n=8, steps=1, scales=())
+    assert "mean of attributes" in report
+    assert "Fréchet" not in report
+
+
+def test_captions_are_drawn_as_the_chain_draws_them():
+    _, captions = captioned(3, "test")
+    images = module.draw_captions(tiny(), captions, 2, "ddim", Guidance(2.0))
+    prompts = [caption.text for caption in captions]
+    *_, (_, x_0, _) = tiny().chain(3, steps=2, prompt=prompts, guidance=2.0)
+    np.testing.assert_array_equal(images, np.rint((x_0 + 1) * 127.5).clip(0, 255))
+
+
+def test_models_that_draw_no_avatars_are_refused():
+    with pytest.raises(InputError, match="avatars from text"):
+        evaluate_text(load_model("mnist"))
+    with pytest.raises(InputError, match="n is 3"):
+        evaluate_text(tiny(), n=3)
