@@ -67,8 +67,8 @@ class Sample:
     model: str | None = None
     """A model that ships with tinydiff, or a folder with config.json and model.safetensors; without it, mnist, or
     avatars where a prompt is given."""
-    n: int = 64
-    """How many images."""
+    n: int | None = None
+    """How many images; without it, 64, or 16 where a prompt is given."""
     seed: int = 0
     """The same seed gives the same pictures, whatever n is."""
     label: int | None = None
@@ -89,6 +89,9 @@ class Sample:
     """Calls of the network for each image."""
     sampler: SamplerName = "ddim"
     """Which sampler."""
+    micro_batch: int | None = None
+    """How many images are computed together, a part of their bits; without it, as the model says. One picture is drawn
+    soonest with 1, many with 16."""
     out: Path = Path("samples")
     """Folder for the pictures."""
     device: DeviceName = "auto"
@@ -99,9 +102,12 @@ class Sample:
         device = select_device(self.device)
         name = self.model or ("mnist" if self.prompt is None else "avatars")
         model = load_model(name, device)
+        if self.micro_batch is not None:
+            model = replace(model, micro_batch=self.micro_batch)
         guidance = Guidance(self.guidance, self.interval, self.rescale, self.threshold)
+        n = (64 if self.prompt is None else 16) if self.n is None else self.n
         chain = model.chain(
-            self.n,
+            n,
             self.seed,
             self.label,
             self.steps,
@@ -117,12 +123,12 @@ class Sample:
             frames.append((t, to_numpy(x_t[:IN_FILM]), to_numpy(x_0_hat[:IN_FILM])))
         images = to_numpy(x_t)
         seconds = time.perf_counter() - start
-        title = f"{self.n} samples of {Path(name).name}, {self.sampler}, {self.steps} steps, seed {self.seed}"
+        title = f"{n} samples of {Path(name).name}, {self.sampler}, {self.steps} steps, seed {self.seed}"
         if self.prompt:
             title = f"{' '.join(self.prompt.split())}: {title}, guidance {self.guidance:g}"
         grid = plot.save_image(plot.image_grid(images, title=title), self.out / "grid.png")
         gif = plot.chain_gif(frames, self.out / "chain.gif", samples=IN_FILM)
-        print(f"Drew {self.n} images in {seconds:.1f} s on {device.name}: {grid} and {gif}")
+        print(f"Drew {n} images in {seconds:.1f} s on {device.name}: {grid} and {gif}")
 
 
 @dataclass(frozen=True)

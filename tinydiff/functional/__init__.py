@@ -29,7 +29,16 @@ from tinydiff.functional.conv import conv2d, conv2d_backward
 from tinydiff.functional.embedding import embedding, embedding_backward, timestep_embedding
 from tinydiff.functional.fused import group_norm_silu, group_norm_silu_backward
 from tinydiff.functional.linear import linear, linear_backward
-from tinydiff.functional.loss import cross_entropy, cross_entropy_backward, mse, mse_backward
+from tinydiff.functional.loss import (
+    contrastive_loss,
+    contrastive_loss_backward,
+    cross_entropy,
+    cross_entropy_backward,
+    mse,
+    mse_backward,
+    scaled_similarity,
+    scaled_similarity_backward,
+)
 from tinydiff.functional.norm import (
     batch_norm,
     batch_norm_backward,
@@ -38,6 +47,8 @@ from tinydiff.functional.norm import (
     group_norm_backward,
     layer_norm,
     layer_norm_backward,
+    unit_length,
+    unit_length_backward,
 )
 from tinydiff.functional.resample import (
     avg_pool,
@@ -55,6 +66,8 @@ __all__ = [
     "avg_pool_backward",
     "batch_norm",
     "batch_norm_backward",
+    "contrastive_loss",
+    "contrastive_loss_backward",
     "conv2d",
     "conv2d_backward",
     "cross_entropy",
@@ -80,12 +93,16 @@ __all__ = [
     "merge_heads",
     "mse",
     "mse_backward",
+    "scaled_similarity",
+    "scaled_similarity_backward",
     "silu",
     "silu_backward",
     "softmax",
     "softmax_backward",
     "split_heads",
     "timestep_embedding",
+    "unit_length",
+    "unit_length_backward",
     "upsample_nearest",
     "upsample_nearest_backward",
 ]

@@ -8,6 +8,8 @@ from tinydiff.errors import InputError, check_rank, check_shape
 
 MSECache = namedtuple("MSECache", "difference")
 CrossEntropyCache = namedtuple("CrossEntropyCache", "probabilities one_hot")
+ScaledSimilarityCache = namedtuple("ScaledSimilarityCache", "a b scale y")
+ContrastiveLossCache = namedtuple("ContrastiveLossCache", "p_column p_row")
 
 
 def mse(prediction: Any, target: Any) -> tuple[Any, MSECache]:
@@ -72,6 +74,80 @@ def cross_entropy_backward(d_loss: Any, cache: CrossEntropyCache) -> tuple:
     """Return d_logits = d_loss (softmax(logits) - one_hot) / N (Eq. CE-2). Labels have no gradient."""
     probabilities, one_hot = cache
     return ((probabilities - one_hot) * (d_loss * (1 / len(one_hot))),)
+
+
+def scaled_similarity(a: Any, b: Any, log_scale: Any) -> tuple[Any, ScaledSimilarityCache]:
+    """Return how alike each a is to each b, ``exp(log_scale) a b^T`` (Eq. NCE-1); exp(-log_scale) is a temperature.
+
+    Parameters
+    ----------
+    a : array, shape (N, C)
+        Vectors of length 1, such as of pictures.
+    b : array, shape (M, C)
+        And of texts.
+    log_scale : array, shape (1,)
+
+    Returns
+    -------
+    y : array, shape (N, M)
+    cache : ScaledSimilarityCache
+    """
+    xp = xp_of(a=a, b=b, log_scale=log_scale)
+    check_rank("a", a, 2)
+    check_shape("b", b, (None, a.shape[1]))
+    check_shape("log_scale", log_scale, (1,))
+    scale = xp.exp(log_scale)
+    y = scale * (a @ b.T)
+    return y, ScaledSimilarityCache(a, b, scale, y)
+
+
+def scaled_similarity_backward(dy: Any, cache: ScaledSimilarityCache) -> tuple:
+    """Return da, db and d_log_scale = <dy, y>, because y grows by itself with log_scale (Eq. NCE-2)."""
+    a, b, scale, y = cache
+    check_shape("dy", dy, y.shape)
+    return scale * (dy @ b), scale * (dy.T @ a), (dy * y).sum().reshape(1)
+
+
+def contrastive_loss(logits: Any) -> tuple[Any, ContrastiveLossCache]:
+    """Return how surprising it is, in nats, that row i belongs to column i and to no other (Eq. NCE-3).
+
+    The mean of two cross-entropies: which text belongs to a picture, and which picture to a text. A guess costs log N.
+
+    Parameters
+    ----------
+    logits : array, shape (N, N)
+        Of each picture (rows) with each text (columns); the pairs stand on the diagonal.
+
+    Returns
+    -------
+    loss : 0-d array
+    cache : ContrastiveLossCache
+
+    Source: Radford et al. 2021 (CLIP, arXiv 2103.00020), Fig. 3; each half is the InfoNCE of van den Oord et al. 2018
+    (arXiv 1807.03748), Eq. 4.
+    """
+    xp = xp_of(logits=logits)
+    check_rank("logits", logits, 2)
+    check_shape("logits", logits, (len(logits), len(logits)))
+    if not logits.size:
+        raise InputError(f"logits has shape {tuple(logits.shape)}: the mean of no numbers is undefined.")
+    log_p_column, log_p_row = (log_softmax(xp, logits, axis) for axis in (1, 0))
+    pairs = xp.arange(len(logits))
+    loss = -0.5 * (log_p_column + log_p_row)[pairs, pairs].mean()
+    return loss, ContrastiveLossCache(xp.exp(log_p_column), xp.exp(log_p_row))
+
+
+def contrastive_loss_backward(d_loss: Any, cache: ContrastiveLossCache) -> tuple:
+    """Return d_logits: what was believed in both directions, less what was true (Eq. NCE-4)."""
+    p_column, p_row = cache
+    xp, n = xp_of(p_column), len(p_column)
+    return ((p_column + p_row - 2 * xp.eye(n, dtype=p_column.dtype)) * (d_loss * (1 / (2 * n))),)
+
+
+def log_softmax(xp: Any, x: Any, axis: int) -> Any:
+    """Return log softmax along an axis, without overflow."""
+    shifted = x - x.max(axis=axis, keepdims=True)
+    return shifted - xp.log(xp.exp(shifted).sum(axis=axis, keepdims=True))
 
 
 def labels_to_one_hot(name: str, labels: Any, classes: int, dtype: Any) -> Any:

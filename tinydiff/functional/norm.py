@@ -1,6 +1,6 @@
-"""Normalisations: group, layer and batch norm.
+"""Normalisations: group, layer and batch norm, and unit length.
 
-All three subtract a mean and divide by a standard deviation; they differ in which numbers share them. All three
+The first three subtract a mean and divide by a standard deviation; they differ in which numbers share them. All three
 therefore have one backward: x reaches y along three paths, directly, through the mean and through the variance,
 and the three gradients add.
 """
@@ -14,6 +14,9 @@ from tinydiff.errors import InputError, check_divisible, check_number, check_sha
 GroupNormCache = namedtuple("GroupNormCache", "centred gamma rstd groups")
 LayerNormCache = namedtuple("LayerNormCache", "x_hat gamma rstd")
 BatchNormCache = namedtuple("BatchNormCache", "x_hat gamma rstd")
+UnitLengthCache = namedtuple("UnitLengthCache", "y length")
+
+SHORTEST = 1e-12  # no vector is divided by less
 
 
 def default_groups(channels: int) -> int:
@@ -138,6 +141,26 @@ def batch_norm_backward(dy: Any, cache: BatchNormCache, need_dx: bool = True, ne
     """Return dx, d_gamma and d_beta: the three paths of Eq. GN-2, with means over the batch (Eq. BN-2)."""
     x_hat, gamma, rstd = cache
     return _normalise_backward(dy, x_hat, gamma, rstd, tuple(range(dy.ndim - 1)), need_dx, need_dw)
+
+
+def unit_length(x: Any) -> tuple[Any, UnitLengthCache]:
+    """Divide each vector by its length, so that only its direction stays (Eq. UNIT-1).
+
+    Parameters
+    ----------
+    x : array, shape (..., C)
+    """
+    xp = xp_of(x=x)
+    length = xp.maximum(xp.sqrt((x * x).sum(axis=-1, keepdims=True)), SHORTEST)
+    y = x / length
+    return y, UnitLengthCache(y, length)
+
+
+def unit_length_backward(dy: Any, cache: UnitLengthCache) -> tuple:
+    """Return dx = (dy - y <dy, y>) / |x|: a change along y does not turn it (Eq. UNIT-2)."""
+    y, length = cache
+    check_shape("dy", dy, y.shape)
+    return ((dy - y * (dy * y).sum(axis=-1, keepdims=True)) / length,)
 
 
 def _normalise(x, gamma, beta, eps, axes, cache):

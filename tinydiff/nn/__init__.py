@@ -3,6 +3,7 @@
 from tinydiff.nn.attention import Attention, SelfAttention
 from tinydiff.nn.blocks import ResBlock
 from tinydiff.nn.classifier import Classifier, ClassifierConfig
+from tinydiff.nn.clip import CLIP, CLIPConfig
 from tinydiff.nn.core import Checkpoint, Gradients, Module, Parameter, Tape
 from tinydiff.nn.layers import (
     GEGLU,
@@ -18,6 +19,7 @@ from tinydiff.nn.layers import (
     Linear,
     Sequential,
     SiLU,
+    UnitLength,
     Upsample,
 )
 from tinydiff.nn.text import TextConfig, TextEncoder
@@ -26,10 +28,12 @@ from tinydiff.nn.transformer import SpatialTransformer, TransformerBlock
 from tinydiff.nn.unet import UNet, UNetConfig, UNetGradients
 
 __all__ = [
+    "CLIP",
     "GEGLU",
     "GELU",
     "Attention",
     "AvgPool",
+    "CLIPConfig",
     "Checkpoint",
     "Classifier",
     "ClassifierConfig",
@@ -57,5 +61,6 @@ __all__ = [
     "UNet",
     "UNetConfig",
     "UNetGradients",
+    "UnitLength",
     "Upsample",
 ]

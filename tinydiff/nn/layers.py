@@ -202,6 +202,13 @@ class LayerNorm(Layer):
         return {"eps": self.eps}
 
 
+class UnitLength(Layer):
+    """A vector brought to length 1 (Eq. UNIT-1)."""
+
+    def __init__(self, pair=(F.unit_length, F.unit_length_backward)):
+        self.pair = pair
+
+
 class SiLU(Layer):
     """``x * sigmoid(x)`` (Eq. SILU-1)."""
 

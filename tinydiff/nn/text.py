@@ -90,3 +90,9 @@ class TextEncoder(Module):
         if self.place is not None:
             self.place.backward(dh.sum(axis=0), tape, grads)  # every row of the batch reads the same places
         self.token.backward(dh, tape, grads)
+
+
+def first_end(tokens: Any, vocabulary: int, dtype: Any) -> Any:
+    """Return (N, 1, length): 1 where each row of tokens has its first end, which is the last of the vocabulary."""
+    is_end = tokens == vocabulary - 1
+    return (is_end & (xp_of(tokens).cumsum(is_end, axis=1) == 1)).astype(dtype)[:, None, :]

@@ -5,11 +5,10 @@ from typing import Any
 
 import numpy as np
 
-from tinydiff.backend import xp_of
 from tinydiff.condition import Condition, as_condition
 from tinydiff.errors import InputError
 from tinydiff.nn.core import Gradients, Module, Tape
-from tinydiff.nn.text import TextConfig, TextEncoder
+from tinydiff.nn.text import TextConfig, TextEncoder, first_end
 from tinydiff.nn.unet import UNet, UNetConfig, UNetGradients
 
 ReadCache = namedtuple("ReadCache", "place")
@@ -59,9 +58,7 @@ class TextToImage(Module):
             if tape is not None:
                 tape.push(self, ReadCache(None))
             return Condition(tokens=h)
-        xp = xp_of(tokens)
-        is_end = tokens == self.text.config.vocabulary - 1
-        place = (is_end & (xp.cumsum(is_end, axis=1) == 1)).astype(h.dtype)[:, None, :]  # 1 at the first end
+        place = first_end(tokens, self.text.config.vocabulary, h.dtype)
         if tape is not None:
             tape.push(self, ReadCache(place))
         return Condition(tokens=h, pooled=(place @ h)[:, 0])

@@ -1,0 +1,189 @@
+"""CLIP: pictures and texts as points on one sphere, near each other where they belong together."""
+
+import math
+from collections import namedtuple
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from tinydiff import functional as F
+from tinydiff.backend import xp_of
+from tinydiff.errors import InputError, check_count, check_divisible, check_shape
+from tinydiff.nn.blocks import ResBlock
+from tinydiff.nn.core import Gradients, Module, Parameter, Tape
+from tinydiff.nn.layers import Conv2d, GroupNormSiLU, Linear, Sequential, SiLU, UnitLength
+from tinydiff.nn.text import TextConfig, TextEncoder, first_end
+
+FIRST_SCALE, LARGEST_SCALE = 1 / 0.07, 100.0  # of the similarities, as in the paper
+
+PooledCache = namedtuple("PooledCache", "place")
+
+
+@dataclass(frozen=True)
+class CLIPConfig:
+    """The shape of a CLIP.
+
+    Parameters
+    ----------
+    image_size, in_channels : int
+    channels : tuple of int
+        Channels of each level of the image encoder; between two levels height and width are halved.
+    embedding : int
+        Numbers in the vector of a picture or of a text.
+    text : TextConfig
+        Of the text encoder. The last of its tokens is the end of a text, as in `Tokenizer`.
+    """
+
+    image_size: int = 16
+    in_channels: int = 3
+    channels: tuple[int, ...] = (32, 64, 96)
+    embedding: int = 128
+    text: TextConfig = field(default_factory=lambda: TextConfig(causal=True))
+
+    def __post_init__(self):
+        object.__setattr__(self, "channels", tuple(self.channels))
+        for name in ("image_size", "in_channels", "embedding"):
+            check_count(name, getattr(self, name))
+        if not self.channels:
+            raise InputError("channels is empty, but one whole number for each level was expected.")
+        for width in self.channels:
+            check_count("channels", width)
+        check_divisible("image_size", self.image_size, "the halvings", 2 ** (len(self.channels) - 1))
+
+
+class ImageEncoder(Module):
+    """Pictures x_t (N, H, W, C) at times t to features (N, features): the way down of a UNet, which knows the time.
+
+    So one network reads clean pictures, t = 0, and noisy ones.
+
+    Parameters
+    ----------
+    config : CLIPConfig
+    rng : numpy Generator
+    dtype : dtype
+    """
+
+    def __init__(self, config: CLIPConfig, rng: np.random.Generator, dtype: Any = np.float32):
+        self.config = config
+        first, last = config.channels[0], config.channels[-1]
+        c_emb = 4 * first
+        self.time = Sequential(
+            Linear(first, c_emb, rng, dtype=dtype), SiLU(), Linear(c_emb, c_emb, rng, dtype=dtype), SiLU()
+        )
+        self.stem = Conv2d(config.in_channels, first, 3, rng, dtype=dtype)
+        self.blocks = [ResBlock(c, c, c_emb, rng, dtype=dtype) for c in config.channels]
+        widths = zip(config.channels[:-1], config.channels[1:], strict=True)
+        self.down = [Conv2d(c, wider, 3, rng, stride=2, dtype=dtype) for c, wider in widths]
+        self.norm = GroupNormSiLU(last, dtype=dtype)
+        self.side = config.image_size >> (len(config.channels) - 1)
+        self.features = last * self.side**2
+
+    def forward(self, x_t: Any, t: Any, tape: Tape | None = None) -> Any:
+        """Return features; they keep where in the picture they were found."""
+        size = self.config.image_size
+        xp = xp_of(x_t=x_t, weights=self.stem.weight.value)
+        check_shape("x_t", x_t, (None, size, size, self.config.in_channels))
+        t = xp.broadcast_to(xp.asarray(t), (len(x_t),)) if getattr(t, "ndim", 0) == 0 else t
+        check_shape("t", t, (len(x_t),))
+        emb = self.time.forward(F.timestep_embedding(t, self.config.channels[0], dtype=x_t.dtype), tape)
+        h = self.stem.forward(x_t, tape)
+        for i, block in enumerate(self.blocks):
+            h = self.down[i - 1].forward(h, tape) if i else h
+            h = block.forward(h, emb, tape)
+        return self.norm.forward(h, tape).reshape(len(h), -1)
+
+    def backward(self, dy: Any, tape: Tape, grads: Gradients | None = None) -> Any:
+        """Return d_x_t, and add the gradients of the weights."""
+        dh = self.norm.backward(dy.reshape(len(dy), self.side, self.side, -1), tape, grads)
+        d_emb = 0
+        for i, block in reversed(list(enumerate(self.blocks))):
+            dh, d, _ = block.backward(dh, tape, grads)
+            d_emb = d_emb + d  # every block read the time: gradients add
+            dh = self.down[i - 1].backward(dh, tape, grads) if i else dh
+        d_x_t = self.stem.backward(dh, tape, grads)
+        self.time.backward(d_emb, tape, grads)
+        return d_x_t
+
+
+class CLIP(Module):
+    """Learns which text belongs to which picture, from pairs alone (Radford et al. 2021, arXiv 2103.00020).
+
+    Parameters
+    ----------
+    config : CLIPConfig
+    rng : numpy Generator or None
+        Draws the initial weights; None takes ``np.random.default_rng(0)``.
+    dtype : dtype
+    """
+
+    def __init__(self, config: CLIPConfig, rng: np.random.Generator | None = None, dtype: Any = np.float32):
+        rng = np.random.default_rng(0) if rng is None else rng
+        self.config = config
+        self.image = ImageEncoder(config, rng, dtype)
+        self.project_image = Linear(self.image.features, config.embedding, rng, bias=False, dtype=dtype)
+        self.text = TextEncoder(config.text, rng, dtype)
+        self.project_text = Linear(config.text.channels, config.embedding, rng, bias=False, dtype=dtype)
+        self.unit_image, self.unit_text = UnitLength(), UnitLength()
+        self.log_scale = Parameter(np.full(1, math.log(FIRST_SCALE), dtype), decay=False)
+        self.pack()
+
+    def one_input(self) -> tuple[Any, ...]:
+        """Return x_t, t and a row of tokens, for one pair."""
+        xp, config = xp_of(self.theta), self.config
+        x_t = xp.zeros((1, config.image_size, config.image_size, config.in_channels), self.theta.dtype)
+        return x_t, xp.zeros(1, np.int64), xp.full((1, config.text.length), config.text.vocabulary - 1)
+
+    def encode_image(self, x_t: Any, t: Any, tape: Tape | None = None) -> Any:
+        """Return a unit vector for each picture, shape (N, embedding); t is 0 for clean ones, a number or (N,)."""
+        h = self.image.forward(x_t, t, tape)
+        return self.unit_image.forward(self.project_image.forward(h, tape), tape)
+
+    def encode_image_backward(self, dy: Any, tape: Tape, grads: Gradients | None = None) -> Any:
+        """Return d_x_t, and add the gradients of the weights."""
+        dh = self.unit_image.backward(dy, tape, grads)
+        return self.image.backward(self.project_image.backward(dh, tape, grads), tape, grads)
+
+    def encode_text(self, tokens: Any, tape: Tape | None = None) -> Any:
+        """Return a unit vector for each text, shape (N, embedding): what stands at its end, projected."""
+        h = self.text.forward(tokens, tape)
+        place = first_end(tokens, self.config.text.vocabulary, h.dtype)
+        if tape is not None:
+            tape.push(self, PooledCache(place))
+        return self.unit_text.forward(self.project_text.forward((place @ h)[:, 0], tape), tape)
+
+    def encode_text_backward(self, dy: Any, tape: Tape, grads: Gradients | None = None) -> None:
+        """Add the gradients of the weights; tokens have none."""
+        dh = self.project_text.backward(self.unit_text.backward(dy, tape, grads), tape, grads)
+        (place,) = tape.pop(self)
+        self.text.backward(place.swapaxes(-1, -2) @ dh[:, None, :], tape, grads)  # pooled = place h
+
+    def forward(self, x_t: Any, t: Any, tokens: Any, tape: Tape | None = None) -> Any:
+        """Return how well each picture goes with each text: logits, shape (pictures, texts) (Eq. NCE-1)."""
+        image, text = self.encode_image(x_t, t, tape), self.encode_text(tokens, tape)
+        return self.logits(image, text, tape)
+
+    def backward(self, d_logits: Any, tape: Tape, grads: Gradients | None = None) -> Any:
+        """Return d_x_t, and add the gradients of all weights and of the temperature."""
+        d_image, d_text = self.logits_backward(d_logits, tape, grads)
+        self.encode_text_backward(d_text, tape, grads)
+        return self.encode_image_backward(d_image, tape, grads)
+
+    def logits(self, image: Any, text: Any, tape: Tape | None = None) -> Any:
+        """Return the scaled similarities of unit vectors, shape (pictures, texts) (Eq. NCE-1)."""
+        y, cache = F.scaled_similarity(image, text, self.log_scale.value)
+        if tape is not None:
+            tape.push(self, cache, y.shape)
+        return y
+
+    def logits_backward(self, d_logits: Any, tape: Tape, grads: Gradients | None = None) -> tuple[Any, Any]:
+        """Return d_image and d_text, and add the gradient of the temperature."""
+        d_image, d_text, d_log_scale = F.scaled_similarity_backward(d_logits, tape.pop(self))
+        if grads is not None:
+            grads.add(self.log_scale, d_log_scale)
+        return d_image, d_text
+
+    def bound_scale(self) -> None:
+        """Bring the scale back to at most 100, as after each step of training (Radford et al. 2021, section 2.5)."""
+        value = self.log_scale.value
+        value[...] = xp_of(value).minimum(value, math.log(LARGEST_SCALE))
