@@ -25,13 +25,24 @@ import tyro
 import tinydiff
 from tinydiff import plot
 from tinydiff.backend import select_device, to_device, to_numpy
+from tinydiff.clip import load_clip
 from tinydiff.data import NAMES, Dataset, load, load_avatars, load_folder
 from tinydiff.demo import run_demo
 from tinydiff.errors import DataError, DeviceError, InputError, TinydiffError
 from tinydiff.evaluate import evaluate
+from tinydiff.evaluate_clip import retrieval
 from tinydiff.evaluate_text import evaluate_text
 from tinydiff.files import atomic_write, writable_folder
-from tinydiff.model import SHIPPED, DiffusionModel, Guidance, ModelConfig, default_micro_batch, load_model
+from tinydiff.model import (
+    SHIPPED,
+    DiffusionModel,
+    Guidance,
+    ModelConfig,
+    default_micro_batch,
+    find_folder,
+    load_model,
+    read_settings,
+)
 from tinydiff.nn import TextConfig, UNetConfig
 from tinydiff.parallel import default_threads
 from tinydiff.serve import serve
@@ -243,7 +254,8 @@ class Evaluate:
     """Measure a model: its loss, and what a classifier says of its samples; or whether it draws what captions say."""
 
     model: str = "mnist"
-    """A model that ships with tinydiff, or a folder; one that reads text is judged by the avatars."""
+    """A model that ships with tinydiff, or a folder; one that reads text is judged by the avatars, and a CLIP by how
+    well it finds which caption belongs to which of n portraits."""
     data: str = "mnist-small"
     """Data set of the real images (not for a model that reads text)."""
     classifier: str | None = None
@@ -267,7 +279,11 @@ class Evaluate:
         """Print the report."""
         if self.out is not None:
             writable_folder(self.out)
-        model = load_model(self.model, select_device(self.device))
+        device = select_device(self.device)
+        if "clip" in read_settings(find_folder(self.model)):
+            print(retrieval(load_clip(self.model, device), self.n))
+            return
+        model = load_model(self.model, device)
         if model.config.text is not None:
             guidance = Guidance(self.guidance)
             print(evaluate_text(model, self.n, self.steps, self.sampler, guidance, self.scales, self.out))

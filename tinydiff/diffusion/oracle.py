@@ -166,6 +166,26 @@ class GaussianMixture(Density):
         x_0_hat = sum(share[:, k, None] * x_0_hat for k, x_0_hat in enumerate(x_0_hats))
         return x_0_hat, log_q
 
+    def log_class_probability(self, x_t: Any, t: Any, classes: Any) -> Any:
+        """Return log p(k | x_t), shape (N,): how surely a component k = `classes`, (N,), is the one behind x_t.
+
+        What a perfect classifier of noisy samples says (Eq. CLASS-1).
+        """
+        k, xp = self._classes(x_t, classes), xp_of(x_t)
+        log_qs = xp.stack([c.log_density(x_t, t) for c in self.components], axis=1)
+        log_joint = log_qs + xp.asarray(self.log_weights)
+        return log_joint[xp.arange(len(k)), k] - self.log_density(x_t, t)
+
+    def class_gradient(self, x_t: Any, t: Any, classes: Any) -> Any:
+        """Return the gradient of log p(k | x_t) in x_t: the component's score less the mixture's (Eq. CLASS-1)."""
+        k, xp = self._classes(x_t, classes), xp_of(x_t)
+        scores = xp.stack([c.score(x_t, t) for c in self.components])
+        return scores[k, xp.arange(len(k))] - self.score(x_t, t)
+
+    def _classes(self, x_t, classes):
+        check_shape("classes", classes, (len(x_t),))
+        return classes
+
 
 class FiniteData(Density):
     """A finite data set: a point mass on each of K samples. Its denoiser is the one that has memorised them.
