@@ -1,11 +1,24 @@
 """The small classifier that judges samples."""
 
+import dataclasses
+import json
+
 import numpy as np
 import pytest
+from arrays import to_host, to_xp
 
-from tinydiff.errors import InputError
+from tinydiff.errors import CheckpointError, InputError
 from tinydiff.functional import cross_entropy, cross_entropy_backward
-from tinydiff.nn import Classifier, ClassifierConfig, Gradients, Tape
+from tinydiff.model import DiffusionModel, ModelConfig, class_gradient, load_noisy_classifier, save_weights
+from tinydiff.nn import (
+    Classifier,
+    ClassifierConfig,
+    Gradients,
+    NoisyClassifier,
+    NoisyClassifierConfig,
+    Tape,
+    UNetConfig,
+)
 
 TINY = ClassifierConfig(image_size=7, in_channels=1, num_classes=3, channels=(4, 8), features=6)
 
@@ -49,3 +62,89 @@ def test_bad_inputs_are_one_clear_sentence():
         Classifier(TINY).forward(np.zeros((2, 8, 8, 1), np.float32))
     with pytest.raises(InputError, match="at least 1"):
         ClassifierConfig(features=0)
+
+
+NOISY = NoisyClassifierConfig(image_size=8, channels=(4, 8), num_classes=3)
+
+
+def noisy_classifier(dtype=np.float64):
+    rng = np.random.default_rng(0)
+    model = NoisyClassifier(NOISY, rng, dtype)
+    model.theta[:] += 0.1 * rng.standard_normal(model.theta.shape)
+    return model
+
+
+def test_gradients_of_the_noisy_classifier_match_finite_differences():
+    model, rng = noisy_classifier(), np.random.default_rng(1)
+    x_t, t, labels = rng.standard_normal((5, 8, 8, 1)), np.array([0, 10, 300, 700, 999]), np.array([0, 1, 2, 1, 0])
+
+    def loss(theta, x_t):
+        return float(cross_entropy(model.bind(theta).forward(x_t, t), labels)[0])
+
+    tape, grads = Tape(), Gradients(model.parameters())
+    _, cache = cross_entropy(model.forward(x_t, t, tape), labels)
+    (d_logits,) = cross_entropy_backward(1.0, cache)
+    dx = model.backward(d_logits, tape, grads)
+    assert len(tape) == 0
+    h, v, w = 1e-5, rng.standard_normal(model.theta.shape), rng.standard_normal(x_t.shape)
+    by_theta = (loss(model.theta + h * v, x_t) - loss(model.theta - h * v, x_t)) / (2 * h)
+    by_x = (loss(model.theta, x_t + h * w) - loss(model.theta, x_t - h * w)) / (2 * h)
+    assert grads.flat @ v == pytest.approx(by_theta, rel=1e-6)
+    assert (dx * w).sum() == pytest.approx(by_x, rel=1e-6)
+
+
+def test_the_class_gradient_is_that_of_each_sample_s_log_probability(xp):
+    model, rng = noisy_classifier(), np.random.default_rng(1)
+    x_t, t, labels = rng.standard_normal((5, 8, 8, 1)), np.array([1, 10, 300, 700, 999]), np.array([0, 1, 2, 1, 0])
+    gradient = class_gradient(model, micro_batch=2)(x_t, t, labels)
+
+    def log_probability(x_t):
+        logits = model.forward(x_t, t)
+        return logits[np.arange(5), labels] - np.log(np.exp(logits).sum(axis=1))
+
+    h, w = 1e-5, rng.standard_normal(x_t.shape)
+    measured = (log_probability(x_t + h * w) - log_probability(x_t - h * w)) / (2 * h)
+    np.testing.assert_allclose((gradient * w).sum(axis=(1, 2, 3)), measured, rtol=1e-5)
+    there = class_gradient(model.bind(to_xp(xp, model.theta)), 2)(*(to_xp(xp, a) for a in (x_t, t, labels)))
+    np.testing.assert_allclose(to_host(there), gradient, rtol=1e-8, atol=1e-10)
+    with pytest.raises(InputError, match="labels has shape"):
+        class_gradient(model)(x_t, t, labels[:2])
+
+
+@pytest.mark.parametrize("sampler", ["ddim", "ddpm", "heun", "dpmpp_2m"])
+def test_every_sampler_is_pulled_along_the_gradient_and_not_at_scale_0(sampler):
+    """The network is told nothing: its null label, and not the class."""
+    unet = UNetConfig(8, channels=8, channel_mult=(1,), blocks_per_level=1, heads=2, num_classes=3)
+    config = ModelConfig(unet, T=50)
+    network = config.network(np.random.default_rng(0))
+    network.theta[:] += 0.05 * np.random.default_rng(1).standard_normal(network.theta.shape).astype(np.float32)
+    model, classifier = DiffusionModel(network, config), noisy_classifier(np.float32)
+    labels = np.array([0, 1, 2, 1])
+
+    def drawn(guidance, labels=labels):
+        chain = model.chain(4, labels=labels, steps=8, sampler=sampler, guidance=guidance, classifier=pull)
+        *_, (_, x_0, _) = chain
+        return x_0
+
+    pull = class_gradient(classifier)
+    *_, (_, nothing, _) = model.chain(4, labels=np.full(4, 3), steps=8, sampler=sampler)
+    np.testing.assert_allclose(drawn(0.0), nothing, atol=1e-3)  # rounding, over eight steps
+
+    def surely(x_0):
+        logits = classifier.forward(x_0, 1)
+        return logits[np.arange(4), labels] - np.log(np.exp(logits).sum(axis=1))
+
+    assert surely(drawn(20.0)).mean() > surely(nothing).mean() + 0.01
+    assert abs(drawn(5.0) - drawn(5.0, labels[::-1].copy())).max() > 1e-3
+
+
+def test_a_noisy_classifier_is_saved_and_loaded(tmp_path):
+    model = noisy_classifier(np.float32)
+    save_weights(tmp_path / "model.safetensors", model)
+    (tmp_path / "config.json").write_text(json.dumps({"noisy_classifier": dataclasses.asdict(NOISY)}))
+    np.testing.assert_array_equal(load_noisy_classifier(tmp_path).theta, model.theta)
+    (tmp_path / "config.json").write_text("{}")
+    with pytest.raises(CheckpointError, match="does not describe a noisy classifier"):
+        load_noisy_classifier(tmp_path)
+    with pytest.raises(InputError, match="image_size = 10"):
+        NoisyClassifier(NoisyClassifierConfig(image_size=10))

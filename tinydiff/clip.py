@@ -12,8 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from tinydiff.backend import Device, select_device, to_device, xp_of
-from tinydiff.condition import map_arrays
-from tinydiff.diffusion import GaussianDiffusion, bounded, classifier_guidance, ddim, predictor
+from tinydiff.diffusion import GaussianDiffusion
 from tinydiff.errors import CheckpointError, InputError, check_choice, check_count, check_shape
 from tinydiff.files import atomic_write
 from tinydiff.model import (
@@ -26,7 +25,6 @@ from tinydiff.model import (
     save_weights,
 )
 from tinydiff.nn import CLIP, CLIPConfig, Tape, TextConfig
-from tinydiff.noise import Noise
 from tinydiff.parallel import map_shards
 from tinydiff.text import Tokenizer
 
@@ -141,8 +139,9 @@ def clip_guided_chain(
     scale: float = 1.0,
     seed: int = 0,
     steps: int = 50,
+    sampler: str = "ddim",
 ) -> Iterator[tuple[float, Any, Any]]:
-    """Draw a sample for each prompt, by DDIM, and yield (t, x_t, x_0_hat) after every step.
+    """Draw a sample for each prompt, and yield (t, x_t, x_0_hat) after every step.
 
     The diffusion model is asked for nothing, as by the empty prompt: what the picture shows comes from CLIP alone.
 
@@ -154,7 +153,7 @@ def clip_guided_chain(
     prompts : sequence of str
     scale : float
         How far CLIP's gradient pushes; 0 draws without it.
-    seed, steps : int
+    seed, steps, sampler
         As for `DiffusionModel.chain`, which draws the same pictures where the scale is 0.
     """
     for name, own, others in (
@@ -165,18 +164,15 @@ def clip_guided_chain(
     ):
         if own != others:
             raise InputError(f"{name} of the diffusion model is {own}, but the CLIP was trained with {others}.")
-    null = model.read(model.null_context())
-    unguided = predictor(model.network_output, model.diffusion, model.config.kind, clip=False)
-
-    def predict(x_t, t, context):
-        xp = xp_of(x_t)
-        return unguided(x_t, t, map_arrays(lambda row: xp.repeat(row, len(x_t), axis=0), null))
-
-    guided = classifier_guidance(predict, model.diffusion, clip_gradient(clip), scale)
-    context = clip.text_vectors(prompts)
-    noise, unet = Noise(seed, xp=xp_of(context)), model.config.unet
-    x_T = noise.normal((len(prompts), unet.image_size, unet.image_size, unet.in_channels), "x_T")
-    return ddim(bounded(guided, model.diffusion), model.diffusion, x_T, steps, 0.0, noise, context)
+    vectors, gradient = clip.text_vectors(prompts), clip_gradient(clip)
+    return model.chain(
+        len(prompts),
+        seed,
+        steps=steps,
+        sampler=sampler,
+        guidance=scale,
+        classifier=lambda x_t, t, _: gradient(x_t, t, vectors),
+    )
 
 
 def save_clip(folder: str | Path, clip: ClipModel, theta: Any = None, **about: Any) -> Path:

@@ -18,10 +18,12 @@ import safetensors
 import safetensors.numpy
 
 from tinydiff.backend import Device, select_device, to_device, to_numpy, xp_of
+from tinydiff.condition import map_arrays
 from tinydiff.diffusion import (
     GaussianDiffusion,
     bounded,
     classifier_free_guidance,
+    classifier_guidance,
     cosine_schedule,
     ddim,
     ddpm,
@@ -33,8 +35,20 @@ from tinydiff.diffusion import (
 )
 from tinydiff.errors import CheckpointError, InputError, check_choice, check_count, check_number, check_shape
 from tinydiff.files import atomic_write
+from tinydiff.functional import softmax
 from tinydiff.memo import Memo, weights_stand_still
-from tinydiff.nn import Classifier, ClassifierConfig, Module, TextConfig, TextToImage, UNet, UNetConfig
+from tinydiff.nn import (
+    Classifier,
+    ClassifierConfig,
+    Module,
+    NoisyClassifier,
+    NoisyClassifierConfig,
+    Tape,
+    TextConfig,
+    TextToImage,
+    UNet,
+    UNetConfig,
+)
 from tinydiff.noise import Noise
 from tinydiff.parallel import default_threads, map_shards, run_parallel
 from tinydiff.processes import Crew, processes_pay
@@ -226,6 +240,7 @@ class DiffusionModel:
         prompt: Any = None,
         negative: str = "",
         guidance: Guidance | float = 1.0,
+        classifier: Callable[[Any, Any, Any], Any] | None = None,
     ) -> Iterator[tuple[float, Any, Any]]:
         """Draw n samples, and yield (t, x_t, x_0_hat) after every step.
 
@@ -250,6 +265,9 @@ class DiffusionModel:
             What they should not show; it counts where guidance is not 1.
         guidance : Guidance or float
             How strongly the label or the prompt is followed; a number is its scale.
+        classifier : callable or None
+            ``f(x_t, t, context)``, the gradient of log p(context | x_t) in x_t, such as `class_gradient`. The network
+            is then told nothing, and the picture is pulled along this gradient, as strongly as the scale says.
         """
         check_count("n", n)
         check_count("first", first, least=0)
@@ -259,9 +277,10 @@ class DiffusionModel:
         noise = Noise(seed, first=first, xp=xp)
         x_T = noise.normal((n, unet.image_size, unet.image_size, unet.in_channels), "x_T")
         guidance = guidance if isinstance(guidance, Guidance) else Guidance(guidance)
-        context = self.read(self._context(labels, prompt, n, first, xp), first)
+        asked = self._context(labels, prompt, n, first, xp)
         null_context = self.read(self.null_context(negative))
-        if guidance.scale != 1 and null_context is None:
+        context = self.read(asked, first) if classifier is None else asked
+        if guidance.scale != 1 and null_context is None and classifier is None:
             raise InputError(
                 f"guidance is {guidance.scale}, but this model was trained without a condition that it could follow: "
                 "leave it out."
@@ -279,13 +298,17 @@ class DiffusionModel:
                 return self.network_output(x_t, t, context, first * len(x_t) // n, crew)
 
             predict = predictor(network, self.diffusion, self.config.kind, clip=False)
-            if guidance.scale != 1:
+            if classifier is not None:
+                nothing = map_arrays(lambda row: xp.repeat(row, n, axis=0), null_context)
+                unconditional = partial(_with_context, predict, nothing)
+                predict = classifier_guidance(unconditional, self.diffusion, classifier, guidance.scale)
+            elif guidance.scale != 1:
                 predict = classifier_free_guidance(
                     predict, self.diffusion, null_context, guidance.scale, guidance.interval, guidance.rescale
                 )
             return bounded(predict, self.diffusion, guidance.threshold)
 
-        pair = 1 if guidance.scale == 1 else 2
+        pair = 1 if guidance.scale == 1 or classifier is not None else 2
         return self._side_by_side(lambda crew: samplers[sampler](guided(crew)), pair * n, pair * first)
 
     def _side_by_side(self, chain, rows, first):
@@ -337,6 +360,11 @@ class DiffusionModel:
                 "were expected."
             )
         return xp.asarray(labels)
+
+
+def _with_context(predict, context, x_t, t, _):
+    """Predict with this context, whatever is asked for."""
+    return predict(x_t, t, context)
 
 
 def save_weights(path: Path, module: Module, theta: Any = None) -> None:
@@ -451,6 +479,36 @@ def load_classifier(name: str | Path) -> Classifier:
         raise CheckpointError(f"{folder / 'config.json'} does not describe a classifier ({error}).") from error
     load_weights(folder / "model.safetensors", classifier)
     return classifier
+
+
+def load_noisy_classifier(name: str | Path = "mnist-noisy-classifier") -> NoisyClassifier:
+    """Return a classifier of noisy pictures that ships with tinydiff, by name, or from a folder."""
+    folder = find_folder(name)
+    try:
+        classifier = NoisyClassifier(NoisyClassifierConfig(**read_settings(folder)["noisy_classifier"]))
+    except (KeyError, TypeError, ValueError) as error:
+        raise CheckpointError(f"{folder / 'config.json'} does not describe a noisy classifier ({error}).") from error
+    load_weights(folder / "model.safetensors", classifier)
+    return classifier
+
+
+def class_gradient(classifier: NoisyClassifier, micro_batch: int = 16) -> Callable[[Any, Any, Any], Any]:
+    """Return ``f(x_t, t, labels)``, the gradient of log p(label | x_t) in x_t, for `classifier_guidance`.
+
+    The backward goes through the classifier to its input; its weights get no gradients.
+    """
+
+    def of_shard(x_t, t, labels):
+        xp, tape = xp_of(x_t), Tape()
+        probabilities, _ = softmax(classifier.forward(x_t, t, tape))
+        is_label = (labels[:, None] == xp.arange(probabilities.shape[1])).astype(x_t.dtype)
+        return classifier.backward(is_label - probabilities, tape)  # of the logit, less that of log sum exp
+
+    def gradient(x_t, t, labels):
+        check_shape("labels", labels, (len(x_t),))
+        return map_shards(of_shard, (x_t, t, labels), micro_batch)
+
+    return gradient
 
 
 def find_folder(name: str | Path) -> Path:

@@ -2,7 +2,7 @@
 
 from tinydiff.nn.attention import Attention, SelfAttention
 from tinydiff.nn.blocks import ResBlock
-from tinydiff.nn.classifier import Classifier, ClassifierConfig
+from tinydiff.nn.classifier import Classifier, ClassifierConfig, NoisyClassifier, NoisyClassifierConfig
 from tinydiff.nn.clip import CLIP, CLIPConfig
 from tinydiff.nn.core import Checkpoint, Gradients, Module, Parameter, Tape
 from tinydiff.nn.layers import (
@@ -47,6 +47,8 @@ __all__ = [
     "LayerNorm",
     "Linear",
     "Module",
+    "NoisyClassifier",
+    "NoisyClassifierConfig",
     "Parameter",
     "ResBlock",
     "SelfAttention",

@@ -9,10 +9,10 @@ import numpy as np
 
 from tinydiff import functional as F
 from tinydiff.backend import xp_of
-from tinydiff.errors import InputError, check_count, check_divisible, check_shape
-from tinydiff.nn.blocks import ResBlock
+from tinydiff.errors import InputError, check_count
 from tinydiff.nn.core import Gradients, Module, Parameter, Tape
-from tinydiff.nn.layers import Conv2d, GroupNormSiLU, Linear, Sequential, SiLU, UnitLength
+from tinydiff.nn.image_encoder import ImageEncoder
+from tinydiff.nn.layers import Linear, UnitLength
 from tinydiff.nn.text import TextConfig, TextEncoder, first_end
 
 FIRST_SCALE, LARGEST_SCALE = 1 / 0.07, 100.0  # of the similarities, as in the paper
@@ -49,61 +49,6 @@ class CLIPConfig:
             raise InputError("channels is empty, but one whole number for each level was expected.")
         for width in self.channels:
             check_count("channels", width)
-        check_divisible("image_size", self.image_size, "the halvings", 2 ** (len(self.channels) - 1))
-
-
-class ImageEncoder(Module):
-    """Pictures x_t (N, H, W, C) at times t to features (N, features): the way down of a UNet, which knows the time.
-
-    So one network reads clean pictures, t = 0, and noisy ones.
-
-    Parameters
-    ----------
-    config : CLIPConfig
-    rng : numpy Generator
-    dtype : dtype
-    """
-
-    def __init__(self, config: CLIPConfig, rng: np.random.Generator, dtype: Any = np.float32):
-        self.config = config
-        first, last = config.channels[0], config.channels[-1]
-        c_emb = 4 * first
-        self.time = Sequential(
-            Linear(first, c_emb, rng, dtype=dtype), SiLU(), Linear(c_emb, c_emb, rng, dtype=dtype), SiLU()
-        )
-        self.stem = Conv2d(config.in_channels, first, 3, rng, dtype=dtype)
-        self.blocks = [ResBlock(c, c, c_emb, rng, dtype=dtype) for c in config.channels]
-        widths = zip(config.channels[:-1], config.channels[1:], strict=True)
-        self.down = [Conv2d(c, wider, 3, rng, stride=2, dtype=dtype) for c, wider in widths]
-        self.norm = GroupNormSiLU(last, dtype=dtype)
-        self.side = config.image_size >> (len(config.channels) - 1)
-        self.features = last * self.side**2
-
-    def forward(self, x_t: Any, t: Any, tape: Tape | None = None) -> Any:
-        """Return features; they keep where in the picture they were found."""
-        size = self.config.image_size
-        xp = xp_of(x_t=x_t, weights=self.stem.weight.value)
-        check_shape("x_t", x_t, (None, size, size, self.config.in_channels))
-        t = xp.broadcast_to(xp.asarray(t), (len(x_t),)) if getattr(t, "ndim", 0) == 0 else t
-        check_shape("t", t, (len(x_t),))
-        emb = self.time.forward(F.timestep_embedding(t, self.config.channels[0], dtype=x_t.dtype), tape)
-        h = self.stem.forward(x_t, tape)
-        for i, block in enumerate(self.blocks):
-            h = self.down[i - 1].forward(h, tape) if i else h
-            h = block.forward(h, emb, tape)
-        return self.norm.forward(h, tape).reshape(len(h), -1)
-
-    def backward(self, dy: Any, tape: Tape, grads: Gradients | None = None) -> Any:
-        """Return d_x_t, and add the gradients of the weights."""
-        dh = self.norm.backward(dy.reshape(len(dy), self.side, self.side, -1), tape, grads)
-        d_emb = 0
-        for i, block in reversed(list(enumerate(self.blocks))):
-            dh, d, _ = block.backward(dh, tape, grads)
-            d_emb = d_emb + d  # every block read the time: gradients add
-            dh = self.down[i - 1].backward(dh, tape, grads) if i else dh
-        d_x_t = self.stem.backward(dh, tape, grads)
-        self.time.backward(d_emb, tape, grads)
-        return d_x_t
 
 
 class CLIP(Module):
@@ -120,7 +65,7 @@ class CLIP(Module):
     def __init__(self, config: CLIPConfig, rng: np.random.Generator | None = None, dtype: Any = np.float32):
         rng = np.random.default_rng(0) if rng is None else rng
         self.config = config
-        self.image = ImageEncoder(config, rng, dtype)
+        self.image = ImageEncoder(config.image_size, config.in_channels, config.channels, rng, dtype)
         self.project_image = Linear(self.image.features, config.embedding, rng, bias=False, dtype=dtype)
         self.text = TextEncoder(config.text, rng, dtype)
         self.project_text = Linear(config.text.channels, config.embedding, rng, bias=False, dtype=dtype)
