@@ -8,7 +8,7 @@ from tinydiff.backend import to_numpy, xp_of
 from tinydiff.clip import ClipModel
 from tinydiff.data import to_floats
 from tinydiff.data.avatars import compose, describe, draw
-from tinydiff.data.pairs import ceilings, likelihood, said, shown
+from tinydiff.data.pairs import belongs, said, shown
 from tinydiff.errors import InputError, check_count, check_rank
 from tinydiff.metrics import Share, wilson_share
 from tinydiff.noise import Noise
@@ -28,7 +28,8 @@ class Retrieval:
     portraits : Share
         Captions whose own portrait has.
     caption_ceiling, portrait_ceiling : float
-        The best that can be expected: captions leave out what they like, and some say the same.
+        What a reader reaches who knows exactly what each portrait shows and how captions are written. It is below 1
+        because captions leave out what they like, and some say the same.
     noisy : dict
         Time t -> (captions, portraits), two Shares for portraits with noise.
     """
@@ -58,8 +59,7 @@ def retrieval(clip: ClipModel, n: int = 1000) -> Retrieval:
     check_count("n", n, least=2)
     portraits = compose(n, split="test")
     captions = describe(portraits, split="test")
-    weights = likelihood(said(portraits, captions), shown(portraits))
-    portrait_ceiling, caption_ceiling = ceilings(weights)
+    exact = first_answers(belongs(said(portraits, captions), shown(portraits)).T)
     xp = xp_of(clip.network.theta)
     x_0 = xp.asarray(to_floats(draw(portraits)))
     text = clip.text_vectors([caption.text for caption in captions])

@@ -27,19 +27,19 @@ def said(portraits: Portraits, captions: tuple[Caption, ...]) -> np.ndarray:
     return shown(portraits) * np.array(named)
 
 
-def likelihood(said_of: np.ndarray, shown_by: np.ndarray) -> np.ndarray:
-    """Return how likely each portrait is to get each caption, up to a factor of the caption: (captions, portraits).
+def belongs(said_of: np.ndarray, shown_by: np.ndarray) -> np.ndarray:
+    """Return how probable it is that each caption was written for each portrait: (captions, portraits), rows add to 1.
 
     It is 0 where the caption is not true. Of what can be seen, a caption leaves each slot out by itself, one time in
     four (`SAID`): so among the portraits of which it is true, one that shows little else is the likelier one. How the
-    caption says what it says depends on nothing else.
+    caption says what it says depends on nothing else, so nobody who sees portraits and captions can know more.
 
     Parameters
     ----------
     said_of : array, shape (captions, slots, 2)
         From `said`.
     shown_by : array, shape (portraits, slots, 2)
-        From `shown`.
+        From `shown`, those that the captions were written for among them.
     """
     is_true = np.ones((len(said_of), len(shown_by)), bool)
     for i in range(said_of.shape[1]):
@@ -47,23 +47,8 @@ def likelihood(said_of: np.ndarray, shown_by: np.ndarray) -> np.ndarray:
             word = said_of[:, i, j, None]
             is_true &= (word == 0) | (word == shown_by[:, i, j])
     unsaid = shown_by.any(axis=2).sum(axis=1) - said_of.any(axis=2).sum(axis=1)[:, None]
-    return np.where(is_true, (1 - SAID) ** np.maximum(unsaid, 0), 0)
-
-
-def ceilings(weights: np.ndarray) -> tuple[float, float]:
-    """Return the best retrieval at 1 that can be expected, of pictures by captions and of captions by pictures.
-
-    A caption belongs to each portrait with the probability that `likelihood` gives, scaled so that a row adds to 1:
-    who finds portraits by a caption does best to take the likeliest of its row, who finds captions by a portrait the
-    likeliest of its column. Nobody who sees pictures and captions can know more.
-
-    Parameters
-    ----------
-    weights : array, shape (captions, portraits)
-        From `likelihood`.
-    """
-    belongs = weights / weights.sum(axis=1, keepdims=True)
-    return float(belongs.max(axis=1).mean()), float(belongs.max(axis=0).mean())
+    weights = np.where(is_true, (1 - SAID) ** np.maximum(unsaid, 0), 0)
+    return weights / weights.sum(axis=1, keepdims=True)
 
 
 def _numbers(words):
