@@ -32,7 +32,19 @@ ORDER = [
         "diffusion",
         "text",
     ),
-    *("data", "metrics", "plot", "weights", "model", "clip", "evaluate_clip", "evaluate", "evaluate_text", "train"),
+    *(
+        "data",
+        "metrics",
+        "plot",
+        "weights",
+        "model",
+        "edit",
+        "clip",
+        "evaluate_clip",
+        "evaluate",
+        "evaluate_text",
+        "train",
+    ),
     *("demo", "notebook", "exercises", "serve", "cli"),
 ]
 # ... and these not even that: diffusion knows no network, figures and pictures take arrays.

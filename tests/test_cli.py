@@ -98,6 +98,38 @@ def test_training_goes_on_from_a_model_that_reads_text(portraits, tmp_path):
     assert load_model(tmp_path).config == load_model(portraits).config
 
 
+def test_a_picture_is_edited_as_a_whole_or_in_part(portraits, tmp_path, capsys):
+    picture, mask = tmp_path / "in.png", tmp_path / "mask.png"
+    Image.new("RGB", (8, 8), (200, 30, 90)).save(picture)
+    half = np.zeros((8, 8), np.uint8)
+    half[4:] = 255
+    Image.fromarray(half).save(mask)
+    request = ["edit", "--model", str(portraits), "--image", str(picture), "--n", "2", "--steps", "2"]
+    request += ["--prompt", "a person with red hair", "--out", str(tmp_path)]
+    assert main(request) == 0
+    assert main([*request, "--mask", str(mask), "--resample", "2"]) == 0
+    assert "Edited" in capsys.readouterr().out
+    with Image.open(tmp_path / "edited.png") as drawn:
+        assert drawn.width > 100
+
+    fails(capsys, [*request, "--strength", "1.5"], 2, "strength is 1.5")
+    fails(capsys, [*request, "--n", "0"], 2, "n is 0")
+    bad = tmp_path / "bad.png"
+    for shape, value, mode, words in [
+        ((9, 8), 0, "RGB", "images has shape (1, 8, 9, 3), but (any, 8, 8, 3)"),
+        ((8, 8), 0, "RGBA", "has the mode RGBA"),
+        ((8, 8), 0, "P", "has the mode P"),
+    ]:
+        Image.new(mode, shape, value).save(bad)
+        fails(capsys, [*request, "--image", str(bad)], 2 if mode == "RGB" else 1, words)
+    for shape, value, words in [((9, 8), 0, "mask has shape"), ((8, 8), 7, "holds the level 7")]:
+        Image.new("L", shape, value).save(bad)
+        fails(capsys, [*request, "--mask", str(bad)], 2 if value == 0 else 1, words)
+    bad.write_bytes(picture.read_bytes()[:40])
+    fails(capsys, [*request, "--image", str(bad)], 1, "cannot be read as a picture")
+    fails(capsys, [*request, "--image", str(tmp_path / "none.png")], 1, "cannot be read as a picture")
+
+
 def test_captions_that_do_not_exist_are_refused(tmp_path, capsys):
     out = ["--out", str(tmp_path / "run")]
     fails(capsys, ["train", *TINY, "--captions", *out], 2, "captions was given, but digits has none")

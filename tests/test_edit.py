@@ -1,4 +1,4 @@
-"""Editing, on densities whose answer is known: where the known part lies, what the unknown one should be, and the way back.
+"""Editing, on densities whose answer is known: where the known part lies, what the rest should be, the way back.
 
 Seeds are fixed; had they been drawn at random, each statistical assertion would fail by chance with a probability
 below one in a million (5 standard deviations).

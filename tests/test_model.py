@@ -21,6 +21,7 @@ from tinydiff.model import (
     default_micro_batch,
     load_classifier,
     load_model,
+    load_noisy_classifier,
     load_weights,
     save_model,
     save_weights,
@@ -206,9 +207,17 @@ def test_bad_arguments_are_one_clear_sentence():
 
 
 def test_the_shipped_models_load():
-    for folder in SHIPPED.glob("*/config.json"):
-        load = load_classifier if "classifier" in folder.parent.name else load_model
-        assert np.isfinite(getattr(load(folder.parent.name), "network", load(folder.parent.name)).theta).all()
+    loaders = {"model": load_model, "classifier": load_classifier, "noisy_classifier": load_noisy_classifier}
+    loaders["clip"] = load_clip
+    for config in SHIPPED.glob("*/config.json"):
+        (kind,) = loaders.keys() & json.loads(config.read_text()).keys()
+        loaded = loaders[kind](config.parent.name)
+        assert np.isfinite(getattr(loaded, "network", loaded).theta).all()
+        assert (config.parent / "CARD.md").is_file()
+
+
+def test_the_shipped_weights_are_small():
+    assert sum(path.stat().st_size for path in SHIPPED.rglob("*") if path.is_file()) < 40e6
 
 
 @pytest.mark.parametrize(

@@ -56,6 +56,9 @@ CASES = {
     "embedding": (F.embedding, F.embedding_backward, {}),
     "mse": (F.mse, F.mse_backward, {}),
     "cross_entropy": (F.cross_entropy, F.cross_entropy_backward, {}),
+    "unit_length": (F.unit_length, F.unit_length_backward, {}),
+    "scaled_similarity": (F.scaled_similarity, F.scaled_similarity_backward, {}),
+    "contrastive_loss": (F.contrastive_loss, F.contrastive_loss_backward, {}),
     "attention_in_pieces": (F.attention_in_pieces, F.attention_in_pieces_backward, {}),
     "group_norm_silu": (F.group_norm_silu, F.group_norm_silu_backward, {"groups": 3, "eps": 1e-3}),
 }

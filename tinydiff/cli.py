@@ -1,4 +1,4 @@
-"""The command line: ``tinydiff demo | train | sample | evaluate | serve | info``.
+"""The command line: ``tinydiff demo | train | sample | edit | evaluate | serve | info``.
 
 Each command is a frozen dataclass; its fields are the options. Errors are one sentence on stderr; the exit status
 is 2 for a bad argument, 1 for everything else that fails, and 130 after Ctrl-C.
@@ -24,11 +24,12 @@ import tyro
 
 import tinydiff
 from tinydiff import plot
-from tinydiff.backend import select_device, to_device, to_numpy
+from tinydiff.backend import select_device, to_device, to_numpy, xp_of
 from tinydiff.clip import load_clip
 from tinydiff.data import NAMES, Dataset, load, load_avatars, load_folder
 from tinydiff.demo import run_demo
-from tinydiff.errors import DataError, DeviceError, InputError, TinydiffError
+from tinydiff.edit import image_to_image, inpaint, read_image, read_mask, to_pictures
+from tinydiff.errors import DataError, DeviceError, InputError, TinydiffError, check_count
 from tinydiff.evaluate import evaluate
 from tinydiff.evaluate_clip import retrieval
 from tinydiff.evaluate_text import evaluate_text
@@ -296,6 +297,63 @@ class Evaluate:
 
 
 @dataclass(frozen=True)
+class Edit:
+    """Edit a picture (PNG) of the model's size: draw it anew from a prompt, or a part of it."""
+
+    image: Path
+    """The picture, in colour (RGB) or grey (L)."""
+    mask: Path | None = None
+    """A picture of the same size, black (0) where the first stays as it is, white (255) where it is drawn anew."""
+    strength: float = 0.6
+    """Without a mask: how much noise is added, from 0 (nothing changes) to 1 (next to nothing stays)."""
+    model: str = "avatars"
+    """A model that ships with tinydiff, or a folder."""
+    n: int = 8
+    """How many variants."""
+    seed: int = 0
+    """The same seed gives the same pictures."""
+    label: int | None = None
+    """Which class, for a model that knows classes."""
+    prompt: str | None = None
+    """What the pictures should show, in words."""
+    negative: str = ""
+    """What they should not show."""
+    guidance: float = 2.0
+    """How strongly the class or the prompt is followed."""
+    steps: int = 50
+    """Of the whole chain."""
+    sampler: SamplerName = "ddim"
+    """Which sampler; a part is always drawn by DDPM."""
+    resample: int = 5
+    """With a mask: how often each step is taken, so that what is drawn fits what is kept."""
+    out: Path = Path("samples")
+    """Folder for the pictures."""
+    device: DeviceName = "auto"
+    """Where to compute."""
+
+    def run(self) -> None:
+        """Edit, save, and say where."""
+        device = select_device(self.device)
+        check_count("n", self.n)
+        model = load_model(self.model, device)
+        original = to_pictures(model, read_image(self.image)[None])
+        asked = {"seed": self.seed, "labels": self.label, "prompt": self.prompt, "negative": self.negative}
+        images = xp_of(model.network.theta).asarray(np.repeat(original, self.n, axis=0))
+        if self.mask is None:
+            edited = image_to_image(
+                model, images, self.strength, self.steps, self.sampler, guidance=self.guidance, **asked
+            )
+        else:
+            mask = xp_of(model.network.theta).asarray(read_mask(self.mask))
+            edited = inpaint(model, images, mask, self.steps, self.resample, guidance=self.guidance, **asked)
+        writable_folder(self.out)
+        pictures = np.concatenate([original, to_numpy(edited)])
+        labels = ["before", *("after",) * self.n]
+        grid = plot.image_grid(pictures, len(pictures), labels=labels, title=" ".join((self.prompt or "").split()))
+        print(f"Edited {self.image} in {self.n} ways: {plot.save_image(grid, self.out / 'edited.png')}")
+
+
+@dataclass(frozen=True)
 class Serve:
     """Serve a page in the browser that draws what one types (needs tinydiff[demo])."""
 
@@ -339,6 +397,7 @@ Command = (
     | Annotated[Train, tyro.conf.subcommand("train")]
     | Annotated[Sample, tyro.conf.subcommand("sample")]
     | Annotated[Evaluate, tyro.conf.subcommand("evaluate")]
+    | Annotated[Edit, tyro.conf.subcommand("edit")]
     | Annotated[Serve, tyro.conf.subcommand("serve")]
     | Annotated[Info, tyro.conf.subcommand("info")]
 )

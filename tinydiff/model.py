@@ -18,7 +18,7 @@ import safetensors
 import safetensors.numpy
 
 from tinydiff.backend import Device, select_device, to_device, to_numpy, xp_of
-from tinydiff.condition import map_arrays
+from tinydiff.condition import Condition, map_arrays
 from tinydiff.diffusion import (
     GaussianDiffusion,
     bounded,
@@ -59,6 +59,7 @@ SCHEDULES: dict[str, Callable[[int], np.ndarray]] = {"linear": linear_schedule, 
 CACHE_BYTES = 2 * 2**20
 TOKENIZER = "tokenizer.json"
 SAMPLERS = ("ddim", "ddpm", "heun", "dpmpp_2m")
+Sampler = Callable[[Callable[..., tuple[Any, Any]], Any, Noise, Any], Iterator[tuple[float, Any, Any]]]
 
 
 @dataclass(frozen=True)
@@ -234,7 +235,7 @@ class DiffusionModel:
         seed: int = 0,
         labels: Any = None,
         steps: int | None = 50,
-        sampler: str = "ddim",
+        sampler: str | Sampler = "ddim",
         eta: float = 0.0,
         first: int = 0,
         prompt: Any = None,
@@ -253,14 +254,16 @@ class DiffusionModel:
             The class of all or of each sample. None: classes in turn, 0, 1, 2, ...
         steps : int or None
             Calls of the network (for ``"heun"``, at the times of `edm_steps`, about half of its calls); None takes T.
-        sampler : str
-            ``"ddim"``, ``"ddpm"``, ``"heun"`` or ``"dpmpp_2m"``.
+        sampler : str or callable
+            ``"ddim"``, ``"ddpm"``, ``"heun"`` or ``"dpmpp_2m"``; or another way to walk a chain,
+            ``f(predict, x_T, noise, context)``, which yields (t, x_t, x_0_hat).
         eta : float
             For ``"ddim"``: 0 deterministic .. 1 like ``"ddpm"``.
         first : int
             Index of the first sample: ``chain(n=1, first=5)`` draws the sixth alone.
-        prompt : str, sequence of str, or None
-            What all or each of the samples should show, for a model that reads text; None asks for nothing.
+        prompt : str, sequence of str, `Condition`, or None
+            What all or each of the samples should show, for a model that reads text; None asks for nothing. A
+            `Condition` holds prompts that were read, see `read`.
         negative : str
             What they should not show; it counts where guidance is not 1.
         guidance : Guidance or float
@@ -271,7 +274,8 @@ class DiffusionModel:
         """
         check_count("n", n)
         check_count("first", first, least=0)
-        check_choice("sampler", sampler, SAMPLERS)
+        steps = self.config.T if steps is None else steps
+        walk = sampler if callable(sampler) else named_sampler(sampler, self.diffusion, steps, eta)
         unet = self.config.unet
         xp = xp_of(self.network.theta)
         noise = Noise(seed, first=first, xp=xp)
@@ -279,19 +283,12 @@ class DiffusionModel:
         guidance = guidance if isinstance(guidance, Guidance) else Guidance(guidance)
         asked = self._context(labels, prompt, n, first, xp)
         null_context = self.read(self.null_context(negative))
-        context = self.read(asked, first) if classifier is None else asked
+        context = asked if classifier is not None or isinstance(asked, Condition) else self.read(asked, first)
         if guidance.scale != 1 and null_context is None and classifier is None:
             raise InputError(
                 f"guidance is {guidance.scale}, but this model was trained without a condition that it could follow: "
                 "leave it out."
             )
-        steps = self.config.T if steps is None else steps
-        samplers = {
-            "ddim": lambda predict: ddim(predict, self.diffusion, x_T, steps, eta, noise, context),
-            "ddpm": lambda predict: ddpm(predict, self.diffusion, x_T, noise, steps, context=context),
-            "heun": lambda predict: heun(predict, self.diffusion, x_T, edm_steps(self.diffusion, steps), context),
-            "dpmpp_2m": lambda predict: dpmpp_2m(predict, self.diffusion, x_T, steps, context),
-        }
 
         def guided(crew):
             def network(x_t, t, context):  # guidance puts samples in pairs: sample i then stands at 2 i and 2 i + 1
@@ -309,7 +306,7 @@ class DiffusionModel:
             return bounded(predict, self.diffusion, guidance.threshold)
 
         pair = 1 if guidance.scale == 1 or classifier is not None else 2
-        return self._side_by_side(lambda crew: samplers[sampler](guided(crew)), pair * n, pair * first)
+        return self._side_by_side(lambda crew: walk(guided(crew), x_T, noise, context), pair * n, pair * first)
 
     def _side_by_side(self, chain, rows, first):
         """Run ``chain(crew)``, each call of the network with its shards side by side; the weights must stand still."""
@@ -335,6 +332,8 @@ class DiffusionModel:
             return self._labels(labels, n, first, xp)
         if labels is not None:
             raise InputError(f"labels is {labels}, but this model draws from text: give a prompt.")
+        if isinstance(prompt, Condition):
+            return prompt
         prompts = [prompt or ""] * n if prompt is None or isinstance(prompt, str) else list(prompt)
         if len(prompts) != n:
             raise InputError(
@@ -360,6 +359,20 @@ class DiffusionModel:
                 "were expected."
             )
         return xp.asarray(labels)
+
+
+def named_sampler(name: str, diffusion: GaussianDiffusion, steps: Any, eta: float = 0.0) -> Sampler:
+    """Return a sampler by its name, with its steps (a number, or the times themselves); heun's times are EDM's."""
+    check_choice("sampler", name, SAMPLERS)
+    if name == "heun" and isinstance(steps, int):
+        steps = edm_steps(diffusion, steps)
+    samplers: dict[str, Sampler] = {
+        "ddim": lambda predict, x_T, noise, context: ddim(predict, diffusion, x_T, steps, eta, noise, context),
+        "ddpm": lambda predict, x_T, noise, context: ddpm(predict, diffusion, x_T, noise, steps, context=context),
+        "heun": lambda predict, x_T, noise, context: heun(predict, diffusion, x_T, steps, context),
+        "dpmpp_2m": lambda predict, x_T, noise, context: dpmpp_2m(predict, diffusion, x_T, steps, context),
+    }
+    return samplers[name]
 
 
 def _with_context(predict, context, x_t, t, _):

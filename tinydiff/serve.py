@@ -21,7 +21,7 @@ import numpy as np
 from PIL import Image
 
 from tinydiff.backend import to_numpy, xp_of
-from tinydiff.errors import InputError, TinydiffError, check_choice
+from tinydiff.errors import InputError, TinydiffError
 from tinydiff.model import SAMPLERS, DiffusionModel
 from tinydiff.nn import Tape
 from tinydiff.plain import plain
@@ -95,7 +95,8 @@ def draw(
     scale = _number("The guidance scale", scale, 0, MOST_SCALE)
     steps = _number("The number of steps", steps, 1, MOST_STEPS, whole=True)
     seed = _number("The seed", seed, 0, 2**32 - 1, whole=True)
-    check_choice("The sampler", sampler if sampler in SAMPLERS else reprlib.repr(sampler), SAMPLERS)
+    if sampler not in SAMPLERS:
+        raise InputError(f"The sampler is {reprlib.repr(sampler)}, but one of {', '.join(SAMPLERS)} was expected.")
     with warnings.catch_warnings(record=True, action="always") as caught:  # the tokenizer's: a text may be too long
         chain = model.chain(1, seed, None, steps, sampler, prompt=prompt, negative=negative, guidance=scale)
     notes = tuple(dict.fromkeys(str(warning.message) for warning in caught))
@@ -222,7 +223,8 @@ def page(model: DiffusionModel, name: str) -> Any:
         gr.on([start.click, prompt.submit], api_name="draw", **event)
         next_seed = another.click(None, seed, seed, js="seed => seed + 1", api_visibility="private")
         next_seed.then(api_visibility="private", **event)
-    return blocks.queue(max_size=MOST_WAITING, default_concurrency_limit=1)
+    # One picture at a time, and no way round the queue.
+    return blocks.queue(max_size=MOST_WAITING, default_concurrency_limit=1, api_open=False)
 
 
 def serve(model: DiffusionModel, name: str, host: str = "127.0.0.1", port: int = 7860) -> None:
@@ -250,10 +252,8 @@ def serve(model: DiffusionModel, name: str, host: str = "127.0.0.1", port: int =
     port = _number("The port", port, 1, 65535, whole=True)
     try:
         socket.create_server((host, port)).close()
-    except OSError as error:
-        raise InputError(
-            f"Nobody can listen on {host}:{port} ({error.strerror}): choose another --port or --host."
-        ) from error
+    except (OSError, UnicodeError) as error:  # UnicodeError: a name that no host can have
+        raise InputError(f"Nobody can listen on {host}:{port} ({error}): choose another --port or --host.") from error
     blocks = page(model, name)
     blocks.launch(
         server_name=host,

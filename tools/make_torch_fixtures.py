@@ -112,7 +112,17 @@ def pairs() -> dict:
             lambda x, g, b: F.silu(nhwc(F.group_norm(nchw(x), 3, g, b, 1e-3))), x=normal(2, 4, 3, 6) + 2, **affine
         ),
         "attention_in_pieces": pair(F.scaled_dot_product_attention, **qkv),
+        "unit_length": pair(lambda x: F.normalize(x, dim=-1), x=normal(2, 3, 4)),
+        "scaled_similarity": pair(
+            lambda a, b, log_scale: log_scale.exp() * a @ b.T, a=normal(3, 4), b=normal(5, 4), log_scale=normal(1)
+        ),
+        "contrastive_loss": pair(both_ways, logits=3 * normal(5, 5)),
     }
+
+
+def both_ways(logits):
+    labels = torch.arange(len(logits))
+    return (F.cross_entropy(logits, labels) + F.cross_entropy(logits.T, labels)) / 2
 
 
 def unet(config: UNetConfig) -> dict:

@@ -1,0 +1,105 @@
+"""Editing with whole models: what is kept is kept, what is asked for counts, and bad pictures are refused."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+
+from tinydiff.data.avatars import compose, describe
+from tinydiff.diffusion import last
+from tinydiff.edit import draw_from, image_to_image, inpaint, interpolate, invert, to_pictures
+from tinydiff.errors import InputError
+from tinydiff.model import SAMPLERS, DiffusionModel, ModelConfig
+from tinydiff.nn import TextConfig, UNetConfig
+from tinydiff.text import Tokenizer
+
+CAPTIONS = [caption.text for caption in describe(compose(40))]
+TOKENIZER = Tokenizer.train(CAPTIONS, 40)
+TEXT = TextConfig(len(TOKENIZER), length=40, channels=8, layers=1, heads=2)
+UNET = UNetConfig(8, 3, channels=8, channel_mult=(1, 1), attention_levels=(1,), blocks_per_level=1, heads=2)
+
+
+@pytest.fixture(scope="module")
+def model():
+    config = ModelConfig(dataclasses.replace(UNET, context_channels=8), T=50, text=TEXT)
+    rng = np.random.default_rng(0)
+    network = config.network(rng)
+    network.theta[:] += 0.05 * rng.standard_normal(network.theta.shape).astype(np.float32)
+    return DiffusionModel(network, config, micro_batch=4, tokenizer=TOKENIZER)
+
+
+@pytest.fixture(scope="module")
+def images():
+    return np.random.default_rng(1).uniform(-1, 1, (3, 8, 8, 3)).astype(np.float32)
+
+
+@pytest.mark.parametrize("sampler", SAMPLERS)
+def test_strength_0_changes_nothing_and_more_of_it_more(model, images, sampler):
+    found = [image_to_image(model, images, s, 10, sampler, prompt=CAPTIONS[0]) for s in (0.0, 0.3, 1.0)]
+    np.testing.assert_array_equal(found[0], images)
+    little, much = (abs(x - images).mean() for x in found[1:])
+    assert 0 < little < much
+    other = image_to_image(model, images, 1.0, 10, sampler, prompt=CAPTIONS[1])
+    assert abs(other - found[2]).max() > 1e-4  # the words count
+
+
+def test_at_strength_1_a_chain_from_noise_alone_ends_nearly_there(model, images):
+    whole = image_to_image(model, images, 1.0, 10, prompt=CAPTIONS[0])
+    drawn = last(model.chain(3, steps=10, prompt=CAPTIONS[0]))
+    assert abs(whole - drawn).mean() < 0.02
+
+
+def test_what_is_known_stays_to_the_bit(model, images):
+    mask = np.zeros((1, 8, 8, 1))
+    mask[:, :4] = 1
+    found = inpaint(model, images, mask, steps=5, resample=2, prompt=CAPTIONS[0], guidance=2.0)
+    np.testing.assert_array_equal(found[:, :4], images[:, :4])
+    assert abs(found[:, 4:] - images[:, 4:]).mean() > 0.1
+    other = inpaint(model, images, mask, steps=5, resample=2, prompt=CAPTIONS[1], guidance=2.0)
+    assert abs(other[:, 4:] - found[:, 4:]).max() > 1e-4
+
+
+def test_the_noise_behind_a_picture_draws_it_again(model):
+    """Of pictures that the model draws; the more steps, the nearer."""
+    drawn = last(model.chain(3, steps=50, prompt=CAPTIONS[0]))
+    errors = []
+    for steps in (10, 50):
+        x_T = invert(model, drawn, steps, prompt=CAPTIONS[0])
+        errors.append(abs(draw_from(model, x_T, steps, prompt=CAPTIONS[0]) - drawn).mean())
+    assert errors[1] < errors[0]
+    assert errors[1] < 0.1
+
+
+def test_a_walk_between_two_prompts_starts_and_ends_there(model):
+    noise = np.random.default_rng(2).normal(size=(2, 1, 8, 8, 3)).astype(np.float32)
+    walk = interpolate(model, *noise, CAPTIONS[0], CAPTIONS[1], n=4, steps=5, guidance=2.0)
+    assert len(walk) == 4
+    for i, x, prompt in ((0, noise[0], CAPTIONS[0]), (-1, noise[1], CAPTIONS[1])):
+        alone = draw_from(model, x, 5, prompt=prompt, guidance=2.0)
+        np.testing.assert_allclose(walk[[i]], alone, atol=1e-4)
+
+
+def test_bytes_become_pictures(model):
+    grey = np.full((1, 8, 8, 1), 255, np.uint8)
+    np.testing.assert_array_equal(to_pictures(model, grey), np.ones((1, 8, 8, 3), np.float32))
+
+
+def test_bad_arguments(model, images):
+    mask = np.ones((1, 8, 8, 1))
+    for call, words in [
+        (lambda: image_to_image(model, images[:, :4], 0.5), r"images has shape \(3, 4, 8, 3\)"),
+        (lambda: image_to_image(model, 255 * abs(images), 0.5), "runs from .*to_floats"),
+        (lambda: image_to_image(model, images * np.nan, 0.5), "runs from nan"),
+        (lambda: image_to_image(model, images, 1.5), "strength is 1.5"),
+        (lambda: image_to_image(model, images, -0.1), "strength is -0.1"),
+        (lambda: image_to_image(model, images, 0.5, sampler="x"), "sampler is 'x'"),
+        (lambda: inpaint(model, images, mask[:, :4]), "mask has shape"),
+        (lambda: inpaint(model, images, mask * 255), "mask holds 255"),
+        (lambda: inpaint(model, images, mask, resample=0), "resample is 0"),
+        (lambda: interpolate(model, images[:1], images[:1], "a", "b", n=1), "n is 1"),
+        (lambda: interpolate(model, images, images, "a", "b"), "x_T has shape"),
+        (lambda: to_pictures(model, np.zeros((1, 9, 8, 3), np.uint8)), "images has shape"),
+        (lambda: to_pictures(model, np.zeros((1, 8, 8, 3))), "dtype float64"),
+    ]:
+        with pytest.raises(InputError, match=words):
+            call()

@@ -1,0 +1,209 @@
+"""Editing pictures with a trained model: change them, fill in a part, find the noise behind them, walk between two.
+
+Pictures are arrays (N, H, W, C) in [-1, 1] on the model's device, masks arrays of 0 (to draw) and 1 (to keep).
+"""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from tinydiff.backend import to_numpy, xp_of
+from tinydiff.condition import map_arrays
+from tinydiff.data import to_floats
+from tinydiff.diffusion.edit import check_mask, ddim_inversion, repaint, slerp, times_below
+from tinydiff.diffusion.samplers import edm_steps, last, spaced_steps
+from tinydiff.errors import DataError, check_choice, check_count, check_images, check_shape
+from tinydiff.model import SAMPLERS, DiffusionModel, named_sampler
+
+
+def image_to_image(
+    model: DiffusionModel,
+    images: Any,
+    strength: float,
+    steps: int = 50,
+    sampler: str = "ddim",
+    **asked: Any,
+) -> Any:
+    """Return pictures made anew from others: noised up to a time, and denoised with other words (SDEdit).
+
+    Parameters
+    ----------
+    model : DiffusionModel
+    images : array, shape (N, H, W, C)
+    strength : float
+        0 .. 1, the time up to which noise is added, as a share of T: 0 changes nothing, at 1 next to nothing stays.
+    steps : int
+        Of the whole chain, of which the share below that time is taken.
+    sampler : str
+    **asked
+        ``seed``, ``labels``, ``prompt``, ``negative``, ``guidance``, ``classifier`` as for `DiffusionModel.chain`.
+
+    Raises
+    ------
+    InputError
+        If the pictures are of another size, or an argument is out of range.
+
+    Source: Meng et al. 2022 (SDEdit, arXiv 2108.01073), Algorithm 1.
+    """
+    check_pictures(model, images)
+    check_choice("sampler", sampler, SAMPLERS)
+    check_count("steps", steps)
+    diffusion = model.diffusion
+    times = edm_steps(diffusion, steps) if sampler == "heun" else spaced_steps(diffusion.T, steps)
+    times = times_below(diffusion, times, strength)
+    if not times:
+        return images
+
+    def walk(predict, eps, noise, context):
+        x_t = diffusion.q_sample(images, xp_of(images).full(len(images), times[0]), eps)
+        return named_sampler(sampler, diffusion, times)(predict, x_t, noise, context)
+
+    return last(model.chain(len(images), sampler=walk, **asked))
+
+
+def inpaint(model: DiffusionModel, images: Any, mask: Any, steps: int = 50, resample: int = 5, **asked: Any) -> Any:
+    """Return pictures whose unknown part is drawn anew, by a model that was never trained for it (Eq. REPAINT-8).
+
+    Parameters
+    ----------
+    model : DiffusionModel
+    images : array, shape (N, H, W, C)
+    mask : array, shape (N or 1, H, W, C or 1)
+        1 where the picture stays as it is.
+    steps, resample : int
+        See `tinydiff.diffusion.edit.repaint`; the network is called ``steps * resample`` times.
+    **asked
+        ``seed``, ``labels``, ``prompt``, ``negative``, ``guidance``, ``classifier`` as for `DiffusionModel.chain`.
+    """
+    check_pictures(model, images)
+    check_mask(mask, images.shape)
+
+    def walk(predict, x_T, noise, context):
+        return repaint(predict, model.diffusion, x_T, images, mask, noise, steps, resample, context)
+
+    return last(model.chain(len(images), sampler=walk, **asked))
+
+
+def invert(model: DiffusionModel, images: Any, steps: int = 50, **asked: Any) -> Any:
+    """Return the noise x_T from which DDIM draws these pictures, nearly (Eq. DDIM-INV).
+
+    Parameters
+    ----------
+    model : DiffusionModel
+    images : array, shape (N, H, W, C)
+    steps : int
+        The more, the nearer.
+    **asked
+        ``labels`` or ``prompt``: what the pictures show.
+    """
+    check_pictures(model, images)
+
+    def walk(predict, _, noise, context):
+        for t, x_t in ddim_inversion(predict, model.diffusion, images, steps, context):
+            yield t, x_t, x_t
+
+    return last(model.chain(len(images), sampler=walk, **asked))
+
+
+def draw_from(model: DiffusionModel, x_T: Any, steps: int = 50, **asked: Any) -> Any:
+    """Return what DDIM draws from given noise, such as that of `invert`, with `asked` as for `DiffusionModel.chain`."""
+    check_shape("x_T", x_T, (None, *_shape(model)))
+    ddim = named_sampler("ddim", model.diffusion, steps)
+
+    def walk(predict, _, noise, context):
+        return ddim(predict, x_T, noise, context)
+
+    return last(model.chain(len(x_T), sampler=walk, **asked))
+
+
+def interpolate(
+    model: DiffusionModel, x_T: Any, x_T_2: Any, prompt: str, prompt_2: str, n: int = 7, steps: int = 50, **asked: Any
+) -> Any:
+    """Return n pictures on the way from one noise and prompt to another.
+
+    The noise goes along an arc (Eq. SLERP-1). What was read of the prompts goes along a straight line, token by token:
+    a text has no halfway, but what the network looks at has.
+
+    Parameters
+    ----------
+    model : DiffusionModel
+        One that reads text.
+    x_T, x_T_2 : arrays, shape (1, H, W, C)
+        The same one twice changes the words alone.
+    prompt, prompt_2 : str
+    n : int
+        2 or more; the first is of the first noise and prompt, the last of the second.
+    steps : int
+    **asked
+        ``guidance`` and ``negative`` as for `DiffusionModel.chain`.
+    """
+    check_count("n", n, least=2)
+    for name, x in (("x_T", x_T), ("x_T_2", x_T_2)):
+        check_shape(name, x, (1, *_shape(model)))
+    xp, shares = xp_of(x_T), np.linspace(0, 1, n)
+    noises = xp.concatenate([slerp(x_T, x_T_2, share) for share in shares])
+    ends = model.read(model.tokens([prompt, prompt_2]))
+    weights = xp.asarray(shares, dtype=x_T.dtype)
+
+    def between(rows):
+        w = weights.reshape(-1, *[1] * (rows.ndim - 1))
+        return (1 - w) * rows[:1] + w * rows[1:]
+
+    return draw_from(model, noises, steps, prompt=map_arrays(between, ends), **asked)
+
+
+def to_pictures(model: DiffusionModel, images: np.ndarray) -> np.ndarray:
+    """Return bytes (N, H, W, C) as pictures that the model takes; a grey one becomes three equal colours if need be."""
+    channels = model.config.unet.in_channels
+    if images.ndim == 4 and images.shape[-1] == 1 and channels == 3:
+        images = images.repeat(3, axis=-1)
+    check_shape("images", images, (None, *_shape(model)))
+    return to_floats(images)
+
+
+def read_image(path: str | Path) -> np.ndarray:
+    """Return the bytes of a picture, (H, W, 3) or, for a grey one, (H, W, 1).
+
+    Raises
+    ------
+    DataError
+        If it cannot be read, or is neither grey nor in colour.
+    """
+    try:
+        with Image.open(path) as picture:
+            mode, pixels = picture.mode, np.asarray(picture)
+    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
+        raise DataError(f"{path} cannot be read as a picture ({error}).") from error
+    if mode not in ("RGB", "L"):
+        raise DataError(
+            f"{path} has the mode {mode}, but RGB (colour) or L (grey) was expected: convert it, without alpha."
+        )
+    return pixels.reshape(*pixels.shape[:2], -1)
+
+
+def read_mask(path: str | Path) -> np.ndarray:
+    """Return a mask (1, H, W, 1), 1 where a picture is black (keep) and 0 where it is white (draw).
+
+    Raises
+    ------
+    DataError
+        If it cannot be read, or has other values.
+    """
+    pixels = read_image(path)[None]
+    if not np.isin(pixels, (0, 255)).all():
+        value = pixels[~np.isin(pixels, (0, 255))][0]
+        raise DataError(f"{path} holds the level {value}, but a mask is black (0, keep) and white (255, draw) alone.")
+    return (pixels[..., :1] == 0).astype(np.float32)
+
+
+def check_pictures(model: DiffusionModel, images: Any) -> None:
+    """Raise `InputError` unless these are pictures of the model's size, in [-1, 1]."""
+    check_shape("images", images, (None, *_shape(model)))
+    check_images("images", to_numpy(images))
+
+
+def _shape(model):
+    unet = model.config.unet
+    return unet.image_size, unet.image_size, unet.in_channels
