@@ -10,6 +10,7 @@ import re
 import numpy as np
 import pytest
 
+from tinydiff.clip import load_clip
 from tinydiff.errors import CheckpointError, InputError
 from tinydiff.functional import conv
 from tinydiff.functional.winograd import transform_weights

@@ -285,4 +285,4 @@ slider(lambda label: plot.image_rows({f"digit {label}": walk(label)}), range(10)
 #
 # **Next:** the first part of the course ends here. You have built every piece from noise to digits: look back at [00 ·
 # Noise becomes digits](00_noise_becomes_digits.ipynb) with new eyes. Schedules, likelihoods and faster samplers follow
-# in the notebooks from 11 on, words and guidance in those from 20 on (to come).
+# in the notebooks from 11 on (to come), guidance and words in those from 20 on.
