@@ -109,6 +109,9 @@ def test_the_class_gradient_is_that_of_each_sample_s_log_probability(xp):
     np.testing.assert_allclose(to_host(there), gradient, rtol=1e-8, atol=1e-10)
     with pytest.raises(InputError, match="labels has shape"):
         class_gradient(model)(x_t, t, labels[:2])
+    for wrong in (3, -1):
+        with pytest.raises(InputError, match=f"labels has {wrong}, but the classifier knows 0 to 2"):
+            class_gradient(model)(x_t, t, np.full(5, wrong))
 
 
 @pytest.mark.parametrize("sampler", ["ddim", "ddpm", "heun", "dpmpp_2m"])

@@ -1,5 +1,6 @@
 """Editing with whole models: what is kept is kept, what is asked for counts, and bad pictures are refused."""
 
+import copy
 import dataclasses
 
 import numpy as np
@@ -11,6 +12,7 @@ from tinydiff.edit import draw_from, image_to_image, inpaint, interpolate, inver
 from tinydiff.errors import InputError
 from tinydiff.model import SAMPLERS, DiffusionModel, ModelConfig
 from tinydiff.nn import TextConfig, UNetConfig
+from tinydiff.noise import Noise
 from tinydiff.text import Tokenizer
 
 CAPTIONS = [caption.text for caption in describe(compose(40))]
@@ -43,10 +45,24 @@ def test_strength_0_changes_nothing_and_more_of_it_more(model, images, sampler):
     assert abs(other - found[2]).max() > 1e-4  # the words count
 
 
-def test_at_strength_1_a_chain_from_noise_alone_ends_nearly_there(model, images):
-    whole = image_to_image(model, images, 1.0, 10, prompt=CAPTIONS[0])
-    drawn = last(model.chain(3, steps=10, prompt=CAPTIONS[0]))
-    assert abs(whole - drawn).mean() < 0.02
+@pytest.mark.equation("SDEDIT-1")
+@pytest.mark.parametrize("sampler", SAMPLERS)
+def test_strength_1_is_a_chain_from_noise_alone(model, images, sampler):
+    asked = {"seed": 5, "steps": 10, "sampler": sampler, "prompt": CAPTIONS[0], "guidance": 2.0}
+    np.testing.assert_array_equal(image_to_image(model, images, 1.0, **asked), last(model.chain(3, **asked)))
+
+
+@pytest.mark.equation("SDEDIT-1")
+def test_a_part_of_the_chain_begins_with_the_picture_in_the_noise_of_its_time(model, images):
+    """The first of the times is predicted at with a x_0 + b eps, and no time above the strength is visited."""
+    seen, forward = [], model.network.forward
+    watched = copy.copy(model.network)
+    watched.forward = lambda x_t, t, context: seen.append((t[0], x_t[:3])) or forward(x_t, t, context)
+    watched = dataclasses.replace(model, network=watched)
+    image_to_image(watched, images, 0.5, 10, seed=4, prompt=CAPTIONS[0])
+    assert [t for t, _ in seen] == [25, 20, 15, 10, 5]
+    eps = Noise(4).normal(images.shape, "x_T")
+    np.testing.assert_array_equal(seen[0][1], model.diffusion.q_sample(images, np.full(3, 25), eps))
 
 
 def test_what_is_known_stays_to_the_bit(model, images):

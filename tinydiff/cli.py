@@ -28,7 +28,7 @@ from tinydiff.backend import select_device, to_device, to_numpy, xp_of
 from tinydiff.clip import load_clip
 from tinydiff.data import NAMES, Dataset, load, load_avatars, load_folder
 from tinydiff.demo import run_demo
-from tinydiff.edit import image_to_image, inpaint, read_image, read_mask, to_pictures
+from tinydiff.edit import fill_in, fills_in, image_to_image, inpaint, read_image, read_mask, to_pictures
 from tinydiff.errors import DataError, DeviceError, InputError, TinydiffError, check_count
 from tinydiff.evaluate import evaluate
 from tinydiff.evaluate_clip import retrieval
@@ -39,9 +39,11 @@ from tinydiff.model import (
     DiffusionModel,
     Guidance,
     ModelConfig,
+    class_gradient,
     default_micro_batch,
     find_folder,
     load_model,
+    load_noisy_classifier,
     read_settings,
 )
 from tinydiff.nn import TextConfig, UNetConfig
@@ -91,6 +93,9 @@ class Sample:
     """What they should not show; it counts where guidance is not 1."""
     guidance: float = 1.0
     """How strongly the class or the prompt is followed: 0 not at all, 1 as learned, above 1 exaggerated."""
+    classifier: str | None = None
+    """A classifier of noisy pictures, such as mnist-noisy-classifier, or its folder: the model is told nothing, and the
+    pictures are pulled to the label by its gradient, as strongly as guidance says."""
     interval: tuple[float, float] | None = None
     """Guide between these times alone; the first step is at T, usually 1000, the last near 0."""
     rescale: float = 0.0
@@ -118,6 +123,7 @@ class Sample:
             model = replace(model, micro_batch=self.micro_batch)
         guidance = Guidance(self.guidance, self.interval, self.rescale, self.threshold)
         n = (64 if self.prompt is None else 16) if self.n is None else self.n
+        pull = None if self.classifier is None else class_gradient(load_noisy_classifier(self.classifier, device))
         chain = model.chain(
             n,
             self.seed,
@@ -127,6 +133,7 @@ class Sample:
             prompt=self.prompt,
             negative=self.negative,
             guidance=guidance,
+            classifier=pull,
         )
         writable_folder(self.out)
         start = time.perf_counter()
@@ -267,7 +274,7 @@ class Evaluate:
     """Calls of the network for each image."""
     sampler: SamplerName = "ddim"
     """Which sampler."""
-    guidance: float = 2.0
+    guidance: float = 3.0
     """Of a model that reads text: how strongly it follows the captions."""
     scales: tuple[float, ...] = (1, 1.5, 2, 3, 5, 8)
     """Of a model that reads text: the guidance scales to compare, each with n / 4 captions."""
@@ -305,7 +312,7 @@ class Edit:
     mask: Path | None = None
     """A picture of the same size, black (0) where the first stays as it is, white (255) where it is drawn anew."""
     strength: float = 0.6
-    """Without a mask: how much noise is added, from 0 (nothing changes) to 1 (next to nothing stays)."""
+    """Without a mask: how much noise is added, from 0 (nothing changes) to 1 (nothing stays)."""
     model: str = "avatars"
     """A model that ships with tinydiff, or a folder."""
     n: int = 8
@@ -323,9 +330,10 @@ class Edit:
     steps: int = 50
     """Of the whole chain."""
     sampler: SamplerName = "ddim"
-    """Which sampler; a part is always drawn by DDPM."""
+    """Which sampler; with a mask, for a model that was trained to fill in, as others draw a part by DDPM alone."""
     resample: int = 5
-    """With a mask: how often each step is taken, so that what is drawn fits what is kept."""
+    """With a mask, for a model that was not trained to fill in: how often each step is taken, so that what is drawn
+    fits what is kept."""
     out: Path = Path("samples")
     """Folder for the pictures."""
     device: DeviceName = "auto"
@@ -345,7 +353,10 @@ class Edit:
             )
         else:
             mask = xp_of(model.network.theta).asarray(read_mask(self.mask))
-            edited = inpaint(model, images, mask, self.steps, self.resample, guidance=self.guidance, **asked)
+            if fills_in(model):
+                edited = fill_in(model, images, mask, self.steps, self.sampler, guidance=self.guidance, **asked)
+            else:
+                edited = inpaint(model, images, mask, self.steps, self.resample, guidance=self.guidance, **asked)
         writable_folder(self.out)
         pictures = np.concatenate([original, to_numpy(edited)])
         labels = ["before", *("after",) * self.n]

@@ -12,9 +12,9 @@ from PIL import Image
 from tinydiff.backend import to_numpy, xp_of
 from tinydiff.condition import map_arrays
 from tinydiff.data import to_floats
-from tinydiff.diffusion.edit import check_mask, ddim_inversion, repaint, slerp, times_below
+from tinydiff.diffusion.edit import check_mask, ddim_inversion, erased, keep_known, repaint, slerp, times_below
 from tinydiff.diffusion.samplers import edm_steps, last, spaced_steps
-from tinydiff.errors import DataError, check_choice, check_count, check_images, check_shape
+from tinydiff.errors import DataError, InputError, check_choice, check_count, check_images, check_shape
 from tinydiff.model import SAMPLERS, DiffusionModel, named_sampler
 
 
@@ -26,14 +26,14 @@ def image_to_image(
     sampler: str = "ddim",
     **asked: Any,
 ) -> Any:
-    """Return pictures made anew from others: noised up to a time, and denoised with other words (SDEdit).
+    """Return pictures made anew from others: noised up to a time, and denoised with other words (Eq. SDEDIT-1).
 
     Parameters
     ----------
     model : DiffusionModel
     images : array, shape (N, H, W, C)
     strength : float
-        0 .. 1, the time up to which noise is added, as a share of T: 0 changes nothing, at 1 next to nothing stays.
+        0 .. 1, the time up to which noise is added, as a share of T: 0 changes nothing, 1 draws from noise alone.
     steps : int
         Of the whole chain, of which the share below that time is taken.
     sampler : str
@@ -57,7 +57,7 @@ def image_to_image(
         return images
 
     def walk(predict, eps, noise, context):
-        x_t = diffusion.q_sample(images, xp_of(images).full(len(images), times[0]), eps)
+        x_t = eps if strength == 1 else diffusion.q_sample(images, xp_of(images).full(len(images), times[0]), eps)
         return named_sampler(sampler, diffusion, times)(predict, x_t, noise, context)
 
     return last(model.chain(len(images), sampler=walk, **asked))
@@ -84,6 +84,40 @@ def inpaint(model: DiffusionModel, images: Any, mask: Any, steps: int = 50, resa
         return repaint(predict, model.diffusion, x_T, images, mask, noise, steps, resample, context)
 
     return last(model.chain(len(images), sampler=walk, **asked))
+
+
+def fill_in(model: DiffusionModel, images: Any, mask: Any, steps: int = 50, sampler: str = "ddim", **asked: Any) -> Any:
+    """Return pictures whose unknown part is drawn anew, by a model that was trained for it (Eq. GLIDE-FILL).
+
+    At every step it sees what is known, so that nothing needs to be repeated; and it is not asked about it
+    (Eq. KNOWN-1).
+
+    Parameters
+    ----------
+    model : DiffusionModel
+        Whose `image_channels` are one more than its `in_channels`.
+    images : array, shape (N, H, W, C)
+    mask : array, shape (N or 1, H, W, 1)
+        1 where the picture stays as it is.
+    steps : int
+    sampler : str
+    **asked
+        ``seed``, ``labels``, ``prompt``, ``negative``, ``guidance``, ``classifier`` as for `DiffusionModel.chain`.
+    """
+    check_pictures(model, images)
+    if not fills_in(model):
+        raise InputError("This model was not trained to fill in a part of a picture; inpaint works with any model.")
+    image, walk = erased(images, mask), named_sampler(sampler, model.diffusion, steps)
+
+    def keeping(predict, x_T, noise, context):
+        return walk(keep_known(predict, model.diffusion, images, mask), x_T, noise, context)
+
+    return last(model.chain(len(images), sampler=keeping, image=image, **asked))
+
+
+def fills_in(model: DiffusionModel) -> bool:
+    """Whether a model was trained to fill in a part of a picture."""
+    return model.config.unet.image_channels == 1 + model.config.unet.in_channels
 
 
 def invert(model: DiffusionModel, images: Any, steps: int = 50, **asked: Any) -> Any:
@@ -169,7 +203,9 @@ def read_image(path: str | Path) -> np.ndarray:
     Raises
     ------
     DataError
-        If it cannot be read, or is neither grey nor in colour.
+        If it cannot be read.
+    InputError
+        If it is neither grey nor in colour.
     """
     try:
         with Image.open(path) as picture:
@@ -177,7 +213,7 @@ def read_image(path: str | Path) -> np.ndarray:
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
         raise DataError(f"{path} cannot be read as a picture ({error}).") from error
     if mode not in ("RGB", "L"):
-        raise DataError(
+        raise InputError(
             f"{path} has the mode {mode}, but RGB (colour) or L (grey) was expected: convert it, without alpha."
         )
     return pixels.reshape(*pixels.shape[:2], -1)
@@ -189,12 +225,14 @@ def read_mask(path: str | Path) -> np.ndarray:
     Raises
     ------
     DataError
-        If it cannot be read, or has other values.
+        If it cannot be read.
+    InputError
+        If it has other levels.
     """
     pixels = read_image(path)[None]
     if not np.isin(pixels, (0, 255)).all():
         value = pixels[~np.isin(pixels, (0, 255))][0]
-        raise DataError(f"{path} holds the level {value}, but a mask is black (0, keep) and white (255, draw) alone.")
+        raise InputError(f"{path} holds the level {value}, but a mask is black (0, keep) and white (255, draw) alone.")
     return (pixels[..., :1] == 0).astype(np.float32)
 
 

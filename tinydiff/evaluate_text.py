@@ -123,7 +123,7 @@ def evaluate_text(
     steps, sampler
         See `DiffusionModel.chain`.
     guidance : Guidance or None
-        For the table of attributes; None takes the scale 2.
+        For the table of attributes; None takes the scale 3.
     scales : sequence of float
         Guidance scales for the second table, each with n / 4 captions; none leaves it out.
     out : Path or None
@@ -133,7 +133,7 @@ def evaluate_text(
     unet = model.config.unet
     if model.config.text is None or (unet.image_size, unet.in_channels) != (16, 3):
         raise InputError("This report is for models that draw avatars from text: 16 x 16 pixels, three colours.")
-    guidance = Guidance(2.0) if guidance is None else guidance
+    guidance = Guidance(3.0) if guidance is None else guidance
     sets = {column: captioned(n, split) for column, split in SPLITS.items()}
     images = {
         column: draw_captions(model, captions, steps, sampler, guidance) for column, (_, captions) in sets.items()

@@ -18,7 +18,7 @@ import safetensors
 import safetensors.numpy
 
 from tinydiff.backend import Device, select_device, to_device, to_numpy, xp_of
-from tinydiff.condition import Condition, map_arrays
+from tinydiff.condition import Condition, as_condition, map_arrays
 from tinydiff.diffusion import (
     GaussianDiffusion,
     bounded,
@@ -242,6 +242,7 @@ class DiffusionModel:
         negative: str = "",
         guidance: Guidance | float = 1.0,
         classifier: Callable[[Any, Any, Any], Any] | None = None,
+        image: Any = None,
     ) -> Iterator[tuple[float, Any, Any]]:
         """Draw n samples, and yield (t, x_t, x_0_hat) after every step.
 
@@ -271,6 +272,8 @@ class DiffusionModel:
         classifier : callable or None
             ``f(x_t, t, context)``, the gradient of log p(context | x_t) in x_t, such as `class_gradient`. The network
             is then told nothing, and the picture is pulled along this gradient, as strongly as the scale says.
+        image : array, shape (n, H, W, image_channels), or None
+            Shown to the network beside x_t, whatever else it is told, such as `erased` pictures.
         """
         check_count("n", n)
         check_count("first", first, least=0)
@@ -289,6 +292,8 @@ class DiffusionModel:
                 f"guidance is {guidance.scale}, but this model was trained without a condition that it could follow: "
                 "leave it out."
             )
+        if image is not None:
+            context, null_context = (as_condition(c)._replace(image=image) for c in (context, null_context))
 
         def guided(crew):
             def network(x_t, t, context):  # guidance puts samples in pairs: sample i then stands at 2 i and 2 i + 1
@@ -296,7 +301,7 @@ class DiffusionModel:
 
             predict = predictor(network, self.diffusion, self.config.kind, clip=False)
             if classifier is not None:
-                nothing = map_arrays(lambda row: xp.repeat(row, n, axis=0), null_context)
+                nothing = map_arrays(lambda row: xp.broadcast_to(row, (n, *row.shape[1:])), null_context)
                 unconditional = partial(_with_context, predict, nothing)
                 predict = classifier_guidance(unconditional, self.diffusion, classifier, guidance.scale)
             elif guidance.scale != 1:
@@ -494,7 +499,7 @@ def load_classifier(name: str | Path) -> Classifier:
     return classifier
 
 
-def load_noisy_classifier(name: str | Path = "mnist-noisy-classifier") -> NoisyClassifier:
+def load_noisy_classifier(name: str | Path = "mnist-noisy-classifier", device: Device | None = None) -> NoisyClassifier:
     """Return a classifier of noisy pictures that ships with tinydiff, by name, or from a folder."""
     folder = find_folder(name)
     try:
@@ -502,7 +507,8 @@ def load_noisy_classifier(name: str | Path = "mnist-noisy-classifier") -> NoisyC
     except (KeyError, TypeError, ValueError) as error:
         raise CheckpointError(f"{folder / 'config.json'} does not describe a noisy classifier ({error}).") from error
     load_weights(folder / "model.safetensors", classifier)
-    return classifier
+    device = select_device("cpu") if device is None else device
+    return classifier if device.kind == "cpu" else classifier.bind(to_device(classifier.theta, device))
 
 
 def class_gradient(classifier: NoisyClassifier, micro_batch: int = 16) -> Callable[[Any, Any, Any], Any]:
@@ -519,6 +525,9 @@ def class_gradient(classifier: NoisyClassifier, micro_batch: int = 16) -> Callab
 
     def gradient(x_t, t, labels):
         check_shape("labels", labels, (len(x_t),))
+        classes = classifier.config.num_classes
+        if xp_of(labels) is np and not 0 <= labels.min() <= labels.max() < classes:
+            raise InputError(f"labels has {labels.max()}, but the classifier knows 0 to {classes - 1} alone.")
         return map_shards(of_shard, (x_t, t, labels), micro_batch)
 
     return gradient

@@ -15,7 +15,10 @@ import numpy as np
 from tqdm import tqdm
 
 from tinydiff.backend import xp_of
+from tinydiff.condition import as_condition
 from tinydiff.data import Dataset
+from tinydiff.data.masks import random_masks
+from tinydiff.diffusion.edit import erased
 from tinydiff.errors import CheckpointError, InputError, TrainingError, check_count, check_number
 from tinydiff.files import atomic_write
 from tinydiff.functional import mse, mse_backward
@@ -106,6 +109,9 @@ class TrainConfig:
 class Trainer:
     """A training run: the model, its data, and the folder where it is kept.
 
+    A model whose UNet has ``image_channels = 1 + in_channels`` learns to fill in: it sees each picture with a random
+    part erased (Nichol et al. 2021, GLIDE, section 2.5).
+
     Parameters
     ----------
     model : DiffusionModel
@@ -193,7 +199,7 @@ class Trainer:
 
         flip = noise.at(xp=np).uniform((n,), "flip") < 0.5 if config.flip else None
         x_0, _ = self.data.batch(indices, self.xp, flip)  # x_0 ~ q(x_0)
-        context = self._context(indices, noise)
+        context = self._with_erased(self._context(indices, noise), x_0, noise)
         t = noise.integers(1, self.diffusion.T, n, "t")  # t ~ Uniform({1, ..., T})
         eps = noise.normal(x_0.shape, "eps", dtype=x_0.dtype)  # eps ~ N(0, I)
         x_t = self.diffusion.q_sample(x_0, t, eps)  # Eq. DDPM-4
@@ -228,6 +234,7 @@ class Trainer:
         t, eps = noise.integers(1, self.diffusion.T, n, "validation t"), noise.normal(x_0.shape, "validation eps")
         conditions = self._conditions(data.take(slice(0, n)))
         context = None if conditions is None else self.xp.asarray(conditions)
+        context = self._with_erased(context, x_0, noise)
         ema = self.network.bind(self.ema)
         x_t = self.diffusion.q_sample(x_0, t, eps)
         output = map_shards(ema.forward, (x_t, t, context), self.micro_batch, self.threads)
@@ -332,6 +339,12 @@ class Trainer:
         hidden = noise.uniform((len(rows),), "label dropout") < self.config.condition_dropout
         return self.xp.where(hidden.reshape(-1, *[1] * (rows.ndim - 1)), self.model.null_context(), rows)
 
+    def _with_erased(self, context, x_0, noise):
+        """Return a context with the pictures, a part of them erased, for a network that learns to fill in."""
+        if not self.model.config.unet.image_channels:
+            return context
+        return as_condition(context)._replace(image=erased(x_0, random_masks(len(x_0), x_0.shape[1], noise)))
+
     def _order(self, epoch):
         if self.epoch_order[0] != epoch:
             self.epoch_order = (epoch, Noise(self.config.seed, step=epoch).permutation(len(self.data), "data order"))
@@ -367,6 +380,11 @@ class Trainer:
     def _check_data(self):
         unet = self.model.config.unet
         shape = (unet.image_size, unet.image_size, unet.in_channels)
+        if unet.image_channels not in (0, 1 + unet.in_channels):
+            raise InputError(
+                f"image_channels is {unet.image_channels}, but 0, or {1 + unet.in_channels} to learn to fill in "
+                "(a mask and the picture without what is to be drawn), were expected."
+            )
         for name, data in (("data", self.data), ("validation", self.validation)):
             if data is not None and not len(data):
                 raise InputError(f"{name} is empty: there is nothing to train on.")
