@@ -4,13 +4,15 @@ As everywhere in this package, a model is any ``predict(x_t, t, context) -> (x_0
 """
 
 from collections.abc import Callable, Iterable, Iterator
+from functools import partial
+from itertools import count
 from typing import Any
 
 import numpy as np
 
 from tinydiff.backend import xp_of
 from tinydiff.diffusion.gaussian import GaussianDiffusion
-from tinydiff.diffusion.samplers import Chain, ddpm, spaced_steps, step_pairs
+from tinydiff.diffusion.samplers import Chain, spaced_steps, step_pairs
 from tinydiff.errors import InputError, check_count, check_number, check_shape
 from tinydiff.noise import Noise
 
@@ -95,21 +97,19 @@ def repaint(
     check_count("resample", resample)
     check_shape("known", known, x_T.shape)
     check_mask(mask, x_T.shape)
-    mask = mask.astype(x_T.dtype)
-    xp, x, draws = xp_of(x_T=x_T, known=known, mask=mask), x_T, 0
+    mask = mask.astype(bool)
+    xp, x, draws = xp_of(mask, x_T=x_T, known=known), x_T, count()
     for t, s in step_pairs(diffusion, steps):
         for repeat in range(resample if s > 0 else 1):
-            of_step = noise.at(step=draws)
-            draws += 1
-            if repeat:  # up again, from s to t
-                beta = diffusion.beta(t, s)
-                x = (1 - beta) ** 0.5 * x + beta**0.5 * of_step.normal(x.shape, "noised again", dtype=x.dtype)
-            ((_, drawn, x_0_hat),) = ddpm(predict, diffusion, x, of_step, [t], context=context, end=s)
-            known_s = known
+            draw = partial(noise.at(step=next(draws)).normal, x.shape, dtype=x.dtype)  # never the same noise twice
+            if repeat:
+                x = diffusion.q_step(x, t, draw("noised again"), s)
+            x_0_hat, _ = predict(x, xp.full(len(x), t), context)
+            unknown_s, known_s = diffusion.posterior_mean(x_0_hat, x, t, s), known
             if s > 0:
-                eps = of_step.normal(known.shape, "known", dtype=known.dtype)
-                known_s = diffusion.q_sample(known, xp.full(len(known), s), eps)
-            x = mask * known_s + (1 - mask) * drawn
+                unknown_s = unknown_s + diffusion.beta(t, s) ** 0.5 * draw("sampler")  # a step of DDPM
+                known_s = diffusion.q_sample(known, s, draw("known"))
+            x = xp.where(mask, known_s, unknown_s)
         yield s, x, x_0_hat
 
 
