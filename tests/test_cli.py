@@ -141,6 +141,19 @@ def test_a_picture_is_edited_as_a_whole_or_in_part(portraits, tmp_path, capsys):
     fails(capsys, [*request, "--image", str(tmp_path / "none.png")], 1, "cannot be read as a picture")
 
 
+def test_a_model_can_be_trained_to_fill_in_and_then_does(tmp_path, capsys):
+    assert train(tmp_path, "--unet.image-channels", "2", steps=1) == 0
+    picture, mask = tmp_path / "in.png", tmp_path / "mask.png"
+    Image.new("L", (8, 8), 130).save(picture)
+    Image.new("L", (8, 8), 255).save(mask)
+    request = ["edit", "--model", str(tmp_path), "--image", str(picture), "--mask", str(mask), "--label", "3"]
+    request += ["--n", "2", "--steps", "2", "--out", str(tmp_path)]
+    assert main([*request, "--sampler", "dpmpp_2m"]) == 0
+    fails(
+        capsys, ["train", *TINY, "--unet.image-channels", "1", "--out", str(tmp_path / "b")], 2, "image_channels is 1"
+    )
+
+
 def test_captions_that_do_not_exist_are_refused(tmp_path, capsys):
     out = ["--out", str(tmp_path / "run")]
     fails(capsys, ["train", *TINY, "--captions", *out], 2, "captions was given, but digits has none")

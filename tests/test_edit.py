@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from arrays import to_host, to_xp
 
-from tinydiff.diffusion import Gaussian, GaussianDiffusion, GaussianMixture, cosine_schedule, ddim, last
+from tinydiff.diffusion import FiniteData, Gaussian, GaussianDiffusion, GaussianMixture, cosine_schedule, ddim, last
 from tinydiff.diffusion.edit import check_mask, ddim_inversion, repaint, slerp, times_below
 from tinydiff.errors import InputError
 from tinydiff.noise import Noise
@@ -76,31 +76,32 @@ def test_pitfall_22_the_known_part_has_the_marginal_of_the_time_at_which_it_is_s
 def test_repeating_steps_brings_the_unknown_part_to_its_conditional():
     """Given the known 1, the unknown is normal with mean rho and variance 1 - rho^2; without repeating it is not.
 
-    5 standard errors of the mean are 0.035, of the deviation 0.025; the rest is for steps of finite length.
+    5 standard errors of the mean are 0.07, of the deviation 0.05; the rest is for steps of finite length and number.
     """
-    n, found = 4000, {}
-    for resample in (1, 30):
+    n, found = 1000, {}
+    for resample in (1, 10):
         chain = repaint(
-            CORRELATED.predict, DIFFUSION, normal(n, 2), np.ones((n, 2)), np.array([[1, 0]]), Noise(0), 20, resample
+            CORRELATED.predict, DIFFUSION, normal(n, 2), np.ones((n, 2)), np.array([[1, 0]]), Noise(0), 100, resample
         )
         x = last(chain)
         np.testing.assert_array_equal(x[:, 0], 1)  # what is known is kept to the bit
         found[resample] = x[:, 1]
     assert abs(found[1].mean() - RHO) > 0.2
-    assert abs(found[30].mean() - RHO) < 0.05
-    assert abs(found[30].std() - (1 - RHO**2) ** 0.5) < 0.05
+    assert abs(found[10].mean() - RHO) < 0.1
+    assert abs(found[10].std() - (1 - RHO**2) ** 0.5) < 0.08
 
 
 @pytest.mark.equation("REPAINT-8")
 @pytest.mark.parametrize("resample", [1, 3])
-def test_every_step_and_repetition_draws_noise_of_its_own(resample):
-    """DDPM's variance is exact for data ~ N(0, I): at every time x ~ N(0, I), unless noise comes twice and adds up."""
-    n, data = 4000, Gaussian(DIFFUSION, np.zeros(2), 1.0)
-    for _, x, _ in repaint(
-        data.predict, DIFFUSION, normal(n, 2), np.ones((n, 2)), np.zeros((1, 2)), Noise(0), 20, resample
-    ):
-        assert (abs(x.mean(axis=0)) < 5 * n**-0.5).all()
-        assert (abs(x.var(axis=0) - 1) < 5 * (2 / n) ** 0.5).all()
+def test_the_unknown_part_has_noise_of_its_own_at_every_step_and_repetition(resample):
+    """DDPM with beta-tilde is exact for one point: mean a x_0 and variance b^2. Noise that came twice would add up."""
+    n, point, x_T = 4000, np.array([[0.7, -0.4]]), normal(4000, 2)
+    data = FiniteData(DIFFUSION, point)
+    for s, x, _ in repaint(data.predict, DIFFUSION, x_T, x_T, np.zeros((1, 2)), Noise(0), 20, resample):
+        alpha_bar = DIFFUSION.alpha_bar_at(s)
+        b_squared = 1 - alpha_bar
+        assert (abs(x.mean(axis=0) - alpha_bar**0.5 * point) <= 5 * (b_squared / n) ** 0.5 + 1e-12).all()
+        assert (abs(x.var(axis=0) - b_squared) <= 5 * b_squared * (2 / n) ** 0.5 + 1e-12).all()
 
 
 def test_a_mask_of_ones_returns_the_picture_and_one_of_zeros_draws_anew():

@@ -106,6 +106,14 @@ def test_every_sampler_keeps_what_is_known_to_the_bit_and_the_prediction_stays_c
     np.testing.assert_array_equal(other, drawn)  # what the picture holds elsewhere does not count
 
 
+def test_what_is_known_is_kept_on_every_device(xp):
+    data, rng = Gaussian(DIFFUSION, np.zeros((8, 8, 1)), 0.3), np.random.default_rng(0)
+    known, x_T = flat_pictures([0.7, -0.1]), rng.standard_normal((2, 8, 8, 1)).astype(np.float32)
+    keeping = keep_known(data.predict, DIFFUSION, to_xp(xp, known), to_xp(xp, MASK))
+    drawn = to_host(last(ddim(keeping, DIFFUSION, to_xp(xp, x_T), 5)))
+    np.testing.assert_array_equal(drawn[:, :, :4], known[:, :, :4])
+
+
 def test_a_network_learns_to_go_by_what_it_sees():
     """Pictures of one level: with a half of it known, the other is drawn alike; without, it may be anything."""
     run = trainer(80)

@@ -9,7 +9,7 @@ import pytest
 from tinydiff import plot
 from tinydiff.diffusion import GaussianDiffusion
 from tinydiff.errors import InputError
-from tinydiff.notebook import show_source, slider
+from tinydiff.notebook import panel, show_source, slider
 
 
 def test_source_is_shown_without_its_docstring(capsys):
@@ -52,3 +52,24 @@ def test_without_ipywidgets_one_picture_is_shown(displayed, monkeypatch):
 def test_slider_refuses_a_start_that_is_no_place():
     with pytest.raises(InputError, match="start is -1"):
         slider(draw, range(5), "v", start=-1)
+
+
+def draw_text(text, height, width):
+    return plot.image_grid(np.zeros((1, height, width)), scale=4, title=text)
+
+
+def test_panel_shows_what_is_typed_and_chosen(displayed):
+    pytest.importorskip("ipywidgets")
+    panel(draw_text, "red", height=(1, 2, 3), width=(4, 5))
+    (box,) = displayed
+    field, height, width, shown = box.children
+    assert (field.value, height.value, width.value) == ("red", 2, 5)
+    assert shown.value == draw_text("red", 2, 5)._repr_png_()
+    field.value, width.value = "green", 4
+    assert shown.value == draw_text("green", 2, 4)._repr_png_()
+
+
+def test_panel_without_ipywidgets_is_one_picture(displayed, monkeypatch):
+    monkeypatch.setitem(sys.modules, "ipywidgets", None)
+    panel(draw_text, "red", height=(1, 2, 3), width=(4, 5))
+    assert [picture.tobytes() for picture in displayed] == [draw_text("red", 2, 5).tobytes()]

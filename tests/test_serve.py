@@ -266,7 +266,7 @@ def test_a_map_is_bright_where_a_word_is_looked_for():
 # The server, as a process of its own, which writes down each address outside that it looks for
 
 WATCHED = """
-import ipaddress, sys
+import signal, sys
 
 def watch(event, args):
     if event in ("socket.connect", "socket.getaddrinfo"):
@@ -276,6 +276,7 @@ def watch(event, args):
             print("outside:", host, flush=True)
 
 sys.addaudithook(watch)
+signal.signal(signal.SIGINT, signal.default_int_handler)  # which a shell takes from what runs in the background
 from tinydiff.cli import main
 sys.exit(main(sys.argv[1:]))
 """

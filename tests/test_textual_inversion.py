@@ -4,6 +4,7 @@ import dataclasses
 
 import numpy as np
 import pytest
+from arrays import to_host, to_xp
 
 from tinydiff.data.avatars import compose, describe
 from tinydiff.errors import InputError, TrainingError
@@ -107,6 +108,18 @@ def test_the_same_seed_learns_the_same_word_on_any_number_of_threads():
     )
     np.testing.assert_array_equal(one, two)
     assert (one != other).any()
+
+
+def test_it_runs_under_both_array_modules(xp):
+    here = model()
+    there = dataclasses.replace(here, network=here.network.bind(to_xp(xp, here.network.theta)))
+    images, config = IMAGES.astype(np.float32), InversionConfig(2, batch=2)
+    learned = [
+        to_host(learn_word(m, a, PROMPTS, config=config).network.theta)
+        for m, a in ((here, images), (there, to_xp(xp, images)))
+    ]
+    np.testing.assert_allclose(*learned, atol=1e-4)
+    assert (learned[1] != here.network.theta).any()
 
 
 def test_a_search_may_begin_at_another_word():

@@ -1,4 +1,4 @@
-"""What the notebooks need besides the library: exercises that check an answer, sources to read, sliders."""
+"""What the notebooks need besides the library: exercises that check an answer, sources to read, sliders and fields."""
 
 import inspect
 import sys
@@ -243,3 +243,40 @@ def slider(draw: Callable[[Any], Any], values: Sequence[Any], label: str, start:
 
     chooser.observe(redraw, names="value")
     display(VBox([chooser, shown]))
+
+
+def panel(draw: Callable[..., Any], text: str, **choices: Sequence[Any]) -> None:
+    """Show ``draw(text, **chosen)`` for what is typed and chosen; without ipywidgets, for what is shown first.
+
+    Parameters
+    ----------
+    draw : callable
+        Takes a text and one value for each name, and returns a picture of `tinydiff.plot`.
+    text : str
+        What stands in the field for the text first.
+    **choices : sequences
+        What the sliders can choose, by name; the middle is shown first.
+    """
+    from IPython.display import display
+
+    starts = {name: values[len(values) // 2] for name, values in choices.items()}
+    first = draw(text, **starts)
+    try:
+        from ipywidgets import Image, SelectionSlider, Text, VBox
+    except ImportError:
+        display(first)
+        return
+    field = Text(value=text, description="prompt", continuous_update=False, layout={"width": "40em"})
+    sliders = {
+        name: SelectionSlider(options=list(values), value=starts[name], description=name, continuous_update=False)
+        for name, values in choices.items()
+    }
+    shown = Image(value=first._repr_png_(), format="png")
+
+    def redraw(_):
+        chosen = {name: slider.value for name, slider in sliders.items()}
+        shown.value = draw(field.value, **chosen)._repr_png_()
+
+    for widget in (field, *sliders.values()):
+        widget.observe(redraw, names="value")
+    display(VBox([field, *sliders.values(), shown]))

@@ -195,7 +195,7 @@ def page(model: DiffusionModel, name: str) -> Any:
 
     with gr.Blocks(title="tinydiff: words to pictures", analytics_enabled=False) as blocks:
         gr.Markdown(ABOUT.format(name=name, size=model.network.theta.size))
-        prompt = gr.Textbox(EXAMPLES[0], label="Prompt", lines=2, elem_id="prompt", render=False)
+        prompt = gr.Textbox(EXAMPLES[0], label="Prompt", max_lines=3, elem_id="prompt", render=False)
         gr.Examples(list(EXAMPLES), prompt, label="Try")
         with gr.Row():
             with gr.Column(scale=2, min_width=320):

@@ -76,10 +76,10 @@ def repaint(
 ) -> Chain:
     """Draw the unknown part of pictures with a model that was never trained for it (Eq. REPAINT-8).
 
-    At every step from t to s the unknown part is drawn by DDPM, and the known part is the picture with the noise of s,
-    the time at which both are joined. (The paper's Eq. 8a gives it the noise of t, one step too much.) Each was made
-    without the other, so they do not fit together yet: the step is noised again, from s up to t, and repeated, so that
-    the model can mend it.
+    At every step from t to s the unknown part is drawn by DDPM (with the variance beta-tilde, which leaves less noise
+    where steps are few), and the known part is the picture with the noise of s, the time at which both are joined. (The
+    paper's Eq. 8a gives it the noise of t, one step too much.) Each was made without the other, so they do not fit
+    together yet: the step is noised again, from s up to t, and repeated, so that the model can mend it.
 
     Parameters
     ----------
@@ -107,7 +107,7 @@ def repaint(
             x_0_hat, _ = predict(x, xp.full(len(x), t), context)
             unknown_s, known_s = diffusion.posterior_mean(x_0_hat, x, t, s), known
             if s > 0:
-                unknown_s = unknown_s + diffusion.beta(t, s) ** 0.5 * draw("sampler")  # a step of DDPM
+                unknown_s = unknown_s + diffusion.posterior_variance(t, s) ** 0.5 * draw("sampler")
                 known_s = diffusion.q_sample(known, s, draw("known"))
             x = xp.where(mask, known_s, unknown_s)
         yield s, x, x_0_hat
