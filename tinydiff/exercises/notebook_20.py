@@ -12,7 +12,8 @@ _EPS_HAT, _GRADIENT = np.array([0.4, -1.2, 0.3]), np.array([2.0, 0.5, -0.7])
 
 
 def _guided(eps_hat, gradient, alpha_bar, scale):
-    diffusion, x_t, t = GaussianDiffusion(np.array([1.0, alpha_bar])), np.zeros_like(eps_hat), 1
+    diffusion, x_t = GaussianDiffusion(np.array([1.0, *np.ravel(alpha_bar)])), np.zeros_like(eps_hat)
+    t = 1 + np.arange(np.size(alpha_bar)) if np.ndim(alpha_bar) else 1
     predict = classifier_guidance(lambda *_: (None, eps_hat), diffusion, lambda *_: gradient, scale)
     return predict(x_t, t)[1]
 

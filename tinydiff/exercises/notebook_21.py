@@ -50,7 +50,7 @@ _X_0_HAT = np.array([0.3, -2.0, 1.5, 0.1, -0.6, 0.9, 3.0, -0.2, 0.0])
 def _dynamic(x_0_hat, percentile):
     diffusion = GaussianDiffusion(np.array([1.0, 0.5]))
     within = bounded(lambda x_t, t, context: (x_0_hat[None], None), diffusion, "dynamic", percentile)
-    return within(np.zeros((1, *x_0_hat.shape)), 1)[0][0]
+    return within(np.zeros_like(x_0_hat[None]), 1)[0][0]
 
 
 def _by_hand(x_0_hat, percentile, least=1.0, absolute=True, clip=True, divide=True):
