@@ -38,6 +38,7 @@ ORDER = [
         "plot",
         "weights",
         "model",
+        "attend",
         "edit",
         "clip",
         "evaluate_clip",

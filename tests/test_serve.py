@@ -20,13 +20,14 @@ import pytest
 from PIL import Image
 
 from tinydiff import serve as module
+from tinydiff.attend import word_maps
 from tinydiff.cli import main
 from tinydiff.data import load_avatars
 from tinydiff.errors import InputError, TinydiffError
 from tinydiff.model import SAMPLERS, DiffusionModel, ModelConfig, load_model, save_model
 from tinydiff.nn import Tape, TextConfig, UNetConfig
 from tinydiff.plot.images import to_pixels
-from tinydiff.serve import MOST_CHARACTERS, MOST_SCALE, MOST_STEPS, MOST_WAITING, attention_maps, draw, page, serve
+from tinydiff.serve import MOST_CHARACTERS, MOST_SCALE, MOST_STEPS, MOST_WAITING, draw, page, serve
 from tinydiff.text import Tokenizer
 
 TOKENIZER = Tokenizer.train(load_avatars("train", 24).captions, 200)
@@ -122,7 +123,7 @@ def test_a_map_is_the_mean_over_heads_and_layers_of_the_finest_level_summed_over
     for word in ("long", "red", "hair", ",", "round", "glasses"):
         first = 1 + sum(map(len, tokens.values()))
         tokens[word] = range(first, first + len(TOKENIZER.encode(word)))
-    maps = dict(attention_maps(model, PROMPT, x_t, 20))
+    maps = dict(word_maps(model, PROMPT, x_t, 20))
     assert [name.replace("·", "") for name in maps] == ["long", "red", "hair", "round", "glasses"]
     for name, found in maps.items():
         assert found.shape == (8, 8)
@@ -137,8 +138,8 @@ def test_a_map_is_the_mean_over_heads_and_layers_of_the_finest_level_summed_over
 
 def test_the_maps_of_all_tokens_would_sum_to_one(model):
     x_t = np.zeros((1, 8, 8, 3), np.float32)
-    letters = dict(attention_maps(model, "hair", x_t, 20))
-    twice = list(attention_maps(model, "hair hair", x_t, 20))
+    letters = dict(word_maps(model, "hair", x_t, 20))
+    twice = list(word_maps(model, "hair hair", x_t, 20))
     assert [name for name, _ in twice] == [*letters] * 2
     assert all((0 < values).all() and (values < 1).all() for _, values in twice)
     assert (sum(values for _, values in twice) < 1).all()  # the start and the ends get the rest
@@ -146,7 +147,7 @@ def test_the_maps_of_all_tokens_would_sum_to_one(model):
 
 def test_words_that_do_not_fit_have_no_map_and_a_word_in_pieces_shows_them(model):
     prompt = "hair " * (LENGTH - 3) + "qwzx red"
-    names = [name for name, _ in attention_maps(model, prompt, np.zeros((1, 8, 8, 3), np.float32), 20)]
+    names = [name for name, _ in word_maps(model, prompt, np.zeros((1, 8, 8, 3), np.float32), 20)]
     assert names[:-1] == ["hair"] * (LENGTH - 3)
     assert names[-1].replace("·", "") == "qwzx"  # one of its tokens fits; "red" has none
     assert "·" in names[-1]
@@ -155,7 +156,7 @@ def test_words_that_do_not_fit_have_no_map_and_a_word_in_pieces_shows_them(model
 def test_the_maps_are_those_of_the_moment_halfway(model):
     chain = list(model.chain(1, 5, steps=4, prompt=PROMPT, negative="a hat", guidance=3.0))
     t, x_t, _ = chain[1]
-    expected = dict(attention_maps(model, PROMPT, x_t, t))
+    expected = dict(word_maps(model, PROMPT, x_t, t))
     for name, found in drawn(model)[-1].maps:
         np.testing.assert_array_equal(found, expected[name])
 
@@ -163,7 +164,7 @@ def test_the_maps_are_those_of_the_moment_halfway(model):
 def test_a_model_without_text_has_no_maps_and_no_page():
     digits = load_model("mnist")
     with pytest.raises(InputError, match="does not read text"):
-        next(attention_maps(digits, "seven", np.zeros((1, 28, 28, 1), np.float32), 20))
+        next(word_maps(digits, "seven", np.zeros((1, 28, 28, 1), np.float32), 20))
     with pytest.raises(InputError, match="The model mnist does not read text"):
         serve(digits, "mnist")
 

@@ -7,7 +7,6 @@ Gradio's (``pip install 'tinydiff[demo]'``), and loads nothing from anywhere but
 import base64
 import html
 import io
-import math
 import numbers
 import os
 import reprlib
@@ -20,13 +19,11 @@ from typing import Any, NamedTuple
 import numpy as np
 from PIL import Image
 
-from tinydiff.backend import to_numpy, xp_of
+from tinydiff.attend import word_maps
+from tinydiff.backend import to_numpy
 from tinydiff.errors import InputError, TinydiffError
 from tinydiff.model import SAMPLERS, DiffusionModel
-from tinydiff.nn import Tape
-from tinydiff.plain import plain
 from tinydiff.plot.images import to_pixels
-from tinydiff.text.tokenizer import split_words
 
 MOST_CHARACTERS, MOST_SCALE, MOST_STEPS = 1_000, 20, 250  # of one picture, so that it does not keep others waiting
 MOST_WAITING = 8  # pictures in the queue
@@ -55,7 +52,7 @@ class Frame(NamedTuple):
     notes : tuple of str
         What the reader should know of the words: which were dropped.
     maps : tuple of (str, array of shape (h, w))
-        With the last step: the `attention_maps` of the moment halfway.
+        With the last step: the `word_maps` of the moment halfway.
     """
 
     step: int
@@ -105,43 +102,8 @@ def draw(
         if step == (steps + 1) // 2:
             halfway = x_t, max(t, 1)
         if step == steps:
-            maps = tuple(attention_maps(model, prompt, *halfway))
+            maps = tuple(word_maps(model, prompt, *halfway))
         yield Frame(step, steps, t, to_numpy(x_t[0]), to_numpy(x_0_hat[0]), notes, maps)
-
-
-def attention_maps(model: DiffusionModel, prompt: str, x_t: Any, t: float) -> Iterator[tuple[str, np.ndarray]]:
-    """Yield each word of the prompt that the network reads, and where it looks for it (Eq. ATT-1).
-
-    A map holds, for each pixel of the finest level that looks at words, the weight of the word's tokens: the mean over
-    all heads and layers of that level. What the words of a text do not get, its start, its end and its commas get.
-
-    Parameters
-    ----------
-    model : DiffusionModel
-    prompt : str
-    x_t : array, shape (1, H, W, C)
-    t : float
-        1 .. T.
-    """
-    text, tokenizer = model.config.text, model.tokenizer
-    if text is None or tokenizer is None:
-        raise InputError("This model does not read text, so there are no words that it could look for.")
-    xp, tape = xp_of(x_t), Tape()
-    with warnings.catch_warnings(action="ignore"):  # words that do not fit have no map
-        tokens = xp.asarray(tokenizer.rows([prompt], text.length))
-    with plain():  # no attention in pieces, which would not keep the weights
-        model.network.forward(x_t, xp.full(1, t), tokens, tape)
-    weights = [e.cache.weights for e in tape.entries if e.owner.path.endswith("cross_attention")]
-    finest = max(w.shape[-2] for w in weights)
-    mean = np.mean([to_numpy(w[0].mean(axis=0)) for w in weights if w.shape[-2] == finest], axis=0)  # (pixels, tokens)
-    first = 1  # after the start
-    for word in split_words(prompt):
-        ids = tokenizer.encode(word)
-        of_word = mean[:, first : min(first + len(ids), text.length - 1)]
-        if any(map(str.isalnum, word)) and of_word.size:
-            pieces = "·".join(tokenizer.decode([i]) for i in ids)
-            yield word if "\ufffd" in pieces else pieces, of_word.sum(axis=1).reshape(math.isqrt(finest), -1)
-        first += len(ids)
 
 
 def _text(name, value):
