@@ -6,6 +6,7 @@ from PIL import Image
 
 from tinydiff import evaluate_text as module
 from tinydiff.data.avatars import Caption, draw
+from tinydiff.data.judge import words_of
 from tinydiff.errors import InputError
 from tinydiff.evaluate_text import attribute_table, captioned, coarse, effective, evaluate_text, obedience
 from tinydiff.model import DiffusionModel, Guidance, ModelConfig, load_model
@@ -77,15 +78,15 @@ def test_coarse_features_are_means():
 
 def test_a_perfect_model_gets_the_figures_of_real_portraits(monkeypatch, tmp_path):
     """A stand-in that returns the portraits themselves: what real ones get, at a distance of 0."""
-    real = {}
+    real = {(module.ALIKE,) * 8: draw(module.alike(8)[0])}
 
-    def perfect(model, captions, steps, sampler, guidance):
-        return real[captions]
+    def perfect(model, prompts, steps, sampler, guidance):
+        return real[tuple(prompts)]
 
-    sets = [captioned(8, split) for split in ("test", "held-out", "swapped")]
-    for portraits, captions in sets:
-        real[captions] = draw(portraits)
-    monkeypatch.setattr(module, "draw_captions", perfect)
+    for split in ("test", "held-out", "swapped"):
+        portraits, captions = captioned(8, split)
+        real[tuple(caption.text for caption in captions)] = draw(portraits)
+    monkeypatch.setattr(module, "draw_prompts", perfect)
     report = evaluate_text(tiny(), n=8, scales=(1, 3), out=tmp_path)
     lines = {line.split("  ")[0]: line.split()[-4:] for line in report.splitlines() if line}
     assert lines["mean of attributes"] == ["100.0%"] * 4
@@ -105,10 +106,18 @@ def test_an_untrained_model_is_evaluated_too():
     assert "Fréchet" not in report
 
 
+def test_portraits_that_are_alike_show_what_the_prompt_says():
+    one, other = module.alike(20)
+    for portraits in (one, other):
+        part, colour = words_of(portraits, "hair")
+        assert f"a person with {part[0]} {colour[0]} hair" == module.ALIKE
+        assert (set(part), set(colour), len(part)) == ({"long"}, {"red"}, 20)
+    assert not np.array_equal(one.parts, other.parts)
+
+
 def test_captions_are_drawn_as_the_chain_draws_them():
-    _, captions = captioned(3, "test")
-    images = module.draw_captions(tiny(), captions, 2, "ddim", Guidance(2.0))
-    prompts = [caption.text for caption in captions]
+    prompts = [caption.text for caption in captioned(3, "test")[1]]
+    images = module.draw_prompts(tiny(), prompts, 2, "ddim", Guidance(2.0))
     *_, (_, x_0, _) = tiny().chain(3, steps=2, prompt=prompts, guidance=2.0)
     np.testing.assert_array_equal(images, np.rint((x_0 + 1) * 127.5).clip(0, 255))
 

@@ -10,7 +10,7 @@ from tinydiff import plot
 from tinydiff.backend import to_numpy
 from tinydiff.data import to_floats, to_images
 from tinydiff.data.avatars import SKIN, Caption, Portraits, compose, describe, draw
-from tinydiff.data.judge import agreement, judge, skin
+from tinydiff.data.judge import agreement, judge, skin, words_of
 from tinydiff.errors import InputError, check_count
 from tinydiff.functional import avg_pool
 from tinydiff.metrics import Share, frechet_distance_of, precision_and_recall, wilson_share
@@ -18,6 +18,7 @@ from tinydiff.model import DiffusionModel, Guidance
 
 SPLITS = {"seen": "test", "held-out": "held-out", "swapped": "swapped"}  # column of the report -> split
 BOTH = "both colours"
+ALIKE = "a person with long red hair"  # drawn many times, to see how varied one prompt's portraits are
 LOOKED_AT = 20  # portraits in the picture of a report
 
 
@@ -78,15 +79,14 @@ def _both_colours(found):
     return wilson_share(int(right.sum()), int(asked.sum())) if asked.any() else None
 
 
-def draw_captions(
+def draw_prompts(
     model: DiffusionModel,
-    captions: Sequence[Caption],
+    prompts: Sequence[str],
     steps: int = 50,
     sampler: str = "ddim",
     guidance: Guidance | float = 1.0,
 ) -> np.ndarray:
-    """Return a portrait for each caption, from seed 0, as bytes (N, 16, 16, 3)."""
-    prompts = [caption.text for caption in captions]
+    """Return a portrait for each prompt, from seed 0, as bytes (N, 16, 16, 3)."""
     *_, (_, x_0, _) = model.chain(len(prompts), steps=steps, sampler=sampler, prompt=prompts, guidance=guidance)
     return to_images(to_numpy(x_0))
 
@@ -125,7 +125,8 @@ def evaluate_text(
     guidance : Guidance or None
         For the table of attributes; None takes the scale 3.
     scales : sequence of float
-        Guidance scales for the second table, each with n / 4 captions; none leaves it out.
+        Guidance scales for the second table, each with n / 4 captions and n / 4 portraits of one prompt; none leaves
+        it out.
     out : Path or None
         Folder for pictures.
     """
@@ -136,7 +137,8 @@ def evaluate_text(
     guidance = Guidance(3.0) if guidance is None else guidance
     sets = {column: captioned(n, split) for column, split in SPLITS.items()}
     images = {
-        column: draw_captions(model, captions, steps, sampler, guidance) for column, (_, captions) in sets.items()
+        column: draw_prompts(model, [caption.text for caption in captions], steps, sampler, guidance)
+        for column, (_, captions) in sets.items()
     }
     columns = {column: obedience(images[column], *sets[column]) for column in SPLITS}
     columns["real"] = obedience(draw(sets["seen"][0]), *sets["seen"])
@@ -177,15 +179,18 @@ def _cell(share):
 def _sweep(model, steps, sampler, guidance, scales, n, out):
     """Return lines: what guidance gives and what it costs; and save the pictures of it."""
     portraits, captions = captioned(n, "test")
-    real = coarse(draw(portraits))
+    real, others = (coarse(draw(found)) for found in alike(n))
     rows = {}
     for scale in scales:
-        images = draw_captions(model, captions, steps, sampler, replace(guidance, scale=scale))
-        rows[f"{scale:g}"] = (obedience(images, portraits, captions), *_distances(real, coarse(images)))
-    others = draw(compose(n, split="test", first=n))
-    rows["real"] = (obedience(draw(portraits), portraits, captions), *_distances(real, coarse(others)))
+        guided = replace(guidance, scale=scale)
+        texts = [caption.text for caption in captions]
+        obeyed = obedience(draw_prompts(model, texts, steps, sampler, guided), portraits, captions)
+        drawn = coarse(draw_prompts(model, [ALIKE] * n, steps, sampler, guided))
+        rows[f"{scale:g}"] = (obeyed, *_distances(real, drawn))
+    rows["real"] = (obedience(draw(portraits), portraits, captions), *_distances(real, others))
     lines = [
-        f"Guidance: {n} captions at each scale; distances from other pictures to the real ones of these captions.",
+        f"Guidance: {n} captions at each scale, for attributes and skin tones; and the prompt",
+        f'"{ALIKE}" {n} times, for distances from as many real portraits that show it.',
         f"{'scale':<10}{'attributes':>12}{'Fréchet':>12}{'precision':>12}{'recall':>12}{'skin tones':>12}",
     ]
     for name, (obeyed, frechet, precision, recall) in rows.items():
@@ -196,15 +201,28 @@ def _sweep(model, steps, sampler, guidance, scales, n, out):
         f"equally frequent ones would be as varied; there are {len(SKIN)}, all as frequent, and no caption names one.",
     ]
     if out is not None:
-        obeyed, frechet, precision, recall = zip(*(rows[f"{scale:g}"] for scale in scales), strict=True)
-        title = f"What guidance gives and takes: {n} captions, {sampler}, {steps} steps"
-        right = [o.mean for o in obeyed]
-        plot.save_image(plot.guidance_trade(scales, precision, recall, frechet, right, title), out / "trade.png")
+        obediences, frechets, precisions, recalls = zip(*(rows[f"{scale:g}"] for scale in scales), strict=True)
+        title = f"What guidance gives and takes: {n} portraits each, {sampler}, {steps} steps"
+        right = [obeyed.mean for obeyed in obediences]
+        figure = plot.guidance_trade(scales, precisions, recalls, frechets, right, title)
+        plot.save_image(figure, out / "trade.png")
         skins = {name: row[0].skin for name, row in rows.items()}
         title = "Skin tones, which nobody asked for, at each guidance scale"
         figure = plot.tone_shares(skins, [f"#{tone}" for tone in SKIN], "share of the portraits", title)
         plot.save_image(figure, out / "skin.png")
     return lines
+
+
+def alike(n: int) -> tuple[Portraits, Portraits]:
+    """Return two sets of n portraits of the split test that show what `ALIKE` says; all else differs by chance."""
+    found = np.array([], int)
+    drawn = 100 * n  # 1 in 31 shows it
+    while len(found) < 2 * n:
+        portraits = compose(drawn, split="test")
+        part, colour = words_of(portraits, "hair")
+        found, drawn = np.flatnonzero((part == "long") & (colour == "red")), 2 * drawn
+    one, other = (Portraits(*(values[some] for values in portraits)) for some in (found[:n], found[n : 2 * n]))
+    return one, other
 
 
 def _distances(real, features):
