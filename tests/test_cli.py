@@ -109,6 +109,14 @@ def test_training_goes_on_from_a_model_that_reads_text(portraits, tmp_path):
     assert load_model(tmp_path).config == load_model(portraits).config
 
 
+def test_a_recipe_may_go_on_from_a_model_of_its_own_shape_and_of_no_other(portraits, tmp_path, capsys):
+    options = ["train", "avatars", "--images", "8", "--train.steps", "1", "--train.batch", "4"]
+    options += ["--train.validation-images", "4", "--out", str(tmp_path)]
+    assert main([*options, "--start-from", "avatars"]) == 0
+    assert load_model(tmp_path).config == load_model("avatars").config
+    fails(capsys, [*options, "--start-from", str(portraits)], 2, "unet was given with start_from")
+
+
 def test_a_picture_is_edited_as_a_whole_or_in_part(portraits, tmp_path, capsys):
     picture, mask = tmp_path / "in.png", tmp_path / "mask.png"
     Image.new("RGB", (8, 8), (200, 30, 90)).save(picture)

@@ -194,9 +194,7 @@ class Train:
         device = select_device(self.device)
         given = None if self.start_from is None else load_model(self.start_from)
         if given is not None:
-            for name in ("unet", "schedule", "T", "kind", "captions", "text"):
-                if getattr(self, name) != getattr(Train(), name):
-                    raise InputError(f"{name} was given with start_from, but is that of the model to start from.")
+            self._check_agrees_with(given.config)
         training, held_out = self._data(self.unet if given is None else given.config.unet)
         print(training.describe(), held_out.describe(), sep="\n")
         model = self._new_model(training) if given is None else given
@@ -224,6 +222,21 @@ class Train:
         curve = plot.save_image(plot.loss_curve(log), self.out / "loss.png") if log else "without a log"
         where = shlex.quote(str(Path.cwd() / self.out))  # whole: `mnist` alone would name the shipped model
         print(f"Trained {trainer.step} steps: {curve}. To draw: tinydiff sample --model {where}")
+
+    def _check_agrees_with(self, own: ModelConfig) -> None:
+        """Raise where what belongs to the model to start from was given and is another than its own."""
+        unet, text = replace(self.unet, context_channels=own.unet.context_channels), self.text
+        if own.text is not None:
+            text = replace(text, vocabulary=own.text.vocabulary)  # that found in captions; given is the largest
+        agrees = {name: getattr(self, name) == getattr(own, name) for name in ("schedule", "T", "kind")}
+        agrees |= {
+            "unet": unet == own.unet,
+            "text": text == own.text,
+            "captions": self.captions == (own.text is not None),
+        }
+        for name, same in agrees.items():
+            if not same and getattr(self, name) != getattr(Train(), name):
+                raise InputError(f"{name} was given with start_from, but is that of the model to start from.")
 
     def _new_model(self, training: Dataset) -> DiffusionModel:
         """Return a model with random weights, and a tokenizer that has read the captions if it is to read any."""
