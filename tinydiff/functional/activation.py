@@ -6,12 +6,18 @@ from typing import Any
 
 from tinydiff.backend import erf, xp_of
 from tinydiff.errors import InputError, check_divisible, check_shape
+from tinydiff.plain import is_plain
 
 SiLUCache = namedtuple("SiLUCache", "y sigmoid")
 GELUCache = namedtuple("GELUCache", "x cdf")
 GEGLUCache = namedtuple("GEGLUCache", "value gate cdf")
 SoftmaxCache = namedtuple("SoftmaxCache", "y")
 DropoutCache = namedtuple("DropoutCache", "factor")
+
+# Phi(x) = (1 + tanh(x p(x^2))) / 2. Coefficients of p, by least squares in artanh(2 Phi(x) - 1) / x with weights that
+# make the largest error of Phi as small as it can be, for |x| up to 5.6. Beyond, a float32 cannot tell Phi from 0 or 1.
+TANH_SERIES = (0.79788494, 0.036333085, -3.2594974e-5, -5.5306206e-5, 3.9647488e-6, -1.3226385e-7, 1.7561893e-9)
+ALL_BUT_CERTAIN = 5.6
 
 
 def silu(x: Any) -> tuple[Any, SiLUCache]:
@@ -43,9 +49,31 @@ def silu_backward(dy: Any, cache: SiLUCache) -> tuple[Any]:
 
 def gelu(x: Any) -> tuple[Any, GELUCache]:
     """Return ``x * Phi(x)``, Phi the standard normal distribution function (Eq. GELU-1; arXiv 1606.08415)."""
-    xp_of(x=x)
-    cdf = 0.5 * (1 + erf(x * 0.5**0.5))
+    cdf = _normal_cdf(xp_of(x=x), x)
     return x * cdf, GELUCache(x, cdf)
+
+
+def _normal_cdf(xp, x):
+    """Return Phi(x); in float32 as (1 + tanh(x p(x^2))) / 2, a fifth of the time of the error function.
+
+    The series of p begins as the well-known approximation of GELU, 0.798 (1 + 0.0447 x^2), and goes on until the error,
+    3e-8 at most, is below what a float32 near 1 can tell apart. Its plain twin is the error function.
+    """
+    if is_plain() or x.dtype != xp.float32:
+        return 0.5 * (1 + erf(x * 0.5**0.5))
+    x = xp.clip(x, -ALL_BUT_CERTAIN, ALL_BUT_CERTAIN)
+    squared = x * x
+    *lower, highest = TANH_SERIES
+    cdf = highest * squared
+    for coefficient in lower[:0:-1]:
+        cdf += coefficient
+        cdf *= squared
+    cdf += lower[0]
+    cdf *= x
+    xp.tanh(cdf, out=cdf)
+    cdf += 1
+    cdf *= 0.5
+    return cdf
 
 
 def gelu_backward(dy: Any, cache: GELUCache) -> tuple[Any]:
@@ -66,7 +94,8 @@ def geglu(x: Any) -> tuple[Any, GEGLUCache]:
     check_divisible("the last axis of x", x.shape[-1], "value and gate", 2)
     value, gate = x[..., : x.shape[-1] // 2], x[..., x.shape[-1] // 2 :]
     y, (_, cdf) = gelu(gate)
-    return value * y, GEGLUCache(value, gate, cdf)
+    y *= value
+    return y, GEGLUCache(value, gate, cdf)
 
 
 def geglu_backward(dy: Any, cache: GEGLUCache) -> tuple[Any]:
