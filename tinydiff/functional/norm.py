@@ -164,10 +164,12 @@ def unit_length_backward(dy: Any, cache: UnitLengthCache) -> tuple:
 
 
 def _normalise(x, gamma, beta, eps, axes, cache):
-    centred = x - x.mean(axis=axes, keepdims=True)
-    rstd = ((centred * centred).mean(axis=axes, keepdims=True) + eps) ** -0.5
-    x_hat = centred * rstd
-    return x_hat * gamma + beta, cache(x_hat, gamma, rstd)
+    x_hat = x - x.mean(axis=axes, keepdims=True)
+    rstd = ((x_hat * x_hat).mean(axis=axes, keepdims=True) + eps) ** -0.5
+    x_hat *= rstd
+    y = x_hat * gamma
+    y += beta
+    return y, cache(x_hat, gamma, rstd)
 
 
 def _normalise_backward(dy, x_hat, gamma, rstd, axes, need_dx, need_dw):
