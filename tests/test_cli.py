@@ -18,7 +18,7 @@ from PIL import Image
 import tinydiff
 from tinydiff.cli import SamplerName, Train, main, read_toml
 from tinydiff.data import fetch
-from tinydiff.model import SAMPLERS, load_model
+from tinydiff.model import SAMPLERS, DiffusionModel, load_model
 from tinydiff.train import Trainer
 
 TINY = [
@@ -100,6 +100,22 @@ def test_a_classifier_pulls_what_is_drawn(trained, tmp_path, capsys):
     fails(capsys, [*request, "--label", "10"], 2, "the classifier knows 0 to 9 alone")
     fails(capsys, [*request, "--model", str(trained)], 2, "(any, 28, 28, 1) was expected")
     fails(capsys, [*request[:-1], "mnist-classifier-28"], 1, "does not describe a noisy classifier")
+
+
+def test_one_picture_is_computed_by_itself_and_several_as_the_model_says(portraits, tmp_path, monkeypatch, capsys):
+    taken, chain = [], DiffusionModel.chain
+
+    def watched(model, n, *arguments, **options):
+        taken.append((n, model.micro_batch))
+        return chain(model, n, *arguments, **options)
+
+    monkeypatch.setattr(DiffusionModel, "chain", watched)
+    request = ["sample", "--model", str(portraits), "--steps", "2", "--prompt", "red hair", "--out", str(tmp_path)]
+    for options in (["--n", "1"], ["--n", "2"], ["--n", "2", "--micro-batch", "4"], ["--n", "1", "--micro-batch", "4"]):
+        assert main([*request, *options]) == 0
+    own = load_model(portraits).micro_batch
+    assert taken == [(1, 1), (2, own), (2, 4), (1, 4)]
+    fails(capsys, [*request, "--micro-batch", "0"], 2, "micro_batch is 0")
 
 
 def test_training_goes_on_from_a_model_that_reads_text(portraits, tmp_path):
@@ -390,7 +406,7 @@ def test_evaluate_prints_samples_beside_real_images(trained, tmp_path, capsys, m
     assert "Fréchet distance to 30 test images" in text
     assert "test loss (v) by timestep" in text
     assert {p.name for p in tmp_path.iterdir()} == {"samples.png", "nearest.png", "loss_by_timestep.png"}
-    fails(capsys, ["evaluate", "--model", str(trained)], 2, "No classifier ships for images of 8 x 8", "--classifier")
+    fails(capsys, ["evaluate", "--model", str(trained)], 2, "No classifier of digits ships", "of 8 x 8", "--classifier")
 
 
 def test_info_prints_versions_models_and_data(capsys):
@@ -412,7 +428,7 @@ def test_info_prints_versions_models_and_data(capsys):
         (["sample", "--model", "nope"], "There is no model 'nope'. Shipped with tinydiff: "),
         (["sample", "--sampler", "mine"], "sampler"),
         (["fly"], "fly"),
-        ([], "demo, train, sample, evaluate, info"),
+        ([], "demo, train, sample, evaluate, edit, serve, info"),
         (["sample", "--colour", "red"], "--colour"),
         (["sample", "--n", "many"], "--n"),
         (["sample", "--device", "tpu"], "tpu"),

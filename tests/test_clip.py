@@ -22,7 +22,7 @@ from tinydiff.functional import (
     unit_length,
     unit_length_backward,
 )
-from tinydiff.model import SHIPPED, DiffusionModel, ModelConfig, load_model
+from tinydiff.model import DiffusionModel, ModelConfig, load_model
 from tinydiff.nn import CLIP, CLIPConfig, Gradients, Tape, TextConfig, UNetConfig
 from tinydiff.noise import Noise
 from tinydiff.text import Tokenizer
@@ -317,7 +317,6 @@ def test_bad_arguments():
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(not (SHIPPED / "avatars-clip").is_dir(), reason="no CLIP ships yet")
 def test_the_shipped_clip_finds_ranks_and_guides():
     """Far above chance on pairs that it has not seen, and its gradient makes the shipped model draw what is asked."""
     clip, model = load_clip(), load_model("avatars")

@@ -107,8 +107,8 @@ class Sample:
     sampler: SamplerName = "ddim"
     """Which sampler."""
     micro_batch: int | None = None
-    """How many images are computed together, a part of their bits; without it, as the model says. One picture is drawn
-    soonest with 1, many with 16."""
+    """How many images are computed together, on which their last bits depend; without it, 1 for one image, which is
+    soonest, and for more what the model says."""
     out: Path = Path("samples")
     """Folder for the pictures."""
     device: DeviceName = "auto"
@@ -119,10 +119,10 @@ class Sample:
         device = select_device(self.device)
         name = self.model or ("mnist" if self.prompt is None else "avatars")
         model = load_model(name, device)
-        if self.micro_batch is not None:
-            model = replace(model, micro_batch=self.micro_batch)
-        guidance = Guidance(self.guidance, self.interval, self.rescale, self.threshold)
         n = (64 if self.prompt is None else 16) if self.n is None else self.n
+        if self.micro_batch is not None or n == 1:
+            model = replace(model, micro_batch=1 if self.micro_batch is None else self.micro_batch)
+        guidance = Guidance(self.guidance, self.interval, self.rescale, self.threshold)
         pull = None if self.classifier is None else class_gradient(load_noisy_classifier(self.classifier, device))
         chain = model.chain(
             n,
@@ -277,10 +277,12 @@ class Evaluate:
     model: str = "mnist"
     """A model that ships with tinydiff, or a folder; one that reads text is judged by the avatars, and a CLIP by how
     well it finds which caption belongs to which of n portraits."""
-    data: str = "mnist-small"
-    """Data set of the real images (not for a model that reads text)."""
+    data: str | None = None
+    """Data set of the real images; without it, that on which the model was trained, of MNIST the part that ships (not
+    for a model that reads text)."""
     classifier: str | None = None
-    """The judge; without it, the shipped one for the size of the images (not for a model that reads text)."""
+    """The judge; without it, the shipped one for these data and the size of the images (not for a model that reads
+    text)."""
     n: int = 1000
     """How many samples, drawn from seed 0 and not selected."""
     steps: int = 50
@@ -289,7 +291,7 @@ class Evaluate:
     """Which sampler."""
     guidance: float = 3.0
     """Of a model that reads text: how strongly it follows the captions."""
-    scales: tuple[float, ...] = (1, 1.5, 2, 3, 5, 8)
+    scales: tuple[float, ...] = (0, 1, 2, 3, 5, 8)
     """Of a model that reads text: the guidance scales to compare, each with n / 4 captions."""
     out: Path | None = None
     """Folder for pictures: samples, nearest training images, loss by timestep; or what guidance gives and takes."""
@@ -300,8 +302,8 @@ class Evaluate:
         """Print the report."""
         if self.out is not None:
             writable_folder(self.out)
-        device = select_device(self.device)
-        if "clip" in read_settings(find_folder(self.model)):
+        device, settings = select_device(self.device), read_settings(find_folder(self.model))
+        if "clip" in settings:
             print(retrieval(load_clip(self.model, device), self.n))
             return
         model = load_model(self.model, device)
@@ -310,10 +312,13 @@ class Evaluate:
             print(evaluate_text(model, self.n, self.steps, self.sampler, guidance, self.scales, self.out))
             return
         size = model.config.unet.image_size
-        judge = self.classifier or f"mnist-classifier-{size}"
+        trained_on = settings.get("data")
+        data = self.data or (trained_on if trained_on in NAMES and trained_on != "mnist" else "mnist-small")
+        what = data.removesuffix("-small")
+        judge = self.classifier or f"{what}-classifier-{size}"
         if self.classifier is None and not (SHIPPED / judge).is_dir():
-            raise InputError(f"No classifier ships for images of {size} x {size}: give one with --classifier.")
-        print(evaluate(model, self.data, judge, self.n, self.steps, self.sampler, self.out))
+            raise InputError(f"No classifier of {what} ships for images of {size} x {size}: give one by --classifier.")
+        print(evaluate(model, data, judge, self.n, self.steps, self.sampler, self.out))
 
 
 @dataclass(frozen=True)

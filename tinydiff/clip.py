@@ -187,7 +187,7 @@ def save_clip(folder: str | Path, clip: ClipModel, theta: Any = None, **about: A
     return folder
 
 
-def load_clip(name: str | Path, device: Device | None = None) -> ClipModel:
+def load_clip(name: str | Path = "avatars-clip", device: Device | None = None) -> ClipModel:
     """Return a CLIP that ships with tinydiff, by name, or one from a folder.
 
     Raises

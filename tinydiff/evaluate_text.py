@@ -109,7 +109,7 @@ def evaluate_text(
     steps: int = 50,
     sampler: str = "ddim",
     guidance: Guidance | None = None,
-    scales: Sequence[float] = (1, 1.5, 2, 3, 5, 8),
+    scales: Sequence[float] = (0, 1, 2, 3, 5, 8),
     out: Path | None = None,
 ) -> str:
     """Return a report in words and figures; real portraits stand beside the drawn ones in every table.

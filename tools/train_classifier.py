@@ -63,6 +63,7 @@ def main():
         "images": len(training),
         "tests": len(test),
         "data": options.data,
+        "credit": CREDITS.get(options.data, ""),
         "epochs": options.epochs,
         "minutes": minutes,
         "machine": f"{platform.machine()}, NumPy {np.__version__}",
@@ -116,23 +117,26 @@ def train(model, data, epochs, noisy):
     return ema
 
 
-CARD = """# MNIST classifier, {size} x {size}
+MNIST = "MNIST: Yann LeCun, Corinna Cortes, Christopher Burges; CC BY-SA 3.0."
+CREDITS = {"mnist": MNIST, "mnist-small": MNIST, "fashion-mnist": "Fashion-MNIST: Zalando SE; MIT licence."}
+
+CARD = """# Classifier of {data}, {size} x {size}
 
 The judge of samples: a small convolutional network ({parameters:,} parameters), trained with tinydiff on real images.
 
 | | |
 |---|---|
-| data | MNIST, {images:,} training images at {size} x {size}, shifted by up to a pixel |
+| data | {data}, {images:,} training images at {size} x {size}, shifted by up to a pixel |
 | training | {epochs} epochs, batch 128, AdamW, {minutes:.1f} minutes on 2 cores ({machine}) |
 | accuracy on the {tests:,} test images | {accuracy:.2%} |
 | test images called with p > 0.9 | {confident:.2%} |
-| command | `python tools/train_classifier.py --size {size} --epochs {epochs} --out {out}` |
+| command | `python tools/train_classifier.py --data {data} --size {size} --epochs {epochs} --out {out}` |
 
 The Fréchet distance of tinydiff is taken on its last hidden layer (64 features). It compares with figures of this very
-classifier only. MNIST: Yann LeCun, Corinna Cortes, Christopher Burges; CC BY-SA 3.0.
+classifier only. {credit}
 """
 
-NOISY_CARD = """# MNIST classifier of noisy images, {size} x {size}
+NOISY_CARD = """# Classifier of noisy images of {data}, {size} x {size}
 
 The guide of `classifier_guidance`: the way down of a small UNet, which is told the time, and a linear layer;
 {parameters:,} parameters. It reads x_t at any t of the cosine schedule with T = 1000.
@@ -145,8 +149,7 @@ The guide of `classifier_guidance`: the way down of a small UNet, which is told 
 | command | `python tools/train_classifier.py --noisy --data {data} --epochs {epochs} --out {out}` |
 
 Accuracies are on {tests:,} test images; chance is 10 %. It guides, and does not judge: samples that it has guided are
-judged by `mnist-classifier-28`, which it has never met. MNIST: Yann LeCun, Corinna Cortes, Christopher Burges; CC BY-SA
-3.0.
+judged by `{data}-classifier-{size}`, which it has never met. {credit}
 """
 
 if __name__ == "__main__":
