@@ -113,10 +113,26 @@ def test_held_out_words_are_each_seen_alone():
         assert avatars.has(portraits, layer, word).any()
 
 
+def test_captions_of_held_out_combinations_say_both_halves_where_they_can_be_seen():
+    portraits = compose(300, split="held-out")
+    captions, seen, asked = describe(portraits, split="held-out"), avatars.visible(portraits), 0
+    for i, row in enumerate(combinations(portraits)):
+        for (layer, word), (other_layer, other) in itertools.compress(HELD_OUT, row):
+            if seen[i, LAYERS.index(layer)] and seen[i, LAYERS.index(other_layer)]:
+                asked += 1
+                assert word in captions[i].text
+                assert other in captions[i].text
+    assert asked > 250  # some hair is all under a hat
+
+
 def test_swapped_pairs_differ_in_two_colours_alone_and_their_captions_in_the_words_for_them():
     portraits = compose(200, split="swapped")
     captions = describe(portraits, split="swapped")
     np.testing.assert_array_equal(portraits.parts[0::2], portraits.parts[1::2])
+    differ = (portraits.colours[0::2] != portraits.colours[1::2]) & (portraits.parts[0::2] > 0)
+    with_beard = portraits.parts[0::2, LAYERS.index("beard")] > 0
+    assert differ[:, [LAYERS.index("hair"), LAYERS.index("clothing")]].all()
+    np.testing.assert_array_equal(differ.sum(axis=1), 2 + with_beard)
     for caption, other in zip(captions[0::2], captions[1::2], strict=True):
         assert {"hair", "clothing"} <= set(caption.colours)
         assert caption.text != other.text

@@ -28,8 +28,8 @@ class Retrieval:
     portraits : Share
         Captions whose own portrait has.
     caption_ceiling, portrait_ceiling : float
-        What a reader reaches who knows exactly what each portrait shows and how captions are written. It is below 1
-        because captions leave out what they like, and some say the same.
+        What a reader reaches who knows exactly what each portrait shows and how captions are written, and answers for
+        each by itself, as a CLIP does. It is below 1 because captions leave out what they like, and some say the same.
     noisy : dict
         Time t -> (captions, portraits), two Shares for portraits with noise.
     """

@@ -9,15 +9,29 @@ import numpy as np
 from tinydiff import plot
 from tinydiff.backend import to_numpy
 from tinydiff.data import to_floats, to_images
-from tinydiff.data.avatars import SKIN, Caption, Portraits, compose, describe, draw
+from tinydiff.data.avatars import (
+    HELD_OUT,
+    LAYERS,
+    SAID,
+    SKIN,
+    Caption,
+    Portraits,
+    combinations,
+    compose,
+    describe,
+    draw,
+    paint,
+)
 from tinydiff.data.judge import agreement, judge, skin, words_of
+from tinydiff.data.pairs import shown
 from tinydiff.errors import InputError, check_count
 from tinydiff.functional import avg_pool
 from tinydiff.metrics import Share, frechet_distance_of, precision_and_recall, wilson_share
 from tinydiff.model import DiffusionModel, Guidance
+from tinydiff.noise import Noise
 
 SPLITS = {"seen": "test", "held-out": "held-out", "swapped": "swapped"}  # column of the report -> split
-BOTH = "both colours"
+BOTH, COMBINATION = "both colours", "both of the combination"
 ALIKE = "a person with long red hair"  # drawn many times, to see how varied one prompt's portraits are
 LOOKED_AT = 20  # portraits in the picture of a report
 
@@ -32,6 +46,8 @@ class Obedience:
         Attribute -> share of the portraits that show it, of those whose caption names it.
     both_colours : Share or None
         Share with the right colours of hair and of clothing, where the caption names both.
+    combination : Share or None
+        Share with both halves of a combination of `HELD_OUT` right, where the caption names both.
     mean : float
         Mean over the attributes.
     ambiguous : float
@@ -42,6 +58,7 @@ class Obedience:
 
     attributes: dict[str, Share]
     both_colours: Share | None
+    combination: Share | None
     mean: float
     ambiguous: float
     skin: np.ndarray
@@ -63,6 +80,7 @@ def obedience(images: np.ndarray, portraits: Portraits, captions: tuple[Caption,
     return Obedience(
         shares,
         _both_colours(found),
+        _combination(found, portraits),
         float(np.mean([share.value for share in shares.values()])),
         float(verdict.ambiguous.mean()),
         np.bincount(skin(verdict.portraits), minlength=len(SKIN)) / len(images),
@@ -71,12 +89,27 @@ def obedience(images: np.ndarray, portraits: Portraits, captions: tuple[Caption,
 
 def _both_colours(found):
     """Return the share with the right colours of hair and of clothing, of those whose caption names both."""
-    if not {"hair colour", "clothing colour"} <= set(found):
-        return None
-    asked, right = (
-        hair & clothing for hair, clothing in zip(found["hair colour"], found["clothing colour"], strict=True)
-    )
-    return wilson_share(int(right.sum()), int(asked.sum())) if asked.any() else None
+    return _share_of_both([(found, "hair colour", "clothing colour", True)])
+
+
+def _combination(found, portraits):
+    """Return the share with both halves of a held-out combination right, of those whose caption names both."""
+    halves = []
+    for has_it, combination in zip(combinations(portraits).T, HELD_OUT, strict=True):
+        one, other = (layer if word in paint(layer).part_words else f"{layer} colour" for layer, word in combination)
+        halves.append((found, one, other, has_it))
+    return _share_of_both(halves)
+
+
+def _share_of_both(pairs):
+    """Return the share of portraits with two attributes right, of those whose caption names both; None if none does."""
+    asked = right = 0
+    for found, one, other, counted in pairs:
+        if one in found and other in found:
+            (asked_one, right_one), (asked_other, right_other) = found[one], found[other]
+            asked += int((asked_one & asked_other & counted).sum())
+            right += int((right_one & right_other & counted).sum())
+    return wilson_share(right, asked) if asked else None
 
 
 def draw_prompts(
@@ -168,6 +201,7 @@ def attribute_table(columns: dict[str, Obedience]) -> list[str]:
     means = [column.mean for column in columns.values()]
     lines += [f"{'mean of attributes':<24}" + "".join(f"{mean:>12.1%}" for mean in means)]
     lines += [f"{BOTH:<24}" + "".join(_cell(column.both_colours) for column in columns.values())]
+    lines += [f"{COMBINATION:<24}" + "".join(_cell(column.combination) for column in columns.values())]
     ambiguous = [column.ambiguous for column in columns.values()]
     return [*lines, f"{'(ambiguous to the judge)':<24}" + "".join(f"{share:>12.2%}" for share in ambiguous)]
 
@@ -190,7 +224,7 @@ def _sweep(model, steps, sampler, guidance, scales, n, out):
     rows["real"] = (obedience(draw(portraits), portraits, captions), *_distances(real, others))
     lines = [
         f"Guidance: {n} captions at each scale, for attributes and skin tones; and the prompt",
-        f'"{ALIKE}" {n} times, for distances from as many real portraits that show it.',
+        f'"{ALIKE}" {n} times, for distances from as many real portraits of which it is said.',
         f"{'scale':<10}{'attributes':>12}{'Fréchet':>12}{'precision':>12}{'recall':>12}{'skin tones':>12}",
     ]
     for name, (obeyed, frechet, precision, recall) in rows.items():
@@ -214,15 +248,27 @@ def _sweep(model, steps, sampler, guidance, scales, n, out):
 
 
 def alike(n: int) -> tuple[Portraits, Portraits]:
-    """Return two sets of n portraits of the split test that show what `ALIKE` says; all else differs by chance."""
-    found = np.array([], int)
-    drawn = 100 * n  # 1 in 31 shows it
-    while len(found) < 2 * n:
+    """Return two sets of n portraits of the split test, drawn from those for which the caption `ALIKE` is written.
+
+    A caption leaves out each further part that can be seen one time in four, or 1 - `SAID`: a portrait that shows long,
+    red hair and k parts besides is kept with this probability to the power of k. So most show little else.
+    """
+    drawn, kept = 200 * n, 0  # 1 in 31 shows long, red hair, and about 1 in 4 of these is kept
+    while kept < 2 * n:
         portraits = compose(drawn, split="test")
         part, colour = words_of(portraits, "hair")
-        found, drawn = np.flatnonzero((part == "long") & (colour == "red")), 2 * drawn
-    one, other = (Portraits(*(values[some] for values in portraits)) for some in (found[:n], found[n : 2 * n]))
-    return one, other
+        portraits = _some(portraits, (part == "long") & (colour == "red"))
+        words = shown(portraits)
+        besides = words.any(axis=2).sum(axis=1) - 1
+        u = Noise(0).uniform((len(words),), "whether no more is said")
+        keep = words[:, LAYERS.index("hair")].all(axis=1) & (u < (1 - SAID) ** (besides - besides.min()))
+        kept, drawn = int(keep.sum()), 2 * drawn
+    portraits = _some(portraits, keep)
+    return _some(portraits, slice(n)), _some(portraits, slice(n, 2 * n))
+
+
+def _some(portraits, which):
+    return Portraits(*(values[which] for values in portraits))
 
 
 def _distances(real, features):

@@ -86,8 +86,8 @@ It says how well a portrait of 16 x 16 pixels and a text go together, for clean 
 {measured}
 ```
 
-The ceiling is exact: from what each caption says, and from what each portrait shows. Captions leave out a part in
-four, and some say the same. It knows these portraits and nothing else.
+The ceiling is that of a reader who knows exactly what each portrait shows and how captions are written, and answers for
+each by itself. Captions leave out a part in four, and some say the same. It knows these portraits and nothing else.
 """
 
 if __name__ == "__main__":

@@ -301,7 +301,7 @@ def compose(n: int, seed: int = 0, split: str = "train", first: int = 0) -> Port
         - ``"train"``, ``"test"``: any portrait without a combination of `HELD_OUT`;
         - ``"held-out"``: each with one combination of `HELD_OUT`;
         - ``"swapped"``: pairs (2 k, 2 k + 1) that differ in two colours alone, as red hair and a green shirt, green
-          hair and a red shirt.
+          hair and a red shirt. (A beard goes with the hair.)
     first : int
         Index of the first portrait.
     """
@@ -401,8 +401,8 @@ def combinations(portraits: Portraits) -> np.ndarray:
 def describe(portraits: Portraits, seed: int = 0, split: str = "train", first: int = 0) -> tuple[Caption, ...]:
     """Write a caption for each portrait: some of what can be seen, in one of several forms of English.
 
-    In the split ``"swapped"`` every caption says the colours of hair and clothing, and says them in the same order and
-    form for both portraits of a pair.
+    In the split ``"held-out"`` every caption says both halves of the combination, if both can be seen. In ``"swapped"``
+    it says hair and clothing, in the same order and form for both portraits of a pair.
 
     Parameters
     ----------
@@ -419,23 +419,28 @@ def describe(portraits: Portraits, seed: int = 0, split: str = "train", first: i
     index -= index[0]
     u = noise.uniform((index[-1] + 1, len(SLOTS), 4), f"caption, {split}")[index]
     form = noise.integers(0, len(FORMS) - 1, index[-1] + 1, f"form, {split}")[index]
-    seen = visible(portraits)
-    must = ("hair", "clothing") if split == "swapped" else ()
+    seen, must = visible(portraits), np.zeros((n, len(SLOTS)), bool)
+    if split == "swapped":
+        must[:, [LAYERS.index("hair"), LAYERS.index("clothing")]] = True
+    if split == "held-out":
+        for has_it, halves in zip(combinations(portraits).T, HELD_OUT, strict=True):
+            for layer, _ in halves:
+                must[has_it, LAYERS.index(layer)] = True
     return tuple(
-        _caption(portraits.parts[i], portraits.colours[i], seen[i], u[i], FORMS[form[i]], must) for i in range(n)
+        _caption(portraits.parts[i], portraits.colours[i], seen[i], u[i], FORMS[form[i]], must[i]) for i in range(n)
     )
 
 
 def _caption(parts, colours, seen, u, form, must):
-    """Put one caption together; u says of each slot whether, when, and how fully it is said."""
-    said = [i for i in np.flatnonzero(seen) if u[i, 0] < SAID or LAYERS[i] in must]
+    """Put one caption together; u says of each slot whether, when, and how fully it is said, must which is in full."""
+    said = [i for i in np.flatnonzero(seen) if u[i, 0] < SAID or must[i]]
     phrases, with_part, with_colour = [], [], []
     for i in sorted(said, key=lambda i: u[i, 1]):
         layer, painted = LAYERS[i], paint(LAYERS[i])
         part, colour = painted.part_words[parts[i]], painted.colour_words[colours[i]]
-        if u[i, 2] > FULLY and layer not in must:
+        if u[i, 2] > FULLY and not must[i]:
             colour = ""
-        elif u[i, 3] > FULLY and layer == "hair":  # "red hair" says enough, "a red" does not
+        elif u[i, 3] > FULLY and layer == "hair" and not must[i]:  # "red hair" says enough, "a red" does not
             part = ""
         words = f"{part} {colour} hair" if layer == "hair" else f"{colour} {part}"
         phrases.append((layer, " ".join(words.split())))

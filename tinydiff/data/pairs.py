@@ -32,7 +32,8 @@ def belongs(said_of: np.ndarray, shown_by: np.ndarray) -> np.ndarray:
 
     It is 0 where the caption is not true. Of what can be seen, a caption leaves each slot out by itself, one time in
     four (`SAID`): so among the portraits of which it is true, one that shows little else is the likelier one. How the
-    caption says what it says depends on nothing else, so nobody who sees portraits and captions can know more.
+    caption says what it says depends on nothing else, so nobody who sees one caption and the portraits can know more.
+    (Who sees all captions can: each belongs to another portrait.)
 
     Parameters
     ----------
