@@ -28,9 +28,10 @@ import numpy as np
 
 from tinydiff import functional as F
 from tinydiff import plot
+from tinydiff.attend import word_maps
 from tinydiff.exercises import notebook_23 as exercises
 from tinydiff.gradcheck import check_module
-from tinydiff.model import DiffusionModel, ModelConfig
+from tinydiff.model import DiffusionModel, ModelConfig, load_model
 from tinydiff.nn import Attention, Gradients, SpatialTransformer, Tape, TextConfig, TextToImage, UNetConfig
 from tinydiff.notebook import show_source, slider
 from tinydiff.parallel import one_blas_thread
@@ -421,6 +422,50 @@ plot.image_grid(three, columns=3, scale=16, labels=prompts)
 # %% [markdown]
 # One word changes its own square; two words that change sides change both. The squares stay where the noise put them.
 #
+# ## The same with people
+#
+# The network that ships with tinydiff is built in the same way, only larger: it draws portraits of 16 x 16 pixels
+# (notebook 24 trains it). It looks at words on two levels, of 8 x 8 and of 4 x 4 pixels. `word_maps` does what we did
+# above: it takes the mean over the heads and layers of the finer level, and adds up the tokens of a word.
+
+# %%
+show_source(word_maps)
+portraits = load_model("avatars")
+
+
+def where_a_portrait_attends(prompt, moments=(5, 9, 13), seed=3):
+    """Draw where a portrait looks at each word, at three moments on its way from noise."""
+    chain, rows = list(portraits.chain(1, seed, steps=20, prompt=prompt, guidance=2.0)), {}
+    for moment in moments:
+        (t, x_t, _), (_, _, x_0_hat) = chain[moment - 1], chain[moment]
+        names, maps = zip(*word_maps(portraits, prompt, x_t, t), strict=True)
+        rows[f"t = {t:.0f}"] = x_0_hat[0], np.stack(maps)
+    return plot.attention_maps(rows, names)
+
+
+PROMPTS = ("curly blond hair, blue cap, pink turtleneck", "purple beanie, sunglasses, yellow shirt")
+PROMPTS = ("red hair, green shirt", "green hair, red shirt", *PROMPTS)
+slider(where_a_portrait_attends, PROMPTS, "prompt", start=2)
+
+# %% [markdown]
+# Nobody told it where hair and shirts are; it learned that from pictures and their captions alone. "Hair" itself is hardly
+# looked at: what a pixel needs to know is the colour, and the text encoder has told the word "blond" what it is the colour
+# of. In numbers: is the colour of the shirt looked at from the two lowest rows of the 8 x 8, where shirts are? (Long hair
+# hangs down to them, too.)
+
+# %%
+ratios = {"hair": [], "shirt": []}
+for hair, shirt in (("red", "green"), ("green", "red"), ("blue", "yellow"), ("blond", "blue"), ("black", "pink")):
+    prompt = f"{hair} hair, {shirt} shirt"
+    t, x_t, _ = list(portraits.chain(1, 3, steps=20, prompt=prompt))[8]
+    (_, of_hair), _, (_, of_shirt), _ = word_maps(portraits, prompt, x_t, t)
+    for name, looked_at in (("hair", of_hair), ("shirt", of_shirt)):
+        ratios[name].append(looked_at[-2:].mean() / looked_at[:-2].mean())
+for name, values in ratios.items():
+    print(f"the colour of the {name}: {np.median(values):.2f} times as much from the shirt's rows as from above")
+assert max(ratios["hair"]) < 2 < min(ratios["shirt"])
+
+# %% [markdown]
 # ## Summary
 #
 # 1. In cross-attention the queries come from the pixels, keys and values from the words.
@@ -450,4 +495,4 @@ plot.image_grid(three, columns=3, scale=16, labels=prompts)
 #
 # </details>
 #
-# **Next:** real words, real portraits: text to picture, trained and sampled, in notebook 24 (to come).
+# **Next:** real words, real portraits: text to picture, trained and sampled, in [notebook 24](24_text_to_picture.ipynb).
