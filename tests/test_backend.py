@@ -229,6 +229,15 @@ CHECKS_THAT_FAIL = {
     "kind is 'x', but one of 'eps', 'v'": lambda: errors.check_choice("kind", "x", ("eps", "v")),
     "eta is 1.5, but a number from 0 to 1": lambda: errors.check_number("eta", 1.5, 0, 1),
     "eta is nan": lambda: errors.check_number("eta", float("nan"), 0, 1),
+    "eta is '1', but a number from 0 to 1": lambda: errors.check_number("eta", "1", 0, 1),
+    "eta is None": lambda: errors.check_number("eta", None, 0, 1),
+    "eta is True": lambda: errors.check_number("eta", True, 0, 1),
+    r"eta is array\(\[0, 1\]\)": lambda: errors.check_number("eta", np.arange(2), 0, 1),
+    "eta is 2.5, but": lambda: errors.check_number("eta", np.float64(2.5), 0, 1),
+    "lr is 0, but a positive number": lambda: errors.check_positive("lr", 0),
+    "lr is inf": lambda: errors.check_positive("lr", float("inf")),
+    "lr is nan": lambda: errors.check_positive("lr", np.float32("nan")),
+    "lr is '1'": lambda: errors.check_positive("lr", "1"),
 }
 
 
@@ -244,3 +253,6 @@ def test_checks_let_good_values_pass(xp):
     errors.check_divisible("channels", 8, "groups", 4)
     errors.check_choice("kind", "v", ("eps", "v"))
     errors.check_number("eta", 0, 0, 1)
+    for number in (np.float32(0.5), np.float64(0.5), np.int64(1)):
+        errors.check_number("eta", number, 0, 1)
+        errors.check_positive("lr", number)

@@ -125,6 +125,12 @@ def test_both_array_modules_agree_in_float32(xp):
     np.testing.assert_allclose(to_host(there), clip.forward(x_t, t, tokens), rtol=1e-4, atol=1e-4)
 
 
+def test_times_from_0_to_T_are_read_as_numbers_and_as_arrays():
+    clip, images = make(), to_floats(draw(PORTRAITS)[:2])
+    for t in (0, 50, 12.5, np.int64(3)):
+        np.testing.assert_array_equal(clip.image_vectors(images, t), clip.image_vectors(images, np.array([t, t])))
+
+
 def test_a_text_is_read_up_to_its_end():
     """Causal, and pooled at the first end: what comes after it does not count, what comes before does."""
     clip = network()
@@ -301,8 +307,22 @@ def test_a_report_of_retrieval(trained):
     assert "5.00%" in str(small)
 
 
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("lr", -1), ("lr", 0), ("lr", math.nan), ("lr", "1"), ("clip", 0), ("clip", math.inf), ("ema", 7),
+        ("ema", -0.1), ("clean", 1.5), ("weight_decay", -1), ("seed", -3), ("warmup", -5), ("warmup", 2.5),
+        ("steps", 0), ("batch", 1),
+    ],
+)  # fmt: skip
+def test_a_bad_setting_of_training_is_refused_by_name(name, value):
+    with pytest.raises(InputError, match=f"{name} is {value!r}, but"):
+        ClipTrainConfig(**{name: value})
+
+
 def test_bad_arguments():
     clip = make()
+    images = np.stack([np.full((16, 16, 3), value, np.float32) for value in (-1, 1)])
     for call, words in [
         (lambda: clip.text_vectors([]), "prompts is"),
         (lambda: clip.text_vectors("one"), "prompts is 'one'"),
@@ -310,6 +330,16 @@ def test_bad_arguments():
         (lambda: dataclasses.replace(clip, tokenizer=Tokenizer()), "the tokenizer 514"),
         (lambda: CLIP(CLIPConfig(image_size=10, channels=(4, 4, 4), text=TEXT)), "image_size = 10"),
         (lambda: CLIPConfig(channels=()), "channels is empty"),
+        (lambda: CLIPConfig(embedding=0), "embedding is 0"),
+        (lambda: CLIPConfig(channels=(8, 0)), "channels is 0"),
+        (lambda: clip_scores(clip, 100 * images, TEXTS[:2]), "images runs from -100 to 100"),
+        (lambda: clip_scores(clip, np.nan * images, TEXTS[:2]), "images runs from nan"),
+        (lambda: best_of(clip, 127 * (images + 1), TEXTS[0]), "images runs from"),
+        (lambda: clip_scores(clip, images[:0], TEXTS[:2]), "images is empty"),
+        (lambda: clip.image_vectors(images, -5), "t runs from -5 to -5, but times from 0 to 50"),
+        (lambda: clip.image_vectors(images, np.array([0, 51])), "t runs from 0 to 51"),
+        (lambda: clip.image_vectors(images, np.array([0, np.nan])), "t runs from nan"),
+        (lambda: clip.image_vectors(images, np.array([0, 1, 2])), "t has shape"),
         (lambda: train_clip(clip, draw(PORTRAITS), TEXTS[:3], ClipTrainConfig()), "There are 3 captions"),
     ]:
         with pytest.raises(InputError, match=words):

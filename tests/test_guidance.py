@@ -15,6 +15,7 @@ from tinydiff.diffusion import (
     cosine_schedule,
     predictor,
 )
+from tinydiff.diffusion.guidance import rescaled
 from tinydiff.errors import InputError
 
 DIFFUSION = GaussianDiffusion(cosine_schedule(200))
@@ -64,6 +65,21 @@ def test_a_classifier_s_gradient_is_added_to_the_score(scale):
     np.testing.assert_allclose(DIFFUSION.q_sample(x_0_hat, T_, eps_hat), X_T, rtol=1e-9, atol=1e-9)
     assert asked[0][0] is X_T
     assert asked[0][1] is T_
+
+
+@pytest.mark.equation("CG-14")
+def test_outside_the_interval_a_classifier_s_scale_is_1():
+    """As in classifier-free guidance, so that with a perfect classifier both are the same."""
+
+    def there(scale, interval=None):
+        gradient = np.cos(X_T) * LABELS.reshape(-1, 1, 1, 1)
+        return classifier_guidance(PREDICT_NOTHING, DIFFUSION, lambda *_: gradient, scale, interval)(X_T, T_, LABELS)
+
+    within = (T_ > 50) & (T_ <= 150)
+    for found, strong, plain in zip(there(3.0, (50, 150)), there(3.0), there(1.0), strict=True):
+        np.testing.assert_array_equal(found[within], strong[within])
+        np.testing.assert_array_equal(found[~within], plain[~within])
+        assert abs(strong[~within] - plain[~within]).max() > 1e-3
 
 
 @pytest.mark.equation("CFG-6")
@@ -127,6 +143,16 @@ def test_rescaling_brings_back_the_standard_deviation():
         np.testing.assert_allclose(half, (full[i] + free[i]) / 2, rtol=1e-9, atol=1e-12)
 
 
+@pytest.mark.equation("RESCALE-16")
+def test_a_flat_guess_has_no_contrast_to_bring_back():
+    """A picture of one value has the deviation 0, by which nothing can be divided."""
+    guided = np.stack([np.full((4, 3, 2), 0.5), random(4, 3, 2)])
+    given = random(2, 4, 3, 2, seed=1)
+    found = rescaled(guided, given, 1.0)
+    np.testing.assert_array_equal(found[0], guided[0])
+    np.testing.assert_allclose(found[1].std(), given[1].std(), rtol=1e-10)
+
+
 @pytest.mark.equation("AUTO-1")
 def test_autoguidance_goes_away_from_the_weaker_model():
     def weak(x_t, t, context):
@@ -171,10 +197,26 @@ def test_it_runs_under_both_array_modules(xp):
         predict = bounded(predict, DIFFUSION, "dynamic")
         return predict(to_xp(xp, X_T.astype(np.float32)), to_xp(xp, T_), to_xp(xp, LABELS.astype(np.float32)))
 
-    for options in ({}, {"rescale": 0.5}, {"interval": (50, 150)}):
-        x_0_hat, eps_hat = there(2.0, **options)
+    for options in ({}, {"rescale": 0.5}, {"rescale": np.float64(0.5)}, {"interval": (50, 150)}):
+        for scale in (2.0, np.float64(2.0)):
+            x_0_hat, eps_hat = there(scale, **options)
+            assert x_0_hat.dtype == eps_hat.dtype == np.float32
+            assert abs(to_host(x_0_hat)).max() <= 1
+
+
+@pytest.mark.parametrize("interval", [None, (50, 150), (np.float64(50), np.float64(150))])
+@pytest.mark.parametrize("scale", [2, 2.0, np.float64(2.0)])
+def test_a_classifier_and_a_weak_model_keep_float32_under_both_array_modules(xp, scale, interval):
+    def predict(x_t, t, context=None):
+        return xp.tanh(x_t), xp.sin(x_t)
+
+    x_t, t = to_xp(xp, X_T.astype(np.float32)), to_xp(xp, T_)
+    for guide in (
+        classifier_guidance(predict, DIFFUSION, lambda x_t, t, _: xp.cos(x_t), scale, interval),
+        autoguidance(predict, lambda x_t, t, _: (xp.sin(x_t), xp.cos(x_t)), scale, interval),
+    ):
+        x_0_hat, eps_hat = guide(x_t, t)
         assert x_0_hat.dtype == eps_hat.dtype == np.float32
-        assert abs(to_host(x_0_hat)).max() <= 1
 
 
 def test_bad_arguments():
@@ -182,6 +224,20 @@ def test_bad_arguments():
         (lambda: classifier_free_guidance(PREDICT, DIFFUSION, None, 2.0), "null_context is None"),
         (lambda: classifier_free_guidance(PREDICT, DIFFUSION, NULL, np.nan), "scale is nan"),
         (lambda: classifier_free_guidance(PREDICT, DIFFUSION, NULL, 2.0, rescale=2), "rescale is 2"),
+        (lambda: classifier_free_guidance(PREDICT, DIFFUSION, NULL, 2.0, (150, 50)), r"interval is \(150, 50\)"),
+        (lambda: classifier_free_guidance(PREDICT, DIFFUSION, NULL, 2.0, (-5, 50)), r"interval is \(-5, 50\)"),
+        (lambda: classifier_free_guidance(PREDICT, DIFFUSION, NULL, 2.0, (np.nan, 50)), "interval is .*nan"),
+        (lambda: classifier_guidance(PREDICT, DIFFUSION, PREDICT, 2.0, (1, 2, 3)), r"interval is \(1, 2, 3\)"),
+        (lambda: classifier_guidance(PREDICT, DIFFUSION, PREDICT, 2.0, 50), "interval is 50"),
+        (lambda: autoguidance(PREDICT, PREDICT, 2.0, ("50", "150")), r"interval is \('50', '150'\)"),
+        (lambda: classifier_free_guidance(PREDICT, DIFFUSION, NULL, 2.0)(X_T, T_), "context is None"),
+        (lambda: classifier_free_guidance(PREDICT, DIFFUSION, NULL, 1.0)(X_T, T_), "context is None"),
+        (
+            lambda: classifier_free_guidance(PREDICT, DIFFUSION, Condition(NULL, X_T), 2.0)(
+                X_T, T_, Condition(None, X_T)
+            ),
+            "context holds tokens, but null_context labels, tokens",
+        ),
         (lambda: bounded(PREDICT, DIFFUSION, "soft"), "how is 'soft'"),
         (lambda: classifier_guidance(PREDICT, DIFFUSION, lambda *_: X_T[:, 0])(X_T, T_, LABELS), "log-probability"),
     ]:

@@ -24,6 +24,7 @@ from tinydiff.model import (
     load_model,
     load_noisy_classifier,
     load_weights,
+    read_settings,
     save_model,
     save_weights,
 )
@@ -191,6 +192,9 @@ def test_bad_arguments_are_one_clear_sentence():
         ModelConfig(T=0)
     with pytest.raises(InputError, match="out_channels is 2, but v has as many channels as the image: 1 were"):
         ModelConfig(UNetConfig(out_channels=2))
+    for wrong, shown in (("3", "'3'"), (None, "None"), (np.ones(2), "array")):
+        with pytest.raises(InputError, match=f"guidance is {shown}"):
+            make().chain(guidance=wrong)
     with pytest.raises(InputError, match=r"n is 2\.5"):
         make().chain(n=2.5)
     with pytest.raises(InputError, match="first is -1"):
@@ -319,6 +323,14 @@ def test_a_configuration_that_says_nothing_of_a_model_is_refused(tmp_path, text)
     (tmp_path / "config.json").write_text(text)
     with pytest.raises((CheckpointError, InputError), match=r"config\.json|image_size|T is 0"):
         load_model(tmp_path)
+
+
+@pytest.mark.parametrize("load", [load_model, load_classifier, load_noisy_classifier, load_clip, read_settings])
+@pytest.mark.parametrize("text", ["3", "[1, 2]", "null", '"mnist"'])
+def test_a_configuration_that_is_no_table_is_refused_by_every_reader(tmp_path, load, text):
+    (tmp_path / "config.json").write_text(text)
+    with pytest.raises(CheckpointError, match=r"config\.json holds .*, but names with their values"):
+        load(tmp_path)
 
 
 def test_a_name_that_is_no_path_is_no_model():

@@ -281,6 +281,23 @@ def test_the_prompt_and_the_negative_prompt_count():
     np.testing.assert_allclose(drawn(model, prompt=PROMPT, guidance=0.0), plain, atol=1e-5)
 
 
+def test_a_classifier_pulls_a_network_that_is_told_nothing():
+    """A negative prompt is no way to tell it something, and the classifier is asked for its own labels."""
+    model, asked = make(), []
+
+    def pull(x_t, t, labels):
+        asked.append(labels)
+        return 0 * x_t
+
+    plain = drawn(model)
+    pulled = drawn(model, classifier=pull, guidance=3.0, labels=[7, 1, 3])
+    np.testing.assert_allclose(pulled, plain, atol=1e-3)  # rounding, over three steps
+    for labels in asked:
+        np.testing.assert_array_equal(labels, [7, 1, 3])
+    with pytest.raises(InputError, match="negative is 'a hat', but with a classifier"):
+        model.chain(3, classifier=pull, negative="a hat")
+
+
 def test_an_unknown_word_is_bytes_and_a_long_prompt_is_cut_with_a_warning():
     model = make()
     with warnings.catch_warnings():
@@ -298,6 +315,8 @@ def test_bad_requests_are_one_clear_sentence():
     for call, words in [
         (lambda: model.chain(2, prompt=["one"]), "There are 1 prompts for 2 samples"),
         (lambda: model.chain(1, prompt=[3]), "text is 3"),
+        (lambda: model.chain(1, prompt=5), "prompt is 5, but a text, or one for each sample"),
+        (lambda: digits.chain(1, prompt=5), "prompt is 5"),
         (lambda: model.chain(1, labels=3), "labels is 3, but this model draws from text"),
         (lambda: digits.chain(1, prompt="a seven"), "The prompt is 'a seven', but this model does not read text"),
         (lambda: digits.chain(1, negative="a seven"), "does not read text"),

@@ -11,9 +11,11 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from tinydiff.backend import Device, select_device, to_device, xp_of
 from tinydiff.diffusion import GaussianDiffusion
-from tinydiff.errors import CheckpointError, InputError, check_choice, check_count, check_shape
+from tinydiff.errors import CheckpointError, InputError, check_choice, check_count, check_images, check_shape
 from tinydiff.files import atomic_write
 from tinydiff.model import (
     SCHEDULES,
@@ -78,11 +80,13 @@ class ClipModel:
     def image_vectors(self, x_t: Any, t: Any = 0) -> Any:
         """Return a unit vector for each picture (N, H, W, C) in [-1, 1], shape (N, embedding).
 
-        t is 0 for clean pictures; for noisy ones it is their time, a number or an array (N,).
+        t is 0 for clean pictures; for noisy ones it is their time, a number or an array (N,), at most T.
         """
         xp = xp_of(x_t=x_t)
         t = xp.full(len(x_t), t) if getattr(t, "ndim", 0) == 0 else t
         check_shape("t", t, (len(x_t),))
+        if xp is np and not ((t >= 0) & (t <= self.T)).all():  # a GPU would have to wait for this to be known
+            raise InputError(f"t runs from {t.min()} to {t.max()}, but times from 0 to {self.T} were expected.")
         return map_shards(self.network.encode_image, (x_t, t), self.micro_batch, self.threads)
 
 
@@ -94,7 +98,13 @@ def clip_scores(clip: ClipModel, images: Any, prompts: Sequence[str]) -> Any:
     clip : ClipModel
     images : array, shape (N, H, W, C), in [-1, 1]
     prompts : sequence of str
+
+    Raises
+    ------
+    InputError
+        If a picture holds another number than those from -1 to 1.
     """
+    check_images("images", images)
     return clip.image_vectors(images) @ clip.text_vectors(prompts).T
 
 

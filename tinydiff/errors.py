@@ -4,6 +4,7 @@ Each message is a sentence for a person: what was wrong, its value, what was exp
 The command line prints such a message alone, without a traceback; a bad argument exits with status 2.
 """
 
+import math
 import numbers
 
 
@@ -82,6 +83,21 @@ def check_count(name, value, least=1):
 
 
 def check_number(name, value, low, high):
-    """Raise `InputError` unless ``low <= value <= high`` (NaN is refused)."""
-    if not low <= value <= high:
-        raise InputError(f"{name} is {value}, but a number from {low} to {high} was expected.")
+    """Raise `InputError` unless `value` is a real number, ``low <= value <= high`` (NaN is refused)."""
+    if not (is_real(value) and low <= value <= high):
+        raise InputError(f"{name} is {_shown(value)}, but a number from {low} to {high} was expected.")
+
+
+def check_positive(name, value):
+    """Raise `InputError` unless `value` is a positive number, and finite."""
+    if not (is_real(value) and 0 < value < math.inf):
+        raise InputError(f"{name} is {_shown(value)}, but a positive number was expected.")
+
+
+def is_real(value):
+    """Whether `value` is a real number of Python or NumPy; an array, a text and a truth value are none."""
+    return isinstance(value, numbers.Real) and not isinstance(value, bool)
+
+
+def _shown(value):
+    return value if is_real(value) else repr(value)

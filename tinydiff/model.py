@@ -6,8 +6,9 @@ build the network again) and, for the models that ship with tinydiff, a ``CARD.m
 
 import dataclasses
 import json
+import math
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property, partial
 from pathlib import Path
@@ -33,6 +34,7 @@ from tinydiff.diffusion import (
     linear_schedule,
     predictor,
 )
+from tinydiff.diffusion.guidance import check_interval
 from tinydiff.errors import CheckpointError, InputError, check_choice, check_count, check_number, check_shape
 from tinydiff.files import atomic_write
 from tinydiff.functional import softmax
@@ -119,9 +121,9 @@ class Guidance:
     scale : float
         0 ignores the condition, 1 follows it as learned, above 1 exaggerates (`classifier_free_guidance`).
     interval : (float, float) or None
-        Guide at times low < t <= high alone.
+        At times low < t <= high alone; elsewhere the scale is 1.
     rescale : float
-        0 .. 1, see `classifier_free_guidance`.
+        0 .. 1, see `classifier_free_guidance`; not with a classifier.
     threshold : str
         ``"static"`` or ``"dynamic"``, see `bounded`.
     """
@@ -135,8 +137,7 @@ class Guidance:
         check_number("guidance", self.scale, -100, 100)
         check_number("rescale", self.rescale, 0, 1)
         check_choice("threshold", self.threshold, ("static", "dynamic"))
-        if self.interval is not None and not 0 <= self.interval[0] < self.interval[1]:
-            raise InputError(f"interval is {self.interval}, but two times, the lower one first, were expected.")
+        check_interval(self.interval)
 
 
 def default_micro_batch(unet: UNetConfig) -> int:
@@ -252,7 +253,8 @@ class DiffusionModel:
         seed : int
             Sample i of a seed is the same picture whatever n is.
         labels : int, sequence of int, or None
-            The class of all or of each sample. None: classes in turn, 0, 1, 2, ...
+            The class of all or of each sample, for a classifier one of its own classes. None: the network's classes in
+            turn, 0, 1, 2, ...
         steps : int or None
             Calls of the network (for ``"heun"``, at the times of `edm_steps`, about half of its calls); None takes T.
         sampler : str or callable
@@ -266,12 +268,13 @@ class DiffusionModel:
             What all or each of the samples should show, for a model that reads text; None asks for nothing. A
             `Condition` holds prompts that were read, see `read`.
         negative : str
-            What they should not show; it counts where guidance is not 1.
+            What they should not show; it counts where guidance is not 1, and has no place beside a classifier.
         guidance : Guidance or float
             How strongly the label or the prompt is followed; a number is its scale.
         classifier : callable or None
             ``f(x_t, t, context)``, the gradient of log p(context | x_t) in x_t, such as `class_gradient`. The network
-            is then told nothing, and the picture is pulled along this gradient, as strongly as the scale says.
+            is then told nothing, and the picture is pulled along this gradient, as strongly as the scale says. It may
+            be a network that was trained without any condition.
         image : array, shape (n, H, W, image_channels), or None
             Shown to the network beside x_t, whatever else it is told, such as `erased` pictures.
         """
@@ -284,7 +287,9 @@ class DiffusionModel:
         noise = Noise(seed, first=first, xp=xp)
         x_T = noise.normal((n, unet.image_size, unet.image_size, unet.in_channels), "x_T")
         guidance = guidance if isinstance(guidance, Guidance) else Guidance(guidance)
-        asked = self._context(labels, prompt, n, first, xp)
+        if classifier is not None:
+            _check_goes_with_classifier(negative, guidance)
+        asked = self._context(labels, prompt, n, first, xp, classifier is not None)
         null_context = self.read(self.null_context(negative))
         context = asked if classifier is not None or isinstance(asked, Condition) else self.read(asked, first)
         if guidance.scale != 1 and null_context is None and classifier is None:
@@ -293,7 +298,9 @@ class DiffusionModel:
                 "leave it out."
             )
         if image is not None:
-            context, null_context = (as_condition(c)._replace(image=image) for c in (context, null_context))
+            null_context = as_condition(null_context)._replace(image=image)
+            if classifier is None:  # which gets what it is asked for as it is
+                context = as_condition(context)._replace(image=image)
 
         def guided(crew):
             def network(x_t, t, context):  # guidance puts samples in pairs: sample i then stands at 2 i and 2 i + 1
@@ -303,7 +310,9 @@ class DiffusionModel:
             if classifier is not None:
                 nothing = map_arrays(lambda row: xp.broadcast_to(row, (n, *row.shape[1:])), null_context)
                 unconditional = partial(_with_context, predict, nothing)
-                predict = classifier_guidance(unconditional, self.diffusion, classifier, guidance.scale)
+                predict = classifier_guidance(
+                    unconditional, self.diffusion, classifier, guidance.scale, guidance.interval
+                )
             elif guidance.scale != 1:
                 predict = classifier_free_guidance(
                     predict, self.diffusion, null_context, guidance.scale, guidance.interval, guidance.rescale
@@ -331,14 +340,16 @@ class DiffusionModel:
 
             yield from chain(by_threads)
 
-    def _context(self, labels, prompt, n, first, xp):
+    def _context(self, labels, prompt, n, first, xp, of_classifier):
         """Return what each sample is asked to show."""
-        if self.config.text is None and prompt is None:
-            return self._labels(labels, n, first, xp)
+        if prompt is None and (of_classifier or self.config.text is None):
+            return self._labels(labels, n, first, xp, of_classifier)
         if labels is not None:
             raise InputError(f"labels is {labels}, but this model draws from text: give a prompt.")
         if isinstance(prompt, Condition):
             return prompt
+        if not (prompt is None or isinstance(prompt, Iterable)):
+            raise InputError(f"prompt is {prompt!r}, but a text, or one for each sample, was expected.")
         prompts = [prompt or ""] * n if prompt is None or isinstance(prompt, str) else list(prompt)
         if len(prompts) != n:
             raise InputError(
@@ -346,23 +357,21 @@ class DiffusionModel:
             )
         return self.tokens(prompts)
 
-    def _labels(self, labels, n, first, xp):
+    def _labels(self, labels, n, first, xp, of_classifier):
+        """Return a label for each sample, or None; a classifier knows by itself how many classes it has."""
         classes = self.config.unet.num_classes
-        if classes is None:
-            if labels is not None:
-                raise InputError(
-                    f"labels is {labels}, but this model was trained without classes: leave the labels out."
-                )
-            return None
         if labels is None:
-            return xp.arange(first, first + n) % classes
+            return None if classes is None else xp.arange(first, first + n) % classes
+        if of_classifier:
+            most, known = math.inf, ", classes of the classifier,"
+        elif classes is None:
+            raise InputError(f"labels is {labels}, but this model was trained without classes: leave the labels out.")
+        else:
+            most, known = classes, f" to {classes - 1}, or {classes} for no class,"
         labels = np.broadcast_to(np.asarray(labels), (n,)) if np.ndim(labels) == 0 else np.asarray(labels)
         check_shape("labels", labels, (n,))
-        if labels.dtype.kind not in "iu" or not 0 <= labels.min() <= labels.max() <= classes:
-            raise InputError(
-                f"labels is {labels.tolist()}, but whole numbers from 0 to {classes - 1}, or {classes} for no class, "
-                "were expected."
-            )
+        if labels.dtype.kind not in "iu" or not 0 <= labels.min() <= labels.max() <= most:
+            raise InputError(f"labels is {labels.tolist()}, but whole numbers from 0{known} were expected.")
         return xp.asarray(labels)
 
 
@@ -378,6 +387,20 @@ def named_sampler(name: str, diffusion: GaussianDiffusion, steps: Any, eta: floa
         "dpmpp_2m": lambda predict, x_T, noise, context: dpmpp_2m(predict, diffusion, x_T, steps, context),
     }
     return samplers[name]
+
+
+def _check_goes_with_classifier(negative, guidance):
+    """Raise `InputError` for what a network that is told nothing cannot do, rather than ignore it."""
+    if negative:
+        raise InputError(
+            f"negative is {negative!r}, but with a classifier the network is told nothing, so that there is nothing to "
+            "push away from: leave it out."
+        )
+    if guidance.rescale:
+        raise InputError(
+            f"rescale is {guidance.rescale}, but with a classifier there is no guess with the condition whose contrast "
+            "could be brought back: leave it out."
+        )
 
 
 def _with_context(predict, context, x_t, t, _):
@@ -514,6 +537,7 @@ def load_noisy_classifier(name: str | Path = "mnist-noisy-classifier", device: D
 def class_gradient(classifier: NoisyClassifier, micro_batch: int = 16) -> Callable[[Any, Any, Any], Any]:
     """Return ``f(x_t, t, labels)``, the gradient of log p(label | x_t) in x_t, for `classifier_guidance`.
 
+    Labels are those of the classifier, one for each picture; what the network that it pulls has learned does not count.
     The backward goes through the classifier to its input; its weights get no gradients.
     """
 
@@ -524,10 +548,12 @@ def class_gradient(classifier: NoisyClassifier, micro_batch: int = 16) -> Callab
         return classifier.backward(is_label - probabilities, tape)  # of the logit, less that of log sum exp
 
     def gradient(x_t, t, labels):
+        if labels is None:
+            raise InputError("labels is None, but a class for each picture was expected: say what it should show.")
         check_shape("labels", labels, (len(x_t),))
         classes = classifier.config.num_classes
-        if xp_of(labels) is np and not 0 <= labels.min() <= labels.max() < classes:
-            raise InputError(f"labels has {labels.max()}, but the classifier knows 0 to {classes - 1} alone.")
+        if xp_of(labels) is np and (wrong := labels[(labels < 0) | (labels >= classes)]).size:
+            raise InputError(f"labels has {wrong[0]}, but the classifier knows 0 to {classes - 1} alone.")
         return map_shards(of_shard, (x_t, t, labels), micro_batch)
 
     return gradient
@@ -549,9 +575,14 @@ def read_settings(folder: Path) -> dict[str, Any]:
     """Return what config.json holds."""
     path = folder / "config.json"
     try:
-        return json.loads(path.read_text())
+        settings = json.loads(path.read_text())
     except (OSError, ValueError, RecursionError) as error:
         raise CheckpointError(f"{path} cannot be read ({error}).") from error
+    if not isinstance(settings, dict):
+        raise CheckpointError(
+            f"{path} holds {settings!r:.40}, but names with their values (a JSON object) were expected."
+        )
+    return settings
 
 
 def sample(

@@ -7,21 +7,25 @@ The *scale* s counts from nothing: s = 0 is the prediction without the condition
 beyond. The paper of classifier-free guidance writes w = s - 1, Imagen calls s itself w.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import numpy as np
 
 from tinydiff.backend import xp_of
-from tinydiff.condition import map_arrays
+from tinydiff.condition import Condition, map_arrays
 from tinydiff.diffusion.gaussian import GaussianDiffusion
-from tinydiff.errors import InputError, check_choice, check_number, check_shape
+from tinydiff.errors import InputError, check_choice, check_number, check_shape, is_real
 
 Predict = Callable[..., tuple[Any, Any]]
 
 
 def classifier_guidance(
-    predict: Predict, diffusion: GaussianDiffusion, log_probability_gradient: Callable[..., Any], scale: float = 1.0
+    predict: Predict,
+    diffusion: GaussianDiffusion,
+    log_probability_gradient: Callable[..., Any],
+    scale: float = 1.0,
+    interval: tuple[float, float] | None = None,
 ) -> Predict:
     """Return a prediction pushed along a classifier's gradient: eps_hat - s b grad log p(y | x_t) (Eq. CG-14).
 
@@ -36,16 +40,20 @@ def classifier_guidance(
     log_probability_gradient : callable
         ``f(x_t, t, context)`` returns the gradient of log p(context | x_t) in x_t, an array like x_t.
     scale : float
+    interval : (float, float) or None
+        As for `classifier_free_guidance`: outside it s = 1, and the gradient counts once.
 
     Source: Dhariwal and Nichol 2021 (arXiv 2105.05233), Eq. 14 and Algorithm 2.
     """
     check_number("scale", scale, -1e6, 1e6)
+    check_interval(interval)
 
     def guided(x_t, t, context=None):
         _, eps_hat = predict(x_t, t, None)
         gradient = log_probability_gradient(x_t, t, context)
         check_shape("the gradient of the log-probability", gradient, x_t.shape)
-        eps_hat = eps_hat + diffusion.eps_from_score(scale * gradient, t)  # a score of s grad is noise -b s grad
+        s = _scale_at(t, scale, interval, x_t)
+        eps_hat = eps_hat + diffusion.eps_from_score(s * gradient, t)  # a score of s grad is noise -b s grad
         return diffusion.x_0_from_eps(x_t, t, eps_hat), eps_hat
 
     return guided
@@ -83,11 +91,13 @@ def classifier_free_guidance(
     """
     check_number("scale", scale, -1e6, 1e6)
     check_number("rescale", rescale, 0, 1)
+    check_interval(interval)
     if null_context is None:
         raise InputError("null_context is None, but guidance starts from a prediction without the condition.")
 
     def guided(x_t, t, context=None):
         xp = xp_of(x_t)
+        _check_alike(context, null_context)
         if scale == 1 or (interval is not None and xp is np and not _within(t, interval).any()):
             return predict(x_t, t, context)  # no null branch is needed; a GPU would have to wait for this to be known
 
@@ -122,6 +132,7 @@ def autoguidance(
     Source: Karras et al. 2024 (arXiv 2406.02507), Eq. 3.
     """
     check_number("scale", scale, -1e6, 1e6)
+    check_interval(interval)
 
     def guided(x_t, t, context=None):
         strong = predict(x_t, t, context)
@@ -169,11 +180,36 @@ def bounded(predict: Predict, diffusion: GaussianDiffusion, how: str = "static",
 def rescaled(guided: Any, given: Any, share: float) -> Any:
     """Return `guided`, each sample brought so far to the standard deviation of `given` (Eq. RESCALE-16).
 
+    A sample of one value alone, whose deviation is 0, stays as it is.
+
     Source: Lin et al. 2023 (arXiv 2305.08891), Eq. 15 and 16, taken on x_0_hat.
     """
+    xp, share = xp_of(guided), float(share)  # a NumPy float64 would make float64 of float32 arrays
     axes = tuple(range(1, guided.ndim))
-    factor = given.std(axis=axes, keepdims=True) / guided.std(axis=axes, keepdims=True)
+    own, wanted = (x.std(axis=axes, keepdims=True) for x in (guided, given))
+    factor = xp.where(own > 0, wanted, 1) / xp.where(own > 0, own, 1)
     return share * guided * factor + (1 - share) * guided
+
+
+def check_interval(interval: tuple[float, float] | None) -> None:
+    """Raise `InputError` unless the interval is None or two times from 0, the lower one first."""
+    if interval is None:
+        return
+    times = tuple(interval) if isinstance(interval, Iterable) else ()
+    if not (len(times) == 2 and all(is_real(t) for t in times) and 0 <= times[0] < times[1]):
+        raise InputError(f"interval is {interval!r}, but two times, the lower one first, were expected.")
+
+
+def _check_alike(context, null_context):
+    """Raise `InputError` unless both hold the same: what one of them lacks would silently not be guided."""
+    if context is None:
+        raise InputError("context is None, but guidance goes from null_context to a condition: give one.")
+    held, null_held = (
+        [name for name, array in c._asdict().items() if array is not None] if isinstance(c, Condition) else ["an array"]
+        for c in (context, null_context)
+    )
+    if held != null_held:
+        raise InputError(f"context holds {', '.join(held)}, but null_context {', '.join(null_held)}: give both alike.")
 
 
 def _scale_at(t, scale, interval, x):

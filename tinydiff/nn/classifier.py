@@ -12,6 +12,20 @@ from tinydiff.nn.image_encoder import ImageEncoder
 from tinydiff.nn.layers import Conv2d, GroupNorm, Linear, Sequential, SiLU
 
 
+def check_levels(config: Any, *counts: str) -> None:
+    """Raise `InputError` unless the counts of a config, and its channels for each level, are whole numbers from 1.
+
+    The channels become a tuple, for lists come out of JSON.
+    """
+    object.__setattr__(config, "channels", tuple(config.channels))
+    for name in counts:
+        check_count(name, getattr(config, name))
+    if not config.channels:
+        raise InputError("channels is empty, but one whole number for each level was expected.")
+    for width in config.channels:
+        check_count("channels", width)
+
+
 @dataclass(frozen=True)
 class ClassifierConfig:
     """The shape of a classifier.
@@ -32,13 +46,7 @@ class ClassifierConfig:
     features: int = 64
 
     def __post_init__(self):
-        object.__setattr__(self, "channels", tuple(self.channels))
-        for name in ("image_size", "in_channels", "num_classes", "features"):
-            check_count(name, getattr(self, name))
-        if not self.channels:
-            raise InputError("channels is empty, but one whole number for each level was expected.")
-        for width in self.channels:
-            check_count("channels", width)
+        check_levels(self, "image_size", "in_channels", "num_classes", "features")
 
 
 class Classifier(Module):
@@ -114,13 +122,7 @@ class NoisyClassifierConfig:
     channels: tuple[int, ...] = (16, 32, 32)
 
     def __post_init__(self):
-        object.__setattr__(self, "channels", tuple(self.channels))
-        for name in ("image_size", "in_channels", "num_classes"):
-            check_count(name, getattr(self, name))
-        if not self.channels:
-            raise InputError("channels is empty, but one whole number for each level was expected.")
-        for width in self.channels:
-            check_count("channels", width)
+        check_levels(self, "image_size", "in_channels", "num_classes")
 
 
 class NoisyClassifier(Module):

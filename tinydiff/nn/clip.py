@@ -9,7 +9,7 @@ import numpy as np
 
 from tinydiff import functional as F
 from tinydiff.backend import xp_of
-from tinydiff.errors import InputError, check_count
+from tinydiff.nn.classifier import check_levels
 from tinydiff.nn.core import Gradients, Module, Parameter, Tape
 from tinydiff.nn.image_encoder import ImageEncoder
 from tinydiff.nn.layers import Linear, UnitLength
@@ -42,13 +42,7 @@ class CLIPConfig:
     text: TextConfig = field(default_factory=lambda: TextConfig(causal=True))
 
     def __post_init__(self):
-        object.__setattr__(self, "channels", tuple(self.channels))
-        for name in ("image_size", "in_channels", "embedding"):
-            check_count(name, getattr(self, name))
-        if not self.channels:
-            raise InputError("channels is empty, but one whole number for each level was expected.")
-        for width in self.channels:
-            check_count("channels", width)
+        check_levels(self, "image_size", "in_channels", "embedding")
 
 
 class CLIP(Module):

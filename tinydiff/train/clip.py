@@ -12,7 +12,7 @@ import numpy as np
 from tinydiff.clip import ClipModel
 from tinydiff.data import to_floats
 from tinydiff.diffusion import GaussianDiffusion
-from tinydiff.errors import InputError, TrainingError, check_count, check_number, check_shape
+from tinydiff.errors import InputError, TrainingError, check_count, check_number, check_positive, check_shape
 from tinydiff.functional import contrastive_loss, contrastive_loss_backward
 from tinydiff.memo import weights_stand_still
 from tinydiff.nn import CLIP, Gradients, Tape
@@ -58,7 +58,13 @@ class ClipTrainConfig:
         for name in ("steps", "micro_batch", "log_every", "save_every"):
             check_count(name, getattr(self, name))
         check_count("batch", self.batch, least=2)
-        check_number("clean", self.clean, 0, 1)
+        for name in ("warmup", "seed"):
+            check_count(name, getattr(self, name), least=0)
+        for name in ("lr", "clip"):
+            check_positive(name, getattr(self, name))
+        for name in ("ema", "clean"):
+            check_number(name, getattr(self, name), 0, 1)
+        check_number("weight_decay", self.weight_decay, 0, 1e6)
 
 
 def gradient_of_batch(network: CLIP, x_t: Any, t: Any, tokens: Any, micro_batch: int) -> tuple[Any, Any]:

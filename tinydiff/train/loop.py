@@ -19,7 +19,7 @@ from tinydiff.condition import as_condition
 from tinydiff.data import Dataset
 from tinydiff.data.masks import random_masks
 from tinydiff.diffusion.edit import erased
-from tinydiff.errors import CheckpointError, InputError, TrainingError, check_count, check_number
+from tinydiff.errors import CheckpointError, InputError, TrainingError, check_count, check_number, check_positive
 from tinydiff.files import atomic_write
 from tinydiff.functional import mse, mse_backward
 from tinydiff.lanes import LaneSum
@@ -99,8 +99,7 @@ class TrainConfig:
         if len(self.betas) != 2:
             raise InputError(f"betas is {self.betas}, but two numbers were expected.")
         for name in ("lr", "clip"):
-            if not 0 < getattr(self, name) < math.inf:
-                raise InputError(f"{name} is {getattr(self, name)}, but a positive number was expected.")
+            check_positive(name, getattr(self, name))
         for name in ("final_lr", "ema", "condition_dropout"):
             check_number(name, getattr(self, name), 0, 1)
         check_number("weight_decay", self.weight_decay, 0, 1e6)
