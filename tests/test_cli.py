@@ -85,6 +85,7 @@ def test_the_recipe_for_avatars_learns_from_captions_and_draws_from_a_prompt(por
     assert main([*request, "--out", str(tmp_path / "b")]) == 0
     pixels = [np.asarray(Image.open(tmp_path / name / "grid.png")) for name in "ab"]
     assert pixels[0].shape != pixels[1].shape or (pixels[0] != pixels[1]).any()
+    assert main([*request[:-1], "red \udcff hair", "--out", str(tmp_path / "c")]) == 0  # a byte that is no text
     fails(capsys, [*request[:3], "--label", "1"], 2, "draws from text")
     fails(capsys, [*request, "--guidance", "nan"], 2, "guidance is nan")
     fails(capsys, [*request, "--interval", "9", "3"], 2, "interval is (9.0, 3.0)")
@@ -95,8 +96,12 @@ def test_a_classifier_pulls_what_is_drawn(trained, tmp_path, capsys):
     request = ["sample", "--n", "1", "--label", "3", "--steps", "2", "--classifier", "mnist-noisy-classifier"]
     for scale in ("0", "8"):
         assert main([*request, "--guidance", scale, "--out", str(tmp_path / scale)]) == 0
-    nothing, pulled = (np.asarray(Image.open(tmp_path / scale / "grid.png")) for scale in ("0", "8"))
+    assert main([*request, "--guidance", "8", "--interval", "0", "500", "--out", str(tmp_path / "late")]) == 0
+    nothing, pulled, late = (np.asarray(Image.open(tmp_path / name / "grid.png")) for name in ("0", "8", "late"))
     assert (nothing != pulled).any()
+    assert (late != pulled).any()
+    fails(capsys, [*request, "--rescale", "0.5"], 2, "rescale is 0.5, but with a classifier")
+    fails(capsys, [*request, "--negative", "a one"], 2, "negative is 'a one', but with a classifier")
     fails(capsys, [*request, "--label", "10"], 2, "the classifier knows 0 to 9 alone")
     fails(capsys, [*request, "--model", str(trained)], 2, "(any, 28, 28, 1) was expected")
     fails(capsys, [*request[:-1], "mnist-classifier-28"], 1, "does not describe a noisy classifier")
@@ -143,6 +148,7 @@ def test_a_picture_is_edited_as_a_whole_or_in_part(portraits, tmp_path, capsys):
     request += ["--prompt", "a person with red hair", "--out", str(tmp_path)]
     assert main(request) == 0
     assert main([*request, "--mask", str(mask), "--resample", "2"]) == 0
+    assert main([*request, "--prompt", "red \udcff hair"]) == 0  # a byte that is no text
     assert "Edited" in capsys.readouterr().out
     with Image.open(tmp_path / "edited.png") as drawn:
         assert drawn.width > 100
@@ -157,9 +163,16 @@ def test_a_picture_is_edited_as_a_whole_or_in_part(portraits, tmp_path, capsys):
     ]:
         Image.new(mode, shape, value).save(bad)
         fails(capsys, [*request, "--image", str(bad)], 2, words)
-    for shape, value, words in [((9, 8), 0, "mask has shape"), ((8, 8), 7, "holds the level 7")]:
-        Image.new("L", shape, value).save(bad)
+    for shape, value, words in [
+        ((9, 8), 0, "mask has shape (1, 8, 9, 1), but (1, 8, 8, 1)"),
+        ((1, 1), 0, "mask has shape (1, 1, 1, 1)"),
+        ((1, 8), 255, "mask has shape (1, 8, 1, 1)"),
+        ((8, 8), 7, "holds the level 7"),
+        ((8, 8), (255, 0, 0), "holds the colour (255, 0, 0)"),
+    ]:
+        Image.new("L" if isinstance(value, int) else "RGB", shape, value).save(bad)
         fails(capsys, [*request, "--mask", str(bad)], 2, words)
+    fails(capsys, [*request, "--steps", "1", "--strength", "0.9"], 2, "take more steps or a larger strength")
     bad.write_bytes(picture.read_bytes()[:40])
     fails(capsys, [*request, "--image", str(bad)], 1, "cannot be read as a picture")
     fails(capsys, [*request, "--image", str(tmp_path / "none.png")], 1, "cannot be read as a picture")
@@ -176,6 +189,45 @@ def test_a_model_can_be_trained_to_fill_in_and_then_does(tmp_path, capsys):
     fails(
         capsys, ["train", *TINY, "--unet.image-channels", "1", "--out", str(tmp_path / "b")], 2, "image_channels is 1"
     )
+
+
+def test_a_model_without_a_condition_edits_without_guidance(tmp_path, capsys):
+    """The kind of model that plain `tinydiff train` makes."""
+    assert main(["train", *without_classes(TINY), "--train.steps", "1", "--out", str(tmp_path)]) == 0
+    assert load_model(tmp_path).config.unet.num_classes is None
+    picture, mask = tmp_path / "in.png", tmp_path / "mask.png"
+    Image.new("L", (8, 8), 130).save(picture)
+    Image.new("L", (8, 8), 255).save(mask)
+    request = ["edit", "--model", str(tmp_path), "--image", str(picture), "--n", "1", "--steps", "3"]
+    request += ["--out", str(tmp_path)]
+    assert main(request) == 0
+    assert main([*request, "--mask", str(mask), "--resample", "1"]) == 0
+    fails(capsys, [*request, "--guidance", "2"], 2, "guidance is 2.0, but this model was trained without a condition")
+
+
+def without_classes(options):
+    i = options.index("--unet.num-classes")
+    return options[:i] + options[i + 2 :]
+
+
+@pytest.mark.parametrize("masked", [False, True])
+def test_guidance_is_2_where_there_is_something_to_follow(trained, portraits, tmp_path, monkeypatch, masked):
+    taken, chain = [], DiffusionModel.chain
+
+    def watched(model, n, *arguments, **options):
+        taken.append((options["guidance"], options.get("labels")))
+        return chain(model, n, *arguments, **options)
+
+    monkeypatch.setattr(DiffusionModel, "chain", watched)
+    picture, mask = tmp_path / "in.png", tmp_path / "mask.png"
+    Image.new("L", (8, 8), 130).save(picture)
+    Image.new("L", (8, 8), 255).save(mask)
+    request = ["edit", "--image", str(picture), "--n", "1", "--steps", "2", "--resample", "1", "--out", str(tmp_path)]
+    request += ["--mask", str(mask)] if masked else []
+    assert main([*request, "--model", str(portraits)]) == 0
+    assert main([*request, "--model", str(trained)]) == 0
+    assert main([*request, "--model", str(trained), "--label", "3", "--guidance", "0"]) == 0
+    assert taken == [(2, None), (2, 10), (0, 3)]  # 10 is no class
 
 
 def test_captions_that_do_not_exist_are_refused(tmp_path, capsys):

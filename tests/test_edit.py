@@ -131,6 +131,9 @@ def test_the_times_of_a_part_of_the_chain():
     assert times_below(DIFFUSION, 10, 0.0) == []
     half = times_below(DIFFUSION, 10, 0.5)
     assert half == [t for t in times_below(DIFFUSION, 10, 1.0) if t <= 100]
+    hundred = GaussianDiffusion(cosine_schedule(100))
+    for percent in range(1, 101):  # 100 * 0.57 is a little below 57, as a float
+        assert times_below(hundred, 100, percent / 100)[0] == percent
     with pytest.raises(InputError, match=r"strength is 1.5"):
         times_below(DIFFUSION, 10, 1.5)
 

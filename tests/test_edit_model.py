@@ -5,10 +5,11 @@ import dataclasses
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from tinydiff.data.avatars import compose, describe
 from tinydiff.diffusion import last
-from tinydiff.edit import draw_from, image_to_image, inpaint, interpolate, invert, to_pictures
+from tinydiff.edit import draw_from, fill_in, image_to_image, inpaint, interpolate, invert, read_mask, to_pictures
 from tinydiff.errors import InputError
 from tinydiff.model import SAMPLERS, DiffusionModel, ModelConfig
 from tinydiff.nn import TextConfig, UNetConfig
@@ -93,6 +94,87 @@ def test_a_walk_between_two_prompts_starts_and_ends_there(model):
     for i, x, prompt in ((0, noise[0], CAPTIONS[0]), (-1, noise[1], CAPTIONS[1])):
         alone = draw_from(model, x, 5, prompt=prompt, guidance=2.0)
         np.testing.assert_allclose(walk[[i]], alone, atol=1e-4)
+
+
+def of_classes(image_channels=0):
+    """A small model that knows three classes, away from its initial state."""
+    unet = dataclasses.replace(UNET, num_classes=3, image_channels=image_channels)
+    config = ModelConfig(unet, T=50)
+    rng = np.random.default_rng(3)
+    network = config.network(rng)
+    network.theta[:] += 0.1 * rng.standard_normal(network.theta.shape).astype(np.float32)
+    return DiffusionModel(network, config, micro_batch=4)
+
+
+MASK = np.ones((1, 8, 8, 1), np.float32)
+MASK[:, :4] = 0
+WAYS = {
+    "image_to_image": lambda model, images, **asked: image_to_image(model, images, 0.6, 5, **asked),
+    "inpaint": lambda model, images, **asked: inpaint(model, images, MASK, 3, 2, **asked),
+    "fill_in": lambda model, images, **asked: fill_in(model, images, MASK, 3, **asked),
+    "invert": lambda model, images, **asked: invert(model, images, 5, **asked),
+    "draw_from": lambda model, images, **asked: draw_from(model, images, 5, **asked),
+}
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_without_a_label_a_picture_is_of_no_class(images, way):
+    """Not of the classes 0, 1, 2, ... in turn, as new pictures are."""
+    classes, edit = of_classes(4 if way == "fill_in" else 0), WAYS[way]
+    found = edit(classes, images)
+    np.testing.assert_array_equal(found, edit(classes, images, labels=None))
+    np.testing.assert_array_equal(found, edit(classes, images, labels=3))
+    assert abs(found - edit(classes, images, labels=[0, 1, 2])).max() > 1e-3
+
+
+def test_a_class_model_says_itself_that_it_reads_no_prompt(images):
+    with pytest.raises(InputError, match="The prompt is 'a cat', but this model does not read text"):
+        image_to_image(of_classes(), images, 0.6, 5, prompt="a cat")
+
+
+@pytest.mark.parametrize(
+    ("strength", "steps", "sampler", "words"),
+    [
+        (0.9, 1, "ddim", "the last of 1 steps is at t = 50, above strength . T = 45"),
+        (0.3, 3, "ddpm", "the last of 3 steps is at t = 17, above strength . T = 15"),
+        (0.01, 50, "heun", "the last of 50 steps is at t = 1, above strength . T = 0.5"),
+    ],
+)
+def test_a_chain_without_a_step_is_no_success(model, images, strength, steps, sampler, words):
+    with pytest.raises(InputError, match=words + ".*take more steps or a larger strength"):
+        image_to_image(model, images, strength, steps, sampler, prompt=CAPTIONS[0])
+    assert image_to_image(model, images, 0.5, 2, prompt=CAPTIONS[0]).shape == images.shape  # t = 25 is just there
+
+
+@pytest.mark.parametrize(
+    ("asked", "words"),
+    [
+        ({"labels": 7}, "labels is 7"),
+        ({"guidance": np.nan}, "guidance is nan"),
+        ({"prompt": ["a"]}, "There are 1 prompts"),
+    ],
+)
+def test_what_is_asked_is_checked_even_if_nothing_is_drawn(model, images, asked, words):
+    with pytest.raises(InputError, match=words):
+        image_to_image(model, images, 0.0, 10, **asked)
+
+
+def test_masks_are_read_from_pictures(tmp_path):
+    path, half = tmp_path / "mask.png", np.zeros((6, 4, 3), np.uint8)
+    half[3:] = 255
+    for pixels in (half, half[..., 0]):
+        Image.fromarray(pixels).save(path)
+        mask = read_mask(path)
+        assert mask.shape == (1, 6, 4, 1)
+        np.testing.assert_array_equal(mask[0, ..., 0], half[..., 0] == 0)
+    for channel in range(3):
+        coloured = half.copy()
+        coloured[0, 0, channel] = 255
+        Image.fromarray(coloured).save(path)
+        with pytest.raises(
+            InputError, match=r"mask.png holds the colour \(.*255.*\), but a mask is black .* and white"
+        ):
+            read_mask(path)
 
 
 def test_bytes_become_pictures(model):

@@ -130,6 +130,37 @@ def test_grid_widens_for_a_long_title():
     assert (edge == 255).all()
 
 
+@pytest.mark.parametrize("title", ["many words " * 1000, "W" * 9000, "日本語 " * 3000])
+@pytest.mark.parametrize("scale", [1, 100])
+def test_a_title_of_any_length_leaves_the_grid_its_size(title, scale):
+    images = bytes_of(2)
+    plain, grid = plot.image_grid(images, scale=scale), plot.image_grid(images, scale=scale, title=title)
+    assert grid.width <= max(plain.width, plot.images.TITLE_WIDTH + 2 * plot.images.MARGIN)
+    assert grid.height <= plain.height + 150
+    grid_places(grid, images, scale)
+    border = np.asarray(grid)[:, [0, -1]]
+    assert (border == 255).all()  # no line is cut off
+
+
+def test_a_title_that_is_too_wide_goes_on_in_the_next_line(monkeypatch):
+    texts = []
+    monkeypatch.setattr(plot.images.ImageDraw.ImageDraw, "text", lambda self, at, text, *_, **__: texts.append(text))
+    title = "a person with long red hair and a green shirt: 16 samples of avatars, ddim, 50 steps, seed 0"
+    plot.image_grid(bytes_of(4), scale=20, title=title)
+    lines = [text for text in texts if text]
+    assert 2 <= len(lines) <= 3
+    assert " ".join(lines) == title
+    texts.clear()
+    plot.image_grid(bytes_of(4), scale=20, title="one  line")
+    assert "one  line" in texts
+
+
+def test_a_title_may_hold_anything():
+    images = bytes_of(1)
+    for title in ("red \udcff hair", "two\nlines", " ", "\t\n", "\u200b"):
+        grid_places(plot.image_grid(images, scale=4, title=title), images, 4)
+
+
 @pytest.mark.parametrize(
     ("images", "options", "message"),
     [

@@ -2,8 +2,10 @@
 
 import base64
 import html
+import http.client
 import io
 import json
+import os
 import re
 import shutil
 import signal
@@ -27,7 +29,17 @@ from tinydiff.errors import InputError, TinydiffError
 from tinydiff.model import SAMPLERS, DiffusionModel, ModelConfig, load_model, save_model
 from tinydiff.nn import Tape, TextConfig, UNetConfig
 from tinydiff.plot.images import to_pixels
-from tinydiff.serve import MOST_CHARACTERS, MOST_SCALE, MOST_STEPS, MOST_WAITING, draw, page, serve
+from tinydiff.serve import (
+    MOST_CHARACTERS,
+    MOST_SCALE,
+    MOST_SHOWN,
+    MOST_STEPS,
+    MOST_WAITING,
+    SHOWN,
+    draw,
+    page,
+    serve,
+)
 from tinydiff.text import Tokenizer
 
 TOKENIZER = Tokenizer.train(load_avatars("train", 24).captions, 200)
@@ -284,14 +296,18 @@ sys.exit(main(sys.argv[1:]))
 
 
 @contextmanager
-def serving(folder):
+def serving(folder, files):
     """Run `tinydiff serve` for the model of this folder, and stop it as Ctrl-C does; yields its address."""
     pytest.importorskip("gradio", reason="the demo page needs Gradio: pip install 'tinydiff[demo]'")
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
     address, log = f"http://127.0.0.1:{port}", folder / "log.txt"
     command = [sys.executable, "-c", WATCHED, "serve", "--model", str(folder), "--port", str(port)]
-    with log.open("w") as file, subprocess.Popen(command, stdout=file, stderr=subprocess.STDOUT) as process:
+    environment = os.environ | {"TMPDIR": str(files), "GRADIO_TEMP_DIR": str(files)}
+    with (
+        log.open("w") as file,
+        subprocess.Popen(command, stdout=file, stderr=subprocess.STDOUT, env=environment) as process,
+    ):
         try:
             while f"draws at {address}/ until Ctrl-C." not in log.read_text():
                 assert process.poll() is None, log.read_text()
@@ -303,15 +319,27 @@ def serving(folder):
     assert "outside:" not in log.read_text()
 
 
-def post(address, path, body):
+def post(address, path, body, kind="application/json"):
     """Return the status of the answer and its text."""
-    request = urllib.request.Request(f"{address}/gradio_api{path}", body, {"Content-Type": "application/json"})
+    request = urllib.request.Request(f"{address}/gradio_api{path}", body, {"Content-Type": kind})
     try:
         with urllib.request.urlopen(request) as answer:
             return answer.status, answer.read().decode()
     except urllib.error.HTTPError as error:
         with error:
             return error.code, error.read().decode()
+
+
+def post_in_pieces(address, path, kind, n):
+    """Send so many bytes without saying before how many; return the status of the answer and its text."""
+    connection = http.client.HTTPConnection(address.removeprefix("http://"), timeout=60)
+    pieces = (b"a" * 10_000 for _ in range(n // 10_000))
+    connection.request("POST", f"/gradio_api{path}", pieces, {"Content-Type": kind}, encode_chunked=True)
+    answer = connection.getresponse()
+    try:
+        return answer.status, answer.read().decode()
+    finally:
+        connection.close()
 
 
 def ask(address, *values):
@@ -324,10 +352,16 @@ def ask(address, *values):
 
 
 @pytest.fixture(scope="module")
-def address(tmp_path_factory):
+def files(tmp_path_factory):
+    """The folder in which the server keeps files, if any."""
+    return tmp_path_factory.mktemp("files")
+
+
+@pytest.fixture(scope="module")
+def address(tmp_path_factory, files):
     folder = tmp_path_factory.mktemp("serve") / "tiny"
     save_model(folder, make())
-    with serving(folder) as address:
+    with serving(folder, files) as address:
         yield address
 
 
@@ -360,6 +394,62 @@ def test_the_server_says_what_is_wrong_and_draws_on(address):
     for path, body in (("/call/draw", b"{no json"), ("/call/draw", b"[]"), ("/call/nothing", b'{"data": []}')):
         assert post(address, path, body)[0] >= 400
     assert ask(address, *ASKED.values())[0] == "complete"
+
+
+FORM = b'--x\r\nContent-Disposition: form-data; name="%b"; filename="a.bin"\r\n\r\n%b\r\n--x--\r\n'
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("n", [10, 20_000_000], ids=["small", "large"])
+@pytest.mark.parametrize("kind", ["multipart/form-data; boundary=x", "Multipart/Form-Data; boundary=x"])
+@pytest.mark.parametrize(
+    ("path", "field"),
+    [("/upload", b"files"), ("/upload/", b"files"), ("/process_recording", b"video"), ("/component_server", b"data")],
+)
+def test_the_server_takes_no_files(address, files, path, field, kind, n):
+    before = sorted(files.rglob("*"))
+    status, text = post(address, path, FORM % (field, b"a" * n), kind)
+    assert status == 415
+    assert json.loads(text) == {"error": "This page takes words and numbers, and no files."}
+    assert sorted(files.rglob("*")) == before
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("path", ["/call/draw", "/queue/join", "/run/draw", "/upload", "/cancel", "/nothing"])
+def test_the_server_reads_no_large_requests(address, path):
+    body = json.dumps({"data": ["a" * 30_000_000, "", 3, 4, "ddim", 5]}).encode()
+    for status, text in (post(address, path, body), post_in_pieces(address, path, "application/json", 30_000_000)):
+        assert status == 413
+        assert json.loads(text) == {"error": "The request is larger than 65,536 bytes, and is not read."}
+    assert ask(address, *ASKED.values())[0] == "complete"
+
+
+@pytest.mark.slow
+def test_a_request_in_pieces_is_read_whole(address):
+    status, text = post_in_pieces(address, "/call/draw", "application/json", 60_000)
+    assert status == 422  # no JSON, but not too large
+    assert "a" * 60_000 not in text
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("steps", [1, 7, MOST_SHOWN, MOST_SHOWN + 1, MOST_STEPS])
+def test_an_answer_stays_small_and_ends_with_the_picture(address, model, steps):
+    """Answers that nobody reads wait in the server's memory."""
+    status, text = post(address, "/call/draw", json.dumps({"data": [*(ASKED | {"steps": steps}).values()]}).encode())
+    assert status == 200, text
+    with urllib.request.urlopen(f"{address}/gradio_api/call/draw/{json.loads(text)['event_id']}") as stream:
+        answer = stream.read().decode()
+    seen = [int(step) for step in re.findall(rf"step (\d+) of {steps},", answer)]
+    assert seen[-1] == steps
+    assert len(set(seen)) == min(steps, MOST_SHOWN)
+    assert max(np.diff([0, *sorted(set(seen))])) <= -(-steps // MOST_SHOWN)
+    assert len(answer) < 1_000_000
+    *_, (_, data) = re.findall(r"event: (\w+)\ndata: (.*)\n", answer)
+    chain, maps = json.loads(data)
+    (pixels,) = to_pixels("image", drawn(model, steps=steps)[-1].x_t[None])
+    np.testing.assert_array_equal(picture_of(chain)[16::32, 16::32], pixels)
+    assert "<img" in maps
+    assert chain.count("<img") == 2 + min(steps, SHOWN)  # the moments do not depend on what was left out
 
 
 @pytest.mark.slow
@@ -438,6 +528,9 @@ def test_in_a_browser_words_become_a_picture(address, browser_page, model, tmp_p
     there.get_by_label("Prompt", exact=True).fill("a" * (MOST_CHARACTERS + 1))
     there.get_by_role("button", name="Draw", exact=True).click()
     there.get_by_text("The prompt has 1,001 characters").wait_for()
+    there.get_by_label("Prompt", exact=True).fill("a" * 100_000)
+    there.get_by_role("button", name="Draw", exact=True).click()
+    there.get_by_text("The request is larger than 65,536 bytes").wait_for()
 
     assert {url.split("/")[2] for url in asked if url.startswith("http")} == {address.removeprefix("http://")}
     assert errors == []

@@ -3,6 +3,8 @@
 import gzip
 import importlib.util
 import json
+import re
+import tracemalloc
 import warnings
 from collections import Counter
 from pathlib import Path
@@ -14,7 +16,7 @@ from hypothesis import strategies as st
 
 from tinydiff.data import load_avatars
 from tinydiff.errors import DataError, InputError
-from tinydiff.text import Tokenizer
+from tinydiff.text import Tokenizer, tokenizer
 from tinydiff.text.tokenizer import BYTES, END_OF_WORD, OTHERS, merge, split_words
 
 TEXTS = ["low low low low low", "lower lower newest newest newest newest newest newest widest widest widest"]
@@ -79,6 +81,40 @@ def test_words(text, words):
     assert " ".join(split_words(text)) == words
 
 
+@pytest.mark.parametrize("text", ["red \udcff hair", "\ud800", "a\ud800b", "\ud83d\ude42"])
+def test_halves_of_characters_are_read_as_question_marks(text):
+    """A command line may hold bytes that are no text, and JSON may hold surrogates."""
+    assert TOKENIZER.encode(text) == TOKENIZER.encode(re.sub("[\ud800-\udfff]", "?", text))
+    assert len(TOKENIZER.rows([text], 12)) == 1
+    Tokenizer.train([text], 3)
+
+
+def memory_kept(words):
+    """Return how many bytes a new tokenizer holds more once it has encoded these words."""
+    fresh = Tokenizer()
+    tracemalloc.start()
+    try:
+        for word in words:
+            fresh.encode(word)
+        return tracemalloc.get_traced_memory()[0]
+    finally:
+        tracemalloc.stop()
+
+
+def words_of_letters(n, length):
+    """Yield n words, all different."""
+    return ("".join(chr(97 + i // 26**k % 26) for k in range(length)) for i in range(n))
+
+
+def test_only_so_many_words_are_remembered_and_no_long_ones(monkeypatch):
+    """A server reads what anybody writes: what it remembers of that must stay small."""
+    monkeypatch.setattr(tokenizer, "WORDS_KEPT", 100)
+    most = 100 * 1000  # bytes, of a dictionary and a hundred short words with their lists
+    assert memory_kept(words_of_letters(2000, 8)) < most
+    assert memory_kept(words_of_letters(90, 1000)) < most
+    assert memory_kept("日" * n for n in range(100, 190)) < most
+
+
 def test_rows():
     rows = TOKENIZER.rows(["low", "", "newest low"], 5)
     start, end = TOKENIZER.start, TOKENIZER.end
@@ -106,6 +142,7 @@ def test_bad_arguments():
         (lambda: Tokenizer([("lo", "w")]), "no token yet"),
         (lambda: Tokenizer([("l", "o"), ("l", "o")]), "token already"),
         (lambda: Tokenizer.train(["low"], -1), "merges is -1"),
+        (lambda: Tokenizer.train("red hair"), "texts is one text, but a list of texts"),
     ]:
         with pytest.raises(InputError, match=words):
             call()

@@ -29,7 +29,7 @@ from tinydiff.clip import load_clip
 from tinydiff.data import NAMES, Dataset, load, load_avatars, load_folder
 from tinydiff.demo import run_demo
 from tinydiff.edit import fill_in, fills_in, image_to_image, inpaint, read_image, read_mask, to_pictures
-from tinydiff.errors import DataError, DeviceError, InputError, TinydiffError, check_count
+from tinydiff.errors import DataError, DeviceError, InputError, TinydiffError, check_count, check_shape
 from tinydiff.evaluate import evaluate
 from tinydiff.evaluate_clip import retrieval
 from tinydiff.evaluate_text import evaluate_text
@@ -86,20 +86,22 @@ class Sample:
     seed: int = 0
     """The same seed gives the same pictures, whatever n is."""
     label: int | None = None
-    """Which class; without it, all classes in turn."""
+    """Which class, of the classifier if there is one; without it, all classes of the model in turn."""
     prompt: str | None = None
     """What the pictures should show, in words."""
     negative: str = ""
-    """What they should not show; it counts where guidance is not 1."""
+    """What they should not show; it counts where guidance is not 1. Not with a classifier."""
     guidance: float = 1.0
     """How strongly the class or the prompt is followed: 0 not at all, 1 as learned, above 1 exaggerated."""
     classifier: str | None = None
     """A classifier of noisy pictures, such as mnist-noisy-classifier, or its folder: the model is told nothing, and the
     pictures are pulled to the label by its gradient, as strongly as guidance says."""
     interval: tuple[float, float] | None = None
-    """Guide between these times alone; the first step is at T, usually 1000, the last near 0."""
+    """Guide between these times alone, and at strength 1 elsewhere; the first step is at T, usually 1000, the last near
+    0."""
     rescale: float = 0.0
-    """0 to 1: how far guided pictures are brought back to the contrast of those without guidance."""
+    """0 to 1: how far guided pictures are brought back to the contrast of those without guidance. Not with a
+    classifier."""
     threshold: Literal["static", "dynamic"] = "static"
     """How a predicted picture is kept within black and white."""
     steps: int = 50
@@ -338,13 +340,13 @@ class Edit:
     seed: int = 0
     """The same seed gives the same pictures."""
     label: int | None = None
-    """Which class, for a model that knows classes."""
+    """Which class, for a model that knows classes; without it, none: the picture alone says what is drawn."""
     prompt: str | None = None
     """What the pictures should show, in words."""
     negative: str = ""
     """What they should not show."""
-    guidance: float = 2.0
-    """How strongly the class or the prompt is followed."""
+    guidance: float | None = None
+    """How strongly the class or the prompt is followed; without it, 2, or 1 for a model that knows neither."""
     steps: int = 50
     """Of the whole chain."""
     sampler: SamplerName = "ddim"
@@ -363,18 +365,27 @@ class Edit:
         check_count("n", self.n)
         model = load_model(self.model, device)
         original = to_pictures(model, read_image(self.image)[None])
-        asked = {"seed": self.seed, "labels": self.label, "prompt": self.prompt, "negative": self.negative}
+        guidance = self.guidance
+        if guidance is None:
+            guidance = 1.0 if model.null_context() is None else 2.0
+        asked: dict[str, Any] = {
+            "seed": self.seed,
+            "labels": self.label,
+            "prompt": self.prompt,
+            "negative": self.negative,
+            "guidance": guidance,
+        }
         images = xp_of(model.network.theta).asarray(np.repeat(original, self.n, axis=0))
         if self.mask is None:
-            edited = image_to_image(
-                model, images, self.strength, self.steps, self.sampler, guidance=self.guidance, **asked
-            )
+            edited = image_to_image(model, images, self.strength, self.steps, self.sampler, **asked)
         else:
-            mask = xp_of(model.network.theta).asarray(read_mask(self.mask))
+            known = read_mask(self.mask)
+            check_shape("mask", known, (1, *original.shape[1:3], 1))
+            mask = xp_of(model.network.theta).asarray(known)
             if fills_in(model):
-                edited = fill_in(model, images, mask, self.steps, self.sampler, guidance=self.guidance, **asked)
+                edited = fill_in(model, images, mask, self.steps, self.sampler, **asked)
             else:
-                edited = inpaint(model, images, mask, self.steps, self.resample, guidance=self.guidance, **asked)
+                edited = inpaint(model, images, mask, self.steps, self.resample, **asked)
         writable_folder(self.out)
         pictures = np.concatenate([original, to_numpy(edited)])
         labels = ["before", *("after",) * self.n]

@@ -1,6 +1,10 @@
 """Editing pictures with a trained model: change them, fill in a part, find the noise behind them, walk between two.
 
 Pictures are arrays (N, H, W, C) in [-1, 1] on the model's device, masks arrays of 0 (to draw) and 1 (to keep).
+
+What a picture is asked to show is given as for `DiffusionModel.chain`, with one difference: for a model that knows
+classes, no labels are "no class". (A chain takes all classes in turn, to show what there is; a picture that is edited
+would become a picture of another class.)
 """
 
 from pathlib import Path
@@ -38,12 +42,13 @@ def image_to_image(
         Of the whole chain, of which the share below that time is taken.
     sampler : str
     **asked
-        ``seed``, ``labels``, ``prompt``, ``negative``, ``guidance``, ``classifier`` as for `DiffusionModel.chain`.
+        ``seed``, ``labels`` (without them: no class), ``prompt``, ``negative``, ``guidance``, ``classifier`` as for
+        `DiffusionModel.chain`.
 
     Raises
     ------
     InputError
-        If the pictures are of another size, or an argument is out of range.
+        If the pictures are of another size, an argument is out of range, or no step of the chain is below `strength`.
 
     Source: Meng et al. 2022 (SDEdit, arXiv 2108.01073), Algorithm 1.
     """
@@ -52,15 +57,19 @@ def image_to_image(
     check_count("steps", steps)
     diffusion = model.diffusion
     times = edm_steps(diffusion, steps) if sampler == "heun" else spaced_steps(diffusion.T, steps)
-    times = times_below(diffusion, times, strength)
-    if not times:
-        return images
+    lowest, times = times[-1], times_below(diffusion, times, strength)
+    if strength > 0 and not times:
+        raise InputError(
+            f"strength is {strength}, but the last of {steps} steps is at t = {lowest:.4g}, above strength * T = "
+            f"{strength * diffusion.T:.4g}, so that nothing would be drawn: take more steps or a larger strength."
+        )
 
     def walk(predict, eps, noise, context):
         x_t = eps if strength == 1 else diffusion.q_sample(images, xp_of(images).full(len(images), times[0]), eps)
         return named_sampler(sampler, diffusion, times)(predict, x_t, noise, context)
 
-    return last(model.chain(len(images), sampler=walk, **asked))
+    chain = _chain(model, len(images), walk, asked)  # checks what is asked, even if nothing is drawn
+    return last(chain) if times else images
 
 
 def inpaint(model: DiffusionModel, images: Any, mask: Any, steps: int = 50, resample: int = 5, **asked: Any) -> Any:
@@ -75,7 +84,8 @@ def inpaint(model: DiffusionModel, images: Any, mask: Any, steps: int = 50, resa
     steps, resample : int
         See `tinydiff.diffusion.edit.repaint`; the network is called ``steps * resample`` times.
     **asked
-        ``seed``, ``labels``, ``prompt``, ``negative``, ``guidance``, ``classifier`` as for `DiffusionModel.chain`.
+        ``seed``, ``labels`` (without them: no class), ``prompt``, ``negative``, ``guidance``, ``classifier`` as for
+        `DiffusionModel.chain`.
     """
     check_pictures(model, images)
     check_mask(mask, images.shape)
@@ -83,7 +93,7 @@ def inpaint(model: DiffusionModel, images: Any, mask: Any, steps: int = 50, resa
     def walk(predict, x_T, noise, context):
         return repaint(predict, model.diffusion, x_T, images, mask, noise, steps, resample, context)
 
-    return last(model.chain(len(images), sampler=walk, **asked))
+    return last(_chain(model, len(images), walk, asked))
 
 
 def fill_in(model: DiffusionModel, images: Any, mask: Any, steps: int = 50, sampler: str = "ddim", **asked: Any) -> Any:
@@ -102,7 +112,8 @@ def fill_in(model: DiffusionModel, images: Any, mask: Any, steps: int = 50, samp
     steps : int
     sampler : str
     **asked
-        ``seed``, ``labels``, ``prompt``, ``negative``, ``guidance``, ``classifier`` as for `DiffusionModel.chain`.
+        ``seed``, ``labels`` (without them: no class), ``prompt``, ``negative``, ``guidance``, ``classifier`` as for
+        `DiffusionModel.chain`.
     """
     check_pictures(model, images)
     if not fills_in(model):
@@ -112,7 +123,7 @@ def fill_in(model: DiffusionModel, images: Any, mask: Any, steps: int = 50, samp
     def keeping(predict, x_T, noise, context):
         return walk(keep_known(predict, model.diffusion, images, mask), x_T, noise, context)
 
-    return last(model.chain(len(images), sampler=keeping, image=image, **asked))
+    return last(_chain(model, len(images), keeping, asked | {"image": image}))
 
 
 def fills_in(model: DiffusionModel) -> bool:
@@ -130,7 +141,7 @@ def invert(model: DiffusionModel, images: Any, steps: int = 50, **asked: Any) ->
     steps : int
         The more, the nearer.
     **asked
-        ``labels`` or ``prompt``: what the pictures show.
+        ``labels`` or ``prompt``: what the pictures show; without them, no class, or the empty prompt.
     """
     check_pictures(model, images)
 
@@ -138,18 +149,18 @@ def invert(model: DiffusionModel, images: Any, steps: int = 50, **asked: Any) ->
         for t, x_t in ddim_inversion(predict, model.diffusion, images, steps, context):
             yield t, x_t, x_t
 
-    return last(model.chain(len(images), sampler=walk, **asked))
+    return last(_chain(model, len(images), walk, asked))
 
 
 def draw_from(model: DiffusionModel, x_T: Any, steps: int = 50, **asked: Any) -> Any:
-    """Return what DDIM draws from given noise, such as that of `invert`, with `asked` as for `DiffusionModel.chain`."""
+    """Return what DDIM draws from given noise, such as that of `invert`; `asked` is as for `inpaint`."""
     check_shape("x_T", x_T, (None, *_shape(model)))
     ddim = named_sampler("ddim", model.diffusion, steps)
 
     def walk(predict, _, noise, context):
         return ddim(predict, x_T, noise, context)
 
-    return last(model.chain(len(x_T), sampler=walk, **asked))
+    return last(_chain(model, len(x_T), walk, asked))
 
 
 def interpolate(
@@ -227,12 +238,18 @@ def read_mask(path: str | Path) -> np.ndarray:
     DataError
         If it cannot be read.
     InputError
-        If it has other levels.
+        If it has other levels, or colours.
     """
     pixels = read_image(path)[None]
     if not np.isin(pixels, (0, 255)).all():
         value = pixels[~np.isin(pixels, (0, 255))][0]
         raise InputError(f"{path} holds the level {value}, but a mask is black (0, keep) and white (255, draw) alone.")
+    is_coloured = (pixels != pixels[..., :1]).any(axis=-1)
+    if is_coloured.any():
+        colour = tuple(pixels[is_coloured][0].tolist())
+        raise InputError(
+            f"{path} holds the colour {colour}, but a mask is black (0, keep) and white (255, draw) alone."
+        )
     return (pixels[..., :1] == 0).astype(np.float32)
 
 
@@ -240,6 +257,15 @@ def check_pictures(model: DiffusionModel, images: Any) -> None:
     """Raise `InputError` unless these are pictures of the model's size, in [-1, 1]."""
     check_shape("images", images, (None, *_shape(model)))
     check_images("images", to_numpy(images))
+
+
+def _chain(model, n, walk, asked):
+    """Return a chain that asks for no class where no labels are given."""
+    classes = model.config.unet.num_classes
+    of_class = model.config.text is None and classes is not None and asked.get("prompt") is None
+    if of_class and asked.get("labels") is None:
+        asked = asked | {"labels": classes}
+    return model.chain(n, sampler=walk, **asked)
 
 
 def _shape(model):

@@ -7,6 +7,7 @@ Gradio's (``pip install 'tinydiff[demo]'``), and loads nothing from anywhere but
 import base64
 import html
 import io
+import json
 import numbers
 import os
 import reprlib
@@ -27,6 +28,8 @@ from tinydiff.plot.images import to_pixels
 
 MOST_CHARACTERS, MOST_SCALE, MOST_STEPS = 1_000, 20, 250  # of one picture, so that it does not keep others waiting
 MOST_WAITING = 8  # pictures in the queue
+MOST_BYTES = 2**16  # of a request: of words and numbers there are never so many
+MOST_SHOWN = 40  # steps of a chain, so that an answer, which waits in memory until it is read, stays below 1 MB
 SHOWN = 10  # moments of the chain that stay on the page
 WIDTH = 256  # of a picture, at least, in pixels of the screen
 DARK = -0.7  # where a word is not looked for
@@ -111,7 +114,7 @@ def _text(name, value):
         raise InputError(f"{name} is {reprlib.repr(value)}, but a text was expected.")
     if len(value) > MOST_CHARACTERS:
         raise InputError(f"{name} has {len(value):,} characters, but at most {MOST_CHARACTERS:,} are read here.")
-    return value.encode("utf-8", "replace").decode()  # JSON can hold halves of characters, which are none
+    return value
 
 
 def _number(name, value, low, high, whole=False):
@@ -151,7 +154,8 @@ def page(model: DiffusionModel, name: str) -> Any:
             for frame in draw(model, *asked):
                 if frame.step * SHOWN // frame.steps > len(moments):
                     moments.append(_picture(frame.x_t, f"t = {frame.t:.0f}"))
-                yield _chain(frame, moments), _maps(frame)
+                if _is_shown(frame):
+                    yield _chain(frame, moments), _maps(frame)
         except TinydiffError as error:
             raise gr.Error(html.escape(str(error)), print_exception=False) from error
 
@@ -217,12 +221,16 @@ def serve(model: DiffusionModel, name: str, host: str = "127.0.0.1", port: int =
     except (OSError, UnicodeError) as error:  # UnicodeError: a name that no host can have
         raise InputError(f"Nobody can listen on {host}:{port} ({error}): choose another --port or --host.") from error
     blocks = page(model, name)
+    from starlette.middleware import Middleware  # which Gradio stands on
+
     blocks.launch(
         server_name=host,
         server_port=port,
         theme=_gradio().themes.Default(font=["system-ui", "sans-serif"], font_mono=["monospace"]),
         css=STYLE,
         footer_links=[],
+        app_kwargs={"middleware": [Middleware(_SmallRequests)]},
+        max_file_size=0,
         share=False,
         run_history=False,  # which would keep what was asked
         quiet=True,
@@ -245,6 +253,54 @@ def _gradio() -> Any:
             f"The demo page needs Gradio, which cannot be imported ({error}): pip install 'tinydiff[demo]'"
         ) from error
     return gradio
+
+
+class _SmallRequests:
+    """Refuses files and large requests before Gradio sees them, which would keep them; an ASGI middleware.
+
+    What is refused is read to its end and thrown away: most clients read no answer before they have sent all.
+    """
+
+    def __init__(self, app):
+        self.app = app
+
+    async def __call__(self, scope, receive, send):
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        takes_files = any(name == b"content-type" and b"multipart" in kind.lower() for name, kind in scope["headers"])
+        body, size, more = b"", 0, True
+        while more:
+            message = await receive()
+            if message["type"] == "http.disconnect":
+                return
+            piece, more = message.get("body", b""), message.get("more_body", False)
+            size += len(piece)
+            if size <= MOST_BYTES and not takes_files:
+                body += piece
+        if takes_files:
+            await _refuse(send, 415, "This page takes words and numbers, and no files.")
+        elif size > MOST_BYTES:
+            await _refuse(send, 413, f"The request is larger than {MOST_BYTES:,} bytes, and is not read.")
+        else:
+            again = iter([{"type": "http.request", "body": body, "more_body": False}])
+
+            async def receive_again():
+                return next(again, None) or await receive()
+
+            await self.app(scope, receive_again, send)
+
+
+async def _refuse(send, status, why):
+    """Answer a request with an error, in the form of Gradio's own."""
+    headers = [(b"content-type", b"application/json")]
+    await send({"type": "http.response.start", "status": status, "headers": headers})
+    await send({"type": "http.response.body", "body": json.dumps({"error": why}).encode()})
+
+
+def _is_shown(frame: Frame) -> bool:
+    """Whether a step is one of at most `MOST_SHOWN`, evenly spread, with the last among them."""
+    return frame.step * MOST_SHOWN // frame.steps > (frame.step - 1) * MOST_SHOWN // frame.steps
 
 
 def _chain(frame: Frame, moments: Iterable[str]) -> str:

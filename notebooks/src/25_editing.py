@@ -19,7 +19,7 @@
 # **Prerequisites:** notebooks 02 (exact densities), 10 (DDIM), 22 and 23 (words). **Time:** 25 minutes.
 #
 # **Papers:** Meng et al., *SDEdit* (2022), Algorithm 1; Lugmayr et al., *RePaint* (2022), Eq. 8; Nichol et al., *GLIDE*
-# (2021), section 2.5; Song et al., *Denoising diffusion implicit models* (2021), section 4.3; Gal et al., *An image is
+# (2021), section 4.3; Song et al., *Denoising diffusion implicit models* (2021), section 4.3; Gal et al., *An image is
 # worth one word* (2022), Eq. 2.
 
 # %%

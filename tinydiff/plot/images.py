@@ -2,6 +2,7 @@
 
 import functools
 import math
+import textwrap
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ from tinydiff.plot.style import INK, ORANGE, PAGE
 
 TEXT, TITLE = 14, 18  # heights of letters in pixels
 GAP, MARGIN = 2, 12  # between images, and round the picture, in pixels
+TITLE_WIDTH, TITLE_LINES = 400, 6  # a title may make a picture so wide, in pixels, and so many lines taller
 GREY_LEVELS = 32  # of a GIF: two thirds of the bytes of 256 levels, and hardly to be told from them
 
 
@@ -40,6 +42,7 @@ def image_grid(
     labels : sequence of N texts, optional
         Written below the images.
     title : str, optional
+        Where it is wider than the images, it goes on in the next line; of a very long one the end is left out.
 
     Raises
     ------
@@ -306,9 +309,11 @@ def _sheet(
     pitch_x = max([width, *(math.ceil(small.getlength(text)) + 6 for text in (*labels, *column_labels))]) + GAP
     pitch_y = height + (line + 4 if labels else 0) + GAP
     left = MARGIN + max([0, *(math.ceil(small.getlength(text)) + 8 for text in row_labels)])
-    top = MARGIN + (TITLE + 10 if title else 0) + (line if column_labels else 0)
     xs = [left + column * pitch_x + column // (block or columns) * MARGIN for column in range(columns)]
-    right = max(xs[-1] + pitch_x - GAP, left + math.ceil(large.getlength(title or "")))
+    right = xs[-1] + pitch_x - GAP
+    title_lines = _in_lines(title or "", large, max(right - left, TITLE_WIDTH))
+    right = max([right, *(left + math.ceil(large.getlength(text)) for text in title_lines)])
+    top = MARGIN + (len(title_lines) * (TITLE + 4) + 6 if title_lines else 0) + (line if column_labels else 0)
     bottom = top + rows * pitch_y - GAP
     places = [(xs[i % columns] + (pitch_x - GAP - width) // 2, top + i // columns * pitch_y) for i in range(n)]
 
@@ -320,7 +325,8 @@ def _sheet(
     for x, y in places[::block] if block else ():
         frame = (x - GAP, y - GAP, x + width + GAP - 1, y + height + GAP - 1)
         draw.rectangle(frame, outline=ORANGE, width=GAP)
-    draw.text((left, MARGIN), title or "", INK, large, anchor="la")
+    for i, text in enumerate(title_lines):
+        draw.text((left, MARGIN + i * (TITLE + 4)), text, INK, large, anchor="la")
     for text, (x, y) in zip(labels, places, strict=False):
         draw.text((x + width // 2, y + height + line // 2), text, INK, small, anchor="mm")
     for text, (x, y) in zip(column_labels, places, strict=False):
@@ -328,6 +334,17 @@ def _sheet(
     for text, (x, y) in zip(row_labels, places[::columns], strict=False):
         draw.text((x - 8, y + height // 2), text, INK, small, anchor="rm")
     return sheet
+
+
+def _in_lines(text: str, font: ImageFont.FreeTypeFont, width: int) -> list[str]:
+    """Return a text in lines of at most this width in pixels."""
+    letters = max(1, len(text))
+    while True:
+        lines = textwrap.wrap(text, letters, max_lines=TITLE_LINES, placeholder=" …")
+        widest = max(map(font.getlength, lines), default=0)
+        if widest <= width:
+            return lines
+        letters = max(1, int(letters * width / widest))
 
 
 def _beside(sheets: Sequence[Image.Image], caption: str, share_to_go: float) -> Image.Image:

@@ -33,7 +33,9 @@ PRINTABLE = (*range(33, 127), *range(161, 173), *range(174, 256))
 OTHERS = tuple(byte for byte in range(256) if byte not in PRINTABLE)
 BYTES = tuple(chr(byte) for byte in (*PRINTABLE, *OTHERS))
 CLIP_MERGES = 48_894
-WORDS_KEPT = 100_000  # encoded words that are remembered, so that a server's memory does not grow for ever
+# Encoded words are remembered: so many, and none that is longer, so that what anybody sends to a server takes at most
+# some 60 MB of its memory.
+WORDS_KEPT, BYTES_KEPT = 100_000, 40
 
 Pair = tuple[str, str]
 
@@ -97,6 +99,7 @@ class Tokenizer:
         words are one token.
         """
         check_count("merges", merges, least=0)
+        _check_texts(texts)
         counts = Counter(word for text in texts for word in split_words(text))
         words = {word: letters(word) for word in counts}
         learned: list[Pair] = []
@@ -113,24 +116,28 @@ class Tokenizer:
         return cls(learned)
 
     def encode(self, text: str) -> list[int]:
-        """Return the tokens of a text, without start and end."""
+        """Return the tokens of a text, without start and end; half a character (a lone surrogate) is read as "?"."""
         if not isinstance(text, str):
             raise InputError(f"text is {text!r}, but a text (str) was expected.")
         return [token for word in split_words(text) for token in self._encode_word(word)]
 
     def _encode_word(self, word):
         """Join, again and again, the neighbours whose merge was learned first."""
-        if word not in self._of_word:
-            symbols = letters(word)
-            while len(symbols) > 1:
-                best = min(itertools.pairwise(symbols), key=lambda pair: self.ranks.get(pair, len(self)))
-                if best not in self.ranks:
-                    break
-                symbols = merge(symbols, best)
+        if word in self._of_word:
+            return self._of_word[word]
+        symbols = letters(word)
+        is_short = len(symbols) <= BYTES_KEPT
+        while len(symbols) > 1:
+            best = min(itertools.pairwise(symbols), key=lambda pair: self.ranks.get(pair, len(self)))
+            if best not in self.ranks:
+                break
+            symbols = merge(symbols, best)
+        ids = [self.ids[symbol] for symbol in symbols]
+        if is_short:
             if len(self._of_word) >= WORDS_KEPT:
                 self._of_word.clear()
-            self._of_word[word] = [self.ids[symbol] for symbol in symbols]
-        return self._of_word[word]
+            self._of_word[word] = ids
+        return ids
 
     def decode(self, ids: Iterable[int]) -> str:
         """Return the text of tokens, in lower case and with one space after every word; start and end are left out."""
@@ -155,8 +162,7 @@ class Tokenizer:
         int64 array, shape (len(texts), length)
         """
         check_count("length", length, least=2)
-        if isinstance(texts, str):
-            raise InputError("texts is one text, but a list of texts was expected.")
+        _check_texts(texts)
         rows = np.full((len(texts), length), self.end, np.int64)
         for row, text in zip(rows, texts, strict=True):
             tokens = self.encode(text)
@@ -228,7 +234,8 @@ def _kind(character):
 
 def letters(word: str) -> list[str]:
     """Return a word as its bytes, the last one marked as its end."""
-    symbols = list(word.encode("utf-8").decode("latin-1"))
+    # a lone surrogate has no bytes; command lines (of what is no text) and JSON can hold some
+    symbols = list(word.encode("utf-8", "replace").decode("latin-1"))
     symbols[-1] += END_OF_WORD
     return symbols
 
@@ -241,6 +248,11 @@ def merge(symbols: list[str], pair: Pair) -> list[str]:
         merged.append("".join(pair) if joined else symbols[i])
         i += 2 if joined else 1
     return merged
+
+
+def _check_texts(texts):
+    if isinstance(texts, str):  # whose letters would be taken for texts
+        raise InputError("texts is one text, but a list of texts was expected.")
 
 
 def _clip_letters():

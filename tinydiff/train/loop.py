@@ -109,7 +109,7 @@ class Trainer:
     """A training run: the model, its data, and the folder where it is kept.
 
     A model whose UNet has ``image_channels = 1 + in_channels`` learns to fill in: it sees each picture with a random
-    part erased (Nichol et al. 2021, GLIDE, section 2.5).
+    part erased (Nichol et al. 2021, GLIDE, section 4.3).
 
     Parameters
     ----------
