@@ -7,15 +7,17 @@ other, are tried together. On a picture that was drawn from parts it ends at tho
 same.
 """
 
+from functools import partial
 from typing import NamedTuple
 
 import numpy as np
 
 from tinydiff.data.avatars import BACKGROUND, LAYERS, SIZE, SLOTS, Caption, Portraits, paint
 from tinydiff.errors import InputError, check_shape
+from tinydiff.parallel import run_parallel
 
 ROUNDS = 6  # at most; most pictures stand still after three
-AT_ONCE = 200  # pictures, so that what is computed stays small
+AT_ONCE = 20  # pictures, so that what is computed stays in a core's cache
 MARGIN = 400.0  # squared levels: two answers that differ by less, as one pixel by 20 levels, are equally good
 TOGETHER = tuple((LAYERS.index(over), LAYERS.index(under)) for over, under in (("hat", "hair"), ("glasses", "eyes")))
 
@@ -51,13 +53,13 @@ def judge(images: np.ndarray) -> Verdict:
         raise InputError(f"images has dtype {images.dtype}, but uint8 was expected; to_images() converts.")
     if not len(images):
         raise InputError("There is nothing to judge: images holds none.")
-    verdicts = [_judge(images[i : i + AT_ONCE].astype(np.float32)) for i in range(0, len(images), AT_ONCE)]
+    verdicts = run_parallel([partial(_judge, images[i : i + AT_ONCE]) for i in range(0, len(images), AT_ONCE)])
     portraits = Portraits(*(np.concatenate(values) for values in zip(*(v.portraits for v in verdicts), strict=True)))
     return Verdict(portraits, *(np.concatenate([v[i] for v in verdicts]) for i in (1, 2)))
 
 
 def _judge(images):
-    n = len(images)
+    n, images = len(images), images.astype(np.float32)
     portraits = Portraits(np.zeros((n, len(SLOTS)), int), np.zeros((n, len(SLOTS)), int))
     portraits.parts[:, 0] = 1  # there is always a body
     for _ in range(ROUNDS):
