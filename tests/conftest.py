@@ -1,6 +1,7 @@
 """Fixtures that all tests share: the array module, the stand-in for CuPy, and what happens without a GPU."""
 
 import functools
+import signal
 import sys
 
 import numpy as np
@@ -20,6 +21,8 @@ def pytest_addoption(parser):
 def pytest_configure(config):
     if config.getoption("gpu"):
         config.option.markexpr = "gpu"
+    # A shell starts what runs in the background deaf to Ctrl-C, and children inherit that; some tests press it.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_runtest_setup(item):
