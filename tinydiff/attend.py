@@ -16,7 +16,7 @@ from tinydiff.text.tokenizer import split_words
 
 
 def word_maps(model: DiffusionModel, prompt: str, x_t: Any, t: float) -> Iterator[tuple[str, np.ndarray]]:
-    """Yield each word of the prompt that the network reads, and where it looks for it (Eq. ATT-1).
+    """Yield each word of the prompt that the network reads, and where it looks for it (P of Eq. XATT-1).
 
     A map holds, for each pixel of the finest level that looks at words, the weight of the word's tokens: the mean over
     all heads and layers of that level. What the words of a text do not get, its start, its end and its commas get.

@@ -294,7 +294,8 @@ class Evaluate:
     guidance: float = 3.0
     """Of a model that reads text: how strongly it follows the captions."""
     scales: tuple[float, ...] = (0, 1, 2, 3, 5, 8)
-    """Of a model that reads text: the guidance scales to compare, each with n / 4 captions."""
+    """Of a model that reads text: the guidance scales to compare, each with n / 4 captions and with one prompt, n / 4
+    times."""
     out: Path | None = None
     """Folder for pictures: samples, nearest training images, loss by timestep; or what guidance gives and takes."""
     device: DeviceName = "auto"

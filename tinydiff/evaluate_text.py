@@ -89,22 +89,25 @@ def obedience(images: np.ndarray, portraits: Portraits, captions: tuple[Caption,
 
 def _both_colours(found):
     """Return the share with the right colours of hair and of clothing, of those whose caption names both."""
-    return _share_of_both([(found, "hair colour", "clothing colour", True)])
+    return _share_of_both(found, [("hair colour", "clothing colour", True)])
 
 
 def _combination(found, portraits):
     """Return the share with both halves of a held-out combination right, of those whose caption names both."""
-    halves = []
-    for has_it, combination in zip(combinations(portraits).T, HELD_OUT, strict=True):
-        one, other = (layer if word in paint(layer).part_words else f"{layer} colour" for layer, word in combination)
-        halves.append((found, one, other, has_it))
-    return _share_of_both(halves)
+    pairs = []
+    for has_it, halves in zip(combinations(portraits).T, HELD_OUT, strict=True):
+        one, other = (layer if word in paint(layer).part_words else f"{layer} colour" for layer, word in halves)
+        pairs.append((one, other, has_it))
+    return _share_of_both(found, pairs)
 
 
-def _share_of_both(pairs):
-    """Return the share of portraits with two attributes right, of those whose caption names both; None if none does."""
+def _share_of_both(found, pairs):
+    """Return the share of portraits with both attributes of a pair right, of those whose caption names both.
+
+    Each pair says which portraits count for it; where no caption names a pair, there is None.
+    """
     asked = right = 0
-    for found, one, other, counted in pairs:
+    for one, other, counted in pairs:
         if one in found and other in found:
             (asked_one, right_one), (asked_other, right_other) = found[one], found[other]
             asked += int((asked_one & asked_other & counted).sum())
@@ -213,11 +216,11 @@ def _cell(share):
 def _sweep(model, steps, sampler, guidance, scales, n, out):
     """Return lines: what guidance gives and what it costs; and save the pictures of it."""
     portraits, captions = captioned(n, "test")
+    texts = [caption.text for caption in captions]
     real, others = (coarse(draw(found)) for found in alike(n))
     rows = {}
     for scale in scales:
         guided = replace(guidance, scale=scale)
-        texts = [caption.text for caption in captions]
         obeyed = obedience(draw_prompts(model, texts, steps, sampler, guided), portraits, captions)
         drawn = coarse(draw_prompts(model, [ALIKE] * n, steps, sampler, guided))
         rows[f"{scale:g}"] = (obeyed, *_distances(real, drawn))

@@ -150,10 +150,12 @@ def guidance_trade(
         check_shape(name, np.asarray(values), (len(scales),))
     figure = Chart(figsize=(11, 4.2), dpi=130, layout="constrained", facecolor=PAGE)
     trade, cost = figure.subplots(1, 2)
-    dress(trade, "recall: share of real pictures that are drawn", "precision: share of drawn ones that look real")
+    dress(trade, "recall: share of real pictures that are drawn", "precision: share that looks real")
     trade.plot(recall, precision, color=BLUE, marker="o", markersize=5)
-    for s, x, y in zip(scales, recall, precision, strict=True):
-        trade.annotate(f"{s:g}", (x, y), (5, 4), textcoords="offset points", fontsize=10, color=INK)
+    for i, (s, x, y) in enumerate(zip(scales, recall, precision, strict=True)):
+        above_or_below = (5, 4) if i % 2 else (5, -13)  # so that two points close to each other keep their names apart
+        trade.annotate(f"{s:g}", (x, y), above_or_below, textcoords="offset points", fontsize=10, color=INK)
+    trade.margins(0.08, 0.12)
     set_title(trade, "one point for each guidance scale")
     dress(cost, "guidance scale", "Fréchet distance to real pictures")
     dots: dict[str, Any] = {"marker": "o", "markersize": 5}
