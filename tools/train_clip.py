@@ -65,6 +65,7 @@ def main():
         steps=config.steps,
         batch=config.batch,
         out=options.out,
+        name=options.out.name,
     )
     atomic_write(options.out / "CARD.md", lambda file: file.write(card.encode()))
     print(card)
@@ -81,6 +82,8 @@ It says how well a portrait of 16 x 16 pixels and a text go together, for clean 
 | training | {steps:,} steps of {batch} pairs, half of them noisy (cosine schedule), AdamW, averaged weights |
 | time | {minutes:.0f} minutes, {cpu_minutes:.0f} of one core ({machine}) |
 | command | `python tools/train_clip.py --pairs {pairs} --steps {steps} --out {out}` |
+
+`tinydiff evaluate --model {name}` prints:
 
 ```
 {measured}
