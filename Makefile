@@ -25,7 +25,7 @@ test-slow: $(VENV)/.ready  ## run the tests that take longer
 	@$(RUN) -m pytest -m "slow and not gpu" || [ $$? -eq 5 ]  # 5: there are none
 
 test-gpu: $(VENV)/.ready  ## run the tests on a GPU (needs CuPy and a CUDA device)
-	@if why=$$($(RUN) -c "from tinydiff.backend import select_device; select_device('cuda')" 2>&1); \
+	@if why=$$($(RUN) -c "from tinydiff.base.arrays import select_device; select_device('cuda')" 2>&1); \
 		then $(RUN) -m pytest -m gpu; \
 		else echo "$$why" | tail -n 1 | sed 's/^[A-Za-z.]*: //' >&2; \
 		echo "No test was run: there is no GPU here that CuPy can use."; fi

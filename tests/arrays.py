@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from tinydiff.backend import to_numpy
+from tinydiff.base import to_numpy
 
 
 def to_xp(xp: Any, array: Any) -> Any:

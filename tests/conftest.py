@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 import strict_cupy as stand_in
 
-from tinydiff import backend
-from tinydiff.errors import DeviceError
+from tinydiff.base import DeviceError
+from tinydiff.base import arrays as backend
 
 NO_GPU = pytest.StashKey[str]()
 

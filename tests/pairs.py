@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from arrays import no_synchronisation, to_host, to_xp
 
-from tinydiff.errors import InputError
+from tinydiff.base import InputError
 from tinydiff.gradcheck import gradcheck
 
 

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from tinydiff.noise import Noise
+from tinydiff.base import Noise
 
 NOISE = Noise(seed=12)
 STEPS, BATCH, LR, DECAY, BETAS = 10, 3, 1e-3, 0.1, (0.9, 0.99)  # the ten training steps

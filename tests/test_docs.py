@@ -6,18 +6,19 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from tinydiff.base import Noise
 from tinydiff.data import load
 from tinydiff.diffusion import GaussianDiffusion, cosine_schedule
 from tinydiff.functional import mse, mse_backward
-from tinydiff.nn import Gradients, Tape, UNet, UNetConfig
-from tinydiff.noise import Noise
+from tinydiff.networks import UNet, UNetConfig
+from tinydiff.nn import Gradients, Tape
 from tinydiff.train import AdamW
 from tools.check_equations import Check
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGES = sorted([*ROOT.glob("docs/*.md"), *ROOT.glob("*.md"), *ROOT.glob("tinydiff/**/*.md")])
 LINK = re.compile(r"\]\(([^)#\s]*)(?:#([^)\s]*))?\)")
-TEST = re.compile(r"`(tests/\w+\.py)(?:::(\w+))?`")
+TEST = re.compile(r"`(tests/[\w/]+\.py)(?:::(\w+))?`")
 
 
 def headings(path):
@@ -75,4 +76,4 @@ def test_every_question_has_a_notebook_and_a_test():
     _, *answers = re.split(r"^## ", (ROOT / "docs" / "faq.md").read_text(encoding="utf-8"), flags=re.MULTILINE)
     for answer in answers:
         assert "](../notebooks/" in answer, answer.splitlines()[0]
-        assert re.search(r"`tests/test_\w+\.py::test_\w+`", answer), answer.splitlines()[0]
+        assert re.search(r"`tests/[\w/]+\.py::test_\w+`", answer), answer.splitlines()[0]

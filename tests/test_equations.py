@@ -27,7 +27,7 @@ def project(tmp_path):
         texts = {
             "docs/equations.md": f"# Equations\n\nProse | with a bar.\n\n{HEADER}{row}\n",
             "tinydiff/functional/linear.py": code,
-            "tests/test_linear.py": f"import pytest\n\n{test}",
+            "tests/functional/test_linear.py": f"import pytest\n\n{test}",
             "notebooks/src/01_linear.py": notebook,
         }
         for name, text in texts.items():

@@ -7,6 +7,7 @@ below one in a million (5 standard deviations).
 import numpy as np
 import pytest
 
+from tinydiff.base import InputError, Noise
 from tinydiff.diffusion import (
     GaussianDiffusion,
     GaussianMixture,
@@ -22,8 +23,6 @@ from tinydiff.diffusion import (
     last,
     log_snr_steps,
 )
-from tinydiff.errors import InputError
-from tinydiff.noise import Noise
 
 DIFFUSION = GaussianDiffusion(cosine_schedule(200))
 MEANS, COVARIANCES = np.array([[-1.0, 0.2], [0.8, 1.0], [0.5, -1.2]]), [0.2, np.array([[0.3, 0.1], [0.1, 0.2]]), 0.1]

@@ -59,6 +59,8 @@ def test_commit_hooks_run_the_pinned_versions():
     assert pins <= {*dev, *text_of("requirements.txt").splitlines()}
 
 
-@pytest.mark.parametrize("name", [m.name for m in pkgutil.walk_packages(tinydiff.__path__, "tinydiff.")])
+@pytest.mark.parametrize(
+    "name", [m.name for m in pkgutil.walk_packages(tinydiff.__path__, "tinydiff.") if "__main__" not in m.name]
+)
 def test_examples_in_docstrings_give_what_they_show(name):
     assert doctest.testmod(importlib.import_module(name)).failed == 0

@@ -7,9 +7,7 @@ import pytest
 from arrays import assert_close, assert_equal, no_synchronisation, to_host, to_xp
 from strict_cupy import NAMESPACE, Synchronisation, signature_of
 
-from tinydiff.backend import to_numpy, xp_of
-from tinydiff.errors import InputError
-from tinydiff.noise import Noise
+from tinydiff.base import InputError, Noise, to_numpy, xp_of
 
 X = np.arange(12, dtype=np.float32).reshape(3, 4)
 

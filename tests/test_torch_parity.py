@@ -13,8 +13,9 @@ from parity import BATCH, BETAS, DECAY, LR, STEPS, draw_batch, draw_weights, pro
 
 from tinydiff import functional as F
 from tinydiff.diffusion import GaussianDiffusion, linear_schedule
-from tinydiff.nn import Classifier, ClassifierConfig, Gradients, Tape, UNet, UNetConfig
-from tinydiff.train.optim import AdamW, clip_by_global_norm, update_ema
+from tinydiff.networks import Classifier, ClassifierConfig, UNet, UNetConfig
+from tinydiff.nn import Gradients, Tape
+from tinydiff.train import AdamW, clip_by_global_norm, update_ema
 
 TOLERANCE = 1e-10
 

@@ -18,8 +18,8 @@ from pathlib import Path
 import numpy as np
 from sklearn.datasets import load_digits
 
+from tinydiff.base import atomic_write
 from tinydiff.data import load
-from tinydiff.files import atomic_write
 
 FOLDER = Path(__file__).resolve().parent.parent / "tinydiff" / "data"
 

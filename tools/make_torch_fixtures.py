@@ -20,7 +20,7 @@ sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
 from benchmarks import torch_unet  # noqa: E402
 from parity import BATCH, BETAS, DECAY, LR, STEPS, draw_batch, draw_weights, projections  # noqa: E402
 
-from tinydiff.nn import Classifier, ClassifierConfig, UNet, UNetConfig  # noqa: E402
+from tinydiff.networks import Classifier, ClassifierConfig, UNet, UNetConfig  # noqa: E402
 
 rng = np.random.default_rng(0)
 

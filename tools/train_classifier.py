@@ -17,17 +17,16 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
+from tinydiff.base import Noise, atomic_write
 from tinydiff.data import load
 from tinydiff.diffusion import GaussianDiffusion, cosine_schedule
 from tinydiff.evaluate import judge
-from tinydiff.files import atomic_write
 from tinydiff.functional import cross_entropy, cross_entropy_backward
-from tinydiff.lanes import LaneSum
-from tinydiff.model import save_weights
-from tinydiff.nn import Classifier, ClassifierConfig, Gradients, NoisyClassifier, NoisyClassifierConfig, Tape
-from tinydiff.noise import Noise
-from tinydiff.parallel import map_shards
+from tinydiff.models.store import save_weights
+from tinydiff.networks import Classifier, ClassifierConfig, NoisyClassifier, NoisyClassifierConfig
+from tinydiff.nn import Gradients, Tape
 from tinydiff.train import AdamW, learning_rate, update_ema
+from tinydiff.workers import LaneSum, map_shards
 
 BATCH, MICRO_BATCH, LR, WARMUP, EMA = 128, 32, 2e-3, 50, 0.98
 DIFFUSION, TIMES = GaussianDiffusion(cosine_schedule(1000)), (1, 250, 500, 750, 900)

@@ -15,15 +15,15 @@ from pathlib import Path
 
 import numpy as np
 
-from tinydiff.clip import ClipModel, load_clip, save_clip
+from tinydiff.base import atomic_write
 from tinydiff.data.avatars import compose, describe, draw
-from tinydiff.data.pairs import said
-from tinydiff.evaluate_clip import retrieval
-from tinydiff.files import atomic_write
-from tinydiff.model import SHIPPED, TOKENIZER
-from tinydiff.nn import CLIP, CLIPConfig, TextConfig
+from tinydiff.data.avatars.pairs import said
+from tinydiff.evaluate import retrieval
+from tinydiff.models import SHIPPED, ClipModel, load_clip, save_clip
+from tinydiff.models.store import TOKENIZER
+from tinydiff.networks import CLIP, CLIPConfig, TextConfig
 from tinydiff.text import Tokenizer
-from tinydiff.train.clip import ClipTrainConfig, train_clip
+from tinydiff.train import ClipTrainConfig, train_clip
 
 
 def main():

@@ -32,10 +32,10 @@ from IPython.display import Image, display
 
 import tinydiff
 from tinydiff import plot
+from tinydiff.course import show_source, slider
+from tinydiff.course.exercises import notebook_00 as exercises
 from tinydiff.data import load
 from tinydiff.diffusion import ddim, last
-from tinydiff.exercises import notebook_00 as exercises
-from tinydiff.notebook import show_source, slider
 
 # %% [markdown]
 # ## A grid of digits nobody wrote

@@ -25,11 +25,11 @@
 import numpy as np
 
 from tinydiff import plot
+from tinydiff.base import Noise, philox
+from tinydiff.course import show_source, slider
+from tinydiff.course.exercises import notebook_01 as exercises
 from tinydiff.data import load
 from tinydiff.diffusion import GaussianDiffusion, GaussianMixture, cosine_schedule, linear_schedule
-from tinydiff.exercises import notebook_01 as exercises
-from tinydiff.noise import Noise, philox
-from tinydiff.notebook import show_source, slider
 
 rng = np.random.default_rng(0)
 images, _ = load("mnist-small", "test").batch(np.arange(8))

@@ -26,11 +26,11 @@
 import numpy as np
 
 from tinydiff import plot
+from tinydiff.course import show_source, slider
+from tinydiff.course.exercises import notebook_02 as exercises
 from tinydiff.data import load
 from tinydiff.diffusion import FiniteData, Gaussian, GaussianDiffusion, GaussianMixture, cosine_schedule, ddim, last
 from tinydiff.diffusion.oracle import Density
-from tinydiff.exercises import notebook_02 as exercises
-from tinydiff.notebook import show_source, slider
 
 rng = np.random.default_rng(0)
 diffusion = GaussianDiffusion(cosine_schedule(1000))

@@ -25,9 +25,9 @@
 import numpy as np
 
 from tinydiff import plot
+from tinydiff.course import show_source, slider
+from tinydiff.course.exercises import notebook_03 as exercises
 from tinydiff.diffusion import GaussianDiffusion, GaussianMixture, cosine_schedule
-from tinydiff.exercises import notebook_03 as exercises
-from tinydiff.notebook import show_source, slider
 
 rng = np.random.default_rng(0)
 diffusion = GaussianDiffusion(cosine_schedule(1000))

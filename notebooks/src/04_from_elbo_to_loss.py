@@ -26,6 +26,8 @@
 import numpy as np
 
 from tinydiff import plot
+from tinydiff.course import show_source, slider
+from tinydiff.course.exercises import notebook_04 as exercises
 from tinydiff.diffusion import (
     Gaussian,
     GaussianDiffusion,
@@ -37,8 +39,6 @@ from tinydiff.diffusion import (
     simple_loss,
     step_term,
 )
-from tinydiff.exercises import notebook_04 as exercises
-from tinydiff.notebook import show_source, slider
 
 rng = np.random.default_rng(0)
 

@@ -29,10 +29,10 @@ import numpy as np
 import tinydiff
 from tinydiff import functional as F
 from tinydiff import plot
-from tinydiff.exercises import notebook_05 as exercises
+from tinydiff.course import show_source, slider
+from tinydiff.course.exercises import notebook_05 as exercises
 from tinydiff.gradcheck import gradcheck
 from tinydiff.nn import Gradients, Linear, Module, SiLU, Tape
-from tinydiff.notebook import show_source, slider
 
 rng = np.random.default_rng(0)
 
@@ -365,7 +365,7 @@ tape = Tape()
 y = model.forward(x, tape)
 try:
     model.first.backward(dy, tape)
-except tinydiff.errors.InputError as error:
+except tinydiff.base.InputError as error:
     print(error)
 
 # %% [markdown]

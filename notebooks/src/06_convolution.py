@@ -28,12 +28,12 @@ import numpy as np
 import tinydiff
 from tinydiff import functional as F
 from tinydiff import plot
+from tinydiff.course import show_source, slider
+from tinydiff.course.exercises import notebook_06 as exercises
 from tinydiff.data import load
-from tinydiff.exercises import notebook_06 as exercises
 from tinydiff.functional.conv import _conv2d_dx, _dw_gathering_x, _gather_then_multiply, _patches
 from tinydiff.gradcheck import adjoint_check, gradcheck
 from tinydiff.nn import Conv2d, Gradients, Sequential, SiLU, Tape
-from tinydiff.notebook import show_source, slider
 from tinydiff.train import AdamW
 
 rng = np.random.default_rng(0)

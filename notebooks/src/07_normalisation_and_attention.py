@@ -28,11 +28,11 @@ import numpy as np
 import tinydiff
 from tinydiff import functional as F
 from tinydiff import plot
+from tinydiff.course import show_source, slider
+from tinydiff.course.exercises import notebook_07 as exercises
 from tinydiff.data import load
-from tinydiff.exercises import notebook_07 as exercises
 from tinydiff.gradcheck import gradcheck
 from tinydiff.nn import Tape
-from tinydiff.notebook import show_source, slider
 
 rng = np.random.default_rng(0)
 

@@ -30,12 +30,13 @@ import numpy as np
 import tinydiff
 from tinydiff import functional as F
 from tinydiff import plot
+from tinydiff.course import show_source, slider
+from tinydiff.course.exercises import notebook_08 as exercises
 from tinydiff.data import load
-from tinydiff.exercises import notebook_08 as exercises
 from tinydiff.gradcheck import adjoint_check, check_module
-from tinydiff.nn import Gradients, ResBlock, Tape, UNet, UNetConfig
-from tinydiff.nn import unet as unet_module
-from tinydiff.notebook import show_source, slider
+from tinydiff.networks import UNet, UNetConfig
+from tinydiff.networks import unet as unet_module
+from tinydiff.nn import Gradients, ResBlock, Tape
 
 rng = np.random.default_rng(0)
 

@@ -28,14 +28,15 @@ import numpy as np
 
 from tinydiff import functional as F
 from tinydiff import plot
+from tinydiff.base import Noise
+from tinydiff.course import show_source, slider
+from tinydiff.course.exercises import notebook_09 as exercises
 from tinydiff.data import load
 from tinydiff.diffusion import GaussianDiffusion, GaussianMixture, ddpm, last, linear_schedule, predictor
-from tinydiff.exercises import notebook_09 as exercises
-from tinydiff.metrics import frechet_distance, frechet_distance_of, loss_by_timestep, wilson_share
-from tinydiff.model import DiffusionModel, ModelConfig
-from tinydiff.nn import Gradients, Linear, Module, Sequential, SiLU, Tape, UNet, UNetConfig
-from tinydiff.noise import Noise
-from tinydiff.notebook import show_source, slider
+from tinydiff.evaluate import frechet_distance, frechet_distance_of, loss_by_timestep, wilson_share
+from tinydiff.models import DiffusionModel, ModelConfig
+from tinydiff.networks import UNet, UNetConfig
+from tinydiff.nn import Gradients, Linear, Module, Sequential, SiLU, Tape
 from tinydiff.train import AdamW, TrainConfig, Trainer, clip_by_global_norm, ema_decay, learning_rate, update_ema
 
 diffusion = GaussianDiffusion(linear_schedule(1000))

@@ -26,10 +26,10 @@ import numpy as np
 
 import tinydiff
 from tinydiff import plot
+from tinydiff.base import Noise
+from tinydiff.course import show_source, slider
+from tinydiff.course.exercises import notebook_10 as exercises
 from tinydiff.diffusion import GaussianDiffusion, GaussianMixture, cosine_schedule, ddim, ddpm, last
-from tinydiff.exercises import notebook_10 as exercises
-from tinydiff.noise import Noise
-from tinydiff.notebook import show_source, slider
 
 rng = np.random.default_rng(0)
 diffusion = GaussianDiffusion(cosine_schedule(1000))

@@ -27,6 +27,9 @@ import numpy as np
 
 import tinydiff
 from tinydiff import plot
+from tinydiff.base import Noise
+from tinydiff.course import show_source, slider
+from tinydiff.course.exercises import notebook_20 as exercises
 from tinydiff.data import load
 from tinydiff.diffusion import (
     GaussianDiffusion,
@@ -42,12 +45,9 @@ from tinydiff.diffusion import (
     log_snr_steps,
 )
 from tinydiff.evaluate import judge
-from tinydiff.exercises import notebook_20 as exercises
 from tinydiff.functional import softmax
-from tinydiff.model import class_gradient, load_classifier, load_noisy_classifier
+from tinydiff.models import class_gradient, load_classifier, load_noisy_classifier
 from tinydiff.nn import Tape
-from tinydiff.noise import Noise
-from tinydiff.notebook import show_source, slider
 
 rng = np.random.default_rng(0)
 diffusion = GaussianDiffusion(cosine_schedule(1000))

@@ -29,9 +29,11 @@ import numpy as np
 
 import tinydiff
 from tinydiff import plot
+from tinydiff.course import show_source, slider
+from tinydiff.course.exercises import notebook_21 as exercises
 from tinydiff.data import load
-from tinydiff.data.judge import judge as look
-from tinydiff.data.judge import words_of
+from tinydiff.data.avatars import judge as look
+from tinydiff.data.avatars.judge import words_of
 from tinydiff.diffusion import (
     GaussianDiffusion,
     GaussianMixture,
@@ -47,9 +49,7 @@ from tinydiff.diffusion import (
 )
 from tinydiff.diffusion.guidance import rescaled
 from tinydiff.evaluate import judge
-from tinydiff.exercises import notebook_21 as exercises
-from tinydiff.model import Guidance, load_classifier
-from tinydiff.notebook import show_source, slider
+from tinydiff.models import Guidance, load_classifier
 from tinydiff.train import Trainer
 
 rng = np.random.default_rng(0)

@@ -35,26 +35,17 @@ import numpy as np
 import tinydiff
 from tinydiff import functional as F
 from tinydiff import plot
-from tinydiff.data.avatars import compose, describe, draw, has
-from tinydiff.exercises import notebook_22 as exercises
+from tinydiff.course import show_source, slider
+from tinydiff.course.exercises import notebook_22 as exercises
+from tinydiff.data.avatars import compose, describe, draw
+from tinydiff.data.avatars.compose import has
 from tinydiff.gradcheck import check_module, gradcheck
-from tinydiff.nn import (
-    GEGLU,
-    Gradients,
-    LayerNorm,
-    Linear,
-    Module,
-    Sequential,
-    Tape,
-    TextConfig,
-    TextEncoder,
-    TransformerBlock,
-)
-from tinydiff.notebook import show_source, slider
-from tinydiff.parallel import one_blas_thread
+from tinydiff.networks import TextConfig, TextEncoder
+from tinydiff.nn import GEGLU, Gradients, LayerNorm, Linear, Module, Sequential, Tape, TransformerBlock
 from tinydiff.text import Tokenizer
 from tinydiff.text.tokenizer import letters, merge, split_words
 from tinydiff.train import AdamW
+from tinydiff.workers import one_blas_thread
 
 rng = np.random.default_rng(0)
 

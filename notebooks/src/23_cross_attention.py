@@ -28,15 +28,15 @@ import numpy as np
 
 from tinydiff import functional as F
 from tinydiff import plot
-from tinydiff.attend import word_maps
-from tinydiff.exercises import notebook_23 as exercises
+from tinydiff.course import show_source, slider
+from tinydiff.course.exercises import notebook_23 as exercises
 from tinydiff.gradcheck import check_module
-from tinydiff.model import DiffusionModel, ModelConfig, load_model
-from tinydiff.nn import Attention, Gradients, SpatialTransformer, Tape, TextConfig, TextToImage, UNetConfig
-from tinydiff.notebook import show_source, slider
-from tinydiff.parallel import one_blas_thread
+from tinydiff.models import DiffusionModel, ModelConfig, load_model, word_maps
+from tinydiff.networks import TextConfig, TextToImage, UNetConfig
+from tinydiff.nn import Attention, Gradients, SpatialTransformer, Tape
 from tinydiff.text import Tokenizer
 from tinydiff.train import AdamW, ema_decay, update_ema
+from tinydiff.workers import one_blas_thread
 
 rng = np.random.default_rng(0)
 

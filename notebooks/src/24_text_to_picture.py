@@ -32,17 +32,20 @@ import numpy as np
 
 import tinydiff
 from tinydiff import plot
+from tinydiff.base import Noise
+from tinydiff.course import panel, show_source, slider
+from tinydiff.course.exercises import notebook_24 as exercises
 from tinydiff.data import load_avatars, to_images
-from tinydiff.data.avatars import HELD_OUT, SKIN, draw
-from tinydiff.data.judge import agreement, judge, skin, words_of
+from tinydiff.data.avatars import agreement, draw, judge
+from tinydiff.data.avatars.compose import HELD_OUT
+from tinydiff.data.avatars.judge import skin, words_of
+from tinydiff.data.avatars.slots import SKIN
 from tinydiff.diffusion import predictor, spaced_steps
-from tinydiff.evaluate_text import ALIKE, alike, captioned, coarse, effective
-from tinydiff.exercises import notebook_24 as exercises
-from tinydiff.metrics import frechet_distance_of, precision_and_recall
-from tinydiff.model import DiffusionModel, ModelConfig
-from tinydiff.nn import TextConfig, UNetConfig
-from tinydiff.noise import Noise
-from tinydiff.notebook import panel, show_source, slider
+from tinydiff.evaluate import frechet_distance_of, precision_and_recall
+from tinydiff.evaluate.obedience import captioned, coarse, effective
+from tinydiff.evaluate.text import ALIKE, alike
+from tinydiff.models import DiffusionModel, ModelConfig
+from tinydiff.networks import TextConfig, UNetConfig
 from tinydiff.text import Tokenizer
 from tinydiff.train import TrainConfig, Trainer
 

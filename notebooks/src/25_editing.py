@@ -28,20 +28,31 @@ from dataclasses import replace
 import numpy as np
 
 from tinydiff import plot
+from tinydiff.base import Noise
+from tinydiff.course import show_source, slider
+from tinydiff.course.exercises import notebook_25 as exercises
 from tinydiff.data import load, to_floats, to_images
-from tinydiff.data.avatars import LAYERS, compose, draw, paint
-from tinydiff.data.judge import judge, words_of
+from tinydiff.data.avatars import compose, draw, judge
+from tinydiff.data.avatars.drawing import paint
+from tinydiff.data.avatars.judge import words_of
+from tinydiff.data.avatars.slots import LAYERS
 from tinydiff.diffusion import Gaussian, GaussianDiffusion, GaussianMixture, cosine_schedule, ddim, last
-from tinydiff.diffusion.edit import ddim_inversion, erased, keep_known, repaint, slerp
-from tinydiff.diffusion.samplers import step_pairs
-from tinydiff.edit import draw_from, fill_in, image_to_image, inpaint, interpolate, invert
-from tinydiff.exercises import notebook_25 as exercises
-from tinydiff.model import DiffusionModel, ModelConfig, load_model
-from tinydiff.nn import UNetConfig
-from tinydiff.noise import Noise
-from tinydiff.notebook import show_source, slider
-from tinydiff.train import TrainConfig, Trainer
-from tinydiff.train.textual_inversion import InversionConfig, learn_word, token_of
+from tinydiff.diffusion.editing import ddim_inversion, erased, keep_known, repaint, slerp
+from tinydiff.diffusion.times import step_pairs
+from tinydiff.models import (
+    DiffusionModel,
+    ModelConfig,
+    draw_from,
+    fill_in,
+    image_to_image,
+    inpaint,
+    interpolate,
+    invert,
+    load_model,
+)
+from tinydiff.networks import UNetConfig
+from tinydiff.train import InversionConfig, TrainConfig, Trainer, learn_word
+from tinydiff.train.objectives.new_word import token_of
 
 model = replace(load_model("avatars"), micro_batch=4)  # the portraits at hand are few
 

@@ -31,20 +31,26 @@ import numpy as np
 import tinydiff
 from tinydiff import functional as F
 from tinydiff import plot
-from tinydiff.clip import ClipModel, best_of, clip_gradient, clip_guided_chain, clip_scores, load_clip
+from tinydiff.base import Noise
+from tinydiff.course import show_source, slider
+from tinydiff.course.exercises import notebook_26 as exercises
 from tinydiff.data import load_avatars, to_floats, to_images
-from tinydiff.data.avatars import LAYERS, Portraits, compose, describe, draw, visible
-from tinydiff.data.judge import judge, words_of
-from tinydiff.data.pairs import belongs, said, shown
+from tinydiff.data.avatars import Portraits, compose, describe, draw, judge
+from tinydiff.data.avatars.drawing import visible
+from tinydiff.data.avatars.judge import words_of
+from tinydiff.data.avatars.pairs import belongs, said, shown
+from tinydiff.data.avatars.slots import LAYERS
 from tinydiff.diffusion import last
-from tinydiff.evaluate_clip import first_answers, retrieval
-from tinydiff.exercises import notebook_26 as exercises
+from tinydiff.evaluate import retrieval
+from tinydiff.evaluate.retrieval import first_answers
 from tinydiff.gradcheck import check_module, gradcheck
-from tinydiff.nn import CLIP, CLIPConfig, Gradients, Tape, TextConfig
-from tinydiff.noise import Noise
-from tinydiff.notebook import show_source, slider
+from tinydiff.models import ClipModel, load_clip
+from tinydiff.models.clip import best_of, clip_gradient, clip_guided_chain, clip_scores
+from tinydiff.networks import CLIP, CLIPConfig, TextConfig
+from tinydiff.nn import Gradients, Tape
 from tinydiff.text import Tokenizer
-from tinydiff.train.clip import ClipTrainConfig, gradient_of_batch, train_clip
+from tinydiff.train import ClipTrainConfig, train_clip
+from tinydiff.train.objectives.contrast import gradient_of_batch
 
 rng = np.random.default_rng(0)
 clip = load_clip("avatars-clip")

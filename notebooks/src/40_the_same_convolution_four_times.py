@@ -29,12 +29,12 @@ import numpy as np
 
 from tinydiff import functional as F
 from tinydiff import plot
-from tinydiff.exercises import notebook_40 as exercises
+from tinydiff.base import weights_stand_still
+from tinydiff.course import show_source, slider
+from tinydiff.course.exercises import notebook_40 as exercises
 from tinydiff.functional.conv import _gather_then_multiply, _multiply_then_add
-from tinydiff.functional.winograd import A_T, B_T, G, transform_weights, winograd_conv, winograd_dw
-from tinydiff.memo import weights_stand_still
-from tinydiff.notebook import show_source, slider
-from tinydiff.parallel import one_blas_thread
+from tinydiff.functional.fast.winograd import A_T, B_T, G, transform_weights, winograd_conv, winograd_dw
+from tinydiff.workers import one_blas_thread
 
 rng = np.random.default_rng(0)
 

@@ -26,9 +26,8 @@ from threadpoolctl import threadpool_info
 from where import where_table
 
 import tinydiff
-from tinydiff.errors import TinydiffError
-from tinydiff.files import atomic_write
-from tinydiff.parallel import default_threads, keep_freed_memory
+from tinydiff.base import TinydiffError, atomic_write
+from tinydiff.workers import default_threads, keep_freed_memory
 
 HERE = Path(__file__).resolve().parent
 REPORT = HERE.parent.parent / "docs" / "benchmarks.md"

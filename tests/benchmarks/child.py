@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 
 from sides import PyTorch, Tinydiff
 
-from tinydiff.parallel import default_threads, keep_freed_memory
+from tinydiff.workers import default_threads, keep_freed_memory
 
 
 class Training(NamedTuple):

@@ -6,13 +6,15 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from tinydiff.diffusion.samplers import last, step_pairs
+from tinydiff.base import Noise
+from tinydiff.diffusion import last
+from tinydiff.diffusion.times import step_pairs
 from tinydiff.functional import mse, mse_backward
-from tinydiff.lanes import LaneSum
-from tinydiff.model import DiffusionModel, ModelConfig
-from tinydiff.nn import Gradients, Tape, UNet, UNetConfig
-from tinydiff.noise import Noise
+from tinydiff.models import DiffusionModel, ModelConfig
+from tinydiff.networks import UNet, UNetConfig
+from tinydiff.nn import Gradients, Tape
 from tinydiff.train import AdamW
+from tinydiff.workers import LaneSum
 
 # Of float32: largest difference / largest number. DDIM's first step divides by sqrt(alpha_bar_T) = 0.006.
 TOLERANCE = {"output": 1e-5, "gradients": 1e-4, "sample": 1e-5 / 0.006}

@@ -11,7 +11,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from tinydiff.functional import default_groups
-from tinydiff.nn import ClassifierConfig, UNetConfig
+from tinydiff.networks import ClassifierConfig, UNetConfig
 
 
 class SelfAttention(nn.Module):

@@ -5,8 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from tinydiff.backend import xp_of
-from tinydiff.errors import InputError, check_count, check_rank, check_shape
+from tinydiff.base import InputError, check_count, check_rank, check_shape, xp_of
 
 
 @dataclass(frozen=True, eq=False)

@@ -14,8 +14,7 @@ from pathlib import Path
 import numpy as np
 import pooch
 
-from tinydiff.errors import DataError
-from tinydiff.files import atomic_write
+from tinydiff.base import DataError, atomic_write
 
 TIMEOUT = (5, 20)  # seconds: without a connection, or then without an answer for so long, a mirror is given up
 

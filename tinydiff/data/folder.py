@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageOps
 
+from tinydiff.base import DataError, InputError, check_count
 from tinydiff.data.dataset import Dataset, area_average
-from tinydiff.errors import DataError, InputError, check_count
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".gif", ".bmp", ".webp")
 FORMATS = ("PNG", "JPEG", "GIF", "BMP", "WEBP")  # by content, whatever the name ends in

@@ -2,8 +2,7 @@
 
 from typing import Any
 
-from tinydiff.errors import check_count
-from tinydiff.noise import Noise
+from tinydiff.base import Noise, check_count
 
 NOTHING_KNOWN = 0.2  # how often there is no picture at all, so that the model also learns to draw a whole one
 TURNED = 0.2  # how often the rectangle is what is known, and its surroundings are to be drawn

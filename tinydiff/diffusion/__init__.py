@@ -3,12 +3,21 @@
 A model is any callable here; nothing in this package imports `tinydiff.nn`.
 """
 
-from tinydiff.diffusion.gaussian import GaussianDiffusion, predictor, simple_loss
-from tinydiff.diffusion.guidance import autoguidance, bounded, classifier_free_guidance, classifier_guidance
+from tinydiff.diffusion.guidance.autoguidance import autoguidance
+from tinydiff.diffusion.guidance.classifier import classifier_guidance
+from tinydiff.diffusion.guidance.classifier_free import classifier_free_guidance
+from tinydiff.diffusion.guidance.thresholds import bounded
 from tinydiff.diffusion.likelihood import eps_weight, normal_kl, prior_term, step_term
 from tinydiff.diffusion.oracle import FiniteData, Gaussian, GaussianMixture
-from tinydiff.diffusion.samplers import ddim, ddpm, dpmpp_2m, edm_steps, heun, last, log_snr_steps, spaced_steps
-from tinydiff.diffusion.schedule import cosine_schedule, linear_schedule
+from tinydiff.diffusion.process import GaussianDiffusion
+from tinydiff.diffusion.samplers.chain import last
+from tinydiff.diffusion.samplers.ddim import ddim
+from tinydiff.diffusion.samplers.ddpm import ddpm
+from tinydiff.diffusion.samplers.dpmpp_2m import dpmpp_2m
+from tinydiff.diffusion.samplers.heun import heun
+from tinydiff.diffusion.schedules import cosine_schedule, linear_schedule
+from tinydiff.diffusion.targets import predictor, simple_loss
+from tinydiff.diffusion.times import edm_steps, log_snr_steps, spaced_steps
 
 __all__ = [
     "FiniteData",

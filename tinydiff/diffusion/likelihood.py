@@ -9,9 +9,8 @@ import math
 from collections.abc import Callable
 from typing import Any
 
-from tinydiff.backend import xp_of
-from tinydiff.diffusion.gaussian import GaussianDiffusion
-from tinydiff.errors import InputError
+from tinydiff.base import InputError, xp_of
+from tinydiff.diffusion.process import GaussianDiffusion
 
 
 def normal_kl(mean_1: Any, variance_1: float, mean_2: Any, variance_2: float) -> Any:

@@ -10,9 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from tinydiff.backend import xp_of
-from tinydiff.diffusion.gaussian import GaussianDiffusion
-from tinydiff.errors import InputError, check_shape
+from tinydiff.base import InputError, check_shape, xp_of
+from tinydiff.diffusion.process import GaussianDiffusion
 
 
 class Density:

@@ -27,7 +27,7 @@ from tinydiff.functional.attention import (
 )
 from tinydiff.functional.conv import conv2d, conv2d_backward
 from tinydiff.functional.embedding import embedding, embedding_backward, timestep_embedding
-from tinydiff.functional.fused import group_norm_silu, group_norm_silu_backward
+from tinydiff.functional.fast.group_norm_silu import group_norm_silu, group_norm_silu_backward
 from tinydiff.functional.linear import linear, linear_backward
 from tinydiff.functional.loss import (
     contrastive_loss,
@@ -50,12 +50,7 @@ from tinydiff.functional.norm import (
     unit_length,
     unit_length_backward,
 )
-from tinydiff.functional.resample import (
-    avg_pool,
-    avg_pool_backward,
-    upsample_nearest,
-    upsample_nearest_backward,
-)
+from tinydiff.functional.resample import avg_pool, avg_pool_backward, upsample_nearest, upsample_nearest_backward
 
 __all__ = [
     "attention",

@@ -4,9 +4,7 @@ import math
 from collections import namedtuple
 from typing import Any
 
-from tinydiff.backend import erf, xp_of
-from tinydiff.errors import InputError, check_divisible, check_shape
-from tinydiff.plain import is_plain
+from tinydiff.base import InputError, check_divisible, check_shape, erf, is_plain, xp_of
 
 SiLUCache = namedtuple("SiLUCache", "y sigmoid")
 GELUCache = namedtuple("GELUCache", "x cdf")

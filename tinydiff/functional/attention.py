@@ -3,10 +3,9 @@
 from collections import namedtuple
 from typing import Any
 
-from tinydiff.backend import xp_of
-from tinydiff.errors import InputError, check_divisible, check_rank, check_shape
+from tinydiff.base import InputError, check_divisible, check_rank, check_shape, xp_of
 from tinydiff.functional.activation import SoftmaxCache, softmax_backward
-from tinydiff.pieces import pieces
+from tinydiff.workers import pieces
 
 AttentionCache = namedtuple("AttentionCache", "q k v weights")
 AttentionInPiecesCache = namedtuple("AttentionInPiecesCache", "q k v y log_total")

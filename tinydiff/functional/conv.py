@@ -15,17 +15,9 @@ from collections.abc import Iterator
 from numbers import Integral
 from typing import Any
 
-from tinydiff.backend import xp_of
-from tinydiff.errors import InputError, check_choice, check_rank, check_shape
+from tinydiff.base import InputError, check_choice, check_rank, check_shape, derived, is_plain, xp_of
+from tinydiff.functional.fast.winograd import transform_flipped_weights, transform_weights, winograd_conv, winograd_dw
 from tinydiff.functional.linear import column_sums
-from tinydiff.functional.winograd import (
-    transform_flipped_weights,
-    transform_weights,
-    winograd_conv,
-    winograd_dw,
-)
-from tinydiff.memo import derived
-from tinydiff.plain import is_plain
 
 # inputs: x, or what Winograd makes of it; what the gradient of w reads
 Conv2dCache = namedtuple("Conv2dCache", "inputs x_shape w b stride padding algorithm")

@@ -4,8 +4,7 @@ import math
 from collections import namedtuple
 from typing import Any
 
-from tinydiff.backend import xp_of
-from tinydiff.errors import InputError, check_choice, check_divisible, check_rank, check_shape
+from tinydiff.base import InputError, check_choice, check_divisible, check_rank, check_shape, xp_of
 from tinydiff.functional.loss import labels_to_one_hot
 
 EmbeddingCache = namedtuple("EmbeddingCache", "one_hot")

@@ -3,8 +3,7 @@
 from collections import namedtuple
 from typing import Any
 
-from tinydiff.backend import xp_of
-from tinydiff.errors import InputError, check_rank, check_shape
+from tinydiff.base import InputError, check_rank, check_shape, xp_of
 
 LinearCache = namedtuple("LinearCache", "x w b")
 

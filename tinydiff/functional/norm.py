@@ -8,8 +8,7 @@ and the three gradients add.
 from collections import namedtuple
 from typing import Any
 
-from tinydiff.backend import xp_of
-from tinydiff.errors import InputError, check_divisible, check_number, check_shape
+from tinydiff.base import InputError, check_divisible, check_number, check_shape, xp_of
 
 GroupNormCache = namedtuple("GroupNormCache", "centred gamma rstd groups")
 LayerNormCache = namedtuple("LayerNormCache", "x_hat gamma rstd")

@@ -4,8 +4,7 @@ from collections import namedtuple
 from numbers import Integral
 from typing import Any
 
-from tinydiff.backend import xp_of
-from tinydiff.errors import InputError, check_divisible, check_rank
+from tinydiff.base import InputError, check_divisible, check_rank, xp_of
 
 UpsampleCache = namedtuple("UpsampleCache", "factor")
 AvgPoolCache = namedtuple("AvgPoolCache", "factor")

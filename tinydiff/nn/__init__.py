@@ -1,10 +1,9 @@
-"""Networks: parameters and wiring around the pairs of `tinydiff.functional`."""
+"""The parts of networks: parameters, modules, tape, gradients; layers and blocks around `tinydiff.functional`."""
 
 from tinydiff.nn.attention import Attention, SelfAttention
 from tinydiff.nn.blocks import ResBlock
-from tinydiff.nn.classifier import Classifier, ClassifierConfig, NoisyClassifier, NoisyClassifierConfig
-from tinydiff.nn.clip import CLIP, CLIPConfig
-from tinydiff.nn.core import Checkpoint, Gradients, Module, Parameter, Tape
+from tinydiff.nn.checkpoint import Checkpoint
+from tinydiff.nn.gradients import Gradients
 from tinydiff.nn.layers import (
     GEGLU,
     GELU,
@@ -22,21 +21,17 @@ from tinydiff.nn.layers import (
     UnitLength,
     Upsample,
 )
-from tinydiff.nn.text import TextConfig, TextEncoder
-from tinydiff.nn.text_to_image import TextToImage
+from tinydiff.nn.module import Module
+from tinydiff.nn.parameter import Parameter
+from tinydiff.nn.tape import Tape
 from tinydiff.nn.transformer import SpatialTransformer, TransformerBlock
-from tinydiff.nn.unet import UNet, UNetConfig, UNetGradients
 
 __all__ = [
-    "CLIP",
     "GEGLU",
     "GELU",
     "Attention",
     "AvgPool",
-    "CLIPConfig",
     "Checkpoint",
-    "Classifier",
-    "ClassifierConfig",
     "Conv2d",
     "Dropout",
     "Embedding",
@@ -47,8 +42,6 @@ __all__ = [
     "LayerNorm",
     "Linear",
     "Module",
-    "NoisyClassifier",
-    "NoisyClassifierConfig",
     "Parameter",
     "ResBlock",
     "SelfAttention",
@@ -56,13 +49,7 @@ __all__ = [
     "SiLU",
     "SpatialTransformer",
     "Tape",
-    "TextConfig",
-    "TextEncoder",
-    "TextToImage",
     "TransformerBlock",
-    "UNet",
-    "UNetConfig",
-    "UNetGradients",
     "UnitLength",
     "Upsample",
 ]

@@ -5,12 +5,12 @@ from typing import Any
 import numpy as np
 
 from tinydiff import functional as F
-from tinydiff.backend import xp_of
-from tinydiff.errors import check_divisible
+from tinydiff.base import check_divisible, is_plain, xp_of
 from tinydiff.functional.attention import AttentionCache
-from tinydiff.nn.core import Gradients, Module, Tape
+from tinydiff.nn.gradients import Gradients
 from tinydiff.nn.layers import GroupNorm, Linear
-from tinydiff.plain import is_plain
+from tinydiff.nn.module import Module
+from tinydiff.nn.tape import Tape
 
 
 class SelfAttention(Module):

@@ -5,11 +5,13 @@ from typing import Any
 
 import numpy as np
 
-from tinydiff.backend import xp_of
+from tinydiff.base import xp_of
 from tinydiff.functional.norm import row_sums
 from tinydiff.nn.attention import SelfAttention
-from tinydiff.nn.core import Gradients, Module, Tape
+from tinydiff.nn.gradients import Gradients
 from tinydiff.nn.layers import Conv2d, Dropout, GroupNorm, GroupNormSiLU, Linear, SiLU
+from tinydiff.nn.module import Module
+from tinydiff.nn.tape import Tape
 from tinydiff.nn.transformer import SpatialTransformer
 
 ScaleShiftCache = namedtuple("ScaleShiftCache", "h scale")

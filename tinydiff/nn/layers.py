@@ -8,9 +8,12 @@ from typing import Any
 import numpy as np
 
 from tinydiff import functional as F
-from tinydiff.errors import InputError, check_divisible
+from tinydiff.base import InputError, check_divisible
 from tinydiff.functional.conv import Padding
-from tinydiff.nn.core import Gradients, Module, Parameter, Tape
+from tinydiff.nn.gradients import Gradients
+from tinydiff.nn.module import Module
+from tinydiff.nn.parameter import Parameter
+from tinydiff.nn.tape import Tape
 
 Pair = tuple[Callable, Callable]
 

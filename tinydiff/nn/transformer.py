@@ -4,10 +4,12 @@ from typing import Any
 
 import numpy as np
 
-from tinydiff.errors import InputError
+from tinydiff.base import InputError
 from tinydiff.nn.attention import Attention
-from tinydiff.nn.core import Gradients, Module, Tape
+from tinydiff.nn.gradients import Gradients
 from tinydiff.nn.layers import GEGLU, GELU, GroupNorm, LayerNorm, Linear, Sequential
+from tinydiff.nn.module import Module
+from tinydiff.nn.tape import Tape
 
 
 class TransformerBlock(Module):

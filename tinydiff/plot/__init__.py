@@ -5,32 +5,14 @@ Pixels are enlarged by whole factors, never smoothed. Images are floats in [-1, 
 clipped (x_t of a chain has many), or uint8; with shape (N, H, W), (N, H, W, 1) or (N, H, W, 3).
 """
 
+from tinydiff.plot.animations import chain_gif, save_gif
 from tinydiff.plot.charts import curves, loss_by_timestep, loss_curve
-from tinydiff.plot.course import (
-    bells,
-    density_over_time,
-    jacobian,
-    loss_by_timestep_runs,
-    noising_strips,
-    paths_to_data,
-    point_clouds,
-    reverse_steps,
-    roofline,
-    score_fields,
-    signed_maps,
-    unet_passes,
-)
-from tinydiff.plot.course_text import attention_maps, guidance_trade, token_maps, token_rows, tone_shares
-from tinydiff.plot.images import (
-    chain_gif,
-    chain_strip,
-    image_grid,
-    image_rows,
-    nearest_neighbours,
-    save_gif,
-    save_image,
-    training_progress,
-)
+from tinydiff.plot.course.clouds import loss_by_timestep_runs, paths_to_data, point_clouds, score_fields
+from tinydiff.plot.course.densities import bells, density_over_time, noising_strips, reverse_steps
+from tinydiff.plot.course.layers import jacobian, roofline, signed_maps, unet_passes
+from tinydiff.plot.course.text import attention_maps, guidance_trade, token_maps, token_rows, tone_shares
+from tinydiff.plot.images import chain_strip, image_grid, image_rows, nearest_neighbours, training_progress
+from tinydiff.plot.sheets import save_image
 
 __all__ = [
     "attention_maps",

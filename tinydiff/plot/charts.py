@@ -7,8 +7,7 @@ import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from tinydiff.backend import to_numpy
-from tinydiff.errors import InputError, check_choice, check_rank, check_shape
+from tinydiff.base import InputError, check_choice, check_rank, check_shape, to_numpy
 from tinydiff.plot.style import BLUE, CYCLE, SKY, VERMILION, label_decades, new_axes, new_loss_axes, set_title
 
 
@@ -53,7 +52,7 @@ def loss_by_timestep(t: Any, loss: Any, standard_error: Any = None) -> Figure:
     Parameters
     ----------
     t, loss : arrays, shape (bins,)
-        As `tinydiff.metrics.loss_by_timestep` gives them; NaN is left out.
+        As `tinydiff.evaluate.loss_by_timestep` gives them; NaN is left out.
     standard_error : array, shape (bins,), optional
         Draws a band of two standard errors on either side: about 95 % confidence.
     """

@@ -22,8 +22,7 @@ from pathlib import Path
 
 import numpy as np
 
-from tinydiff.errors import DataError, InputError, check_count
-from tinydiff.files import atomic_write
+from tinydiff.base import DataError, InputError, atomic_write, check_count
 
 END_OF_WORD = "</w>"
 START, END = "<|startoftext|>", "<|endoftext|>"

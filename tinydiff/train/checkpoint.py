@@ -15,10 +15,8 @@ import numpy as np
 import safetensors
 import safetensors.numpy
 
-from tinydiff.backend import to_numpy
-from tinydiff.errors import CheckpointError
-from tinydiff.files import atomic_write
-from tinydiff.model import check_fits, read_arrays
+from tinydiff.base import CheckpointError, atomic_write, to_numpy
+from tinydiff.models.store import check_fits, read_arrays
 from tinydiff.nn import Module
 
 PARTS = ("theta", "ema", "m", "v")

@@ -4,9 +4,8 @@ import math
 from dataclasses import dataclass
 from typing import Any
 
-from tinydiff.backend import xp_of
-from tinydiff.errors import check_number
-from tinydiff.pieces import pieces
+from tinydiff.base import check_number, xp_of
+from tinydiff.workers import pieces
 
 PIECE_BYTES = 2**17  # worked on at once: eight arrays of this size fit into a core's cache
 

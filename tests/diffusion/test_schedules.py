@@ -1,0 +1,77 @@
+"""Schedules against their formulas, at every step."""
+
+import math
+
+import numpy as np
+import pytest
+
+from tinydiff.base import InputError
+from tinydiff.diffusion import cosine_schedule, linear_schedule
+
+
+@pytest.mark.parametrize("schedule", [linear_schedule, cosine_schedule])
+@pytest.mark.parametrize("T", [1, 2, 3, 10, 1000, 4000])
+def test_alpha_bar_falls_from_one(schedule, T):
+    alpha_bar = schedule(T)
+    assert alpha_bar.shape == (T + 1,)
+    assert alpha_bar.dtype == np.float64
+    assert alpha_bar[0] == 1
+    assert (np.diff(alpha_bar) < 0).all()
+    assert alpha_bar[-1] > 0
+
+
+@pytest.mark.equation("DDPM-BETA")
+def test_linear_schedule_is_the_product_of_one_minus_beta():
+    alpha_bar = linear_schedule(1000, 1e-4, 0.02)
+    product = 1.0
+    for t in range(1, 1001):
+        product *= 1 - (1e-4 + (t - 1) / 999 * (0.02 - 1e-4))
+        assert math.isclose(alpha_bar[t], product, rel_tol=1e-12)
+
+
+def test_linear_schedule_can_end_with_no_signal():
+    assert linear_schedule(100, beta_T=1)[-1] == 0
+
+
+@pytest.mark.equation("IDDPM-17")
+@pytest.mark.parametrize(("T", "s"), [(10, 0.008), (1000, 0.008), (4000, 0.008), (100, 0.0)])
+def test_pitfall_07_cosine_schedule_equals_its_formula_at_every_t(T, s):
+    def f(t):
+        return math.cos((t / T + s) / (1 + s) * math.pi / 2) ** 2
+
+    alpha_bar = cosine_schedule(T, s, max_beta=1)
+    for t in range(T):
+        assert math.isclose(alpha_bar[t], f(t) / f(0), rel_tol=1e-9)
+    assert alpha_bar[T] == 0
+
+
+def test_pitfall_08_cosine_schedule_is_bounded_near_T_by_max_beta():
+    free, bounded = cosine_schedule(1000, max_beta=1), cosine_schedule(1000)
+    np.testing.assert_array_equal(bounded[:-1], free[:-1])
+    assert math.isclose(bounded[-1], 0.001 * bounded[-2], rel_tol=1e-12)
+
+
+@pytest.mark.parametrize("schedule", [linear_schedule, cosine_schedule])
+@pytest.mark.parametrize("T", [0, -1, 10.0, None, "10"])
+def test_a_bad_T_is_refused(schedule, T):
+    with pytest.raises(InputError, match=r"T is .* positive integer"):
+        schedule(T)
+
+
+@pytest.mark.parametrize(
+    ("call", "name"),
+    [
+        (lambda: linear_schedule(10, beta_1=0), "beta_1"),
+        (lambda: linear_schedule(10, beta_1=0.03), "beta_1"),
+        (lambda: linear_schedule(10, beta_T=1.1), "beta_T"),
+        (lambda: linear_schedule(10, beta_T=math.nan), "beta_T"),
+        (lambda: cosine_schedule(10, s=-0.1), "s is"),
+        (lambda: cosine_schedule(10, s=math.inf), "s is"),
+        (lambda: cosine_schedule(10, s=math.nan), "s is"),
+        (lambda: cosine_schedule(10, max_beta=0), "max_beta"),
+        (lambda: cosine_schedule(10, max_beta=1.5), "max_beta"),
+    ],
+)
+def test_bad_numbers_are_refused(call, name):
+    with pytest.raises(InputError, match=name):
+        call()

@@ -1,0 +1,118 @@
+"""Losses."""
+
+import numpy as np
+import pytest
+from pairs import assert_same_on, random
+
+from tinydiff.base import InputError
+from tinydiff.functional import cross_entropy, cross_entropy_backward, mse, mse_backward
+from tinydiff.gradcheck import gradcheck
+
+A, B = random(3, 4, 2), random(3, 4, 2, seed=1)
+LOGITS, LABELS = random(5, 4), np.array([0, 3, 2, 2, 1])
+
+
+@pytest.mark.equation("MSE-1")
+def test_mse_equals_a_loop():
+    loss, _ = mse(A, B)
+    assert float(loss) == pytest.approx(sum((a - b) ** 2 for a, b in zip(A.flat, B.flat, strict=True)) / 24, rel=1e-12)
+
+
+@pytest.mark.equation("MSE-2")
+def test_mses_gradient():
+    assert gradcheck(mse, mse_backward, (A, B))
+    _, cache = mse(A, B)
+    np.testing.assert_allclose(mse_backward(0.25, cache)[0], 0.25 * 2 * (A - B) / 24, rtol=1e-12)
+
+
+@pytest.mark.equation("CE-1")
+def test_cross_entropy_equals_its_definition_and_does_not_overflow():
+    loss, _ = cross_entropy(LOGITS, LABELS)
+    p = np.exp(LOGITS) / np.exp(LOGITS).sum(axis=1, keepdims=True)
+    assert float(loss) == pytest.approx(-np.log(p[np.arange(5), LABELS]).mean(), rel=1e-12)
+    loss, _ = cross_entropy(np.array([[1e4, -1e4]]), np.array([1]))
+    assert float(loss) == 2e4
+
+
+@pytest.mark.equation("CE-2")
+def test_cross_entropys_gradient():
+    assert gradcheck(cross_entropy, cross_entropy_backward, (LOGITS, LABELS))
+
+
+def mse_without_two(dy, cache):
+    return tuple(0.5 * d for d in mse_backward(dy, cache))
+
+
+def mse_sum_instead_of_mean(dy, cache):
+    return tuple(24 * d for d in mse_backward(dy, cache))
+
+
+def mse_same_sign(dy, cache):
+    d, _ = mse_backward(dy, cache)
+    return d, d
+
+
+def ce_without_labels(dy, cache):
+    return (cache.probabilities * dy / 5,)
+
+
+def ce_sum_instead_of_mean(dy, cache):
+    return (5 * cross_entropy_backward(dy, cache)[0],)
+
+
+def ce_sign(dy, cache):
+    return (-cross_entropy_backward(dy, cache)[0],)
+
+
+@pytest.mark.parametrize(
+    ("f", "wrong", "args", "mistake"),
+    [
+        (mse, mse_without_two, (A, B), "a factor: it is 0.5 times"),
+        (mse, mse_sum_instead_of_mean, (A, B), "a factor: it is 24 times"),
+        (mse, mse_same_sign, (A, B), "the sign"),
+        (cross_entropy, ce_without_labels, (LOGITS, LABELS), "WRONG"),
+        (cross_entropy, ce_sum_instead_of_mean, (LOGITS, LABELS), "a factor: it is 5 times"),
+        (cross_entropy, ce_sign, (LOGITS, LABELS), "the sign"),
+    ],
+)
+def test_wrong_backwards_are_caught(f, wrong, args, mistake):
+    report = gradcheck(f, wrong, args)
+    assert not report
+    assert mistake in str(report), str(report)
+
+
+def test_losses_and_gradients_on_both_array_modules(xp):
+    assert_same_on(xp, mse, mse_backward, (A, B))
+    assert_same_on(xp, cross_entropy, cross_entropy_backward, (LOGITS, LABELS))
+
+
+def test_losses_of_a_batch_of_one():
+    assert gradcheck(mse, mse_backward, (A[:1], B[:1]))
+    assert gradcheck(cross_entropy, cross_entropy_backward, (LOGITS[:1], LABELS[:1]))
+
+
+def test_losses_keep_float32_and_are_0_d(xp):
+    a, b = (xp.asarray(x.astype(np.float32)) for x in (A, B))
+    loss, cache = mse(a, b)
+    assert loss.ndim == 0
+    assert loss.dtype == mse_backward(1.0, cache)[0].dtype == np.float32
+    logits = xp.asarray(LOGITS.astype(np.float32))
+    loss, cache = cross_entropy(logits, xp.asarray(LABELS))
+    assert loss.ndim == 0
+    assert loss.dtype == cross_entropy_backward(1.0, cache)[0].dtype == np.float32
+    assert float(loss) == pytest.approx(float(cross_entropy(LOGITS, LABELS)[0]), rel=1e-5)
+
+
+def test_bad_inputs_are_one_clear_sentence():
+    with pytest.raises(InputError, match=r"target has shape \(3, 4\)"):
+        mse(A, B[..., 0])
+    with pytest.raises(InputError, match="mean of no numbers"):
+        mse(A[:0], B[:0])
+    with pytest.raises(InputError, match="target is float32"):
+        mse(A, B.astype(np.float32))
+    with pytest.raises(InputError, match="labels holds 4, but integers from 0 to 3"):
+        cross_entropy(LOGITS, np.array([0, 1, 2, 3, 4]))
+    with pytest.raises(InputError, match=r"labels has shape \(4,\)"):
+        cross_entropy(LOGITS, LABELS[:4])
+    with pytest.raises(InputError, match=r"logits has shape \(0, 4\): the mean of no numbers"):
+        cross_entropy(LOGITS[:0], LABELS[:0])

@@ -1,0 +1,115 @@
+"""Upsampling and pooling."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from pairs import assert_refuses_dy, assert_right, assert_same_on, assert_wrong, random
+
+from tinydiff.base import InputError
+from tinydiff.functional import avg_pool, avg_pool_backward, upsample_nearest, upsample_nearest_backward
+from tinydiff.gradcheck import adjoint_check
+
+X = random(2, 6, 4, 3)
+
+
+@pytest.mark.equation("UP-1")
+@pytest.mark.parametrize("factor", [1, 2, 3])
+def test_upsampling_equals_a_loop(factor):
+    y, _ = upsample_nearest(X, factor)
+    for n, h, w in np.ndindex(2, 6 * factor, 4 * factor):
+        np.testing.assert_array_equal(y[n, h, w], X[n, h // factor, w // factor])
+
+
+@pytest.mark.equation("UP-2")
+def test_upsamplings_gradient():
+    assert_right(upsample_nearest, upsample_nearest_backward, (X,), factor=2)
+    assert adjoint_check(upsample_nearest, upsample_nearest_backward, (X,)) < 1e-14
+
+
+@pytest.mark.equation("POOL-1")
+@pytest.mark.parametrize("factor", [1, 2])
+def test_pooling_equals_a_loop(factor):
+    y, _ = avg_pool(X, factor)
+    for n, h, w in np.ndindex(2, 6 // factor, 4 // factor):
+        block = X[n, h * factor : (h + 1) * factor, w * factor : (w + 1) * factor]
+        np.testing.assert_allclose(y[n, h, w], block.mean(axis=(0, 1)), rtol=1e-12)
+
+
+@pytest.mark.equation("POOL-2")
+def test_poolings_gradient():
+    assert_right(avg_pool, avg_pool_backward, (X,), factor=2)
+    assert adjoint_check(avg_pool, avg_pool_backward, (X,)) < 1e-14
+
+
+def average_instead_of_sum(dy, cache):
+    return (upsample_nearest_backward(dy, cache)[0] / 4,)
+
+
+def one_corner_only(dy, cache):
+    return (dy[:, ::2, ::2],)
+
+
+def upsample_sign(dy, cache):
+    return (-upsample_nearest_backward(dy, cache)[0],)
+
+
+def pool_sum_instead_of_average(dy, cache):
+    return (4 * avg_pool_backward(dy, cache)[0],)
+
+
+def pool_one_corner_only(dy, cache):
+    dx = 0 * avg_pool_backward(dy, cache)[0]
+    dx[:, ::2, ::2] = dy / 4
+    return (dx,)
+
+
+def pool_not_spread(dy, cache):
+    return (dy,)
+
+
+@pytest.mark.parametrize(
+    ("f", "wrong", "mistake"),
+    [
+        (upsample_nearest, average_instead_of_sum, "a factor: it is 0.25 times"),
+        (upsample_nearest, one_corner_only, "WRONG"),
+        (upsample_nearest, upsample_sign, "the sign"),
+        (avg_pool, pool_sum_instead_of_average, "a factor: it is 4 times"),
+        (avg_pool, pool_one_corner_only, "WRONG"),
+        (avg_pool, pool_not_spread, "its shape is (2, 3, 2, 3), but the argument's is (2, 6, 4, 3)"),
+    ],
+)
+def test_wrong_backwards_are_caught(f, wrong, mistake):
+    assert_wrong(f, wrong, (X,), mistake)
+
+
+@pytest.mark.parametrize(
+    ("f", "backward"), [(upsample_nearest, upsample_nearest_backward), (avg_pool, avg_pool_backward)]
+)
+def test_both_array_modules(xp, f, backward):
+    assert_same_on(xp, f, backward, (X,))
+
+
+def test_bad_inputs_are_one_clear_sentence():
+    with pytest.raises(InputError, match="the width of x = 4 cannot be divided into factor = 3"):
+        avg_pool(X, 3)
+    with pytest.raises(InputError, match="x has 3 axes"):
+        upsample_nearest(X[0])
+    for f in (upsample_nearest, avg_pool):
+        for factor in (0, -1, 2.0, "2"):
+            with pytest.raises(InputError, match=f"factor is {factor!r}, but an integer from 1"):
+                f(X, factor)
+
+
+def test_a_dy_of_another_shape_is_refused():
+    assert_refuses_dy(upsample_nearest, upsample_nearest_backward, (X,), (2, 11, 8, 3), (2, 12, 7, 3), (12, 8, 3))
+
+
+@settings(max_examples=15, deadline=None, derandomize=True)
+@given(*[st.integers(1, 3)] * 5)
+def test_pooling_undoes_upsampling_of_any_shape(n, h, w, c, factor):
+    x = random(n, h, w, c)
+    up, _ = upsample_nearest(x, factor)
+    np.testing.assert_allclose(avg_pool(up, factor)[0], x, rtol=1e-12)
+    assert_right(upsample_nearest, upsample_nearest_backward, (x,), factor=factor)
+    assert_right(avg_pool, avg_pool_backward, (up,), factor=factor)

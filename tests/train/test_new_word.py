@@ -1,0 +1,156 @@
+"""Textual inversion: the gradient of one row, and nothing else moves."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+from arrays import to_host, to_xp
+
+from tinydiff.base import InputError, Noise, TrainingError
+from tinydiff.data.avatars import compose, describe
+from tinydiff.functional import mse
+from tinydiff.models import DiffusionModel, ModelConfig
+from tinydiff.networks import TextConfig, TextToImage, UNetConfig
+from tinydiff.nn import Gradients
+from tinydiff.text import Tokenizer
+from tinydiff.train import InversionConfig, learn_word
+from tinydiff.train.objectives import new_word as textual_inversion
+from tinydiff.train.objectives.new_word import gradient_of_word, token_of
+
+CAPTIONS = [caption.text for caption in describe(compose(40))]
+TOKENIZER = Tokenizer.train(CAPTIONS, 60)
+TEXT = TextConfig(len(TOKENIZER), length=24, channels=8, layers=1, heads=2)
+UNET = UNetConfig(
+    8, 3, channels=8, channel_mult=(1, 2), attention_levels=(1,), blocks_per_level=1, heads=2, context_channels=8
+)
+CONFIG = ModelConfig(UNET, T=50, text=TEXT)
+IMAGES = np.random.default_rng(1).uniform(-1, 1, (3, 8, 8, 3))
+PROMPTS = ["a person with *", "* hair", "a portrait of *, *"]
+
+
+def model(dtype=np.float32, config=CONFIG):
+    """A model away from its initial state, where zero-initialised layers would hide mistakes."""
+    rng = np.random.default_rng(0)
+    network = TextToImage(config.unet, config.text, rng, dtype)
+    network.theta[:] += (0.1 * rng.standard_normal(network.theta.shape)).astype(dtype)
+    return DiffusionModel(network, config, micro_batch=2, tokenizer=TOKENIZER)
+
+
+@pytest.mark.equation("TI-2")
+@pytest.mark.parametrize("micro_batch", [2, 8])
+def test_the_gradient_of_a_word_matches_finite_differences(micro_batch):
+    """In float64; a word that a prompt says twice is read twice, and in shards the parts of the gradient add."""
+    this = dataclasses.replace(model(np.float64), micro_batch=micro_batch)
+    row, tokens = token_of(this, "*"), this.tokens(PROMPTS)
+    _, gradient = gradient_of_word(this, IMAGES, tokens, row, Noise(3))
+    word, h = this.network.text.token.table.value[row], 1e-5
+    direction = np.random.default_rng(2).standard_normal(gradient.shape)
+    ends = []
+    for sign in (1, -1):
+        word += sign * h * direction
+        ends.append(float(gradient_of_word(this, IMAGES, tokens, row, Noise(3))[0]))
+        word -= sign * h * direction
+    np.testing.assert_allclose(gradient @ direction, (ends[0] - ends[1]) / (2 * h), rtol=1e-7)
+
+
+@pytest.mark.equation("TI-2")
+def test_its_loss_is_that_of_training():
+    """Written out for the whole batch at once."""
+    this = model(np.float64)
+    tokens, noise = this.tokens(PROMPTS), Noise(3)
+    loss, _ = gradient_of_word(this, IMAGES, tokens, token_of(this, "*"), noise)
+    t, eps = noise.integers(1, 50, 3, "t"), noise.normal(IMAGES.shape, "eps", dtype=np.float64)
+    x_t = this.diffusion.q_sample(IMAGES, t, eps)
+    expected, _ = mse(this.network.forward(x_t, t, tokens), this.diffusion.v_from(IMAGES, eps, t))
+    np.testing.assert_allclose(loss, expected, rtol=1e-12)
+
+
+def test_one_gradient_is_asked_for_and_no_other(monkeypatch):
+    asked = []
+
+    class Watched(Gradients):
+        def __init__(self, parameters, flat=None):
+            asked.append([p.name for p in parameters])
+            super().__init__(parameters, flat)
+
+    monkeypatch.setattr(textual_inversion, "Gradients", Watched)
+    this = model()
+    gradient_of_word(this, IMAGES.astype(np.float32), this.tokens(PROMPTS), token_of(this, "*"), Noise(0))
+    assert asked == [["text.token.table"]] * 2  # one for each shard
+
+
+@pytest.mark.equation("TI-2")
+def test_the_loss_falls_and_every_other_number_stays_to_the_bit():
+    before, records, images = dataclasses.replace(model(), micro_batch=8), [], IMAGES.astype(np.float32)
+    theta = before.network.theta.copy()
+    config = InversionConfig(steps=30, batch=6, lr=0.1, log_every=10)
+    after = learn_word(before, images, PROMPTS, config=config, log=records.append)
+    assert [record["step"] for record in records] == [10, 20, 30]
+    tokens, row = before.tokens(PROMPTS), token_of(before, "*")
+    for seed in range(5):  # noise that it has not seen, the same for both
+        losses = [gradient_of_word(m, images, tokens, row, Noise(100 + seed))[0] for m in (before, after)]
+        assert losses[1] < losses[0] - 0.002
+    np.testing.assert_array_equal(before.network.theta, theta)  # the model that was given
+    named = after.network.named_parameters()
+    for name, parameter in before.network.named_parameters().items():
+        same = named[name].value == parameter.value
+        if name == "text.token.table":
+            assert not same[row].any()
+            same = np.delete(same, row, axis=0)
+        assert same.all(), name
+
+
+def test_the_same_seed_learns_the_same_word_on_any_number_of_threads():
+    config = InversionConfig(steps=3, batch=6)
+    images = IMAGES.astype(np.float32)
+    one, two, other = (
+        learn_word(dataclasses.replace(model(), threads=threads), images, PROMPTS, config=config).network.theta
+        for threads, config in ((1, config), (3, config), (1, dataclasses.replace(config, seed=1)))
+    )
+    np.testing.assert_array_equal(one, two)
+    assert (one != other).any()
+
+
+def test_it_runs_under_both_array_modules(xp):
+    here = model()
+    there = dataclasses.replace(here, network=here.network.bind(to_xp(xp, here.network.theta)))
+    images, config = IMAGES.astype(np.float32), InversionConfig(2, batch=2)
+    learned = [
+        to_host(learn_word(m, a, PROMPTS, config=config).network.theta)
+        for m, a in ((here, images), (there, to_xp(xp, images)))
+    ]
+    np.testing.assert_allclose(*learned, atol=1e-4)
+    assert (learned[1] != here.network.theta).any()
+
+
+def test_a_search_may_begin_at_another_word():
+    table = model().network.text.token.table.value
+    found = learn_word(model(), IMAGES, PROMPTS[:1], like="person", config=InversionConfig(1, lr=0.0))
+    row, start = token_of(found, "*"), token_of(found, "person")
+    np.testing.assert_array_equal(found.network.text.token.table.value[row], table[start])
+    assert (table[row] != table[start]).any()
+
+
+def test_bad_arguments():
+    this = model()
+    no_text = DiffusionModel(ModelConfig(dataclasses.replace(UNET, context_channels=None)).network(), ModelConfig(UNET))
+    for call, words in [
+        (lambda: learn_word(no_text, IMAGES, PROMPTS), "does not read text"),
+        (lambda: learn_word(this, IMAGES, PROMPTS, "unheard"), "The word 'unheard' is . tokens, but one"),
+        (lambda: learn_word(this, IMAGES, PROMPTS, like="a b"), "The word 'a b' is 2 tokens"),
+        (lambda: learn_word(this, IMAGES, ["a *", "a person"]), "texts that all hold the word '\\*'"),
+        (lambda: learn_word(this, IMAGES, []), "texts that all hold the word"),
+        (lambda: learn_word(this, IMAGES[:, :4], PROMPTS), r"images has shape \(3, 4, 8, 3\)"),
+        (lambda: learn_word(this, 300 * IMAGES, PROMPTS), "images runs from"),
+        (lambda: InversionConfig(steps=0), "steps is 0"),
+        (lambda: InversionConfig(lr=np.nan), "lr is nan"),
+    ]:
+        with pytest.raises(InputError, match=words):
+            call()
+
+
+def test_a_loss_that_is_no_number_is_one_clear_sentence():
+    this = model()
+    this.network.theta[:] = np.inf
+    with np.errstate(all="ignore"), pytest.raises(TrainingError, match="The loss of step 1 is nan: learn the word"):
+        learn_word(this, IMAGES.astype(np.float32), PROMPTS, config=InversionConfig(2))

@@ -1,0 +1,78 @@
+"""The command line: ``tinydiff demo | train | sample | edit | evaluate | serve | info``.
+
+Each command is a frozen dataclass; its fields are the options. Errors are one sentence on stderr; the exit status
+is 2 for a bad argument, 1 for everything else that fails, and 130 after Ctrl-C.
+"""
+
+import os
+import sys
+from dataclasses import replace
+from pathlib import Path
+from typing import Annotated, Any
+
+import tyro
+
+import tinydiff
+from tinydiff.apps.cli.demo import Demo
+from tinydiff.apps.cli.edit import Edit
+from tinydiff.apps.cli.evaluate import Evaluate
+from tinydiff.apps.cli.info import Info
+from tinydiff.apps.cli.sample import Sample
+from tinydiff.apps.cli.serve import Serve
+from tinydiff.apps.cli.toml import read_toml
+from tinydiff.apps.cli.train import Train
+from tinydiff.base import InputError, TinydiffError
+
+RECIPES = Path(__file__).parents[2] / "recipes"
+Command = (
+    Annotated[Demo, tyro.conf.subcommand("demo")]
+    | Annotated[Train, tyro.conf.subcommand("train")]
+    | Annotated[Sample, tyro.conf.subcommand("sample")]
+    | Annotated[Evaluate, tyro.conf.subcommand("evaluate")]
+    | Annotated[Edit, tyro.conf.subcommand("edit")]
+    | Annotated[Serve, tyro.conf.subcommand("serve")]
+    | Annotated[Info, tyro.conf.subcommand("info")]
+)
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run a command; return the exit status."""
+    arguments = sys.argv[1:] if arguments is None else arguments
+    try:
+        command = parse(arguments)
+        command.run()
+        sys.stdout.flush()
+    except KeyboardInterrupt:
+        return 130
+    except TinydiffError as error:
+        print(f"tinydiff: {error}", file=sys.stderr)
+        return 2 if isinstance(error, InputError) else 1
+    except BrokenPipeError:  # `tinydiff info | head` is no error, but a run that stopped for it is not done
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0 if isinstance(command, Info) else 1
+    except OSError as error:  # what is printed cannot be written; files have errors of their own
+        print(f"tinydiff: {error}", file=sys.stderr)
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+    return 0
+
+
+def parse(arguments: list[str]) -> Any:
+    """Return the command that the arguments describe; `tyro` exits with status 2 where they describe none."""
+    recipe = RECIPES / f"{arguments[1]}.toml" if len(arguments) > 1 and arguments[0] == "train" else None
+    if recipe is not None and recipe.is_file():
+        default = replace(read_toml(Train, recipe), out=Path("runs") / recipe.stem)
+        return tyro.cli(Train, default=default, args=arguments[2:], prog=f"tinydiff train {recipe.stem}")
+    path = _config_file(arguments)
+    if path is not None:
+        return tyro.cli(Train, default=read_toml(Train, path), args=arguments[1:], prog="tinydiff train")
+    return tyro.cli(Command, args=arguments, prog="tinydiff", description=tinydiff.__doc__)
+
+
+def _config_file(arguments):
+    if arguments[:1] != ["train"]:
+        return None
+    for flag, value in zip(arguments, [*arguments[1:], ""], strict=True):
+        if flag == "--config" or flag.startswith("--config="):
+            return Path(flag.partition("=")[2] or value)
+    return None

@@ -1,0 +1,91 @@
+"""The command ``tinydiff sample``."""
+
+import time
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Literal
+
+from tinydiff import plot
+from tinydiff.apps.cli.options import DeviceName, SamplerName
+from tinydiff.base import select_device, to_numpy, writable_folder
+from tinydiff.models import Guidance, class_gradient, load_model, load_noisy_classifier
+
+IN_FILM = 16
+
+
+@dataclass(frozen=True)
+class Sample:
+    """Draw images: a grid (PNG) and the reverse chain (GIF)."""
+
+    model: str | None = None
+    """A model that ships with tinydiff, or a folder with config.json and model.safetensors; without it, mnist, or
+    avatars where a prompt is given."""
+    n: int | None = None
+    """How many images; without it, 64, or 16 where a prompt is given."""
+    seed: int = 0
+    """The same seed gives the same pictures, whatever n is."""
+    label: int | None = None
+    """Which class, of the classifier if there is one; without it, all classes of the model in turn."""
+    prompt: str | None = None
+    """What the pictures should show, in words."""
+    negative: str = ""
+    """What they should not show; it counts where guidance is not 1. Not with a classifier."""
+    guidance: float = 1.0
+    """How strongly the class or the prompt is followed: 0 not at all, 1 as learned, above 1 exaggerated."""
+    classifier: str | None = None
+    """A classifier of noisy pictures, such as mnist-noisy-classifier, or its folder: the model is told nothing, and the
+    pictures are pulled to the label by its gradient, as strongly as guidance says."""
+    interval: tuple[float, float] | None = None
+    """Guide between these times alone, and at strength 1 elsewhere; the first step is at T, usually 1000, the last near
+    0."""
+    rescale: float = 0.0
+    """0 to 1: how far guided pictures are brought back to the contrast of those without guidance. Not with a
+    classifier."""
+    threshold: Literal["static", "dynamic"] = "static"
+    """How a predicted picture is kept within black and white."""
+    steps: int = 50
+    """Calls of the network for each image."""
+    sampler: SamplerName = "ddim"
+    """Which sampler."""
+    micro_batch: int | None = None
+    """How many images are computed together, on which their last bits depend; without it, 1 for one image, which is
+    soonest, and for more what the model says."""
+    out: Path = Path("samples")
+    """Folder for the pictures."""
+    device: DeviceName = "auto"
+    """Where to compute."""
+
+    def run(self) -> None:
+        """Draw, save, and say where."""
+        device = select_device(self.device)
+        name = self.model or ("mnist" if self.prompt is None else "avatars")
+        model = load_model(name, device)
+        n = (64 if self.prompt is None else 16) if self.n is None else self.n
+        if self.micro_batch is not None or n == 1:
+            model = replace(model, micro_batch=1 if self.micro_batch is None else self.micro_batch)
+        guidance = Guidance(self.guidance, self.interval, self.rescale, self.threshold)
+        pull = None if self.classifier is None else class_gradient(load_noisy_classifier(self.classifier, device))
+        chain = model.chain(
+            n,
+            self.seed,
+            self.label,
+            self.steps,
+            self.sampler,
+            prompt=self.prompt,
+            negative=self.negative,
+            guidance=guidance,
+            classifier=pull,
+        )
+        writable_folder(self.out)
+        start = time.perf_counter()
+        frames = []
+        for t, x_t, x_0_hat in chain:
+            frames.append((t, to_numpy(x_t[:IN_FILM]), to_numpy(x_0_hat[:IN_FILM])))
+        images = to_numpy(x_t)
+        seconds = time.perf_counter() - start
+        title = f"{n} samples of {Path(name).name}, {self.sampler}, {self.steps} steps, seed {self.seed}"
+        if self.prompt:
+            title = f"{' '.join(self.prompt.split())}: {title}, guidance {self.guidance:g}"
+        grid = plot.save_image(plot.image_grid(images, title=title), self.out / "grid.png")
+        gif = plot.chain_gif(frames, self.out / "chain.gif", samples=IN_FILM)
+        print(f"Drew {n} images in {seconds:.1f} s on {device.name}: {grid} and {gif}")

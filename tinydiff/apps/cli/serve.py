@@ -1,0 +1,27 @@
+"""The command ``tinydiff serve``."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from tinydiff.apps.cli.options import DeviceName
+from tinydiff.apps.serve.page import serve
+from tinydiff.base import select_device
+from tinydiff.models import load_model
+
+
+@dataclass(frozen=True)
+class Serve:
+    """Serve a page in the browser that draws what one types (needs tinydiff[demo])."""
+
+    model: str = "avatars"
+    """A model that draws from text: one that ships with tinydiff, or a folder."""
+    host: str = "127.0.0.1"
+    """The address to listen on; this one is reached from this machine alone."""
+    port: int = 7860
+    """The port to listen on."""
+    device: DeviceName = "auto"
+    """Where to compute."""
+
+    def run(self) -> None:
+        """Serve until Ctrl-C."""
+        serve(load_model(self.model, select_device(self.device)), Path(self.model).name, self.host, self.port)

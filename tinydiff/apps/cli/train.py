@@ -1,0 +1,141 @@
+"""The command ``tinydiff train``."""
+
+import dataclasses
+import json
+import os
+import shlex
+import sys
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+
+from tinydiff import plot
+from tinydiff.apps.cli.options import DeviceName
+from tinydiff.base import InputError, atomic_write, select_device, to_device, writable_folder
+from tinydiff.data import NAMES, Dataset, load, load_avatars, load_folder
+from tinydiff.models import DiffusionModel, ModelConfig, default_micro_batch, load_model
+from tinydiff.networks import TextConfig, UNetConfig
+from tinydiff.text import Tokenizer
+from tinydiff.train import TrainConfig, Trainer, read_log
+
+
+@dataclass(frozen=True)
+class Train:
+    """Train a model. Ctrl-C finishes the step and saves; the same command goes on from there.
+
+    `tinydiff train avatars` takes the options of a recipe that ships with tinydiff, here of one that learns to draw
+    portraits from captions.
+    """
+
+    config: Path | None = None
+    """A TOML file with any of these options; what is also given on the command line wins."""
+    data: str = "mnist-small"
+    """digits, mnist-small, avatars, mnist, fashion-mnist, or a folder of images (./mnist for one that is called so)."""
+    images: int | None = None
+    """How many portraits to put together; without it, 20,000. For avatars only."""
+    out: Path = Path("runs/mine")
+    """Folder for checkpoints, the log and the trained model."""
+    start_from: str | None = None
+    """Fine-tune: start from this shipped model or model folder instead of random weights."""
+    unet: UNetConfig = field(default_factory=lambda: UNetConfig(28, channels=16, channel_mult=(1, 3, 4)))
+    """The shape of the network; its image_size decides how images are resized."""
+    schedule: Literal["cosine", "linear"] = "cosine"
+    """Of the forward process."""
+    captions: bool = False
+    """Learn to draw from captions; the UNet's context then has as many channels as the text."""
+    text: TextConfig = field(default_factory=TextConfig)
+    """The shape of the text encoder, for captions; its vocabulary is the largest that is wanted."""
+    T: int = 1000
+    """Steps of the forward process."""
+    kind: Literal["eps", "x_0", "v"] = "v"
+    """What the network predicts."""
+    train: TrainConfig = field(default_factory=TrainConfig)
+    """How to train."""
+    threads: int | None = None
+    """How many work at the same time; without it, one for each core. It changes the time, not the result."""
+    processes: bool | None = None
+    """Whether they are processes, where those can be made (Linux), or threads; without it, by the network's size."""
+    device: DeviceName = "auto"
+    """Where to compute."""
+
+    def run(self) -> None:
+        """Train, or go on with a run that was stopped."""
+        device = select_device(self.device)
+        given = None if self.start_from is None else load_model(self.start_from)
+        if given is not None:
+            self._check_agrees_with(given.config)
+        training, held_out = self._data(self.unet if given is None else given.config.unet)
+        print(training.describe(), held_out.describe(), sep="\n")
+        model = self._new_model(training) if given is None else given
+        if device.kind != "cpu":
+            model = replace(model, network=model.network.bind(to_device(model.network.theta, device)))
+        writable_folder(self.out)
+        micro_batch = self.train.micro_batch or default_micro_batch(model.config.unet)
+        model = replace(model, micro_batch=micro_batch, threads=self.threads, processes=self.processes)
+        config = model.config
+        trainer = Trainer(
+            model, training, self.train, self.out, held_out, threads=self.threads, processes=self.processes
+        )
+        known = dataclasses.replace(self, train=trainer.config)  # with the micro-batch that was taken
+        text = json.dumps(dataclasses.asdict(known) | dataclasses.asdict(config), indent=2, default=str) + "\n"
+        atomic_write(self.out / "run.json", lambda file: file.write(text.encode()))
+        if trainer.step:
+            print(f"Going on from step {trainer.step} in {self.out}.")
+        try:
+            trainer.run()
+        except KeyboardInterrupt:
+            again = shlex.join(["tinydiff", *sys.argv[1:]])
+            print(f"\nStopped after step {trainer.step}; saved up to step {trainer.saved}. To go on: {again}")
+            raise
+        log = read_log(self.out)
+        curve = plot.save_image(plot.loss_curve(log), self.out / "loss.png") if log else "without a log"
+        where = shlex.quote(str(Path.cwd() / self.out))  # whole: `mnist` alone would name the shipped model
+        print(f"Trained {trainer.step} steps: {curve}. To draw: tinydiff sample --model {where}")
+
+    def _check_agrees_with(self, own: ModelConfig) -> None:
+        """Raise where what belongs to the model to start from was given and is another than its own."""
+        unet, text = replace(self.unet, context_channels=own.unet.context_channels), self.text
+        if own.text is not None:
+            text = replace(text, vocabulary=own.text.vocabulary)  # that found in captions; given is the largest
+        agrees = {name: getattr(self, name) == getattr(own, name) for name in ("schedule", "T", "kind")}
+        agrees |= {
+            "unet": unet == own.unet,
+            "text": text == own.text,
+            "captions": self.captions == (own.text is not None),
+        }
+        for name, same in agrees.items():
+            if not same and getattr(self, name) != getattr(Train(), name):
+                raise InputError(f"{name} was given with start_from, but is that of the model to start from.")
+
+    def _new_model(self, training: Dataset) -> DiffusionModel:
+        """Return a model with random weights, and a tokenizer that has read the captions if it is to read any."""
+        unet, text, tokenizer = self.unet, None, None
+        if self.captions:
+            if training.captions is None:
+                raise InputError(f"captions was given, but {self.data} has none: leave it out, or take avatars.")
+            merges = self.text.vocabulary - len(Tokenizer())
+            if merges < 0:
+                raise InputError(f"vocabulary is {self.text.vocabulary}, but {len(Tokenizer())} or more were expected.")
+            tokenizer = Tokenizer.train(training.captions, merges)
+            text = replace(self.text, vocabulary=len(tokenizer))
+            unet = replace(unet, context_channels=text.channels)
+        config = ModelConfig(unet, self.schedule, self.T, self.kind, text)
+        network = config.network(np.random.default_rng(self.train.seed))
+        return DiffusionModel(network, config, self.train.micro_batch, tokenizer=tokenizer)
+
+    def _data(self, unet: UNetConfig) -> tuple[Dataset, Dataset]:
+        size, channels = unet.image_size, unet.in_channels
+        if self.data == "avatars":
+            return load_avatars("train", self.images).resize(size), load_avatars("test").resize(size)
+        if self.images is not None:
+            raise InputError(f"images is {self.images}, but only avatars are put together: leave it out.")
+        if self.data not in NAMES and os.path.isdir(self.data):  # false, too, for what is no path at all
+            images = load_folder(self.data, size, channels)
+            if len(images) < 2:
+                raise InputError(f"{self.data} holds one image, but at least 2 are needed: one in twenty is held out.")
+            held_out = np.arange(len(images)) % 20 == 0  # every twentieth, so that each subfolder has its share
+            return images.take(~held_out), replace(images.take(held_out), split="held out")
+        training, test = load(self.data, "train"), load(self.data, "test")
+        return training.resize(size), test.resize(size)

@@ -1,0 +1,63 @@
+"""What everything stands on: errors, files, arrays and devices, noise, conditions, what is derived from weights."""
+
+from tinydiff.base.arrays import Device, erf, select_device, synchronize, to_device, to_numpy, xp_of
+from tinydiff.base.condition import Condition, arrays_of, as_condition, map_arrays
+from tinydiff.base.errors import (
+    CheckpointError,
+    DataError,
+    DeviceError,
+    InputError,
+    TinydiffError,
+    TrainingError,
+    check_choice,
+    check_count,
+    check_divisible,
+    check_images,
+    check_number,
+    check_positive,
+    check_rank,
+    check_shape,
+    is_real,
+)
+from tinydiff.base.files import atomic_write, writable_folder
+from tinydiff.base.memo import Memo, derived, weights_stand_still
+from tinydiff.base.noise import Noise, philox
+from tinydiff.base.plain import is_plain, plain
+
+__all__ = [
+    "CheckpointError",
+    "Condition",
+    "DataError",
+    "Device",
+    "DeviceError",
+    "InputError",
+    "Memo",
+    "Noise",
+    "TinydiffError",
+    "TrainingError",
+    "arrays_of",
+    "as_condition",
+    "atomic_write",
+    "check_choice",
+    "check_count",
+    "check_divisible",
+    "check_images",
+    "check_number",
+    "check_positive",
+    "check_rank",
+    "check_shape",
+    "derived",
+    "erf",
+    "is_plain",
+    "is_real",
+    "map_arrays",
+    "philox",
+    "plain",
+    "select_device",
+    "synchronize",
+    "to_device",
+    "to_numpy",
+    "weights_stand_still",
+    "writable_folder",
+    "xp_of",
+]

@@ -1,0 +1,167 @@
+"""One source for NumPy (CPU) and CuPy (GPU) arrays.
+
+Library code never asks which device it is on. It asks an array for its module, ``xp = xp_of(x)``, and writes
+``xp.exp(x)``; the result stays where `x` is. CuPy is imported here (and by the optional GPU kernels) only.
+"""
+
+import functools
+import sys
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import scipy.special
+
+from tinydiff.base.errors import DeviceError, InputError, check_choice
+
+HOW_TO_INSTALL_CUPY = (
+    'Install it with: pip install "cupy-cuda13x[ctk]" (cupy-cuda12x for an older NVIDIA driver), or use --device cpu.'
+)
+
+
+def xp_of(*arrays: Any, **named: Any) -> Any:
+    """Return the array module, `numpy` or `cupy`, that all given arrays belong to.
+
+    Parameters
+    ----------
+    *arrays, **named : array or None
+        Arrays; ``None`` is skipped. Arrays given by name must also share one floating dtype, and the names
+        are used in the message when they do not.
+
+    Raises
+    ------
+    InputError
+        If something is not an array, if host and device arrays meet, or if named arrays differ in dtype.
+
+    Examples
+    --------
+    >>> xp_of(np.zeros(3)).__name__
+    'numpy'
+    """
+    if all(type(a) is np.ndarray for a in arrays) and _share_a_float(named):
+        return np  # the usual case, asked for hundreds of times in a step
+    everything = [(f"argument {i}", a) for i, a in enumerate(arrays)] + list(named.items())
+    everything = [(name, a) for name, a in everything if a is not None]
+    modules = {name: _module_of(name, a) for name, a in everything}
+    if len({id(m) for m in modules.values()}) > 1:
+        where = ", ".join(f"{name} is a {m.__name__} array" for name, m in modules.items())
+        raise InputError(f"Arrays of two devices meet: {where}. Move one with to_device() or to_numpy() first.")
+    dtypes = {name: a.dtype for name, a in named.items() if a is not None}
+    if len(set(dtypes.values())) > 1:
+        listed = ", ".join(f"{name} is {dtype}" for name, dtype in dtypes.items())
+        raise InputError(f"Arrays of different dtypes meet: {listed}. Convert them to one with .astype().")
+    for name, dtype in dtypes.items():
+        if dtype.kind != "f":
+            raise InputError(f"{name} has dtype {dtype}, but a floating dtype such as float32 was expected.")
+    return next(iter(modules.values())) if modules else np
+
+
+def _share_a_float(named):
+    """Whether all are NumPy arrays (or None) of one floating dtype."""
+    dtype = None
+    for a in named.values():
+        if a is not None:
+            if type(a) is not np.ndarray or (a.dtype is not dtype and dtype is not None) or a.dtype.kind != "f":
+                return False
+            dtype = a.dtype
+    return True
+
+
+def _module_of(name, a):
+    if isinstance(a, np.ndarray):
+        return np
+    cupy = sys.modules.get("cupy")  # an array of CuPy can only exist once CuPy has been imported
+    if cupy is not None and isinstance(a, cupy.ndarray):
+        return cupy
+    raise InputError(f"{name} is of type {type(a).__name__}, but a NumPy or CuPy array was expected.")
+
+
+def to_numpy(x: Any) -> np.ndarray:
+    """Return `x` as a NumPy array: itself if it is one, a copy on the host if it is on a GPU."""
+    return x if xp_of(x) is np else x.get()
+
+
+def erf(x: Any) -> Any:
+    """Return the error function of `x`, elementwise, on the device of `x`."""
+    if xp_of(x) is np:
+        return scipy.special.erf(x)
+    import cupyx.scipy.special
+
+    return cupyx.scipy.special.erf(x)
+
+
+@dataclass(frozen=True)
+class Device:
+    """A place where arrays live: its kind (``"cpu"`` or ``"cuda"``) and a name for people."""
+
+    kind: str
+    name: str
+
+    @property
+    def xp(self) -> Any:
+        """The array module of this device."""
+        return np if self.kind == "cpu" else _import_cupy()
+
+
+def select_device(choice: str = "auto") -> Device:
+    """Return the device for ``"cpu"``, ``"cuda"`` or ``"auto"``.
+
+    ``auto`` takes the GPU if a tiny kernel runs on it and gives the right answer, else the CPU. A device count
+    would not do: a machine can list a GPU that its driver cannot use.
+
+    Raises
+    ------
+    DeviceError
+        If ``"cuda"`` was asked for and CuPy is missing or broken; the message says what to install.
+    """
+    check_choice("device", choice, ("auto", "cpu", "cuda"))
+    if choice != "cpu":
+        try:
+            return Device("cuda", _probe_gpu())
+        except DeviceError:
+            if choice == "cuda":
+                raise
+    return Device("cpu", "CPU")
+
+
+def to_device(x: Any, device: Device) -> Any:
+    """Return `x` as an array of `device`; no copy is made if it is there already."""
+    if device.kind == "cpu":
+        return to_numpy(x)
+    return device.xp.asarray(x)
+
+
+def synchronize(x: Any) -> None:
+    """Wait until the device of `x` has finished its queue (nothing to wait for on the CPU)."""
+    xp = xp_of(x)
+    if xp is not np:
+        xp.cuda.get_current_stream().synchronize()
+
+
+def _import_cupy():
+    try:
+        import cupy
+    except Exception as error:  # a broken CuPy raises many types, from ImportError to AttributeError
+        raise DeviceError(f"CuPy cannot be imported ({_first_line(error)}). {HOW_TO_INSTALL_CUPY}") from None
+    return cupy
+
+
+@functools.cache
+def _probe_gpu() -> str:
+    """Run a tiny kernel and a tiny matrix product on the GPU; return the GPU's name."""
+    cupy = _import_cupy()
+    try:
+        x = cupy.arange(4, dtype=cupy.float32).reshape(2, 2)
+        total = float((x @ x + 1).sum())
+        name = cupy.cuda.runtime.getDeviceProperties(0)["name"]
+    except Exception as error:
+        raise DeviceError(
+            f"CuPy is installed but cannot use a GPU ({_first_line(error)}). {HOW_TO_INSTALL_CUPY}"
+        ) from None
+    if total != 26.0:
+        raise DeviceError(f"The GPU computed {total} where 26.0 was expected. Check its driver, or use --device cpu.")
+    return name.decode() if isinstance(name, bytes) else str(name)
+
+
+def _first_line(error):
+    return (str(error).strip().splitlines() or [type(error).__name__])[0]

@@ -1,0 +1,93 @@
+"""Write a file whole or not at all."""
+
+import contextlib
+import errno
+import os
+import secrets
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from tinydiff.base.errors import DataError, InputError, TinydiffError
+
+
+def atomic_write(path: str | Path, write: Callable[[BinaryIO], Any], error: type[TinydiffError] = DataError) -> Path:
+    """Write a file atomically: whatever happens, the old file or the whole new one is at `path`.
+
+    The bytes go to a file beside `path`, are forced to the disk, and then take the name `path` in one step.
+    If anything fails, Ctrl-C included, the file beside is removed. Missing folders are made.
+
+    Parameters
+    ----------
+    path : str or Path
+        The file to make or to replace.
+    write : callable
+        ``write(file)`` writes the content to a file opened for binary writing.
+    error : TinydiffError subclass
+        What is raised when the system refuses: `DataError`, or `CheckpointError` for weights.
+
+    Returns
+    -------
+    Path
+        `path`.
+
+    Raises
+    ------
+    error
+        If the folder is not writable, the disk is full, or `path` is a folder; the message says what to do.
+
+    Examples
+    --------
+    >>> atomic_write("out/hello.txt", lambda file: file.write(b"hello"))  # doctest: +SKIP
+    """
+    path = Path(path)
+    aside = path.parent / f".{path.name}.{secrets.token_hex(4)}.tmp"  # random: two writers never share it
+    try:
+        if path.is_dir():
+            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with open(aside, "xb") as file:
+            write(file)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(aside, path)
+    except TinydiffError:
+        raise  # `write` itself has said what is wrong
+    except OSError as refusal:
+        raise error(f"{path} cannot be written: {_advice(refusal, path)}") from refusal
+    finally:
+        with contextlib.suppress(OSError):  # it has taken its new name, or was never made
+            aside.unlink()
+    return path
+
+
+def writable_folder(path: str | Path) -> Path:
+    """Make a folder if it is missing, and see that one may write there, before any work is done.
+
+    Raises
+    ------
+    InputError
+        If one may not; the message says why, and what to do.
+    """
+    path = Path(path)
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+        if not os.access(path, os.W_OK):
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+    except ValueError as refusal:
+        raise InputError(f"{str(path)!r} is no path ({refusal}).") from refusal
+    except OSError as refusal:
+        raise InputError(f"{path} cannot be written: {_advice(refusal, path / 'a file')}") from refusal
+    return path
+
+
+def _advice(refusal: OSError, path: Path) -> str:
+    if refusal.errno in (errno.ENOSPC, errno.EDQUOT):
+        return f"the disk is full. Free some space, or choose a folder on another disk than {path.parent}."
+    if refusal.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
+        return f"the folder {path.parent} is not writable. Choose another folder, or change its permissions."
+    if refusal.errno == errno.EISDIR:
+        return "it is a folder. Give the name of a file inside it."
+    if refusal.errno in (errno.ENOTDIR, errno.EEXIST):
+        return f"a part of {path.parent} is a file, not a folder. Choose another folder."
+    return f"{refusal.strerror or refusal}. Choose another path."

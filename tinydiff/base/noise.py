@@ -1,0 +1,148 @@
+"""Random numbers as a pure function of what they are for.
+
+Every random number in tinydiff is ``Philox(key, counter)``, where the key says *why* it is drawn (seed, purpose)
+and the counter says *where* (which block of which sample, at which step, in which layer). Nothing is stored and
+nothing advances, so a sample's noise does not depend on the batch it is in, on the number of threads, or on
+where a run was interrupted. The integers are the same on NumPy and CuPy.
+
+Source: Salmon, Moraes, Dror, Shaw, "Parallel random numbers: as easy as 1, 2, 3" (SC 2011), Philox4x32-10.
+"""
+
+import zlib
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from tinydiff.base.errors import InputError
+
+ROUNDS = 10
+MULTIPLIERS = (0xD2511F53, 0xCD9E8D57)
+KEY_STEPS = (0x9E3779B9, 0xBB67AE85)  # the golden ratio and sqrt(3) - 1, as fractions of 2**32
+LOW_32 = 0xFFFFFFFF
+
+
+def philox(counter: tuple, key: tuple[int, int]) -> tuple:
+    """Return four arrays of random 32-bit words (Eq. PHILOX-1).
+
+    Parameters
+    ----------
+    counter : four uint64 arrays, each holding 32-bit values, of one shape
+        Where the words are: (block, sample, step, layer).
+    key : two ints below 2**32
+        Why they are drawn: (seed, purpose).
+
+    Returns
+    -------
+    four uint64 arrays of values below 2**32.
+    """
+    c_0, c_1, c_2, c_3 = counter
+    k_0, k_1 = key
+    for _ in range(ROUNDS):
+        product_0 = c_0 * MULTIPLIERS[0]  # two 32-bit factors: the product fits 64 bits exactly
+        product_1 = c_2 * MULTIPLIERS[1]
+        c_0, c_1, c_2, c_3 = (
+            (product_1 >> 32) ^ c_1 ^ k_0,
+            product_1 & LOW_32,
+            (product_0 >> 32) ^ c_3 ^ k_1,
+            product_0 & LOW_32,
+        )
+        k_0 = (k_0 + KEY_STEPS[0]) & LOW_32
+        k_1 = (k_1 + KEY_STEPS[1]) & LOW_32
+    return c_0, c_1, c_2, c_3
+
+
+@dataclass(frozen=True)
+class Noise:
+    """A source of random numbers for a run of consecutive samples.
+
+    Parameters
+    ----------
+    seed : int
+        Any integer from 0 to 2**32 - 1.
+    first : int
+        Global index of the first sample of the batch at hand. ``noise.at(first=8)`` is the source for a shard
+        that starts at sample 8.
+    step : int
+        Which training or sampling step the numbers are for.
+    xp : module
+        `numpy` or `cupy`: where the arrays are made.
+
+    Examples
+    --------
+    >>> noise = Noise(seed=0)
+    >>> eight = noise.normal((8, 2), "x_T")
+    >>> bool((noise.at(first=5).normal((1, 2), "x_T") == eight[5:6]).all())
+    True
+    """
+
+    seed: int
+    first: int = 0
+    step: int = 0
+    xp: Any = np
+
+    def __post_init__(self):
+        if not (isinstance(self.seed, (int, np.integer)) and 0 <= self.seed <= LOW_32):
+            raise InputError(f"seed is {self.seed!r}, but an integer from 0 to 2**32 - 1 was expected.")
+
+    def at(self, **changes: Any) -> "Noise":
+        """Return the same source at another sample, step or array module."""
+        return replace(self, **changes)
+
+    def words(self, n_samples: int, n_words: int, purpose: str, layer: str = "") -> Any:
+        """Return random 32-bit integers, shape ``(n_samples, n_words)``, dtype uint64."""
+        xp = self.xp
+        n_blocks = -(-n_words // 4)
+        block = xp.arange(n_blocks, dtype=xp.uint64)[None, :]
+        sample = xp.arange(self.first, self.first + n_samples, dtype=xp.uint64)[:, None]
+        zero = block * 0 + sample * 0
+        counter = (block + zero, sample + zero, zero + self.step, zero + _code(layer))
+        words = xp.stack(philox(counter, (int(self.seed), _code(purpose))), axis=-1)
+        return words.reshape(n_samples, 4 * n_blocks)[:, :n_words]
+
+    def uniform(self, shape: tuple, purpose: str, layer: str = "", dtype: Any = np.float32) -> Any:
+        """Return numbers of float32 or float64 in the open interval (0, 1); ``shape[0]`` counts samples."""
+        u = (self.words(shape[0], _size(shape), purpose, layer) + 0.5) * 2.0**-32
+        below_one = 1.0 - 2.0**-24  # rounding to float32 could otherwise give exactly 1
+        return self.xp.minimum(u, below_one).astype(dtype).reshape(shape)
+
+    def normal(self, shape: tuple, purpose: str, layer: str = "", dtype: Any = np.float32) -> Any:
+        """Return standard normal numbers (Eq. BM-1, Box and Muller 1958); ``shape[0]`` counts samples.
+
+        Two words make two normals: a radius sqrt(-2 log u) and an angle 2 pi v, read as Cartesian coordinates.
+        The arithmetic is float64, so that NumPy and CuPy round to the same `dtype` value (within 2 ulp).
+        """
+        xp = self.xp
+        n = _size(shape)
+        words = self.words(shape[0], n + n % 2, purpose, layer)
+        u = (words[:, 0::2] + 0.5) * 2.0**-32
+        angle = (words[:, 1::2] + 0.5) * (2.0**-32 * 2 * np.pi)
+        radius = xp.sqrt(-2.0 * xp.log(u))
+        pairs = xp.stack([radius * xp.cos(angle), radius * xp.sin(angle)], axis=-1)
+        return pairs.reshape(shape[0], -1)[:, :n].astype(dtype).reshape(shape)
+
+    def integers(self, low: int, high: int, n: int, purpose: str) -> Any:
+        """Return `n` integers from `low` to `high`, both included, one per sample.
+
+        Multiplying a 32-bit word by the number of choices and keeping the high half favours no choice by more
+        than 1 in 2**32 / choices.
+        """
+        choices = high - low + 1
+        return ((self.words(n, 1, purpose)[:, 0] * choices) >> 32).astype(self.xp.int64) + low
+
+    def permutation(self, n: int, purpose: str) -> Any:
+        """Return the integers 0 .. n - 1 in random order: the order that sorts `n` random 64-bit words."""
+        words = self.words(n, 2, purpose)
+        return self.xp.argsort((words[:, 0] << 32) | words[:, 1])
+
+
+def _code(name: str) -> int:
+    """Return a fixed 32-bit number for a name (Python's own hash changes from run to run)."""
+    return zlib.crc32(name.encode())
+
+
+def _size(shape):
+    size = 1
+    for n in shape[1:]:
+        size *= int(n)
+    return size

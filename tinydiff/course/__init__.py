@@ -1,0 +1,7 @@
+"""What the notebooks need: exercises that check an answer, shown source, sliders."""
+
+from tinydiff.course.exercise import Exercise
+from tinydiff.course.source import show_source
+from tinydiff.course.widgets import panel, slider
+
+__all__ = ["Exercise", "panel", "show_source", "slider"]

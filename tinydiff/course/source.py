@@ -1,0 +1,14 @@
+"""The library's own lines, shown in a notebook."""
+
+import inspect
+import textwrap
+from collections.abc import Callable
+from typing import Any
+
+
+def show_source(*functions: Callable[..., Any]) -> None:
+    """Print the source of functions as it stands in the library, without their docstrings."""
+    for function in functions:
+        source = textwrap.dedent(inspect.getsource(function))
+        head, quotes, rest = source.partition('"""')
+        print(head.rstrip() + rest.partition('"""')[2] if quotes else source)

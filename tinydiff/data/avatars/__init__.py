@@ -1,0 +1,28 @@
+"""Portraits of 16 x 16 pixels with captions: put together from parts, so that what a picture shows is known exactly.
+
+A portrait is a body and up to eight parts, painted one over the other. Each slot (hair, hat, ...) holds one part or
+none, and has one colour. A caption names slots that can be seen; skin, eyes and mouths are never named. Nothing here is
+a photo, and nobody is meant: parts and colours are drawn by chance, each slot by itself.
+
+Source: the pixel-art parts by DiceBear, CC0 1.0, as `tools/make_avatar_parts.py` found them.
+"""
+
+from tinydiff.data.avatars.captions import Caption, describe
+from tinydiff.data.avatars.compose import SPLITS, compose
+from tinydiff.data.avatars.drawing import draw
+from tinydiff.data.avatars.judge import Verdict, agreement, judge
+from tinydiff.data.avatars.sets import load_avatars
+from tinydiff.data.avatars.slots import Portraits
+
+__all__ = [
+    "SPLITS",
+    "Caption",
+    "Portraits",
+    "Verdict",
+    "agreement",
+    "compose",
+    "describe",
+    "draw",
+    "judge",
+    "load_avatars",
+]

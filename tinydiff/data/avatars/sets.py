@@ -1,0 +1,32 @@
+"""Captioned portraits as a data set."""
+
+import numpy as np
+
+from tinydiff.base import check_choice
+from tinydiff.data.avatars.captions import describe
+from tinydiff.data.avatars.compose import SPLITS, compose
+from tinydiff.data.avatars.drawing import draw, paint
+from tinydiff.data.avatars.slots import HAIR, LAYERS
+from tinydiff.data.dataset import Dataset
+
+
+def load_avatars(split: str = "train", n: int | None = None, seed: int = 0) -> Dataset:
+    """Return captioned portraits; their labels are the words of the hair's colour, counted as in `SLOTS`.
+
+    Parameters
+    ----------
+    split : str
+        As for `compose`.
+    n : int or None
+        How many; None takes the number of `SPLITS`.
+    seed : int
+    """
+    check_choice("split", split, tuple(SPLITS))
+    portraits = compose(SPLITS[split] if n is None else n, seed, split)
+    captions = tuple(caption.text for caption in describe(portraits, seed, split))
+    words = list(HAIR)
+    hair = LAYERS.index("hair")
+    label_of_colour = np.array([words.index(word) for word in paint("hair").colour_words])
+    return Dataset(
+        draw(portraits), label_of_colour[portraits.colours[:, hair]], "avatars", split, "the package", captions
+    )

@@ -1,0 +1,57 @@
+"""What a network that was trained to fill in sees of a picture, and how what is known is kept."""
+
+from typing import Any
+
+from tinydiff.base import check_shape, xp_of
+from tinydiff.diffusion.editing.masks import check_mask
+from tinydiff.diffusion.process import GaussianDiffusion
+from tinydiff.diffusion.targets import Predict
+
+
+def erased(x_0: Any, mask: Any) -> Any:
+    """Return what a network that fills in sees beside x_t: the mask, and what is known of the picture (Eq. GLIDE-FILL).
+
+    The mask comes along, because a grey pixel and one that is to be drawn would look the same.
+
+    Parameters
+    ----------
+    x_0 : array, shape (N, H, W, C)
+    mask : array of 0 and 1, shape (N or 1, H, W, 1)
+        1 where the picture is known.
+
+    Returns
+    -------
+    array, shape (N, H, W, 1 + C)
+
+    Source: Nichol et al. 2021 (GLIDE, arXiv 2112.10741), section 4.3.
+    """
+    xp = xp_of(x_0, mask)
+    check_shape("mask", mask, (None, *x_0.shape[1:-1], 1))
+    check_mask(mask, x_0.shape)
+    mask = xp.broadcast_to(mask.astype(x_0.dtype), (*x_0.shape[:-1], 1))
+    return xp.concatenate([mask, mask * x_0], axis=-1)
+
+
+def keep_known(predict: Predict, diffusion: GaussianDiffusion, known: Any, mask: Any) -> Predict:
+    """Return a prediction whose x_0_hat is what is known, where it is known, and whose eps_hat follows (Eq. KNOWN-1).
+
+    At its last step every sampler returns x_0_hat, so what is known is kept to the bit.
+
+    Parameters
+    ----------
+    predict : callable
+    diffusion : GaussianDiffusion
+    known : array, shape (N, ...)
+        Pictures; what they hold where the mask is 0 does not count.
+    mask : array of 0 and 1, which goes with `known`
+        1 where the picture is known.
+    """
+    check_mask(mask, known.shape)
+    mask = mask.astype(bool)
+
+    def keeping(x_t, t, context=None):
+        x_0_hat, _ = predict(x_t, t, context)
+        x_0_hat = xp_of(x_t=x_t, known=known).where(mask, known, x_0_hat)
+        return x_0_hat, diffusion.eps_from_x_0(x_t, t, x_0_hat)
+
+    return keeping

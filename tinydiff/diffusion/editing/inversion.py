@@ -1,0 +1,37 @@
+"""DDIM inversion: from a picture to the noise that draws it."""
+
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+from tinydiff.base import xp_of
+from tinydiff.diffusion.process import GaussianDiffusion
+from tinydiff.diffusion.targets import Predict
+from tinydiff.diffusion.times import step_pairs
+
+
+def ddim_inversion(
+    predict: Predict, diffusion: GaussianDiffusion, x_0: Any, steps: int | Iterable[float], context: Any = None
+) -> Iterator[tuple[float, Any]]:
+    """Walk DDIM's steps upwards, from a picture to the noise that draws it, and yield (t, x_t) (Eq. DDIM-INV).
+
+    A step from s to t takes the prediction at s for that at t, so that walking up and down again comes back only
+    nearly: to within O(1 / N) for N steps. The first step predicts at the smallest time, since there is nothing to
+    predict in a picture without noise.
+
+    Parameters
+    ----------
+    predict, diffusion
+        As for `ddim`.
+    x_0 : array, shape (N, ...)
+    steps : int or iterable of float
+        The times of the way down, falling, as for `ddim`.
+    context
+        What is shown, as well as it is known. With guidance the errors are much larger: invert without.
+
+    Source: Song, Meng, Ermon 2021 (arXiv 2010.02502), section 4.3 and appendix F.
+    """
+    x = x_0
+    for t, s in reversed(step_pairs(diffusion, steps)):
+        x_0_hat, eps_hat = predict(x, xp_of(x).full(len(x), s if s > 0 else t), context)
+        x = diffusion.q_sample(x_0_hat, xp_of(x).full(len(x), t), eps_hat)
+        yield t, x

@@ -1,0 +1,20 @@
+"""Which part of a picture is known."""
+
+from typing import Any
+
+from tinydiff.base import InputError, xp_of
+
+
+def check_mask(mask: Any, shape: tuple[int, ...]) -> None:
+    """Raise `InputError` unless a mask of 0 and 1 goes with arrays of this shape: each axis is as long, or 1."""
+    fits = mask.ndim == len(shape) and all(m in (1, n) for m, n in zip(mask.shape, shape, strict=True))
+    if not fits:
+        raise InputError(
+            f"mask has shape {tuple(mask.shape)}, but {tuple(shape)} was expected, or 1 in place of some of these."
+        )
+    xp = xp_of(mask)
+    if not bool(((mask == 0) | (mask == 1)).all()):
+        other = mask[(mask != 0) & (mask != 1)]
+        raise InputError(
+            f"mask holds {float(xp.ravel(other)[0]):g}, but only 0 (to draw) and 1 (to keep) were expected."
+        )

@@ -1,0 +1,63 @@
+"""RePaint: fill in a part of a picture with a model that was never trained for it."""
+
+from collections.abc import Iterable
+from functools import partial
+from itertools import count
+from typing import Any
+
+from tinydiff.base import Noise, check_count, check_shape, xp_of
+from tinydiff.diffusion.editing.masks import check_mask
+from tinydiff.diffusion.process import GaussianDiffusion
+from tinydiff.diffusion.samplers.chain import Chain
+from tinydiff.diffusion.targets import Predict
+from tinydiff.diffusion.times import step_pairs
+
+
+def repaint(
+    predict: Predict,
+    diffusion: GaussianDiffusion,
+    x_T: Any,
+    known: Any,
+    mask: Any,
+    noise: Noise,
+    steps: int | Iterable[float],
+    resample: int = 10,
+    context: Any = None,
+) -> Chain:
+    """Draw the unknown part of pictures with a model that was never trained for it (Eq. REPAINT-8).
+
+    At every step from t to s the unknown part is drawn by DDPM (with the variance beta-tilde, which leaves less noise
+    where steps are few), and the known part is the picture with the noise of s, the time at which both are joined. (The
+    paper's Eq. 8a gives it the noise of t, one step too much.) Each was made without the other, so they do not fit
+    together yet: the step is noised again, from s up to t, and repeated, so that the model can mend it.
+
+    Parameters
+    ----------
+    predict, diffusion, x_T, noise, steps, context
+        As for `ddpm`.
+    known : array, like x_T
+        Pictures in [-1, 1]; what they hold where the mask is 0 does not count.
+    mask : array of 0 and 1, which goes with x_T
+        1 where the picture is known.
+    resample : int
+        How often each step is taken; 1 never repeats.
+
+    Source: Lugmayr et al. 2022 (RePaint, arXiv 2201.09865), Algorithm 1.
+    """
+    check_count("resample", resample)
+    check_shape("known", known, x_T.shape)
+    check_mask(mask, x_T.shape)
+    mask = mask.astype(bool)
+    xp, x, draws = xp_of(mask, x_T=x_T, known=known), x_T, count()
+    for t, s in step_pairs(diffusion, steps):
+        for repeat in range(resample if s > 0 else 1):
+            draw = partial(noise.at(step=next(draws)).normal, x.shape, dtype=x.dtype)  # never the same noise twice
+            if repeat:
+                x = diffusion.q_step(x, t, draw("noised again"), s)
+            x_0_hat, _ = predict(x, xp.full(len(x), t), context)
+            unknown_s, known_s = diffusion.posterior_mean(x_0_hat, x, t, s), known
+            if s > 0:
+                unknown_s = unknown_s + diffusion.posterior_variance(t, s) ** 0.5 * draw("sampler")
+                known_s = diffusion.q_sample(known, s, draw("known"))
+            x = xp.where(mask, known_s, unknown_s)
+        yield s, x, x_0_hat

@@ -1,0 +1,25 @@
+"""SDEdit: begin part of the way, from a picture with noise."""
+
+from collections.abc import Iterable
+
+import numpy as np
+
+from tinydiff.base import check_number
+from tinydiff.diffusion.process import GaussianDiffusion
+from tinydiff.diffusion.times import spaced_steps
+
+
+def times_below(diffusion: GaussianDiffusion, times: Iterable[float] | int, strength: float) -> list[float]:
+    """Return the times of a chain that begins part of the way: those up to strength * T.
+
+    Parameters
+    ----------
+    diffusion : GaussianDiffusion
+    times : int or iterable of float
+        The whole chain's, as for samplers.
+    strength : float
+        0 .. 1. At 1 they are all; at 0 there are none, and the picture stays as it is.
+    """
+    check_number("strength", strength, 0, 1)
+    times = spaced_steps(diffusion.T, times) if isinstance(times, (int, np.integer)) else list(times)
+    return [t for t in times if t <= strength * diffusion.T + 1e-9]  # 0.57 * 100 is a little below 57

@@ -1,0 +1,32 @@
+"""Between two arrays of noise."""
+
+from typing import Any
+
+from tinydiff.base import check_number, check_shape, xp_of
+
+
+def slerp(a: Any, b: Any, share: float) -> Any:
+    """Return what lies between two arrays of noise, sample by sample, along an arc (Eq. SLERP-1).
+
+    Noise of many numbers lies near a sphere; a straight line between two points of it leads through its inside, where
+    there is no noise like that.
+
+    Parameters
+    ----------
+    a, b : arrays, shape (N, ...)
+    share : float
+        0 returns a, 1 returns b.
+
+    Source: Shoemake 1985; for DDIM, Song, Meng, Ermon 2021, appendix D.5.
+    """
+    check_number("share", share, 0, 1)
+    check_shape("b", b, a.shape)
+    xp, axes = xp_of(a=a, b=b), tuple(range(1, a.ndim))
+    lengths = [xp.sqrt((x * x).sum(axis=axes, keepdims=True)) for x in (a, b)]
+    cosine = (a * b).sum(axis=axes, keepdims=True) / (lengths[0] * lengths[1])
+    angle = xp.arccos(xp.clip(cosine, -1, 1))
+    is_small = angle < 1e-4  # then the arc is a straight line
+    sine = xp.where(is_small, 1, xp.sin(angle))
+    w_a = xp.where(is_small, 1 - share, xp.sin((1 - share) * angle) / sine)
+    w_b = xp.where(is_small, share, xp.sin(share * angle) / sine)
+    return (w_a * a + w_b * b).astype(a.dtype)

@@ -1,0 +1,233 @@
+"""The Gaussian forward process, its posterior, and the conversions between eps, x_0, v and the score.
+
+In every formula a = sqrt(alpha_bar) is the scale of the signal and b = sqrt(1 - alpha_bar) that of the noise.
+Coefficients are computed in float64 and rounded once, to the dtype of the arrays they multiply.
+"""
+
+from dataclasses import dataclass, field
+from numbers import Real
+from typing import Any
+
+import numpy as np
+
+from tinydiff.base import InputError, check_shape, xp_of
+
+
+@dataclass(frozen=True, eq=False)
+class GaussianDiffusion:
+    """A forward process that turns data into noise in T steps.
+
+    Times are step indices: `t` is a number or an array of shape (N,), one per sample, with ``0 < t <= T``. An
+    earlier time `s` satisfies ``0 <= s < t``, and is ``t - 1`` if it is not given. Times may be real (see
+    `alpha_bar_at`). All other arguments are arrays (N, ...) of one shape and dtype, which the result shares.
+
+    Every method raises `InputError` for times out of range (on the host: values on a GPU are not read back) and
+    for arrays that differ in shape, dtype or device.
+
+    Parameters
+    ----------
+    alpha_bar : array, shape (T + 1,)
+        From 1 at t = 0 strictly down to ``alpha_bar[T] >= 0``.
+
+    Raises
+    ------
+    InputError
+        If alpha_bar is not such a table.
+    """
+
+    alpha_bar: np.ndarray
+    _tables: dict = field(default_factory=dict, init=False, repr=False)  # alpha_bar, once per array module
+
+    def __post_init__(self):
+        table = np.array(self.alpha_bar, dtype=np.float64)
+        if table.ndim != 1 or len(table) < 2:
+            raise InputError(f"alpha_bar has shape {table.shape}, but (T + 1,) with T >= 1 was expected.")
+        if not (table[0] == 1 and (np.diff(table) < 0).all() and table[-1] >= 0):
+            raise InputError(
+                f"alpha_bar runs from {table[0]} to {table[-1]}, but a table that starts with 1 and falls at "
+                "every step, to 0 or above, was expected."
+            )
+        table.setflags(write=False)
+        object.__setattr__(self, "alpha_bar", table)
+
+    @property
+    def T(self) -> int:
+        """Number of steps."""
+        return len(self.alpha_bar) - 1
+
+    def alpha_bar_at(self, t: Any) -> Any:
+        """Return alpha_bar at a step or between two steps (Eq. LSNR-1).
+
+        Between integer steps the log signal-to-noise ratio, log(alpha_bar / (1 - alpha_bar)), is linear in t. It
+        is infinite where alpha_bar is 1 (at t = 0) or 0; next to such a step alpha_bar itself is linear in t. So
+        the variance of the noise grows in proportion to t between 0 and 1.
+
+        Parameters
+        ----------
+        t : number or array of shape (N,)
+            Step index, ``0 <= t <= T``.
+
+        Returns
+        -------
+        float for a number, float64 array (N,) for an array.
+        """
+        return self._alpha_bar(t, first=0)
+
+    def q_sample(self, x_0: Any, t: Any, eps: Any) -> Any:
+        """Return x_t ~ q(x_t | x_0), made from standard normal `eps` (Eq. DDPM-4)."""
+        a, b = self._scales(t, x_0=x_0, eps=eps)
+        return a * x_0 + b * eps
+
+    def q_step(self, x_s: Any, t: Any, eps: Any, s: Any = None) -> Any:
+        """Return x_t ~ q(x_t | x_s), the noise of the step from s to t, from standard normal `eps` (Eq. DDPM-2)."""
+        alpha_bar_t, alpha_bar_s = self._alpha_bars(t, s)
+        alpha = alpha_bar_t / alpha_bar_s  # 1 - beta
+        keep, add = _fit((alpha**0.5, (1 - alpha) ** 0.5), x_s=x_s, eps=eps)
+        return keep * x_s + add * eps
+
+    def snr(self, t: Any) -> Any:
+        """Return the signal-to-noise ratio at t > 0, alpha_bar / (1 - alpha_bar), in float64 (Eq. SNR-1)."""
+        alpha_bar = self._alpha_bar(t)
+        return alpha_bar / (1 - alpha_bar)
+
+    def beta(self, t: Any, s: Any = None) -> Any:
+        """Return the variance of q(x_t | x_s) in float64 (Eq. IDDPM-19): 1 - alpha_bar_t / alpha_bar_s."""
+        alpha_bar_t, alpha_bar_s = self._alpha_bars(t, s)
+        return 1 - alpha_bar_t / alpha_bar_s
+
+    def posterior_variance(self, t: Any, s: Any = None) -> Any:
+        """Return beta-tilde, the variance of q(x_s | x_t, x_0), in float64 (Eq. DDPM-7). It is 0 at s = 0."""
+        alpha_bar_t, alpha_bar_s = self._alpha_bars(t, s)
+        # the quotient cannot round above 1, so beta-tilde never exceeds 1 - alpha_bar_s: DDIM-12 relies on it
+        return (1 - alpha_bar_s) * ((1 - alpha_bar_t / alpha_bar_s) / (1 - alpha_bar_t))
+
+    def posterior_mean(self, x_0: Any, x_t: Any, t: Any, s: Any = None) -> Any:
+        """Return the mean of q(x_s | x_t, x_0) (Eq. DDPM-7)."""
+        alpha_bar_t, alpha_bar_s = self._alpha_bars(t, s)
+        alpha = alpha_bar_t / alpha_bar_s
+        c_0 = alpha_bar_s**0.5 * (1 - alpha) / (1 - alpha_bar_t)
+        c_t = alpha**0.5 * (1 - alpha_bar_s) / (1 - alpha_bar_t)
+        c_0, c_t = _fit((c_0, c_t), x_0=x_0, x_t=x_t)
+        return c_0 * x_0 + c_t * x_t
+
+    def posterior_mean_from_eps(self, x_t: Any, t: Any, eps: Any, s: Any = None) -> Any:
+        """Return the same mean from the noise in x_t (Eq. DDPM-11), as line 4 of Algorithm 2 writes it."""
+        alpha_bar_t, alpha_bar_s = self._alpha_bars(t, s)
+        self._check_signal(t, alpha_bar_t)
+        alpha = alpha_bar_t / alpha_bar_s
+        scale, share = _fit((alpha**0.5, (1 - alpha) / (1 - alpha_bar_t) ** 0.5), x_t=x_t, eps=eps)
+        return (x_t - share * eps) / scale
+
+    def x_0_from_eps(self, x_t: Any, t: Any, eps: Any) -> Any:
+        """Return x_0 = (x_t - b eps) / a (Eq. DDPM-15).
+
+        Raises
+        ------
+        InputError
+            Where alpha_bar is 0: x_t is pure noise there, and its noise says nothing about x_0.
+        """
+        self._check_signal(t, self._alpha_bar(t))
+        a, b = self._scales(t, x_t=x_t, eps=eps)
+        return (x_t - b * eps) / a
+
+    def eps_from_x_0(self, x_t: Any, t: Any, x_0: Any) -> Any:
+        """Return eps = (x_t - a x_0) / b: Eq. DDPM-4 solved for the noise."""
+        a, b = self._scales(t, x_t=x_t, x_0=x_0)
+        return (x_t - a * x_0) / b
+
+    def v_from(self, x_0: Any, eps: Any, t: Any) -> Any:
+        """Return the velocity v = a eps - b x_0 (Eq. V-1)."""
+        a, b = self._scales(t, x_0=x_0, eps=eps)
+        return a * eps - b * x_0
+
+    def x_0_from_v(self, x_t: Any, t: Any, v: Any) -> Any:
+        """Return x_0 = a x_t - b v (Eq. V-2)."""
+        a, b = self._scales(t, x_t=x_t, v=v)
+        return a * x_t - b * v
+
+    def eps_from_v(self, x_t: Any, t: Any, v: Any) -> Any:
+        """Return eps = b x_t + a v (Eq. V-3)."""
+        a, b = self._scales(t, x_t=x_t, v=v)
+        return b * x_t + a * v
+
+    def score_from_eps(self, eps: Any, t: Any) -> Any:
+        """Return the score, the gradient of log q(x_t) in x_t, of an expected noise: -eps / b (Eq. SCORE-1)."""
+        _, b = self._scales(t, eps=eps)
+        return -eps / b
+
+    def eps_from_score(self, score: Any, t: Any) -> Any:
+        """Return the expected noise -b score: Eq. SCORE-1 solved for eps."""
+        _, b = self._scales(t, score=score)
+        return -b * score
+
+    def _scales(self, t, **arrays):
+        """Return a and b, ready to multiply the given arrays."""
+        alpha_bar = self._alpha_bar(t)
+        return _fit((alpha_bar**0.5, (1 - alpha_bar) ** 0.5), **arrays)
+
+    def _alpha_bar(self, t, first=1, name="t"):
+        """Check a time and look its alpha_bar up; t = 0 is allowed where the first time is 0."""
+        if not isinstance(t, Real) and not hasattr(t, "dtype"):
+            raise InputError(f"{name} is {t!r}, but a number or an array of step indices was expected.")
+        if _on_host(t):
+            wrong = ~((np.asarray(t) >= 0 if first == 0 else np.asarray(t) > 0) & (np.asarray(t) <= self.T))
+            if wrong.any():
+                value = np.extract(wrong, t)[0]
+                raise InputError(f"{name} is {value}, but a step index from {first} to {self.T} was expected.")
+        if isinstance(t, Real):
+            return float(self._interpolate(np.asarray(t), np))
+        return self._interpolate(t, xp_of(t))
+
+    def _alpha_bars(self, t, s):
+        alpha_bar_t = self._alpha_bar(t)
+        s = t - 1 if s is None else s
+        alpha_bar_s = self._alpha_bar(s, first=0, name="s")
+        if _on_host(t) and _on_host(s) and not np.all(s < t):
+            raise InputError(f"s is {s} and t is {t}, but s must be the earlier time: s < t.")
+        return alpha_bar_t, alpha_bar_s
+
+    def _check_signal(self, t, alpha_bar):
+        # only a table that ends with 0 can fail, so other tables never wait for a GPU here
+        empty = self.alpha_bar[-1] == 0 and (alpha_bar == 0 if isinstance(t, Real) else (alpha_bar == 0).any())
+        if empty:
+            raise InputError(
+                f"alpha_bar is 0 at t = {self.T}: x_t holds no signal there, so x_0 cannot be told from eps. Let the "
+                "network predict x_0 or v, or use a schedule with alpha_bar[T] > 0 (cosine_schedule with max_beta < 1)."
+            )
+
+    def _interpolate(self, t, xp):
+        if xp.__name__ not in self._tables:
+            self._tables[xp.__name__] = xp.asarray(self.alpha_bar)
+        table = self._tables[xp.__name__]
+        if t.dtype.kind in "iu":
+            return table[t]
+        t = t.astype(np.float64)
+        before = xp.minimum(xp.floor(t), self.T - 1).astype(np.int64)
+        w = t - before
+        first, last = table[before], table[before + 1]
+        # a weighted geometric mean of odds is linear in log-SNR, and needs no logarithm of 0
+        signal = first ** (1 - w) * last**w
+        noise = (1 - first) ** (1 - w) * (1 - last) ** w
+        linear = (1 - w) * first + w * last
+        infinite = (first == 1) | (last == 0)
+        signal, noise = xp.where(infinite, linear, signal), xp.where(infinite, 1 - linear, noise)
+        return signal / (signal + noise)
+
+
+def _fit(coefficients, **arrays):
+    """Check that the arrays agree, and shape coefficients, one for all or one per sample, to multiply them."""
+    xp_of(**arrays)
+    x = next(iter(arrays.values()))
+    for name, array in arrays.items():
+        check_shape(name, array, x.shape)
+    return tuple(c if isinstance(c, float) else _per_sample(c, x) for c in coefficients)
+
+
+def _per_sample(coefficient, x):
+    xp_of(coefficient, x)
+    check_shape("t", coefficient, (len(x),))
+    return coefficient.astype(x.dtype).reshape(-1, *[1] * (x.ndim - 1))
+
+
+def _on_host(t):
+    return isinstance(t, (Real, np.ndarray))

@@ -1,0 +1,58 @@
+"""DDIM: the same marginals with less noise, or none."""
+
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from tinydiff.base import InputError, Noise, check_number
+from tinydiff.diffusion.process import GaussianDiffusion
+from tinydiff.diffusion.samplers.chain import Chain, predict_at, start, step_noise
+from tinydiff.diffusion.times import step_pairs
+
+
+def ddim(
+    predict: Callable[..., tuple[Any, Any]],
+    diffusion: GaussianDiffusion,
+    x_T: Any,
+    steps: int | Iterable[float],
+    eta: float = 0.0,
+    noise: Noise | None = None,
+    context: Any = None,
+    end: float = 0,
+) -> Chain:
+    """Sample by DDIM, whose steps keep the marginals q(x_s | x_0) for every eta (Eq. DDIM-12, Eq. DDIM-16).
+
+    With eta = 0 it is Euler's method for the probability-flow ODE (order 1); with eta = 1 it is `ddpm` with the
+    variance beta-tilde.
+
+    Parameters
+    ----------
+    predict, diffusion, x_T, steps, context, end
+        As for `ddpm`.
+    eta : float
+        Share of the noise that is drawn afresh, from 0 (none: deterministic) to 1.
+    noise : Noise or None
+        Needed if eta > 0.
+
+    Raises
+    ------
+    InputError
+        If an argument is out of range, or arrays differ in shape, dtype or device.
+
+    References
+    ----------
+    Song, Meng, Ermon, "Denoising diffusion implicit models", ICLR 2021.
+    """
+    check_number("eta", eta, 0, 1)
+    if eta > 0 and noise is None:
+        raise InputError(f"eta is {eta} and noise is None, but eta > 0 draws noise: pass noise=Noise(seed).")
+    x_t = start(x_T, context)
+    for k, (t, s) in enumerate(step_pairs(diffusion, steps, end)):
+        x_0_hat, eps_hat = predict_at(predict, x_t, t, context)
+        alpha_bar = diffusion.alpha_bar_at(s)
+        sigma_squared = eta**2 * diffusion.posterior_variance(t, s)  # Eq. DDIM-16
+        radicand = 1 - alpha_bar - sigma_squared
+        assert radicand >= 0  # it cannot be negative; a clamp would hide a wrong sigma
+        x_t = alpha_bar**0.5 * x_0_hat + radicand**0.5 * eps_hat
+        if noise is not None and sigma_squared > 0:
+            x_t = x_t + sigma_squared**0.5 * step_noise(noise, k, x_t)
+        yield s, x_t, x_0_hat

@@ -1,0 +1,35 @@
+"""What is said of a model: figures, judges' verdicts, reports."""
+
+from tinydiff.evaluate.by_timestep import LossByTimestep, loss_by_timestep
+from tinydiff.evaluate.frechet import frechet_distance, frechet_distance_of
+from tinydiff.evaluate.neighbours import nearest_neighbours
+from tinydiff.evaluate.obedience import Obedience, obedience
+from tinydiff.evaluate.precision_recall import precision_and_recall
+from tinydiff.evaluate.retrieval import Retrieval, retrieval
+from tinydiff.evaluate.samples import Judgement, balanced, classifier_frechet, evaluate, held_out_loss, judge
+from tinydiff.evaluate.shares import Share, class_shares, confident_share, wilson_share
+from tinydiff.evaluate.text import evaluate_text
+
+__all__ = [
+    "Judgement",
+    "LossByTimestep",
+    "Obedience",
+    "Retrieval",
+    "Share",
+    "balanced",
+    "class_shares",
+    "classifier_frechet",
+    "confident_share",
+    "evaluate",
+    "evaluate_text",
+    "frechet_distance",
+    "frechet_distance_of",
+    "held_out_loss",
+    "judge",
+    "loss_by_timestep",
+    "nearest_neighbours",
+    "obedience",
+    "precision_and_recall",
+    "retrieval",
+    "wilson_share",
+]

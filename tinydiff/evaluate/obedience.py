@@ -1,0 +1,122 @@
+"""How often portraits show what their captions say, by an exact judge."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from tinydiff.base import InputError, to_numpy
+from tinydiff.data import to_floats, to_images
+from tinydiff.data.avatars import Caption, Portraits, agreement, compose, describe, judge
+from tinydiff.data.avatars.compose import HELD_OUT, combinations
+from tinydiff.data.avatars.drawing import paint
+from tinydiff.data.avatars.judge import skin
+from tinydiff.data.avatars.slots import SKIN
+from tinydiff.evaluate.shares import Share, wilson_share
+from tinydiff.functional import avg_pool
+from tinydiff.models import DiffusionModel, Guidance
+
+BOTH, COMBINATION = "both colours", "both of the combination"
+
+
+@dataclass(frozen=True)
+class Obedience:
+    """How often portraits show what their captions say.
+
+    Parameters
+    ----------
+    attributes : dict
+        Attribute -> share of the portraits that show it, of those whose caption names it.
+    both_colours : Share or None
+        Share with the right colours of hair and of clothing, where the caption names both.
+    combination : Share or None
+        Share with both halves of a combination of `HELD_OUT` right, where the caption names both.
+    mean : float
+        Mean over the attributes.
+    ambiguous : float
+        Share of the judge's answers that another answer fits as well.
+    skin : array
+        Share of each skin tone, which no caption names.
+    """
+
+    attributes: dict[str, Share]
+    both_colours: Share | None
+    combination: Share | None
+    mean: float
+    ambiguous: float
+    skin: np.ndarray
+
+
+def captioned(n: int, split: str) -> tuple[Portraits, tuple[Caption, ...]]:
+    """Return the first n portraits of a split with their captions."""
+    portraits = compose(n, split=split)
+    return portraits, describe(portraits, split=split)
+
+
+def obedience(images: np.ndarray, portraits: Portraits, captions: tuple[Caption, ...]) -> Obedience:
+    """Judge images (N, 16, 16, 3), bytes, that should show what is said of the portraits."""
+    verdict = judge(images)
+    found = agreement(verdict, portraits, captions)
+    if not found:
+        raise InputError("No caption names anything, so there is nothing to judge by.")
+    shares = {name: wilson_share(int(right.sum()), int(asked.sum())) for name, (asked, right) in found.items()}
+    return Obedience(
+        shares,
+        _both_colours(found),
+        _combination(found, portraits),
+        float(np.mean([share.value for share in shares.values()])),
+        float(verdict.ambiguous.mean()),
+        np.bincount(skin(verdict.portraits), minlength=len(SKIN)) / len(images),
+    )
+
+
+def _both_colours(found):
+    """Return the share with the right colours of hair and of clothing, of those whose caption names both."""
+    return _share_of_both(found, [("hair colour", "clothing colour", True)])
+
+
+def _combination(found, portraits):
+    """Return the share with both halves of a held-out combination right, of those whose caption names both."""
+    pairs = []
+    for has_it, halves in zip(combinations(portraits).T, HELD_OUT, strict=True):
+        one, other = (layer if word in paint(layer).part_words else f"{layer} colour" for layer, word in halves)
+        pairs.append((one, other, has_it))
+    return _share_of_both(found, pairs)
+
+
+def _share_of_both(found, pairs):
+    """Return the share of portraits with both attributes of a pair right, of those whose caption names both.
+
+    Each pair says which portraits count for it; where no caption names a pair, there is None.
+    """
+    asked = right = 0
+    for one, other, counted in pairs:
+        if one in found and other in found:
+            (asked_one, right_one), (asked_other, right_other) = found[one], found[other]
+            asked += int((asked_one & asked_other & counted).sum())
+            right += int((right_one & right_other & counted).sum())
+    return wilson_share(right, asked) if asked else None
+
+
+def draw_prompts(
+    model: DiffusionModel,
+    prompts: Sequence[str],
+    steps: int = 50,
+    sampler: str = "ddim",
+    guidance: Guidance | float = 1.0,
+) -> np.ndarray:
+    """Return a portrait for each prompt, from seed 0, as bytes (N, 16, 16, 3)."""
+    *_, (_, x_0, _) = model.chain(len(prompts), steps=steps, sampler=sampler, prompt=prompts, guidance=guidance)
+    return to_images(to_numpy(x_0))
+
+
+def coarse(images: np.ndarray) -> np.ndarray:
+    """Return the means of 4 x 4 pixels of images (N, 16, 16, 3), bytes: 48 features each, for distances of sets."""
+    means, _ = avg_pool(to_floats(images), 4)
+    return means.reshape(len(images), -1)
+
+
+def effective(shares: np.ndarray) -> float:
+    """Return how many equally frequent values would be as varied: the exponential of the entropy."""
+    shares = shares[shares > 0]
+    return float(np.exp(-(shares * np.log(shares)).sum()))

@@ -1,0 +1,166 @@
+"""How good is a model? Its loss on held-out images, and what an independent classifier says of its samples."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from tinydiff import plot
+from tinydiff.base import InputError, Noise, check_count, check_images, to_numpy, xp_of
+from tinydiff.data import load
+from tinydiff.evaluate.by_timestep import LossByTimestep, loss_by_timestep
+from tinydiff.evaluate.frechet import frechet_distance_of
+from tinydiff.evaluate.neighbours import nearest_neighbours
+from tinydiff.evaluate.shares import Share, class_shares, confident_share
+from tinydiff.functional import softmax
+from tinydiff.models import DiffusionModel, load_classifier
+from tinydiff.networks import Classifier
+from tinydiff.workers import map_shards
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """What a classifier says of a set of images.
+
+    Parameters
+    ----------
+    confident : Share
+        Share of images that it calls with a probability above 0.9.
+    classes : Share
+        Share of each class among its calls.
+    agreement : float
+        Share of images that it calls by the label that was asked for.
+    """
+
+    confident: Share
+    classes: Share
+    agreement: float
+
+
+def judge(classifier: Classifier, images: Any, labels: Any) -> Judgement:
+    """Return what a classifier says of images (N, H, W, C) in [-1, 1] that should show `labels`."""
+    check_images("images", images)
+    logits = map_shards(classifier.forward, (images,), 100)
+    probabilities, _ = softmax(logits)
+    agreement = float((probabilities.argmax(axis=1) == labels).mean())
+    return Judgement(confident_share(probabilities), class_shares(probabilities, logits.shape[1]), agreement)
+
+
+def classifier_frechet(classifier: Classifier, images_1: Any, images_2: Any) -> float:
+    """Return the Fréchet distance of two sets of images on the classifier's features (Eq. FD-1).
+
+    It compares with figures of the same classifier only, at equal numbers of images; it is no "FID".
+    """
+    check_images("images_1", images_1)
+    check_images("images_2", images_2)
+    features = [map_shards(classifier.features, (images,), 100) for images in (images_1, images_2)]
+    return frechet_distance_of(*features)
+
+
+def held_out_loss(model: DiffusionModel, images: Any, labels: Any, seed: int = 0, bins: int = 10) -> LossByTimestep:
+    """Return the loss on held-out images in bins of t, each image at one random t (Eq. DDPM-14).
+
+    The loss is the mean squared error of what the network predicts: eps, x_0 or v.
+    """
+    check_images("images", images)
+    noise = Noise(seed, xp=xp_of(images))
+    t = noise.integers(1, model.config.T, len(images), "t")
+    eps = noise.normal(images.shape, "eps")
+    context = labels if model.config.unet.num_classes is not None else None
+    output = model.network_output(model.diffusion.q_sample(images, t, eps), t, context)
+    losses = ((output - model.target(images, eps, t)) ** 2).mean(axis=(1, 2, 3))
+    return loss_by_timestep(to_numpy(t), to_numpy(losses), model.config.T, bins)
+
+
+def evaluate(
+    model: DiffusionModel,
+    data: str = "mnist-small",
+    judge_name: str = "mnist-classifier-28",
+    n: int = 1000,
+    steps: int = 50,
+    sampler: str = "ddim",
+    out: Path | None = None,
+) -> str:
+    """Return a report in words and figures; real images stand beside the samples in every line.
+
+    Parameters
+    ----------
+    model : DiffusionModel
+    data : str
+        Data set of the real images.
+    judge_name : str
+        The classifier: a shipped one, or a folder.
+    n : int
+        Number of samples, from seed 0, all labels in turn, none left out.
+    steps, sampler
+        See `DiffusionModel.chain`.
+    out : Path or None
+        Folder for pictures.
+    """
+    check_count("n", n)
+    unet, classifier = model.config.unet, load_classifier(judge_name)
+    for name in ("image_size", "in_channels"):
+        of_model, of_judge = getattr(unet, name), getattr(classifier.config, name)
+        if of_model != of_judge:
+            raise InputError(f"The model's {name} is {of_model}, but {judge_name} judges images with {of_judge}.")
+    training, test = (load(data, split).resize(unet.image_size) for split in ("train", "test"))
+    n_real = min(n, len(test))
+    real, real_labels = test.batch(np.arange(n_real))
+    other_real, _ = training.batch(balanced(training.labels)[:n_real])
+
+    *_, (_, samples, _) = model.chain(n, seed=0, steps=steps, sampler=sampler)
+    samples = np.clip(to_numpy(samples), -1, 1)
+    asked_for = np.arange(n) % (unet.num_classes or 1)
+    of_samples, of_real = judge(classifier, samples, asked_for), judge(classifier, real, real_labels)
+    xp = xp_of(model.network.theta)
+    loss = held_out_loss(model, xp.asarray(real), xp.asarray(real_labels), bins=min(10, model.config.T))
+    indices, distances = nearest_neighbours(samples[:10], training.batch(np.arange(len(training)))[0], k=3)
+
+    lines = [
+        f"Real images: {test.describe()}",
+        f"Samples: {n}, {sampler}, {steps} steps, seed 0, none left out. Judge: {judge_name}",
+        "",
+        f"{'':<46}{'samples':>10}{'real':>10}",
+        f"{'called with p > 0.9':<46}{of_samples.confident.value:>10.1%}{of_real.confident.value:>10.1%}",
+    ]
+    if unet.num_classes is not None:
+        what = "called by the label that was asked for"
+        lines.append(f"{what:<46}{of_samples.agreement:>10.1%}{of_real.agreement:>10.1%}")
+    if n >= 2 and n_real >= 2:
+        drawn = classifier_frechet(classifier, samples[:n_real], real)
+        lines.append(
+            f"{f'Fréchet distance to {n_real} test images':<46}{drawn:>10.3f}"
+            f"{classifier_frechet(classifier, other_real, real):>10.3f}"
+        )
+    lines += [f"{f'called {c}':<46}{a:>10.1%}{b:>10.1%}" for c, (a, b) in _both(of_samples.classes, of_real.classes)]
+    lines += [
+        "",
+        "The Fréchet distance is on the judge's features; for real images it is that of training images, as many of",
+        "each class, to test images. It varies with the draw: a little below that is not better than real.",
+        "",
+    ]
+    lines += [f"test loss ({model.config.kind}) by timestep, mean and standard error over {n_real} images:"]
+    bins = [values for values in zip(*loss[:3], strict=True) if np.isfinite(values).all()]  # two images or more
+    lines += [f"  t about {t:>5.0f}   {m:.4f} +- {e:.4f}" for t, m, e in bins]
+    if out is not None:
+        title = f"The first {min(n, 100)} of {n} samples, {sampler}, {steps} steps, seed 0"
+        plot.save_image(plot.image_grid(samples[:100], columns=10, title=title), out / "samples.png")
+        plot.save_image(plot.loss_by_timestep(*loss[:3]), out / "loss_by_timestep.png")
+        neighbours = training.batch(indices.reshape(-1))[0].reshape(*indices.shape, *samples.shape[1:])
+        title = f"The nearest of {len(training):,} training images of {training.name}, and their distances"
+        pictures = plot.nearest_neighbours(samples[:10], neighbours, distances, title=title)
+        plot.save_image(pictures, out / "nearest.png")
+        lines += ["", f"Pictures: {out}/samples.png, {out}/nearest.png, {out}/loss_by_timestep.png"]
+    return "\n".join(lines)
+
+
+def balanced(labels: np.ndarray, seed: int = 0) -> np.ndarray:
+    """Return indices in random order, of every class one after the other: any first few hold as many of each."""
+    order = Noise(seed).permutation(len(labels), "real images")
+    of_class = [order[labels[order] == c] for c in np.unique(labels)]
+    return np.stack([indices[: min(map(len, of_class))] for indices in of_class], axis=1).reshape(-1)
+
+
+def _both(samples, real):
+    return enumerate(zip(samples.value, real.value, strict=True))

@@ -1,0 +1,227 @@
+"""A trained CLIP at work: it finds the caption of a picture, ranks pictures by a prompt, and guides a diffusion model.
+
+The pictures may be noisy, x_t at a time t, of the forward process that it was trained with.
+"""
+
+import dataclasses
+import json
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from tinydiff.base import (
+    CheckpointError,
+    Device,
+    InputError,
+    atomic_write,
+    check_choice,
+    check_count,
+    check_images,
+    check_shape,
+    select_device,
+    to_device,
+    xp_of,
+)
+from tinydiff.diffusion import GaussianDiffusion
+from tinydiff.models.diffusion import SCHEDULES, DiffusionModel
+from tinydiff.models.store import TOKENIZER, find_folder, load_weights, read_settings, save_weights
+from tinydiff.networks import CLIP, CLIPConfig, TextConfig
+from tinydiff.nn import Tape
+from tinydiff.text import Tokenizer
+from tinydiff.workers import map_shards
+
+
+@dataclass(frozen=True)
+class ClipModel:
+    """A CLIP with its tokenizer and the forward process whose pictures it reads.
+
+    Parameters
+    ----------
+    network : CLIP
+    tokenizer : Tokenizer
+    schedule : str
+        ``"cosine"`` or ``"linear"``.
+    T : int
+        Number of steps of the forward process.
+    micro_batch : int
+        Pictures or texts that are computed together.
+    threads : int or None
+        How many shards are computed at the same time; None takes one for each core.
+    """
+
+    network: CLIP
+    tokenizer: Tokenizer
+    schedule: str = "cosine"
+    T: int = 1000
+    micro_batch: int = 16
+    threads: int | None = None
+
+    def __post_init__(self):
+        check_choice("schedule", self.schedule, tuple(SCHEDULES))
+        check_count("T", self.T)
+        check_count("micro_batch", self.micro_batch)
+        vocabulary = self.network.config.text.vocabulary
+        if len(self.tokenizer) != vocabulary:
+            raise InputError(f"The text encoder knows {vocabulary} tokens, but the tokenizer {len(self.tokenizer)}.")
+
+    @cached_property
+    def diffusion(self) -> GaussianDiffusion:
+        """The forward process."""
+        return GaussianDiffusion(SCHEDULES[self.schedule](self.T))
+
+    def text_vectors(self, prompts: Sequence[str]) -> Any:
+        """Return a unit vector for each prompt, shape (N, embedding)."""
+        if isinstance(prompts, str) or not prompts:
+            raise InputError(f"prompts is {prompts!r}, but a list of one or more texts was expected.")
+        xp, length = xp_of(self.network.theta), self.network.config.text.length
+        tokens = xp.asarray(self.tokenizer.rows(prompts, length))
+        return map_shards(self.network.encode_text, (tokens,), self.micro_batch, self.threads)
+
+    def image_vectors(self, x_t: Any, t: Any = 0) -> Any:
+        """Return a unit vector for each picture (N, H, W, C) in [-1, 1], shape (N, embedding).
+
+        t is 0 for clean pictures; for noisy ones it is their time, a number or an array (N,), at most T.
+        """
+        xp = xp_of(x_t=x_t)
+        t = xp.full(len(x_t), t) if getattr(t, "ndim", 0) == 0 else t
+        check_shape("t", t, (len(x_t),))
+        if xp is np and not ((t >= 0) & (t <= self.T)).all():  # a GPU would have to wait for this to be known
+            raise InputError(f"t runs from {t.min()} to {t.max()}, but times from 0 to {self.T} were expected.")
+        return map_shards(self.network.encode_image, (x_t, t), self.micro_batch, self.threads)
+
+
+def clip_scores(clip: ClipModel, images: Any, prompts: Sequence[str]) -> Any:
+    """Return how well each picture fits each prompt: cosines from -1 to 1, shape (pictures, prompts).
+
+    Parameters
+    ----------
+    clip : ClipModel
+    images : array, shape (N, H, W, C), in [-1, 1]
+    prompts : sequence of str
+
+    Raises
+    ------
+    InputError
+        If a picture holds another number than those from -1 to 1.
+    """
+    check_images("images", images)
+    return clip.image_vectors(images) @ clip.text_vectors(prompts).T
+
+
+def best_of(clip: ClipModel, images: Any, prompt: str, n: int = 1) -> Any:
+    """Return the indices of the n pictures that fit a prompt best, the best one first."""
+    check_count("n", n)
+    if n > len(images):
+        raise InputError(f"n is {n}, but there are only {len(images)} pictures.")
+    return (-clip_scores(clip, images, [prompt])[:, 0]).argsort()[:n]
+
+
+def clip_gradient(clip: ClipModel) -> Callable[[Any, Any, Any], Any]:
+    """Return ``f(x_t, t, context)``, the gradient in x_t of the logit of picture and text (Eq. GLIDE-CLIP).
+
+    It takes the place of a classifier's gradient in `classifier_guidance`: up to what does not depend on the picture,
+    the logit is the logarithm of how much more likely picture and text are together than apart. The context is one
+    vector for each picture, from `ClipModel.text_vectors`.
+
+    Source: Nichol et al. 2021 (GLIDE, arXiv 2112.10741), section 2.4.
+    """
+    network = clip.network
+
+    def of_shard(x_t, t, vectors):
+        tape = Tape()
+        network.encode_image(x_t, t, tape)
+        scale = xp_of(vectors).exp(network.log_scale.value)
+        return network.encode_image_backward(scale * vectors, tape)  # the logit is scale <image, text>
+
+    def gradient(x_t, t, context):
+        if context is None:
+            raise InputError("context is None, but vectors of texts, from text_vectors(prompts), were expected.")
+        check_shape("context", context, (len(x_t), network.config.embedding))
+        return map_shards(of_shard, (x_t, t, context), clip.micro_batch, clip.threads)
+
+    return gradient
+
+
+def clip_guided_chain(
+    model: DiffusionModel,
+    clip: ClipModel,
+    prompts: Sequence[str],
+    scale: float = 1.0,
+    seed: int = 0,
+    steps: int = 50,
+    sampler: str = "ddim",
+) -> Iterator[tuple[float, Any, Any]]:
+    """Draw a sample for each prompt, and yield (t, x_t, x_0_hat) after every step.
+
+    The diffusion model is asked for nothing, as by the empty prompt: what the picture shows comes from CLIP alone.
+
+    Parameters
+    ----------
+    model : DiffusionModel
+        Of the forward process and the size of pictures that the CLIP knows.
+    clip : ClipModel
+    prompts : sequence of str
+    scale : float
+        How far CLIP's gradient pushes; 0 draws without it.
+    seed, steps, sampler
+        As for `DiffusionModel.chain`, which draws the same pictures where the scale is 0.
+    """
+    for name, own, others in (
+        ("schedule", model.config.schedule, clip.schedule),
+        ("T", model.config.T, clip.T),
+        ("image_size", model.config.unet.image_size, clip.network.config.image_size),
+        ("in_channels", model.config.unet.in_channels, clip.network.config.in_channels),
+    ):
+        if own != others:
+            raise InputError(f"{name} of the diffusion model is {own}, but the CLIP was trained with {others}.")
+    vectors, gradient = clip.text_vectors(prompts), clip_gradient(clip)
+    return model.chain(
+        len(prompts),
+        seed,
+        steps=steps,
+        sampler=sampler,
+        guidance=scale,
+        classifier=lambda x_t, t, _: gradient(x_t, t, vectors),
+    )
+
+
+def save_clip(folder: str | Path, clip: ClipModel, theta: Any = None, **about: Any) -> Path:
+    """Write a folder with weights, config.json and tokenizer; `theta`, such as an EMA, instead of the network's own."""
+    folder = Path(folder)
+    save_weights(folder / "model.safetensors", clip.network, theta)
+    clip.tokenizer.save(folder / TOKENIZER)
+    settings = {"clip": dataclasses.asdict(clip.network.config), "schedule": clip.schedule, "T": clip.T}
+    settings |= {"micro_batch": clip.micro_batch, **about}
+    text = json.dumps(settings, indent=2) + "\n"
+    atomic_write(folder / "config.json", lambda file: file.write(text.encode()), error=CheckpointError)
+    return folder
+
+
+def load_clip(name: str | Path = "avatars-clip", device: Device | None = None) -> ClipModel:
+    """Return a CLIP that ships with tinydiff, by name, or one from a folder.
+
+    Raises
+    ------
+    CheckpointError
+        If the folder does not hold a whole CLIP.
+    InputError
+        If there is no such name or folder.
+    """
+    folder = find_folder(name)
+    settings = read_settings(folder)
+    try:
+        text = TextConfig(**settings["clip"].pop("text"))
+        network = CLIP(CLIPConfig(text=text, **settings["clip"]))
+        process = {name: settings[name] for name in ("schedule", "T", "micro_batch")}
+        clip = ClipModel(network, Tokenizer.load(folder / TOKENIZER), **process)
+    except (KeyError, TypeError, AttributeError, ValueError, MemoryError) as error:
+        raise CheckpointError(f"{folder / 'config.json'} does not describe a CLIP ({error}).") from error
+    load_weights(folder / "model.safetensors", network)
+    device = select_device("cpu") if device is None else device
+    if device.kind != "cpu":
+        clip = dataclasses.replace(clip, network=network.bind(to_device(network.theta, device)))
+    return clip

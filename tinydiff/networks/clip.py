@@ -1,0 +1,127 @@
+"""CLIP: pictures and texts as points on one sphere, near each other where they belong together."""
+
+import math
+from collections import namedtuple
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from tinydiff import functional as F
+from tinydiff.base import xp_of
+from tinydiff.networks.image_encoder import ImageEncoder
+from tinydiff.networks.levels import check_levels
+from tinydiff.networks.text_encoder import TextConfig, TextEncoder, first_end
+from tinydiff.nn import Gradients, Linear, Module, Parameter, Tape, UnitLength
+
+FIRST_SCALE, LARGEST_SCALE = 1 / 0.07, 100.0  # of the similarities, as in the paper
+
+PooledCache = namedtuple("PooledCache", "place")
+
+
+@dataclass(frozen=True)
+class CLIPConfig:
+    """The shape of a CLIP.
+
+    Parameters
+    ----------
+    image_size, in_channels : int
+    channels : tuple of int
+        Channels of each level of the image encoder; between two levels height and width are halved.
+    embedding : int
+        Numbers in the vector of a picture or of a text.
+    text : TextConfig
+        Of the text encoder. The last of its tokens is the end of a text, as in `Tokenizer`.
+    """
+
+    image_size: int = 16
+    in_channels: int = 3
+    channels: tuple[int, ...] = (32, 64, 96)
+    embedding: int = 128
+    text: TextConfig = field(default_factory=lambda: TextConfig(causal=True))
+
+    def __post_init__(self):
+        check_levels(self, "image_size", "in_channels", "embedding")
+
+
+class CLIP(Module):
+    """Learns which text belongs to which picture, from pairs alone (Radford et al. 2021, arXiv 2103.00020).
+
+    Parameters
+    ----------
+    config : CLIPConfig
+    rng : numpy Generator or None
+        Draws the initial weights; None takes ``np.random.default_rng(0)``.
+    dtype : dtype
+    """
+
+    def __init__(self, config: CLIPConfig, rng: np.random.Generator | None = None, dtype: Any = np.float32):
+        rng = np.random.default_rng(0) if rng is None else rng
+        self.config = config
+        self.image = ImageEncoder(config.image_size, config.in_channels, config.channels, rng, dtype)
+        self.project_image = Linear(self.image.features, config.embedding, rng, bias=False, dtype=dtype)
+        self.text = TextEncoder(config.text, rng, dtype)
+        self.project_text = Linear(config.text.channels, config.embedding, rng, bias=False, dtype=dtype)
+        self.unit_image, self.unit_text = UnitLength(), UnitLength()
+        self.log_scale = Parameter(np.full(1, math.log(FIRST_SCALE), dtype), decay=False)
+        self.pack()
+
+    def one_input(self) -> tuple[Any, ...]:
+        """Return x_t, t and a row of tokens, for one pair."""
+        xp, config = xp_of(self.theta), self.config
+        x_t = xp.zeros((1, config.image_size, config.image_size, config.in_channels), self.theta.dtype)
+        return x_t, xp.zeros(1, np.int64), xp.full((1, config.text.length), config.text.vocabulary - 1)
+
+    def encode_image(self, x_t: Any, t: Any, tape: Tape | None = None) -> Any:
+        """Return a unit vector for each picture, shape (N, embedding); t is 0 for clean ones, a number or (N,)."""
+        h = self.image.forward(x_t, t, tape)
+        return self.unit_image.forward(self.project_image.forward(h, tape), tape)
+
+    def encode_image_backward(self, dy: Any, tape: Tape, grads: Gradients | None = None) -> Any:
+        """Return d_x_t, and add the gradients of the weights."""
+        dh = self.unit_image.backward(dy, tape, grads)
+        return self.image.backward(self.project_image.backward(dh, tape, grads), tape, grads)
+
+    def encode_text(self, tokens: Any, tape: Tape | None = None) -> Any:
+        """Return a unit vector for each text, shape (N, embedding): what stands at its end, projected."""
+        h = self.text.forward(tokens, tape)
+        place = first_end(tokens, self.config.text.vocabulary, h.dtype)
+        if tape is not None:
+            tape.push(self, PooledCache(place))
+        return self.unit_text.forward(self.project_text.forward((place @ h)[:, 0], tape), tape)
+
+    def encode_text_backward(self, dy: Any, tape: Tape, grads: Gradients | None = None) -> None:
+        """Add the gradients of the weights; tokens have none."""
+        dh = self.project_text.backward(self.unit_text.backward(dy, tape, grads), tape, grads)
+        (place,) = tape.pop(self)
+        self.text.backward(place.swapaxes(-1, -2) @ dh[:, None, :], tape, grads)  # pooled = place h
+
+    def forward(self, x_t: Any, t: Any, tokens: Any, tape: Tape | None = None) -> Any:
+        """Return how well each picture goes with each text: logits, shape (pictures, texts) (Eq. NCE-1)."""
+        image, text = self.encode_image(x_t, t, tape), self.encode_text(tokens, tape)
+        return self.logits(image, text, tape)
+
+    def backward(self, d_logits: Any, tape: Tape, grads: Gradients | None = None) -> Any:
+        """Return d_x_t, and add the gradients of all weights and of the temperature."""
+        d_image, d_text = self.logits_backward(d_logits, tape, grads)
+        self.encode_text_backward(d_text, tape, grads)
+        return self.encode_image_backward(d_image, tape, grads)
+
+    def logits(self, image: Any, text: Any, tape: Tape | None = None) -> Any:
+        """Return the scaled similarities of unit vectors, shape (pictures, texts) (Eq. NCE-1)."""
+        y, cache = F.scaled_similarity(image, text, self.log_scale.value)
+        if tape is not None:
+            tape.push(self, cache, y.shape)
+        return y
+
+    def logits_backward(self, d_logits: Any, tape: Tape, grads: Gradients | None = None) -> tuple[Any, Any]:
+        """Return d_image and d_text, and add the gradient of the temperature."""
+        d_image, d_text, d_log_scale = F.scaled_similarity_backward(d_logits, tape.pop(self))
+        if grads is not None:
+            grads.add(self.log_scale, d_log_scale)
+        return d_image, d_text
+
+    def bound_scale(self) -> None:
+        """Bring the scale back to at most 100, as after each step of training (Radford et al. 2021, section 2.5)."""
+        value = self.log_scale.value
+        value[...] = xp_of(value).minimum(value, math.log(LARGEST_SCALE))

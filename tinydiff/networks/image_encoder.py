@@ -1,0 +1,73 @@
+"""An image encoder for pictures with any amount of noise: what classifiers and CLIPs that guide are built on."""
+
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+
+from tinydiff import functional as F
+from tinydiff.base import check_divisible, check_shape, xp_of
+from tinydiff.nn import Conv2d, Gradients, GroupNormSiLU, Linear, Module, ResBlock, Sequential, SiLU, Tape
+
+
+class ImageEncoder(Module):
+    """Pictures x_t (N, H, W, C) at times t to features (N, features): the way down of a UNet, which knows the time.
+
+    So one network reads clean pictures, t = 0, and noisy ones.
+
+    Parameters
+    ----------
+    image_size, in_channels : int
+    channels : tuple of int
+        Channels of each level; between two levels height and width are halved.
+    rng : numpy Generator
+    dtype : dtype
+    """
+
+    def __init__(
+        self,
+        image_size: int,
+        in_channels: int,
+        channels: tuple[int, ...],
+        rng: np.random.Generator,
+        dtype: Any = np.float32,
+    ):
+        check_divisible("image_size", image_size, "the halvings", 2 ** (len(channels) - 1))
+        self.image_size, self.in_channels, self.channels = image_size, in_channels, channels
+        first, last = channels[0], channels[-1]
+        c_emb = 4 * first
+        self.time = Sequential(
+            Linear(first, c_emb, rng, dtype=dtype), SiLU(), Linear(c_emb, c_emb, rng, dtype=dtype), SiLU()
+        )
+        self.stem = Conv2d(in_channels, first, 3, rng, dtype=dtype)
+        self.blocks = [ResBlock(c, c, c_emb, rng, dtype=dtype) for c in channels]
+        self.down = [Conv2d(c, wider, 3, rng, stride=2, dtype=dtype) for c, wider in pairwise(channels)]
+        self.norm = GroupNormSiLU(last, dtype=dtype)
+        self.side = image_size >> (len(channels) - 1)
+        self.features = last * self.side**2
+
+    def forward(self, x_t: Any, t: Any, tape: Tape | None = None) -> Any:
+        """Return features; they keep where in the picture they were found."""
+        size = self.image_size
+        xp = xp_of(x_t=x_t, weights=self.stem.weight.value)
+        check_shape("x_t", x_t, (None, size, size, self.in_channels))
+        t = xp.broadcast_to(xp.asarray(t), (len(x_t),)) if getattr(t, "ndim", 0) == 0 else t
+        check_shape("t", t, (len(x_t),))
+        emb = self.time.forward(F.timestep_embedding(t, self.channels[0], dtype=x_t.dtype), tape)
+        h = self.stem.forward(x_t, tape)
+        for i, block in enumerate(self.blocks):
+            h = self.down[i - 1].forward(h, tape) if i else h
+            h = block.forward(h, emb, tape)
+        return self.norm.forward(h, tape).reshape(len(h), -1)
+
+    def backward(self, dy: Any, tape: Tape, grads: Gradients | None = None) -> Any:
+        """Return d_x_t, and add the gradients of the weights."""
+        dh = self.norm.backward(dy.reshape(len(dy), self.side, self.side, -1), tape, grads)
+        d_emb = 0
+        for i, block in reversed(list(enumerate(self.blocks))):
+            dh, d, _ = block.backward(dh, tape, grads)
+            d_emb = d_emb + d  # every block read the time: gradients add
+            dh = self.down[i - 1].backward(dh, tape, grads) if i else dh
+        d_x_t = self.stem.backward(dh, tape, grads)
+        self.time.backward(d_emb, tape, grads)
+        return d_x_t

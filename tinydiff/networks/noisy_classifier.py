@@ -1,0 +1,66 @@
+"""A classifier that reads noisy pictures too, and so can guide."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from tinydiff.base import xp_of
+from tinydiff.networks.image_encoder import ImageEncoder
+from tinydiff.networks.levels import check_levels
+from tinydiff.nn import Gradients, Linear, Module, Tape
+
+
+@dataclass(frozen=True)
+class NoisyClassifierConfig:
+    """The shape of a classifier of noisy pictures.
+
+    Parameters
+    ----------
+    image_size, in_channels, num_classes : int
+    channels : tuple of int
+        Channels of each level; between two levels height and width are halved.
+    """
+
+    image_size: int = 28
+    in_channels: int = 1
+    num_classes: int = 10
+    channels: tuple[int, ...] = (16, 32, 32)
+
+    def __post_init__(self):
+        check_levels(self, "image_size", "in_channels", "num_classes")
+
+
+class NoisyClassifier(Module):
+    """Pictures x_t (N, H, W, C) at times t to logits (N, num_classes): the way down of a UNet, and a linear layer.
+
+    What guides must know how much noise a picture has: a classifier of clean pictures has never seen any, and its
+    gradient says nothing there (Dhariwal and Nichol 2021, section 4).
+
+    Parameters
+    ----------
+    config : NoisyClassifierConfig
+    rng : numpy Generator or None
+        Draws the initial weights; None takes ``np.random.default_rng(0)``.
+    dtype : dtype
+    """
+
+    def __init__(self, config: NoisyClassifierConfig, rng: np.random.Generator | None = None, dtype: Any = np.float32):
+        rng = np.random.default_rng(0) if rng is None else rng
+        self.config = config
+        self.encoder = ImageEncoder(config.image_size, config.in_channels, config.channels, rng, dtype)
+        self.logits = Linear(self.encoder.features, config.num_classes, rng, dtype=dtype)
+        self.pack()
+
+    def one_input(self) -> tuple[Any, ...]:
+        """Return one picture and its time."""
+        size, xp = self.config.image_size, xp_of(self.theta)
+        return xp.zeros((1, size, size, self.config.in_channels), self.theta.dtype), xp.zeros(1, np.int64)
+
+    def forward(self, x_t: Any, t: Any, tape: Tape | None = None) -> Any:
+        """Return logits, shape (N, num_classes); t is 0 for clean pictures, a number or an array (N,)."""
+        return self.logits.forward(self.encoder.forward(x_t, t, tape), tape)
+
+    def backward(self, d_logits: Any, tape: Tape, grads: Gradients | None = None) -> Any:
+        """Return d_x_t, and add the weights' gradients to `grads`."""
+        return self.encoder.backward(self.logits.backward(d_logits, tape, grads), tape, grads)

@@ -1,0 +1,95 @@
+"""The text encoder: a Transformer that reads tokens and gives one vector for each."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from tinydiff.base import check_count, check_divisible, check_shape, xp_of
+from tinydiff.nn import Embedding, Gradients, LayerNorm, Module, Tape, TransformerBlock
+
+
+@dataclass(frozen=True)
+class TextConfig:
+    """The shape of a text encoder.
+
+    Parameters
+    ----------
+    vocabulary : int
+        Number of tokens that there are.
+    length : int
+        Tokens in a row.
+    channels, layers, heads : int
+        No layers: each token's vector is that of its table alone.
+    causal : bool
+        Whether a token looks only at those before it, as in CLIP, or at all.
+    positions : bool
+        Whether a token knows its place. Without places and layers the order of the words is lost: a bag of words.
+    """
+
+    vocabulary: int = 1024
+    length: int = 32
+    channels: int = 64
+    layers: int = 2
+    heads: int = 4
+    causal: bool = False
+    positions: bool = True
+
+    def __post_init__(self):
+        for name in ("vocabulary", "length", "channels", "heads"):
+            check_count(name, getattr(self, name))
+        check_count("layers", self.layers, least=0)
+        check_divisible("channels", self.channels, "heads", self.heads)
+
+
+class TextEncoder(Module):
+    """Token numbers (N, length) to vectors (N, length, channels): learned places, pre-norm blocks, a last norm.
+
+    Parameters
+    ----------
+    config : TextConfig
+    rng : numpy Generator or None
+        Draws the initial weights; None takes ``np.random.default_rng(0)``.
+    dtype : dtype
+    """
+
+    def __init__(self, config: TextConfig, rng: np.random.Generator | None = None, dtype: Any = np.float32):
+        rng = np.random.default_rng(0) if rng is None else rng
+        self.config = config
+        self.token = Embedding(config.vocabulary, config.channels, rng, dtype=dtype)
+        self.place = Embedding(config.length, config.channels, rng, dtype=dtype) if config.positions else None
+        self.blocks = [TransformerBlock(config.channels, config.heads, rng, dtype=dtype) for _ in range(config.layers)]
+        self.norm = LayerNorm(config.channels, dtype=dtype)
+        self.pack()
+
+    def one_input(self) -> tuple[Any, ...]:
+        """Return one row of tokens."""
+        return (xp_of(self.norm.gamma.value).zeros((1, self.config.length), np.int64),)
+
+    def forward(self, tokens: Any, tape: Tape | None = None) -> Any:
+        """Return one vector for each token, shape (N, length, channels)."""
+        xp = xp_of(tokens, self.norm.gamma.value)
+        length = self.config.length
+        check_shape("tokens", tokens, (None, length))
+        h = self.token.forward(tokens, tape)
+        if self.place is not None:
+            h = h + self.place.forward(xp.arange(length), tape)
+        mask = xp.tril(xp.ones((length, length), bool)) if self.config.causal else None
+        for block in self.blocks:
+            h = block.forward(h, tape=tape, mask=mask)
+        return self.norm.forward(h, tape)
+
+    def backward(self, dy: Any, tape: Tape, grads: Gradients | None = None) -> None:
+        """Add the gradients of the weights; tokens have none."""
+        dh = self.norm.backward(dy, tape, grads)
+        for block in reversed(self.blocks):
+            dh, _ = block.backward(dh, tape, grads)
+        if self.place is not None:
+            self.place.backward(dh.sum(axis=0), tape, grads)  # every row of the batch reads the same places
+        self.token.backward(dh, tape, grads)
+
+
+def first_end(tokens: Any, vocabulary: int, dtype: Any) -> Any:
+    """Return (N, 1, length): 1 where each row of tokens has its first end, which is the last of the vocabulary."""
+    is_end = tokens == vocabulary - 1
+    return (is_end & (xp_of(tokens).cumsum(is_end, axis=1) == 1)).astype(dtype)[:, None, :]

@@ -1,0 +1,88 @@
+"""A text encoder and a UNet as one network: words in, noise out, one backward through both."""
+
+from collections import namedtuple
+from typing import Any
+
+import numpy as np
+
+from tinydiff.base import Condition, InputError, as_condition
+from tinydiff.networks.text_encoder import TextConfig, TextEncoder, first_end
+from tinydiff.networks.unet import UNet, UNetConfig, UNetGradients
+from tinydiff.nn import Gradients, Module, Tape
+
+ReadCache = namedtuple("ReadCache", "place")
+
+
+class TextToImage(Module):
+    """Reads token numbers, and predicts the noise in x_t with a UNet that looks at what was read.
+
+    The context is the token numbers, integers (N, length), or a `Condition` that holds them. Where its tokens are
+    vectors, such as `read` returns, nothing is read: so a text is read once for many steps, and vectors between two
+    texts can be drawn.
+
+    Parameters
+    ----------
+    unet : UNetConfig
+        With `context_channels` as many as the text's channels. With `pooled_channels` as many, the vector at the end
+        of the text is added to the embedding of the time.
+    text : TextConfig
+        The last of its tokens is the end of a text, as in `Tokenizer`.
+    rng : numpy Generator or None
+        Draws the initial weights; None takes ``np.random.default_rng(0)``.
+    dtype : dtype
+    """
+
+    def __init__(
+        self, unet: UNetConfig, text: TextConfig, rng: np.random.Generator | None = None, dtype: Any = np.float32
+    ):
+        rng = np.random.default_rng(0) if rng is None else rng
+        if unet.context_channels != text.channels or unet.pooled_channels not in (None, text.channels):
+            raise InputError(
+                f"context_channels is {unet.context_channels} and pooled_channels {unet.pooled_channels}, but the text "
+                f"has channels = {text.channels}: the first must be equal, the second equal or None."
+            )
+        self.text = TextEncoder(text, rng, dtype)
+        self.unet = UNet(unet, rng, dtype)
+        self.pack()
+
+    def one_input(self) -> tuple[Any, ...]:
+        """Return x_t, t and a row of tokens, for one image."""
+        x_t, t, *_ = self.unet.one_input()
+        return x_t, t, *self.text.one_input()
+
+    def read(self, tokens: Any, tape: Tape | None = None) -> Condition:
+        """Return what the UNet gets of token numbers (N, length): a vector for each, and perhaps that of the end."""
+        h = self.text.forward(tokens, tape)
+        if self.unet.config.pooled_channels is None:
+            if tape is not None:
+                tape.push(self, ReadCache(None))
+            return Condition(tokens=h)
+        place = first_end(tokens, self.text.config.vocabulary, h.dtype)
+        if tape is not None:
+            tape.push(self, ReadCache(place))
+        return Condition(tokens=h, pooled=(place @ h)[:, 0])
+
+    def read_backward(self, d_read: Condition, tape: Tape, grads: Gradients | None = None) -> None:
+        """Add the gradients of the encoder's weights."""
+        (place,) = tape.pop(self)
+        dh = d_read.tokens
+        if place is not None:
+            dh = dh + place.swapaxes(-1, -2) @ d_read.pooled[:, None, :]  # pooled = place h
+        self.text.backward(dh, tape, grads)
+
+    def forward(self, x_t: Any, t: Any, context: Any = None, tape: Tape | None = None) -> Any:
+        """Predict the noise in x_t, like `UNet.forward`; context as above."""
+        condition = as_condition(context)
+        if condition.tokens is None:
+            raise InputError("This network draws from text, but the context holds no tokens.")
+        if condition.tokens.dtype.kind in "iu":
+            read = self.read(condition.tokens, tape)
+            condition = condition._replace(tokens=read.tokens, pooled=read.pooled)
+        return self.unet.forward(x_t, t, condition, tape)
+
+    def backward(self, d_out: Any, tape: Tape, grads: Gradients | None = None) -> UNetGradients:
+        """Return what `UNet.backward` returns, and add the gradients of all weights; d_context is that of vectors."""
+        gradients = self.unet.backward(d_out, tape, grads)
+        if len(tape) and tape.entries[-1].owner is self:  # the forward read
+            self.read_backward(gradients.d_context, tape, grads)
+        return gradients

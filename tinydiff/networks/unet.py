@@ -1,0 +1,364 @@
+"""The UNet of DDPM and ADM: it looks at a noisy image and a time, and predicts the noise."""
+
+from collections import namedtuple
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from tinydiff import functional as F
+from tinydiff.base import (
+    Condition,
+    InputError,
+    arrays_of,
+    as_condition,
+    check_choice,
+    check_count,
+    check_divisible,
+    check_number,
+    check_shape,
+    xp_of,
+)
+from tinydiff.nn import (
+    Conv2d,
+    Embedding,
+    Gradients,
+    GroupNorm,
+    Linear,
+    Module,
+    ResBlock,
+    Sequential,
+    SiLU,
+    Tape,
+    Upsample,
+)
+
+UNetGradients = namedtuple("UNetGradients", "d_x_t d_context d_emb")
+
+
+@dataclass(frozen=True)
+class UNetConfig:
+    """The shape of a UNet.
+
+    Parameters
+    ----------
+    image_size : int
+        Height and width of the images; divisible by 2 once for each level after the first.
+    in_channels : int
+        Channels of the images.
+    out_channels : int or None
+        None: as many as come in.
+    channels : int
+        Channels at the first level.
+    channel_mult : tuple of int
+        Channels of each level in units of `channels`; its length is the number of levels.
+    blocks_per_level : int
+        Residual blocks of each level on the way down (one more on the way up).
+    attention_levels : tuple of int
+        Levels with self-attention, counted from 0. The middle always has it.
+    heads : int
+        Heads of every attention.
+    groups : int or None
+        Groups of every norm; None: ``min(32, channels // 4)`` of the channels at hand.
+    dropout : float
+        Inside every residual block.
+    num_classes : int or None
+        Number of class labels; the label `num_classes` itself then means "no class".
+    context_channels : int or None
+        Channels of a context's tokens, which every attention then also looks at (Stable Diffusion's block).
+    pooled_channels : int or None
+        Size of a vector, such as a pooled text, that is projected and added to the embedding of the time.
+    image_channels : int
+        Channels of an image that is concatenated to x_t.
+    scale_shift : bool
+        Whether the embedding scales and shifts the second norm instead of being added.
+    time_embedding : str
+        Variant of `timestep_embedding`: ``"stable-diffusion"`` or ``"ddpm"``.
+    time_offset : int
+        Subtracted from t before it is embedded: 1 for weights of libraries that count 0 .. T - 1.
+    """
+
+    image_size: int = 28
+    in_channels: int = 1
+    out_channels: int | None = None
+    channels: int = 64
+    channel_mult: tuple[int, ...] = (1, 2, 2)
+    blocks_per_level: int = 2
+    attention_levels: tuple[int, ...] = ()
+    heads: int = 4
+    groups: int | None = None
+    dropout: float = 0.0
+    num_classes: int | None = None
+    context_channels: int | None = None
+    pooled_channels: int | None = None
+    image_channels: int = 0
+    scale_shift: bool = False
+    time_embedding: str = "stable-diffusion"
+    time_offset: int = 0
+
+    def __post_init__(self):
+        for name in ("channel_mult", "attention_levels"):
+            object.__setattr__(self, name, tuple(getattr(self, name)))  # lists come out of TOML and JSON
+        for name in ("image_size", "in_channels", "channels", "blocks_per_level", "heads"):
+            check_count(name, getattr(self, name))
+        for name in ("out_channels", "groups", "num_classes", "context_channels", "pooled_channels"):
+            if getattr(self, name) is not None:
+                check_count(name, getattr(self, name))
+        for name in ("time_offset", "image_channels"):
+            check_count(name, getattr(self, name), least=0)
+        if not self.channel_mult:
+            raise InputError("channel_mult is empty, but one whole number for each level was expected.")
+        for mult in self.channel_mult:
+            check_count("channel_mult", mult)
+        levels = len(self.channel_mult)
+        check_divisible("image_size", self.image_size, "2 ** (levels - 1)", 2 ** (levels - 1))
+        for level in self.attention_levels:
+            if level not in range(levels):
+                raise InputError(f"attention_levels holds {level}, but the levels are 0 to {levels - 1}.")
+        check_choice("time_embedding", self.time_embedding, ("stable-diffusion", "ddpm"))
+        check_number("dropout", self.dropout, 0, 0.999)
+
+
+class EmbedTimeAndCondition(Module):
+    """Turn the step t, and perhaps a class label or a pooled vector, into one vector that all blocks read."""
+
+    def __init__(self, config: UNetConfig, rng: Any, dtype: Any):
+        c = 4 * config.channels
+        self.config = config
+        self.mlp = Sequential(Linear(config.channels, c, rng, dtype=dtype), SiLU(), Linear(c, c, rng, dtype=dtype))
+        classes, pooled = config.num_classes, config.pooled_channels
+        self.label = Embedding(classes + 1, c, rng, dtype=dtype) if classes is not None else None
+        self.pooled = Linear(pooled, c, rng, dtype=dtype) if pooled is not None else None
+        self.silu = SiLU()
+
+    def forward(self, t: Any, condition: Condition, dtype: Any, tape: Tape | None = None) -> Any:
+        """Return emb (N, 4 channels); without labels, every image has no class."""
+        config, xp = self.config, xp_of(t)
+        steps = t - config.time_offset
+        emb = self.mlp.forward(
+            F.timestep_embedding(steps, config.channels, variant=config.time_embedding, dtype=dtype), tape
+        )
+        if self.label is not None:
+            labels = condition.labels
+            emb = emb + self.label.forward(xp.full(len(t), config.num_classes) if labels is None else labels, tape)
+        if self.pooled is not None:
+            pooled = condition.pooled
+            emb = emb + self.pooled.forward(
+                xp.zeros((len(t), config.pooled_channels), dtype) if pooled is None else pooled, tape
+            )
+        return self.silu.forward(emb, tape)
+
+    def backward(self, d_emb: Any, tape: Tape, grads: Gradients | None = None) -> Any:
+        """Return d_pooled, or None; t and labels have no gradient."""
+        d_emb = self.silu.backward(d_emb, tape, grads)
+        d_pooled = self.pooled.backward(d_emb, tape, grads) if self.pooled is not None else None
+        if self.label is not None:
+            self.label.backward(d_emb, tape, grads)
+        self.mlp.backward(d_emb, tape, grads)
+        return d_pooled
+
+
+class Level(Module):
+    """The blocks of one resolution, then perhaps a change of resolution.
+
+    On the way up, `skip_channels` says how many channels of each block's input came from a skip.
+    """
+
+    def __init__(self, blocks: list[ResBlock], resample: Module | None, skip_channels: tuple[int, ...] = ()):
+        self.blocks = blocks
+        self.resample = resample
+        self.skip_channels = skip_channels
+
+
+class UNet(Module):
+    """Predicts eps_hat, an array like x_t (Ho et al. 2020, arXiv 2006.11239; Dhariwal and Nichol 2021, 2105.05233).
+
+    Parameters
+    ----------
+    config : UNetConfig
+    rng : numpy Generator or None
+        Draws the initial weights; None takes ``np.random.default_rng(0)``.
+    dtype : dtype
+    """
+
+    def __init__(self, config: UNetConfig, rng: np.random.Generator | None = None, dtype: Any = np.float32):
+        rng = np.random.default_rng(0) if rng is None else rng
+        self.config = config
+        widths = [config.channels * mult for mult in config.channel_mult]
+        levels = range(len(widths))
+
+        def block(c_in, c_out, attend):
+            return ResBlock(
+                c_in,
+                c_out,
+                4 * config.channels,
+                rng,
+                config.groups,
+                config.dropout,
+                config.scale_shift,
+                heads=config.heads if attend else 0,
+                context_channels=config.context_channels,
+                dtype=dtype,
+            )
+
+        self.embed = EmbedTimeAndCondition(config, rng, dtype)
+        self.stem = Conv2d(config.in_channels + config.image_channels, widths[0], 3, rng, dtype=dtype)
+        self.down, skips, c = [], [widths[0]], widths[0]
+        for level in levels:
+            blocks = []
+            for _ in range(config.blocks_per_level):
+                blocks.append(block(c, widths[level], level in config.attention_levels))
+                c = widths[level]
+                skips.append(c)
+            last = level == levels[-1]
+            self.down.append(Level(blocks, None if last else Conv2d(c, c, 3, rng, stride=2, dtype=dtype)))
+            if not last:
+                skips.append(c)
+
+        self.mid_1 = block(c, c, True)
+        self.mid_2 = block(c, c, False)
+
+        self.up = []
+        for level in reversed(levels):
+            blocks, skip_channels = [], []
+            for _ in range(config.blocks_per_level + 1):
+                skip_channels.append(skips.pop())
+                blocks.append(block(c + skip_channels[-1], widths[level], level in config.attention_levels))
+                c = widths[level]
+            resample = None if level == 0 else Sequential(Upsample(), Conv2d(c, c, 3, rng, dtype=dtype))
+            self.up.append(Level(blocks, resample, tuple(skip_channels)))
+
+        out = config.in_channels if config.out_channels is None else config.out_channels
+        self.head = Sequential(GroupNorm(c, config.groups, dtype=dtype), SiLU(), Conv2d(c, out, 3, None, dtype=dtype))
+        self.pack()
+
+    def one_input(self) -> tuple[Any, ...]:
+        """Return x_t, t and, for a model with conditions, a context, all for one image."""
+        weight, config = self.stem.weight.value, self.config
+        xp, dtype = xp_of(weight), weight.dtype
+        x_t = xp.zeros((1, config.image_size, config.image_size, config.in_channels), dtype)
+        t = xp.ones(1, np.int64)
+        if config.context_channels is not None:
+            return x_t, t, xp.zeros((1, 1, config.context_channels), dtype)
+        return (x_t, t) if config.num_classes is None else (x_t, t, 0 * t)
+
+    def forward(self, x_t: Any, t: Any, context: Any = None, tape: Tape | None = None) -> Any:
+        """Predict the noise in x_t.
+
+        Parameters
+        ----------
+        x_t : array, shape (N, H, W, in_channels)
+            Noisy images.
+        t : array, shape (N,)
+            Steps, 1 .. T, integer or real.
+        context : array, `Condition`, or None
+            Labels (N,), in a model that has classes; `num_classes` means "no class", and None all of them so. Or the
+            tokens (N, tokens, context_channels) that attention looks at. Or a `Condition` of several such arrays.
+            Without a pooled vector or an image, where the model takes one, it is zeros.
+        tape : Tape or None
+            None keeps nothing.
+
+        Returns
+        -------
+        array, shape (N, H, W, out_channels)
+        """
+        condition = as_condition(context)
+        self._check_inputs(x_t, t, condition)
+        xp, tokens = xp_of(x_t), condition.tokens
+        emb = self.embed.forward(t, condition, x_t.dtype, tape)
+        h = self.stem.forward(self._with_image(x_t, condition.image), tape)
+        skips = [h]
+        for level in self.down:
+            for block in level.blocks:
+                h = block.forward(h, emb, tape, tokens)
+                skips.append(h)
+            if level.resample is not None:
+                h = level.resample.forward(h, tape)
+                skips.append(h)
+        h = self.mid_1.forward(h, emb, tape, tokens)
+        h = self.mid_2.forward(h, emb, tape, tokens)
+        for level in self.up:
+            for block in level.blocks:
+                h = xp.concatenate([h, skips.pop()], axis=-1)
+                h = block.forward(h, emb, tape, tokens)
+            if level.resample is not None:
+                h = level.resample.forward(h, tape)
+        return self.head.forward(h, tape)
+
+    def backward(self, d_out: Any, tape: Tape, grads: Gradients | None = None) -> UNetGradients:
+        """Return (d_x_t, d_context, d_emb), and add the weights' gradients to `grads`: the forward, read upwards.
+
+        d_context is a `Condition` of gradients: of tokens, a pooled vector and an image, where the model takes them.
+        """
+        dh = self.head.backward(d_out, tape, grads)
+        d_read, d_skips = [], []  # d_read: of what every block reads, emb and tokens
+        for level in reversed(self.up):
+            if level.resample is not None:
+                dh = level.resample.backward(dh, tape, grads)
+            for block, c_skip in zip(reversed(level.blocks), reversed(level.skip_channels), strict=True):
+                dh, *d_conditions = block.backward(dh, tape, grads)
+                dh, d_skip = _split_channels(dh, dh.shape[-1] - c_skip)  # the concatenation, undone
+                d_read.append(d_conditions)
+                d_skips.append(d_skip)
+        for block in (self.mid_2, self.mid_1):
+            dh, *d_conditions = block.backward(dh, tape, grads)
+            d_read.append(d_conditions)
+        for level in reversed(self.down):
+            if level.resample is not None:
+                dh += d_skips.pop()  # two readers, the next block and a skip: their gradients add
+                dh = level.resample.backward(dh, tape, grads)
+            for block in reversed(level.blocks):
+                dh += d_skips.pop()  # two readers
+                dh, *d_conditions = block.backward(dh, tape, grads)
+                d_read.append(d_conditions)
+        dh += d_skips.pop()  # two readers of the stem
+        d_x_t, d_image = _split_channels(self.stem.backward(dh, tape, grads), self.config.in_channels)
+        d_emb, d_tokens = (_sum(d_each) for d_each in zip(*d_read, strict=True))  # every block read emb, many tokens
+        d_pooled = self.embed.backward(d_emb, tape, grads)
+        d_context = Condition(None, d_tokens, d_pooled, d_image if self.config.image_channels else None)
+        return UNetGradients(d_x_t, d_context, d_emb)
+
+    def _with_image(self, x_t, image):
+        """Concatenate x_t with the image of the condition; without one, with zeros."""
+        channels = self.config.image_channels
+        if not channels:
+            return x_t
+        xp = xp_of(x_t)
+        image = xp.zeros((*x_t.shape[:-1], channels), x_t.dtype) if image is None else image
+        return xp.concatenate([x_t, image], axis=-1)
+
+    def _check_inputs(self, x_t, t, condition):
+        config, n = self.config, len(x_t)
+        xp_of(x_t, t, *arrays_of(condition))
+        xp_of(x_t=x_t, theta=self.stem.weight.value)
+        check_shape("x_t", x_t, (None, config.image_size, config.image_size, config.in_channels))
+        check_shape("t", t, (n,))
+        shapes = {
+            "labels": (config.num_classes, (n,)),
+            "tokens": (config.context_channels, (n, None, config.context_channels)),
+            "pooled": (config.pooled_channels, (n, config.pooled_channels)),
+            "image": (config.image_channels, (*x_t.shape[:-1], config.image_channels)),
+        }
+        for name, (taken, shape) in shapes.items():
+            given = getattr(condition, name)
+            if given is None:
+                continue
+            if not taken:
+                what = {"labels": "num_classes", "tokens": "context_channels"}.get(name, f"{name}_channels")
+                raise InputError(f"context holds {name}, but this UNet takes none ({what} is {taken}).")
+            check_shape(f"context, {name}", given, shape)
+            if name != "labels":
+                xp_of(x_t=x_t, **{f"context_{name}": given})
+        if config.context_channels is not None and condition.tokens is None:
+            raise InputError("This UNet looks at tokens, but the context holds none.")
+
+
+def _sum(arrays):
+    """Add the arrays that are not None."""
+    given = [a for a in arrays if a is not None]
+    return sum(given[1:], start=given[0]) if given else None
+
+
+def _split_channels(x, c):
+    """Cut the last axis after c channels; copies, because what follows adds into them."""
+    return x[..., :c].copy(), x[..., c:].copy()

@@ -1,0 +1,64 @@
+"""The place for the gradients of parameters."""
+
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+
+from tinydiff.base import InputError, check_shape, xp_of
+from tinydiff.nn.parameter import Parameter
+
+
+class Gradients:
+    """dL/dtheta as one flat vector over the parameters it was given, with a view for each.
+
+    What was not asked for is not computed: give it the parameters of an adapter, and only those get gradients.
+
+    Parameters
+    ----------
+    parameters : iterable of Parameter
+        Usually ``model.parameters()``.
+    flat : array or None
+        A vector of zeros to add into; None makes one.
+    """
+
+    def __init__(self, parameters: Iterable[Parameter], flat: Any = None):
+        parameters = list(parameters)
+        if not parameters:
+            raise InputError("Gradients needs at least one parameter.")
+        size = sum(p.size for p in parameters)
+        first = parameters[0].value
+        if flat is None:
+            flat = xp_of(first).zeros(size, np.promote_types(first.dtype, np.float32))
+        check_shape("flat", flat, (size,))
+        self.flat = flat
+        self._views: dict[str, Any] = {}
+        offset = 0
+        for i, p in enumerate(parameters):
+            self._views[p.name or f"unnamed {i}"] = flat[offset : offset + p.size].reshape(p.value.shape)
+            offset += p.size
+
+    def wants(self, parameter: Parameter) -> bool:
+        """Whether this parameter's gradient was asked for."""
+        return parameter.name in self._views
+
+    def add(self, parameter: Parameter, d: Any) -> None:
+        """Add to a parameter's gradient: where two readers used a value, its gradients add."""
+        if self.wants(parameter):
+            view = self._views[parameter.name]
+            check_shape(f"the gradient of {parameter.name}", d, view.shape)
+            view += d
+
+    def __getitem__(self, name: str) -> Any:
+        """Return the gradient of the parameter with this name."""
+        if name not in self._views:
+            raise InputError(f"There is no gradient for {name!r}; there are: {', '.join(self._views)}.")
+        return self._views[name]
+
+    def named(self) -> dict[str, Any]:
+        """Return name -> gradient, each a view of `flat`."""
+        return dict(self._views)
+
+    def zero(self) -> None:
+        """Set all gradients to zero."""
+        self.flat[...] = 0

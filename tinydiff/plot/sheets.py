@@ -1,0 +1,139 @@
+"""Pictures side by side on one sheet, with titles and labels, and how a picture is saved."""
+
+import functools
+import math
+import textwrap
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import matplotlib
+import numpy as np
+from matplotlib.figure import Figure
+from PIL import Image, ImageDraw, ImageFont
+
+from tinydiff.base import InputError, atomic_write, check_choice, check_count, check_rank, to_numpy
+from tinydiff.plot.style import INK, ORANGE, PAGE
+
+TEXT, TITLE = 14, 18  # heights of letters in pixels
+GAP, MARGIN = 2, 12  # between images, and round the picture, in pixels
+TITLE_WIDTH, TITLE_LINES = 400, 6  # a title may make a picture so wide, in pixels, and so many lines taller
+
+
+def save_image(picture: Image.Image | Figure, path: str | Path) -> Path:
+    """Save a Pillow image as PNG, or a Matplotlib figure as PNG, SVG or PDF; atomic.
+
+    Raises
+    ------
+    InputError
+        If `path` has another ending.
+    DataError
+        If the file cannot be written.
+    """
+    ending = Path(path).suffix.lower()
+    if isinstance(picture, Figure):
+        check_choice("the ending of path", ending, (".png", ".svg", ".pdf"))
+        return atomic_write(path, lambda file: picture.savefig(file, format=ending[1:]))
+    check_choice("the ending of path", ending, (".png",))
+    return atomic_write(path, lambda file: picture.save(file, format="PNG", optimize=True))
+
+
+def to_pixels(name: str, images: Any) -> np.ndarray:
+    """Return images as uint8 of shape (N, H, W, 3)."""
+    images = to_numpy(images)
+    check_rank(name, images, 3, 4)
+    images = images[..., None] if images.ndim == 3 else images
+    if not images.size:
+        raise InputError(f"{name} has shape {images.shape}: there is nothing to draw.")
+    if images.shape[-1] not in (1, 3):
+        raise InputError(f"{name} has {images.shape[-1]} channels, but 1 (grey) or 3 (red, green, blue) were expected.")
+    if images.dtype != np.uint8:
+        if not np.isfinite(images).all():
+            raise InputError(f"{name} holds NaN or infinity, but numbers from -1 to 1 were expected.")
+        images = np.rint((images.clip(-1, 1) + 1) * 127.5).astype(np.uint8)
+    return np.broadcast_to(images, (*images.shape[:3], 3))
+
+
+def columns_for(n: int) -> int:
+    """Return the smallest divisor of `n` from sqrt(n) to twice that, or sqrt(n) rounded up if there is none."""
+    root = math.isqrt(n - 1) + 1
+    return next((columns for columns in range(root, 2 * root + 1) if n % columns == 0), root)
+
+
+@functools.cache
+def _font(size: int) -> ImageFont.FreeTypeFont:
+    """Return the font that Matplotlib brings along and uses for figures."""
+    return ImageFont.truetype(Path(matplotlib.get_data_path(), "fonts", "ttf", "DejaVuSans.ttf"), size)
+
+
+def sheet(
+    pixels: np.ndarray,
+    columns: int,
+    scale: int | None,
+    title: str | None = None,
+    labels: Sequence[str] = (),
+    column_labels: Sequence[str] = (),
+    row_labels: Sequence[str] = (),
+    block: int | None = None,
+) -> Image.Image:
+    """Return images in a table with texts; in blocks of `block` columns, the first image of each framed."""
+    n, height, width, _ = pixels.shape
+    columns, rows = min(columns, n), -(-n // columns)
+    scale = max(1, min(900 // (columns * width), 128 // max(height, width))) if scale is None else scale
+    check_count("scale", scale)
+    height, width = height * scale, width * scale
+
+    line, small, large = TEXT + 8, _font(TEXT), _font(TITLE)
+    pitch_x = max([width, *(math.ceil(small.getlength(text)) + 6 for text in (*labels, *column_labels))]) + GAP
+    pitch_y = height + (line + 4 if labels else 0) + GAP
+    left = MARGIN + max([0, *(math.ceil(small.getlength(text)) + 8 for text in row_labels)])
+    xs = [left + column * pitch_x + column // (block or columns) * MARGIN for column in range(columns)]
+    right = xs[-1] + pitch_x - GAP
+    title_lines = _in_lines(title or "", large, max(right - left, TITLE_WIDTH))
+    right = max([right, *(left + math.ceil(large.getlength(text)) for text in title_lines)])
+    top = MARGIN + (len(title_lines) * (TITLE + 4) + 6 if title_lines else 0) + (line if column_labels else 0)
+    bottom = top + rows * pitch_y - GAP
+    places = [(xs[i % columns] + (pitch_x - GAP - width) // 2, top + i // columns * pitch_y) for i in range(n)]
+
+    canvas = np.full((bottom + MARGIN, right + MARGIN, 3), 255, np.uint8)
+    for image, (x, y) in zip(pixels, places, strict=True):
+        canvas[y : y + height, x : x + width] = image.repeat(scale, axis=0).repeat(scale, axis=1)
+    sheet = Image.fromarray(canvas)
+    draw = ImageDraw.Draw(sheet)
+    for x, y in places[::block] if block else ():
+        frame = (x - GAP, y - GAP, x + width + GAP - 1, y + height + GAP - 1)
+        draw.rectangle(frame, outline=ORANGE, width=GAP)
+    for i, text in enumerate(title_lines):
+        draw.text((left, MARGIN + i * (TITLE + 4)), text, INK, large, anchor="la")
+    for text, (x, y) in zip(labels, places, strict=False):
+        draw.text((x + width // 2, y + height + line // 2), text, INK, small, anchor="mm")
+    for text, (x, y) in zip(column_labels, places, strict=False):
+        draw.text((x + width // 2, y - line // 2), text, INK, small, anchor="mm")
+    for text, (x, y) in zip(row_labels, places[::columns], strict=False):
+        draw.text((x - 8, y + height // 2), text, INK, small, anchor="rm")
+    return sheet
+
+
+def _in_lines(text: str, font: ImageFont.FreeTypeFont, width: int) -> list[str]:
+    """Return a text in lines of at most this width in pixels."""
+    letters = max(1, len(text))
+    while True:
+        lines = textwrap.wrap(text, letters, max_lines=TITLE_LINES, placeholder=" …")
+        widest = max(map(font.getlength, lines), default=0)
+        if widest <= width:
+            return lines
+        letters = max(1, int(letters * width / widest))
+
+
+def beside(sheets: Sequence[Image.Image], caption: str, share_to_go: float) -> Image.Image:
+    """Return pictures of one height side by side, under a caption and a bar that grows as the share to go falls."""
+    band = TITLE + 2 * MARGIN
+    together = Image.new("RGB", (sum(sheet.width for sheet in sheets), sheets[0].height + band), PAGE)
+    for i, sheet in enumerate(sheets):
+        together.paste(sheet, (sum(before.width for before in sheets[:i]), band))
+    draw = ImageDraw.Draw(together)
+    draw.text((MARGIN, MARGIN), caption, INK, _font(TITLE), anchor="la")
+    start, end, middle = MARGIN + 110, together.width - MARGIN, MARGIN + TITLE // 2
+    draw.rectangle((start, middle - 3, end, middle + 3), fill="#E0E0E0")
+    draw.rectangle((start, middle - 3, start + round((end - start) * (1 - share_to_go)), middle + 3), fill=INK)
+    return together

@@ -1,0 +1,21 @@
+"""Who computes: shards and pieces of work, threads, processes, sums of gradients."""
+
+from tinydiff.workers.pieces import pieces
+from tinydiff.workers.processes import Crew, can_fork, processes_pay, shared_zeros
+from tinydiff.workers.shards import map_shards
+from tinydiff.workers.sums import LaneSum
+from tinydiff.workers.threads import default_threads, keep_freed_memory, one_blas_thread, run_parallel
+
+__all__ = [
+    "Crew",
+    "LaneSum",
+    "can_fork",
+    "default_threads",
+    "keep_freed_memory",
+    "map_shards",
+    "one_blas_thread",
+    "pieces",
+    "processes_pay",
+    "run_parallel",
+    "shared_zeros",
+]

@@ -1,0 +1,166 @@
+"""Worker processes: what threads are, without Python's lock.
+
+Threads of one Python take turns at everything but the inside of NumPy's operations. In a small network those are
+short, and the threads mostly wait for each other. Processes do not. They are made by fork, so they know all that
+this process knew at that moment, functions and data included; what changes later is handed to them: numbers through
+a pipe, vectors through memory that all of them see.
+"""
+
+import itertools
+import mmap
+import multiprocessing
+import os
+import signal
+import sys
+import warnings
+import weakref
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from tinydiff.base import Memo, TinydiffError, weights_stand_still
+from tinydiff.workers.threads import keep_freed_memory, one_blas_thread
+
+SECONDS_BETWEEN_LOOKS = 5  # at whether the parent is still there
+LARGE = 16 * 2**20  # weights
+
+
+def can_fork() -> bool:
+    """Return whether worker processes can be made here. On macOS its BLAS, Accelerate, does not survive a fork."""
+    return sys.platform.startswith("linux")
+
+
+def processes_pay(theta: Any, asked: bool | None = None) -> bool:
+    """Return whether work with these weights is given to processes, or to threads: as asked, or by a rule.
+
+    Processes are faster, but each transforms the weights for itself, and keeps what it made (see `derived`). From 16
+    million weights on, operations are long enough for threads to be as fast, and memory is what is short.
+    """
+    return can_fork() and (theta.size < LARGE if asked is None else asked)
+
+
+def shared_zeros(shape: int | tuple[int, ...], dtype: Any) -> np.ndarray:
+    """Return zeros in memory that this process shares with all that it forks later."""
+    count = int(np.prod(shape))
+    return np.frombuffer(mmap.mmap(-1, max(1, count) * np.dtype(dtype).itemsize), dtype, count).reshape(shape)
+
+
+class Crew:
+    """Processes that can all call one function; this process is the first of them.
+
+    The others are forked at the first call. They see the function and its data as they were then, and no later
+    changes but those of arguments and of `shared_zeros`.
+
+    Parameters
+    ----------
+    f : callable
+        Its arguments and results are pickled.
+    members : int
+    fixed_weights : bool
+        Whether no weights change as long as there is this crew, or only within a call.
+
+    Examples
+    --------
+    >>> with Crew(lambda x: x * x, members=2) as crew:
+    ...     crew([(1,), (2,), (3,)])
+    [1, 4, 9]
+    """
+
+    def __init__(self, f: Callable[..., Any], members: int, fixed_weights: bool = False):
+        self.f, self.members = f, members
+        self.memo = Memo() if fixed_weights else None
+        self.others: list[tuple[Any, Any]] = []  # (process, our end of its pipe)
+        self._stop: Any = None
+
+    def __call__(self, tasks: Sequence[tuple]) -> list[Any]:
+        """Return ``f(*task)`` for each task, in order; member i takes tasks i, i + members, ...
+
+        An error of any task is raised here, after all have ended.
+        """
+        if not self.others:
+            self._fork()
+        with one_blas_thread():
+            try:
+                for i, (_, pipe) in enumerate(self.others, 1):
+                    pipe.send(tasks[i :: self.members])
+                answers = [_answer(self.f, tasks[:: self.members], self.memo)]
+                answers += [pipe.recv() for _, pipe in self.others]
+            except (EOFError, ConnectionError) as error:
+                self.close()
+                raise TinydiffError(
+                    "A worker process ended before its work was done; it may have been killed for want of memory. "
+                    "Try a smaller micro_batch, or threads=1, which needs no other process."
+                ) from error
+            except BaseException:  # such as a second Ctrl-C: what the pipes hold no longer fits the question
+                self.close()
+                raise
+        for answer in answers:
+            if isinstance(answer, BaseException):
+                raise answer
+        return [result for row in itertools.zip_longest(*answers) for result in row][: len(tasks)]
+
+    def close(self) -> None:
+        """End the other processes. A later call forks new ones."""
+        if self._stop is not None:
+            self._stop()
+        self.others, self._stop = [], None
+
+    def __enter__(self) -> "Crew":
+        return self
+
+    def __exit__(self, *error: Any) -> None:
+        self.close()
+
+    def _fork(self):
+        context = multiprocessing.get_context("fork")
+        keep_freed_memory()
+        with one_blas_thread(), warnings.catch_warnings():  # so that the others begin with one BLAS thread
+            warnings.simplefilter(
+                "ignore", DeprecationWarning
+            )  # Python 3.12: other threads are not copied; none is needed
+            for _ in range(self.members - 1):
+                ours, theirs = context.Pipe()
+                process = context.Process(target=_serve, args=(self.f, self.memo, theirs, os.getpid()), daemon=True)
+                process.start()
+                theirs.close()
+                self.others.append((process, ours))
+        self._stop = weakref.finalize(self, _end, list(self.others))
+
+
+def _answer(f, tasks, memo):
+    """Return the results, or the error."""
+    try:
+        with weights_stand_still(memo):
+            return [f(*task) for task in tasks]
+    except Exception as error:
+        return error
+
+
+def _serve(f, memo, pipe, parent):
+    """Answer until told to end, or until the parent is gone."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the parent decides
+    while True:
+        while not pipe.poll(SECONDS_BETWEEN_LOOKS):
+            if os.getppid() != parent:
+                return
+        try:
+            tasks = pipe.recv()
+        except EOFError:
+            return
+        if tasks is None:
+            return
+        pipe.send(_answer(f, tasks, memo))
+
+
+def _end(others):
+    for _, pipe in others:
+        try:
+            pipe.send(None)
+            pipe.close()
+        except OSError:  # it has ended already
+            pass
+    for process, _ in others:
+        process.join(timeout=1)
+        if process.is_alive():
+            process.kill()
