@@ -30,6 +30,7 @@ from tinydiff.base import Noise
 from tinydiff.course import show_source, slider
 from tinydiff.course.exercises import notebook_10 as exercises
 from tinydiff.diffusion import GaussianDiffusion, GaussianMixture, cosine_schedule, ddim, ddpm, last
+from tinydiff.models import Request
 
 rng = np.random.default_rng(0)
 diffusion = GaussianDiffusion(cosine_schedule(1000))
@@ -209,7 +210,7 @@ plot.curves(counts, distance, "number of steps", "mean distance of the ends from
 # %%
 model = tinydiff.load_model("mnist")
 rows = {
-    f"eta = {eta:.0f}, {steps} steps": last(model.chain(n=10, seed=2, steps=steps, eta=eta))
+    f"eta = {eta:.0f}, {steps} steps": last(model.chain(Request(n=10, seed=2), steps=steps, eta=eta))
     for steps in (5, 10, 20)
     for eta in (1.0, 0.0)
 }

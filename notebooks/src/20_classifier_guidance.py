@@ -46,7 +46,7 @@ from tinydiff.diffusion import (
 )
 from tinydiff.evaluate import judge
 from tinydiff.functional import softmax
-from tinydiff.models import class_gradient, load_classifier, load_noisy_classifier
+from tinydiff.models import Request, class_gradient, load_classifier, load_noisy_classifier
 from tinydiff.nn import Tape
 
 rng = np.random.default_rng(0)
@@ -61,7 +61,7 @@ diffusion = GaussianDiffusion(cosine_schedule(1000))
 # %%
 model = tinydiff.load_model("mnist")
 NO_CLASS = np.full(10, 10)
-anything = last(model.chain(10, seed=1, labels=NO_CLASS, steps=20))
+anything = last(model.chain(Request(n=10, seed=1, labels=NO_CLASS), steps=20))
 clean_judge = load_classifier("mnist-classifier-28")
 calls = clean_judge.forward(anything).argmax(axis=1)
 plot.image_grid(
@@ -319,7 +319,11 @@ towards = class_gradient(guide)
 
 def draw(scale, n=10, seed=1, sampler="ddim", steps=20):
     """Return digits 0 .. 9, 0 .. 9, ..., drawn by a network that is told nothing and pulled by the classifier."""
-    chain = model.chain(n, seed, np.arange(n) % 10, steps, sampler, guidance=scale, classifier=towards)
+    chain = model.chain(
+        Request(n=n, seed=seed, labels=np.arange(n) % 10, guidance=scale, classifier=towards),
+        steps=steps,
+        sampler=sampler,
+    )
     return last(chain)
 
 
