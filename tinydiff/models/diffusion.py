@@ -346,7 +346,7 @@ def named_sampler(name: str, diffusion: GaussianDiffusion, steps: Any, eta: floa
         steps = edm_steps(diffusion, steps)
     samplers: dict[str, Sampler] = {
         "ddim": lambda predict, x_T, noise, context: ddim(predict, diffusion, x_T, steps, eta, noise, context),
-        "ddpm": lambda predict, x_T, noise, context: ddpm(predict, diffusion, x_T, noise, steps, context=context),
+        "ddpm": lambda predict, x_T, noise, context: ddpm(predict, diffusion, x_T, steps, noise=noise, context=context),
         "heun": lambda predict, x_T, noise, context: heun(predict, diffusion, x_T, steps, context),
         "dpmpp_2m": lambda predict, x_T, noise, context: dpmpp_2m(predict, diffusion, x_T, steps, context),
     }

@@ -7,6 +7,7 @@ classes, no labels are "no class". (A chain takes all classes in turn, to show w
 would become a picture of another class.)
 """
 
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -86,7 +87,7 @@ def inpaint(model: DiffusionModel, images: Any, mask: Any, steps: int = 50, resa
     check_mask(mask, images.shape)
 
     def walk(predict, x_T, noise, context):
-        return repaint(predict, model.diffusion, x_T, images, mask, noise, steps, resample, context)
+        return repaint(partial(predict, context=context), model.diffusion, x_T, steps, images, mask, resample, noise)
 
     return last(_chain(model, len(images), walk, asked))
 
