@@ -252,7 +252,7 @@ def errors(network):
 
 def samples(network):
     """Return points drawn by a network, from the same 1,000 starts each time, by 100 steps of DDPM."""
-    return last(ddpm(predictor(network.forward, diffusion), diffusion, starts, Noise(0), 100))
+    return last(ddpm(predictor(network.forward, diffusion), diffusion, starts, 100, noise=Noise(0)))
 
 
 optimizer, ema = AdamW(network.theta), network.theta.copy()
@@ -351,7 +351,7 @@ show_source(ddpm)
 # %%
 x, noise = starts[:4].astype(np.float64), Noise(5)
 exact = predictor(lambda x_t, t, context: clouds.predict(x_t, t)[1], diffusion, clip=False)
-chain = ddpm(exact, diffusion, x, noise, [600, 400, 200])
+chain = ddpm(exact, diffusion, x, [600, 400, 200], noise=noise)
 for step, (t, s) in enumerate([(600, 400), (400, 200), (200, 0)]):
     _, expected, _ = next(chain)
     z = noise.at(step=step).normal(x.shape, "sampler", dtype=x.dtype)

@@ -162,7 +162,7 @@ assert np.isclose(
 # %%
 x_T = rng.standard_normal((5000, 1))
 chains = {
-    "DDPM: fresh noise in every step": list(ddpm(two.predict, diffusion, x_T, Noise(1), 250)),
+    "DDPM: fresh noise in every step": list(ddpm(two.predict, diffusion, x_T, 250, noise=Noise(1))),
     "DDIM, eta = 0: no fresh noise": list(ddim(two.predict, diffusion, x_T, 250)),
 }
 paths = {name: np.stack([x_T, *(x for _, x, _ in chain)])[..., 0] for name, chain in chains.items()}

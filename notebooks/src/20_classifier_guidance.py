@@ -160,7 +160,7 @@ plot.score_fields(
 
 # %%
 SAMPLERS = {
-    "DDPM": lambda predict, x_T, y: ddpm(predict, diffusion, x_T, Noise(1), 100, context=y),
+    "DDPM": lambda predict, x_T, y: ddpm(predict, diffusion, x_T, 100, noise=Noise(1), context=y),
     "DDIM, eta = 0": lambda predict, x_T, y: ddim(predict, diffusion, x_T, 100, context=y),
     "DDIM, eta = 1": lambda predict, x_T, y: ddim(predict, diffusion, x_T, 100, 1.0, Noise(1), y),
     "Heun": lambda predict, x_T, y: heun(predict, diffusion, x_T, edm_steps(diffusion, 30), y),

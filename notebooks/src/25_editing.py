@@ -194,7 +194,7 @@ data = Gaussian(process, np.zeros(2), np.array([[1.0, 0.9], [0.9, 1.0]]))
 REPEATS, means = (1, 2, 4, 8, 16, 32), []
 x_T, ones = np.random.default_rng(0).standard_normal((2000, 2)), np.ones((2000, 2))
 for resample in REPEATS:
-    x = last(repaint(data.predict, process, x_T, ones, np.array([[1, 0]]), Noise(0), 20, resample))
+    x = last(repaint(data.predict, process, x_T, 20, ones, np.array([[1, 0]]), resample, Noise(0)))
     assert (x[:, 0] == 1).all()
     means.append(x[:, 1].mean())
 assert means[0] < 0.8

@@ -82,7 +82,7 @@ def test_nothing_known_is_what_a_network_sees_without_an_image():
 
 WALKS = {
     "ddim": lambda predict, x: ddim(predict, DIFFUSION, x, 7),
-    "ddpm": lambda predict, x: ddpm(predict, DIFFUSION, x, Noise(0), 7),
+    "ddpm": lambda predict, x: ddpm(predict, DIFFUSION, x, 7, noise=Noise(0)),
     "heun": lambda predict, x: heun(predict, DIFFUSION, x, 7),
     "dpmpp_2m": lambda predict, x: dpmpp_2m(predict, DIFFUSION, x, 7),
 }
