@@ -110,7 +110,7 @@ def default_micro_batch(unet: UNetConfig) -> int:
     What lies between two layers should stay in a processor's cache: 16 where an array of so many images at full
     resolution has at most 2 MiB. Fewer than 8 would read the weights too often, more than 16 gain little.
     """
-    bytes_of_an_image = 4 * unet.channels * unet.image_size**2
+    bytes_of_an_image = 4 * unet.channels * math.prod(unet.size)
     return 16 if 16 * bytes_of_an_image <= CACHE_BYTES else 8
 
 
@@ -249,7 +249,7 @@ class DiffusionModel:
         unet = self.config.unet
         xp = xp_of(self.network.theta)
         noise = Noise(seed, first=first, xp=xp)
-        x_T = noise.normal((n, unet.image_size, unet.image_size, unet.in_channels), "x_T")
+        x_T = noise.normal((n, *unet.shape), "x_T")
         guidance = guidance if isinstance(guidance, Guidance) else Guidance(guidance)
         if classifier is not None:
             _check_goes_with_classifier(negative, guidance)

@@ -210,5 +210,4 @@ def _chain(model, n, walk, asked):
 
 
 def _shape(model):
-    unet = model.config.unet
-    return unet.image_size, unet.image_size, unet.in_channels
+    return model.config.unet.shape
