@@ -496,7 +496,7 @@ def test_info_prints_versions_models_and_data(capsys):
         (["train", *TINY, "--unet.num-classes", "3"], "labels up to 9, but the model's num_classes is 3"),
         (["train", "--data", "cifar"], "name is 'cifar'"),
         (["train", "--train.lr", "-1"], "lr is -1"),
-        (["train", "--unet.image-size", "9"], "image_size = 9"),
+        (["train", "--unet.image-size", "9"], "image_size is 9 x 9"),
     ],
 )
 def test_bad_arguments_exit_with_2(capsys, arguments, word, tmp_path, monkeypatch):

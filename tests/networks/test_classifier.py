@@ -235,5 +235,5 @@ def test_a_noisy_classifier_is_saved_and_loaded(tmp_path):
     (tmp_path / "config.json").write_text("{}")
     with pytest.raises(CheckpointError, match="does not describe a noisy classifier"):
         load_noisy_classifier(tmp_path)
-    with pytest.raises(InputError, match="image_size = 10"):
+    with pytest.raises(InputError, match="image_size is 10 x 10"):
         NoisyClassifier(NoisyClassifierConfig(image_size=10))

@@ -331,7 +331,7 @@ def test_bad_arguments():
         (lambda: clip.text_vectors("one"), "prompts is 'one'"),
         (lambda: clip.image_vectors(np.zeros((2, 8, 8, 3), np.float32)), "x_t has shape"),
         (lambda: dataclasses.replace(clip, tokenizer=Tokenizer()), "the tokenizer 514"),
-        (lambda: CLIP(CLIPConfig(image_size=10, channels=(4, 4, 4), text=TEXT)), "image_size = 10"),
+        (lambda: CLIP(CLIPConfig(image_size=10, channels=(4, 4, 4), text=TEXT)), "image_size is 10 x 10"),
         (lambda: CLIPConfig(channels=()), "channels is empty"),
         (lambda: CLIPConfig(embedding=0), "embedding is 0"),
         (lambda: CLIPConfig(channels=(8, 0)), "channels is 0"),

@@ -24,6 +24,7 @@ from tinydiff.base.files import atomic_write, writable_folder
 from tinydiff.base.memo import Memo, derived, weights_stand_still
 from tinydiff.base.noise import Noise, philox
 from tinydiff.base.plain import is_plain, plain
+from tinydiff.base.size import Size, check_sides, height_and_width
 
 __all__ = [
     "CheckpointError",
@@ -35,6 +36,7 @@ __all__ = [
     "InputError",
     "Memo",
     "Noise",
+    "Size",
     "TinydiffError",
     "TrainingError",
     "arrays_of",
@@ -48,8 +50,10 @@ __all__ = [
     "check_positive",
     "check_rank",
     "check_shape",
+    "check_sides",
     "derived",
     "erf",
+    "height_and_width",
     "import_modules",
     "is_plain",
     "is_real",

@@ -175,8 +175,7 @@ def clip_guided_chain(
     for name, own, others in (
         ("schedule", model.config.schedule, clip.schedule),
         ("T", model.config.T, clip.T),
-        ("image_size", model.config.unet.image_size, clip.network.config.image_size),
-        ("in_channels", model.config.unet.in_channels, clip.network.config.in_channels),
+        ("shape of pictures", model.config.unet.shape, clip.network.config.shape),
     ):
         if own != others:
             raise InputError(f"{name} of the diffusion model is {own}, but the CLIP was trained with {others}.")
