@@ -21,7 +21,8 @@ from tinydiff.apps.cli.options import SamplerName
 from tinydiff.apps.cli.toml import read_toml
 from tinydiff.apps.cli.train import Train
 from tinydiff.data import fetch
-from tinydiff.models import SAMPLERS, DiffusionModel, load_model
+from tinydiff.diffusion import SAMPLERS
+from tinydiff.models import DiffusionModel, load_model
 from tinydiff.train import Trainer
 
 TINY = [

@@ -1,6 +1,7 @@
 """What everything stands on: errors, files, arrays and devices, noise, conditions, what is derived from weights."""
 
 from tinydiff.base.arrays import Device, erf, select_device, synchronize, to_device, to_numpy, xp_of
+from tinydiff.base.choices import Choices, import_modules
 from tinydiff.base.condition import Condition, arrays_of, as_condition, map_arrays
 from tinydiff.base.errors import (
     CheckpointError,
@@ -27,6 +28,7 @@ from tinydiff.base.size import Size, check_sides, height_and_width
 
 __all__ = [
     "CheckpointError",
+    "Choices",
     "Condition",
     "DataError",
     "Device",
@@ -52,6 +54,7 @@ __all__ = [
     "derived",
     "erf",
     "height_and_width",
+    "import_modules",
     "is_plain",
     "is_real",
     "map_arrays",

@@ -2,30 +2,23 @@
 
 from tinydiff.models.classifier import class_gradient, load_classifier, load_noisy_classifier
 from tinydiff.models.clip import ClipModel, load_clip, save_clip
-from tinydiff.models.diffusion import (
-    SAMPLERS,
-    SCHEDULES,
-    DiffusionModel,
-    ModelConfig,
-    default_micro_batch,
-    load_model,
-    named_sampler,
-    sample,
-    save_model,
-)
+from tinydiff.models.config import ModelConfig, default_micro_batch
+from tinydiff.models.diffusion import DiffusionModel, Progress
 from tinydiff.models.editing import draw_from, fill_in, fills_in, image_to_image, inpaint, interpolate, invert
-from tinydiff.models.request import Guidance
+from tinydiff.models.old_store import load_model, save_model
+from tinydiff.models.request import Guidance, Request
+from tinydiff.models.sample import sample
 from tinydiff.models.store import SHIPPED, find_folder, read_settings
 from tinydiff.models.word_maps import word_maps
 
 __all__ = [
-    "SAMPLERS",
-    "SCHEDULES",
     "SHIPPED",
     "ClipModel",
     "DiffusionModel",
     "Guidance",
     "ModelConfig",
+    "Progress",
+    "Request",
     "class_gradient",
     "default_micro_batch",
     "draw_from",
@@ -40,7 +33,6 @@ __all__ = [
     "load_clip",
     "load_model",
     "load_noisy_classifier",
-    "named_sampler",
     "read_settings",
     "sample",
     "save_clip",

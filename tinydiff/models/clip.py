@@ -27,7 +27,9 @@ from tinydiff.base import (
     xp_of,
 )
 from tinydiff.diffusion import GaussianDiffusion
-from tinydiff.models.diffusion import SCHEDULES, DiffusionModel
+from tinydiff.diffusion.schedules import SCHEDULES
+from tinydiff.models.diffusion import DiffusionModel
+from tinydiff.models.request import Request
 from tinydiff.models.store import TOKENIZER, find_folder, load_weights, read_settings, save_weights
 from tinydiff.networks import CLIP, CLIPConfig, TextConfig
 from tinydiff.nn import Tape
@@ -178,14 +180,12 @@ def clip_guided_chain(
         if own != others:
             raise InputError(f"{name} of the diffusion model is {own}, but the CLIP was trained with {others}.")
     vectors, gradient = clip.text_vectors(prompts), clip_gradient(clip)
-    return model.chain(
-        len(prompts),
-        seed,
-        steps=steps,
-        sampler=sampler,
-        guidance=scale,
-        classifier=lambda x_t, t, _: gradient(x_t, t, vectors),
-    )
+
+    def towards_prompts(x_t, t, _):
+        return gradient(x_t, t, vectors)
+
+    request = Request(n=len(prompts), seed=seed, guidance=scale, classifier=towards_prompts)
+    return model.chain(request, sampler, steps)
 
 
 def save_clip(folder: str | Path, clip: ClipModel, theta: Any = None, **about: Any) -> Path:
