@@ -1,14 +1,13 @@
 """The shape of a diffusion model: all that is needed to build it."""
 
+import math
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
-from tinydiff.base import InputError, check_choice, check_count
-from tinydiff.diffusion import GaussianDiffusion
-from tinydiff.diffusion.schedules import SCHEDULES
-from tinydiff.diffusion.targets import TARGETS
+from tinydiff.base import InputError, check_count
+from tinydiff.diffusion import SCHEDULES, TARGETS, GaussianDiffusion
 from tinydiff.networks import TextConfig, TextToImage, UNet, UNetConfig
 
 CACHE_BYTES = 2 * 2**20
@@ -38,8 +37,7 @@ class ModelConfig:
     text: TextConfig | None = None
 
     def __post_init__(self):
-        check_choice("schedule", self.schedule, tuple(SCHEDULES))
-        check_choice("kind", self.kind, tuple(TARGETS))
+        SCHEDULES[self.schedule], TARGETS[self.kind]  # an unknown name is refused
         check_count("T", self.T)
         if self.unet.out_channels not in (None, self.unet.in_channels):
             raise InputError(
@@ -66,6 +64,5 @@ def default_micro_batch(unet: UNetConfig) -> int:
     What lies between two layers should stay in a processor's cache: 16 where an array of so many images at full
     resolution has at most 2 MiB. Fewer than 8 would read the weights too often, more than 16 gain little.
     """
-    height, width = unet.size
-    bytes_of_an_image = 4 * unet.channels * height * width
+    bytes_of_an_image = 4 * unet.channels * math.prod(unet.size)
     return 16 if 16 * bytes_of_an_image <= CACHE_BYTES else 8

@@ -7,9 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from tinydiff.base import Condition, InputError, Noise, check_choice, check_count, xp_of
-from tinydiff.diffusion import SAMPLERS, GaussianDiffusion, predictor
-from tinydiff.diffusion.targets import Predict
+from tinydiff.base import Condition, InputError, Noise, check_count, check_sides, height_and_width, xp_of
+from tinydiff.diffusion import SAMPLERS, GaussianDiffusion, Predict, predictor
 from tinydiff.models.config import ModelConfig, default_micro_batch
 from tinydiff.models.predictor import compose
 from tinydiff.models.request import Request
@@ -86,7 +85,8 @@ class DiffusionModel:
         """Return (x_T, noise): the noise that a chain starts from, and that which its steps draw from."""
         xp, unet = xp_of(self.network.theta), self.config.unet
         noise = Noise(request.seed, first=request.first, xp=xp)
-        size = unet.size if request.size is None else request.size
+        size = unet.size if request.size is None else height_and_width("size", request.size)
+        check_sides("size", size, unet.multiple)
         return noise.normal((request.count, *size, unet.in_channels), "x_T"), noise
 
     def chain(
@@ -115,11 +115,11 @@ class DiffusionModel:
         **options
             Of the sampler: `eta` of ``"ddim"``, `variance` of ``"ddpm"``.
         """
-        check_choice("sampler", sampler, tuple(SAMPLERS))
-        times = SAMPLERS[sampler].times(self.diffusion, self.config.T if steps is None else steps)
+        chosen = SAMPLERS[sampler]
+        times = chosen.times(self.diffusion, self.config.T if steps is None else steps)
 
         def walk(predict, x_T, noise):
-            return SAMPLERS[sampler](predict, self.diffusion, x_T, times, noise=noise, **options)
+            return chosen(predict, self.diffusion, x_T, times, noise=noise, **options)
 
         return self.walk(Request() if request is None else request, walk, len(times), progress)
 
@@ -208,7 +208,7 @@ class DiffusionModel:
                 raise InputError(f"labels is {labels}, but this model knows no classes: leave the labels out.")
             if labels.max() > classes:
                 raise InputError(
-                    f"labels is {labels.tolist()}, but whole numbers from 0 to {classes - 1}, or {classes} for no class, "
-                    "were expected."
+                    f"labels is {labels.tolist()}, but whole numbers from 0 to {classes - 1}, or {classes} for no "
+                    "class, were expected."
                 )
         return xp.asarray(np.broadcast_to(labels, (n,)))

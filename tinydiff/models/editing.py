@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from tinydiff.base import InputError, check_choice, check_count, check_images, check_shape, map_arrays, to_numpy, xp_of
+from tinydiff.base import InputError, check_count, check_images, check_shape, check_sides, map_arrays, to_numpy, xp_of
 from tinydiff.diffusion import SAMPLERS, last
 from tinydiff.diffusion.editing import check_mask, ddim_inversion, erased, keep_known, repaint, slerp, times_below
 from tinydiff.models.diffusion import DiffusionModel, Progress
@@ -52,7 +52,6 @@ def image_to_image(
     Source: Meng et al. 2022 (SDEdit, arXiv 2108.01073), Algorithm 1.
     """
     check_pictures(model, images)
-    check_choice("sampler", sampler, tuple(SAMPLERS))
     check_count("steps", steps)
     diffusion = model.diffusion
     all_times = SAMPLERS[sampler].times(diffusion, steps)
@@ -102,7 +101,7 @@ def inpaint(
     check_mask(mask, images.shape)
 
     def walk(predict, x_T, noise):
-        return repaint(predict, model.diffusion, x_T, images, mask, noise, steps, resample)
+        return repaint(predict, model.diffusion, x_T, steps, images, mask, resample, noise)
 
     return last(model.walk(asked_of(model, images, request), walk, steps, progress))
 
@@ -138,7 +137,6 @@ def fill_in(
     check_pictures(model, images)
     if not fills_in(model):
         raise InputError("This model was not trained to fill in a part of a picture; inpaint works with any model.")
-    check_choice("sampler", sampler, tuple(SAMPLERS))
     times = SAMPLERS[sampler].times(model.diffusion, steps)
 
     def walk(predict, x_T, noise):
@@ -238,6 +236,7 @@ def asked_of(model: DiffusionModel, images: Any, request: Request | None) -> Req
 
 
 def check_pictures(model: DiffusionModel, images: Any) -> None:
-    """Raise `InputError` unless these are pictures with the model's channels, in [-1, 1]."""
+    """Raise `InputError` unless these are pictures of a size and with channels that fit the model, in [-1, 1]."""
     check_shape("images", images, (None, None, None, model.config.unet.in_channels))
+    check_sides("images", images.shape[1:3], model.config.unet.multiple)
     check_images("images", to_numpy(images))

@@ -5,8 +5,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from tinydiff.base import Condition, InputError, as_condition, map_arrays, xp_of
-from tinydiff.diffusion import bounded, classifier_free_guidance, classifier_guidance, predictor
-from tinydiff.diffusion.targets import Predict
+from tinydiff.diffusion import Predict, bounded, classifier_free_guidance, classifier_guidance, predictor
 from tinydiff.models.request import Request
 from tinydiff.workers import Workers
 

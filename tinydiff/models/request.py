@@ -9,11 +9,13 @@ import numpy as np
 from tinydiff.base import (
     Condition,
     InputError,
+    Size,
     arrays_of,
     check_choice,
     check_count,
     check_number,
     check_shape,
+    height_and_width,
     to_numpy,
 )
 from tinydiff.diffusion.guidance import check_interval
@@ -75,8 +77,8 @@ class Request:
         be a network that was trained without any condition.
     image : array, shape (n, H, W, image_channels), or None
         Shown to the network beside x_t, whatever else it is told, such as `erased` pictures.
-    size : (int, int) or None
-        Height and width of the samples; None takes those that the model was trained on.
+    size : int, (int, int) or None
+        Height and width of the samples, one number if they are equal; None takes those that the model was trained on.
     first : int
         Index of the first sample: ``Request(n=1, first=5)`` asks for the sixth one only.
 
@@ -99,7 +101,7 @@ class Request:
     guidance: Any = 1.0
     classifier: Callable[[Any, Any, Any], Any] | None = None
     image: Any = None
-    size: tuple[int, int] | None = None
+    size: Size | None = None
     first: int = 0
 
     def __post_init__(self):
@@ -110,7 +112,7 @@ class Request:
         if isinstance(self.prompt, Iterable) and not isinstance(self.prompt, (str, Condition)):
             self._set("prompt", list(self.prompt))
         if self.size is not None:
-            self._set("size", tuple(self.size))
+            self._set("size", height_and_width("size", self.size))
         self._check()
 
     @classmethod
@@ -129,11 +131,7 @@ class Request:
             return self.n
         if isinstance(self.prompt, Condition):
             return len(arrays_of(self.prompt)[0])
-        lists = [
-            asked
-            for asked in (self.labels, self.prompt, self.image)
-            if isinstance(asked, list) or getattr(asked, "ndim", 0)
-        ]
+        lists = [asked for asked in (self.labels, self.prompt, self.image) if isinstance(asked, list) or np.ndim(asked)]
         return len(lists[0]) if lists else DEFAULT_N
 
     @property
@@ -156,17 +154,14 @@ class Request:
             raise InputError(f"prompt is {self.prompt!r}, but a text, or one for each sample, was expected.")
         if isinstance(self.prompt, list) and len(self.prompt) != self.count:
             raise InputError(
-                f"There are {len(self.prompt)} prompts for {self.count} samples, but one, or one for each, was expected."
+                f"There are {len(self.prompt)} prompts for {self.count} samples, but one, or one for each, was expected"
+                "."
             )
         if self.labels is not None:
             if self.labels.ndim:
                 check_shape("labels", self.labels, (self.count,))
             if self.labels.dtype.kind not in "iu" or self.labels.min() < 0:
                 raise InputError(f"labels is {self.labels.tolist()}, but whole numbers from 0 were expected.")
-        if self.size is not None and len(self.size) != 2:
-            raise InputError(f"size is {self.size}, but two numbers, height and width, were expected.")
-        for side, length in zip(("height", "width"), self.size or (), strict=False):
-            check_count(f"the {side} of size", length)
         if self.classifier is not None and self.negative:
             raise InputError(
                 f"negative is {self.negative!r}, but with a classifier the network is told nothing, so that there is "
