@@ -124,7 +124,7 @@ def test_without_classes_nothing_is_said_of_labels(monkeypatch):
 
 def test_a_judge_of_another_size_is_refused_before_anything_is_drawn(monkeypatch):
     monkeypatch.setattr(DiffusionModel, "chain", lambda *_, **__: pytest.fail("it drew"))
-    with pytest.raises(InputError, match="image_size is 8, but mnist-classifier-28 judges images with 28"):
+    with pytest.raises(InputError, match="pictures of 8 x 8 x 1, but mnist-classifier-28 judges those of 28 x 28 x 1"):
         evaluate(model(), "digits")
     with pytest.raises(InputError, match="n is 0"):
         evaluate(model(), "digits", n=0)

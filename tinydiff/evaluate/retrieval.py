@@ -8,6 +8,7 @@ from tinydiff.base import InputError, Noise, check_count, check_rank, to_numpy, 
 from tinydiff.data import to_floats
 from tinydiff.data.avatars import compose, describe, draw
 from tinydiff.data.avatars.pairs import belongs, said, shown
+from tinydiff.data.avatars.slots import SIZE
 from tinydiff.evaluate.shares import Share, wilson_share
 from tinydiff.models import ClipModel
 
@@ -55,6 +56,12 @@ class Retrieval:
 def retrieval(clip: ClipModel, n: int = 1000) -> Retrieval:
     """Measure a CLIP on the first n pairs of the test split."""
     check_count("n", n, least=2)
+    height, width, channels = shape = clip.network.config.shape
+    if shape != (SIZE, SIZE, 3):
+        raise InputError(
+            f"This CLIP reads pictures of {height} x {width} x {channels}, but it is measured on portraits of "
+            f"{SIZE} x {SIZE} x 3."
+        )
     portraits = compose(n, split="test")
     captions = describe(portraits, split="test")
     by_reader = first_answers(belongs(said(portraits, captions), shown(portraits)).T)

@@ -103,11 +103,12 @@ def evaluate(
     """
     check_count("n", n)
     unet, classifier = model.config.unet, load_classifier(judge_name)
-    for name in ("image_size", "in_channels"):
-        of_model, of_judge = getattr(unet, name), getattr(classifier.config, name)
-        if of_model != of_judge:
-            raise InputError(f"The model's {name} is {of_model}, but {judge_name} judges images with {of_judge}.")
-    training, test = (load(data, split).resize(unet.image_size) for split in ("train", "test"))
+    if unet.shape != classifier.config.shape:
+        raise InputError(
+            f"The model draws pictures of {_sides(unet.shape)}, but {judge_name} judges those of "
+            f"{_sides(classifier.config.shape)}."
+        )
+    training, test = (load(data, split).resize(unet.size) for split in ("train", "test"))
     n_real = min(n, len(test))
     real, real_labels = test.batch(np.arange(n_real))
     other_real, _ = training.batch(balanced(training.labels)[:n_real])
@@ -167,3 +168,7 @@ def balanced(labels: np.ndarray, seed: int = 0) -> np.ndarray:
 
 def _both(samples, real):
     return enumerate(zip(samples.value, real.value, strict=True))
+
+
+def _sides(shape):
+    return " x ".join(map(str, shape))

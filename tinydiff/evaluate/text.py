@@ -65,7 +65,7 @@ def evaluate_text(
     """
     check_count("n", n, least=8)
     unet = model.config.unet
-    if model.config.text is None or (*unet.size, unet.in_channels) != (16, 16, 3):
+    if model.config.text is None or unet.shape != (16, 16, 3):
         raise InputError("This report is for models that draw avatars from text: 16 x 16 pixels, three colours.")
     guidance = Guidance(3.0) if guidance is None else guidance
     sets = {column: captioned(n, split) for column, split in SPLITS.items()}

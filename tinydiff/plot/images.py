@@ -26,7 +26,8 @@ def image_grid(
     columns : int, optional
         Default: about as many as rows, and if possible a divisor of N.
     scale : int, optional
-        Each pixel becomes a square of `scale` pixels. Default: what makes the grid about 900 pixels wide.
+        Each pixel becomes a square of `scale` pixels. Default: what makes the grid about 900
+        pixels wide, and the area of an image at most about that of 128 x 128.
     labels : sequence of N texts, optional
         Written below the images.
     title : str, optional

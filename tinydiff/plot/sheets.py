@@ -79,7 +79,8 @@ def sheet(
     """Return images in a table with texts; in blocks of `block` columns, the first image of each framed."""
     n, height, width, _ = pixels.shape
     columns, rows = min(columns, n), -(-n // columns)
-    scale = max(1, min(900 // (columns * width), 128 // max(height, width))) if scale is None else scale
+    if scale is None:  # about 900 pixels for all columns, and for an image 128 x 128 or as much area, 384 at most
+        scale = max(1, min(900 // (columns * width), 128 // math.isqrt(height * width), 384 // max(height, width)))
     check_count("scale", scale)
     height, width = height * scale, width * scale
 

@@ -123,7 +123,8 @@ def unet_passes(down: Sequence[tuple[Any, Any]], middle: tuple[Any, Any], up: Se
         for centre, values, cmap in ((x - 0.72, features, "cividis"), (x + 0.72, gradient, "PuOr")):
             largest = abs(values).max() or 1.0
             low, top = (-largest, largest) if cmap == "PuOr" else (values.min(), values.max())
-            box = (centre - side / 2, centre + side / 2, y - side / 2, y + side / 2)
+            tall, wide = (side * length / max(values.shape) for length in values.shape)
+            box = (centre - wide / 2, centre + wide / 2, y - tall / 2, y + tall / 2)
             axes.imshow(values, cmap=cmap, vmin=low, vmax=top, extent=box, interpolation="nearest")
         axes.text(x - 0.72, y + 0.72, f"{features.shape[0]} x {features.shape[1]}", color=INK, fontsize=8, ha="center")
 
