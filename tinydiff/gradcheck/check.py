@@ -153,14 +153,14 @@ def check_module(
             return grads.flat, *(getattr(d_inputs, f"d_{name}", None) for name in names)
         return grads.flat, *(d_inputs if isinstance(d_inputs, tuple) else (d_inputs,))
 
-    def diagnose(i, gradient, along, sizes):
+    def diagnose_one(i, gradient, along, sizes):
         if i:
             return diagnose(i, gradient, along, sizes)
         return None, None, wrong_parameters(model.parameters(), gradient, along, seed, tolerance)
 
     args, labels = (model.theta, *inputs), ["theta", *names]
     places = None if wrt is None else [0, *(i + 1 for i in wrt)]
-    return _check(pair, pair_backward, args, places, seed, tolerance, type(model).__name__, {}, labels, diagnose)
+    return _check(pair, pair_backward, args, places, seed, tolerance, type(model).__name__, {}, labels, diagnose_one)
 
 
 def _check(f, f_backward, args, wrt, seed, tolerance, name, options, labels, diagnose):
