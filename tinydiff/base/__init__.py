@@ -1,4 +1,4 @@
-"""What everything stands on: errors, files, arrays and devices, noise, conditions, what is derived from weights."""
+"""What everything stands on: errors, files and records, arrays and devices, noise, conditions, derived weights."""
 
 from tinydiff.base.arrays import Device, erf, select_device, synchronize, to_device, to_numpy, xp_of
 from tinydiff.base.condition import Condition, arrays_of, as_condition, map_arrays
@@ -23,6 +23,7 @@ from tinydiff.base.files import atomic_write, writable_folder
 from tinydiff.base.memo import Memo, derived, weights_stand_still
 from tinydiff.base.noise import Noise, philox
 from tinydiff.base.plain import is_plain, plain
+from tinydiff.base.records import from_table, read_table, to_table, with_prefix, write_json
 
 __all__ = [
     "CheckpointError",
@@ -48,16 +49,21 @@ __all__ = [
     "check_shape",
     "derived",
     "erf",
+    "from_table",
     "is_plain",
     "is_real",
     "map_arrays",
     "philox",
     "plain",
+    "read_table",
     "select_device",
     "synchronize",
     "to_device",
     "to_numpy",
+    "to_table",
     "weights_stand_still",
+    "with_prefix",
     "writable_folder",
+    "write_json",
     "xp_of",
 ]
