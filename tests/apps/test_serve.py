@@ -28,7 +28,7 @@ from tinydiff.apps.serve.drawing import MOST_CHARACTERS, MOST_SCALE, MOST_SHOWN,
 from tinydiff.apps.serve.page import MOST_WAITING, SHOWN
 from tinydiff.base import InputError, TinydiffError
 from tinydiff.data import load_avatars
-from tinydiff.models import SAMPLERS, DiffusionModel, ModelConfig, load_model, save_model, word_maps
+from tinydiff.models import SAMPLERS, DiffusionModel, ModelConfig, load, save, word_maps
 from tinydiff.networks import TextConfig, UNetConfig
 from tinydiff.nn import Tape
 from tinydiff.plot.sheets import to_pixels
@@ -166,7 +166,7 @@ def test_the_maps_are_those_of_the_moment_halfway(model):
 
 
 def test_a_model_without_text_has_no_maps_and_no_page():
-    digits = load_model("mnist")
+    digits = load("mnist")
     with pytest.raises(InputError, match="does not read text"):
         next(word_maps(digits, "seven", np.zeros((1, 28, 28, 1), np.float32), 20))
     with pytest.raises(InputError, match="The model mnist does not read text"):
@@ -225,7 +225,7 @@ def test_more_steps_than_the_model_has_are_refused():
     ],
 )
 def test_what_cannot_be_served_is_one_clear_sentence(tmp_path, capsys, arguments, words):
-    save_model(tmp_path, make())
+    save(tmp_path, make())
     arguments = arguments if "--model" in arguments else ["--model", str(tmp_path), *arguments]
     assert main(["serve", *arguments]) == 2
     error = capsys.readouterr().err
@@ -352,7 +352,7 @@ def files(tmp_path_factory):
 @pytest.fixture(scope="module")
 def address(tmp_path_factory, files):
     folder = tmp_path_factory.mktemp("serve") / "tiny"
-    save_model(folder, make())
+    save(folder, make())
     with serving(folder, files) as address:
         yield address
 

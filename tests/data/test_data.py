@@ -13,7 +13,7 @@ from PIL import Image
 
 import tinydiff.data as data_module
 from tinydiff.base import DataError, InputError
-from tinydiff.data import Dataset, fetch, load, load_folder, sets, to_floats, to_images
+from tinydiff.data import Dataset, fetch, load_data, load_folder, sets, to_floats, to_images
 
 
 def no_network(url):
@@ -50,7 +50,7 @@ def tiny_mnist(tmp_path, monkeypatch):
     ],
 )
 def test_what_ships(name, split, n, side):
-    data = load(name, split)
+    data = load_data(name, split)
     assert data.images.shape == (n, side, side, 1)
     assert data.images.max() == 255
     assert set(data.labels) == set(range(10))
@@ -59,7 +59,7 @@ def test_what_ships(name, split, n, side):
 
 def test_the_small_mnist_has_as_many_of_each_class():
     for split, n in (("train", 600), ("test", 100)):
-        assert (np.bincount(load("mnist-small", split).labels) == n).all()
+        assert (np.bincount(load_data("mnist-small", split).labels) == n).all()
 
 
 @pytest.mark.parametrize("name", ["mnist-small", "digits"])
@@ -75,12 +75,12 @@ def test_the_card_states_the_sums_of_what_ships(name):
 
 def test_training_and_test_images_are_different():
     for name in ("digits", "mnist-small"):
-        train, test = ({x.tobytes() for x in load(name, split).images} for split in ("train", "test"))
+        train, test = ({x.tobytes() for x in load_data(name, split).images} for split in ("train", "test"))
         assert not train & test
 
 
 def test_a_batch_is_floats_from_minus_one_to_one():
-    data = load("mnist-small", "test")
+    data = load_data("mnist-small", "test")
     x, labels = data.batch(np.arange(64))
     assert x.dtype == np.float32
     assert x.min() == -1
@@ -102,7 +102,7 @@ def test_bytes_and_floats_are_one_to_one(xp):
 
 @pytest.mark.parametrize("size", [1, 14, 16, 28, 32, 56])
 def test_resizing_averages_areas(size):
-    data = load("mnist-small", "test").take(slice(0, 20))
+    data = load_data("mnist-small", "test").take(slice(0, 20))
     fine = data.images.astype(int).repeat(size, axis=1).repeat(size, axis=2)  # 28 x size marks on either axis
     blocks = fine.reshape(20, size, 28, size, 28, 1).sum(axis=(2, 4))
     np.testing.assert_array_equal(data.resize(size).images, np.rint(blocks / 28**2))
@@ -117,7 +117,7 @@ def test_resizing_keeps_colours_apart_takes_any_number_of_images_and_squares_wha
 
 
 def test_padding_keeps_pixels():
-    data = load("mnist-small", "test").take(slice(0, 20))
+    data = load_data("mnist-small", "test").take(slice(0, 20))
     padded = data.pad(32)
     np.testing.assert_array_equal(padded.images[:, 2:30, 2:30], data.images)
     assert padded.images.sum() == data.images.sum()
@@ -127,7 +127,7 @@ def test_padding_keeps_pixels():
 
 
 def test_full_mnist_is_found_in_a_folder_and_says_so(tiny_mnist):
-    data = load("mnist", "train", network=False)
+    data = load_data("mnist", "train", network=False)
     assert len(data) == 3
     assert str(tiny_mnist) in data.describe()
     np.testing.assert_array_equal(data.labels, [0, 1, 2])
@@ -137,7 +137,7 @@ def test_gzipped_files_are_judged_by_their_content(tiny_mnist):
     for path in list(tiny_mnist.iterdir()):
         path.with_name(f"{path.name}.gz").write_bytes(gzip.compress(path.read_bytes(), mtime=7))
         path.unlink()
-    assert len(load("mnist", "test", network=False)) == 2
+    assert len(load_data("mnist", "test", network=False)) == 2
 
 
 def test_a_download_is_checked_and_kept(tiny_mnist, tmp_path, monkeypatch):
@@ -166,14 +166,14 @@ def test_without_files_and_network_the_error_says_what_to_put_where(tiny_mnist, 
     ):
         fetch.read_idx("mnist", "train", no_network)
     with pytest.raises(DataError, match="was not to be downloaded"):
-        load("mnist", network=False)
+        load_data("mnist", network=False)
 
 
 def test_what_requests_says_is_cut_to_its_reason(tiny_mnist, monkeypatch):
     monkeypatch.delenv("TINYDIFF_DATA")
     monkeypatch.setattr(fetch, "MIRRORS", {"mnist": ("http://127.0.0.1:1/",)})  # nothing listens there
     with pytest.raises(DataError) as caught:
-        load("mnist")
+        load_data("mnist")
     assert "Connection refused" in str(caught.value)
     assert "Max retries" not in str(caught.value)
 
@@ -229,7 +229,7 @@ def test_a_wrong_checksum_names_the_file_and_the_fix(tiny_mnist):
     path = tiny_mnist / fetch.FILES["train", "images"]
     path.write_bytes(path.read_bytes()[:-5])
     with pytest.raises(DataError, match=r"train-images-idx3-ubyte cannot.*2,363 bytes.*47,040,016 bytes.*Delete it"):
-        load("mnist", "train", network=False)
+        load_data("mnist", "train", network=False)
 
 
 def test_a_truncated_gzip_file_names_the_file_and_the_fix(tiny_mnist):
@@ -238,7 +238,7 @@ def test_a_truncated_gzip_file_names_the_file_and_the_fix(tiny_mnist):
     path.unlink()
     path.with_name(f"{path.name}.gz").write_bytes(data[: len(data) // 2])
     with pytest.raises(DataError, match=r"t10k-images-idx3-ubyte\.gz cannot.* not a whole gzip file.*Delete it"):
-        load("mnist", "test", network=False)
+        load_data("mnist", "test", network=False)
 
 
 def test_a_file_that_cannot_be_read_is_a_clear_sentence(tiny_mnist, monkeypatch):
@@ -247,7 +247,7 @@ def test_a_file_that_cannot_be_read_is_a_clear_sentence(tiny_mnist, monkeypatch)
 
     monkeypatch.setattr(Path, "read_bytes", refuse)
     with pytest.raises(DataError, match=r"train-images-idx3-ubyte cannot be used.*Permission denied"):
-        load("mnist", network=False)
+        load_data("mnist", network=False)
 
 
 @pytest.mark.parametrize("n", [0, 100, 20000])
@@ -256,13 +256,13 @@ def test_a_damaged_package_says_so(tmp_path, monkeypatch, n):
     (tmp_path / "digits.npz").write_bytes(shipped.read_bytes()[:n])
     monkeypatch.setattr(sets, "__file__", str(tmp_path / "sets.py"))
     with pytest.raises(DataError, match=r"digits\.npz is damaged.*Install tinydiff again"):
-        load("digits")
+        load_data("digits")
 
 
 @pytest.mark.skipif(not os.environ.get("TINYDIFF_DATA"), reason="TINYDIFF_DATA does not say where full MNIST is")
 def test_mnist_small_is_the_first_of_each_class_in_full_mnist():
     for split, n in (("train", 600), ("test", 100)):
-        full, small = load("mnist", split, network=False), load("mnist-small", split)
+        full, small = load_data("mnist", split, network=False), load_data("mnist-small", split)
         chosen = np.sort(np.concatenate([np.flatnonzero(full.labels == c)[:n] for c in range(10)]))
         np.testing.assert_array_equal(small.images, full.images[chosen])
         np.testing.assert_array_equal(small.labels, full.labels[chosen])
@@ -272,8 +272,8 @@ def test_files_of_mnist_are_not_taken_for_fashion_mnist(tiny_mnist, tmp_path, mo
     monkeypatch.setattr(fetch, "DEBIAN", {})
     monkeypatch.setenv("TINYDIFF_DATA", str(tiny_mnist))
     with pytest.raises(DataError, match="fashion-mnist is not on this machine"):
-        load("fashion-mnist", "test", network=False)
-    assert len(load("mnist", "test", network=False)) == 2
+        load_data("fashion-mnist", "test", network=False)
+    assert len(load_data("mnist", "test", network=False)) == 2
 
 
 def test_a_folder_of_the_sets_name_comes_first_and_another_sets_file_is_passed_over(tiny_mnist, tmp_path, monkeypatch):
@@ -283,24 +283,24 @@ def test_a_folder_of_the_sets_name_comes_first_and_another_sets_file_is_passed_o
         (tmp_path / file).write_bytes(file.encode())
         sums[file] = hashlib.sha256(file.encode()).hexdigest()
     monkeypatch.setitem(fetch.SHA_256, "fashion-mnist", sums)
-    assert load("mnist", "test", network=False).source == str(tiny_mnist)
+    assert load_data("mnist", "test", network=False).source == str(tiny_mnist)
     for file in fetch.FILES.values():
         (tiny_mnist / file).unlink()
     with pytest.raises(DataError, match="mnist is not on this machine"):
-        load("mnist", "test", network=False)
+        load_data("mnist", "test", network=False)
 
 
 def test_a_variable_with_an_unknown_user_is_no_traceback(tiny_mnist, monkeypatch):
     monkeypatch.setenv("TINYDIFF_DATA", "~nobody-of-that-name/data")
     with pytest.raises(DataError, match="mnist is not on this machine"):
-        load("mnist", network=False)
+        load_data("mnist", network=False)
 
 
 def test_an_unknown_name_lists_the_known_ones():
     with pytest.raises(InputError, match="name is 'cifar', but one of 'digits', 'mnist-small', 'avatars'"):
-        load("cifar")
+        load_data("cifar")
     with pytest.raises(InputError, match="split is 'validation'"):
-        load("digits", "validation")
+        load_data("digits", "validation")
 
 
 def pictures(folder, names):

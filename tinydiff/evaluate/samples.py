@@ -8,13 +8,13 @@ import numpy as np
 
 from tinydiff import plot
 from tinydiff.base import InputError, Noise, check_count, check_images, to_numpy, xp_of
-from tinydiff.data import load
+from tinydiff.data import load_data
 from tinydiff.evaluate.by_timestep import LossByTimestep, loss_by_timestep
 from tinydiff.evaluate.frechet import frechet_distance_of
 from tinydiff.evaluate.neighbours import nearest_neighbours
 from tinydiff.evaluate.shares import Share, class_shares, confident_share
 from tinydiff.functional import softmax
-from tinydiff.models import DiffusionModel, load_classifier
+from tinydiff.models import DiffusionModel, load
 from tinydiff.networks import Classifier
 from tinydiff.workers import map_shards
 
@@ -99,12 +99,12 @@ def evaluate(
         Folder for pictures.
     """
     check_count("n", n)
-    unet, classifier = model.config.unet, load_classifier(judge_name)
+    unet, classifier = model.config.unet, load(judge_name, kind=Classifier)
     for name in ("image_size", "in_channels"):
         of_model, of_judge = getattr(unet, name), getattr(classifier.config, name)
         if of_model != of_judge:
             raise InputError(f"The model's {name} is {of_model}, but {judge_name} judges images with {of_judge}.")
-    training, test = (load(data, split).resize(unet.image_size) for split in ("train", "test"))
+    training, test = (load_data(data, split).resize(unet.image_size) for split in ("train", "test"))
     n_real = min(n, len(test))
     real, real_labels = test.batch(np.arange(n_real))
     other_real, _ = training.batch(balanced(training.labels)[:n_real])

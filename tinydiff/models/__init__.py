@@ -1,22 +1,24 @@
 """Trained models as a whole: saved and loaded, drawn with, edited with."""
 
-from tinydiff.models.classifier import class_gradient, load_classifier, load_noisy_classifier
-from tinydiff.models.clip import ClipModel, load_clip, save_clip
+from tinydiff.models.classifier import class_gradient
+from tinydiff.models.clip import ClipModel
 from tinydiff.models.diffusion import (
     SAMPLERS,
     SCHEDULES,
     DiffusionModel,
     ModelConfig,
     default_micro_batch,
-    load_model,
     named_sampler,
     sample,
-    save_model,
 )
 from tinydiff.models.editing import draw_from, fill_in, fills_in, image_to_image, inpaint, interpolate, invert
 from tinydiff.models.request import Guidance
-from tinydiff.models.store import SHIPPED, find_folder, read_settings
+from tinydiff.models.store import SHIPPED, find_folder, load, read_about, register, save
 from tinydiff.models.word_maps import word_maps
+
+# what the training tools are called with until they take `load` and `save`
+load_clip = load
+save_clip = save_model = save
 
 __all__ = [
     "SAMPLERS",
@@ -36,14 +38,11 @@ __all__ = [
     "inpaint",
     "interpolate",
     "invert",
-    "load_classifier",
-    "load_clip",
-    "load_model",
-    "load_noisy_classifier",
+    "load",
     "named_sampler",
-    "read_settings",
+    "read_about",
+    "register",
     "sample",
-    "save_clip",
-    "save_model",
+    "save",
     "word_maps",
 ]

@@ -1,7 +1,5 @@
 """A trained diffusion model as a whole: the network, its diffusion and what the network predicts."""
 
-import dataclasses
-import json
 import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -12,20 +10,15 @@ from typing import Any
 import numpy as np
 
 from tinydiff.base import (
-    CheckpointError,
     Condition,
-    Device,
     InputError,
     Memo,
     Noise,
     as_condition,
-    atomic_write,
     check_choice,
     check_count,
     check_shape,
     map_arrays,
-    select_device,
-    to_device,
     to_numpy,
     weights_stand_still,
     xp_of,
@@ -45,7 +38,7 @@ from tinydiff.diffusion import (
     predictor,
 )
 from tinydiff.models.request import Guidance
-from tinydiff.models.store import TOKENIZER, find_folder, load_weights, read_settings, save_weights
+from tinydiff.models.store import load, register
 from tinydiff.networks import TextConfig, TextToImage, UNet, UNetConfig
 from tinydiff.text import Tokenizer
 from tinydiff.workers import Crew, default_threads, map_shards, processes_pay, run_parallel
@@ -372,53 +365,31 @@ def _with_context(predict, context, x_t, t, _):
     return predict(x_t, t, context)
 
 
-def save_model(folder: str | Path, model: DiffusionModel, theta: Any = None, **about: Any) -> Path:
-    """Write a model folder; `theta`, for example an EMA, if given, instead of the network's own.
+@register("diffusion", "a diffusion model", DiffusionModel)
+@dataclass(frozen=True)
+class DiffusionSettings:
+    """What config.json says of a diffusion model; `micro_batch` was not always written."""
 
-    Parameters
-    ----------
-    folder : str or Path
-    model : DiffusionModel
-    theta : array or None
-    **about
-        Further entries for config.json that describe where the weights come from.
-    """
-    folder = Path(folder)
-    save_weights(folder / "model.safetensors", model.network, theta)
-    settings = {"model": dataclasses.asdict(model.config), "micro_batch": model.micro_batch, **about}
-    if model.tokenizer is not None:
-        model.tokenizer.save(folder / TOKENIZER)
-    text = json.dumps(settings, indent=2) + "\n"
-    atomic_write(folder / "config.json", lambda file: file.write(text.encode()), error=CheckpointError)
-    return folder
+    config: ModelConfig
+    micro_batch: int = 8
 
+    @classmethod
+    def of(cls, model: DiffusionModel) -> "DiffusionSettings":
+        """Return the settings of a model."""
+        return cls(model.config, model.micro_batch)
 
-def load_model(name: str | Path = "mnist", device: Device | None = None) -> DiffusionModel:
-    """Return a model that ships with tinydiff, by name, or one from a folder.
+    @staticmethod
+    def parts(model: DiffusionModel) -> dict[str, Any]:
+        """Return the network, and the tokenizer of a model that reads text."""
+        return {"network": model.network, "tokenizer": model.tokenizer}
 
-    Raises
-    ------
-    CheckpointError
-        If the folder does not hold a whole model.
-    InputError
-        If there is no such name or folder.
-    """
-    folder = find_folder(name)
-    settings = read_settings(folder)
-    try:
-        unet = UNetConfig(**settings["model"].pop("unet"))
-        text = settings["model"].pop("text", None)
-        config = ModelConfig(unet=unet, text=None if text is None else TextConfig(**text), **settings["model"])
-        network = config.network()
-        tokenizer = None if text is None else Tokenizer.load(folder / TOKENIZER)
-        model = DiffusionModel(network, config, settings.get("micro_batch", 8), tokenizer=tokenizer)
-    except (KeyError, TypeError, AttributeError, ValueError, MemoryError) as error:
-        raise CheckpointError(f"{folder / 'config.json'} does not describe a diffusion model ({error}).") from error
-    load_weights(folder / "model.safetensors", network)
-    device = select_device("cpu") if device is None else device
-    if device.kind != "cpu":
-        model = dataclasses.replace(model, network=network.bind(to_device(network.theta, device)))
-    return model
+    def network(self) -> UNet | TextToImage:
+        """Return a new network."""
+        return self.config.network()
+
+    def build(self, network: UNet | TextToImage, tokenizer: Tokenizer | None = None) -> DiffusionModel:
+        """Return the model."""
+        return DiffusionModel(network, self.config, self.micro_batch, tokenizer=tokenizer)
 
 
 def sample(
@@ -462,7 +433,7 @@ def sample(
     >>> tinydiff.sample("mnist", n=2, steps=2).shape  # doctest: +SKIP
     (2, 28, 28, 1)
     """
-    model = load_model(name, select_device(device))
+    model = load(name, device, kind=DiffusionModel)
     chain = model.chain(n, seed, labels, steps, sampler, prompt=prompt, negative=negative, guidance=guidance)
     for _, x_t, _ in chain:
         images = x_t

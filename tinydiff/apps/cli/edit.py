@@ -9,7 +9,7 @@ import numpy as np
 from tinydiff import plot
 from tinydiff.apps.cli.options import DeviceName, SamplerName
 from tinydiff.base import check_count, check_shape, select_device, to_numpy, writable_folder, xp_of
-from tinydiff.models import fill_in, fills_in, image_to_image, inpaint, load_model
+from tinydiff.models import DiffusionModel, fill_in, fills_in, image_to_image, inpaint, load
 from tinydiff.models.pictures import read_image, read_mask, to_pictures
 
 
@@ -53,7 +53,7 @@ class Edit:
         """Edit, save, and say where."""
         device = select_device(self.device)
         check_count("n", self.n)
-        model = load_model(self.model, device)
+        model = load(self.model, device, kind=DiffusionModel)
         original = to_pictures(model, read_image(self.image)[None])
         guidance = self.guidance
         if guidance is None:

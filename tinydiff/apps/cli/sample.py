@@ -8,7 +8,8 @@ from typing import Literal
 from tinydiff import plot
 from tinydiff.apps.cli.options import DeviceName, SamplerName
 from tinydiff.base import select_device, to_numpy, writable_folder
-from tinydiff.models import Guidance, class_gradient, load_model, load_noisy_classifier
+from tinydiff.models import DiffusionModel, Guidance, class_gradient, load
+from tinydiff.networks import NoisyClassifier
 
 IN_FILM = 16
 
@@ -59,12 +60,14 @@ class Sample:
         """Draw, save, and say where."""
         device = select_device(self.device)
         name = self.model or ("mnist" if self.prompt is None else "avatars")
-        model = load_model(name, device)
+        model = load(name, device, kind=DiffusionModel)
         n = (64 if self.prompt is None else 16) if self.n is None else self.n
         if self.micro_batch is not None or n == 1:
             model = replace(model, micro_batch=1 if self.micro_batch is None else self.micro_batch)
         guidance = Guidance(self.guidance, self.interval, self.rescale, self.threshold)
-        pull = None if self.classifier is None else class_gradient(load_noisy_classifier(self.classifier, device))
+        pull = None
+        if self.classifier is not None:
+            pull = class_gradient(load(self.classifier, device, kind=NoisyClassifier))
         chain = model.chain(
             n,
             self.seed,
