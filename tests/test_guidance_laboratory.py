@@ -29,10 +29,8 @@ MEANS, COVARIANCES = np.array([[-1.0, 0.2], [0.8, 1.0], [0.5, -1.2]]), [0.2, np.
 MIXTURE = GaussianMixture(DIFFUSION, [0.2, 0.5, 0.3], MEANS, COVARIANCES)
 NOISE = Noise(0)
 SAMPLERS = {
-    "ddpm": lambda predict, x, context: ddpm(predict, DIFFUSION, x, NOISE, 200, context=context),
-    "ddpm_beta_tilde": lambda predict, x, context: ddpm(
-        predict, DIFFUSION, x, NOISE, 200, "beta_tilde", context=context
-    ),
+    "ddpm": lambda predict, x, context: ddpm(predict, DIFFUSION, x, 200, noise=NOISE, context=context),
+    "ddpm_beta_tilde": lambda predict, x, context: ddpm(predict, DIFFUSION, x, 200, "beta_tilde", NOISE, context),
     "ddim": lambda predict, x, context: ddim(predict, DIFFUSION, x, 200, context=context),
     "ddim_eta": lambda predict, x, context: ddim(predict, DIFFUSION, x, 200, 1.0, NOISE, context),
     "heun": lambda predict, x, context: heun(predict, DIFFUSION, x, edm_steps(DIFFUSION, 60), context),

@@ -36,6 +36,7 @@ from tinydiff.course import show_source, slider
 from tinydiff.course.exercises import notebook_00 as exercises
 from tinydiff.data import load_data
 from tinydiff.diffusion import ddim, last
+from tinydiff.models import Request
 
 # %% [markdown]
 # ## A grid of digits nobody wrote
@@ -45,7 +46,7 @@ from tinydiff.diffusion import ddim, last
 
 # %%
 model = tinydiff.load("mnist")
-chain = list(model.chain(n=40, seed=0, steps=40))
+chain = list(model.chain(Request(n=40, seed=0), steps=40))
 _, digits, _ = chain[-1]
 plot.image_grid(digits, columns=10, title="40 samples, none left out")
 

@@ -34,7 +34,7 @@ from tinydiff.course.exercises import notebook_09 as exercises
 from tinydiff.data import load_data
 from tinydiff.diffusion import GaussianDiffusion, GaussianMixture, ddpm, last, linear_schedule, predictor
 from tinydiff.evaluate import frechet_distance, frechet_distance_of, loss_by_timestep, wilson_share
-from tinydiff.models import DiffusionModel, ModelConfig
+from tinydiff.models import DiffusionModel, ModelConfig, Request
 from tinydiff.networks import UNet, UNetConfig
 from tinydiff.nn import Gradients, Linear, Module, Sequential, SiLU, Tape
 from tinydiff.train import AdamW, TrainConfig, Trainer, clip_by_global_norm, ema_decay, learning_rate, update_ema
@@ -252,7 +252,7 @@ def errors(network):
 
 def samples(network):
     """Return points drawn by a network, from the same 1,000 starts each time, by 100 steps of DDPM."""
-    return last(ddpm(predictor(network.forward, diffusion), diffusion, starts, Noise(0), 100))
+    return last(ddpm(predictor(network.forward, diffusion), diffusion, starts, 100, noise=Noise(0)))
 
 
 optimizer, ema = AdamW(network.theta), network.theta.copy()
@@ -351,7 +351,7 @@ show_source(ddpm)
 # %%
 x, noise = starts[:4].astype(np.float64), Noise(5)
 exact = predictor(lambda x_t, t, context: clouds.predict(x_t, t)[1], diffusion, clip=False)
-chain = ddpm(exact, diffusion, x, noise, [600, 400, 200])
+chain = ddpm(exact, diffusion, x, [600, 400, 200], noise=noise)
 for step, (t, s) in enumerate([(600, 400), (400, 200), (200, 0)]):
     _, expected, _ = next(chain)
     z = noise.at(step=step).normal(x.shape, "sampler", dtype=x.dtype)
@@ -443,7 +443,7 @@ progress = []
 def redraw(trainer):
     """Draw from the same starts at some steps."""
     if trainer.step in (25, 50, 100, 200, 400, 800):
-        images = last(trainer.trained().chain(n=10, seed=0, steps=20))
+        images = last(trainer.trained().chain(Request(n=10, seed=0), steps=20))
         progress.append((trainer.step, images))
 
 
@@ -457,7 +457,7 @@ plot.loss_curve(log)
 # A hundred samples, none left out, below as many real images. At 8 x 8 pixels, even real digits are hard to read.
 
 # %%
-images = np.clip(last(trainer.trained().chain(n=60, seed=1, steps=100, sampler="ddpm")), -1, 1)
+images = np.clip(last(trainer.trained().chain(Request(n=60, seed=1), steps=100, sampler="ddpm")), -1, 1)
 real, _ = test.batch(np.arange(60))
 pixels = [x.reshape(60, -1).astype(float) for x in (images, real, train.batch(np.arange(60))[0])]
 print(

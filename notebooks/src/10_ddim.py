@@ -30,6 +30,7 @@ from tinydiff.base import Noise
 from tinydiff.course import show_source, slider
 from tinydiff.course.exercises import notebook_10 as exercises
 from tinydiff.diffusion import GaussianDiffusion, GaussianMixture, cosine_schedule, ddim, ddpm, last
+from tinydiff.models import Request
 
 rng = np.random.default_rng(0)
 diffusion = GaussianDiffusion(cosine_schedule(1000))
@@ -161,7 +162,7 @@ assert np.isclose(
 # %%
 x_T = rng.standard_normal((5000, 1))
 chains = {
-    "DDPM: fresh noise in every step": list(ddpm(two.predict, diffusion, x_T, Noise(1), 250)),
+    "DDPM: fresh noise in every step": list(ddpm(two.predict, diffusion, x_T, 250, noise=Noise(1))),
     "DDIM, eta = 0: no fresh noise": list(ddim(two.predict, diffusion, x_T, 250)),
 }
 paths = {name: np.stack([x_T, *(x for _, x, _ in chain)])[..., 0] for name, chain in chains.items()}
@@ -209,7 +210,7 @@ plot.curves(counts, distance, "number of steps", "mean distance of the ends from
 # %%
 model = tinydiff.load("mnist")
 rows = {
-    f"eta = {eta:.0f}, {steps} steps": last(model.chain(n=10, seed=2, steps=steps, eta=eta))
+    f"eta = {eta:.0f}, {steps} steps": last(model.chain(Request(n=10, seed=2), steps=steps, eta=eta))
     for steps in (5, 10, 20)
     for eta in (1.0, 0.0)
 }

@@ -46,7 +46,7 @@ from tinydiff.diffusion import (
 )
 from tinydiff.evaluate import judge
 from tinydiff.functional import softmax
-from tinydiff.models import class_gradient, load
+from tinydiff.models import Request, class_gradient, load
 from tinydiff.nn import Tape
 
 rng = np.random.default_rng(0)
@@ -61,7 +61,7 @@ diffusion = GaussianDiffusion(cosine_schedule(1000))
 # %%
 model = tinydiff.load("mnist")
 NO_CLASS = np.full(10, 10)
-anything = last(model.chain(10, seed=1, labels=NO_CLASS, steps=20))
+anything = last(model.chain(Request(n=10, seed=1, labels=NO_CLASS), steps=20))
 clean_judge = load("mnist-classifier-28")
 calls = clean_judge.forward(anything).argmax(axis=1)
 plot.image_grid(
@@ -160,7 +160,7 @@ plot.score_fields(
 
 # %%
 SAMPLERS = {
-    "DDPM": lambda predict, x_T, y: ddpm(predict, diffusion, x_T, Noise(1), 100, context=y),
+    "DDPM": lambda predict, x_T, y: ddpm(predict, diffusion, x_T, 100, noise=Noise(1), context=y),
     "DDIM, eta = 0": lambda predict, x_T, y: ddim(predict, diffusion, x_T, 100, context=y),
     "DDIM, eta = 1": lambda predict, x_T, y: ddim(predict, diffusion, x_T, 100, 1.0, Noise(1), y),
     "Heun": lambda predict, x_T, y: heun(predict, diffusion, x_T, edm_steps(diffusion, 30), y),
@@ -319,7 +319,11 @@ towards = class_gradient(guide)
 
 def draw(scale, n=10, seed=1, sampler="ddim", steps=20):
     """Return digits 0 .. 9, 0 .. 9, ..., drawn by a network that is told nothing and pulled by the classifier."""
-    chain = model.chain(n, seed, np.arange(n) % 10, steps, sampler, guidance=scale, classifier=towards)
+    chain = model.chain(
+        Request(n=n, seed=seed, labels=np.arange(n) % 10, guidance=scale, classifier=towards),
+        steps=steps,
+        sampler=sampler,
+    )
     return last(chain)
 
 

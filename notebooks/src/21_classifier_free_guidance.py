@@ -49,7 +49,7 @@ from tinydiff.diffusion import (
 )
 from tinydiff.diffusion.guidance import rescaled
 from tinydiff.evaluate import judge
-from tinydiff.models import Guidance, load
+from tinydiff.models import Guidance, Request, load
 from tinydiff.train import Trainer
 
 rng = np.random.default_rng(0)
@@ -245,7 +245,9 @@ clean_judge = load("mnist-classifier-28")
 
 def draw(guidance, n=60):
     """Return digits 0 .. 9, 0 .. 9, ..."""
-    return last(model.chain(n, 1, np.arange(n) % 10, 10, "dpmpp_2m", guidance=guidance))
+    return last(
+        model.chain(Request(n=n, seed=1, labels=np.arange(n) % 10, guidance=guidance), steps=10, sampler="dpmpp_2m")
+    )
 
 
 def variety(pictures):
@@ -414,7 +416,7 @@ avatars = tinydiff.load("avatars")
 
 def portraits(prompt, guidance, negative="", n=6, seed=3):
     """Return portraits for a prompt, all from the same noise."""
-    return last(avatars.chain(n, seed, steps=20, prompt=prompt, negative=negative, guidance=guidance))
+    return last(avatars.chain(Request(n=n, seed=seed, prompt=prompt, negative=negative, guidance=guidance), steps=20))
 
 
 PROMPT = "a person with red hair and a green shirt"

@@ -31,7 +31,7 @@ from tinydiff import plot
 from tinydiff.course import show_source, slider
 from tinydiff.course.exercises import notebook_23 as exercises
 from tinydiff.gradcheck import check_module
-from tinydiff.models import DiffusionModel, ModelConfig, load, word_maps
+from tinydiff.models import DiffusionModel, ModelConfig, Request, load, word_maps
 from tinydiff.networks import TextConfig, TextToImage, UNetConfig
 from tinydiff.nn import Attention, Gradients, SpatialTransformer, Tape
 from tinydiff.text import Tokenizer
@@ -282,7 +282,7 @@ model = DiffusionModel(net.bind(ema), config, tokenizer=tokenizer)
 
 def draw(prompts, seed=1):
     """Return a picture for each prompt, drawn with the average of the weights."""
-    *_, (_, x_0, _) = model.chain(len(prompts), seed, steps=20, prompt=prompts)
+    *_, (_, x_0, _) = model.chain(Request(n=len(prompts), seed=seed, prompt=prompts), steps=20)
     return x_0
 
 
@@ -347,7 +347,7 @@ LOOKS = "unet.mid_1.attention.block.cross_attention"
 
 def where_words_attend(prompt, moments=(4, 8, 12), seed=3):
     """Draw where a picture looks at each word, at three moments on its way from noise."""
-    chain, rows = list(model.chain(1, seed, steps=20, prompt=prompt)), {}
+    chain, rows = list(model.chain(Request(n=1, seed=seed, prompt=prompt), steps=20)), {}
     for moment in moments:
         (t, x_t, _), (_, _, x_0_hat) = chain[moment - 1], chain[moment]
         tape = Tape()
@@ -374,7 +374,7 @@ ratios = []
 for left, right in SEEN + NEVER:
     if left == right:
         continue
-    (t, x_t, _) = list(model.chain(1, steps=20, prompt=f"{left} left, {right} right"))[8]
+    (t, x_t, _) = list(model.chain(Request(n=1, prompt=f"{left} left, {right} right"), steps=20))[8]
     tape = Tape()
     model.network.forward(x_t, np.array([t]), model.tokens([f"{left} left, {right} right"]), tape)
     maps = tape[LOOKS].weights[0].mean(axis=0).T.reshape(-1, 8, 8)
@@ -392,7 +392,7 @@ assert np.median(ratios) > 1.5
 prompt = "blue right, red left"
 names = ["start", *prompt.replace(",", " ,").split(), "end"]
 read = model.network.read(model.tokens([prompt]))
-chain, heard = list(model.chain(1, 3, steps=20, prompt=prompt)), {}
+chain, heard = list(model.chain(Request(n=1, seed=3, prompt=prompt), steps=20)), {}
 for t, x_t, _ in (chain[3], chain[8], chain[12]):
     tape = Tape()
     d_x_0_hat = model.network.forward(x_t, np.array([t]), read, tape) - np.float32(COLOURS["yellow"])
@@ -435,7 +435,7 @@ portraits = load("avatars")
 
 def where_a_portrait_attends(prompt, moments=(5, 9, 13), seed=3):
     """Draw where a portrait looks at each word, at three moments on its way from noise."""
-    chain, rows = list(portraits.chain(1, seed, steps=20, prompt=prompt, guidance=2.0)), {}
+    chain, rows = list(portraits.chain(Request(n=1, seed=seed, prompt=prompt, guidance=2.0), steps=20)), {}
     for moment in moments:
         (t, x_t, _), (_, _, x_0_hat) = chain[moment - 1], chain[moment]
         names, maps = zip(*word_maps(portraits, prompt, x_t, t), strict=True)
@@ -457,7 +457,7 @@ slider(where_a_portrait_attends, PROMPTS, "prompt", start=2)
 ratios = {"hair": [], "shirt": []}
 for hair, shirt in (("red", "green"), ("green", "red"), ("blue", "yellow"), ("blond", "blue"), ("black", "pink")):
     prompt = f"{hair} hair, {shirt} shirt"
-    t, x_t, _ = list(portraits.chain(1, 3, steps=20, prompt=prompt))[8]
+    t, x_t, _ = list(portraits.chain(Request(n=1, seed=3, prompt=prompt), steps=20))[8]
     (_, of_hair), _, (_, of_shirt), _ = word_maps(portraits, prompt, x_t, t)
     for name, looked_at in (("hair", of_hair), ("shirt", of_shirt)):
         ratios[name].append(looked_at[-2:].mean() / looked_at[:-2].mean())

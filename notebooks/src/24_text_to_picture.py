@@ -44,14 +44,14 @@ from tinydiff.diffusion import predictor, spaced_steps
 from tinydiff.evaluate import frechet_distance_of, precision_and_recall
 from tinydiff.evaluate.obedience import captioned, coarse, effective
 from tinydiff.evaluate.text import ALIKE, alike
-from tinydiff.models import DiffusionModel, ModelConfig
+from tinydiff.models import DiffusionModel, ModelConfig, Request
 from tinydiff.networks import TextConfig, UNetConfig
 from tinydiff.text import Tokenizer
 from tinydiff.train import TrainConfig, Trainer
 
 model = tinydiff.load("avatars")
 PROMPT = "a person with long red hair, round glasses and a green shirt"
-plot.chain_strip(model.chain(2, seed=1, steps=30, prompt=PROMPT, guidance=3.0), samples=2, title=PROMPT)
+plot.chain_strip(model.chain(Request(n=2, seed=1, prompt=PROMPT, guidance=3.0), steps=30), samples=2, title=PROMPT)
 
 # %% [markdown]
 # ## The whole machine
@@ -114,7 +114,7 @@ def guess(x, t, context):
 times = [*spaced_steps(1000, 30), 0]
 x_T = Noise(1).normal((1, 16, 16, 3), "x_T")
 mine = my_chain(guess, model.diffusion.alpha_bar.tolist(), x_T, words, nothing, 3.0, times)
-*_, (_, theirs, _) = model.chain(1, seed=1, steps=30, prompt=PROMPT, guidance=3.0)
+*_, (_, theirs, _) = model.chain(Request(n=1, seed=1, prompt=PROMPT, guidance=3.0), steps=30)
 assert abs(mine - theirs).max() < 0.02
 plot.image_grid(np.concatenate([mine, theirs]), scale=8, labels=["yours", "the library's"])
 
@@ -177,7 +177,10 @@ def look(trainer):
     """Draw three people for each colour, at four moments of the training."""
     if trainer.step in (50, 200, 400, STEPS):
         prompts = [f"a person with {colour} hair" for colour in COLOURS for _ in range(3)]
-        starts = [trainer.trained().chain(3, 1, steps=10, prompt=prompts[3 * i], guidance=2.0) for i in range(5)]
+        starts = [
+            trainer.trained().chain(Request(n=3, seed=1, prompt=prompts[3 * i], guidance=2.0), steps=10)
+            for i in range(5)
+        ]
         drawn.append((trainer.step, np.concatenate([list(chain)[-1][1] for chain in starts])))
 
 
@@ -211,7 +214,9 @@ assert (colourful.argmax(axis=0) == [0, 1, 2]).all()
 def pictures(prompts, guidance=3.0, steps=12, seed=0, negative=""):
     """Return a picture for each prompt, as bytes; DPM-Solver++ needs few steps."""
     chain = model.chain(
-        len(prompts), seed, steps=steps, sampler="dpmpp_2m", prompt=prompts, negative=negative, guidance=guidance
+        Request(n=len(prompts), seed=seed, prompt=prompts, negative=negative, guidance=guidance),
+        steps=steps,
+        sampler="dpmpp_2m",
     )
     *_, (_, x_0, _) = chain
     return to_images(x_0)

@@ -42,6 +42,7 @@ from tinydiff.diffusion.times import step_pairs
 from tinydiff.models import (
     DiffusionModel,
     ModelConfig,
+    Request,
     draw_from,
     fill_in,
     image_to_image,
@@ -107,15 +108,17 @@ assert (hair_of(pictures) == "brown").all()
 # %%
 RED = "a person with long red hair and a green shirt"
 STRENGTHS = (0.2, 0.4, 0.6, 0.8, 1.0)
-edited = {s: image_to_image(model, pictures, s, steps=25, prompt=RED, guidance=2.0) for s in STRENGTHS}
+edited = {
+    s: image_to_image(model, pictures, Request(prompt=RED, guidance=2.0), strength=s, steps=25) for s in STRENGTHS
+}
 plot.image_rows({"before": pictures} | {f"strength {s}": x for s, x in edited.items()}, scale=8)
 
 # %%
 change = {s: float(abs(x - pictures).mean()) for s, x in edited.items()}
 for s in STRENGTHS:
     print(f"strength {s}: {np.mean(hair_of(edited[s]) == 'red'):.0%} have red hair; pixels change by {change[s]:.2f}")
-assert np.array_equal(image_to_image(model, pictures, 0.0, steps=25, prompt=RED), pictures)
-assert np.array_equal(edited[1.0], last(model.chain(4, steps=25, prompt=RED, guidance=2.0)))
+assert np.array_equal(image_to_image(model, pictures, Request(prompt=RED), strength=0.0, steps=25), pictures)
+assert np.array_equal(edited[1.0], last(model.chain(Request(n=4, prompt=RED, guidance=2.0), steps=25)))
 assert change[0.2] < change[0.6] < change[1.0]
 
 # %% [markdown]
@@ -191,7 +194,7 @@ data = Gaussian(process, np.zeros(2), np.array([[1.0, 0.9], [0.9, 1.0]]))
 REPEATS, means = (1, 2, 4, 8, 16, 32), []
 x_T, ones = np.random.default_rng(0).standard_normal((2000, 2)), np.ones((2000, 2))
 for resample in REPEATS:
-    x = last(repaint(data.predict, process, x_T, ones, np.array([[1, 0]]), Noise(0), 20, resample))
+    x = last(repaint(data.predict, process, x_T, 20, ones, np.array([[1, 0]]), resample, Noise(0)))
     assert (x[:, 0] == 1).all()
     means.append(x[:, 1].mean())
 assert means[0] < 0.8
@@ -217,7 +220,9 @@ for layer, part in (("clothing", "shirt"), ("hair", ""), ("hat", ""), ("glasses"
 mask = (draw(portraits) == draw(without)).all(axis=-1, keepdims=True).astype(np.float32)
 COLOURS = ("blond", "blue")
 filled = {
-    colour: inpaint(model, pictures, mask, steps=20, resample=4, prompt=CAPTION.replace("brown", colour), guidance=2.0)
+    colour: inpaint(
+        model, pictures, mask, Request(prompt=CAPTION.replace("brown", colour), guidance=2.0), steps=20, resample=4
+    )
     for colour in COLOURS
 }
 plot.image_rows({"before": pictures, "known": pictures * mask} | filled, scale=8)
@@ -264,7 +269,7 @@ upper[:, :4] = 1
 shown = erased(x_0, upper)
 assert np.array_equal(shown[:, :4, :, 1:], x_0[:, :4])
 assert not shown[:, 4:].any()
-halves = {f"drawn, seed {seed}": fill_in(filler, x_0, upper, steps=20, seed=seed) for seed in range(3)}
+halves = {f"drawn, seed {seed}": fill_in(filler, x_0, upper, Request(seed=seed), steps=20) for seed in range(3)}
 assert all(np.array_equal(x[:, :4], x_0[:, :4]) for x in halves.values())
 predict = keep_known(filler.predict, filler.diffusion, x_0, upper)
 x_0_hat, _ = predict(np.random.default_rng(0).standard_normal(x_0.shape).astype(np.float32), np.full(8, 900))
@@ -321,8 +326,8 @@ plot.curves(
 asked = {"prompt": CAPTION}
 trips = {}
 for n in (10, 20, 40, 80):
-    x_T = invert(model, pictures, n, **asked)
-    trips[n] = draw_from(model, x_T, n, **asked)
+    x_T = invert(model, pictures, Request(**asked), steps=n)
+    trips[n] = draw_from(model, x_T, Request(**asked), steps=n)
     print(f"{n} steps: round trip error {abs(trips[n] - pictures).mean():.3f}; noise with deviation {x_T.std():.2f}")
 errors = [abs(x - pictures).mean() for x in trips.values()]
 assert errors[0] > errors[1] > errors[3]
@@ -366,7 +371,10 @@ assert np.allclose(arc[2].ravel(), my_slerp(first.ravel(), second.ravel(), SHARE
 assert np.allclose(arc.std(axis=(1, 2, 3)), 1, atol=0.05)
 assert line[3].std() < 0.75
 plot.image_rows(
-    {name: draw_from(model, x_T, 25, prompt=CAPTION) for name, x_T in (("along the arc", arc), ("straight", line))},
+    {
+        name: draw_from(model, x_T, Request(prompt=CAPTION), steps=25)
+        for name, x_T in (("along the arc", arc), ("straight", line))
+    },
     scale=8,
     column_labels=[f"w = {w:.2f}" for w in SHARES],
 )
@@ -383,8 +391,8 @@ plot.image_rows(
 
 # %%
 OTHER = "a person with short blue hair and a yellow shirt"
-x_T = invert(model, pictures[:2], 40, prompt=CAPTION)
-walks = {f"portrait {i + 1}": interpolate(model, x_T[[i]], x_T[[i]], CAPTION, OTHER, 7, 40) for i in range(2)}
+x_T = invert(model, pictures[:2], Request(prompt=CAPTION), steps=40)
+walks = {f"portrait {i + 1}": interpolate(model, (x_T[[i]], x_T[[i]]), (CAPTION, OTHER), 7, steps=40) for i in range(2)}
 assert all(abs(walk[0] - pictures[i]).mean() < 0.15 for i, walk in enumerate(walks.values()))
 plot.image_rows(walks, scale=8, column_labels=[CAPTION[14:24], *[""] * 5, OTHER[14:24]])
 
@@ -437,9 +445,11 @@ def share_of_club(pictures):
 
 
 drawn = {
-    "before": last(model.chain(8, 1, steps=25, prompt="a person with *", guidance=2.0)),
-    "with the new word": last(knows.chain(8, 1, steps=25, prompt="a person with *", guidance=2.0)),
-    "* and blond hair": last(knows.chain(8, 1, steps=25, prompt="a person with * and short blond hair", guidance=2.0)),
+    "before": last(model.chain(Request(n=8, seed=1, prompt="a person with *", guidance=2.0), steps=25)),
+    "with the new word": last(knows.chain(Request(n=8, seed=1, prompt="a person with *", guidance=2.0), steps=25)),
+    "* and blond hair": last(
+        knows.chain(Request(n=8, seed=1, prompt="a person with * and short blond hair", guidance=2.0), steps=25)
+    ),
 }
 for name, x in drawn.items():
     print(name, *(f"{part} {share:.0%}" for part, share in share_of_club(x).items()), sep=", ")

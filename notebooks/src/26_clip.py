@@ -44,7 +44,7 @@ from tinydiff.diffusion import last
 from tinydiff.evaluate import retrieval
 from tinydiff.evaluate.retrieval import first_answers
 from tinydiff.gradcheck import check_module, gradcheck
-from tinydiff.models import ClipModel, load
+from tinydiff.models import ClipModel, Request, load
 from tinydiff.models.clip import best_of, clip_gradient, clip_guided_chain, clip_scores
 from tinydiff.networks import CLIP, CLIPConfig, TextConfig
 from tinydiff.nn import Gradients, Tape
@@ -458,7 +458,7 @@ plot.curves(
 # %%
 model = tinydiff.load("avatars")
 VAGUE, PRECISE = "red hair, glasses", "a person with long red hair, glasses and a green shirt"
-sixteen = last(model.chain(16, 3, steps=10, sampler="dpmpp_2m", prompt=VAGUE))
+sixteen = last(model.chain(Request(n=16, seed=3, prompt=VAGUE), steps=10, sampler="dpmpp_2m"))
 fit = clip_scores(clip, sixteen, [PRECISE])[:, 0]
 order = best_of(clip, sixteen, PRECISE, 16)
 seen = judge(to_images(sixteen)).portraits
@@ -490,7 +490,7 @@ def right(verdict):
     return is_shown.sum(axis=(2, 3)) / asked.sum(axis=(2, 3))
 
 
-pool = last(model.chain(64, 1, steps=10, sampler="dpmpp_2m", prompt=""))
+pool = last(model.chain(Request(n=64, seed=1, prompt=""), steps=10, sampler="dpmpp_2m"))
 shares, fit = right(judge(to_images(pool))), clip_scores(clip, pool, prompts).T
 sizes = [1, 2, 4, 8, 16, 32, 64]
 chosen = np.array([shares[np.arange(24), fit[:, :n].argmax(axis=1)].mean() for n in sizes])
@@ -568,7 +568,7 @@ guided = {
     scale: last(clip_guided_chain(model, clip, prompts, scale, seed=1, steps=15, sampler="dpmpp_2m"))
     for scale in SCALES
 }
-plain = last(model.chain(24, 1, steps=15, sampler="dpmpp_2m", prompt=""))
+plain = last(model.chain(Request(n=24, seed=1, prompt=""), steps=15, sampler="dpmpp_2m"))
 assert abs(guided[0] - plain).max() < 0.05, "without a pull the network draws what it likes"
 plot.image_rows(
     {prompts[i]: np.stack([pictures[asking[i]], *(guided[scale][i] for scale in SCALES)]) for i in range(8)},
@@ -592,7 +592,7 @@ slider(at_scale, SCALES, "s", start=3)
 # %%
 rows = {f"CLIP, s = {scale}": x for scale, x in guided.items()}
 for scale in (1, 2, 4):
-    chain = model.chain(24, 1, steps=15, sampler="dpmpp_2m", prompt=prompts, guidance=scale)
+    chain = model.chain(Request(n=24, seed=1, prompt=prompts, guidance=scale), steps=15, sampler="dpmpp_2m")
     rows[f"classifier-free, s = {scale}"] = last(chain)
 rows["real portraits"] = pictures[asking]
 as_asked, score, off = {}, {}, {}

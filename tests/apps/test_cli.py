@@ -21,7 +21,8 @@ from tinydiff.apps.cli.main import parse
 from tinydiff.apps.cli.options import SamplerName
 from tinydiff.apps.cli.train import Train
 from tinydiff.data import fetch
-from tinydiff.models import SAMPLERS, DiffusionModel, load
+from tinydiff.diffusion import SAMPLERS
+from tinydiff.models import DiffusionModel, load
 from tinydiff.train import Trainer
 
 TINY = [
@@ -324,7 +325,8 @@ def test_a_value_of_the_command_line_may_be_called_train(tmp_path, monkeypatch):
         ("[train]\nseed = -1", "train.seed is -1"),
         ("[train]\nvalidation_images = 0", "train.validation_images is 0"),
         ("[unet]\nchannel_mult = 3", "unet.channel_mult is 3, but a list of whole numbers"),
-        ("[unet]\nimage_size = 9", "unet.image_size = 9 cannot be divided into"),
+        ("[unet]\nimage_size = 9", "unet.image_size is 9 x 9, but height and width must be multiples"),
+        ("[unet]\nimage_size = [8, 9, 8]", "unet.image_size is [8, 9, 8], but a whole number or a list of 2 whole"),
         ('schedule = "mine"', "schedule is 'mine', but one of 'cosine', 'linear'"),
         ("out = 3", "out is 3, but a path"),
         ('threads = "all"', "threads is 'all', but a whole number or null"),
@@ -497,9 +499,8 @@ def test_info_prints_versions_models_and_data(capsys):
         (["train", *TINY, "--unet.num-classes", "3"], "labels up to 9, but the model's num_classes is 3"),
         (["train", "--data", "cifar"], "name is 'cifar'"),
         (["train", "--train.lr", "-1"], "tinydiff: --train.lr is -1.0, but a positive number was expected."),
-        (["train", "--unet.image-size", "9"], "--unet.image-size = 9"),
+        (["train", "--unet.image-size", "9"], "tinydiff: --unet.image-size is 9 x 9"),
         (["train", "avatars", "--unet.image-size", "0"], "tinydiff: --unet.image-size is 0, but a whole number"),
-        (["train", "avatars", "--kind", "y"], "y"),
     ],
 )
 def test_bad_arguments_exit_with_2(capsys, arguments, word, tmp_path, monkeypatch):

@@ -28,7 +28,8 @@ from tinydiff.apps.serve.drawing import MOST_CHARACTERS, MOST_SCALE, MOST_SHOWN,
 from tinydiff.apps.serve.page import MOST_WAITING, SHOWN
 from tinydiff.base import InputError, TinydiffError
 from tinydiff.data import load_avatars
-from tinydiff.models import SAMPLERS, DiffusionModel, ModelConfig, load, save, word_maps
+from tinydiff.diffusion import SAMPLERS
+from tinydiff.models import DiffusionModel, ModelConfig, Request, load, save, word_maps
 from tinydiff.networks import TextConfig, UNetConfig
 from tinydiff.nn import Tape
 from tinydiff.plot.sheets import to_pixels
@@ -66,7 +67,9 @@ def drawn(model, **asked):
 @pytest.mark.parametrize("sampler", SAMPLERS)
 def test_every_step_of_the_chain_is_yielded_bit_for_bit(model, sampler):
     frames = drawn(model, sampler=sampler)
-    chain = list(model.chain(1, 5, steps=4, sampler=sampler, prompt=PROMPT, negative="a hat", guidance=3.0))
+    chain = list(
+        model.chain(Request(n=1, seed=5, prompt=PROMPT, negative="a hat", guidance=3.0), steps=4, sampler=sampler)
+    )
     assert [frame.step for frame in frames] == [1, 2, 3, 4]
     assert {frame.steps for frame in frames} == {4}
     for frame, (t, x_t, x_0_hat) in zip(frames, chain, strict=True):
@@ -95,7 +98,7 @@ def test_whole_numbers_may_come_as_floats(model):
 
 def test_an_empty_prompt_asks_for_nothing_and_has_no_maps(model):
     last = drawn(model, prompt="", negative="", scale=1)[-1]
-    *_, (_, x_0, _) = model.chain(1, 5, steps=4)
+    *_, (_, x_0, _) = model.chain(Request(n=1, seed=5), steps=4)
     np.testing.assert_array_equal(last.x_t, x_0[0])
     assert last.maps == ()
 
@@ -158,7 +161,7 @@ def test_words_that_do_not_fit_have_no_map_and_a_word_in_pieces_shows_them(model
 
 
 def test_the_maps_are_those_of_the_moment_halfway(model):
-    chain = list(model.chain(1, 5, steps=4, prompt=PROMPT, negative="a hat", guidance=3.0))
+    chain = list(model.chain(Request(n=1, seed=5, prompt=PROMPT, negative="a hat", guidance=3.0), steps=4))
     t, x_t, _ = chain[1]
     expected = dict(word_maps(model, PROMPT, x_t, t))
     for name, found in drawn(model)[-1].maps:

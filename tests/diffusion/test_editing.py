@@ -57,11 +57,11 @@ def test_pitfall_22_the_known_part_has_the_marginal_of_the_time_at_which_it_is_s
     n, known_value, seen = 4000, 0.8, []
     known = np.full((n, 2), known_value)
 
-    def predict(x_t, t, context):
+    def predict(x_t, t):
         seen.append((t[0], x_t[:, 0].copy()))
         return CORRELATED.predict(x_t, t)
 
-    for _ in repaint(predict, DIFFUSION, normal(n, 2), known, np.array([[1, 0]]), Noise(0), 20, resample):
+    for _ in repaint(predict, DIFFUSION, normal(n, 2), 20, known, np.array([[1, 0]]), resample, Noise(0)):
         pass
     assert len(seen) == 19 * resample + 1  # the last step is not repeated
     for t, x in seen[1:]:  # the first is x_T
@@ -80,7 +80,7 @@ def test_repeating_steps_brings_the_unknown_part_to_its_conditional():
     n, found = 1000, {}
     for resample in (1, 10):
         chain = repaint(
-            CORRELATED.predict, DIFFUSION, normal(n, 2), np.ones((n, 2)), np.array([[1, 0]]), Noise(0), 100, resample
+            CORRELATED.predict, DIFFUSION, normal(n, 2), 100, np.ones((n, 2)), np.array([[1, 0]]), resample, Noise(0)
         )
         x = last(chain)
         np.testing.assert_array_equal(x[:, 0], 1)  # what is known is kept to the bit
@@ -96,7 +96,7 @@ def test_the_unknown_part_has_noise_of_its_own_at_every_step_and_repetition(resa
     """DDPM with beta-tilde is exact for one point: mean a x_0 and variance b^2. Noise that came twice would add up."""
     n, point, x_T = 4000, np.array([[0.7, -0.4]]), normal(4000, 2)
     data = FiniteData(DIFFUSION, point)
-    for s, x, _ in repaint(data.predict, DIFFUSION, x_T, x_T, np.zeros((1, 2)), Noise(0), 20, resample):
+    for s, x, _ in repaint(data.predict, DIFFUSION, x_T, 20, x_T, np.zeros((1, 2)), resample, Noise(0)):
         alpha_bar = DIFFUSION.alpha_bar_at(s)
         b_squared = 1 - alpha_bar
         assert (abs(x.mean(axis=0) - alpha_bar**0.5 * point) <= 5 * (b_squared / n) ** 0.5 + 1e-12).all()
@@ -105,10 +105,10 @@ def test_the_unknown_part_has_noise_of_its_own_at_every_step_and_repetition(resa
 
 def test_a_mask_of_ones_returns_the_picture_and_one_of_zeros_draws_anew():
     known, x_T = normal(6, 2, seed=1), normal(6, 2)
-    kept = last(repaint(MIXTURE.predict, DIFFUSION, x_T, known, np.ones((1, 2)), Noise(0), 5, 2))
+    kept = last(repaint(MIXTURE.predict, DIFFUSION, x_T, 5, known, np.ones((1, 2)), 2, Noise(0)))
     np.testing.assert_array_equal(kept, known)
     drawn = [
-        last(repaint(MIXTURE.predict, DIFFUSION, x_T, other, np.zeros((1, 2)), Noise(0), 5, 2))
+        last(repaint(MIXTURE.predict, DIFFUSION, x_T, 5, other, np.zeros((1, 2)), 2, Noise(0)))
         for other in (known, 0 * known)
     ]
     np.testing.assert_array_equal(*drawn)  # what the picture holds there does not count
@@ -119,8 +119,9 @@ def test_repaint_runs_under_both_array_modules(xp):
     x_T, known = (normal(2, 4, 4, 1, seed=seed).astype(np.float32) for seed in (0, 1))
     mask = np.zeros((1, 4, 4, 1), bool)
     mask[:, :2] = True
-    here = last(repaint(data.predict, DIFFUSION, x_T, known, mask, Noise(0), 4, 2))
-    there = last(repaint(data.predict, DIFFUSION, *(to_xp(xp, a) for a in (x_T, known, mask)), Noise(0, xp=xp), 4, 2))
+    here = last(repaint(data.predict, DIFFUSION, x_T, 4, known, mask, 2, Noise(0)))
+    x_T, known, mask = (to_xp(xp, a) for a in (x_T, known, mask))
+    there = last(repaint(data.predict, DIFFUSION, x_T, 4, known, mask, 2, Noise(0, xp=xp)))
     assert there.dtype == np.float32
     np.testing.assert_allclose(to_host(there), here, atol=1e-5)
 
@@ -170,9 +171,13 @@ def test_masks_that_are_none_are_refused(mask, words):
 def test_bad_arguments():
     x_T, mask = normal(4, 2), np.ones((1, 2))
     with pytest.raises(InputError, match="resample is 0"):
-        list(repaint(MIXTURE.predict, DIFFUSION, x_T, x_T, mask, Noise(0), 5, 0))
+        list(repaint(MIXTURE.predict, DIFFUSION, x_T, 5, x_T, mask, 0, Noise(0)))
     with pytest.raises(InputError, match="known has shape"):
-        list(repaint(MIXTURE.predict, DIFFUSION, x_T, x_T[:2], mask, Noise(0), 5))
+        list(repaint(MIXTURE.predict, DIFFUSION, x_T, 5, x_T[:2], mask, noise=Noise(0)))
+    with pytest.raises(InputError, match="noise is None, but repaint draws noise"):
+        list(repaint(MIXTURE.predict, DIFFUSION, x_T, 5, x_T, mask))
+    with pytest.raises(InputError, match=r"x_0_hat has shape \(4, 1\)"):
+        list(repaint(lambda x_t, t: (x_t[:, :1], x_t), DIFFUSION, x_T, 5, x_T, mask, noise=Noise(0)))
     with pytest.raises(InputError, match="share is 2"):
         slerp(x_T, x_T, 2)
     with pytest.raises(InputError, match="b has shape"):

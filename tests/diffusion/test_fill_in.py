@@ -9,9 +9,9 @@ from arrays import to_host, to_xp
 from tinydiff.base import InputError, Noise, as_condition
 from tinydiff.data import Dataset
 from tinydiff.data.masks import NOTHING_KNOWN, random_masks
-from tinydiff.diffusion import Gaussian, GaussianDiffusion, cosine_schedule, ddim, ddpm, dpmpp_2m, heun, last
+from tinydiff.diffusion import SAMPLERS, Gaussian, GaussianDiffusion, cosine_schedule, ddim, ddpm, dpmpp_2m, heun, last
 from tinydiff.diffusion.editing import erased, keep_known
-from tinydiff.models import SAMPLERS, DiffusionModel, ModelConfig, fill_in
+from tinydiff.models import DiffusionModel, ModelConfig, Request, fill_in
 from tinydiff.networks import UNetConfig
 from tinydiff.train import TrainConfig, Trainer
 
@@ -82,7 +82,7 @@ def test_nothing_known_is_what_a_network_sees_without_an_image():
 
 WALKS = {
     "ddim": lambda predict, x: ddim(predict, DIFFUSION, x, 7),
-    "ddpm": lambda predict, x: ddpm(predict, DIFFUSION, x, Noise(0), 7),
+    "ddpm": lambda predict, x: ddpm(predict, DIFFUSION, x, 7, noise=Noise(0)),
     "heun": lambda predict, x: heun(predict, DIFFUSION, x, 7),
     "dpmpp_2m": lambda predict, x: dpmpp_2m(predict, DIFFUSION, x, 7),
 }
@@ -117,7 +117,7 @@ def test_a_network_learns_to_go_by_what_it_sees():
     run.run(progress=False)
     pictures = flat_pictures(np.linspace(-0.9, 0.9, 16))
     errors = {
-        name: abs(fill_in(run.trained(), pictures, mask, steps=8, labels=3) - pictures)[:, :, 4:].mean()
+        name: abs(fill_in(run.trained(), pictures, mask, Request(labels=3), steps=8) - pictures)[:, :, 4:].mean()
         for name, mask in (("half", MASK), ("nothing", 0 * MASK))
     }
     assert errors["half"] < 0.2
@@ -140,19 +140,19 @@ def test_held_out_pictures_are_erased_too_and_always_alike():
 def test_a_chain_keeps_what_is_known_with_every_sampler_and_guidance(sampler, guidance):
     model, pictures = trainer(1).model, flat_pictures([0.5, -0.5, 0.25])
     model.network.theta[:] += 0.1 * np.random.default_rng(1).standard_normal(model.network.theta.shape)
-    asked = {"steps": 4, "sampler": sampler, "guidance": guidance}
-    drawn = fill_in(model, pictures, MASK, labels=1, **asked)
+    asked = Request(labels=1, guidance=guidance), sampler, 4
+    drawn = fill_in(model, pictures, MASK, *asked)
     np.testing.assert_array_equal(drawn[:, :, :4], pictures[:, :, :4])
-    alone = fill_in(model, pictures[:1], MASK, labels=1, **asked)
+    alone = fill_in(model, pictures[:1], MASK, *asked)
     np.testing.assert_array_equal(alone, drawn[:1])
-    seen = fill_in(model, pictures * np.float32(0.5), MASK, labels=1, **asked)
+    seen = fill_in(model, pictures * np.float32(0.5), MASK, *asked)
     assert (seen[:, :, 4:] != drawn[:, :, 4:]).any()  # the network looks at it
 
 
 def test_a_classifier_may_pull_it_too():
     model, pictures = trainer(1).model, flat_pictures([0.5, -0.5])
-    drawn = fill_in(model, pictures, MASK, steps=3, labels=1, classifier=lambda x_t, t, labels: 0 * x_t)
-    unconditional = fill_in(model, pictures, MASK, steps=3, labels=3)
+    drawn = fill_in(model, pictures, MASK, Request(labels=1, classifier=lambda x_t, t, labels: 0 * x_t), steps=3)
+    unconditional = fill_in(model, pictures, MASK, Request(labels=3), steps=3)
     np.testing.assert_array_equal(drawn, unconditional)
 
 
@@ -165,7 +165,7 @@ def test_bad_arguments():
         (lambda: fill_in(model, pictures, MASK[:, :4]), "mask has shape"),
         (lambda: fill_in(model, pictures, MASK[0]), "mask has shape"),
         (lambda: fill_in(model, pictures, 0.5 * MASK), "mask holds 0.5"),
-        (lambda: fill_in(model, pictures[:, :4], MASK), "images has shape"),
+        (lambda: fill_in(model, pictures[..., :0], MASK), "images has shape"),
         (lambda: fill_in(model, 2 * pictures + 1, MASK), "images runs from"),
         (lambda: fill_in(model, pictures, MASK, sampler="best"), "sampler is 'best'"),
         (lambda: trainer(1, ModelConfig(dataclasses.replace(UNET, image_channels=1))), "image_channels is 1"),

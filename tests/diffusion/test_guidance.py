@@ -1,5 +1,7 @@
 """Guidance: identities, bounds, and the laboratory, where every answer is known exactly."""
 
+import sys
+
 import numpy as np
 import pytest
 from arrays import to_host, to_xp
@@ -218,6 +220,33 @@ def test_a_classifier_and_a_weak_model_keep_float32_under_both_array_modules(xp,
         assert x_0_hat.dtype == eps_hat.dtype == np.float32
 
 
+@pytest.mark.parametrize(
+    "guide",
+    [
+        lambda predict: classifier_free_guidance(predict, DIFFUSION, NULL, 2.0),
+        lambda predict: classifier_free_guidance(predict, DIFFUSION, NULL, 1.0),
+        lambda predict: classifier_guidance(predict, DIFFUSION, lambda x_t, t, context: x_t, 2.0),
+        lambda predict: autoguidance(predict, PREDICT, 2.0),
+        lambda predict: bounded(predict, DIFFUSION),
+        lambda predict: predictor(lambda *asked: predict(*asked)[0], DIFFUSION),
+    ],
+)
+def test_each_guidance_puts_one_call_before_the_prediction(guide):
+    """So that a traceback through a picture stays short."""
+    callers = []
+
+    def predict(x_t, t, context):
+        frame = sys._getframe().f_back
+        while frame.f_code.co_name == "<lambda>":  # of this test
+            frame = frame.f_back
+        callers.append((frame.f_code, frame.f_back.f_code))
+        return x_t, x_t
+
+    guided = guide(predict)
+    guided(X_T, T_, LABELS)
+    assert callers == [(guided.__code__, sys._getframe().f_code)]
+
+
 def test_bad_arguments():
     for call, words in [
         (lambda: classifier_free_guidance(PREDICT, DIFFUSION, None, 2.0), "null_context is None"),
@@ -238,7 +267,10 @@ def test_bad_arguments():
             "context holds tokens, but null_context labels, tokens",
         ),
         (lambda: bounded(PREDICT, DIFFUSION, "soft"), "how is 'soft'"),
-        (lambda: classifier_guidance(PREDICT, DIFFUSION, lambda *_: X_T[:, 0])(X_T, T_, LABELS), "log-probability"),
+        (
+            lambda: classifier_guidance(PREDICT, DIFFUSION, lambda *_: X_T[:, 0])(X_T, T_, LABELS),
+            "log_probability_gradient",
+        ),
     ]:
         with pytest.raises(InputError, match=words):
             call()

@@ -346,7 +346,7 @@ def test_arrays_that_do_not_fit_are_refused(monkeypatch):
         LINEAR.q_sample(x, 5, x.astype(np.float32))
     with pytest.raises(InputError, match="dtype int64"):
         LINEAR.q_sample(x.astype(int), 5, x.astype(int))
-    with pytest.raises(InputError, match="network output has shape"):
+    with pytest.raises(InputError, match="network_output has shape"):
         predictor(lambda *_: normal(2, 1), LINEAR)(x, 5)
     with pytest.raises(InputError, match="network_output is float32"):
         predictor(lambda *_: x.astype(np.float32), LINEAR)(x, 5)

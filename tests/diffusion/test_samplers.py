@@ -38,8 +38,8 @@ FIVE_SIGMA = 5
 NOISE = Noise(seed=0)
 
 SAMPLERS = {
-    "ddpm": lambda predict, d, x, steps, **kw: ddpm(predict, d, x, NOISE, steps, **kw),
-    "ddpm_beta_tilde": lambda predict, d, x, steps, **kw: ddpm(predict, d, x, NOISE, steps, "beta_tilde", **kw),
+    "ddpm": lambda predict, d, x, steps, **kw: ddpm(predict, d, x, steps, noise=NOISE, **kw),
+    "ddpm_beta_tilde": lambda predict, d, x, steps, **kw: ddpm(predict, d, x, steps, "beta_tilde", NOISE, **kw),
     "ddim": lambda predict, d, x, steps, **kw: ddim(predict, d, x, steps, **kw),
     "ddim_eta": lambda predict, d, x, steps, **kw: ddim(predict, d, x, steps, 0.7, NOISE, **kw),
     "heun": heun,
@@ -150,7 +150,7 @@ def test_pitfall_01_ddpm_clips_in_predict_and_nowhere_else():
         return 0.9 * x_t
 
     x_T = normal(16, 2)
-    free = list(ddpm(predictor(network, LINEAR, clip=False), LINEAR, x_T, NOISE, 20))
+    free = list(ddpm(predictor(network, LINEAR, clip=False), LINEAR, x_T, 20, noise=NOISE))
     x = x_T
     for k, ((t, s), (_, x_s, _)) in enumerate(zip(step_pairs(LINEAR, 20), free, strict=True)):
         z = NOISE.at(step=k).normal(x.shape, "sampler", dtype=np.float64)
@@ -158,7 +158,7 @@ def test_pitfall_01_ddpm_clips_in_predict_and_nowhere_else():
         expected = LINEAR.posterior_mean_from_eps(x, t, 0.9 * x, s) + sigma * z
         np.testing.assert_allclose(x_s, expected, rtol=1e-12, atol=1e-12 * np.abs(x).max())
         x = x_s
-    clipped = list(ddpm(predictor(network, LINEAR, clip=True), LINEAR, x_T, NOISE, 20))
+    clipped = list(ddpm(predictor(network, LINEAR, clip=True), LINEAR, x_T, 20, noise=NOISE))
     assert max(np.abs(x_0_hat).max() for _, _, x_0_hat in free) > 1
     assert max(np.abs(x_0_hat).max() for _, _, x_0_hat in clipped) == 1
 
@@ -275,15 +275,15 @@ def test_pitfall_06_a_population_keeps_the_marginals_of_a_point(eta):
 def test_ddim_with_eta_one_is_ddpm_with_beta_tilde(diffusion, steps):
     data, x_T = Gaussian(diffusion, np.array([0.2, 0.1]), np.array([0.25, 1.6])), normal(4, 2)
     a = last(ddim(data.predict, diffusion, x_T, steps, 1.0, NOISE))
-    b = last(ddpm(data.predict, diffusion, x_T, NOISE, steps, "beta_tilde"))
+    b = last(ddpm(data.predict, diffusion, x_T, steps, "beta_tilde", NOISE))
     np.testing.assert_allclose(a, b, rtol=0, atol=1e-10)
 
 
 def test_the_full_chain_is_the_default_of_ddpm():
     data, x_T = Gaussian(COSINE, np.zeros(2), 0.5), normal(2, 2)
-    chain = list(ddpm(data.predict, COSINE, x_T, NOISE))
+    chain = list(ddpm(data.predict, COSINE, x_T, noise=NOISE))
     assert [t for t, _, _ in chain] == list(range(99, -1, -1))
-    np.testing.assert_array_equal(chain[-1][1], last(ddpm(data.predict, COSINE, x_T, NOISE, 100)))
+    np.testing.assert_array_equal(chain[-1][1], last(ddpm(data.predict, COSINE, x_T, 100, noise=NOISE)))
 
 
 # the order of convergence, measured against exact solutions of the probability-flow ODE
@@ -403,8 +403,8 @@ def test_a_sample_does_not_depend_on_its_batch(sampler):
 def test_a_shard_draws_the_noise_of_its_own_samples(first):
     data = Gaussian(LINEAR, np.array([0.3, -0.2]), np.array([0.4, 1.3]))
     x_T = NOISE.normal((64, 2), "x_T")
-    whole = last(ddpm(data.predict, LINEAR, x_T, NOISE, 10))
-    one = last(ddpm(data.predict, LINEAR, x_T[first : first + 1], NOISE.at(first=first), 10))
+    whole = last(ddpm(data.predict, LINEAR, x_T, 10, noise=NOISE))
+    one = last(ddpm(data.predict, LINEAR, x_T[first : first + 1], 10, noise=NOISE.at(first=first)))
     np.testing.assert_array_equal(one, whole[first : first + 1])
 
 
@@ -516,7 +516,7 @@ def test_missing_noise_and_unknown_names_are_refused():
     with pytest.raises(InputError, match=r"eta is 0\.5 and noise is None"):
         last(ddim(lambda *_: None, COSINE, normal(2, 2), 5, 0.5))
     with pytest.raises(InputError, match="variance is 'learned'"):
-        last(ddpm(lambda *_: None, COSINE, normal(2, 2), NOISE, 5, "learned"))
+        last(ddpm(lambda *_: None, COSINE, normal(2, 2), 5, "learned", NOISE))
     with pytest.raises(InputError, match="spacing is 'cubic'"):
         spaced_steps(10, 5, "cubic")
     for N, start, end in [(1, 50, 1), (5, 50, 50), (5, 51, 1), (5, 50, 0.5), (5, 49.5, 1), (2.5, 40, 1)]:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from tinydiff.base import InputError
-from tinydiff.diffusion import cosine_schedule, linear_schedule
+from tinydiff.diffusion import SCHEDULES, GaussianDiffusion, cosine_schedule, linear_schedule, schedules
 
 
 @pytest.mark.parametrize("schedule", [linear_schedule, cosine_schedule])
@@ -75,3 +75,12 @@ def test_a_bad_T_is_refused(schedule, T):
 def test_bad_numbers_are_refused(call, name):
     with pytest.raises(InputError, match=name):
         call()
+
+
+def test_the_list_holds_every_schedule_under_its_name():
+    defined = {name.removesuffix("_schedule"): f for name, f in vars(schedules).items() if name.endswith("_schedule")}
+    assert defined == SCHEDULES
+    for schedule in SCHEDULES.values():
+        assert GaussianDiffusion(schedule(30)).T == 30
+    with pytest.raises(InputError, match=r"schedule is 'sigmoid', but one of 'linear', 'cosine' was expected\."):
+        SCHEDULES["sigmoid"]

@@ -13,7 +13,7 @@ from tinydiff.evaluate import evaluate_text, obedience
 from tinydiff.evaluate import text as module
 from tinydiff.evaluate.obedience import captioned, coarse, effective
 from tinydiff.evaluate.text import attribute_table
-from tinydiff.models import DiffusionModel, Guidance, ModelConfig, load
+from tinydiff.models import DiffusionModel, Guidance, ModelConfig, Request, load
 from tinydiff.networks import TextConfig, TextToImage, UNetConfig
 from tinydiff.text import Tokenizer
 
@@ -149,7 +149,7 @@ def test_both_halves_of_a_held_out_combination_are_counted_where_the_caption_nam
 def test_captions_are_drawn_as_the_chain_draws_them():
     prompts = [caption.text for caption in captioned(3, "test")[1]]
     images = module.draw_prompts(tiny(), prompts, 2, "ddim", Guidance(2.0))
-    *_, (_, x_0, _) = tiny().chain(3, steps=2, prompt=prompts, guidance=2.0)
+    *_, (_, x_0, _) = tiny().chain(Request(n=3, prompt=prompts, guidance=2.0), steps=2)
     np.testing.assert_array_equal(images, np.rint((x_0 + 1) * 127.5).clip(0, 255))
 
 

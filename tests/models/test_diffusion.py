@@ -8,12 +8,13 @@ import numpy as np
 import pytest
 
 from tinydiff.base import InputError
+from tinydiff.diffusion import SAMPLERS
 from tinydiff.functional import conv
 from tinydiff.functional.fast.winograd import transform_weights
 from tinydiff.models import (
-    SAMPLERS,
     DiffusionModel,
     ModelConfig,
+    Request,
     default_micro_batch,
     load,
     save,
@@ -81,47 +82,49 @@ def test_a_network_that_predicts_its_target_is_read_as_x_0_and_eps(kind):
 @pytest.mark.parametrize("sampler", ["ddim", "ddpm", "heun", "dpmpp_2m"])
 def test_a_sample_is_the_same_picture_at_batch_1_and_64(sampler):
     model = make()
-    whole = last_of(model.chain(64, seed=5, steps=3, sampler=sampler))
+    whole = last_of(model.chain(Request(n=64, seed=5), steps=3, sampler=sampler))
     assert whole.dtype == np.float32
     assert np.isfinite(whole).all()
     for i in (0, 5, 63):
         np.testing.assert_array_equal(
-            last_of(model.chain(1, seed=5, steps=3, sampler=sampler, first=i)), whole[i : i + 1]
+            last_of(model.chain(Request(n=1, seed=5, first=i), steps=3, sampler=sampler)), whole[i : i + 1]
         )
 
 
 @pytest.mark.parametrize("sampler", ["ddim", "ddpm", "heun", "dpmpp_2m"])
 def test_a_chain_goes_down_to_0_and_another_seed_is_another_picture(sampler):
     model = make()
-    chain = list(model.chain(2, seed=1, steps=4, sampler=sampler))
+    chain = list(model.chain(Request(n=2, seed=1), steps=4, sampler=sampler))
     times = [t for t, _, _ in chain]
     assert times == sorted(times, reverse=True)
     assert times[-1] == 0
     assert all(x_t.shape == x_0_hat.shape == (2, 8, 8, 1) for _, x_t, x_0_hat in chain)
-    assert not np.array_equal(chain[-1][1], last_of(model.chain(2, seed=2, steps=4, sampler=sampler)))
+    assert not np.array_equal(chain[-1][1], last_of(model.chain(Request(n=2, seed=2), steps=4, sampler=sampler)))
 
 
 def test_without_a_number_of_steps_all_are_taken():
-    assert len(list(make().chain(1, steps=None))) == len(list(make().chain(1, steps=50)))
+    assert len(list(make().chain(Request(n=1), steps=None))) == len(list(make().chain(Request(n=1), steps=50)))
 
 
 def test_threads_change_no_bit_of_a_sample():
     one, three = (dataclasses.replace(make(), threads=threads) for threads in (1, 3))
-    np.testing.assert_array_equal(last_of(one.chain(9, steps=2)), last_of(three.chain(9, steps=2)))
+    np.testing.assert_array_equal(
+        last_of(one.chain(Request(n=9), steps=2)), last_of(three.chain(Request(n=9), steps=2))
+    )
 
 
 def test_labels():
     model = make()
-    turns = last_of(model.chain(4, steps=2))
-    np.testing.assert_array_equal(turns, last_of(model.chain(4, steps=2, labels=[0, 1, 2, 0])))
-    np.testing.assert_array_equal(last_of(model.chain(2, steps=2, labels=0))[:1], turns[:1])
+    turns = last_of(model.chain(Request(n=4), steps=2))
+    np.testing.assert_array_equal(turns, last_of(model.chain(Request(n=4, labels=[0, 1, 2, 0]), steps=2)))
+    np.testing.assert_array_equal(last_of(model.chain(Request(n=2, labels=0), steps=2))[:1], turns[:1])
     with pytest.raises(InputError, match=r"labels has shape \(2,\)"):
-        model.chain(4, labels=[0, 1])
-    with pytest.raises(InputError, match=r"labels is \[7\], but whole numbers from 0 to 2, or 3 for no class"):
-        last_of(model.chain(1, steps=1, labels=7))
+        model.chain(Request(n=4, labels=[0, 1]))
+    with pytest.raises(InputError, match=r"labels is 7, but whole numbers from 0 to 2, or 3 for no class"):
+        last_of(model.chain(Request(n=1, labels=7), steps=1))
     without = make(unet=UNetConfig(image_size=8, channels=8, channel_mult=(1,), blocks_per_level=1, heads=2))
     with pytest.raises(InputError, match="trained without classes"):
-        without.chain(1, labels=0)
+        without.chain(Request(n=1, labels=0))
 
 
 def test_no_class_is_a_label_of_its_own():
@@ -143,7 +146,7 @@ def test_bad_arguments_are_one_clear_sentence():
     with pytest.raises(InputError, match="sampler is 'mine'"):
         make().chain(sampler="mine")
     with pytest.raises(InputError, match="n is 0"):
-        make().chain(n=0)
+        make().chain(Request(n=0))
     with pytest.raises(InputError, match="schedule is 'mine'"):
         ModelConfig(schedule="mine")
     with pytest.raises(InputError, match="kind is 'mine'"):
@@ -154,11 +157,11 @@ def test_bad_arguments_are_one_clear_sentence():
         ModelConfig(UNetConfig(out_channels=2))
     for wrong, shown in (("3", "'3'"), (None, "None"), (np.ones(2), "array")):
         with pytest.raises(InputError, match=f"guidance is {shown}"):
-            make().chain(guidance=wrong)
+            make().chain(Request(guidance=wrong))
     with pytest.raises(InputError, match=r"n is 2\.5"):
-        make().chain(n=2.5)
+        make().chain(Request(n=2.5))
     with pytest.raises(InputError, match="first is -1"):
-        make().chain(first=-1)
+        make().chain(Request(first=-1))
     with pytest.raises(InputError, match="threads is 0"):
         dataclasses.replace(make(), threads=0)
     with pytest.raises(InputError, match="micro_batch is 0"):
@@ -170,7 +173,7 @@ def test_a_chain_by_processes_has_the_bits_of_one_by_threads_and_of_one_by_one(s
     ways = [(1, False), (2, False), (2, True), (3, True)]
     chains = [
         dataclasses.replace(make(), micro_batch=2, threads=threads, processes=processes).chain(
-            5, steps=3, sampler=sampler, first=1
+            Request(n=5, first=1), steps=3, sampler=sampler
         )
         for threads, processes in ways
     ]
@@ -194,22 +197,22 @@ def test_a_chain_by_threads_transforms_weights_once_for_all_its_steps(monkeypatc
     made = []
     for steps in (1, 3):
         calls.clear()
-        last_of(model.chain(4, steps=steps))
+        last_of(model.chain(Request(n=4), steps=steps))
         made.append(len(calls))
     assert made[0] == made[1] > 0
 
 
 def test_two_chains_see_weights_that_changed_between_them():
     model = dataclasses.replace(make(), micro_batch=2, threads=2)
-    before = last_of(model.chain(4, steps=2))
+    before = last_of(model.chain(Request(n=4), steps=2))
     model.network.theta[...] *= 0.5
-    assert abs(last_of(model.chain(4, steps=2)) - before).max() > 1e-3
+    assert abs(last_of(model.chain(Request(n=4), steps=2)) - before).max() > 1e-3
 
 
 @pytest.mark.skipif(not can_fork(), reason="processes are forked on Linux only")
 def test_a_chain_that_is_left_early_leaves_no_process_behind():
     before = set(multiprocessing.active_children())
-    chain = dataclasses.replace(make(), micro_batch=1, threads=2).chain(4, steps=5)
+    chain = dataclasses.replace(make(), micro_batch=1, threads=2).chain(Request(n=4), steps=5)
     next(chain)
     assert len(set(multiprocessing.active_children()) - before) == 1
     chain.close()

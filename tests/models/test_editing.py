@@ -9,11 +9,11 @@ from PIL import Image
 
 from tinydiff.base import InputError, Noise
 from tinydiff.data.avatars import compose, describe
-from tinydiff.diffusion import last
+from tinydiff.diffusion import SAMPLERS, last
 from tinydiff.models import (
-    SAMPLERS,
     DiffusionModel,
     ModelConfig,
+    Request,
     draw_from,
     fill_in,
     image_to_image,
@@ -47,19 +47,20 @@ def images():
 
 @pytest.mark.parametrize("sampler", SAMPLERS)
 def test_strength_0_changes_nothing_and_more_of_it_more(model, images, sampler):
-    found = [image_to_image(model, images, s, 10, sampler, prompt=CAPTIONS[0]) for s in (0.0, 0.3, 1.0)]
+    found = [image_to_image(model, images, Request(prompt=CAPTIONS[0]), s, sampler, 10) for s in (0.0, 0.3, 1.0)]
     np.testing.assert_array_equal(found[0], images)
     little, much = (abs(x - images).mean() for x in found[1:])
     assert 0 < little < much
-    other = image_to_image(model, images, 1.0, 10, sampler, prompt=CAPTIONS[1])
+    other = image_to_image(model, images, Request(prompt=CAPTIONS[1]), strength=1.0, steps=10, sampler=sampler)
     assert abs(other - found[2]).max() > 1e-4  # the words count
 
 
 @pytest.mark.equation("SDEDIT-1")
 @pytest.mark.parametrize("sampler", SAMPLERS)
 def test_strength_1_is_a_chain_from_noise_alone(model, images, sampler):
-    asked = {"seed": 5, "steps": 10, "sampler": sampler, "prompt": CAPTIONS[0], "guidance": 2.0}
-    np.testing.assert_array_equal(image_to_image(model, images, 1.0, **asked), last(model.chain(3, **asked)))
+    request = Request(n=3, seed=5, prompt=CAPTIONS[0], guidance=2.0)
+    edited = image_to_image(model, images, request, 1.0, sampler, steps=10)
+    np.testing.assert_array_equal(edited, last(model.chain(request, sampler, steps=10)))
 
 
 @pytest.mark.equation("SDEDIT-1")
@@ -69,7 +70,7 @@ def test_a_part_of_the_chain_begins_with_the_picture_in_the_noise_of_its_time(mo
     watched = copy.copy(model.network)
     watched.forward = lambda x_t, t, context: seen.append((t[0], x_t[:3])) or forward(x_t, t, context)
     watched = dataclasses.replace(model, network=watched)
-    image_to_image(watched, images, 0.5, 10, seed=4, prompt=CAPTIONS[0])
+    image_to_image(watched, images, Request(seed=4, prompt=CAPTIONS[0]), strength=0.5, steps=10)
     assert [t for t, _ in seen] == [25, 20, 15, 10, 5]
     eps = Noise(4).normal(images.shape, "x_T")
     np.testing.assert_array_equal(seen[0][1], model.diffusion.q_sample(images, np.full(3, 25), eps))
@@ -78,30 +79,30 @@ def test_a_part_of_the_chain_begins_with_the_picture_in_the_noise_of_its_time(mo
 def test_what_is_known_stays_to_the_bit(model, images):
     mask = np.zeros((1, 8, 8, 1))
     mask[:, :4] = 1
-    found = inpaint(model, images, mask, steps=5, resample=2, prompt=CAPTIONS[0], guidance=2.0)
+    found = inpaint(model, images, mask, Request(prompt=CAPTIONS[0], guidance=2.0), steps=5, resample=2)
     np.testing.assert_array_equal(found[:, :4], images[:, :4])
     assert abs(found[:, 4:] - images[:, 4:]).mean() > 0.1
-    other = inpaint(model, images, mask, steps=5, resample=2, prompt=CAPTIONS[1], guidance=2.0)
+    other = inpaint(model, images, mask, Request(prompt=CAPTIONS[1], guidance=2.0), steps=5, resample=2)
     assert abs(other[:, 4:] - found[:, 4:]).max() > 1e-4
 
 
 def test_the_noise_behind_a_picture_draws_it_again(model):
     """Of pictures that the model draws; the more steps, the nearer."""
-    drawn = last(model.chain(3, steps=50, prompt=CAPTIONS[0]))
+    drawn = last(model.chain(Request(n=3, prompt=CAPTIONS[0]), steps=50))
     errors = []
     for steps in (10, 50):
-        x_T = invert(model, drawn, steps, prompt=CAPTIONS[0])
-        errors.append(abs(draw_from(model, x_T, steps, prompt=CAPTIONS[0]) - drawn).mean())
+        x_T = invert(model, drawn, Request(prompt=CAPTIONS[0]), steps=steps)
+        errors.append(abs(draw_from(model, x_T, Request(prompt=CAPTIONS[0]), steps=steps) - drawn).mean())
     assert errors[1] < errors[0]
     assert errors[1] < 0.1
 
 
 def test_a_walk_between_two_prompts_starts_and_ends_there(model):
     noise = np.random.default_rng(2).normal(size=(2, 1, 8, 8, 3)).astype(np.float32)
-    walk = interpolate(model, *noise, CAPTIONS[0], CAPTIONS[1], n=4, steps=5, guidance=2.0)
+    walk = interpolate(model, noise, CAPTIONS[:2], 4, Request(guidance=2.0), steps=5)
     assert len(walk) == 4
     for i, x, prompt in ((0, noise[0], CAPTIONS[0]), (-1, noise[1], CAPTIONS[1])):
-        alone = draw_from(model, x, 5, prompt=prompt, guidance=2.0)
+        alone = draw_from(model, x, Request(prompt=prompt, guidance=2.0), steps=5)
         np.testing.assert_allclose(walk[[i]], alone, atol=1e-4)
 
 
@@ -118,11 +119,13 @@ def of_classes(image_channels=0):
 MASK = np.ones((1, 8, 8, 1), np.float32)
 MASK[:, :4] = 0
 WAYS = {
-    "image_to_image": lambda model, images, **asked: image_to_image(model, images, 0.6, 5, **asked),
-    "inpaint": lambda model, images, **asked: inpaint(model, images, MASK, 3, 2, **asked),
-    "fill_in": lambda model, images, **asked: fill_in(model, images, MASK, 3, **asked),
-    "invert": lambda model, images, **asked: invert(model, images, 5, **asked),
-    "draw_from": lambda model, images, **asked: draw_from(model, images, 5, **asked),
+    "image_to_image": lambda model, images, **asked: image_to_image(
+        model, images, Request(**asked), strength=0.6, steps=5
+    ),
+    "inpaint": lambda model, images, **asked: inpaint(model, images, MASK, Request(**asked), steps=3, resample=2),
+    "fill_in": lambda model, images, **asked: fill_in(model, images, MASK, Request(**asked), steps=3),
+    "invert": lambda model, images, **asked: invert(model, images, Request(**asked), steps=5),
+    "draw_from": lambda model, images, **asked: draw_from(model, images, Request(**asked), steps=5),
 }
 
 
@@ -138,7 +141,7 @@ def test_without_a_label_a_picture_is_of_no_class(images, way):
 
 def test_a_class_model_says_itself_that_it_reads_no_prompt(images):
     with pytest.raises(InputError, match="The prompt is 'a cat', but this model does not read text"):
-        image_to_image(of_classes(), images, 0.6, 5, prompt="a cat")
+        image_to_image(of_classes(), images, Request(prompt="a cat"), strength=0.6, steps=5)
 
 
 @pytest.mark.parametrize(
@@ -151,8 +154,9 @@ def test_a_class_model_says_itself_that_it_reads_no_prompt(images):
 )
 def test_a_chain_without_a_step_is_no_success(model, images, strength, steps, sampler, words):
     with pytest.raises(InputError, match=words + ".*take more steps or a larger strength"):
-        image_to_image(model, images, strength, steps, sampler, prompt=CAPTIONS[0])
-    assert image_to_image(model, images, 0.5, 2, prompt=CAPTIONS[0]).shape == images.shape  # t = 25 is just there
+        image_to_image(model, images, Request(prompt=CAPTIONS[0]), strength=strength, steps=steps, sampler=sampler)
+    just_there = image_to_image(model, images, Request(prompt=CAPTIONS[0]), strength=0.5, steps=2)  # at t = 25
+    assert just_there.shape == images.shape
 
 
 @pytest.mark.parametrize(
@@ -165,7 +169,7 @@ def test_a_chain_without_a_step_is_no_success(model, images, strength, steps, sa
 )
 def test_what_is_asked_is_checked_even_if_nothing_is_drawn(model, images, asked, words):
     with pytest.raises(InputError, match=words):
-        image_to_image(model, images, 0.0, 10, **asked)
+        image_to_image(model, images, Request(**asked), strength=0.0, steps=10)
 
 
 def test_masks_are_read_from_pictures(tmp_path):
@@ -194,18 +198,18 @@ def test_bytes_become_pictures(model):
 def test_bad_arguments(model, images):
     mask = np.ones((1, 8, 8, 1))
     for call, words in [
-        (lambda: image_to_image(model, images[:, :4], 0.5), r"images has shape \(3, 4, 8, 3\)"),
-        (lambda: image_to_image(model, 255 * abs(images), 0.5), "runs from .*to_floats"),
-        (lambda: image_to_image(model, images * np.nan, 0.5), "runs from nan"),
-        (lambda: image_to_image(model, images, 1.5), "strength is 1.5"),
-        (lambda: image_to_image(model, images, -0.1), "strength is -0.1"),
-        (lambda: image_to_image(model, images, 0.5, sampler="x"), "sampler is 'x'"),
+        (lambda: image_to_image(model, images[..., :2], strength=0.5), r"images has shape \(3, 8, 8, 2\)"),
+        (lambda: image_to_image(model, 255 * abs(images), strength=0.5), "runs from .*to_floats"),
+        (lambda: image_to_image(model, images * np.nan, strength=0.5), "runs from nan"),
+        (lambda: image_to_image(model, images, strength=1.5), "strength is 1.5"),
+        (lambda: image_to_image(model, images, strength=-0.1), "strength is -0.1"),
+        (lambda: image_to_image(model, images, strength=0.5, sampler="x"), "sampler is 'x'"),
         (lambda: inpaint(model, images, mask[:, :4]), "mask has shape"),
         (lambda: inpaint(model, images, mask * 255), "mask holds 255"),
         (lambda: inpaint(model, images, mask, resample=0), "resample is 0"),
-        (lambda: interpolate(model, images[:1], images[:1], "a", "b", n=1), "n is 1"),
-        (lambda: interpolate(model, images, images, "a", "b"), "x_T has shape"),
-        (lambda: to_pictures(model, np.zeros((1, 9, 8, 3), np.uint8)), "images has shape"),
+        (lambda: interpolate(model, (images[:1], images[:1]), ("a", "b"), n=1), "n is 1"),
+        (lambda: interpolate(model, (images, images), ("a", "b")), "the first noise has shape"),
+        (lambda: to_pictures(model, np.zeros((1, 9, 8, 3), np.uint8)), "images is 9 x 8, but height and width must be"),
         (lambda: to_pictures(model, np.zeros((1, 8, 8, 3))), "dtype float64"),
     ]:
         with pytest.raises(InputError, match=words):

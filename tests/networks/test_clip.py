@@ -23,7 +23,7 @@ from tinydiff.functional import (
     unit_length,
     unit_length_backward,
 )
-from tinydiff.models import ClipModel, DiffusionModel, ModelConfig, load, save
+from tinydiff.models import ClipModel, DiffusionModel, ModelConfig, Request, load, save
 from tinydiff.models.clip import best_of, clip_gradient, clip_guided_chain, clip_scores
 from tinydiff.networks import CLIP, CLIPConfig, TextConfig, UNetConfig
 from tinydiff.nn import Gradients, Tape
@@ -215,7 +215,7 @@ def test_guidance_raises_the_score_and_without_it_the_chain_is_that_of_the_model
         *_, (_, x_0, _) = clip_guided_chain(model, trained, TEXTS[:4], scale, steps=10)
         return x_0
 
-    *_, (_, plain, _) = model.chain(4, steps=10)
+    *_, (_, plain, _) = model.chain(Request(n=4), steps=10)
     np.testing.assert_allclose(drawn(0.0), plain, atol=1e-3)  # rounding, over ten steps
     before, after = (np.diag(clip_scores(trained, drawn(scale), TEXTS[:4])) for scale in (0.0, 3.0))
     assert (after > before + 0.1).all()
@@ -331,7 +331,7 @@ def test_bad_arguments():
         (lambda: clip.text_vectors("one"), "prompts is 'one'"),
         (lambda: clip.image_vectors(np.zeros((2, 8, 8, 3), np.float32)), "x_t has shape"),
         (lambda: dataclasses.replace(clip, tokenizer=Tokenizer()), "the tokenizer 514"),
-        (lambda: CLIP(CLIPConfig(image_size=10, channels=(4, 4, 4), text=TEXT)), "image_size = 10"),
+        (lambda: CLIP(CLIPConfig(image_size=10, channels=(4, 4, 4), text=TEXT)), "image_size is 10 x 10"),
         (lambda: CLIPConfig(channels=()), "channels is empty"),
         (lambda: CLIPConfig(embedding=0), "embedding is 0"),
         (lambda: CLIPConfig(channels=(8, 0)), "channels is 0"),

@@ -10,7 +10,7 @@ from arrays import to_host, to_xp
 from tinydiff.base import CheckpointError, Condition, DataError, InputError
 from tinydiff.data import load_avatars
 from tinydiff.functional import mse, mse_backward
-from tinydiff.models import DiffusionModel, Guidance, ModelConfig, load, save
+from tinydiff.models import DiffusionModel, Guidance, ModelConfig, Request, load, save
 from tinydiff.models.store import TOKENIZER
 from tinydiff.networks import TextConfig, TextToImage, UNetConfig
 from tinydiff.nn import Gradients, Tape
@@ -178,7 +178,7 @@ def make(seed=0, **changes):
 
 
 def drawn(model, n=3, **options):
-    *_, (_, x_t, _) = model.chain(n, seed=5, steps=3, **options)
+    *_, (_, x_t, _) = model.chain(Request(n=n, seed=5, **options), steps=3)
     return x_t
 
 
@@ -296,7 +296,7 @@ def test_a_classifier_pulls_a_network_that_is_told_nothing():
     for labels in asked:
         np.testing.assert_array_equal(labels, [7, 1, 3])
     with pytest.raises(InputError, match="negative is 'a hat', but with a classifier"):
-        model.chain(3, classifier=pull, negative="a hat")
+        model.chain(Request(n=3, negative="a hat", classifier=pull))
 
 
 def test_an_unknown_word_is_bytes_and_a_long_prompt_is_cut_with_a_warning():
@@ -314,15 +314,21 @@ def test_bad_requests_are_one_clear_sentence():
     plain = UNetConfig(8, channels=8, channel_mult=(1,), blocks_per_level=1, heads=2)
     without = DiffusionModel(ModelConfig(plain).network(), ModelConfig(plain))
     for call, words in [
-        (lambda: model.chain(2, prompt=["one"]), "There are 1 prompts for 2 samples"),
-        (lambda: model.chain(1, prompt=[3]), "text is 3"),
-        (lambda: model.chain(1, prompt=5), "prompt is 5, but a text, or one for each sample"),
-        (lambda: digits.chain(1, prompt=5), "prompt is 5"),
-        (lambda: model.chain(1, labels=3), "labels is 3, but this model draws from text"),
-        (lambda: digits.chain(1, prompt="a seven"), "The prompt is 'a seven', but this model does not read text"),
-        (lambda: digits.chain(1, negative="a seven"), "does not read text"),
-        (lambda: without.chain(1, guidance=2.0), "guidance is 2.0, but this model was trained without a condition"),
-        (lambda: model.chain(1, guidance=float("nan")), "guidance is nan"),
+        (lambda: model.chain(Request(n=2, prompt=["one"])), "There are 1 prompts for 2 samples"),
+        (lambda: model.chain(Request(n=1, prompt=[3])), "text is 3"),
+        (lambda: model.chain(Request(n=1, prompt=5)), "prompt is 5, but a text, or one for each sample"),
+        (lambda: digits.chain(Request(n=1, prompt=5)), "prompt is 5"),
+        (lambda: model.chain(Request(n=1, labels=3)), "labels is 3, but this model draws from text"),
+        (
+            lambda: digits.chain(Request(n=1, prompt="a seven")),
+            "The prompt is 'a seven', but this model does not read text",
+        ),
+        (lambda: digits.chain(Request(n=1, negative="a seven")), "does not read text"),
+        (
+            lambda: without.chain(Request(n=1, guidance=2.0)),
+            "guidance is 2.0, but this model was trained without a condition",
+        ),
+        (lambda: model.chain(Request(n=1, guidance=float("nan"))), "guidance is nan"),
         (lambda: Guidance(2, interval=(30, 10)), r"interval is \(30, 10\)"),
         (lambda: Guidance(2, rescale=2), "rescale is 2"),
         (lambda: Guidance(2, threshold="soft"), "threshold is 'soft'"),

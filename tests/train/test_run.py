@@ -12,7 +12,7 @@ from arrays import no_synchronisation
 
 from tinydiff.base import CheckpointError, InputError, TrainingError
 from tinydiff.data import Dataset
-from tinydiff.models import DiffusionModel, ModelConfig, load
+from tinydiff.models import DiffusionModel, ModelConfig, Request, load
 from tinydiff.networks import UNet, UNetConfig
 from tinydiff.train import TrainConfig, Trainer, learning_rate, read_log
 from tinydiff.train import run as loop
@@ -148,7 +148,7 @@ def test_a_run_leaves_a_model_that_can_be_loaded_and_sampled(tmp_path):
     model = load(tmp_path)
     np.testing.assert_array_equal(model.network.theta, trainer.ema)
     assert model.config == trainer.model.config
-    *_, (t, x, _) = model.chain(n=2, steps=3)
+    *_, (t, x, _) = model.chain(Request(n=2), steps=3)
     assert t == 0
     assert np.isfinite(x).all()
     assert load(tmp_path / "best").config == model.config
@@ -156,8 +156,8 @@ def test_a_run_leaves_a_model_that_can_be_loaded_and_sampled(tmp_path):
 
 def test_a_sample_is_the_same_alone_and_in_a_batch():
     model = run().trained()
-    *_, (_, together, _) = model.chain(n=7, seed=3, steps=4, sampler="ddpm")
-    *_, (_, alone, _) = model.chain(n=1, seed=3, steps=4, sampler="ddpm", first=5)
+    *_, (_, together, _) = model.chain(Request(n=7, seed=3), steps=4, sampler="ddpm")
+    *_, (_, alone, _) = model.chain(Request(n=1, seed=3, first=5), steps=4, sampler="ddpm")
     np.testing.assert_array_equal(together[5:6], alone)
 
 

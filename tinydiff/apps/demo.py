@@ -9,7 +9,7 @@ import numpy as np
 from tinydiff import plot
 from tinydiff.data import load_data
 from tinydiff.evaluate import balanced, classifier_frechet, judge, nearest_neighbours
-from tinydiff.models import DiffusionModel, ModelConfig, load
+from tinydiff.models import DiffusionModel, ModelConfig, Request, load
 from tinydiff.networks import Classifier, UNet, UNetConfig
 from tinydiff.train import TrainConfig, Trainer
 
@@ -31,7 +31,7 @@ def draw_with_shipped_weights(out: Path, seed: int) -> None:
     """Draw a grid and the reverse chain with the model that ships with tinydiff."""
     print("1. Digits from the shipped weights, 28 x 28")
     model = load("mnist", kind=DiffusionModel)
-    frames = list(model.chain(n=40, seed=seed, steps=40))
+    frames = list(model.chain(Request(n=40, seed=seed), steps=40))
     test = load_data("mnist-small", "test")
     real, _ = test.batch(balanced(test.labels)[:40])
     title = f"Above: 40 samples, none left out (DDIM, 40 steps, seed {seed}). Below: 40 real images"
@@ -55,7 +55,7 @@ def train_and_judge(out: Path, config: TrainConfig) -> None:
 
     def redraw(trainer):
         if trainer.step in moments:
-            *_, (_, x, _) = trainer.trained().chain(n=8, seed=seed, steps=20)
+            *_, (_, x, _) = trainer.trained().chain(Request(n=8, seed=seed), steps=20)
             progress.append((trainer.step, x))
 
     trainer.run(on_step=redraw)
@@ -65,7 +65,7 @@ def train_and_judge(out: Path, config: TrainConfig) -> None:
     print(f"  {out}/progress.png: the same eight starts as it learns\n  {out}/loss.png: the loss")
 
     print(f"3. {SAMPLES} samples of the model just trained, none left out")
-    *_, (_, samples, _) = trainer.trained().chain(n=SAMPLES, seed=seed, steps=50)
+    *_, (_, samples, _) = trainer.trained().chain(Request(n=SAMPLES, seed=seed), steps=50)
     samples = np.clip(samples, -1, 1)
     title = f"{SAMPLES} samples after {steps:,} training steps (DDIM, 50 sampling steps, seed {seed})"
     plot.save_image(plot.image_grid(samples, columns=20, title=title), out / "samples.png")

@@ -1,6 +1,7 @@
 """What everything stands on: errors, files and records, arrays and devices, noise, conditions, derived weights."""
 
 from tinydiff.base.arrays import Device, erf, select_device, synchronize, to_device, to_numpy, xp_of
+from tinydiff.base.choices import Choices, import_modules
 from tinydiff.base.condition import Condition, arrays_of, as_condition, map_arrays
 from tinydiff.base.errors import (
     CheckpointError,
@@ -24,9 +25,11 @@ from tinydiff.base.memo import Memo, derived, weights_stand_still
 from tinydiff.base.noise import Noise, philox
 from tinydiff.base.plain import is_plain, plain
 from tinydiff.base.records import from_table, read_table, to_table, with_prefix, write_json
+from tinydiff.base.size import Size, check_sides, height_and_width
 
 __all__ = [
     "CheckpointError",
+    "Choices",
     "Condition",
     "DataError",
     "Device",
@@ -34,6 +37,7 @@ __all__ = [
     "InputError",
     "Memo",
     "Noise",
+    "Size",
     "TinydiffError",
     "TrainingError",
     "arrays_of",
@@ -47,9 +51,12 @@ __all__ = [
     "check_positive",
     "check_rank",
     "check_shape",
+    "check_sides",
     "derived",
     "erf",
     "from_table",
+    "height_and_width",
+    "import_modules",
     "is_plain",
     "is_real",
     "map_arrays",

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from tinydiff.base import InputError, check_count, check_rank, check_shape, xp_of
+from tinydiff.base import InputError, Size, check_rank, check_shape, height_and_width, xp_of
 
 
 @dataclass(frozen=True, eq=False)
@@ -92,22 +92,36 @@ class Dataset:
         captions = None if self.captions is None else tuple(self.captions[i] for i in chosen)
         return replace(self, images=self.images[indices], labels=self.labels[indices], captions=captions)
 
-    def resize(self, size: int) -> "Dataset":
-        """Return the images at size x size, each pixel the average of the area that it covers."""
-        check_count("size", size)
-        if self.images.shape[1:3] == (size, size):
-            return self
-        return replace(self, images=area_average(self.images, size))
+    def resize(self, size: Size) -> "Dataset":
+        """Return the images at another size, each pixel the average of the area that it covers.
 
-    def pad(self, size: int) -> "Dataset":
-        """Return the images in the middle of size x size black ones."""
-        check_count("size", size)
-        height, width = self.images.shape[1:3]
-        if size < max(height, width):
-            raise InputError(f"size is {size}, but images of {height} x {width} cannot be padded to less.")
-        top, left = (size - height) // 2, (size - width) // 2
-        images = np.zeros((len(self), size, size, self.images.shape[3]), np.uint8)
-        images[:, top : top + height, left : left + width] = self.images
+        Nothing is squeezed: images of another aspect ratio lose what is too much, half of it on either side
+        (`crop_to_aspect`), and `source` then says so.
+
+        Parameters
+        ----------
+        size : int or (int, int)
+            Height and width, or both in one number.
+        """
+        size = height_and_width("size", size)
+        if self.images.shape[1:3] == size:
+            return self
+        middle, source = crop_to_aspect(self.images, size), self.source
+        if middle.shape != self.images.shape:
+            source += f" (cut to the middle {_sides(middle)} of {_sides(self.images)})"
+        return replace(self, images=area_average(middle, size), source=source)
+
+    def pad(self, size: Size) -> "Dataset":
+        """Return the images in the middle of black ones, of this height and width or, for one number, both."""
+        height, width = height_and_width("size", size)
+        old_height, old_width = self.images.shape[1:3]
+        if height < old_height or width < old_width:
+            raise InputError(
+                f"size is {height} x {width}, but images of {_sides(self.images)} cannot be padded to less."
+            )
+        top, left = (height - old_height) // 2, (width - old_width) // 2
+        images = np.zeros((len(self), height, width, self.images.shape[3]), np.uint8)
+        images[:, top : top + old_height, left : left + old_width] = self.images
         return replace(self, images=images)
 
 
@@ -125,8 +139,34 @@ def to_images(x: Any) -> Any:
     return xp.clip(xp.rint((x + 1) * 127.5), 0, 255).astype(xp.uint8)
 
 
-def area_average(images: np.ndarray, size: int) -> np.ndarray:
-    """Return images of size x size, each pixel the average of the area that it covers; enlarging repeats pixels.
+def crop_to_aspect(images: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    """Return the middle of images, as much of it as has the aspect ratio of a size, to within half a pixel.
+
+    Of an odd number of rows or columns that go, one more goes at the bottom or on the right.
+
+    Parameters
+    ----------
+    images : array, shape (N, H, W, C)
+    size : (int, int)
+        Height and width whose ratio is wanted.
+
+    Returns
+    -------
+    array, shape (N, H', W', C)
+        With H' = H or W' = W; a view.
+    """
+    old_height, old_width = images.shape[1:3]
+    height, width = size
+    if old_height * width > old_width * height:  # too tall
+        rows, columns = max(1, _rounded(old_width * height, width)), old_width
+    else:
+        rows, columns = old_height, max(1, _rounded(old_height * width, height))
+    top, left = (old_height - rows) // 2, (old_width - columns) // 2
+    return images[:, top : top + rows, left : left + columns]
+
+
+def area_average(images: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    """Return images of another size, each pixel the average of the area that it covers; enlarging repeats pixels.
 
     The sums are whole numbers, exact in float64, so every machine gives the same bytes. (Pillow's BOX filter takes a
     pixel wholly or not at all, which bends strokes where the ratio is not whole, as from 28 to 16.)
@@ -134,18 +174,20 @@ def area_average(images: np.ndarray, size: int) -> np.ndarray:
     Parameters
     ----------
     images : uint8 array, shape (N, H, W, C)
-    size : int
+    size : (int, int)
+        The new height and width.
 
     Returns
     -------
-    uint8 array, shape (N, size, size, C)
+    uint8 array, shape (N, height, width, C)
     """
-    n, height, width, channels = images.shape
-    rows, columns = _overlaps(height, size), _overlaps(width, size)
-    means = np.empty((n, size, size, channels), np.uint8)
+    n, old_height, old_width, channels = images.shape
+    height, width = size
+    rows, columns = _overlaps(old_height, height), _overlaps(old_width, width)
+    means = np.empty((n, height, width, channels), np.uint8)
     for i in range(0, n, 1000):  # not all at once: the sums take eight times the bytes
         sums = np.einsum("ah,nhwc,bw->nabc", rows, images[i : i + 1000], columns, optimize=True)
-        means[i : i + 1000] = np.rint(sums / (height * width))
+        means[i : i + 1000] = np.rint(sums / (old_height * old_width))
     return means
 
 
@@ -153,3 +195,12 @@ def _overlaps(old, new):
     """Return how much of each old pixel each new one covers, on a ruler of old x new marks: shape (new, old)."""
     i, j = np.arange(new)[:, None] * old, np.arange(old) * new
     return np.clip(np.minimum(i + old, j + new) - np.maximum(i, j), 0, None).astype(np.float64)
+
+
+def _rounded(a, b):
+    """Return a / b as the nearest whole number."""
+    return (2 * a + b) // (2 * b)
+
+
+def _sides(images):
+    return "{} x {}".format(*images.shape[1:3])

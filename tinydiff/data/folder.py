@@ -7,15 +7,18 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageOps
 
-from tinydiff.base import DataError, InputError, check_count
-from tinydiff.data.dataset import Dataset, area_average
+from tinydiff.base import DataError, InputError, Size, height_and_width
+from tinydiff.data.dataset import Dataset, area_average, crop_to_aspect
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".gif", ".bmp", ".webp")
 FORMATS = ("PNG", "JPEG", "GIF", "BMP", "WEBP")  # by content, whatever the name ends in
 
 
-def load_folder(path: str | Path, size: int, channels: int = 3) -> Dataset:
-    """Return the images in a folder and in its subfolders, cropped to a square in the middle and resized.
+def load_folder(path: str | Path, size: Size, channels: int = 3) -> Dataset:
+    """Return the images in a folder and in its subfolders, cropped in the middle to one aspect ratio and resized.
+
+    Nothing is squeezed: an image of another aspect ratio than `size` loses what is too much, half of it on either side;
+    `source` of the data set says how many did. Each pixel is then the average of the area that it covers.
 
     Photographs are turned upright, what is transparent becomes white, and names that begin with a dot are passed over.
 
@@ -24,8 +27,8 @@ def load_folder(path: str | Path, size: int, channels: int = 3) -> Dataset:
     path : str or Path
         The names of the subfolders, sorted, become labels 0, 1, ...; images outside subfolders have label 0.
         A file ``captions.csv`` with the columns ``file`` and ``caption`` gives the images' texts.
-    size : int
-        Height and width.
+    size : int or (int, int)
+        Height and width, or both in one number.
     channels : int
         1 for grey, 3 for colour.
 
@@ -39,7 +42,7 @@ def load_folder(path: str | Path, size: int, channels: int = 3) -> Dataset:
     folder = Path(path)
     if channels not in (1, 3):
         raise InputError(f"channels is {channels}, but 1 (grey) or 3 (colour) was expected.")
-    check_count("size", size)
+    size = height_and_width("size", size)
     if not folder.is_dir():
         raise DataError(f"{folder} is not a folder. Give the folder that holds the images.")
     files = sorted(p for p in folder.rglob("*") if p.suffix.lower() in SUFFIXES and not _hidden(p.relative_to(folder)))
@@ -48,9 +51,10 @@ def load_folder(path: str | Path, size: int, channels: int = 3) -> Dataset:
         raise DataError(f"{folder} holds no images; files ending in {', '.join(SUFFIXES)} were looked for.")
     names = sorted({p.relative_to(folder).parts[0] for p in files if len(p.relative_to(folder).parts) > 1})
     labels = [names.index(p.relative_to(folder).parts[0]) if p.parent != folder else 0 for p in files]
-    images = np.stack([_read(p, size, channels) for p in files])
+    images, cropped = zip(*(_read(p, size, channels) for p in files), strict=True)
+    source = str(folder) + (f" ({sum(cropped)} of {len(files)} cropped in the middle)" if any(cropped) else "")
     captions = _captions(folder / "captions.csv", [p.relative_to(folder).as_posix() for p in files])
-    return Dataset(images, np.array(labels), folder.name, "all", str(folder), captions)
+    return Dataset(np.stack(images), np.array(labels), folder.name, "all", source, captions)
 
 
 def _hidden(path):
@@ -58,16 +62,15 @@ def _hidden(path):
 
 
 def _read(path, size, channels):
+    """Return an image of this size, and whether it had to be cropped."""
     try:
         with Image.open(path, formats=FORMATS) as image:
             pixels = np.asarray(_opaque(ImageOps.exif_transpose(image)).convert("L" if channels == 1 else "RGB"))
     except (OSError, ValueError, SyntaxError, EOFError, struct.error, Image.DecompressionBombError) as error:
         raise DataError(f"{path} cannot be read as an image ({error}). Remove or replace it.") from error
-    height, width = pixels.shape[:2]
-    side = min(height, width)
-    top, left = (height - side) // 2, (width - side) // 2
-    square = pixels[top : top + side, left : left + side].reshape(1, side, side, channels)
-    return area_average(square, size)[0]
+    whole = pixels.reshape(1, *pixels.shape[:2], channels)
+    middle = crop_to_aspect(whole, size)
+    return area_average(middle, size)[0], middle.shape != whole.shape
 
 
 def _opaque(image):

@@ -10,20 +10,22 @@ from tinydiff.diffusion.guidance.thresholds import bounded
 from tinydiff.diffusion.likelihood import eps_weight, normal_kl, prior_term, step_term
 from tinydiff.diffusion.oracle import FiniteData, Gaussian, GaussianMixture
 from tinydiff.diffusion.process import GaussianDiffusion
-from tinydiff.diffusion.samplers.chain import last
-from tinydiff.diffusion.samplers.ddim import ddim
-from tinydiff.diffusion.samplers.ddpm import ddpm
-from tinydiff.diffusion.samplers.dpmpp_2m import dpmpp_2m
-from tinydiff.diffusion.samplers.heun import heun
-from tinydiff.diffusion.schedules import cosine_schedule, linear_schedule
-from tinydiff.diffusion.targets import predictor, simple_loss
-from tinydiff.diffusion.times import edm_steps, log_snr_steps, spaced_steps
+from tinydiff.diffusion.samplers import SAMPLERS, Sampler, ddim, ddpm, dpmpp_2m, heun, last, sampler
+from tinydiff.diffusion.schedules import SCHEDULES, cosine_schedule, linear_schedule
+from tinydiff.diffusion.targets import TARGETS, Predict, Target, predictor, simple_loss
+from tinydiff.diffusion.times import edm_steps, equal_steps, log_snr_steps, spaced_steps
 
 __all__ = [
+    "SAMPLERS",
+    "SCHEDULES",
+    "TARGETS",
     "FiniteData",
     "Gaussian",
     "GaussianDiffusion",
     "GaussianMixture",
+    "Predict",
+    "Sampler",
+    "Target",
     "autoguidance",
     "bounded",
     "classifier_free_guidance",
@@ -34,6 +36,7 @@ __all__ = [
     "dpmpp_2m",
     "edm_steps",
     "eps_weight",
+    "equal_steps",
     "heun",
     "last",
     "linear_schedule",
@@ -41,6 +44,7 @@ __all__ = [
     "normal_kl",
     "predictor",
     "prior_term",
+    "sampler",
     "simple_loss",
     "spaced_steps",
     "step_term",

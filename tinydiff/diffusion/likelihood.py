@@ -6,11 +6,12 @@ whose variance is beta_t, one of the two choices of DDPM. Then -log p(x_0) is at
 """
 
 import math
-from collections.abc import Callable
 from typing import Any
 
-from tinydiff.base import InputError, xp_of
+from tinydiff.base import InputError
 from tinydiff.diffusion.process import GaussianDiffusion
+from tinydiff.diffusion.targets import Predict
+from tinydiff.diffusion.times import per_sample
 
 
 def normal_kl(mean_1: Any, variance_1: float, mean_2: Any, variance_2: float) -> Any:
@@ -40,7 +41,7 @@ def prior_term(diffusion: GaussianDiffusion, x_0: Any) -> Any:
 
 
 def step_term(
-    predict: Callable[..., tuple[Any, Any]],
+    predict: Predict,
     diffusion: GaussianDiffusion,
     x_0: Any,
     t: int,
@@ -74,7 +75,7 @@ def step_term(
     Ho, Jain, Abbeel, "Denoising diffusion probabilistic models", NeurIPS 2020, Eq. 5.
     """
     x_t = diffusion.q_sample(x_0, t, eps)
-    x_0_hat, _ = predict(x_t, xp_of(x_t).full(len(x_t), t), context)
+    x_0_hat, _ = predict(x_t, per_sample(t, x_t), context)
     mean, variance = diffusion.posterior_mean(x_0_hat, x_t, t), diffusion.beta(t)
     if t == 1:
         return _sum((x_0 - mean) ** 2 / (2 * variance) + 0.5 * math.log(2 * math.pi * variance))

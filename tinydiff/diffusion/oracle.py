@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from tinydiff.base import InputError, check_shape, xp_of
+from tinydiff.diffusion.checks import check_match
 from tinydiff.diffusion.process import GaussianDiffusion
 
 
@@ -64,8 +65,9 @@ class Density:
 
     def _flat(self, x_t, t, clean):
         """Return x_t as float64 (N, D) and alpha_bar at t as float64 (N, 1); `clean` allows t = 0."""
-        xp = xp_of(x_t=x_t)
+        check_match(x_t=x_t)
         check_shape("x_t", x_t, (None, *self.shape))
+        xp = xp_of(x_t)
         if isinstance(t, Real):
             t = xp.full(len(x_t), t)
         alpha_bar = self.diffusion.alpha_bar_at(t)

@@ -10,7 +10,9 @@ from typing import Any
 
 import numpy as np
 
-from tinydiff.base import InputError, check_shape, xp_of
+from tinydiff.base import InputError, xp_of
+from tinydiff.diffusion.alpha_bar import check_earlier, check_time, falling_table, look_up, to_multiply
+from tinydiff.diffusion.checks import check_match
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,16 +41,7 @@ class GaussianDiffusion:
     _tables: dict = field(default_factory=dict, init=False, repr=False)  # alpha_bar, once per array module
 
     def __post_init__(self):
-        table = np.array(self.alpha_bar, dtype=np.float64)
-        if table.ndim != 1 or len(table) < 2:
-            raise InputError(f"alpha_bar has shape {table.shape}, but (T + 1,) with T >= 1 was expected.")
-        if not (table[0] == 1 and (np.diff(table) < 0).all() and table[-1] >= 0):
-            raise InputError(
-                f"alpha_bar runs from {table[0]} to {table[-1]}, but a table that starts with 1 and falls at "
-                "every step, to 0 or above, was expected."
-            )
-        table.setflags(write=False)
-        object.__setattr__(self, "alpha_bar", table)
+        object.__setattr__(self, "alpha_bar", falling_table(self.alpha_bar))
 
     @property
     def T(self) -> int:
@@ -161,73 +154,43 @@ class GaussianDiffusion:
         return -b * score
 
     def _scales(self, t, **arrays):
-        """Return a and b, ready to multiply the given arrays."""
+        """Return a and b at t, ready to multiply the given arrays."""
         alpha_bar = self._alpha_bar(t)
         return _fit((alpha_bar**0.5, (1 - alpha_bar) ** 0.5), **arrays)
 
-    def _alpha_bar(self, t, first=1, name="t"):
-        """Check a time and look its alpha_bar up; t = 0 is allowed where the first time is 0."""
-        if not isinstance(t, Real) and not hasattr(t, "dtype"):
-            raise InputError(f"{name} is {t!r}, but a number or an array of step indices was expected.")
-        if _on_host(t):
-            wrong = ~((np.asarray(t) >= 0 if first == 0 else np.asarray(t) > 0) & (np.asarray(t) <= self.T))
-            if wrong.any():
-                value = np.extract(wrong, t)[0]
-                raise InputError(f"{name} is {value}, but a step index from {first} to {self.T} was expected.")
-        if isinstance(t, Real):
-            return float(self._interpolate(np.asarray(t), np))
-        return self._interpolate(t, xp_of(t))
-
     def _alpha_bars(self, t, s):
+        """Return alpha_bar at t and at an earlier s, which is t - 1 if it is None."""
         alpha_bar_t = self._alpha_bar(t)
         s = t - 1 if s is None else s
         alpha_bar_s = self._alpha_bar(s, first=0, name="s")
-        if _on_host(t) and _on_host(s) and not np.all(s < t):
-            raise InputError(f"s is {s} and t is {t}, but s must be the earlier time: s < t.")
+        check_earlier(s, t)
         return alpha_bar_t, alpha_bar_s
 
+    def _alpha_bar(self, t, first=1, name="t"):
+        """Return alpha_bar at t: a float for a number, so that it keeps the dtype of what it multiplies."""
+        check_time(name, t, self.T, first)
+        if isinstance(t, Real):
+            return float(look_up(self.alpha_bar, np.asarray(t)))
+        return look_up(self._table(xp_of(t)), t)
+
+    def _table(self, xp):
+        """Return alpha_bar as an array of `xp`; a GPU gets its copy once."""
+        if xp.__name__ not in self._tables:
+            self._tables[xp.__name__] = xp.asarray(self.alpha_bar)
+        return self._tables[xp.__name__]
+
     def _check_signal(self, t, alpha_bar):
+        """Raise `InputError` where x_t holds no signal."""
         # only a table that ends with 0 can fail, so other tables never wait for a GPU here
-        empty = self.alpha_bar[-1] == 0 and (alpha_bar == 0 if isinstance(t, Real) else (alpha_bar == 0).any())
-        if empty:
+        if self.alpha_bar[-1] == 0 and (alpha_bar == 0 if isinstance(t, Real) else (alpha_bar == 0).any()):
             raise InputError(
                 f"alpha_bar is 0 at t = {self.T}: x_t holds no signal there, so x_0 cannot be told from eps. Let the "
                 "network predict x_0 or v, or use a schedule with alpha_bar[T] > 0 (cosine_schedule with max_beta < 1)."
             )
 
-    def _interpolate(self, t, xp):
-        if xp.__name__ not in self._tables:
-            self._tables[xp.__name__] = xp.asarray(self.alpha_bar)
-        table = self._tables[xp.__name__]
-        if t.dtype.kind in "iu":
-            return table[t]
-        t = t.astype(np.float64)
-        before = xp.minimum(xp.floor(t), self.T - 1).astype(np.int64)
-        w = t - before
-        first, last = table[before], table[before + 1]
-        # a weighted geometric mean of odds is linear in log-SNR, and needs no logarithm of 0
-        signal = first ** (1 - w) * last**w
-        noise = (1 - first) ** (1 - w) * (1 - last) ** w
-        linear = (1 - w) * first + w * last
-        infinite = (first == 1) | (last == 0)
-        signal, noise = xp.where(infinite, linear, signal), xp.where(infinite, 1 - linear, noise)
-        return signal / (signal + noise)
-
 
 def _fit(coefficients, **arrays):
-    """Check that the arrays agree, and shape coefficients, one for all or one per sample, to multiply them."""
-    xp_of(**arrays)
+    """Return coefficients, one for all samples or one for each, ready to multiply arrays that must match."""
+    check_match(**arrays)
     x = next(iter(arrays.values()))
-    for name, array in arrays.items():
-        check_shape(name, array, x.shape)
-    return tuple(c if isinstance(c, float) else _per_sample(c, x) for c in coefficients)
-
-
-def _per_sample(coefficient, x):
-    xp_of(coefficient, x)
-    check_shape("t", coefficient, (len(x),))
-    return coefficient.astype(x.dtype).reshape(-1, *[1] * (x.ndim - 1))
-
-
-def _on_host(t):
-    return isinstance(t, (Real, np.ndarray))
+    return tuple(to_multiply(c, x) for c in coefficients)

@@ -3,9 +3,11 @@
 A table has T + 1 float64 entries: ``alpha_bar[0] = 1`` is clean data and ``alpha_bar[T]`` is nearly, or exactly, 0.
 """
 
+from collections.abc import Callable
+
 import numpy as np
 
-from tinydiff.base import InputError, check_number
+from tinydiff.base import Choices, InputError, check_number
 
 
 def linear_schedule(T: int = 1000, beta_1: float = 1e-4, beta_T: float = 0.02) -> np.ndarray:
@@ -85,6 +87,11 @@ def cosine_schedule(T: int = 1000, s: float = 0.008, max_beta: float = 0.999) ->
     f = np.sin(left / (1 + s) * (np.pi / 2)) ** 2  # the cosine as a sine of what is left: exactly 0 at T
     beta = 1 - f[1:] / f[:-1]
     return _alpha_bar_from_beta(np.minimum(beta, max_beta))
+
+
+SCHEDULES: Choices[Callable[..., np.ndarray]] = Choices(  # ``SCHEDULES[name](T)`` is alpha_bar
+    "schedule", {"linear": linear_schedule, "cosine": cosine_schedule}
+)
 
 
 def _alpha_bar_from_beta(beta):

@@ -1,18 +1,61 @@
 """What a network predicts, eps, x_0 or v, and how x_0_hat and eps_hat follow from it."""
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
-from tinydiff.base import check_choice, check_shape, xp_of
+from tinydiff.base import Choices, xp_of
+from tinydiff.diffusion.checks import check_match
 from tinydiff.diffusion.process import GaussianDiffusion
 from tinydiff.functional import mse
 
-Predict = Callable[..., tuple[Any, Any]]
+Predict = Callable[..., tuple[Any, Any]]  # predict(x_t, t, context) -> (x_0_hat, eps_hat)
+
+
+@dataclass(frozen=True)
+class Target:
+    """One of the things that a network can be trained to predict.
+
+    Parameters
+    ----------
+    of : callable
+        ``of(diffusion, x_0, eps, t)`` returns what the network should have predicted from x_t.
+    x_0_and_eps : callable
+        ``x_0_and_eps(diffusion, x_t, t, output)`` returns (x_0_hat, eps_hat), which follow from what it did predict.
+    summary : str
+        What it is, in one line.
+    """
+
+    of: Callable[[GaussianDiffusion, Any, Any, Any], Any]
+    x_0_and_eps: Callable[[GaussianDiffusion, Any, Any, Any], tuple[Any, Any]]
+    summary: str
+
+
+TARGETS: Choices[Target] = Choices(
+    "kind",
+    {
+        "eps": Target(
+            of=lambda diffusion, x_0, eps, t: eps,
+            x_0_and_eps=lambda diffusion, x_t, t, eps: (diffusion.x_0_from_eps(x_t, t, eps), eps),
+            summary="the noise in x_t; it says nothing about x_0 where alpha_bar is 0",
+        ),
+        "x_0": Target(
+            of=lambda diffusion, x_0, eps, t: x_0,
+            x_0_and_eps=lambda diffusion, x_t, t, x_0: (x_0, diffusion.eps_from_x_0(x_t, t, x_0)),
+            summary="the clean data",
+        ),
+        "v": Target(
+            of=lambda diffusion, x_0, eps, t: diffusion.v_from(x_0, eps, t),
+            x_0_and_eps=lambda diffusion, x_t, t, v: (diffusion.x_0_from_v(x_t, t, v), diffusion.eps_from_v(x_t, t, v)),
+            summary="the velocity a eps - b x_0, which is the noise of clean data and the data of pure noise",
+        ),
+    },
+)
 
 
 def predictor(
     network: Callable[..., Any], diffusion: GaussianDiffusion, kind: str = "eps", clip: bool = True
-) -> Callable[..., tuple[Any, Any]]:
+) -> Predict:
     """Return ``predict(x_t, t, context=None) -> (x_0_hat, eps_hat)``, which samplers take, from a network.
 
     Clipping bounds x_0_hat and re-derives eps_hat from it, so that x_t = a x_0_hat + b eps_hat always holds.
@@ -24,8 +67,7 @@ def predictor(
         ``network(x_t, t, context)`` returns an array like x_t.
     diffusion : GaussianDiffusion
     kind : str
-        What the network predicts: ``"eps"``, ``"x_0"`` or ``"v"``. Where alpha_bar is 0, ``"eps"`` raises
-        `InputError`.
+        What the network predicts, one of `TARGETS`. Where alpha_bar is 0, ``"eps"`` raises `InputError`.
     clip : bool
         Whether to clip x_0_hat to [-1, 1], the range of images. Latents are not bounded: do not clip them.
 
@@ -34,20 +76,14 @@ def predictor(
     InputError
         If kind is unknown; when called, if the network's output differs from x_t in shape, dtype or device.
     """
-    check_choice("kind", kind, ("eps", "x_0", "v"))
+    target = TARGETS[kind]
 
     def predict(x_t, t, context=None):
         output = network(x_t, t, context)
-        xp = xp_of(x_t=x_t, network_output=output)
-        check_shape("network output", output, x_t.shape)
-        if kind == "eps":
-            x_0_hat, eps_hat = diffusion.x_0_from_eps(x_t, t, output), output
-        elif kind == "x_0":
-            x_0_hat, eps_hat = output, diffusion.eps_from_x_0(x_t, t, output)
-        else:
-            x_0_hat, eps_hat = diffusion.x_0_from_v(x_t, t, output), diffusion.eps_from_v(x_t, t, output)
+        check_match(x_t=x_t, network_output=output)
+        x_0_hat, eps_hat = target.x_0_and_eps(diffusion, x_t, t, output)
         if clip:
-            x_0_hat = xp.clip(x_0_hat, -1, 1)
+            x_0_hat = xp_of(x_t).clip(x_0_hat, -1, 1)
             eps_hat = diffusion.eps_from_x_0(x_t, t, x_0_hat)
         return x_0_hat, eps_hat
 

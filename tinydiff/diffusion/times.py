@@ -3,10 +3,11 @@
 import math
 from collections.abc import Iterable
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
 
-from tinydiff.base import InputError, check_choice, check_number
+from tinydiff.base import InputError, check_choice, check_number, xp_of
 from tinydiff.diffusion.process import GaussianDiffusion
 
 
@@ -36,6 +37,11 @@ def spaced_steps(T: int, N: int, spacing: str = "linear") -> list[int]:
     power = 1 if spacing == "linear" else 2
     # integers only: the ceiling of T (i / N)^power, and at least i, since a parabola starts flatter than one step
     return [max(i, -(-T * i**power // N**power)) for i in range(int(N), 0, -1)]
+
+
+def equal_steps(diffusion: GaussianDiffusion, N: int) -> list[float]:
+    """Return N steps from T down at equal gaps, the times of a sampler that asks for no others."""
+    return list(spaced_steps(diffusion.T, N))
 
 
 def log_snr_steps(diffusion: GaussianDiffusion, N: int, start: float, end: float = 1) -> list[float]:
@@ -112,6 +118,11 @@ def _finite_log_snr(diffusion):
     """Return the steps t >= 1 whose log-SNR is finite, rising, and log(alpha_bar / (1 - alpha_bar)) there, falling."""
     alpha_bar = diffusion.alpha_bar[diffusion.alpha_bar > 0][1:]  # t = 0, at infinite log-SNR, is left out
     return np.arange(1, len(alpha_bar) + 1), np.log(alpha_bar / (1 - alpha_bar))
+
+
+def per_sample(t: float, x: Any) -> Any:
+    """Return t once for each sample of x, an array of shape (N,), so that `predict` may split or double the batch."""
+    return xp_of(x).full(len(x), t)
 
 
 def step_pairs(diffusion: GaussianDiffusion, steps: int | Iterable[float], end: float = 0) -> list[tuple[float, float]]:

@@ -14,7 +14,7 @@ from tinydiff.data.avatars.judge import skin
 from tinydiff.data.avatars.slots import SKIN
 from tinydiff.evaluate.shares import Share, wilson_share
 from tinydiff.functional import avg_pool
-from tinydiff.models import DiffusionModel, Guidance
+from tinydiff.models import DiffusionModel, Guidance, Progress, Request
 
 BOTH, COMBINATION = "both colours", "both of the combination"
 
@@ -104,9 +104,11 @@ def draw_prompts(
     steps: int = 50,
     sampler: str = "ddim",
     guidance: Guidance | float = 1.0,
+    progress: Progress | None = None,
 ) -> np.ndarray:
     """Return a portrait for each prompt, from seed 0, as bytes (N, 16, 16, 3)."""
-    *_, (_, x_0, _) = model.chain(len(prompts), steps=steps, sampler=sampler, prompt=prompts, guidance=guidance)
+    request = Request(prompt=list(prompts), guidance=guidance)
+    *_, (_, x_0, _) = model.chain(request, sampler, steps, progress)
     return to_images(to_numpy(x_0))
 
 

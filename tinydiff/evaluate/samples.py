@@ -14,7 +14,7 @@ from tinydiff.evaluate.frechet import frechet_distance_of
 from tinydiff.evaluate.neighbours import nearest_neighbours
 from tinydiff.evaluate.shares import Share, class_shares, confident_share
 from tinydiff.functional import softmax
-from tinydiff.models import DiffusionModel, load
+from tinydiff.models import DiffusionModel, Progress, Request, load
 from tinydiff.networks import Classifier
 from tinydiff.workers import map_shards
 
@@ -81,6 +81,7 @@ def evaluate(
     steps: int = 50,
     sampler: str = "ddim",
     out: Path | None = None,
+    progress: Progress | None = None,
 ) -> str:
     """Return a report in words and figures; real images stand beside the samples in every line.
 
@@ -97,6 +98,8 @@ def evaluate(
         See `DiffusionModel.chain`.
     out : Path or None
         Folder for pictures.
+    progress : callable or None
+        As for `DiffusionModel.chain`.
     """
     check_count("n", n)
     unet, classifier = model.config.unet, load(judge_name, kind=Classifier)
@@ -109,7 +112,7 @@ def evaluate(
     real, real_labels = test.batch(np.arange(n_real))
     other_real, _ = training.batch(balanced(training.labels)[:n_real])
 
-    *_, (_, samples, _) = model.chain(n, seed=0, steps=steps, sampler=sampler)
+    *_, (_, samples, _) = model.chain(Request(n=n), sampler, steps, progress)
     samples = np.clip(to_numpy(samples), -1, 1)
     asked_for = np.arange(n) % (unet.num_classes or 1)
     of_samples, of_real = judge(classifier, samples, asked_for), judge(classifier, real, real_labels)

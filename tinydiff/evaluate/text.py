@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -25,7 +26,7 @@ from tinydiff.evaluate.obedience import (
     obedience,
 )
 from tinydiff.evaluate.precision_recall import precision_and_recall
-from tinydiff.models import DiffusionModel, Guidance
+from tinydiff.models import DiffusionModel, Guidance, Progress
 
 SPLITS = {"seen": "test", "held-out": "held-out", "swapped": "swapped"}  # column of the report -> split
 ALIKE = "a person with long red hair"  # drawn many times, to see how varied one prompt's portraits are
@@ -40,6 +41,7 @@ def evaluate_text(
     guidance: Guidance | None = None,
     scales: Sequence[float] = (0, 1, 2, 3, 5, 8),
     out: Path | None = None,
+    progress: Progress | None = None,
 ) -> str:
     """Return a report in words and figures; real portraits stand beside the drawn ones in every table.
 
@@ -58,15 +60,18 @@ def evaluate_text(
         it out.
     out : Path or None
         Folder for pictures.
+    progress : callable or None
+        As for `DiffusionModel.chain`.
     """
     check_count("n", n, least=8)
     unet = model.config.unet
-    if model.config.text is None or (unet.image_size, unet.in_channels) != (16, 3):
+    if model.config.text is None or (*unet.size, unet.in_channels) != (16, 16, 3):
         raise InputError("This report is for models that draw avatars from text: 16 x 16 pixels, three colours.")
     guidance = Guidance(3.0) if guidance is None else guidance
     sets = {column: captioned(n, split) for column, split in SPLITS.items()}
+    drawn_from = partial(draw_prompts, model, steps=steps, sampler=sampler, progress=progress)
     images = {
-        column: draw_prompts(model, [caption.text for caption in captions], steps, sampler, guidance)
+        column: drawn_from([caption.text for caption in captions], guidance=guidance)
         for column, (_, captions) in sets.items()
     }
     columns = {column: obedience(images[column], *sets[column]) for column in SPLITS}
@@ -80,7 +85,7 @@ def evaluate_text(
         *attribute_table(columns),
     ]
     if scales:
-        lines += ["", *_sweep(model, steps, sampler, guidance, scales, max(8, n // 4), out)]
+        lines += ["", *_sweep(drawn_from, f"{sampler}, {steps} steps", guidance, scales, max(8, n // 4), out)]
     if out is not None:
         portraits, captions = sets["seen"]
         _save_rows(out, draw(portraits), images["seen"], captions)
@@ -106,16 +111,19 @@ def _cell(share):
     return f"{'-':>12}" if share is None else f"{share.value:>12.1%}"
 
 
-def _sweep(model, steps, sampler, guidance, scales, n, out):
-    """Return lines: what guidance gives and what it costs; and save the pictures of it."""
+def _sweep(drawn_from, how, guidance, scales, n, out):
+    """Return lines: what guidance gives and what it costs; and save the pictures of it.
+
+    `drawn_from` is `draw_prompts` with all but the prompts and the guidance; `how` says with what, in a title.
+    """
     portraits, captions = captioned(n, "test")
     texts = [caption.text for caption in captions]
     real, others = (coarse(draw(found)) for found in alike(n))
     rows = {}
     for scale in scales:
         guided = replace(guidance, scale=scale)
-        obeyed = obedience(draw_prompts(model, texts, steps, sampler, guided), portraits, captions)
-        drawn = coarse(draw_prompts(model, [ALIKE] * n, steps, sampler, guided))
+        obeyed = obedience(drawn_from(texts, guidance=guided), portraits, captions)
+        drawn = coarse(drawn_from([ALIKE] * n, guidance=guided))
         rows[f"{scale:g}"] = (obeyed, *_distances(real, drawn))
     rows["real"] = (obedience(draw(portraits), portraits, captions), *_distances(real, others))
     lines = [
@@ -132,7 +140,7 @@ def _sweep(model, steps, sampler, guidance, scales, n, out):
     ]
     if out is not None:
         obediences, frechets, precisions, recalls = zip(*(rows[f"{scale:g}"] for scale in scales), strict=True)
-        title = f"What guidance gives and takes: {n} portraits each, {sampler}, {steps} steps"
+        title = f"What guidance gives and takes: {n} portraits each, {how}"
         right = [obeyed.mean for obeyed in obediences]
         figure = plot.guidance_trade(scales, precisions, recalls, frechets, right, title)
         plot.save_image(figure, out / "trade.png")

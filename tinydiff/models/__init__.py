@@ -2,17 +2,11 @@
 
 from tinydiff.models.classifier import class_gradient
 from tinydiff.models.clip import ClipModel
-from tinydiff.models.diffusion import (
-    SAMPLERS,
-    SCHEDULES,
-    DiffusionModel,
-    ModelConfig,
-    default_micro_batch,
-    named_sampler,
-    sample,
-)
+from tinydiff.models.config import ModelConfig, default_micro_batch
+from tinydiff.models.diffusion import DiffusionModel, Progress
 from tinydiff.models.editing import draw_from, fill_in, fills_in, image_to_image, inpaint, interpolate, invert
-from tinydiff.models.request import Guidance
+from tinydiff.models.request import Guidance, Request
+from tinydiff.models.sample import sample
 from tinydiff.models.store import SHIPPED, find_folder, load, read_about, register, save
 from tinydiff.models.word_maps import word_maps
 
@@ -21,13 +15,13 @@ load_clip = load
 save_clip = save_model = save
 
 __all__ = [
-    "SAMPLERS",
-    "SCHEDULES",
     "SHIPPED",
     "ClipModel",
     "DiffusionModel",
     "Guidance",
     "ModelConfig",
+    "Progress",
+    "Request",
     "class_gradient",
     "default_micro_batch",
     "draw_from",
@@ -39,7 +33,6 @@ __all__ = [
     "interpolate",
     "invert",
     "load",
-    "named_sampler",
     "read_about",
     "register",
     "sample",

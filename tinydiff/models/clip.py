@@ -19,7 +19,9 @@ from tinydiff.base import (
     xp_of,
 )
 from tinydiff.diffusion import GaussianDiffusion
-from tinydiff.models.diffusion import SCHEDULES, DiffusionModel
+from tinydiff.diffusion.schedules import SCHEDULES
+from tinydiff.models.diffusion import DiffusionModel
+from tinydiff.models.request import Request
 from tinydiff.models.store import register
 from tinydiff.networks import CLIP, CLIPConfig
 from tinydiff.nn import Tape
@@ -165,20 +167,17 @@ def clip_guided_chain(
     for name, own, others in (
         ("schedule", model.config.schedule, clip.schedule),
         ("T", model.config.T, clip.T),
-        ("image_size", model.config.unet.image_size, clip.network.config.image_size),
-        ("in_channels", model.config.unet.in_channels, clip.network.config.in_channels),
+        ("shape of pictures", model.config.unet.shape, clip.network.config.shape),
     ):
         if own != others:
             raise InputError(f"{name} of the diffusion model is {own}, but the CLIP was trained with {others}.")
     vectors, gradient = clip.text_vectors(prompts), clip_gradient(clip)
-    return model.chain(
-        len(prompts),
-        seed,
-        steps=steps,
-        sampler=sampler,
-        guidance=scale,
-        classifier=lambda x_t, t, _: gradient(x_t, t, vectors),
-    )
+
+    def towards_prompts(x_t, t, _):
+        return gradient(x_t, t, vectors)
+
+    request = Request(n=len(prompts), seed=seed, guidance=scale, classifier=towards_prompts)
+    return model.chain(request, sampler, steps)
 
 
 @register("clip", "a CLIP", ClipModel)

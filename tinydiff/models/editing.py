@@ -2,28 +2,31 @@
 
 Pictures are arrays (N, H, W, C) in [-1, 1] on the model's device, masks arrays of 0 (to draw) and 1 (to keep).
 
-What a picture is asked to show is given as for `DiffusionModel.chain`, with one difference: for a model that knows
-classes, no labels are "no class". (A chain takes all classes in turn, to show what there is; a picture that is edited
-would become a picture of another class.)
+What a picture is asked to show is a `Request`, as for `DiffusionModel.chain`, with one difference: for a model that
+knows classes, no labels are "no class". (A chain takes all classes in turn, to show what there is; a picture that is
+edited would become a picture of another class.) There are as many samples as pictures.
 """
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
-from tinydiff.base import InputError, check_choice, check_count, check_images, check_shape, map_arrays, to_numpy, xp_of
-from tinydiff.diffusion import edm_steps, last, spaced_steps
+from tinydiff.base import InputError, check_count, check_images, check_shape, check_sides, map_arrays, to_numpy, xp_of
+from tinydiff.diffusion import SAMPLERS, last
 from tinydiff.diffusion.editing import check_mask, ddim_inversion, erased, keep_known, repaint, slerp, times_below
-from tinydiff.models.diffusion import SAMPLERS, DiffusionModel, named_sampler
+from tinydiff.models.diffusion import DiffusionModel, Progress
+from tinydiff.models.request import Request
 
 
 def image_to_image(
     model: DiffusionModel,
     images: Any,
-    strength: float,
-    steps: int = 50,
+    request: Request | None = None,
+    strength: float = 0.6,
     sampler: str = "ddim",
-    **asked: Any,
+    steps: int = 50,
+    progress: Progress | None = None,
 ) -> Any:
     """Return pictures made anew from others: noised up to a time, and denoised with other words (Eq. SDEDIT-1).
 
@@ -31,43 +34,54 @@ def image_to_image(
     ----------
     model : DiffusionModel
     images : array, shape (N, H, W, C)
+    request : Request or None
+        What they should show; None asks for nothing.
     strength : float
         0 .. 1, the time up to which noise is added, as a share of T: 0 changes nothing, 1 draws from noise alone.
+    sampler : str
     steps : int
         Of the whole chain, of which the share below that time is taken.
-    sampler : str
-    **asked
-        ``seed``, ``labels`` (without them: no class), ``prompt``, ``negative``, ``guidance``, ``classifier`` as for
-        `DiffusionModel.chain`.
+    progress : callable or None
+        As for `DiffusionModel.chain`.
 
     Raises
     ------
     InputError
-        If the pictures are of another size, an argument is out of range, or no step of the chain is below `strength`.
+        If the pictures do not fit the model, an argument is out of range, or no step of the chain is below `strength`.
 
     Source: Meng et al. 2022 (SDEdit, arXiv 2108.01073), Algorithm 1.
     """
     check_pictures(model, images)
-    check_choice("sampler", sampler, SAMPLERS)
     check_count("steps", steps)
     diffusion = model.diffusion
-    times = edm_steps(diffusion, steps) if sampler == "heun" else spaced_steps(diffusion.T, steps)
-    lowest, times = times[-1], times_below(diffusion, times, strength)
+    all_times = SAMPLERS[sampler].times(diffusion, steps)
+    times = times_below(diffusion, all_times, strength)
     if strength > 0 and not times:
         raise InputError(
-            f"strength is {strength}, but the last of {steps} steps is at t = {lowest:.4g}, above strength * T = "
-            f"{strength * diffusion.T:.4g}, so that nothing would be drawn: take more steps or a larger strength."
+            f"strength is {strength}, but the last of {steps} steps is at t = {all_times[-1]:.4g}, above strength * T "
+            f"= {strength * diffusion.T:.4g}, so that nothing would be drawn: take more steps or a larger strength."
         )
 
-    def walk(predict, eps, noise, context):
+    def walk(predict, eps, noise):
         x_t = eps if strength == 1 else diffusion.q_sample(images, xp_of(images).full(len(images), times[0]), eps)
-        return named_sampler(sampler, diffusion, times)(predict, x_t, noise, context)
+        return SAMPLERS[sampler](predict, diffusion, x_t, times, noise=noise)
 
-    chain = _chain(model, len(images), walk, asked)  # checks what is asked, even if nothing is drawn
-    return last(chain) if times else images
+    request = asked_of(model, images, request)
+    if not times:
+        model.predictor(request)  # refuses what cannot be asked, even where nothing is drawn
+        return images
+    return last(model.walk(request, walk, len(times), progress))
 
 
-def inpaint(model: DiffusionModel, images: Any, mask: Any, steps: int = 50, resample: int = 5, **asked: Any) -> Any:
+def inpaint(
+    model: DiffusionModel,
+    images: Any,
+    mask: Any,
+    request: Request | None = None,
+    steps: int = 50,
+    resample: int = 5,
+    progress: Progress | None = None,
+) -> Any:
     """Return pictures whose unknown part is drawn anew, by a model that was never trained for it (Eq. REPAINT-8).
 
     Parameters
@@ -76,22 +90,31 @@ def inpaint(model: DiffusionModel, images: Any, mask: Any, steps: int = 50, resa
     images : array, shape (N, H, W, C)
     mask : array, shape (N or 1, H, W, C or 1)
         1 where the picture stays as it is.
+    request : Request or None
+        What they should show; None asks for nothing.
     steps, resample : int
         See `tinydiff.diffusion.editing.repaint`; the network is called ``steps * resample`` times.
-    **asked
-        ``seed``, ``labels`` (without them: no class), ``prompt``, ``negative``, ``guidance``, ``classifier`` as for
-        `DiffusionModel.chain`.
+    progress : callable or None
+        As for `DiffusionModel.chain`.
     """
     check_pictures(model, images)
     check_mask(mask, images.shape)
 
-    def walk(predict, x_T, noise, context):
-        return repaint(predict, model.diffusion, x_T, images, mask, noise, steps, resample, context)
+    def walk(predict, x_T, noise):
+        return repaint(predict, model.diffusion, x_T, steps, images, mask, resample, noise)
 
-    return last(_chain(model, len(images), walk, asked))
+    return last(model.walk(asked_of(model, images, request), walk, steps, progress))
 
 
-def fill_in(model: DiffusionModel, images: Any, mask: Any, steps: int = 50, sampler: str = "ddim", **asked: Any) -> Any:
+def fill_in(
+    model: DiffusionModel,
+    images: Any,
+    mask: Any,
+    request: Request | None = None,
+    sampler: str = "ddim",
+    steps: int = 50,
+    progress: Progress | None = None,
+) -> Any:
     """Return pictures whose unknown part is drawn anew, by a model that was trained for it (Eq. GLIDE-FILL).
 
     At every step it sees what is known, so that nothing needs to be repeated; and it is not asked about it
@@ -104,21 +127,24 @@ def fill_in(model: DiffusionModel, images: Any, mask: Any, steps: int = 50, samp
     images : array, shape (N, H, W, C)
     mask : array, shape (N or 1, H, W, 1)
         1 where the picture stays as it is.
-    steps : int
+    request : Request or None
+        What they should show; None asks for nothing.
     sampler : str
-    **asked
-        ``seed``, ``labels`` (without them: no class), ``prompt``, ``negative``, ``guidance``, ``classifier`` as for
-        `DiffusionModel.chain`.
+    steps : int
+    progress : callable or None
+        As for `DiffusionModel.chain`.
     """
     check_pictures(model, images)
     if not fills_in(model):
         raise InputError("This model was not trained to fill in a part of a picture; inpaint works with any model.")
-    image, walk = erased(images, mask), named_sampler(sampler, model.diffusion, steps)
+    times = SAMPLERS[sampler].times(model.diffusion, steps)
 
-    def keeping(predict, x_T, noise, context):
-        return walk(keep_known(predict, model.diffusion, images, mask), x_T, noise, context)
+    def walk(predict, x_T, noise):
+        predict = keep_known(predict, model.diffusion, images, mask)
+        return SAMPLERS[sampler](predict, model.diffusion, x_T, times, noise=noise)
 
-    return last(_chain(model, len(images), keeping, asked | {"image": image}))
+    request = replace(asked_of(model, images, request), image=erased(images, mask))
+    return last(model.walk(request, walk, len(times), progress))
 
 
 def fills_in(model: DiffusionModel) -> bool:
@@ -126,40 +152,44 @@ def fills_in(model: DiffusionModel) -> bool:
     return model.config.unet.image_channels == 1 + model.config.unet.in_channels
 
 
-def invert(model: DiffusionModel, images: Any, steps: int = 50, **asked: Any) -> Any:
+def invert(model: DiffusionModel, images: Any, request: Request | None = None, steps: int = 50) -> Any:
     """Return the noise x_T from which DDIM draws these pictures, nearly (Eq. DDIM-INV).
 
     Parameters
     ----------
     model : DiffusionModel
     images : array, shape (N, H, W, C)
+    request : Request or None
+        What the pictures show; None: no class, or the empty prompt.
     steps : int
         The more, the nearer.
-    **asked
-        ``labels`` or ``prompt``: what the pictures show; without them, no class, or the empty prompt.
     """
     check_pictures(model, images)
 
-    def walk(predict, _, noise, context):
-        for t, x_t in ddim_inversion(predict, model.diffusion, images, steps, context):
+    def walk(predict, _, noise):
+        for t, x_t in ddim_inversion(predict, model.diffusion, images, steps):
             yield t, x_t, x_t
 
-    return last(_chain(model, len(images), walk, asked))
+    return last(model.walk(asked_of(model, images, request), walk, steps))
 
 
-def draw_from(model: DiffusionModel, x_T: Any, steps: int = 50, **asked: Any) -> Any:
-    """Return what DDIM draws from given noise, such as that of `invert`; `asked` is as for `inpaint`."""
-    check_shape("x_T", x_T, (None, *_shape(model)))
-    ddim = named_sampler("ddim", model.diffusion, steps)
+def draw_from(model: DiffusionModel, x_T: Any, request: Request | None = None, steps: int = 50) -> Any:
+    """Return what DDIM draws from given noise, such as that of `invert`; `request` is as for `inpaint`."""
+    check_shape("x_T", x_T, (None, None, None, model.config.unet.in_channels))
 
-    def walk(predict, _, noise, context):
-        return ddim(predict, x_T, noise, context)
+    def walk(predict, _, noise):
+        return SAMPLERS["ddim"](predict, model.diffusion, x_T, steps)
 
-    return last(_chain(model, len(x_T), walk, asked))
+    return last(model.walk(asked_of(model, x_T, request), walk, steps))
 
 
 def interpolate(
-    model: DiffusionModel, x_T: Any, x_T_2: Any, prompt: str, prompt_2: str, n: int = 7, steps: int = 50, **asked: Any
+    model: DiffusionModel,
+    noises: tuple[Any, Any],
+    prompts: tuple[str, str],
+    n: int = 7,
+    request: Request | None = None,
+    steps: int = 50,
 ) -> Any:
     """Return n pictures on the way from one noise and prompt to another.
 
@@ -170,45 +200,43 @@ def interpolate(
     ----------
     model : DiffusionModel
         One that reads text.
-    x_T, x_T_2 : arrays, shape (1, H, W, C)
+    noises : two arrays, shape (1, H, W, C)
         The same one twice changes the words alone.
-    prompt, prompt_2 : str
+    prompts : two str
     n : int
         2 or more; the first is of the first noise and prompt, the last of the second.
+    request : Request or None
+        How strongly prompts are followed, and what pictures should not show.
     steps : int
-    **asked
-        ``guidance`` and ``negative`` as for `DiffusionModel.chain`.
     """
     check_count("n", n, least=2)
-    for name, x in (("x_T", x_T), ("x_T_2", x_T_2)):
-        check_shape(name, x, (1, *_shape(model)))
-    xp, shares = xp_of(x_T), np.linspace(0, 1, n)
-    noises = xp.concatenate([slerp(x_T, x_T_2, share) for share in shares])
-    ends = model.read(model.tokens([prompt, prompt_2]))
+    for name, x in zip(("the first noise", "the second noise"), noises, strict=True):
+        check_shape(name, x, (1, None, None, model.config.unet.in_channels))
+    xp, shares = xp_of(*noises), np.linspace(0, 1, n)
+    x_T = xp.concatenate([slerp(*noises, share) for share in shares])
+    ends = model.read(model.tokens(prompts))
     weights = xp.asarray(shares, dtype=x_T.dtype)
 
     def between(rows):
         w = weights.reshape(-1, *[1] * (rows.ndim - 1))
         return (1 - w) * rows[:1] + w * rows[1:]
 
-    return draw_from(model, noises, steps, prompt=map_arrays(between, ends), **asked)
+    request = replace(Request() if request is None else request, prompt=map_arrays(between, ends))
+    return draw_from(model, x_T, request, steps)
+
+
+def asked_of(model: DiffusionModel, images: Any, request: Request | None) -> Request:
+    """Return a request for as many samples as there are pictures, for no class where no labels are given."""
+    request = (Request() if request is None else request).for_images(images)
+    classes = model.config.unet.num_classes
+    knows_classes = model.config.text is None and classes is not None
+    if knows_classes and request.labels is None and request.prompt is None:
+        return replace(request, labels=classes)
+    return request
 
 
 def check_pictures(model: DiffusionModel, images: Any) -> None:
-    """Raise `InputError` unless these are pictures of the model's size, in [-1, 1]."""
-    check_shape("images", images, (None, *_shape(model)))
+    """Raise `InputError` unless these are pictures of a size and with channels that fit the model, in [-1, 1]."""
+    check_shape("images", images, (None, None, None, model.config.unet.in_channels))
+    check_sides("images", images.shape[1:3], model.config.unet.multiple)
     check_images("images", to_numpy(images))
-
-
-def _chain(model, n, walk, asked):
-    """Return a chain that asks for no class where no labels are given."""
-    classes = model.config.unet.num_classes
-    of_class = model.config.text is None and classes is not None and asked.get("prompt") is None
-    if of_class and asked.get("labels") is None:
-        asked = asked | {"labels": classes}
-    return model.chain(n, sampler=walk, **asked)
-
-
-def _shape(model):
-    unet = model.config.unet
-    return unet.image_size, unet.image_size, unet.in_channels

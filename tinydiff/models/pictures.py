@@ -5,10 +5,9 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from tinydiff.base import DataError, InputError, check_shape
+from tinydiff.base import DataError, InputError, check_shape, check_sides
 from tinydiff.data import to_floats
 from tinydiff.models.diffusion import DiffusionModel
-from tinydiff.models.editing import _shape
 
 
 def to_pictures(model: DiffusionModel, images: np.ndarray) -> np.ndarray:
@@ -16,7 +15,8 @@ def to_pictures(model: DiffusionModel, images: np.ndarray) -> np.ndarray:
     channels = model.config.unet.in_channels
     if images.ndim == 4 and images.shape[-1] == 1 and channels == 3:
         images = images.repeat(3, axis=-1)
-    check_shape("images", images, (None, *_shape(model)))
+    check_shape("images", images, (None, None, None, channels))
+    check_sides("images", images.shape[1:3], model.config.unet.multiple)
     return to_floats(images)
 
 

@@ -1,9 +1,26 @@
-"""What is asked of a model."""
+"""What is asked of a model: one value, checked once, for a chain, an edit, the page, an evaluation and the commands."""
 
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, fields, replace
+from typing import Any
 
-from tinydiff.base import check_choice, check_number
+import numpy as np
+
+from tinydiff.base import (
+    Condition,
+    InputError,
+    Size,
+    arrays_of,
+    check_choice,
+    check_count,
+    check_number,
+    check_shape,
+    height_and_width,
+    to_numpy,
+)
 from tinydiff.diffusion.guidance import check_interval
+
+DEFAULT_N = 16
 
 
 @dataclass(frozen=True)
@@ -15,7 +32,7 @@ class Guidance:
     scale : float
         0 ignores the condition, 1 follows it as learned, above 1 exaggerates (`classifier_free_guidance`).
     interval : (float, float) or None
-        At times low < t <= high alone; elsewhere the scale is 1.
+        Guide at times low < t <= high only; elsewhere the scale is 1.
     rescale : float
         0 .. 1, see `classifier_free_guidance`; not with a classifier.
     threshold : str
@@ -32,3 +49,129 @@ class Guidance:
         check_number("rescale", self.rescale, 0, 1)
         check_choice("threshold", self.threshold, ("static", "dynamic"))
         check_interval(self.interval)
+
+
+@dataclass(frozen=True, eq=False)
+class Request:
+    """What is to be drawn. Whether a model can draw it, the model says.
+
+    Parameters
+    ----------
+    n : int or None
+        How many samples. None takes as many as there are labels, prompts or images, or 16.
+    seed : int
+        Sample i of a seed is the same picture whatever n is.
+    labels : int, sequence of int, or None
+        The class of all or of each sample, with a classifier one of its own classes. None: the network's classes in
+        turn, 0, 1, 2, ...
+    prompt : str, sequence of str, `Condition`, or None
+        What all or each of the samples should show, for a model that reads text; None asks for nothing. A
+        `Condition` holds prompts that were read, see `DiffusionModel.read`.
+    negative : str
+        What they should not show; it counts where guidance is not 1, and has no place beside a classifier.
+    guidance : Guidance or float
+        How strongly the label or the prompt is followed; a number is its scale.
+    classifier : callable or None
+        ``f(x_t, t, context)``, the gradient of log p(context | x_t) in x_t, such as `class_gradient`. The network
+        is then told nothing, and the picture is pulled along this gradient, as strongly as the scale says. It may
+        be a network that was trained without any condition.
+    image : array, shape (n, H, W, image_channels), or None
+        Shown to the network beside x_t, whatever else it is told, such as `erased` pictures.
+    size : int, (int, int) or None
+        Height and width of the samples, one number if they are equal; None takes those that the model was trained on.
+    first : int
+        Index of the first sample: ``Request(n=1, first=5)`` asks for the sixth one only.
+
+    Raises
+    ------
+    InputError
+        If a value is none of these, or two of them contradict each other.
+
+    Examples
+    --------
+    >>> Request(prompt=["a person with a hat", "a person with red hair"]).count
+    2
+    """
+
+    n: int | None = None
+    seed: int = 0
+    labels: Any = None
+    prompt: Any = None
+    negative: str = ""
+    guidance: Any = 1.0
+    classifier: Callable[[Any, Any, Any], Any] | None = None
+    image: Any = None
+    size: Size | None = None
+    first: int = 0
+
+    def __post_init__(self):
+        if not isinstance(self.guidance, Guidance):
+            self._set("guidance", Guidance(self.guidance))
+        if self.labels is not None:
+            self._set("labels", np.asarray(to_numpy(self.labels) if hasattr(self.labels, "dtype") else self.labels))
+        if isinstance(self.prompt, Iterable) and not isinstance(self.prompt, (str, Condition)):
+            self._set("prompt", list(self.prompt))
+        if self.size is not None:
+            self._set("size", height_and_width("size", self.size))
+        self._check()
+
+    @classmethod
+    def of(cls, **asked: Any) -> "Request":
+        """Return a request; a name that cannot be asked for is refused by a sentence."""
+        known = [field.name for field in fields(cls)]
+        for name in asked:
+            if name not in known:
+                raise InputError(f"{name} cannot be asked for; what can: {', '.join(known)}.")
+        return cls(**asked)
+
+    @property
+    def count(self) -> int:
+        """How many samples: n, or as many as there are labels, prompts or images, or 16."""
+        if self.n is not None:
+            return self.n
+        if isinstance(self.prompt, Condition):
+            return len(arrays_of(self.prompt)[0])
+        lists = [asked for asked in (self.labels, self.prompt, self.image) if isinstance(asked, list) or np.ndim(asked)]
+        return len(lists[0]) if lists else DEFAULT_N
+
+    @property
+    def rows(self) -> int:
+        """How many rows the network sees at once: guidance without a classifier shows it every sample twice."""
+        return self.count if self.guidance.scale == 1 or self.classifier is not None else 2 * self.count
+
+    def for_images(self, images: Any) -> "Request":
+        """Return the same request for as many samples as there are images, and of their size."""
+        if self.n not in (None, len(images)):
+            raise InputError(f"n is {self.n}, but there are {len(images)} images, and each is one sample: leave n out.")
+        if self.size not in (None, images.shape[1:3]):
+            raise InputError(f"size is {self.size}, but the images have {images.shape[1:3]}: leave size out.")
+        return replace(self, n=len(images), size=images.shape[1:3])
+
+    def _check(self):
+        check_count("n", self.count)
+        check_count("first", self.first, least=0)
+        if not (self.prompt is None or isinstance(self.prompt, (str, list, Condition))):
+            raise InputError(f"prompt is {self.prompt!r}, but a text, or one for each sample, was expected.")
+        if isinstance(self.prompt, list) and len(self.prompt) != self.count:
+            raise InputError(
+                f"There are {len(self.prompt)} prompts for {self.count} samples, but one, or one for each, was expected"
+                "."
+            )
+        if self.labels is not None:
+            if self.labels.ndim:
+                check_shape("labels", self.labels, (self.count,))
+            if self.labels.dtype.kind not in "iu" or self.labels.min() < 0:
+                raise InputError(f"labels is {self.labels.tolist()}, but whole numbers from 0 were expected.")
+        if self.classifier is not None and self.negative:
+            raise InputError(
+                f"negative is {self.negative!r}, but with a classifier the network is told nothing, so that there is "
+                "nothing to push away from: leave it out."
+            )
+        if self.classifier is not None and self.guidance.rescale:
+            raise InputError(
+                f"rescale is {self.guidance.rescale}, but with a classifier there is no guess with the condition whose "
+                "contrast could be brought back: leave it out."
+            )
+
+    def _set(self, name, value):
+        object.__setattr__(self, name, value)

@@ -37,6 +37,7 @@ def word_maps(model: DiffusionModel, prompt: str, x_t: Any, t: float) -> Iterato
         model.network.forward(x_t, xp.full(1, t), tokens, tape)
     weights = [e.cache.weights for e in tape.entries if e.owner.path.endswith("cross_attention")]
     finest = max(w.shape[-2] for w in weights)
+    rows = math.isqrt(finest * x_t.shape[1] // x_t.shape[2])
     mean = np.mean([to_numpy(w[0].mean(axis=0)) for w in weights if w.shape[-2] == finest], axis=0)  # (pixels, tokens)
     first = 1  # after the start
     for word in split_words(prompt):
@@ -44,5 +45,5 @@ def word_maps(model: DiffusionModel, prompt: str, x_t: Any, t: float) -> Iterato
         of_word = mean[:, first : min(first + len(ids), text.length - 1)]
         if any(map(str.isalnum, word)) and of_word.size:
             pieces = "·".join(tokenizer.decode([i]) for i in ids)
-            yield word if "\ufffd" in pieces else pieces, of_word.sum(axis=1).reshape(math.isqrt(finest), -1)
+            yield word if "\ufffd" in pieces else pieces, of_word.sum(axis=1).reshape(rows, -1)
         first += len(ids)

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from tinydiff.base import check_shape, xp_of
+from tinydiff.base import Size, check_shape, height_and_width, xp_of
 from tinydiff.networks.levels import check_levels
 from tinydiff.nn import Conv2d, Gradients, GroupNorm, Linear, Module, Sequential, SiLU, Tape
 
@@ -16,21 +16,29 @@ class ClassifierConfig:
 
     Parameters
     ----------
-    image_size, in_channels, num_classes : int
+    image_size : int or (int, int)
+        Height and width, or both in one number. Images of another size are refused: what they show is read off all
+        pixels.
+    in_channels, num_classes : int
     channels : tuple of int
         Channels of each level; between two levels, and after the last, height and width are halved.
     features : int
         Size of the last hidden layer, on which the Fréchet distance is taken.
     """
 
-    image_size: int = 28
+    image_size: Size = 28
     in_channels: int = 1
     num_classes: int = 10
     channels: tuple[int, ...] = (16, 32, 64)
     features: int = 64
 
     def __post_init__(self):
-        check_levels(self, "image_size", "in_channels", "num_classes", "features")
+        check_levels(self, "in_channels", "num_classes", "features")
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """Height, width and channels of a picture."""
+        return (*height_and_width("image_size", self.image_size), self.in_channels)
 
 
 class Classifier(Module):
@@ -48,30 +56,29 @@ class Classifier(Module):
         rng = np.random.default_rng(0) if rng is None else rng
         self.config = config
         layers: list[Module] = []
-        c, side = config.in_channels, config.image_size
-        for width in config.channels:
-            layers += [Conv2d(c, width, 3, rng, dtype=dtype), GroupNorm(width, dtype=dtype), SiLU()]
+        height, width, c = config.shape
+        for channels in config.channels:
+            layers += [Conv2d(c, channels, 3, rng, dtype=dtype), GroupNorm(channels, dtype=dtype), SiLU()]
             layers += [
-                Conv2d(width, width, 3, rng, stride=2, dtype=dtype),
-                GroupNorm(width, dtype=dtype),
+                Conv2d(channels, channels, 3, rng, stride=2, dtype=dtype),
+                GroupNorm(channels, dtype=dtype),
                 SiLU(),
             ]
-            c, side = width, (side + 1) // 2
+            c, height, width = channels, (height + 1) // 2, (width + 1) // 2
         self.body = Sequential(*layers)
-        self.hidden = Sequential(Linear(c * side * side, config.features, rng, dtype=dtype), SiLU())
+        self.last_shape = (height, width, c)
+        self.hidden = Sequential(Linear(height * width * c, config.features, rng, dtype=dtype), SiLU())
         self.logits = Linear(config.features, config.num_classes, rng, dtype=dtype)
         self.pack()
 
     def one_input(self) -> tuple[Any, ...]:
         """Return one image."""
-        size = self.config.image_size
-        return (xp_of(self.theta).zeros((1, size, size, self.config.in_channels), self.theta.dtype),)
+        return (xp_of(self.theta).zeros((1, *self.config.shape), self.theta.dtype),)
 
     def features(self, x: Any, tape: Tape | None = None) -> Any:
         """Return the last hidden layer, shape (N, features)."""
-        size = self.config.image_size
         xp_of(x=x, theta=self.theta)
-        check_shape("x", x, (None, size, size, self.config.in_channels))
+        check_shape("x", x, (None, *self.config.shape))
         h = self.body.forward(x, tape)
         return self.hidden.forward(h.reshape(len(h), -1), tape)
 
@@ -83,7 +90,4 @@ class Classifier(Module):
         """Return dx, and add the weights' gradients to `grads`."""
         dh = self.logits.backward(d_logits, tape, grads)
         dh = self.hidden.backward(dh, tape, grads)
-        side = self.config.image_size
-        for _ in self.config.channels:
-            side = (side + 1) // 2
-        return self.body.backward(dh.reshape(len(dh), side, side, -1), tape, grads)
+        return self.body.backward(dh.reshape(len(dh), *self.last_shape), tape, grads)

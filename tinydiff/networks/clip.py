@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from tinydiff import functional as F
-from tinydiff.base import xp_of
+from tinydiff.base import Size, height_and_width, xp_of
 from tinydiff.networks.image_encoder import ImageEncoder
 from tinydiff.networks.levels import check_levels
 from tinydiff.networks.text_encoder import TextConfig, TextEncoder, first_end
@@ -25,7 +25,10 @@ class CLIPConfig:
 
     Parameters
     ----------
-    image_size, in_channels : int
+    image_size : int or (int, int)
+        Height and width, or both in one number; multiples of ``2 ** (levels - 1)``. Pictures of another size are
+        refused: what they show is read off all pixels.
+    in_channels : int
     channels : tuple of int
         Channels of each level of the image encoder; between two levels height and width are halved.
     embedding : int
@@ -34,14 +37,19 @@ class CLIPConfig:
         Of the text encoder. The last of its tokens is the end of a text, as in `Tokenizer`.
     """
 
-    image_size: int = 16
+    image_size: Size = 16
     in_channels: int = 3
     channels: tuple[int, ...] = (32, 64, 96)
     embedding: int = 128
     text: TextConfig = field(default_factory=lambda: TextConfig(causal=True))
 
     def __post_init__(self):
-        check_levels(self, "image_size", "in_channels", "embedding")
+        check_levels(self, "in_channels", "embedding")
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """Height, width and channels of a picture."""
+        return (*height_and_width("image_size", self.image_size), self.in_channels)
 
 
 class CLIP(Module):
@@ -69,7 +77,7 @@ class CLIP(Module):
     def one_input(self) -> tuple[Any, ...]:
         """Return x_t, t and a row of tokens, for one pair."""
         xp, config = xp_of(self.theta), self.config
-        x_t = xp.zeros((1, config.image_size, config.image_size, config.in_channels), self.theta.dtype)
+        x_t = xp.zeros((1, *config.shape), self.theta.dtype)
         return x_t, xp.zeros(1, np.int64), xp.full((1, config.text.length), config.text.vocabulary - 1)
 
     def encode_image(self, x_t: Any, t: Any, tape: Tape | None = None) -> Any:

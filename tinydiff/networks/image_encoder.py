@@ -1,23 +1,27 @@
 """An image encoder for pictures with any amount of noise: what classifiers and CLIPs that guide are built on."""
 
+import math
 from itertools import pairwise
 from typing import Any
 
 import numpy as np
 
 from tinydiff import functional as F
-from tinydiff.base import check_divisible, check_shape, xp_of
+from tinydiff.base import Size, check_shape, check_sides, height_and_width, xp_of
 from tinydiff.nn import Conv2d, Gradients, GroupNormSiLU, Linear, Module, ResBlock, Sequential, SiLU, Tape
 
 
 class ImageEncoder(Module):
     """Pictures x_t (N, H, W, C) at times t to features (N, features): the way down of a UNet, which knows the time.
 
-    So one network reads clean pictures, t = 0, and noisy ones.
+    So one network reads clean pictures, t = 0, and noisy ones. Its features keep where in the picture they were found,
+    and so their number goes by the size of the pictures: it reads those of one size only.
 
     Parameters
     ----------
-    image_size, in_channels : int
+    image_size : int or (int, int)
+        Height and width, or both in one number; multiples of ``2 ** (levels - 1)``.
+    in_channels : int
     channels : tuple of int
         Channels of each level; between two levels height and width are halved.
     rng : numpy Generator
@@ -26,14 +30,16 @@ class ImageEncoder(Module):
 
     def __init__(
         self,
-        image_size: int,
+        image_size: Size,
         in_channels: int,
         channels: tuple[int, ...],
         rng: np.random.Generator,
         dtype: Any = np.float32,
     ):
-        check_divisible("image_size", image_size, "the halvings", 2 ** (len(channels) - 1))
-        self.image_size, self.in_channels, self.channels = image_size, in_channels, channels
+        height, width = size = height_and_width("image_size", image_size)
+        halved = 2 ** (len(channels) - 1)
+        check_sides("image_size", size, halved)
+        self.shape, self.channels = (height, width, in_channels), channels
         first, last = channels[0], channels[-1]
         c_emb = 4 * first
         self.time = Sequential(
@@ -43,14 +49,13 @@ class ImageEncoder(Module):
         self.blocks = [ResBlock(c, c, c_emb, rng, dtype=dtype) for c in channels]
         self.down = [Conv2d(c, wider, 3, rng, stride=2, dtype=dtype) for c, wider in pairwise(channels)]
         self.norm = GroupNormSiLU(last, dtype=dtype)
-        self.side = image_size >> (len(channels) - 1)
-        self.features = last * self.side**2
+        self.last_shape = (height // halved, width // halved, last)
+        self.features = math.prod(self.last_shape)
 
     def forward(self, x_t: Any, t: Any, tape: Tape | None = None) -> Any:
-        """Return features; they keep where in the picture they were found."""
-        size = self.image_size
+        """Return features, shape (N, features); t is 0 for clean pictures, a number or an array (N,)."""
         xp = xp_of(x_t=x_t, weights=self.stem.weight.value)
-        check_shape("x_t", x_t, (None, size, size, self.in_channels))
+        check_shape("x_t", x_t, (None, *self.shape))
         t = xp.broadcast_to(xp.asarray(t), (len(x_t),)) if getattr(t, "ndim", 0) == 0 else t
         check_shape("t", t, (len(x_t),))
         emb = self.time.forward(F.timestep_embedding(t, self.channels[0], dtype=x_t.dtype), tape)
@@ -62,7 +67,7 @@ class ImageEncoder(Module):
 
     def backward(self, dy: Any, tape: Tape, grads: Gradients | None = None) -> Any:
         """Return d_x_t, and add the gradients of the weights."""
-        dh = self.norm.backward(dy.reshape(len(dy), self.side, self.side, -1), tape, grads)
+        dh = self.norm.backward(dy.reshape(len(dy), *self.last_shape), tape, grads)
         d_emb = 0
         for i, block in reversed(list(enumerate(self.blocks))):
             dh, d, _ = block.backward(dh, tape, grads)

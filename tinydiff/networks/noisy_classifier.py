@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from tinydiff.base import xp_of
+from tinydiff.base import Size, height_and_width, xp_of
 from tinydiff.networks.image_encoder import ImageEncoder
 from tinydiff.networks.levels import check_levels
 from tinydiff.nn import Gradients, Linear, Module, Tape
@@ -17,18 +17,26 @@ class NoisyClassifierConfig:
 
     Parameters
     ----------
-    image_size, in_channels, num_classes : int
+    image_size : int or (int, int)
+        Height and width, or both in one number; multiples of ``2 ** (levels - 1)``. Pictures of another size are
+        refused: what they show is read off all pixels.
+    in_channels, num_classes : int
     channels : tuple of int
         Channels of each level; between two levels height and width are halved.
     """
 
-    image_size: int = 28
+    image_size: Size = 28
     in_channels: int = 1
     num_classes: int = 10
     channels: tuple[int, ...] = (16, 32, 32)
 
     def __post_init__(self):
-        check_levels(self, "image_size", "in_channels", "num_classes")
+        check_levels(self, "in_channels", "num_classes")
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """Height, width and channels of a picture."""
+        return (*height_and_width("image_size", self.image_size), self.in_channels)
 
 
 class NoisyClassifier(Module):
@@ -54,8 +62,8 @@ class NoisyClassifier(Module):
 
     def one_input(self) -> tuple[Any, ...]:
         """Return one picture and its time."""
-        size, xp = self.config.image_size, xp_of(self.theta)
-        return xp.zeros((1, size, size, self.config.in_channels), self.theta.dtype), xp.zeros(1, np.int64)
+        xp = xp_of(self.theta)
+        return xp.zeros((1, *self.config.shape), self.theta.dtype), xp.zeros(1, np.int64)
 
     def forward(self, x_t: Any, t: Any, tape: Tape | None = None) -> Any:
         """Return logits, shape (N, num_classes); t is 0 for clean pictures, a number or an array (N,)."""

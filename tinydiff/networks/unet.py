@@ -10,15 +10,18 @@ from tinydiff import functional as F
 from tinydiff.base import (
     Condition,
     InputError,
+    Size,
     arrays_of,
     as_condition,
     check_choice,
     check_count,
-    check_divisible,
     check_number,
     check_shape,
+    check_sides,
+    height_and_width,
     xp_of,
 )
+from tinydiff.networks.levels import keep_size
 from tinydiff.nn import (
     Conv2d,
     Embedding,
@@ -42,8 +45,9 @@ class UNetConfig:
 
     Parameters
     ----------
-    image_size : int
-        Height and width of the images; divisible by 2 once for each level after the first.
+    image_size : int or (int, int)
+        Height and width of the images that it is trained on, or both in one number; multiples of ``2 ** (levels - 1)``.
+        It decides nothing else: a UNet takes images of any such height and width.
     in_channels : int
         Channels of the images.
     out_channels : int or None
@@ -78,7 +82,7 @@ class UNetConfig:
         Subtracted from t before it is embedded: 1 for weights of libraries that count 0 .. T - 1.
     """
 
-    image_size: int = 28
+    image_size: Size = 28
     in_channels: int = 1
     out_channels: int | None = None
     channels: int = 64
@@ -99,7 +103,8 @@ class UNetConfig:
     def __post_init__(self):
         for name in ("channel_mult", "attention_levels"):
             object.__setattr__(self, name, tuple(getattr(self, name)))  # lists come out of TOML and JSON
-        for name in ("image_size", "in_channels", "channels", "blocks_per_level", "heads"):
+        keep_size(self)
+        for name in ("in_channels", "channels", "blocks_per_level", "heads"):
             check_count(name, getattr(self, name))
         for name in ("out_channels", "groups", "num_classes", "context_channels", "pooled_channels"):
             if getattr(self, name) is not None:
@@ -111,12 +116,27 @@ class UNetConfig:
         for mult in self.channel_mult:
             check_count("channel_mult", mult)
         levels = len(self.channel_mult)
-        check_divisible("image_size", self.image_size, "2 ** (levels - 1)", 2 ** (levels - 1))
+        check_sides("image_size", self.size, self.multiple)
         for level in self.attention_levels:
             if level not in range(levels):
                 raise InputError(f"attention_levels holds {level}, but the levels are 0 to {levels - 1}.")
         check_choice("time_embedding", self.time_embedding, ("stable-diffusion", "ddpm"))
         check_number("dropout", self.dropout, 0, 0.999)
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Height and width of the images that it is trained on."""
+        return height_and_width("image_size", self.image_size)
+
+    @property
+    def multiple(self) -> int:
+        """What height and width must be multiples of: they are halved between two levels."""
+        return 2 ** (len(self.channel_mult) - 1)
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """Height, width and channels of an image that it is trained on."""
+        return (*self.size, self.in_channels)
 
 
 class EmbedTimeAndCondition(Module):
@@ -236,7 +256,7 @@ class UNet(Module):
         """Return x_t, t and, for a model with conditions, a context, all for one image."""
         weight, config = self.stem.weight.value, self.config
         xp, dtype = xp_of(weight), weight.dtype
-        x_t = xp.zeros((1, config.image_size, config.image_size, config.in_channels), dtype)
+        x_t = xp.zeros((1, *config.shape), dtype)
         t = xp.ones(1, np.int64)
         if config.context_channels is not None:
             return x_t, t, xp.zeros((1, 1, config.context_channels), dtype)
@@ -248,7 +268,7 @@ class UNet(Module):
         Parameters
         ----------
         x_t : array, shape (N, H, W, in_channels)
-            Noisy images.
+            Noisy images; H and W are any multiples of ``2 ** (levels - 1)``.
         t : array, shape (N,)
             Steps, 1 .. T, integer or real.
         context : array, `Condition`, or None
@@ -331,7 +351,8 @@ class UNet(Module):
         config, n = self.config, len(x_t)
         xp_of(x_t, t, *arrays_of(condition))
         xp_of(x_t=x_t, theta=self.stem.weight.value)
-        check_shape("x_t", x_t, (None, config.image_size, config.image_size, config.in_channels))
+        check_shape("x_t", x_t, (None, None, None, config.in_channels))
+        check_sides("x_t", x_t.shape[1:3], config.multiple)
         check_shape("t", t, (n,))
         shapes = {
             "labels": (config.num_classes, (n,)),

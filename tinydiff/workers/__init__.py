@@ -2,13 +2,14 @@
 
 from tinydiff.workers.pieces import pieces
 from tinydiff.workers.processes import Crew, can_fork, processes_pay, shared_zeros
-from tinydiff.workers.shards import map_shards
+from tinydiff.workers.shards import Workers, map_shards
 from tinydiff.workers.sums import LaneSum
 from tinydiff.workers.threads import default_threads, keep_freed_memory, one_blas_thread, run_parallel
 
 __all__ = [
     "Crew",
     "LaneSum",
+    "Workers",
     "can_fork",
     "default_threads",
     "keep_freed_memory",

@@ -1,26 +1,23 @@
 """A prediction is a row of shards, computed side by side.
 
-The shards belong to the configuration, never to the number of threads. So any number of threads gives the same bits.
+The shards belong to the configuration, never to the number of workers. So any number of threads or processes gives the
+same bits.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import partial
 from typing import Any
 
 import numpy as np
 
-from tinydiff.base import InputError, arrays_of, map_arrays, weights_stand_still, xp_of
-from tinydiff.workers.threads import run_parallel
+from tinydiff.base import InputError, Memo, arrays_of, check_count, map_arrays, weights_stand_still, xp_of
+from tinydiff.workers.processes import Crew, processes_pay
+from tinydiff.workers.threads import default_threads, keep_freed_memory, one_blas_thread, run_parallel
 
 
-def map_shards(
-    f: Callable[..., Any],
-    arrays: Sequence[Any],
-    micro_batch: int,
-    threads: int | None = None,
-    first: int = 0,
-    crew: Callable[[list[tuple]], list[Any]] | None = None,
-) -> Any:
-    """Return ``f(*arrays)``, computed in shards of exactly `micro_batch` samples.
+class Workers:
+    """Those who compute a function of many samples, in shards of exactly `micro_batch` samples.
 
     BLAS may round a row of a product differently by the number of rows and by its place among them. Here sample i
     always stands at place ``(first + i) % micro_batch`` of a full shard, so its bits do not depend on the batch it
@@ -28,37 +25,101 @@ def map_shards(
 
     Parameters
     ----------
-    f : callable
-        Takes arrays (micro_batch, ...) and returns one, or a context of them.
-    arrays : sequence of arrays (N, ...), contexts of such arrays, or None
-        Cut into shards together; None is handed on.
     micro_batch : int
     threads : int or None
-        None takes one for each core; work on a GPU is not threaded.
-    first : int
-        Index of the first sample among all that there are.
-    crew : Crew, callable or None
-        What calls `f` for a list of tuples of arguments, such as processes that know it; None takes threads.
+        How many shards are computed at the same time; None takes one for each core. Work on a GPU is not shared out.
+    processes : bool or None
+        Whether processes compute them inside `weights_stand_still`, where those can be made (see `Crew`); None goes by
+        the size of the network, see `processes_pay`.
+    n, first : int
+        How many samples there are, and the index of the first among all that there could be. A call may hold several
+        rows for each sample, as guidance does; those of a sample then stand together.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> Workers(micro_batch=2).map(lambda x: 2 * x, np.arange(5.0))
+    array([0., 2., 4., 6., 8.])
     """
-    given = [a for member in arrays for a in arrays_of(member)]
-    xp, n = xp_of(*given), len(given[0])
-    if not n:
-        raise InputError("There is nothing to compute: the arrays hold no samples.")
 
-    def shard(start):
-        places = np.arange(start, start + micro_batch)  # of the samples, before 0 and from n on: fill
-        samples = xp.asarray(np.clip(places, 0, n - 1))
-        return tuple(map_arrays(lambda a: a[samples], member) for member in arrays)
+    def __init__(
+        self,
+        micro_batch: int,
+        threads: int | None = None,
+        processes: bool | None = False,
+        n: int | None = None,
+        first: int = 0,
+    ):
+        check_count("micro_batch", micro_batch)
+        if threads is not None:
+            check_count("threads", threads)
+        self.micro_batch, self.threads, self.processes = micro_batch, threads, processes
+        self.n, self.first = n, first
+        self.memo: Memo | None = None
+        self.crew: Crew | None = None
 
-    starts = range(-(first % micro_batch), n, micro_batch)
-    if crew is not None:
-        results = crew([shard(start) for start in starts])
-    else:
-        with weights_stand_still():
-            tasks = [lambda start=start: f(*shard(start)) for start in starts]
-            results = run_parallel(tasks, threads if xp is np else 1)
+    def map(self, f: Callable[..., Any], *arrays: Any) -> Any:
+        """Return ``f(*arrays)``, computed in shards.
 
-    def joined(*parts):
-        return xp.concatenate([y[max(0, -start) : n - start] for start, y in zip(starts, parts, strict=True)])
+        Parameters
+        ----------
+        f : callable
+            Takes arrays (micro_batch, ...) and returns one, or a context of them.
+        *arrays : arrays (N, ...), contexts of such arrays, or None
+            Cut into shards together; None is handed on.
+        """
+        given = [a for member in arrays for a in arrays_of(member)]
+        xp, rows = xp_of(*given), len(given[0])
+        if not rows:
+            raise InputError("There is nothing to compute: the arrays hold no samples.")
+        starts = self._starts(rows)
+        shards = (self._shard(arrays, start, rows, xp) for start in starts)
+        at_once = 1 if xp is not np else min(self.threads or default_threads(), len(starts))
+        if self.crew is not None and self.crew.f == f:
+            results = self.crew(list(shards))
+        elif at_once > 1:
+            with weights_stand_still(self.memo):
+                results = run_parallel([partial(f, *shard) for shard in shards], at_once)
+        else:
+            keep_freed_memory()
+            results = []
+            with weights_stand_still(self.memo), one_blas_thread():
+                for shard in shards:
+                    results.append(f(*shard))
 
-    return map_arrays(joined, *results)
+        def joined(*parts):
+            return xp.concatenate([y[max(0, -start) : rows - start] for start, y in zip(starts, parts, strict=True)])
+
+        return map_arrays(joined, *results)
+
+    @contextmanager
+    def weights_stand_still(self, f: Callable[..., Any], theta: Any, rows: int) -> Iterator[None]:
+        """Promise that the weights `theta` do not change inside, and let processes, if they pay, compute `f`.
+
+        What is derived from the weights is then made once for all calls, which have at most `rows` rows.
+        """
+        at_once = min(self.threads or default_threads(), len(self._starts(rows)))
+        self.memo = Memo()
+        if xp_of(theta) is np and at_once > 1 and processes_pay(theta, self.processes):
+            self.crew = Crew(f, at_once, fixed_weights=True)
+        try:
+            yield
+        finally:
+            if self.crew is not None:
+                self.crew.close()
+            self.memo = self.crew = None
+
+    def _starts(self, rows):
+        """Return where each shard begins; the first may begin before 0."""
+        first = self.first if self.n is None else self.first * rows // self.n
+        return range(-(first % self.micro_batch), rows, self.micro_batch)
+
+    def _shard(self, arrays, start, rows, xp):
+        """Return the rows from `start` on, with copies of others before 0 and after the last."""
+        places = xp.asarray(np.clip(np.arange(start, start + self.micro_batch), 0, rows - 1))
+        return tuple(map_arrays(lambda a: a[places], member) for member in arrays)
+
+
+def map_shards(f: Callable[..., Any], arrays: Any, micro_batch: int, threads: int | None = None, first: int = 0) -> Any:
+    """Return ``f(*arrays)``, computed by threads in shards of `micro_batch` samples; see `Workers.map`."""
+    return Workers(micro_batch, threads, first=first).map(f, *arrays)

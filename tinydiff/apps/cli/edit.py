@@ -2,20 +2,19 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from tinydiff import plot
-from tinydiff.apps.cli.options import DeviceName, SamplerName
+from tinydiff.apps.cli.options import DeviceName, ProgressBar, SamplerName
 from tinydiff.base import check_count, check_shape, select_device, to_numpy, writable_folder, xp_of
-from tinydiff.models import DiffusionModel, fill_in, fills_in, image_to_image, inpaint, load
+from tinydiff.models import DiffusionModel, Request, fill_in, fills_in, image_to_image, inpaint, load
 from tinydiff.models.pictures import read_image, read_mask, to_pictures
 
 
 @dataclass(frozen=True)
 class Edit:
-    """Edit a picture (PNG) of the model's size: draw it anew from a prompt, or a part of it."""
+    """Edit a picture (PNG): draw it anew from a prompt, or a part of it."""
 
     image: Path
     """The picture, in colour (RGB) or grey (L)."""
@@ -58,24 +57,21 @@ class Edit:
         guidance = self.guidance
         if guidance is None:
             guidance = 1.0 if model.null_context() is None else 2.0
-        asked: dict[str, Any] = {
-            "seed": self.seed,
-            "labels": self.label,
-            "prompt": self.prompt,
-            "negative": self.negative,
-            "guidance": guidance,
-        }
+        request = Request(
+            seed=self.seed, labels=self.label, prompt=self.prompt, negative=self.negative, guidance=guidance
+        )
         images = xp_of(model.network.theta).asarray(np.repeat(original, self.n, axis=0))
+        bar = ProgressBar()
         if self.mask is None:
-            edited = image_to_image(model, images, self.strength, self.steps, self.sampler, **asked)
+            edited = image_to_image(model, images, request, self.strength, self.sampler, self.steps, bar)
         else:
             known = read_mask(self.mask)
             check_shape("mask", known, (1, *original.shape[1:3], 1))
             mask = xp_of(model.network.theta).asarray(known)
             if fills_in(model):
-                edited = fill_in(model, images, mask, self.steps, self.sampler, **asked)
+                edited = fill_in(model, images, mask, request, self.sampler, self.steps, bar)
             else:
-                edited = inpaint(model, images, mask, self.steps, self.resample, **asked)
+                edited = inpaint(model, images, mask, request, self.steps, self.resample, bar)
         writable_folder(self.out)
         pictures = np.concatenate([original, to_numpy(edited)])
         labels = ["before", *("after",) * self.n]

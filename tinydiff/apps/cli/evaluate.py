@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from tinydiff.apps.cli.options import DeviceName, SamplerName
+from tinydiff.apps.cli.options import DeviceName, ProgressBar, SamplerName
 from tinydiff.base import InputError, writable_folder
 from tinydiff.data import NAMES
 from tinydiff.evaluate import evaluate, evaluate_text, retrieval
@@ -49,7 +49,9 @@ class Evaluate:
             return
         if model.config.text is not None:
             guidance = Guidance(self.guidance)
-            print(evaluate_text(model, self.n, self.steps, self.sampler, guidance, self.scales, self.out))
+            print(
+                evaluate_text(model, self.n, self.steps, self.sampler, guidance, self.scales, self.out, ProgressBar())
+            )
             return
         size = model.config.unet.image_size
         trained_on = read_about(self.model).get("data")
@@ -58,4 +60,4 @@ class Evaluate:
         judge = self.classifier or f"{what}-classifier-{size}"
         if self.classifier is None and not (SHIPPED / judge).is_dir():
             raise InputError(f"No classifier of {what} ships for images of {size} x {size}: give one by --classifier.")
-        print(evaluate(model, data, judge, self.n, self.steps, self.sampler, self.out))
+        print(evaluate(model, data, judge, self.n, self.steps, self.sampler, self.out, ProgressBar()))

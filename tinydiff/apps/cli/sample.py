@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import Literal
 
 from tinydiff import plot
-from tinydiff.apps.cli.options import DeviceName, SamplerName
-from tinydiff.base import select_device, to_numpy, writable_folder
-from tinydiff.models import DiffusionModel, Guidance, class_gradient, load
+from tinydiff.apps.cli.options import DeviceName, ProgressBar, SamplerName, read_size
+from tinydiff.base import Device, select_device, to_numpy, writable_folder
+from tinydiff.models import DiffusionModel, Guidance, Request, class_gradient, load
 from tinydiff.networks import NoisyClassifier
 
 IN_FILM = 16
@@ -48,6 +48,8 @@ class Sample:
     """Calls of the network for each image."""
     sampler: SamplerName = "ddim"
     """Which sampler."""
+    size: str | None = None
+    """Height x width of the images, such as 32x48; without it, those that the model was trained on."""
     micro_batch: int | None = None
     """How many images are computed together, on which their last bits depend; without it, 1 for one image, which is
     soonest, and for more what the model says."""
@@ -61,24 +63,10 @@ class Sample:
         device = select_device(self.device)
         name = self.model or ("mnist" if self.prompt is None else "avatars")
         model = load(name, device, kind=DiffusionModel)
-        n = (64 if self.prompt is None else 16) if self.n is None else self.n
-        if self.micro_batch is not None or n == 1:
+        request = self._request(device)
+        if self.micro_batch is not None or request.count == 1:
             model = replace(model, micro_batch=1 if self.micro_batch is None else self.micro_batch)
-        guidance = Guidance(self.guidance, self.interval, self.rescale, self.threshold)
-        pull = None
-        if self.classifier is not None:
-            pull = class_gradient(load(self.classifier, device, kind=NoisyClassifier))
-        chain = model.chain(
-            n,
-            self.seed,
-            self.label,
-            self.steps,
-            self.sampler,
-            prompt=self.prompt,
-            negative=self.negative,
-            guidance=guidance,
-            classifier=pull,
-        )
+        chain = model.chain(request, self.sampler, self.steps, ProgressBar())
         writable_folder(self.out)
         start = time.perf_counter()
         frames = []
@@ -86,9 +74,28 @@ class Sample:
             frames.append((t, to_numpy(x_t[:IN_FILM]), to_numpy(x_0_hat[:IN_FILM])))
         images = to_numpy(x_t)
         seconds = time.perf_counter() - start
+        grid = plot.save_image(plot.image_grid(images, title=self._title(name, len(images))), self.out / "grid.png")
+        gif = plot.chain_gif(frames, self.out / "chain.gif", samples=IN_FILM)
+        print(f"Drew {len(images)} images in {seconds:.1f} s on {device.name}: {grid} and {gif}")
+
+    def _request(self, device: Device) -> Request:
+        """Return what is asked, in the words of the library."""
+        guide = None
+        if self.classifier is not None:
+            guide = class_gradient(load(self.classifier, device, kind=NoisyClassifier))
+        return Request(
+            n=(64 if self.prompt is None else 16) if self.n is None else self.n,
+            seed=self.seed,
+            labels=self.label,
+            prompt=self.prompt,
+            negative=self.negative,
+            guidance=Guidance(self.guidance, self.interval, self.rescale, self.threshold),
+            classifier=guide,
+            size=read_size(self.size),
+        )
+
+    def _title(self, name: str, n: int) -> str:
         title = f"{n} samples of {Path(name).name}, {self.sampler}, {self.steps} steps, seed {self.seed}"
         if self.prompt:
             title = f"{' '.join(self.prompt.split())}: {title}, guidance {self.guidance:g}"
-        grid = plot.save_image(plot.image_grid(images, title=title), self.out / "grid.png")
-        gif = plot.chain_gif(frames, self.out / "chain.gif", samples=IN_FILM)
-        print(f"Drew {n} images in {seconds:.1f} s on {device.name}: {grid} and {gif}")
+        return title

@@ -9,7 +9,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from tinydiff.base import InputError, to_numpy
-from tinydiff.models import SAMPLERS, DiffusionModel, word_maps
+from tinydiff.diffusion import SAMPLERS
+from tinydiff.models import DiffusionModel, Request, word_maps
 
 MOST_CHARACTERS, MOST_SCALE, MOST_STEPS = 1_000, 20, 250  # of one picture, so that it does not keep others waiting
 MOST_SHOWN = 40  # steps of a chain, so that an answer, which waits in memory until it is read, stays below 1 MB
@@ -72,7 +73,8 @@ def draw(
     if sampler not in SAMPLERS:
         raise InputError(f"The sampler is {reprlib.repr(sampler)}, but one of {', '.join(SAMPLERS)} was expected.")
     with warnings.catch_warnings(record=True, action="always") as caught:  # the tokenizer's: a text may be too long
-        chain = model.chain(1, seed, None, steps, sampler, prompt=prompt, negative=negative, guidance=scale)
+        request = Request(n=1, seed=seed, prompt=prompt, negative=negative, guidance=scale)
+        chain = model.chain(request, sampler, steps)
     notes = tuple(dict.fromkeys(str(warning.message) for warning in caught))
     maps: tuple = ()
     for step, (t, x_t, x_0_hat) in enumerate(chain, 1):

@@ -19,7 +19,8 @@ from PIL import Image
 from tinydiff.apps.serve.drawing import MOST_SCALE, MOST_STEPS, Frame, draw, is_shown, number
 from tinydiff.apps.serve.limits import _SmallRequests
 from tinydiff.base import InputError, TinydiffError
-from tinydiff.models import SAMPLERS, DiffusionModel
+from tinydiff.diffusion import SAMPLERS
+from tinydiff.models import DiffusionModel
 from tinydiff.plot.sheets import to_pixels
 
 MOST_WAITING = 8  # pictures in the queue

@@ -3,6 +3,7 @@
 from typing import Any
 
 from tinydiff.base import check_shape, xp_of
+from tinydiff.diffusion.checks import check_match
 from tinydiff.diffusion.editing.masks import check_mask
 from tinydiff.diffusion.process import GaussianDiffusion
 from tinydiff.diffusion.targets import Predict
@@ -47,11 +48,12 @@ def keep_known(predict: Predict, diffusion: GaussianDiffusion, known: Any, mask:
         1 where the picture is known.
     """
     check_mask(mask, known.shape)
-    mask = mask.astype(bool)
+    xp, mask = xp_of(known, mask), mask.astype(bool)
 
     def keeping(x_t, t, context=None):
+        check_match(x_t=x_t, known=known)
         x_0_hat, _ = predict(x_t, t, context)
-        x_0_hat = xp_of(x_t=x_t, known=known).where(mask, known, x_0_hat)
+        x_0_hat = xp.where(mask, known, x_0_hat)
         return x_0_hat, diffusion.eps_from_x_0(x_t, t, x_0_hat)
 
     return keeping

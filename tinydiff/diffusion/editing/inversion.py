@@ -3,10 +3,9 @@
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from tinydiff.base import xp_of
 from tinydiff.diffusion.process import GaussianDiffusion
 from tinydiff.diffusion.targets import Predict
-from tinydiff.diffusion.times import step_pairs
+from tinydiff.diffusion.times import per_sample, step_pairs
 
 
 def ddim_inversion(
@@ -32,6 +31,6 @@ def ddim_inversion(
     """
     x = x_0
     for t, s in reversed(step_pairs(diffusion, steps)):
-        x_0_hat, eps_hat = predict(x, xp_of(x).full(len(x), s if s > 0 else t), context)
-        x = diffusion.q_sample(x_0_hat, xp_of(x).full(len(x), t), eps_hat)
+        x_0_hat, eps_hat = predict(x, per_sample(s if s > 0 else t, x), context)
+        x = diffusion.q_sample(x_0_hat, per_sample(t, x), eps_hat)
         yield t, x

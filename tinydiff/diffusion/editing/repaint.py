@@ -5,24 +5,24 @@ from functools import partial
 from itertools import count
 from typing import Any
 
-from tinydiff.base import Noise, check_count, check_shape, xp_of
+from tinydiff.base import InputError, Noise, check_count, xp_of
+from tinydiff.diffusion.checks import check_match
 from tinydiff.diffusion.editing.masks import check_mask
 from tinydiff.diffusion.process import GaussianDiffusion
-from tinydiff.diffusion.samplers.chain import Chain
+from tinydiff.diffusion.samplers.chain import Chain, alike
 from tinydiff.diffusion.targets import Predict
-from tinydiff.diffusion.times import step_pairs
+from tinydiff.diffusion.times import per_sample, step_pairs
 
 
 def repaint(
     predict: Predict,
     diffusion: GaussianDiffusion,
     x_T: Any,
+    steps: int | Iterable[float],
     known: Any,
     mask: Any,
-    noise: Noise,
-    steps: int | Iterable[float],
     resample: int = 10,
-    context: Any = None,
+    noise: Noise | None = None,
 ) -> Chain:
     """Draw the unknown part of pictures with a model that was never trained for it (Eq. REPAINT-8).
 
@@ -33,7 +33,9 @@ def repaint(
 
     Parameters
     ----------
-    predict, diffusion, x_T, noise, steps, context
+    predict : callable
+        ``predict(x_t, t) -> (x_0_hat, eps_hat)``. One that is shown a context: ``partial(predict, context=context)``.
+    diffusion, x_T, steps, noise
         As for `ddpm`.
     known : array, like x_T
         Pictures in [-1, 1]; what they hold where the mask is 0 does not count.
@@ -45,16 +47,17 @@ def repaint(
     Source: Lugmayr et al. 2022 (RePaint, arXiv 2201.09865), Algorithm 1.
     """
     check_count("resample", resample)
-    check_shape("known", known, x_T.shape)
+    check_match(x_T=x_T, known=known)
     check_mask(mask, x_T.shape)
-    mask = mask.astype(bool)
-    xp, x, draws = xp_of(mask, x_T=x_T, known=known), x_T, count()
+    if noise is None:
+        raise InputError("noise is None, but repaint draws noise at every step: pass noise=Noise(seed).")
+    xp, mask, x, draws = xp_of(mask, x_T), mask.astype(bool), x_T, count()
     for t, s in step_pairs(diffusion, steps):
         for repeat in range(resample if s > 0 else 1):
             draw = partial(noise.at(step=next(draws)).normal, x.shape, dtype=x.dtype)  # never the same noise twice
             if repeat:
                 x = diffusion.q_step(x, t, draw("noised again"), s)
-            x_0_hat, _ = predict(x, xp.full(len(x), t), context)
+            x_0_hat, _ = alike(x, predict(x, per_sample(t, x)))
             unknown_s, known_s = diffusion.posterior_mean(x_0_hat, x, t, s), known
             if s > 0:
                 unknown_s = unknown_s + diffusion.posterior_variance(t, s) ** 0.5 * draw("sampler")

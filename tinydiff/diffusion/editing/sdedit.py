@@ -6,7 +6,7 @@ import numpy as np
 
 from tinydiff.base import check_number
 from tinydiff.diffusion.process import GaussianDiffusion
-from tinydiff.diffusion.times import spaced_steps
+from tinydiff.diffusion.times import equal_steps
 
 
 def times_below(diffusion: GaussianDiffusion, times: Iterable[float] | int, strength: float) -> list[float]:
@@ -21,5 +21,5 @@ def times_below(diffusion: GaussianDiffusion, times: Iterable[float] | int, stre
         0 .. 1. At 1 they are all; at 0 there are none, and the picture stays as it is.
     """
     check_number("strength", strength, 0, 1)
-    times = spaced_steps(diffusion.T, times) if isinstance(times, (int, np.integer)) else list(times)
+    times = equal_steps(diffusion, int(times)) if isinstance(times, (int, np.integer)) else list(times)
     return [t for t in times if t <= strength * diffusion.T + 1e-9]  # 0.57 * 100 is a little below 57

@@ -2,7 +2,8 @@
 
 from typing import Any
 
-from tinydiff.base import check_number, check_shape, xp_of
+from tinydiff.base import check_number, xp_of
+from tinydiff.diffusion.checks import check_match
 
 
 def slerp(a: Any, b: Any, share: float) -> Any:
@@ -20,8 +21,8 @@ def slerp(a: Any, b: Any, share: float) -> Any:
     Source: Shoemake 1985; for DDIM, Song, Meng, Ermon 2021, appendix D.5.
     """
     check_number("share", share, 0, 1)
-    check_shape("b", b, a.shape)
-    xp, axes = xp_of(a=a, b=b), tuple(range(1, a.ndim))
+    check_match(a=a, b=b)
+    xp, axes = xp_of(a), tuple(range(1, a.ndim))
     lengths = [xp.sqrt((x * x).sum(axis=axes, keepdims=True)) for x in (a, b)]
     cosine = (a * b).sum(axis=axes, keepdims=True) / (lengths[0] * lengths[1])
     angle = xp.arccos(xp.clip(cosine, -1, 1))

@@ -3,7 +3,8 @@
 from collections.abc import Callable
 from typing import Any
 
-from tinydiff.base import check_number, check_shape
+from tinydiff.base import check_number
+from tinydiff.diffusion.checks import check_match
 from tinydiff.diffusion.guidance.interval import check_interval, scale_at
 from tinydiff.diffusion.process import GaussianDiffusion
 from tinydiff.diffusion.targets import Predict
@@ -40,7 +41,7 @@ def classifier_guidance(
     def guided(x_t, t, context=None):
         _, eps_hat = predict(x_t, t, None)
         gradient = log_probability_gradient(x_t, t, context)
-        check_shape("the gradient of the log-probability", gradient, x_t.shape)
+        check_match(x_t=x_t, log_probability_gradient=gradient)
         s = scale_at(t, scale, interval, x_t)
         eps_hat = eps_hat + diffusion.eps_from_score(s * gradient, t)  # a score of s grad is noise -b s grad
         return diffusion.x_0_from_eps(x_t, t, eps_hat), eps_hat

@@ -2,10 +2,8 @@
 
 from typing import Any
 
-import numpy as np
-
 from tinydiff.base import Condition, InputError, check_number, map_arrays, xp_of
-from tinydiff.diffusion.guidance.interval import check_interval, scale_at, within
+from tinydiff.diffusion.guidance.interval import check_interval, is_never_within, scale_at
 from tinydiff.diffusion.guidance.rescale import rescaled
 from tinydiff.diffusion.process import GaussianDiffusion
 from tinydiff.diffusion.targets import Predict
@@ -48,17 +46,11 @@ def classifier_free_guidance(
         raise InputError("null_context is None, but guidance starts from a prediction without the condition.")
 
     def guided(x_t, t, context=None):
-        xp = xp_of(x_t)
-        _check_alike(context, null_context)
-        if scale == 1 or (interval is not None and xp is np and not within(t, interval).any()):
-            return predict(x_t, t, context)  # no null branch is needed; a GPU would have to wait for this to be known
-
-        def in_pairs(rows, null_rows):
-            null_rows = xp.broadcast_to(null_rows, rows.shape)
-            return xp.stack([rows, null_rows], axis=1).reshape(2 * len(rows), *rows.shape[1:])
-
-        contexts = map_arrays(in_pairs, context, null_context)
-        x_0_hat, eps_hat = predict(xp.repeat(x_t, 2, axis=0), xp.repeat(t, 2, axis=0), contexts)
+        _check_both(context, null_context)
+        if scale == 1 or is_never_within(t, interval):
+            return predict(x_t, t, context)
+        contexts = map_arrays(_in_pairs, context, null_context)
+        x_0_hat, eps_hat = predict(_in_pairs(x_t, x_t), _in_pairs(t, t), contexts)
         s = scale_at(t, scale, interval, x_t)
         guided_x_0 = x_0_hat[1::2] + s * (x_0_hat[0::2] - x_0_hat[1::2])
         if rescale == 0:
@@ -69,7 +61,14 @@ def classifier_free_guidance(
     return guided
 
 
-def _check_alike(context, null_context):
+def _in_pairs(rows, null_rows):
+    """Return a_0, b_0, a_1, b_1, ... for rows a and null rows b, of which there may be one for all."""
+    xp = xp_of(rows, null_rows)
+    pairs = xp.stack([rows, xp.broadcast_to(null_rows, rows.shape)], axis=1)
+    return pairs.reshape(2 * len(rows), *rows.shape[1:])
+
+
+def _check_both(context, null_context):
     """Raise `InputError` unless both hold the same: what one of them lacks would silently not be guided."""
     if context is None:
         raise InputError("context is None, but guidance goes from null_context to a condition: give one.")

@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 
 from tinydiff.base import InputError, is_real, xp_of
+from tinydiff.diffusion.alpha_bar import is_on_host
 
 
 def check_interval(interval: tuple[float, float] | None) -> None:
@@ -27,3 +28,8 @@ def within(t, interval):
     """Return for each time whether it lies in the interval: low < t <= high."""
     low, high = interval
     return (low < t) & (t <= high)
+
+
+def is_never_within(t, interval):
+    """Whether no time is known to lie in the interval; False on a GPU, which would have to be waited for."""
+    return interval is not None and is_on_host(t) and not within(t, interval).any()

@@ -1,20 +1,13 @@
-"""Samplers: from noise to a sample, a generator of ``(t, x_t, x_0_hat)``.
-
-Each takes ``predict(x_t, t, context) -> (x_0_hat, eps_hat)`` and visits the times ``steps``, then ``end``. After each
-step it yields the time reached, x there, and the x_0_hat that led there; the last x_t is the sample. Nothing
-runs before the first value is asked for; `last` runs a chain to its end.
-
-Below, a step goes from t to an earlier s, with a = sqrt(alpha_bar) and b = sqrt(1 - alpha_bar) at both. Coefficients
-are float64 Python numbers, so x keeps its dtype. Where alpha_bar is 0 (pure noise) every formula is written so that it
-stays finite; whether `predict` can tell x_0 there is up to it.
-"""
+"""What the loops of all samplers share: how a chain starts, what a prediction must be, the scales, fresh noise."""
 
 from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 
-from tinydiff.base import InputError, arrays_of, check_shape, xp_of
+from tinydiff.base import InputError, Noise, arrays_of, xp_of
+from tinydiff.diffusion.checks import check_match
+from tinydiff.diffusion.process import GaussianDiffusion
 
 Chain = Iterator[tuple[float, Any, Any]]
 
@@ -26,10 +19,10 @@ def last(chain: Chain) -> Any:
     return sample
 
 
-def start(x_T, context):
+def start(x_T: Any, context: Any) -> Any:
     """Return x_T, once it and the context are seen to fit each other."""
-    xp = xp_of(x_T=x_T)
-    xp_of(x_T, *arrays_of(context))
+    xp = xp_of(x_T, *arrays_of(context))
+    check_match(x_T=x_T)
     if x_T.ndim == 0 or any(a.shape[:1] != x_T.shape[:1] for a in arrays_of(context)):
         shapes = ", ".join(str(a.shape) for a in arrays_of(context))
         raise InputError(
@@ -41,21 +34,19 @@ def start(x_T, context):
     return x_T
 
 
-def predict_at(predict, x_t, t, context):
-    """Call predict with one t per sample, so that it may split or double the batch, and check what it returns."""
-    x_0_hat, eps_hat = predict(x_t, xp_of(x_t).full(len(x_t), t), context)
-    xp_of(x_t=x_t, x_0_hat=x_0_hat, eps_hat=eps_hat)
-    check_shape("x_0_hat", x_0_hat, x_t.shape)
-    check_shape("eps_hat", eps_hat, x_t.shape)
+def alike(x_t: Any, prediction: tuple[Any, Any]) -> tuple[Any, Any]:
+    """Return what was predicted from x_t, (x_0_hat, eps_hat), once both are seen to be arrays like x_t."""
+    x_0_hat, eps_hat = prediction
+    check_match(x_t=x_t, x_0_hat=x_0_hat, eps_hat=eps_hat)
     return x_0_hat, eps_hat
 
 
-def scales(diffusion, t):
+def scales(diffusion: GaussianDiffusion, t: float) -> tuple[float, float]:
     """Return a and b at the time t."""
     alpha_bar = diffusion.alpha_bar_at(t)
     return alpha_bar**0.5, (1 - alpha_bar) ** 0.5
 
 
-def step_noise(noise, k, x):
+def step_noise(noise: Noise, k: int, x: Any) -> Any:
     """Return the noise that step k adds to each sample of x."""
     return noise.at(step=k, xp=xp_of(x)).normal(x.shape, "sampler", dtype=x.dtype)

@@ -1,16 +1,19 @@
 """DDIM: the same marginals with less noise, or none."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from typing import Any
 
 from tinydiff.base import InputError, Noise, check_number
 from tinydiff.diffusion.process import GaussianDiffusion
-from tinydiff.diffusion.samplers.chain import Chain, predict_at, start, step_noise
-from tinydiff.diffusion.times import step_pairs
+from tinydiff.diffusion.samplers.chain import Chain, alike, start, step_noise
+from tinydiff.diffusion.samplers.registry import sampler
+from tinydiff.diffusion.targets import Predict
+from tinydiff.diffusion.times import per_sample, step_pairs
 
 
+@sampler()
 def ddim(
-    predict: Callable[..., tuple[Any, Any]],
+    predict: Predict,
     diffusion: GaussianDiffusion,
     x_T: Any,
     steps: int | Iterable[float],
@@ -47,7 +50,7 @@ def ddim(
         raise InputError(f"eta is {eta} and noise is None, but eta > 0 draws noise: pass noise=Noise(seed).")
     x_t = start(x_T, context)
     for k, (t, s) in enumerate(step_pairs(diffusion, steps, end)):
-        x_0_hat, eps_hat = predict_at(predict, x_t, t, context)
+        x_0_hat, eps_hat = alike(x_t, predict(x_t, per_sample(t, x_t), context))
         alpha_bar = diffusion.alpha_bar_at(s)
         sigma_squared = eta**2 * diffusion.posterior_variance(t, s)  # Eq. DDIM-16
         radicand = 1 - alpha_bar - sigma_squared

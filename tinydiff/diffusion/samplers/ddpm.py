@@ -1,21 +1,24 @@
 """DDPM: the learned Markov chain, noise at every step."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from typing import Any
 
-from tinydiff.base import Noise, check_choice
+from tinydiff.base import InputError, Noise, check_choice
 from tinydiff.diffusion.process import GaussianDiffusion
-from tinydiff.diffusion.samplers.chain import Chain, predict_at, start, step_noise
-from tinydiff.diffusion.times import step_pairs
+from tinydiff.diffusion.samplers.chain import Chain, alike, start, step_noise
+from tinydiff.diffusion.samplers.registry import sampler
+from tinydiff.diffusion.targets import Predict
+from tinydiff.diffusion.times import per_sample, step_pairs
 
 
+@sampler()
 def ddpm(
-    predict: Callable[..., tuple[Any, Any]],
+    predict: Predict,
     diffusion: GaussianDiffusion,
     x_T: Any,
-    noise: Noise,
     steps: int | Iterable[float] | None = None,
     variance: str = "beta",
+    noise: Noise | None = None,
     context: Any = None,
     end: float = 0,
 ) -> Chain:
@@ -31,13 +34,13 @@ def ddpm(
     diffusion : GaussianDiffusion
     x_T : array, shape (N, ...)
         Noise, or x at the first of the steps.
-    noise : Noise
-        Where the noise of each step comes from: sample i gets the same in a batch of any size.
     steps : int, sequence or None
         Number of steps (see `spaced_steps`), or the times at which to predict, strictly decreasing in (0, T]; None
         takes all of T .. 1.
     variance : str
         ``"beta"``, exact for data ~ N(0, I), or ``"beta_tilde"``, exact for a single point.
+    noise : Noise
+        Where the noise of each step comes from: sample i gets the same in a batch of any size.
     context : array, shape (N, ...), `Condition` of such arrays, or None
         Handed to predict.
     end : float
@@ -53,11 +56,13 @@ def ddpm(
     Ho, Jain, Abbeel, "Denoising diffusion probabilistic models", NeurIPS 2020.
     """
     check_choice("variance", variance, ("beta", "beta_tilde"))
+    if noise is None:
+        raise InputError("noise is None, but ddpm draws noise at every step: pass noise=Noise(seed).")
     variance_of = diffusion.beta if variance == "beta" else diffusion.posterior_variance
     steps = diffusion.T if steps is None else steps
     x_t = start(x_T, context)
     for k, (t, s) in enumerate(step_pairs(diffusion, steps, end)):
-        x_0_hat, _ = predict_at(predict, x_t, t, context)
+        x_0_hat, _ = alike(x_t, predict(x_t, per_sample(t, x_t), context))
         x_t = diffusion.posterior_mean(x_0_hat, x_t, t, s)
         if s > 0:
             x_t = x_t + variance_of(t, s) ** 0.5 * step_noise(noise, k, x_t)

@@ -1,16 +1,19 @@
 """DPM-Solver++(2M): second order with one prediction a step."""
 
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from typing import Any
 
 from tinydiff.diffusion.process import GaussianDiffusion
-from tinydiff.diffusion.samplers.chain import Chain, predict_at, scales, start
-from tinydiff.diffusion.times import step_pairs
+from tinydiff.diffusion.samplers.chain import Chain, alike, scales, start
+from tinydiff.diffusion.samplers.registry import sampler
+from tinydiff.diffusion.targets import Predict
+from tinydiff.diffusion.times import per_sample, step_pairs
 
 
+@sampler()
 def dpmpp_2m(
-    predict: Callable[..., tuple[Any, Any]],
+    predict: Predict,
     diffusion: GaussianDiffusion,
     x_T: Any,
     steps: int | Iterable[float],
@@ -43,7 +46,7 @@ def dpmpp_2m(
     for t, s in step_pairs(diffusion, steps, end):
         (a_t, b_t), (a_s, b_s) = scales(diffusion, t), scales(diffusion, s)
         h = math.log(a_s / b_s) - math.log(a_t / b_t) if a_t > 0 and b_s > 0 else math.inf
-        x_0_hat, _ = predict_at(predict, x_t, t, context)
+        x_0_hat, _ = alike(x_t, predict(x_t, per_sample(t, x_t), context))
         denoised = x_0_hat
         if previous is not None and h < math.inf:
             denoised = x_0_hat + h / (2 * h_previous) * (x_0_hat - previous)

@@ -1,15 +1,18 @@
 """Heun's method for the probability-flow ODE, with EDM's noise levels."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from typing import Any
 
 from tinydiff.diffusion.process import GaussianDiffusion
-from tinydiff.diffusion.samplers.chain import Chain, predict_at, scales, start
-from tinydiff.diffusion.times import step_pairs
+from tinydiff.diffusion.samplers.chain import Chain, alike, scales, start
+from tinydiff.diffusion.samplers.registry import sampler
+from tinydiff.diffusion.targets import Predict
+from tinydiff.diffusion.times import edm_steps, per_sample, step_pairs
 
 
+@sampler(times=edm_steps)
 def heun(
-    predict: Callable[..., tuple[Any, Any]],
+    predict: Predict,
     diffusion: GaussianDiffusion,
     x_T: Any,
     steps: int | Iterable[float],
@@ -21,7 +24,8 @@ def heun(
     For x / a as a function of sigma = b / a the ODE reads d(x / a) / d sigma = eps_hat (Eq. DDIM-14). An Euler step
     is a DDIM step; the corrector replaces its slope by the mean of the slopes at both ends, so a step predicts
     twice. A step to sigma = 0 is left as Euler's, since x there has no noise to predict; so is one from sigma
-    = infinity, where the change of sigma has no meaning. `edm_steps` chooses times that suit it.
+    = infinity, where the change of sigma has no meaning. Times that suit it are those of `edm_steps`, which
+    ``SAMPLERS["heun"]`` takes; here a number of steps stands for the times of `spaced_steps`.
 
     Parameters
     ----------
@@ -41,9 +45,9 @@ def heun(
     x_t = start(x_T, context)
     for t, s in step_pairs(diffusion, steps, end):
         (a_t, b_t), (a_s, b_s) = scales(diffusion, t), scales(diffusion, s)
-        x_0_hat, eps_hat = predict_at(predict, x_t, t, context)
+        x_0_hat, eps_hat = alike(x_t, predict(x_t, per_sample(t, x_t), context))
         x_t = a_s * x_0_hat + b_s * eps_hat
         if a_t > 0 and b_s > 0:
-            _, eps_hat_s = predict_at(predict, x_t, s, context)
+            _, eps_hat_s = alike(x_t, predict(x_t, per_sample(s, x_t), context))
             x_t = x_t + (b_s - a_s * b_t / a_t) / 2 * (eps_hat_s - eps_hat)  # a_s (sigma_s - sigma_t) / 2
         yield s, x_t, x_0_hat

@@ -95,7 +95,7 @@ def learn_word(
     row = token_of(model, word)
     unet, xp = model.config.unet, xp_of(model.network.theta)
     check_images("images", images)
-    check_shape("images", images, (None, unet.image_size, unet.image_size, unet.in_channels))
+    check_shape("images", images, (None, *unet.shape))
     images = xp.asarray(images, dtype=model.network.theta.dtype)
     tokens = model.tokens(prompts if prompts else [""])
     if not bool((tokens == row).any(axis=1).all()):

@@ -1,0 +1,65 @@
+"""What a network predicts: for each kind, what it is trained towards and what follows from it agree."""
+
+import numpy as np
+import pytest
+from arrays import to_host, to_xp
+
+from tinydiff.base import InputError
+from tinydiff.diffusion import TARGETS, GaussianDiffusion, cosine_schedule, predictor
+
+DIFFUSION = GaussianDiffusion(cosine_schedule(100))
+EMPTY_AT_T = GaussianDiffusion(cosine_schedule(100, max_beta=1))
+every_kind = pytest.mark.parametrize("kind", list(TARGETS))
+
+
+def normal(*shape, seed=0):
+    return np.random.default_rng(seed).normal(size=shape)
+
+
+@every_kind
+@pytest.mark.parametrize("t", [1, 50, 99.5, np.array([1, 40, 99])])
+def test_a_perfect_prediction_of_any_kind_gives_back_the_data_and_the_noise(kind, t):
+    x_0, eps = normal(3, 4, 4, 1), normal(3, 4, 4, 1, seed=1)
+    x_t, target = DIFFUSION.q_sample(x_0, t, eps), TARGETS[kind]
+    found = target.x_0_and_eps(DIFFUSION, x_t, t, target.of(DIFFUSION, x_0, eps, t))
+    for array, exact in zip(found, (x_0, eps), strict=True):
+        np.testing.assert_allclose(array, exact, rtol=0, atol=1e-9)
+
+
+@every_kind
+def test_what_a_kind_says_stays_true_of_a_wrong_prediction(kind):
+    """x_t = a x_0_hat + b eps_hat, and the kind's target of (x_0_hat, eps_hat) is what was predicted."""
+    x_t, output, t = normal(3, 2), normal(3, 2, seed=1), np.array([3, 50, 97])
+    target = TARGETS[kind]
+    x_0_hat, eps_hat = target.x_0_and_eps(DIFFUSION, x_t, t, output)
+    np.testing.assert_allclose(DIFFUSION.q_sample(x_0_hat, t, eps_hat), x_t, rtol=1e-10, atol=1e-10)
+    np.testing.assert_allclose(target.of(DIFFUSION, x_0_hat, eps_hat, t), output, rtol=1e-9, atol=1e-9)
+
+
+@pytest.mark.parametrize("kind", ["x_0", "v"])
+def test_where_no_signal_is_left_the_other_kinds_still_tell_x_0(kind):
+    x_0, eps = normal(3, 2), normal(3, 2, seed=1)
+    target = TARGETS[kind]
+    found = target.x_0_and_eps(EMPTY_AT_T, eps, 100, target.of(EMPTY_AT_T, x_0, eps, 100))
+    for array, exact in zip(found, (x_0, eps), strict=True):
+        np.testing.assert_allclose(array, exact, atol=1e-12)
+    with pytest.raises(InputError, match="alpha_bar is 0"):
+        TARGETS["eps"].x_0_and_eps(EMPTY_AT_T, eps, 100, eps)
+
+
+@every_kind
+@pytest.mark.parametrize("clip", [True, False])
+def test_predictions_are_the_same_under_both_array_modules(kind, clip, xp):
+    x_t, t = normal(3, 2).astype(np.float32), np.array([3, 50, 97])
+    here = predictor(lambda x_t, t, context: 2 * x_t, DIFFUSION, kind, clip)(x_t, t)
+    there = predictor(lambda x_t, t, context: 2 * x_t, DIFFUSION, kind, clip)(to_xp(xp, x_t), to_xp(xp, t))
+    for a, b in zip(here, there, strict=True):
+        assert b.dtype == np.float32
+        np.testing.assert_allclose(to_host(b), a, rtol=1e-5)
+
+
+def test_the_kinds_and_what_they_are():
+    assert list(TARGETS) == ["eps", "x_0", "v"]
+    assert all(target.summary for target in TARGETS.values())
+    with pytest.raises(InputError, match=r"kind is 'score', but one of 'eps', 'x_0', 'v' was expected\."):
+        predictor(lambda *_: None, DIFFUSION, "score")

@@ -1,0 +1,81 @@
+"""alpha_bar as a function of time: a table that is looked up at a step, and interpolated between two.
+
+A time is a step index, a number or an array (N,) with one per sample. Values on a GPU are not read back, so only times
+on the host are checked.
+"""
+
+from numbers import Real
+from typing import Any
+
+import numpy as np
+
+from tinydiff.base import InputError, check_shape, xp_of
+
+
+def falling_table(alpha_bar: Any) -> np.ndarray:
+    """Return a read-only float64 copy of a table (T + 1,) that falls strictly from 1 to 0 or above.
+
+    Raises
+    ------
+    InputError
+        If it is no such table.
+    """
+    table = np.array(alpha_bar, dtype=np.float64)
+    if table.ndim != 1 or len(table) < 2:
+        raise InputError(f"alpha_bar has shape {table.shape}, but (T + 1,) with T >= 1 was expected.")
+    if not (table[0] == 1 and (np.diff(table) < 0).all() and table[-1] >= 0):
+        raise InputError(
+            f"alpha_bar runs from {table[0]} to {table[-1]}, but a table that starts with 1 and falls at "
+            "every step, to 0 or above, was expected."
+        )
+    table.setflags(write=False)
+    return table
+
+
+def check_time(name: str, t: Any, T: int, first: int = 1) -> None:
+    """Raise `InputError` unless t is a time up to T and above 0; with first=0 it may be 0 too."""
+    if not isinstance(t, Real) and not hasattr(t, "dtype"):
+        raise InputError(f"{name} is {t!r}, but a number or an array of step indices was expected.")
+    if is_on_host(t):
+        times = np.asarray(t)
+        right = ((times >= 0) if first == 0 else (times > 0)) & (times <= T)
+        if not right.all():
+            value = np.extract(~right, times)[0]
+            raise InputError(f"{name} is {value}, but a step index from {first} to {T} was expected.")
+
+
+def check_earlier(s: Any, t: Any) -> None:
+    """Raise `InputError` unless s < t, for every sample."""
+    if is_on_host(t) and is_on_host(s) and not np.all(s < t):
+        raise InputError(f"s is {s} and t is {t}, but s must be the earlier time: s < t.")
+
+
+def is_on_host(t: Any) -> bool:
+    """Whether the values of t can be read without waiting for a GPU."""
+    return isinstance(t, (Real, np.ndarray))
+
+
+def look_up(table: Any, t: Any) -> Any:
+    """Return alpha_bar at t, an array, from its table (T + 1,), an array of the same device (Eq. LSNR-1)."""
+    if t.dtype.kind in "iu":
+        return table[t]
+    xp, t = xp_of(table), t.astype(np.float64)
+    before = xp.minimum(xp.floor(t), len(table) - 2).astype(np.int64)
+    w = t - before
+    first, last = table[before], table[before + 1]
+    # a weighted geometric mean of odds is linear in log-SNR, and needs no logarithm of 0
+    signal = first ** (1 - w) * last**w
+    noise = (1 - first) ** (1 - w) * (1 - last) ** w
+    linear = (1 - w) * first + w * last
+    infinite = (first == 1) | (last == 0)
+    signal, noise = xp.where(infinite, linear, signal), xp.where(infinite, 1 - linear, noise)
+    return signal / (signal + noise)
+
+
+def to_multiply(coefficient: Any, x: Any) -> Any:
+    """Return a coefficient, one number or one per sample (N,), ready to multiply x: of its dtype, and its rank."""
+    if isinstance(coefficient, float):
+        return coefficient
+    xp_of(coefficient, x)
+    check_shape("t", coefficient, (len(x),))
+    return coefficient.astype(x.dtype).reshape(-1, *[1] * (x.ndim - 1))

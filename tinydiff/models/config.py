@@ -1,0 +1,68 @@
+"""The shape of a diffusion model: all that is needed to build it."""
+
+import math
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from tinydiff.base import InputError, check_count
+from tinydiff.diffusion import SCHEDULES, TARGETS, GaussianDiffusion
+from tinydiff.networks import TextConfig, TextToImage, UNet, UNetConfig
+
+CACHE_BYTES = 2 * 2**20
+
+
+@dataclass(frozen=True)
+class ModelConfig:
+    """All that is needed to build a diffusion model.
+
+    Parameters
+    ----------
+    unet : UNetConfig
+    schedule : str
+        One of `SCHEDULES`: ``"cosine"`` or ``"linear"``.
+    T : int
+        Number of steps of the forward process.
+    kind : str
+        What the network predicts, one of `TARGETS`: ``"eps"``, ``"x_0"`` or ``"v"``.
+    text : TextConfig or None
+        Of a text encoder that is a part of the network; None for a model without text.
+    """
+
+    unet: UNetConfig = field(default_factory=UNetConfig)
+    schedule: str = "cosine"
+    T: int = 1000
+    kind: str = "v"
+    text: TextConfig | None = None
+
+    def __post_init__(self):
+        SCHEDULES[self.schedule], TARGETS[self.kind]  # an unknown name is refused
+        check_count("T", self.T)
+        if self.unet.out_channels not in (None, self.unet.in_channels):
+            raise InputError(
+                f"out_channels is {self.unet.out_channels}, but {self.kind} has as many channels as the image: "
+                f"{self.unet.in_channels} were expected."
+            )
+
+    def network(self, rng: np.random.Generator | None = None) -> UNet | TextToImage:
+        """Return a new network of this shape; `rng` draws its weights."""
+        return UNet(self.unet, rng) if self.text is None else TextToImage(self.unet, self.text, rng)
+
+    def diffusion(self) -> GaussianDiffusion:
+        """Return the forward process."""
+        return GaussianDiffusion(SCHEDULES[self.schedule](self.T))
+
+    def target(self, diffusion: GaussianDiffusion, x_0: Any, eps: Any, t: Any) -> Any:
+        """Return what a network of this kind should predict."""
+        return TARGETS[self.kind].of(diffusion, x_0, eps, t)
+
+
+def default_micro_batch(unet: UNetConfig) -> int:
+    """Return how many images are computed together unless something else is asked for: 16, or 8 if they are large.
+
+    What lies between two layers should stay in a processor's cache: 16 where an array of so many images at full
+    resolution has at most 2 MiB. Fewer than 8 would read the weights too often, more than 16 gain little.
+    """
+    bytes_of_an_image = 4 * unet.channels * math.prod(unet.size)
+    return 16 if 16 * bytes_of_an_image <= CACHE_BYTES else 8

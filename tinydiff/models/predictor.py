@@ -1,0 +1,65 @@
+"""From a network to a prediction that follows a request: shards, guidance and bounds, composed in one place."""
+
+from collections.abc import Callable
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from tinydiff.base import Condition, InputError, as_condition, map_arrays, xp_of
+from tinydiff.diffusion import Predict, bounded, classifier_free_guidance, classifier_guidance, predictor
+from tinydiff.models.request import Request
+from tinydiff.workers import Workers
+
+if TYPE_CHECKING:
+    from tinydiff.models.diffusion import DiffusionModel
+
+
+def compose(model: "DiffusionModel", request: Request, workers: Workers) -> Predict:
+    """Return ``predict(x_t, t) -> (x_0_hat, eps_hat)`` for what is asked.
+
+    From the inside out: the network in shards, what its output means, guidance, bounds, and the condition.
+    """
+    guidance, diffusion = request.guidance, model.diffusion
+    condition, nothing = conditions(model, request)
+    network = partial(workers.map, model.network.forward)
+    predict = predictor(network, diffusion, model.config.kind, clip=False)
+    if request.classifier is not None:
+        told_nothing = about(predict, nothing)
+        predict = classifier_guidance(told_nothing, diffusion, request.classifier, guidance.scale, guidance.interval)
+    elif guidance.scale != 1:
+        predict = classifier_free_guidance(
+            predict, diffusion, nothing, guidance.scale, guidance.interval, guidance.rescale
+        )
+    predict = bounded(predict, diffusion, guidance.threshold)
+    return about(predict, condition)
+
+
+def conditions(model: "DiffusionModel", request: Request) -> tuple[Any, Any]:
+    """Return (condition, nothing): what is asked of each sample, and what it is to ask for nothing, as read texts.
+
+    With a classifier, the condition is the classifier's, and the network gets `nothing`, a row for each sample.
+    """
+    condition, nothing = model.condition(request), model.read(model.null_context(request.negative))
+    if request.classifier is None and not isinstance(condition, Condition):
+        condition = model.read(condition, request.first)
+    if request.guidance.scale != 1 and nothing is None and request.classifier is None:
+        raise InputError(
+            f"guidance is {request.guidance.scale}, but this model was trained without a condition that it could "
+            "follow: leave it out."
+        )
+    if request.image is not None:
+        nothing = as_condition(nothing)._replace(image=request.image)
+        if request.classifier is None:
+            condition = as_condition(condition)._replace(image=request.image)
+    if request.classifier is not None:
+        xp, n = xp_of(model.network.theta), request.count
+        nothing = map_arrays(lambda row: xp.broadcast_to(row, (n, *row.shape[1:])), nothing)
+    return condition, nothing
+
+
+def about(predict: Predict, condition: Any) -> Callable[..., tuple[Any, Any]]:
+    """Return a prediction with this condition, which its caller need not know."""
+
+    def predict_about(x_t, t, context=None):
+        return predict(x_t, t, condition)
+
+    return predict_about

@@ -1,0 +1,50 @@
+"""Pictures in one line."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from tinydiff.base import to_numpy
+from tinydiff.models.diffusion import DiffusionModel
+from tinydiff.models.request import Request
+from tinydiff.models.store import load
+
+
+def sample(
+    name: str | Path = "mnist",
+    n: int | None = None,
+    steps: int | None = 50,
+    sampler: str = "ddim",
+    device: str = "auto",
+    **asked: Any,
+) -> np.ndarray:
+    """Draw images with a trained model.
+
+    Parameters
+    ----------
+    name : str or Path
+        A model that ships with tinydiff, such as ``"mnist"``, or a folder.
+    n : int or None
+        How many; None: as many as there are labels or prompts, or 16.
+    steps, sampler
+        See `DiffusionModel.chain`.
+    device : str
+        ``"auto"``, ``"cpu"`` or ``"cuda"``.
+    **asked
+        ``seed``, ``labels``, ``prompt``, ``negative``, ``guidance`` and so on: the fields of `Request`.
+
+    Returns
+    -------
+    array, shape (n, H, W, channels), in [-1, 1]
+
+    Examples
+    --------
+    >>> import tinydiff
+    >>> tinydiff.sample("mnist", n=2, steps=2).shape  # doctest: +SKIP
+    (2, 28, 28, 1)
+    """
+    request, model = Request.of(n=n, **asked), load(name, device, kind=DiffusionModel)
+    for _, x_t, _ in model.chain(request, sampler, steps):
+        images = x_t
+    return to_numpy(images)
