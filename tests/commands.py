@@ -22,6 +22,7 @@ def fails(capsys, arguments, status, *words):
     error = capsys.readouterr().err
     assert code == status, error
     assert "Traceback" not in error
+    assert "dummy" not in error
     assert error.strip()
     for word in words:
         assert word in error, error

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from tinydiff.base import Noise
-from tinydiff.data import load
+from tinydiff.data import load_data
 from tinydiff.diffusion import GaussianDiffusion, cosine_schedule
 from tinydiff.functional import mse, mse_backward
 from tinydiff.networks import UNet, UNetConfig
@@ -58,7 +58,7 @@ def test_the_train_step_of_the_readme_runs():
     )
     unet = UNet(UNetConfig(channels=8, channel_mult=(1, 2), blocks_per_level=1, num_classes=10))
     names = {
-        "data": load("mnist-small", "train"),
+        "data": load_data("mnist-small", "train"),
         "diffusion": GaussianDiffusion(cosine_schedule(1000)),
         "unet": unet,
         "optimizer": AdamW(unet.theta),

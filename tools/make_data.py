@@ -19,7 +19,7 @@ import numpy as np
 from sklearn.datasets import load_digits
 
 from tinydiff.base import atomic_write
-from tinydiff.data import load
+from tinydiff.data import load_data
 
 FOLDER = Path(__file__).resolve().parent.parent / "tinydiff" / "data"
 
@@ -35,7 +35,7 @@ def main():
 def mnist_small():
     arrays = {}
     for split, per_class in (("train", 600), ("test", 100)):
-        full = load("mnist", split, network=False)
+        full = load_data("mnist", split, network=False)
         chosen = np.sort(np.concatenate([np.flatnonzero(full.labels == c)[:per_class] for c in range(10)]))
         arrays[f"{split}_images"] = full.images[chosen, ..., 0]
         arrays[f"{split}_labels"] = full.labels[chosen].astype(np.uint8)

@@ -34,7 +34,7 @@ import tinydiff
 from tinydiff import plot
 from tinydiff.course import show_source, slider
 from tinydiff.course.exercises import notebook_00 as exercises
-from tinydiff.data import load
+from tinydiff.data import load_data
 from tinydiff.diffusion import ddim, last
 from tinydiff.models import Request
 
@@ -45,7 +45,7 @@ from tinydiff.models import Request
 # *which* digit to draw: here 0 to 9, again and again, so each column is one digit.
 
 # %%
-model = tinydiff.load_model("mnist")
+model = tinydiff.load("mnist")
 chain = list(model.chain(Request(n=40, seed=0), steps=40))
 _, digits, _ = chain[-1]
 plot.image_grid(digits, columns=10, title="40 samples, none left out")
@@ -90,7 +90,7 @@ display(Image(filename=str(gif)))
 # %%
 _, _, first_guess, _ = free[0]
 _, _, last_guess, _ = free[-1]
-train = load("mnist-small", "train")
+train = load_data("mnist-small", "train")
 average, _ = train.batch(np.arange(len(train)))
 apart, far = abs(first_guess - average.mean(axis=0)).mean(), abs(last_guess - average.mean(axis=0)).mean()
 print(f"difference from the average digit, per pixel: first guess {apart:.3f}, last guess {far:.3f}")
@@ -145,7 +145,7 @@ def variety(images):
     return float(np.mean(distances))
 
 
-test = load("mnist-small", "test")
+test = load_data("mnist-small", "test")
 real, _ = test.batch(np.flatnonzero(test.labels == 5)[:10])
 varieties = {name: variety(images) for name, images in (fives | {"real fives": real}).items()}
 for name, value in varieties.items():

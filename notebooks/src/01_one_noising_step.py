@@ -28,11 +28,11 @@ from tinydiff import plot
 from tinydiff.base import Noise, philox
 from tinydiff.course import show_source, slider
 from tinydiff.course.exercises import notebook_01 as exercises
-from tinydiff.data import load
+from tinydiff.data import load_data
 from tinydiff.diffusion import GaussianDiffusion, GaussianMixture, cosine_schedule, linear_schedule
 
 rng = np.random.default_rng(0)
-images, _ = load("mnist-small", "test").batch(np.arange(8))
+images, _ = load_data("mnist-small", "test").batch(np.arange(8))
 print(f"{images.shape[0]} images, numbers from {images.min():.0f} (black) to {images.max():.0f} (white)")
 
 # %% [markdown]

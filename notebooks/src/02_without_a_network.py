@@ -28,7 +28,7 @@ import numpy as np
 from tinydiff import plot
 from tinydiff.course import show_source, slider
 from tinydiff.course.exercises import notebook_02 as exercises
-from tinydiff.data import load
+from tinydiff.data import load_data
 from tinydiff.diffusion import FiniteData, Gaussian, GaussianDiffusion, GaussianMixture, cosine_schedule, ddim, last
 from tinydiff.diffusion.oracle import Density
 
@@ -165,7 +165,7 @@ show_source(FiniteData.posterior)
 # / 0 is no number. On digits:
 
 # %%
-images, labels = load("digits", "train").batch(np.arange(1497))
+images, labels = load_data("digits", "train").batch(np.arange(1497))
 digits = FiniteData(diffusion, images)
 t = 600
 noisy = diffusion.q_sample(images[:8], t, rng.standard_normal((8, 8, 8, 1)).astype(np.float32))

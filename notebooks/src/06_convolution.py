@@ -30,7 +30,7 @@ from tinydiff import functional as F
 from tinydiff import plot
 from tinydiff.course import show_source, slider
 from tinydiff.course.exercises import notebook_06 as exercises
-from tinydiff.data import load
+from tinydiff.data import load_data
 from tinydiff.functional.conv import _conv2d_dx, _dw_gathering_x, _gather_then_multiply, _patches
 from tinydiff.gradcheck import adjoint_check, gradcheck
 from tinydiff.nn import Conv2d, Gradients, Sequential, SiLU, Tape
@@ -274,7 +274,7 @@ def train(backward, steps=600):
     return np.array(losses)
 
 
-clean, _ = load("mnist-small", "train").batch(np.arange(64))
+clean, _ = load_data("mnist-small", "train").batch(np.arange(64))
 noisy = clean + 0.7 * rng.standard_normal(clean.shape).astype(np.float32)
 runs = {"right dw": train(F.conv2d_backward), "taps of dw flipped": train(reversed_backward)}
 for name, losses in runs.items():

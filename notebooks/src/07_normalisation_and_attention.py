@@ -30,7 +30,7 @@ from tinydiff import functional as F
 from tinydiff import plot
 from tinydiff.course import show_source, slider
 from tinydiff.course.exercises import notebook_07 as exercises
-from tinydiff.data import load
+from tinydiff.data import load_data
 from tinydiff.gradcheck import gradcheck
 from tinydiff.nn import Tape
 
@@ -129,7 +129,7 @@ def draw(wanted):
     )
 
 
-images, digits = load("digits", "test").batch(np.arange(40))
+images, digits = load_data("digits", "test").batch(np.arange(40))
 images = images.astype(np.float64)
 x = images[digits == 2][:1]
 _, cache = F.group_norm(x, np.ones(1), np.zeros(1), groups=1)
@@ -205,7 +205,7 @@ def denoise(x, norm):
     return eps_hat
 
 
-images, _ = load("mnist-small", "test").batch(np.arange(5))
+images, _ = load_data("mnist-small", "test").batch(np.arange(5))
 noisy = images.astype(np.float64) + rng.standard_normal(images.shape)
 here, there = noisy[:4], noisy[[0, 1, 2, 4]]
 moved = {}
@@ -294,8 +294,8 @@ with tinydiff.plain():
 # different things.
 
 # %%
-model = tinydiff.load_model("mnist")
-digit, _ = load("mnist-small", "test").batch(np.array([3]))
+model = tinydiff.load("mnist")
+digit, _ = load_data("mnist-small", "test").batch(np.array([3]))
 x_t = model.diffusion.q_sample(digit, 400, rng.standard_normal(digit.shape).astype(np.float32))
 tape = Tape()
 model.network.forward(x_t, np.array([400]), None, tape)

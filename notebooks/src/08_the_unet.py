@@ -32,7 +32,7 @@ from tinydiff import functional as F
 from tinydiff import plot
 from tinydiff.course import show_source, slider
 from tinydiff.course.exercises import notebook_08 as exercises
-from tinydiff.data import load
+from tinydiff.data import load_data
 from tinydiff.gradcheck import adjoint_check, check_module
 from tinydiff.networks import UNet, UNetConfig
 from tinydiff.networks import unet as unet_module
@@ -92,12 +92,12 @@ def draw(t):
     return plot.unet_passes([one_channel(s) for s in down], one_channel(middle), [one_channel(s) for s in up])
 
 
-model = tinydiff.load_model("mnist")
+model = tinydiff.load("mnist")
 network = model.network
 down = [watch(level.blocks[-1]) for level in network.down]
 middle = watch(network.mid_1)
 up = [watch(level.blocks[-1]) for level in network.up]
-digit, _ = load("mnist-small", "test").batch(np.array([3]))
+digit, _ = load_data("mnist-small", "test").batch(np.array([3]))
 eps = rng.standard_normal(digit.shape).astype(np.float32)
 draw(300)
 

@@ -31,7 +31,7 @@ from tinydiff import plot
 from tinydiff.base import Noise
 from tinydiff.course import show_source, slider
 from tinydiff.course.exercises import notebook_09 as exercises
-from tinydiff.data import load
+from tinydiff.data import load_data
 from tinydiff.diffusion import GaussianDiffusion, GaussianMixture, ddpm, last, linear_schedule, predictor
 from tinydiff.evaluate import frechet_distance, frechet_distance_of, loss_by_timestep, wilson_share
 from tinydiff.models import DiffusionModel, ModelConfig, Request
@@ -415,7 +415,7 @@ for name, points in {**drawn, "data": draw(1000, rng)}.items():
 
 # %%
 show_source(Trainer.add_gradient)
-train, test = load("digits", "train"), load("digits", "test")
+train, test = load_data("digits", "train"), load_data("digits", "test")
 shape = UNetConfig(image_size=8, channels=16, channel_mult=(1, 2), blocks_per_level=1, num_classes=10)
 model = DiffusionModel(UNet(shape, np.random.default_rng(0)), ModelConfig(shape, "linear", kind="eps"), micro_batch=16)
 log = []

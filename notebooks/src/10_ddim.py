@@ -208,7 +208,7 @@ plot.curves(counts, distance, "number of steps", "mean distance of the ends from
 # digits:
 
 # %%
-model = tinydiff.load_model("mnist")
+model = tinydiff.load("mnist")
 rows = {
     f"eta = {eta:.0f}, {steps} steps": last(model.chain(Request(n=10, seed=2), steps=steps, eta=eta))
     for steps in (5, 10, 20)

@@ -30,7 +30,7 @@ from tinydiff import plot
 from tinydiff.base import Noise
 from tinydiff.course import show_source, slider
 from tinydiff.course.exercises import notebook_20 as exercises
-from tinydiff.data import load
+from tinydiff.data import load_data
 from tinydiff.diffusion import (
     GaussianDiffusion,
     GaussianMixture,
@@ -46,7 +46,7 @@ from tinydiff.diffusion import (
 )
 from tinydiff.evaluate import judge
 from tinydiff.functional import softmax
-from tinydiff.models import Request, class_gradient, load_classifier, load_noisy_classifier
+from tinydiff.models import Request, class_gradient, load
 from tinydiff.nn import Tape
 
 rng = np.random.default_rng(0)
@@ -59,10 +59,10 @@ diffusion = GaussianDiffusion(cosine_schedule(1000))
 # class", it does without.) Another one has learned to say which digit a picture shows, and cannot draw at all:
 
 # %%
-model = tinydiff.load_model("mnist")
+model = tinydiff.load("mnist")
 NO_CLASS = np.full(10, 10)
 anything = last(model.chain(Request(n=10, seed=1, labels=NO_CLASS), steps=20))
-clean_judge = load_classifier("mnist-classifier-28")
+clean_judge = load("mnist-classifier-28")
 calls = clean_judge.forward(anything).argmax(axis=1)
 plot.image_grid(
     anything, columns=10, labels=[f"a {digit}" for digit in calls], title="drawn by one, named by the other"
@@ -211,8 +211,8 @@ plot.point_clouds(clouds, reach=3.5)
 # like the UNet it is told the time (it *is* the way down of a small UNet, with a linear layer at its end).
 
 # %%
-guide = load_noisy_classifier()
-images, labels = load("mnist-small", "test").batch(np.arange(0, 1000, 5))
+guide = load("mnist-noisy-classifier")
+images, labels = load_data("mnist-small", "test").batch(np.arange(0, 1000, 5))
 eps = rng.standard_normal(images.shape).astype(np.float32)
 times = np.linspace(1, 1000, 10).round().astype(int)
 right = {"trained on clean images": [], "trained on noisy ones, told the time": []}

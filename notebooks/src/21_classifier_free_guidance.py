@@ -31,7 +31,7 @@ import tinydiff
 from tinydiff import plot
 from tinydiff.course import show_source, slider
 from tinydiff.course.exercises import notebook_21 as exercises
-from tinydiff.data import load
+from tinydiff.data import load_data
 from tinydiff.data.avatars import judge as look
 from tinydiff.data.avatars.judge import words_of
 from tinydiff.diffusion import (
@@ -49,7 +49,7 @@ from tinydiff.diffusion import (
 )
 from tinydiff.diffusion.guidance import rescaled
 from tinydiff.evaluate import judge
-from tinydiff.models import Guidance, Request, load_classifier
+from tinydiff.models import Guidance, Request, load
 from tinydiff.train import Trainer
 
 rng = np.random.default_rng(0)
@@ -69,10 +69,10 @@ show_source(Trainer._context)
 # it guesses behind a 4 under noise, told each digit in turn, and told nothing:
 
 # %%
-model = tinydiff.load_model("mnist")
+model = tinydiff.load("mnist")
 NOTHING = model.null_context()
 predict = predictor(model.network_output, model.diffusion, model.config.kind, clip=False)
-images, labels = load("mnist-small", "test").batch(np.arange(0, 1000, 5))
+images, labels = load_data("mnist-small", "test").batch(np.arange(0, 1000, 5))
 four, eps = images[np.flatnonzero(labels == 4)[1]], rng.standard_normal((1, 28, 28, 1)).astype(np.float32)
 told, guesses = np.arange(11), {}  # 10 is the label for nothing
 for t in (950, 850, 750):
@@ -240,7 +240,7 @@ plot.curves(x_t, guesses, "x_t", "guess of x_0", title=f"t = {t}, s = {scale:g}"
 # vary within a digit, in shares of the same for real digits.
 
 # %%
-clean_judge = load_classifier("mnist-classifier-28")
+clean_judge = load("mnist-classifier-28")
 
 
 def draw(guidance, n=60):
@@ -411,7 +411,7 @@ plot.point_clouds(clouds, reach=1.8)
 # asks for two things. (How it was trained is notebook 24, to come.)
 
 # %%
-avatars = tinydiff.load_model("avatars")
+avatars = tinydiff.load("avatars")
 
 
 def portraits(prompt, guidance, negative="", n=6, seed=3):

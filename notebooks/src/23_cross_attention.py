@@ -31,7 +31,7 @@ from tinydiff import plot
 from tinydiff.course import show_source, slider
 from tinydiff.course.exercises import notebook_23 as exercises
 from tinydiff.gradcheck import check_module
-from tinydiff.models import DiffusionModel, ModelConfig, Request, load_model, word_maps
+from tinydiff.models import DiffusionModel, ModelConfig, Request, load, word_maps
 from tinydiff.networks import TextConfig, TextToImage, UNetConfig
 from tinydiff.nn import Attention, Gradients, SpatialTransformer, Tape
 from tinydiff.text import Tokenizer
@@ -430,7 +430,7 @@ plot.image_grid(three, columns=3, scale=16, labels=prompts)
 
 # %%
 show_source(word_maps)
-portraits = load_model("avatars")
+portraits = load("avatars")
 
 
 def where_a_portrait_attends(prompt, moments=(5, 9, 13), seed=3):

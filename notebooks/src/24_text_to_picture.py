@@ -49,7 +49,7 @@ from tinydiff.networks import TextConfig, UNetConfig
 from tinydiff.text import Tokenizer
 from tinydiff.train import TrainConfig, Trainer
 
-model = tinydiff.load_model("avatars")
+model = tinydiff.load("avatars")
 PROMPT = "a person with long red hair, round glasses and a green shirt"
 plot.chain_strip(model.chain(Request(n=2, seed=1, prompt=PROMPT, guidance=3.0), steps=30), samples=2, title=PROMPT)
 

@@ -31,7 +31,7 @@ from tinydiff import plot
 from tinydiff.base import Noise
 from tinydiff.course import show_source, slider
 from tinydiff.course.exercises import notebook_25 as exercises
-from tinydiff.data import load, to_floats, to_images
+from tinydiff.data import load_data, to_floats, to_images
 from tinydiff.data.avatars import compose, draw, judge
 from tinydiff.data.avatars.drawing import paint
 from tinydiff.data.avatars.judge import words_of
@@ -49,13 +49,13 @@ from tinydiff.models import (
     inpaint,
     interpolate,
     invert,
-    load_model,
+    load,
 )
 from tinydiff.networks import UNetConfig
 from tinydiff.train import InversionConfig, TrainConfig, Trainer, learn_word
 from tinydiff.train.objectives.new_word import token_of
 
-model = replace(load_model("avatars"), micro_batch=4)  # the portraits at hand are few
+model = replace(load("avatars"), micro_batch=4)  # the portraits at hand are few
 
 # %% [markdown]
 # ## Four portraits
@@ -245,7 +245,7 @@ assert np.mean([np.mean(hair_of(x) == colour) for colour, x in filled.items()]) 
 
 # %%
 show_source(erased)
-digits, unseen = load("digits", "train"), load("digits", "test")
+digits, unseen = load_data("digits", "train"), load_data("digits", "test")
 config = ModelConfig(UNetConfig(8, channels=16, channel_mult=(1, 2), blocks_per_level=1, image_channels=2))
 filler = DiffusionModel(config.network(np.random.default_rng(0)), config, micro_batch=16)
 trainer = Trainer(filler, digits, TrainConfig(steps=600, batch=32, lr=3e-3, ema=0.99), processes=False)

@@ -44,7 +44,7 @@ from tinydiff.diffusion import last
 from tinydiff.evaluate import retrieval
 from tinydiff.evaluate.retrieval import first_answers
 from tinydiff.gradcheck import check_module, gradcheck
-from tinydiff.models import ClipModel, Request, load_clip
+from tinydiff.models import ClipModel, Request, load
 from tinydiff.models.clip import best_of, clip_gradient, clip_guided_chain, clip_scores
 from tinydiff.networks import CLIP, CLIPConfig, TextConfig
 from tinydiff.nn import Gradients, Tape
@@ -53,7 +53,7 @@ from tinydiff.train import ClipTrainConfig, train_clip
 from tinydiff.train.objectives.contrast import gradient_of_batch
 
 rng = np.random.default_rng(0)
-clip = load_clip("avatars-clip")
+clip = load("avatars-clip")
 
 # %% [markdown]
 # ## Do they go together?
@@ -456,7 +456,7 @@ plot.curves(
 # vague, sixteen times, and then let the score choose by a text that says more.
 
 # %%
-model = tinydiff.load_model("avatars")
+model = tinydiff.load("avatars")
 VAGUE, PRECISE = "red hair, glasses", "a person with long red hair, glasses and a green shirt"
 sixteen = last(model.chain(Request(n=16, seed=3, prompt=VAGUE), steps=10, sampler="dpmpp_2m"))
 fit = clip_scores(clip, sixteen, [PRECISE])[:, 0]

@@ -54,7 +54,7 @@ def test_from_a_command_to_a_convolution_are_few_frames_and_each_file_is_entered
     for _, module in model.network.named_modules():
         if isinstance(module, Conv2d):
             module.pair = watched, conv2d_backward
-    monkeypatch.setattr(sample, "load_model", lambda *_: model)
+    monkeypatch.setattr(sample, "load", lambda *_, **__: model)
     Sample(prompt="red hair", negative="a hat", guidance=3.0, n=1, steps=2, sampler=sampler, out=tmp_path).run()
     longest = max(ways, key=len)
     assert len(longest) <= MOST_FRAMES, longest

@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 
 from tinydiff.base import InputError
-from tinydiff.data import Dataset, load, to_floats, to_images
+from tinydiff.data import Dataset, load_data, to_floats, to_images
 
 
 def test_a_batch_is_floats_from_minus_one_to_one():
-    data = load("mnist-small", "test")
+    data = load_data("mnist-small", "test")
     x, labels = data.batch(np.arange(64))
     assert x.dtype == np.float32
     assert x.min() == -1
@@ -30,7 +30,7 @@ def test_bytes_and_floats_are_one_to_one(xp):
 
 @pytest.mark.parametrize("size", [1, 14, 16, 28, 32, 56])
 def test_resizing_averages_areas(size):
-    data = load("mnist-small", "test").take(slice(0, 20))
+    data = load_data("mnist-small", "test").take(slice(0, 20))
     fine = data.images.astype(int).repeat(size, axis=1).repeat(size, axis=2)  # 28 x size marks on either axis
     blocks = fine.reshape(20, size, 28, size, 28, 1).sum(axis=(2, 4))
     np.testing.assert_array_equal(data.resize(size).images, np.rint(blocks / 28**2))
@@ -45,7 +45,7 @@ def test_resizing_keeps_colours_apart_and_takes_any_number_of_images():
 
 
 def test_padding_keeps_pixels():
-    data = load("mnist-small", "test").take(slice(0, 20))
+    data = load_data("mnist-small", "test").take(slice(0, 20))
     padded = data.pad(32)
     np.testing.assert_array_equal(padded.images[:, 2:30, 2:30], data.images)
     assert padded.images.sum() == data.images.sum()

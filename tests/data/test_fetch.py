@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from tinydiff.base import DataError
-from tinydiff.data import fetch, load
+from tinydiff.data import fetch, load_data
 
 
 def no_network(url):
@@ -36,7 +36,7 @@ def tiny_mnist(tmp_path, monkeypatch):
 
 
 def test_full_mnist_is_found_in_a_folder_and_says_so(tiny_mnist):
-    data = load("mnist", "train", network=False)
+    data = load_data("mnist", "train", network=False)
     assert len(data) == 3
     assert str(tiny_mnist) in data.describe()
     np.testing.assert_array_equal(data.labels, [0, 1, 2])
@@ -46,7 +46,7 @@ def test_gzipped_files_are_judged_by_their_content(tiny_mnist):
     for path in list(tiny_mnist.iterdir()):
         path.with_name(f"{path.name}.gz").write_bytes(gzip.compress(path.read_bytes(), mtime=7))
         path.unlink()
-    assert len(load("mnist", "test", network=False)) == 2
+    assert len(load_data("mnist", "test", network=False)) == 2
 
 
 def test_a_download_is_checked_and_kept(tiny_mnist, tmp_path, monkeypatch):
@@ -75,14 +75,14 @@ def test_without_files_and_network_the_error_says_what_to_put_where(tiny_mnist, 
     ):
         fetch.read_idx("mnist", "train", no_network)
     with pytest.raises(DataError, match="was not to be downloaded"):
-        load("mnist", network=False)
+        load_data("mnist", network=False)
 
 
 def test_what_requests_says_is_cut_to_its_reason(tiny_mnist, monkeypatch):
     monkeypatch.delenv("TINYDIFF_DATA")
     monkeypatch.setattr(fetch, "MIRRORS", {"mnist": ("http://127.0.0.1:1/",)})  # nothing listens there
     with pytest.raises(DataError) as caught:
-        load("mnist")
+        load_data("mnist")
     assert "Connection refused" in str(caught.value)
     assert "Max retries" not in str(caught.value)
 
@@ -138,7 +138,7 @@ def test_a_wrong_checksum_names_the_file_and_the_fix(tiny_mnist):
     path = tiny_mnist / fetch.FILES["train", "images"]
     path.write_bytes(path.read_bytes()[:-5])
     with pytest.raises(DataError, match=r"train-images-idx3-ubyte cannot.*2,363 bytes.*47,040,016 bytes.*Delete it"):
-        load("mnist", "train", network=False)
+        load_data("mnist", "train", network=False)
 
 
 def test_a_truncated_gzip_file_names_the_file_and_the_fix(tiny_mnist):
@@ -147,7 +147,7 @@ def test_a_truncated_gzip_file_names_the_file_and_the_fix(tiny_mnist):
     path.unlink()
     path.with_name(f"{path.name}.gz").write_bytes(data[: len(data) // 2])
     with pytest.raises(DataError, match=r"t10k-images-idx3-ubyte\.gz cannot.* not a whole gzip file.*Delete it"):
-        load("mnist", "test", network=False)
+        load_data("mnist", "test", network=False)
 
 
 def test_a_file_that_cannot_be_read_is_a_clear_sentence(tiny_mnist, monkeypatch):
@@ -156,15 +156,15 @@ def test_a_file_that_cannot_be_read_is_a_clear_sentence(tiny_mnist, monkeypatch)
 
     monkeypatch.setattr(Path, "read_bytes", refuse)
     with pytest.raises(DataError, match=r"train-images-idx3-ubyte cannot be used.*Permission denied"):
-        load("mnist", network=False)
+        load_data("mnist", network=False)
 
 
 def test_files_of_mnist_are_not_taken_for_fashion_mnist(tiny_mnist, tmp_path, monkeypatch):
     monkeypatch.setattr(fetch, "DEBIAN", {})
     monkeypatch.setenv("TINYDIFF_DATA", str(tiny_mnist))
     with pytest.raises(DataError, match="fashion-mnist is not on this machine"):
-        load("fashion-mnist", "test", network=False)
-    assert len(load("mnist", "test", network=False)) == 2
+        load_data("fashion-mnist", "test", network=False)
+    assert len(load_data("mnist", "test", network=False)) == 2
 
 
 def test_a_folder_of_the_sets_name_comes_first_and_another_sets_file_is_passed_over(tiny_mnist, tmp_path, monkeypatch):
@@ -174,14 +174,14 @@ def test_a_folder_of_the_sets_name_comes_first_and_another_sets_file_is_passed_o
         (tmp_path / file).write_bytes(file.encode())
         sums[file] = hashlib.sha256(file.encode()).hexdigest()
     monkeypatch.setitem(fetch.SHA_256, "fashion-mnist", sums)
-    assert load("mnist", "test", network=False).source == str(tiny_mnist)
+    assert load_data("mnist", "test", network=False).source == str(tiny_mnist)
     for file in fetch.FILES.values():
         (tiny_mnist / file).unlink()
     with pytest.raises(DataError, match="mnist is not on this machine"):
-        load("mnist", "test", network=False)
+        load_data("mnist", "test", network=False)
 
 
 def test_a_variable_with_an_unknown_user_is_no_traceback(tiny_mnist, monkeypatch):
     monkeypatch.setenv("TINYDIFF_DATA", "~nobody-of-that-name/data")
     with pytest.raises(DataError, match="mnist is not on this machine"):
-        load("mnist", network=False)
+        load_data("mnist", network=False)

@@ -10,7 +10,7 @@ import pytest
 
 import tinydiff.data as data_module
 from tinydiff.base import DataError, InputError
-from tinydiff.data import load, sets
+from tinydiff.data import load_data, sets
 
 
 @pytest.mark.parametrize(
@@ -23,7 +23,7 @@ from tinydiff.data import load, sets
     ],
 )
 def test_what_ships(name, split, n, side):
-    data = load(name, split)
+    data = load_data(name, split)
     assert data.images.shape == (n, side, side, 1)
     assert data.images.max() == 255
     assert set(data.labels) == set(range(10))
@@ -32,7 +32,7 @@ def test_what_ships(name, split, n, side):
 
 def test_the_small_mnist_has_as_many_of_each_class():
     for split, n in (("train", 600), ("test", 100)):
-        assert (np.bincount(load("mnist-small", split).labels) == n).all()
+        assert (np.bincount(load_data("mnist-small", split).labels) == n).all()
 
 
 @pytest.mark.parametrize("name", ["mnist-small", "digits"])
@@ -48,7 +48,7 @@ def test_the_card_states_the_sums_of_what_ships(name):
 
 def test_training_and_test_images_are_different():
     for name in ("digits", "mnist-small"):
-        train, test = ({x.tobytes() for x in load(name, split).images} for split in ("train", "test"))
+        train, test = ({x.tobytes() for x in load_data(name, split).images} for split in ("train", "test"))
         assert not train & test
 
 
@@ -58,13 +58,13 @@ def test_a_damaged_package_says_so(tmp_path, monkeypatch, n):
     (tmp_path / "digits.npz").write_bytes(shipped.read_bytes()[:n])
     monkeypatch.setattr(sets, "__file__", str(tmp_path / "sets.py"))
     with pytest.raises(DataError, match=r"digits\.npz is damaged.*Install tinydiff again"):
-        load("digits")
+        load_data("digits")
 
 
 @pytest.mark.skipif(not os.environ.get("TINYDIFF_DATA"), reason="TINYDIFF_DATA does not say where full MNIST is")
 def test_mnist_small_is_the_first_of_each_class_in_full_mnist():
     for split, n in (("train", 600), ("test", 100)):
-        full, small = load("mnist", split, network=False), load("mnist-small", split)
+        full, small = load_data("mnist", split, network=False), load_data("mnist-small", split)
         chosen = np.sort(np.concatenate([np.flatnonzero(full.labels == c)[:n] for c in range(10)]))
         np.testing.assert_array_equal(small.images, full.images[chosen])
         np.testing.assert_array_equal(small.labels, full.labels[chosen])
@@ -72,6 +72,6 @@ def test_mnist_small_is_the_first_of_each_class_in_full_mnist():
 
 def test_an_unknown_name_lists_the_known_ones():
     with pytest.raises(InputError, match="name is 'cifar', but one of 'digits', 'mnist-small', 'avatars'"):
-        load("cifar")
+        load_data("cifar")
     with pytest.raises(InputError, match="split is 'validation'"):
-        load("digits", "validation")
+        load_data("digits", "validation")

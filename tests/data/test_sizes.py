@@ -5,7 +5,7 @@ import pytest
 from PIL import Image
 
 from tinydiff.base import InputError, Noise
-from tinydiff.data import Dataset, load, load_avatars, load_folder
+from tinydiff.data import Dataset, load_avatars, load_data, load_folder
 from tinydiff.data.dataset import area_average, crop_to_aspect
 from tinydiff.data.masks import random_masks
 
@@ -61,7 +61,7 @@ def test_a_picture_is_not_squeezed():
 
 
 def test_one_number_and_two_equal_ones_are_the_same_square():
-    data = load("digits").take(slice(0, 5))
+    data = load_data("digits").take(slice(0, 5))
     np.testing.assert_array_equal(data.resize(5).images, data.resize((5, 5)).images)
     assert data.resize((8, 8)) is data
     assert data.resize([4, 8]).images.shape == (5, 4, 8, 1)
@@ -112,7 +112,7 @@ def test_a_mask_of_a_wide_picture_is_that_of_a_square_drawn_twice_as_fine_across
 
 @pytest.mark.parametrize("size", [0, (8, 0), (8,), "8x8"])
 def test_a_bad_size_is_one_clear_sentence(size, tmp_path):
-    data = load("digits").take(slice(0, 2))
+    data = load_data("digits").take(slice(0, 2))
     for asked in (
         data.resize,
         data.pad,

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from tinydiff.base import InputError
-from tinydiff.data import load
+from tinydiff.data import load_data
 from tinydiff.evaluate import balanced, classifier_frechet, evaluate, held_out_loss, judge
 from tinydiff.evaluate import samples as module
 from tinydiff.models import DiffusionModel, ModelConfig
@@ -55,7 +55,7 @@ def test_the_frechet_distance_of_shifted_images_is_the_squared_shift():
 @pytest.mark.parametrize("kind", ["eps", "x_0", "v"])
 def test_the_held_out_loss_of_a_network_that_is_off_by_half_is_a_quarter(monkeypatch, kind):
     """The stand-in is told x_0 and solves q_sample for eps."""
-    images, labels = load("digits", "test").batch(np.arange(50))
+    images, labels = load_data("digits", "test").batch(np.arange(50))
     ours = model(kind=kind)
 
     def off_by_half(self, x_t, t, context=None, first=0):
@@ -88,7 +88,7 @@ def test_images_outside_the_range_are_refused(images, message):
 
 
 def test_a_model_on_the_gpu_is_evaluated_there(monkeypatch, xp):
-    monkeypatch.setattr(module, "load_classifier", lambda name: Classifier(ClassifierConfig(8, channels=(4,))))
+    monkeypatch.setattr(module, "load", lambda name, kind: Classifier(ClassifierConfig(8, channels=(4,))))
     here = model()
     there = dataclasses.replace(here, network=here.network.bind(xp.asarray(here.network.theta)))
     assert evaluate(there, "digits", "x", n=4, steps=1) == evaluate(here, "digits", "x", n=4, steps=1)
@@ -106,7 +106,7 @@ def test_labels_are_asked_for_as_they_were_drawn(monkeypatch):
     """A model of five classes draws 0 .. 4 in turn, whatever the judge knows."""
     five = model(dataclasses.replace(UNET, num_classes=5))
     asked = []
-    monkeypatch.setattr(module, "load_classifier", lambda name: Classifier(ClassifierConfig(8, channels=(4,))))
+    monkeypatch.setattr(module, "load", lambda name, kind: Classifier(ClassifierConfig(8, channels=(4,))))
     real_judge = module.judge
     monkeypatch.setattr(module, "judge", lambda *args: asked.append(args[2]) or real_judge(*args))
     monkeypatch.setattr(module, "held_out_loss", lambda *args, **options: held_out_loss(model(), *args[1:], **options))
@@ -116,7 +116,7 @@ def test_labels_are_asked_for_as_they_were_drawn(monkeypatch):
 
 
 def test_without_classes_nothing_is_said_of_labels(monkeypatch):
-    monkeypatch.setattr(module, "load_classifier", lambda name: Classifier(ClassifierConfig(8, channels=(4,))))
+    monkeypatch.setattr(module, "load", lambda name, kind: Classifier(ClassifierConfig(8, channels=(4,))))
     text = evaluate(model(dataclasses.replace(UNET, num_classes=None), T=5), "digits", "x", n=3, steps=1)
     assert "asked for" not in text
     assert "nan" not in text.partition("by timestep")[2]

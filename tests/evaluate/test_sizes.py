@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from tinydiff.base import InputError
-from tinydiff.data import load
+from tinydiff.data import load_data
 from tinydiff.evaluate import evaluate, held_out_loss, nearest_neighbours, retrieval, samples
 from tinydiff.models import ClipModel, DiffusionModel, ModelConfig
 from tinydiff.networks import CLIP, Classifier, ClassifierConfig, CLIPConfig, TextConfig, UNet, UNetConfig
@@ -16,7 +16,7 @@ UNET = UNetConfig((8, 12), channels=8, channel_mult=(1, 2), blocks_per_level=1, 
 def judged_by(monkeypatch, size):
     """Let any judge that is asked for be a classifier of pictures of this size."""
     judges = Classifier(ClassifierConfig(size, channels=(4,)))
-    monkeypatch.setattr(samples, "load_classifier", lambda name: judges)
+    monkeypatch.setattr(samples, "load", lambda name, kind: judges)
 
 
 def model(unet=UNET):
@@ -25,7 +25,7 @@ def model(unet=UNET):
 
 def test_the_held_out_loss_of_a_new_network_is_the_mean_square_of_the_target():
     """A new UNet predicts zero: what remains is the variance of v, alpha_bar + (1 - alpha_bar) x_0^2 for each pixel."""
-    images, labels = load("digits", "test").resize((8, 12)).batch(np.arange(60))
+    images, labels = load_data("digits", "test").resize((8, 12)).batch(np.arange(60))
     ours = model()
     losses = held_out_loss(ours, images, labels, bins=1)
     a = ours.diffusion.alpha_bar[1:]

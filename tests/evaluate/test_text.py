@@ -13,7 +13,7 @@ from tinydiff.evaluate import evaluate_text, obedience
 from tinydiff.evaluate import text as module
 from tinydiff.evaluate.obedience import captioned, coarse, effective
 from tinydiff.evaluate.text import attribute_table
-from tinydiff.models import DiffusionModel, Guidance, ModelConfig, Request, load_model
+from tinydiff.models import DiffusionModel, Guidance, ModelConfig, Request, load
 from tinydiff.networks import TextConfig, TextToImage, UNetConfig
 from tinydiff.text import Tokenizer
 
@@ -155,6 +155,6 @@ def test_captions_are_drawn_as_the_chain_draws_them():
 
 def test_models_that_draw_no_avatars_are_refused():
     with pytest.raises(InputError, match="avatars from text"):
-        evaluate_text(load_model("mnist"))
+        evaluate_text(load("mnist"))
     with pytest.raises(InputError, match="n is 3"):
         evaluate_text(tiny(), n=3)

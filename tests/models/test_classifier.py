@@ -1,16 +1,12 @@
 """A noisy classifier pulls what is drawn towards a class, and is saved and loaded."""
 
-import dataclasses
-import json
-
 import numpy as np
 import pytest
 from arrays import to_host, to_xp
-from classifiers import NOISY, noisy_classifier
+from classifiers import noisy_classifier
 
-from tinydiff.base import CheckpointError, InputError
-from tinydiff.models import DiffusionModel, Guidance, ModelConfig, Request, class_gradient, load_noisy_classifier
-from tinydiff.models.store import save_weights
+from tinydiff.base import InputError
+from tinydiff.models import DiffusionModel, Guidance, ModelConfig, Request, class_gradient, load, save
 from tinydiff.networks import NoisyClassifier, NoisyClassifierConfig, UNetConfig
 
 
@@ -147,11 +143,7 @@ def test_every_sampler_is_pulled_along_the_gradient_and_not_at_scale_0(sampler):
 
 def test_a_noisy_classifier_is_saved_and_loaded(tmp_path):
     model = noisy_classifier(np.float32)
-    save_weights(tmp_path / "model.safetensors", model)
-    (tmp_path / "config.json").write_text(json.dumps({"noisy_classifier": dataclasses.asdict(NOISY)}))
-    np.testing.assert_array_equal(load_noisy_classifier(tmp_path).theta, model.theta)
-    (tmp_path / "config.json").write_text("{}")
-    with pytest.raises(CheckpointError, match="does not describe a noisy classifier"):
-        load_noisy_classifier(tmp_path)
+    save(tmp_path, model)
+    np.testing.assert_array_equal(load(tmp_path, kind=NoisyClassifier).theta, model.theta)
     with pytest.raises(InputError, match="image_size is 10 x 10"):
         NoisyClassifier(NoisyClassifierConfig(image_size=10))

@@ -1,33 +1,24 @@
-"""A model as a whole: saved, loaded, sampled from, and files that are damaged."""
+"""A diffusion model as a whole, drawn with."""
 
 import dataclasses
-import errno
 import json
 import multiprocessing
-import os
-import re
 
 import numpy as np
 import pytest
 
-from tinydiff.base import CheckpointError, InputError
+from tinydiff.base import InputError
 from tinydiff.diffusion import SAMPLERS
 from tinydiff.functional import conv
 from tinydiff.functional.fast.winograd import transform_weights
 from tinydiff.models import (
-    SHIPPED,
     DiffusionModel,
     ModelConfig,
     Request,
     default_micro_batch,
-    load_classifier,
-    load_clip,
-    load_model,
-    load_noisy_classifier,
-    read_settings,
-    save_model,
+    load,
+    save,
 )
-from tinydiff.models.store import load_weights, save_weights
 from tinydiff.networks import UNet, UNetConfig
 from tinydiff.workers import can_fork
 
@@ -46,19 +37,6 @@ def last_of(chain):
     return x
 
 
-def test_saved_and_loaded_it_is_the_same(tmp_path):
-    model = make()
-    save_model(tmp_path, model, note="for the test")
-    again = load_model(tmp_path)
-    np.testing.assert_array_equal(again.network.theta, model.network.theta)
-    assert again.config == model.config
-    assert again.micro_batch == model.micro_batch
-    assert json.loads((tmp_path / "config.json").read_text())["note"] == "for the test"
-    np.testing.assert_array_equal(
-        last_of(again.chain(Request(n=3), steps=2)), last_of(model.chain(Request(n=3), steps=2))
-    )
-
-
 SHAPES = [(8, 16, 16), (28, 32, 16), (16, 32, 16), (32, 32, 16), (32, 64, 8), (64, 128, 8)]
 
 
@@ -73,27 +51,8 @@ def test_without_a_micro_batch_a_model_takes_that_of_the_rule_and_saves_it(tmp_p
     network = make().network
     model = DiffusionModel(network, ModelConfig(UNET, T=50))
     assert model.micro_batch == default_micro_batch(UNET) == 16
-    save_model(tmp_path, model)
+    save(tmp_path, model)
     assert json.loads((tmp_path / "config.json").read_text())["micro_batch"] == 16
-
-
-def test_weights_that_are_not_contiguous_survive(tmp_path):
-    model = make()
-    weight = model.network.mid_1.conv_1.weight
-    weight.value = np.asfortranarray(weight.value)
-    save_weights(tmp_path / "w.safetensors", model.network)
-    twin = make().network
-    twin.theta[:] = 0
-    load_weights(tmp_path / "w.safetensors", twin)
-    np.testing.assert_array_equal(twin.mid_1.conv_1.weight.value, weight.value)
-
-
-def test_other_weights_than_the_networks_own_can_be_saved(tmp_path):
-    model = make()
-    ema = np.linspace(-1, 1, model.network.theta.size, dtype=np.float32)
-    save_model(tmp_path, model, ema)
-    np.testing.assert_array_equal(load_model(tmp_path).network.theta, ema)
-    assert not np.array_equal(model.network.theta, ema)
 
 
 def test_the_target_is_what_the_kind_says():
@@ -170,7 +129,7 @@ def test_labels():
 
 def test_no_class_is_a_label_of_its_own():
     """The null label is one past the last class, so it is no class, and the network takes it for none."""
-    model = load_model("mnist")
+    model = load("mnist")
     classes = model.config.unet.num_classes
     labels = np.arange(classes + 1)
     assert len(model.network.embed.label.table.value) == classes + 1
@@ -207,140 +166,6 @@ def test_bad_arguments_are_one_clear_sentence():
         dataclasses.replace(make(), threads=0)
     with pytest.raises(InputError, match="micro_batch is 0"):
         dataclasses.replace(make(), micro_batch=0)
-    with pytest.raises(InputError, match=r"There is no model 'nope'. Shipped with tinydiff: .*mnist"):
-        load_model("nope")
-    with pytest.raises(CheckpointError, match="does not describe a diffusion model"):
-        load_model("mnist-classifier-28")
-    with pytest.raises(CheckpointError, match="does not describe a classifier"):
-        load_classifier("mnist")
-
-
-def test_the_shipped_models_load():
-    loaders = {"model": load_model, "classifier": load_classifier, "noisy_classifier": load_noisy_classifier}
-    loaders["clip"] = load_clip
-    for config in SHIPPED.glob("*/config.json"):
-        (kind,) = loaders.keys() & json.loads(config.read_text()).keys()
-        loaded = loaders[kind](config.parent.name)
-        assert np.isfinite(getattr(loaded, "network", loaded).theta).all()
-        assert (config.parent / "CARD.md").is_file()
-
-
-def test_the_shipped_weights_are_small():
-    assert sum(path.stat().st_size for path in SHIPPED.rglob("*") if path.is_file()) < 40e6
-
-
-@pytest.mark.parametrize(
-    "change",
-    [
-        {"model": None},
-        {"model": {"unet": {"channels": 0}}},
-        {"model": {"unet": {"channels": "eight"}}},
-        {"model": {"unet": {"colour": True}}},
-        {"model": {"unet": {"heads": 3}}},
-        {"model": {"unet": {}, "kind": "y"}},
-        {"micro_batch": 0},
-        {"micro_batch": "many"},
-    ],
-)
-def test_a_configuration_that_makes_no_model_is_one_clear_sentence(tmp_path, change):
-    save_model(tmp_path, make())
-    path = tmp_path / "config.json"
-    path.write_text(json.dumps(json.loads(path.read_text()) | change))
-    with pytest.raises(CheckpointError, match="does not describe a diffusion model") as caught:
-        load_model(tmp_path)
-    assert str(path) in str(caught.value)
-    assert "\n" not in str(caught.value)
-
-
-@pytest.mark.parametrize("damage", ["truncated", "empty", "missing", "no config", "list", "other config", "wider"])
-def test_damaged_folders_are_one_clear_sentence(tmp_path, damage):
-    save_model(tmp_path, make())
-    weights, config = tmp_path / "model.safetensors", tmp_path / "config.json"
-    if damage == "truncated":
-        weights.write_bytes(weights.read_bytes()[:-1000])
-    elif damage == "empty":
-        weights.write_bytes(b"")
-    elif damage == "list":
-        config.write_text("[1, 2]")
-    elif damage == "missing":
-        weights.unlink()
-    elif damage == "no config":
-        config.write_text("{")
-    elif damage == "other config":
-        config.write_text("{}")
-    else:
-        config.write_text(config.read_text().replace('"channels": 8', '"channels": 16'))
-    with pytest.raises(CheckpointError) as caught:
-        load_model(tmp_path)
-    assert str(tmp_path) in str(caught.value)
-    assert "\n" not in str(caught.value)
-
-
-def test_a_full_disk_leaves_no_partial_file_and_the_old_one(tmp_path, monkeypatch):
-    save_model(tmp_path, make())
-    before = {p.name: p.read_bytes() for p in tmp_path.iterdir()}
-
-    def full(descriptor):
-        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-
-    monkeypatch.setattr(os, "fsync", full)
-    with pytest.raises(CheckpointError, match=r"model\.safetensors cannot be written"):
-        save_model(tmp_path, make("eps"))
-    assert {p.name: p.read_bytes() for p in tmp_path.iterdir()} == before
-
-
-@pytest.mark.parametrize(
-    ("code", "advice"), [(errno.ENOSPC, "the disk is full"), (errno.EACCES, "is not writable. Choose another")]
-)
-def test_a_refusal_leaves_no_partial_file_in_a_new_folder(tmp_path, monkeypatch, code, advice):
-    def refuse(descriptor):
-        assert len(list((tmp_path / "new").iterdir())) == 1  # the file beside, half way
-        raise OSError(code, os.strerror(code))
-
-    monkeypatch.setattr(os, "fsync", refuse)
-    with pytest.raises(CheckpointError, match=advice):
-        save_model(tmp_path / "new", make())
-    assert list((tmp_path / "new").iterdir()) == []
-
-
-def test_a_folder_that_cannot_be_made_is_one_clear_sentence(tmp_path):
-    (tmp_path / "taken").write_text("in the way")
-    with pytest.raises(CheckpointError, match="is a file, not a folder"):
-        save_model(tmp_path / "taken" / "model", make())
-    assert [p.name for p in tmp_path.iterdir()] == ["taken"]
-
-
-def test_weights_that_are_not_finite_are_refused_by_name(tmp_path):
-    model = make()
-    model.network.theta[-1] = np.nan
-    save_model(tmp_path, model)
-    last = list(model.network.named_parameters())[-1]
-    with pytest.raises(CheckpointError, match=rf"holds NaN or infinity in {re.escape(last)}"):
-        load_model(tmp_path)
-
-
-@pytest.mark.parametrize(
-    "text", ["[" * 100_000, "5", '{"model": {"unet": {"image_size": 8.5}}}', '{"model": {"T": 0}}']
-)
-def test_a_configuration_that_says_nothing_of_a_model_is_refused(tmp_path, text):
-    save_model(tmp_path, make())
-    (tmp_path / "config.json").write_text(text)
-    with pytest.raises((CheckpointError, InputError), match=r"config\.json|image_size|T is 0"):
-        load_model(tmp_path)
-
-
-@pytest.mark.parametrize("load", [load_model, load_classifier, load_noisy_classifier, load_clip, read_settings])
-@pytest.mark.parametrize("text", ["3", "[1, 2]", "null", '"mnist"'])
-def test_a_configuration_that_is_no_table_is_refused_by_every_reader(tmp_path, load, text):
-    (tmp_path / "config.json").write_text(text)
-    with pytest.raises(CheckpointError, match=r"config\.json holds .*, but names with their values"):
-        load(tmp_path)
-
-
-def test_a_name_that_is_no_path_is_no_model():
-    for name in ("x" * 300, "a\0b"):
-        with pytest.raises(InputError, match="There is no model"):
-            load_model(name)
 
 
 @pytest.mark.parametrize("sampler", SAMPLERS)

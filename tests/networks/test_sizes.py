@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from tinydiff.base import Condition, InputError, Noise
-from tinydiff.data import load
+from tinydiff.data import load_data
 from tinydiff.functional import mse, mse_backward, silu
 from tinydiff.gradcheck import gradcheck
 from tinydiff.networks import (
@@ -166,7 +166,7 @@ def test_in_the_middle_a_network_without_attention_and_norms_draws_a_crop_as_it_
 
 
 def test_it_learns_pictures_that_are_not_square():
-    data = load("digits").take(slice(0, 4)).resize((8, 12))
+    data = load_data("digits").take(slice(0, 4)).resize((8, 12))
     unet = UNet(UNetConfig((8, 12), channels=8, channel_mult=(1, 2, 2), blocks_per_level=1, heads=2))
     x_0, _ = data.batch(np.arange(4))
     x_t, t = 0.5 * x_0 + Noise(0).normal(x_0.shape, "eps"), np.array([100, 200, 300, 400])

@@ -10,7 +10,7 @@ from arrays import to_host, to_xp
 from tinydiff.base import CheckpointError, Condition, DataError, InputError
 from tinydiff.data import load_avatars
 from tinydiff.functional import mse, mse_backward
-from tinydiff.models import DiffusionModel, Guidance, ModelConfig, Request, load_model, save_model
+from tinydiff.models import DiffusionModel, Guidance, ModelConfig, Request, load, save
 from tinydiff.models.store import TOKENIZER
 from tinydiff.networks import TextConfig, TextToImage, UNetConfig
 from tinydiff.nn import Gradients, Tape
@@ -235,15 +235,15 @@ def test_captions_are_hidden_as_the_empty_prompt(monkeypatch, share):
 
 def test_saved_and_loaded_it_draws_the_same(tmp_path):
     model = make()
-    save_model(tmp_path, model)
-    again = load_model(tmp_path)
+    save(tmp_path, model)
+    again = load(tmp_path)
     assert again.config == model.config
     np.testing.assert_array_equal(drawn(again, prompt=PROMPT), drawn(model, prompt=PROMPT))
 
 
 @pytest.mark.parametrize("damage", ["missing", "truncated", "other"])
 def test_a_damaged_tokenizer_is_one_clear_sentence(tmp_path, damage):
-    save_model(tmp_path, make())
+    save(tmp_path, make())
     path = tmp_path / TOKENIZER
     if damage == "missing":
         path.unlink()
@@ -252,7 +252,7 @@ def test_a_damaged_tokenizer_is_one_clear_sentence(tmp_path, damage):
     else:
         Tokenizer().save(path)
     with pytest.raises((CheckpointError, DataError), match="tokenizer") as caught:
-        load_model(tmp_path)
+        load(tmp_path)
     assert "\n" not in str(caught.value)
 
 
@@ -310,7 +310,7 @@ def test_an_unknown_word_is_bytes_and_a_long_prompt_is_cut_with_a_warning():
 
 def test_bad_requests_are_one_clear_sentence():
     model = make()
-    digits = load_model("mnist")
+    digits = load("mnist")
     plain = UNetConfig(8, channels=8, channel_mult=(1,), blocks_per_level=1, heads=2)
     without = DiffusionModel(ModelConfig(plain).network(), ModelConfig(plain))
     for call, words in [

@@ -12,7 +12,7 @@ from arrays import no_synchronisation
 
 from tinydiff.base import CheckpointError, InputError, TrainingError
 from tinydiff.data import Dataset
-from tinydiff.models import DiffusionModel, ModelConfig, Request, load_model
+from tinydiff.models import DiffusionModel, ModelConfig, Request, load
 from tinydiff.networks import UNet, UNetConfig
 from tinydiff.train import TrainConfig, Trainer, learning_rate, read_log
 from tinydiff.train import run as loop
@@ -61,7 +61,7 @@ def test_any_number_of_threads_gives_the_same_bits():
 def test_without_a_micro_batch_the_run_takes_the_models_and_its_files_say_which(tmp_path):
     trainer = run(config=dataclasses.replace(CONFIG, micro_batch=None, steps=1), folder=tmp_path)
     assert trainer.config.micro_batch == trainer.model.micro_batch == 4
-    assert json.loads((tmp_path / "config.json").read_text())["train"]["micro_batch"] == 4
+    assert json.loads((tmp_path / "config.json").read_text())["about"]["train"]["micro_batch"] == 4
 
 
 @pytest.mark.equation("DDPM-ALG1")
@@ -145,13 +145,13 @@ def test_ctrl_c_finishes_the_step_saves_and_can_be_taken_up(tmp_path):
 
 def test_a_run_leaves_a_model_that_can_be_loaded_and_sampled(tmp_path):
     trainer = run(tmp_path, validation=squares(9, 1))
-    model = load_model(tmp_path)
+    model = load(tmp_path)
     np.testing.assert_array_equal(model.network.theta, trainer.ema)
     assert model.config == trainer.model.config
     *_, (t, x, _) = model.chain(Request(n=2), steps=3)
     assert t == 0
     assert np.isfinite(x).all()
-    assert load_model(tmp_path / "best").config == model.config
+    assert load(tmp_path / "best").config == model.config
 
 
 def test_a_sample_is_the_same_alone_and_in_a_batch():
@@ -242,7 +242,7 @@ def test_the_best_model_is_kept_and_remembered(tmp_path, monkeypatch):
     losses = iter([3.0, 1.0, 2.0])
     monkeypatch.setattr(Trainer, "validation_loss", lambda self: next(losses))
     trainer = run(tmp_path, dataclasses.replace(CONFIG, validate_every=2), validation=squares(8))
-    assert json.loads((tmp_path / "best" / "config.json").read_text())["validation_loss"] == 1.0
+    assert json.loads((tmp_path / "best" / "config.json").read_text())["about"]["validation_loss"] == 1.0
     assert trainer.best == 1.0
     assert make(tmp_path, dataclasses.replace(CONFIG, validate_every=2)).best == 1.0
 

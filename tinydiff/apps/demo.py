@@ -7,10 +7,10 @@ from typing import Any
 import numpy as np
 
 from tinydiff import plot
-from tinydiff.data import load
+from tinydiff.data import load_data
 from tinydiff.evaluate import balanced, classifier_frechet, judge, nearest_neighbours
-from tinydiff.models import DiffusionModel, ModelConfig, Request, load_classifier, load_model
-from tinydiff.networks import UNet, UNetConfig
+from tinydiff.models import DiffusionModel, ModelConfig, Request, load
+from tinydiff.networks import Classifier, UNet, UNetConfig
 from tinydiff.train import TrainConfig, Trainer
 
 UNET = UNetConfig(image_size=16, channels=24, channel_mult=(1, 2), blocks_per_level=1, num_classes=10)
@@ -30,9 +30,9 @@ def run_demo(out: Path, steps: int = 1600, seed: int = 0) -> None:
 def draw_with_shipped_weights(out: Path, seed: int) -> None:
     """Draw a grid and the reverse chain with the model that ships with tinydiff."""
     print("1. Digits from the shipped weights, 28 x 28")
-    model = load_model("mnist")
+    model = load("mnist", kind=DiffusionModel)
     frames = list(model.chain(Request(n=40, seed=seed), steps=40))
-    test = load("mnist-small", "test")
+    test = load_data("mnist-small", "test")
     real, _ = test.batch(balanced(test.labels)[:40])
     title = f"Above: 40 samples, none left out (DDIM, 40 steps, seed {seed}). Below: 40 real images"
     both = plot.image_grid(np.concatenate([np.clip(frames[-1][1], -1, 1), real]), columns=10, title=title)
@@ -43,7 +43,7 @@ def draw_with_shipped_weights(out: Path, seed: int) -> None:
 
 def train_and_judge(out: Path, config: TrainConfig) -> None:
     """Train at 16 x 16 from random weights, redraw the same eight starts on the way, and judge 256 samples."""
-    training, test = (load("mnist-small", split).resize(UNET.image_size) for split in ("train", "test"))
+    training, test = (load_data("mnist-small", split).resize(UNET.image_size) for split in ("train", "test"))
     print(f"2. Training from scratch, {UNET.image_size} x {UNET.image_size}\n  {training.describe()}")
     steps, seed = config.steps, config.seed
     log: list[dict[str, Any]] = []
@@ -75,7 +75,7 @@ def train_and_judge(out: Path, config: TrainConfig) -> None:
     pictures = plot.nearest_neighbours(samples[:10], images[indices], distances, title=title)
     plot.save_image(pictures, out / "nearest.png")
 
-    classifier = load_classifier(f"mnist-classifier-{UNET.image_size}")
+    classifier = load(f"mnist-classifier-{UNET.image_size}", kind=Classifier)
     real, labels = test.batch(np.arange(len(test)))
     of_samples, of_real = judge(classifier, samples, np.arange(SAMPLES) % 10), judge(classifier, real, labels)
     ratio = of_samples.confident.value / of_real.confident.value

@@ -1,4 +1,4 @@
-"""What everything stands on: errors, files, arrays and devices, noise, conditions, what is derived from weights."""
+"""What everything stands on: errors, files and records, arrays and devices, noise, conditions, derived weights."""
 
 from tinydiff.base.arrays import Device, erf, select_device, synchronize, to_device, to_numpy, xp_of
 from tinydiff.base.choices import Choices, import_modules
@@ -24,6 +24,7 @@ from tinydiff.base.files import atomic_write, writable_folder
 from tinydiff.base.memo import Memo, derived, weights_stand_still
 from tinydiff.base.noise import Noise, philox
 from tinydiff.base.plain import is_plain, plain
+from tinydiff.base.records import from_table, read_table, to_table, with_prefix, write_json
 from tinydiff.base.size import Size, check_sides, height_and_width
 
 __all__ = [
@@ -53,6 +54,7 @@ __all__ = [
     "check_sides",
     "derived",
     "erf",
+    "from_table",
     "height_and_width",
     "import_modules",
     "is_plain",
@@ -60,11 +62,15 @@ __all__ = [
     "map_arrays",
     "philox",
     "plain",
+    "read_table",
     "select_device",
     "synchronize",
     "to_device",
     "to_numpy",
+    "to_table",
     "weights_stand_still",
+    "with_prefix",
     "writable_folder",
+    "write_json",
     "xp_of",
 ]

@@ -3,6 +3,8 @@
 from tinydiff.data.avatars.sets import load_avatars
 from tinydiff.data.dataset import Dataset, to_floats, to_images
 from tinydiff.data.folder import load_folder
-from tinydiff.data.sets import NAMES, load
+from tinydiff.data.sets import NAMES, load_data
 
-__all__ = ["NAMES", "Dataset", "load", "load_avatars", "load_folder", "to_floats", "to_images"]
+load = load_data  # what tools/train_classifier.py calls until it takes `load_data`
+
+__all__ = ["NAMES", "Dataset", "load_avatars", "load_data", "load_folder", "to_floats", "to_images"]

@@ -16,7 +16,7 @@ NAMES = ("digits", "mnist-small", "avatars", "mnist", "fashion-mnist")
 SHIPPED = {"digits": "digits.npz", "mnist-small": "mnist-small.npz"}
 
 
-def load(name: str = "mnist-small", split: str = "train", network: bool = True) -> Dataset:
+def load_data(name: str = "mnist-small", split: str = "train", network: bool = True) -> Dataset:
     """Return a data set by name; it is never another one than was asked for.
 
     Parameters

@@ -8,13 +8,13 @@ import numpy as np
 
 from tinydiff import plot
 from tinydiff.base import InputError, Noise, check_count, check_images, to_numpy, xp_of
-from tinydiff.data import load
+from tinydiff.data import load_data
 from tinydiff.evaluate.by_timestep import LossByTimestep, loss_by_timestep
 from tinydiff.evaluate.frechet import frechet_distance_of
 from tinydiff.evaluate.neighbours import nearest_neighbours
 from tinydiff.evaluate.shares import Share, class_shares, confident_share
 from tinydiff.functional import softmax
-from tinydiff.models import DiffusionModel, Progress, Request, load_classifier
+from tinydiff.models import DiffusionModel, Progress, Request, load
 from tinydiff.networks import Classifier
 from tinydiff.workers import map_shards
 
@@ -102,13 +102,13 @@ def evaluate(
         As for `DiffusionModel.chain`.
     """
     check_count("n", n)
-    unet, classifier = model.config.unet, load_classifier(judge_name)
+    unet, classifier = model.config.unet, load(judge_name, kind=Classifier)
     if unet.shape != classifier.config.shape:
         raise InputError(
             f"The model draws pictures of {_sides(unet.shape)}, but {judge_name} judges those of "
             f"{_sides(classifier.config.shape)}."
         )
-    training, test = (load(data, split).resize(unet.size) for split in ("train", "test"))
+    training, test = (load_data(data, split).resize(unet.size) for split in ("train", "test"))
     n_real = min(n, len(test))
     real, real_labels = test.batch(np.arange(n_real))
     other_real, _ = training.batch(balanced(training.labels)[:n_real])

@@ -1,40 +1,71 @@
-"""A trained classifier of noisy pictures at work: it guides."""
+"""Trained classifiers: one of clean pictures, which judges, and one of noisy pictures, which guides."""
 
 from collections.abc import Callable
-from pathlib import Path
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from tinydiff.base import CheckpointError, Device, InputError, check_shape, select_device, to_device, xp_of
+from tinydiff.base import InputError, check_shape, xp_of
 from tinydiff.functional import softmax
-from tinydiff.models.store import find_folder, load_weights, read_settings
+from tinydiff.models.store import register
 from tinydiff.networks import Classifier, ClassifierConfig, NoisyClassifier, NoisyClassifierConfig
 from tinydiff.nn import Tape
 from tinydiff.workers import map_shards
 
 
-def load_classifier(name: str | Path) -> Classifier:
-    """Return a classifier that ships with tinydiff, by name such as ``"mnist-classifier-28"``, or from a folder."""
-    folder = find_folder(name)
-    try:
-        classifier = Classifier(ClassifierConfig(**read_settings(folder)["classifier"]))
-    except (KeyError, TypeError, ValueError) as error:
-        raise CheckpointError(f"{folder / 'config.json'} does not describe a classifier ({error}).") from error
-    load_weights(folder / "model.safetensors", classifier)
-    return classifier
+@register("classifier", "a classifier", Classifier)
+@dataclass(frozen=True)
+class ClassifierSettings:
+    """What config.json says of a classifier: the shape of its network, which is all that it has."""
+
+    config: ClassifierConfig
+
+    @classmethod
+    def of(cls, classifier: Classifier) -> "ClassifierSettings":
+        """Return the settings of a model."""
+        return cls(classifier.config)
+
+    @staticmethod
+    def parts(classifier: Classifier) -> dict[str, Any]:
+        """Return the network."""
+        return {"network": classifier}
+
+    def network(self) -> Classifier:
+        """Return a new network."""
+        return Classifier(self.config)
+
+    @staticmethod
+    def build(network: Classifier) -> Classifier:
+        """Return the model, which is its network."""
+        return network
 
 
-def load_noisy_classifier(name: str | Path = "mnist-noisy-classifier", device: Device | None = None) -> NoisyClassifier:
-    """Return a classifier of noisy pictures that ships with tinydiff, by name, or from a folder."""
-    folder = find_folder(name)
-    try:
-        classifier = NoisyClassifier(NoisyClassifierConfig(**read_settings(folder)["noisy_classifier"]))
-    except (KeyError, TypeError, ValueError) as error:
-        raise CheckpointError(f"{folder / 'config.json'} does not describe a noisy classifier ({error}).") from error
-    load_weights(folder / "model.safetensors", classifier)
-    device = select_device("cpu") if device is None else device
-    return classifier if device.kind == "cpu" else classifier.bind(to_device(classifier.theta, device))
+@register("noisy-classifier", "a classifier of noisy pictures", NoisyClassifier)
+@dataclass(frozen=True)
+class NoisyClassifierSettings:
+    """What config.json says of a classifier of noisy pictures: the shape of its network, which is all that it has."""
+
+    config: NoisyClassifierConfig
+
+    @classmethod
+    def of(cls, classifier: NoisyClassifier) -> "NoisyClassifierSettings":
+        """Return the settings of a model."""
+        return cls(classifier.config)
+
+    @staticmethod
+    def parts(classifier: NoisyClassifier) -> dict[str, Any]:
+        """Return the network."""
+        return {"network": classifier}
+
+    def network(self) -> NoisyClassifier:
+        """Return a new network."""
+        return NoisyClassifier(self.config)
+
+    @staticmethod
+    def build(network: NoisyClassifier) -> NoisyClassifier:
+        """Return the model, which is its network."""
+        return network
 
 
 def class_gradient(classifier: NoisyClassifier, micro_batch: int = 16) -> Callable[[Any, Any, Any], Any]:

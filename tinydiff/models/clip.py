@@ -3,35 +3,27 @@
 The pictures may be noisy, x_t at a time t, of the forward process that it was trained with.
 """
 
-import dataclasses
-import json
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from tinydiff.base import (
-    CheckpointError,
-    Device,
     InputError,
-    atomic_write,
     check_choice,
     check_count,
     check_images,
     check_shape,
-    select_device,
-    to_device,
     xp_of,
 )
 from tinydiff.diffusion import GaussianDiffusion
 from tinydiff.diffusion.schedules import SCHEDULES
 from tinydiff.models.diffusion import DiffusionModel
 from tinydiff.models.request import Request
-from tinydiff.models.store import TOKENIZER, find_folder, load_weights, read_settings, save_weights
-from tinydiff.networks import CLIP, CLIPConfig, TextConfig
+from tinydiff.models.store import register
+from tinydiff.networks import CLIP, CLIPConfig
 from tinydiff.nn import Tape
 from tinydiff.text import Tokenizer
 from tinydiff.workers import map_shards
@@ -188,39 +180,30 @@ def clip_guided_chain(
     return model.chain(request, sampler, steps)
 
 
-def save_clip(folder: str | Path, clip: ClipModel, theta: Any = None, **about: Any) -> Path:
-    """Write a folder with weights, config.json and tokenizer; `theta`, such as an EMA, instead of the network's own."""
-    folder = Path(folder)
-    save_weights(folder / "model.safetensors", clip.network, theta)
-    clip.tokenizer.save(folder / TOKENIZER)
-    settings = {"clip": dataclasses.asdict(clip.network.config), "schedule": clip.schedule, "T": clip.T}
-    settings |= {"micro_batch": clip.micro_batch, **about}
-    text = json.dumps(settings, indent=2) + "\n"
-    atomic_write(folder / "config.json", lambda file: file.write(text.encode()), error=CheckpointError)
-    return folder
+@register("clip", "a CLIP", ClipModel)
+@dataclass(frozen=True)
+class ClipSettings:
+    """What config.json says of a CLIP."""
 
+    config: CLIPConfig
+    schedule: str
+    T: int
+    micro_batch: int
 
-def load_clip(name: str | Path = "avatars-clip", device: Device | None = None) -> ClipModel:
-    """Return a CLIP that ships with tinydiff, by name, or one from a folder.
+    @classmethod
+    def of(cls, clip: ClipModel) -> "ClipSettings":
+        """Return the settings of a model."""
+        return cls(clip.network.config, clip.schedule, clip.T, clip.micro_batch)
 
-    Raises
-    ------
-    CheckpointError
-        If the folder does not hold a whole CLIP.
-    InputError
-        If there is no such name or folder.
-    """
-    folder = find_folder(name)
-    settings = read_settings(folder)
-    try:
-        text = TextConfig(**settings["clip"].pop("text"))
-        network = CLIP(CLIPConfig(text=text, **settings["clip"]))
-        process = {name: settings[name] for name in ("schedule", "T", "micro_batch")}
-        clip = ClipModel(network, Tokenizer.load(folder / TOKENIZER), **process)
-    except (KeyError, TypeError, AttributeError, ValueError, MemoryError) as error:
-        raise CheckpointError(f"{folder / 'config.json'} does not describe a CLIP ({error}).") from error
-    load_weights(folder / "model.safetensors", network)
-    device = select_device("cpu") if device is None else device
-    if device.kind != "cpu":
-        clip = dataclasses.replace(clip, network=network.bind(to_device(network.theta, device)))
-    return clip
+    @staticmethod
+    def parts(clip: ClipModel) -> dict[str, Any]:
+        """Return the network and the tokenizer."""
+        return {"network": clip.network, "tokenizer": clip.tokenizer}
+
+    def network(self) -> CLIP:
+        """Return a new network."""
+        return CLIP(self.config)
+
+    def build(self, network: CLIP, tokenizer: Tokenizer) -> ClipModel:
+        """Return the model."""
+        return ClipModel(network, tokenizer, self.schedule, self.T, self.micro_batch)

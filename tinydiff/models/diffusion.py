@@ -12,6 +12,7 @@ from tinydiff.diffusion import SAMPLERS, GaussianDiffusion, Predict, predictor
 from tinydiff.models.config import ModelConfig, default_micro_batch
 from tinydiff.models.predictor import compose
 from tinydiff.models.request import Request
+from tinydiff.models.store import register
 from tinydiff.networks import TextToImage, UNet
 from tinydiff.text import Tokenizer
 from tinydiff.workers import Workers
@@ -212,3 +213,30 @@ class DiffusionModel:
                     "class, were expected."
                 )
         return xp.asarray(np.broadcast_to(labels, (n,)))
+
+
+@register("diffusion", "a diffusion model", DiffusionModel)
+@dataclass(frozen=True)
+class DiffusionSettings:
+    """What config.json says of a diffusion model; `micro_batch` was not always written."""
+
+    config: ModelConfig
+    micro_batch: int = 8
+
+    @classmethod
+    def of(cls, model: DiffusionModel) -> "DiffusionSettings":
+        """Return the settings of a model."""
+        return cls(model.config, model.micro_batch)
+
+    @staticmethod
+    def parts(model: DiffusionModel) -> dict[str, Any]:
+        """Return the network, and the tokenizer of a model that reads text."""
+        return {"network": model.network, "tokenizer": model.tokenizer}
+
+    def network(self) -> UNet | TextToImage:
+        """Return a new network."""
+        return self.config.network()
+
+    def build(self, network: UNet | TextToImage, tokenizer: Tokenizer | None = None) -> DiffusionModel:
+        """Return the model."""
+        return DiffusionModel(network, self.config, self.micro_batch, tokenizer=tokenizer)

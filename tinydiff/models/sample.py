@@ -5,9 +5,10 @@ from typing import Any
 
 import numpy as np
 
-from tinydiff.base import select_device, to_numpy
-from tinydiff.models.old_store import load_model
+from tinydiff.base import to_numpy
+from tinydiff.models.diffusion import DiffusionModel
 from tinydiff.models.request import Request
+from tinydiff.models.store import load
 
 
 def sample(
@@ -43,7 +44,7 @@ def sample(
     >>> tinydiff.sample("mnist", n=2, steps=2).shape  # doctest: +SKIP
     (2, 28, 28, 1)
     """
-    request, model = Request.of(n=n, **asked), load_model(name, select_device(device))
+    request, model = Request.of(n=n, **asked), load(name, device, kind=DiffusionModel)
     for _, x_t, _ in model.chain(request, sampler, steps):
         images = x_t
     return to_numpy(images)

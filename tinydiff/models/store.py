@@ -1,99 +1,275 @@
-"""Model folders: written, found and read.
+"""Model folders: every model is saved, found and loaded here.
 
-A saved model is a folder with ``model.safetensors`` (the weights by name), ``config.json`` (all that is needed to
-build the network again) and, for the models that ship with tinydiff, a ``CARD.md`` with measured figures.
+A folder holds ``config.json``, which says what the model is and which parts it has, and the parts: ``network``, whose
+weights lie by name in ``model.safetensors``; ``tokenizer``, in ``tokenizer.json``; any other is a model itself, in a
+folder of its name. Models that ship with tinydiff have a ``CARD.md`` with measured figures besides.
+
+A class of models is registered where it is defined, with a dataclass that says how it is taken apart and put together
+(`ModelSettings`).
 """
 
-import json
+import dataclasses
+import inspect
 import os
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol, TypeVar, overload
 
-import numpy as np
-import safetensors.numpy
-
-from tinydiff.base import CheckpointError, InputError, atomic_write, to_numpy
+import tinydiff
+from tinydiff.base import (
+    CheckpointError,
+    Device,
+    InputError,
+    from_table,
+    read_table,
+    select_device,
+    to_device,
+    to_table,
+    write_json,
+)
+from tinydiff.models.old_layouts import in_todays_layout
+from tinydiff.models.weights import check_fits, load_weights, read_arrays, save_weights
 from tinydiff.nn import Module
+from tinydiff.text import Tokenizer
+
+__all__ = ["SHIPPED", "TOKENIZER", "find_folder", "load", "read_about", "register", "save"]
+__all__ += ["check_fits", "load_weights", "read_arrays", "save_weights"]
 
 SHIPPED = Path(__file__).parent.parent / "weights"
-TOKENIZER = "tokenizer.json"
+CONFIG, WEIGHTS, TOKENIZER = "config.json", "model.safetensors", "tokenizer.json"
+FORMAT = 2  # of config.json; a folder without a number has one of the layouts before, see `in_todays_layout`
+
+Model = TypeVar("Model")
+Settings = TypeVar("Settings", bound="type[ModelSettings]")
 
 
-def save_weights(path: Path, module: Module, theta: Any = None) -> None:
-    """Write a module's parameters by name, as safetensors, atomically; `theta` if given instead of its own."""
-    bound = module if theta is None else module.bind(theta)
-    # safetensors 0.8.0 silently corrupts arrays that are not C-contiguous
-    arrays = {name: np.asarray(to_numpy(p.value), order="C") for name, p in bound.named_parameters().items()}
-    data = safetensors.numpy.save(arrays)
-    atomic_write(path, lambda file: file.write(data), error=CheckpointError)
+class ModelSettings(Protocol):
+    """What ``config.json`` says of a model: a dataclass whose fields are the options that it is built from."""
+
+    @classmethod
+    def of(cls, model: Any) -> "ModelSettings":
+        """Return the settings of a model."""
+
+    @staticmethod
+    def parts(model: Any) -> dict[str, Any]:
+        """Return the parts of a model by name: ``network``, ``tokenizer``, models; what is None is left out."""
+
+    def network(self) -> Module:
+        """Return a new network for the weights; not needed where there is no part of this name."""
+
+    @property
+    def build(self) -> Callable[..., Any]:
+        """Return a method that puts the model together from its parts, given by their names."""
 
 
-def load_weights(path: Path, module: Module) -> None:
-    """Read a module's parameters from a file that `save_weights` wrote.
+@dataclass(frozen=True)
+class ModelClass:
+    """A registered class of models: its name in config.json, its name in a sentence, and its settings."""
+
+    name: str
+    noun: str
+    model: type
+    settings: type[ModelSettings]
+
+
+REGISTERED: dict[str, ModelClass] = {}
+
+
+@dataclass(frozen=True)
+class Head:
+    """What config.json says of any model; the other names in it are those of the settings."""
+
+    format: int
+    tinydiff: str
+    model: str
+    parts: tuple[str, ...]
+    about: dict = dataclasses.field(default_factory=dict)
+
+
+def register(name: str, noun: str, model: type) -> Callable[[Settings], Settings]:
+    """Return a decorator for the settings of a class of models, which can then be saved and loaded.
+
+    Parameters
+    ----------
+    name : str
+        In config.json, such as ``"diffusion"``.
+    noun : str
+        In sentences, such as "a diffusion model".
+    model : type
+    """
+
+    def decorate(settings: Settings) -> Settings:
+        REGISTERED[name] = ModelClass(name, noun, model, settings)
+        return settings
+
+    return decorate
+
+
+def save(folder: str | Path, model: Any, theta: Any = None, **about: Any) -> Path:
+    """Write a model folder, config.json last; each file is written whole or not at all.
+
+    Parameters
+    ----------
+    folder : str or Path
+    model
+        Of any registered class.
+    theta : array or None
+        Weights instead of the network's own, for example an EMA.
+    **about
+        Further entries for config.json that say where the weights come from.
 
     Raises
     ------
     CheckpointError
-        If the file cannot be read, or holds other parameters than the module has.
+        If something cannot be written.
     """
-    arrays, _ = read_arrays(path)
-    check_fits(str(path), arrays, module)
-    for name, parameter in module.named_parameters().items():
-        if not np.isfinite(arrays[name]).all():
-            raise CheckpointError(f"{path} holds NaN or infinity in {name}: it is damaged, or its training diverged.")
-        parameter.value[...] = arrays[name]
+    folder = Path(folder)
+    model_class = _class_of(type(model))
+    settings = model_class.settings.of(model)
+    parts = {name: part for name, part in settings.parts(model).items() if part is not None}
+    if theta is not None and "network" not in parts:
+        raise InputError(f"theta was given, but {model_class.noun} has no network of its own: save its parts singly.")
+    for name, part in parts.items():
+        if name == "network":
+            save_weights(folder / WEIGHTS, part, theta)
+        elif name == "tokenizer":
+            part.save(folder / TOKENIZER)
+        else:
+            save(folder / name, part)
+    head = to_table(Head(FORMAT, tinydiff.__version__, model_class.name, tuple(parts), about))
+    about = head.pop("about")  # which stands last
+    write_json(folder / CONFIG, {**head, **to_table(settings), "about": about}, CheckpointError)
+    return folder
 
 
-def read_arrays(path: Path) -> tuple[dict[str, np.ndarray], dict[str, str]]:
-    """Return the arrays of a safetensors file by name, and its metadata."""
-    try:
-        with safetensors.safe_open(path, framework="np") as file:
-            return {name: file.get_tensor(name) for name in file.keys()}, file.metadata() or {}  # noqa: SIM118
-    except FileNotFoundError as error:
-        raise CheckpointError(f"{path} does not exist.") from error
-    except (OSError, TypeError, safetensors.SafetensorError) as error:  # TypeError: a dtype that NumPy does not know
-        raise CheckpointError(
-            f"{path} cannot be read as a safetensors file ({error}). If it is not whole, delete it and use "
-            "another copy, such as the checkpoint before it."
-        ) from error
+@overload
+def load(name: str | Path, device: Device | str | None = None) -> Any: ...
 
 
-def check_fits(source: str, arrays: dict[str, Any], module: Module) -> None:
-    """Raise `CheckpointError` unless the arrays have the names and shapes of the module's parameters."""
-    parameters = module.named_parameters()
-    missing, extra = [n for n in parameters if n not in arrays], [n for n in arrays if n not in parameters]
-    if missing or extra:
-        which = f"it lacks {missing[0]}" if missing else f"it has {extra[0]} besides"
-        raise CheckpointError(f"{source} is of another architecture: {which} ({len(missing) + len(extra)} differ).")
-    for name, p in parameters.items():
-        if arrays[name].shape != p.value.shape:
-            raise CheckpointError(
-                f"{source} is of another architecture: {name} has shape {arrays[name].shape}, but the model's has "
-                f"{p.value.shape}."
-            )
+@overload
+def load(name: str | Path, device: Device | str | None = None, *, kind: type[Model]) -> Model: ...
+
+
+@overload
+def load(name: str | Path, device: Device | str | None = None, *, kind: tuple[type, ...]) -> Any: ...
+
+
+def load(name: str | Path, device: Device | str | None = None, *, kind: Any = None) -> Any:
+    """Return a model that ships with tinydiff, by name, or one from a folder.
+
+    Parameters
+    ----------
+    name : str or Path
+    device : Device, str or None
+        ``"auto"``, ``"cpu"`` or ``"cuda"``, or what `select_device` returns; None is the CPU.
+    kind : type, tuple of types, or None
+        The class, or the classes, that are wanted, such as `DiffusionModel`; None takes any.
+
+    Raises
+    ------
+    InputError
+        If there is no such name or folder, or if it holds a model of another kind.
+    CheckpointError
+        If the folder is of a newer tinydiff, damaged, or not whole.
+
+    Examples
+    --------
+    >>> import tinydiff
+    >>> tinydiff.load("mnist").config.unet.image_size
+    28
+    """
+    folder = find_folder(name)
+    if not isinstance(device, Device):
+        device = select_device("cpu" if device is None else device)
+    return _load_folder(folder, device, kind, str(name))
+
+
+def read_about(name: str | Path) -> dict[str, Any]:
+    """Return what a model folder says of where its weights come from: data, training, ... as far as it does."""
+    head, _, _ = _read_config(find_folder(name))
+    return head.about
 
 
 def find_folder(name: str | Path) -> Path:
     """Return the folder of a shipped model, or `name` itself if that is a model folder."""
     for folder in (SHIPPED / name, Path(name)):
-        if os.path.isfile(folder / "config.json"):  # false, too, for what is no path at all
+        if os.path.isfile(folder / CONFIG):  # false, too, for what is no path at all
             return folder
-    shipped = ", ".join(sorted(p.parent.name for p in SHIPPED.glob("*/config.json"))) or "none"
+    shipped = ", ".join(sorted(p.parent.name for p in SHIPPED.glob(f"*/{CONFIG}"))) or "none"
     raise InputError(
         f"There is no model {str(name)!r}. Shipped with tinydiff: {shipped}. Or name a folder with config.json and "
         "model.safetensors."
     )
 
 
-def read_settings(folder: Path) -> dict[str, Any]:
-    """Return what config.json holds."""
-    path = folder / "config.json"
+def _load_folder(folder, device, kind, name):
+    """Return the model of a folder, each of its parts on the device; `name` is for errors."""
+    head, model_class, options = _read_config(folder)
+    wanted = kind if kind is None or isinstance(kind, tuple) else (kind,)
+    if wanted is not None and not issubclass(model_class.model, wanted):
+        nouns = " or ".join(_class_of(one).noun for one in wanted)
+        raise InputError(f"{name} is {model_class.noun}, but {nouns} was expected.")
+    config = folder / CONFIG
+    settings = from_table(model_class.settings, options, str(config), CheckpointError)
+    parts = {}
     try:
-        settings = json.loads(path.read_text())
-    except (OSError, ValueError, RecursionError) as error:
-        raise CheckpointError(f"{path} cannot be read ({error}).") from error
-    if not isinstance(settings, dict):
+        _check_parts(head.parts, settings.build)
+        for part in head.parts:
+            parts[part] = _load_part(folder, part, settings, device)
+        return settings.build(**parts)
+    except (InputError, MemoryError) as refusal:
+        raise CheckpointError(f"{config} does not describe {model_class.noun} ({refusal}).") from refusal
+
+
+def _load_part(folder, part, settings, device):
+    """Return a part: a network with its weights, a tokenizer, or a model in a folder of its own."""
+    path = folder / {"network": WEIGHTS, "tokenizer": TOKENIZER}.get(part, f"{part}/{CONFIG}")
+    if not path.is_file():
         raise CheckpointError(
-            f"{path} holds {settings!r:.40}, but names with their values (a JSON object) were expected."
+            f"{path} does not exist, but {folder / CONFIG} says that there is a {part}: copy the folder again, whole."
         )
-    return settings
+    if part == "tokenizer":
+        return Tokenizer.load(path)
+    if part != "network":
+        return _load_folder(path.parent, device, None, str(path.parent))
+    network = settings.network()
+    load_weights(path, network)
+    return network if device.kind == "cpu" else network.bind(to_device(network.theta, device))
+
+
+def _check_parts(parts, build):
+    """Raise `InputError` unless these are the names of parts that a model is put together from."""
+    taken = inspect.signature(build).parameters
+    needed = [name for name, parameter in taken.items() if parameter.default is parameter.empty]
+    if set(parts) - set(taken) or set(needed) - set(parts):
+        raise InputError(f"its parts are {', '.join(parts) or 'none'}, but {', '.join(taken)} were expected")
+
+
+def _read_config(folder):
+    """Return what config.json says of any model, its class, and the options of its settings."""
+    path = folder / CONFIG
+    table = read_table(path, CheckpointError)
+    if "format" not in table:
+        table = in_todays_layout(table, str(path), FORMAT)
+    newer = f"install a newer tinydiff than {tinydiff.__version__}"
+    if type(table["format"]) is int and table["format"] != FORMAT:
+        raise CheckpointError(f"{path} has the format {table['format']}, but {FORMAT} is the one known here: {newer}.")
+    names = [field.name for field in dataclasses.fields(Head)]
+    head = from_table(Head, {name: table.pop(name) for name in names if name in table}, str(path), CheckpointError)
+    if head.model not in REGISTERED:
+        known = ", ".join(sorted(REGISTERED))
+        raise CheckpointError(
+            f"{path} is of a model {head.model!r}, which is not known (there are: {known}): {newer}, or import the "
+            "module that registers it."
+        )
+    return head, REGISTERED[head.model], table
+
+
+def _class_of(model):
+    """Return what is registered for a class."""
+    for model_class in REGISTERED.values():
+        if model_class.model is model:
+            return model_class
+    known = ", ".join(sorted(known.model.__name__ for known in REGISTERED.values()))
+    raise InputError(f"{model.__name__} is no class of models that is known; there are: {known}.")

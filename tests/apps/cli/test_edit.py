@@ -6,7 +6,7 @@ from commands import TINY, fails, train, without_classes
 from PIL import Image
 
 from tinydiff.apps.cli import main
-from tinydiff.models import DiffusionModel, load_model
+from tinydiff.models import DiffusionModel, load
 
 
 def test_a_picture_is_edited_as_a_whole_or_in_part(portraits, tmp_path, capsys):
@@ -65,7 +65,7 @@ def test_a_model_can_be_trained_to_fill_in_and_then_does(tmp_path, capsys):
 def test_a_model_without_a_condition_edits_without_guidance(tmp_path, capsys):
     """The kind of model that plain `tinydiff train` makes."""
     assert main(["train", *without_classes(TINY), "--train.steps", "1", "--out", str(tmp_path)]) == 0
-    assert load_model(tmp_path).config.unet.num_classes is None
+    assert load(tmp_path).config.unet.num_classes is None
     picture, mask = tmp_path / "in.png", tmp_path / "mask.png"
     Image.new("L", (8, 8), 130).save(picture)
     Image.new("L", (8, 8), 255).save(mask)

@@ -9,7 +9,7 @@ def test_evaluate_prints_samples_beside_real_images(trained, tmp_path, capsys, m
     from tinydiff.evaluate import samples
     from tinydiff.networks import Classifier, ClassifierConfig
 
-    monkeypatch.setattr(samples, "load_classifier", lambda name: Classifier(ClassifierConfig(8, channels=(4,))))
+    monkeypatch.setattr(samples, "load", lambda name, kind: Classifier(ClassifierConfig(8, channels=(4,))))
     arguments = ["evaluate", "--model", str(trained), "--data", "digits", "--n", "30", "--steps", "2"]
     arguments += ["--classifier", "stand-in"]
     assert main([*arguments, "--out", str(tmp_path)]) == 0

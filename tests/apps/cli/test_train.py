@@ -9,7 +9,7 @@ from commands import TINY, TINY_TEXT, fails, train
 from PIL import Image
 
 from tinydiff.apps.cli import main
-from tinydiff.models import load_model
+from tinydiff.models import load
 from tinydiff.train import Trainer
 
 
@@ -26,14 +26,14 @@ def test_training_goes_on_from_a_model_that_reads_text(portraits, tmp_path):
     options = ["--data", "avatars", "--images", "24", "--train.steps", "1", "--train.batch", "8"]
     start = ["--start-from", str(portraits), "--train.validation-images", "16"]
     assert main(["train", *options, *start, "--out", str(tmp_path)]) == 0
-    assert load_model(tmp_path).config == load_model(portraits).config
+    assert load(tmp_path).config == load(portraits).config
 
 
 def test_a_recipe_may_go_on_from_a_model_of_its_own_shape_and_of_no_other(portraits, tmp_path, capsys):
     options = ["train", "avatars", "--images", "8", "--train.steps", "1", "--train.batch", "4"]
     options += ["--train.validation-images", "4", "--out", str(tmp_path)]
     assert main([*options, "--start-from", "avatars"]) == 0
-    assert load_model(tmp_path).config == load_model("avatars").config
+    assert load(tmp_path).config == load("avatars").config
     fails(capsys, [*options, "--start-from", str(portraits)], 2, "unet was given with start_from")
 
 
@@ -64,7 +64,7 @@ def test_the_same_command_goes_on_from_a_checkpoint_to_the_same_weights(trained,
     capsys.readouterr()
     assert train(tmp_path / "cut", *options) == 0
     assert "Going on from step 2" in capsys.readouterr().out
-    a, b = load_model(tmp_path / "whole").network.theta, load_model(tmp_path / "cut").network.theta
+    a, b = load(tmp_path / "whole").network.theta, load(tmp_path / "cut").network.theta
     np.testing.assert_array_equal(a, b)
     records = [json.loads(line) for line in log.read_text().splitlines()]
     assert [r["step"] for r in records if "loss" in r] == [1, 2, 3, 4]
@@ -72,7 +72,7 @@ def test_the_same_command_goes_on_from_a_checkpoint_to_the_same_weights(trained,
 
 def test_the_pictures_and_the_weights_do_not_depend_on_the_number_of_threads(trained, tmp_path):
     assert train(tmp_path, "--threads", "3") == 0
-    np.testing.assert_array_equal(load_model(trained).network.theta, load_model(tmp_path).network.theta)
+    np.testing.assert_array_equal(load(trained).network.theta, load(tmp_path).network.theta)
 
 
 def test_ctrl_c_exits_with_130_and_says_how_to_go_on(tmp_path, capsys, monkeypatch):
@@ -97,7 +97,7 @@ def test_fine_tuning_starts_from_given_weights_and_takes_the_shape_of_the_model(
     options = ["--data", "digits", "--train.steps", "1", "--train.batch", "4", "--train.validation-images", "4"]
     options += ["--train.lr", "1e-9", "--start-from", str(trained), "--out", str(tmp_path)]
     assert main(["train", *options]) == 0
-    before, after = load_model(trained), load_model(tmp_path)
+    before, after = load(trained), load(tmp_path)
     np.testing.assert_allclose(before.network.theta, after.network.theta, atol=1e-6)
     assert before.config == after.config
     assert json.loads((tmp_path / "run.json").read_text())["unet"]["image_size"] == 8

@@ -4,7 +4,7 @@ import pytest
 from demo_page import make
 from demo_server import serving
 
-from tinydiff.models import save_model
+from tinydiff.models import save
 
 
 @pytest.fixture(scope="module")
@@ -21,6 +21,6 @@ def files(tmp_path_factory):
 @pytest.fixture(scope="module")
 def address(tmp_path_factory, files):
     folder = tmp_path_factory.mktemp("serve") / "tiny"
-    save_model(folder, make())
+    save(folder, make())
     with serving(folder, files) as address:
         yield address

@@ -10,11 +10,11 @@ from demo_page import BAD, drawn, make
 from tinydiff.apps.cli import main
 from tinydiff.apps.serve import page, serve
 from tinydiff.base import InputError, TinydiffError
-from tinydiff.models import load_model, save_model, word_maps
+from tinydiff.models import load, save, word_maps
 
 
 def test_a_model_without_text_has_no_maps_and_no_page():
-    digits = load_model("mnist")
+    digits = load("mnist")
     with pytest.raises(InputError, match="does not read text"):
         next(word_maps(digits, "seven", np.zeros((1, 28, 28, 1), np.float32), 20))
     with pytest.raises(InputError, match="The model mnist does not read text"):
@@ -45,7 +45,7 @@ def test_more_steps_than_the_model_has_are_refused():
     ],
 )
 def test_what_cannot_be_served_is_one_clear_sentence(tmp_path, capsys, arguments, words):
-    save_model(tmp_path, make())
+    save(tmp_path, make())
     arguments = arguments if "--model" in arguments else ["--model", str(tmp_path), *arguments]
     assert main(["serve", *arguments]) == 2
     error = capsys.readouterr().err

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from tinydiff.base import DataError, InputError
-from tinydiff.data import load, load_avatars
+from tinydiff.data import load_avatars, load_data
 from tinydiff.data.avatars import SPLITS, Portraits, compose, describe, draw, drawing
 from tinydiff.data.avatars.compose import HELD_OUT, combinations, has
 from tinydiff.data.avatars.drawing import PARTS_FILE, fill, paint, rgb, visible
@@ -104,9 +104,9 @@ def test_the_splits_keep_their_promises():
     held_out = combinations(compose(1000, split="held-out"))
     assert held_out.any(axis=1).all()
     assert held_out.any(axis=0).all()
-    training = {image.tobytes() for image in load("avatars", "train").images}
+    training = {image.tobytes() for image in load_data("avatars", "train").images}
     for split in ("test", "held-out"):
-        assert not any(image.tobytes() in training for image in load("avatars", split).images)
+        assert not any(image.tobytes() in training for image in load_data("avatars", split).images)
 
 
 def test_held_out_words_are_each_seen_alone():
@@ -197,15 +197,15 @@ def test_hats_and_beards_are_no_rarities():
 
 
 def test_the_data_set():
-    data = load("avatars", "test")
+    data = load_data("avatars", "test")
     assert data.images.shape == (2000, 16, 16, 3)
     assert len(data.captions) == 2000
     assert set(data.labels) == set(range(6))
     assert load_avatars("swapped", n=7).images.shape == (7, 16, 16, 3)
     with pytest.raises(InputError, match="split"):
-        load("avatars", "validation")
+        load_data("avatars", "validation")
     with pytest.raises(InputError, match="split"):
-        load("mnist-small", "swapped")
+        load_data("mnist-small", "swapped")
     with pytest.raises(InputError, match="n is 0"):
         load_avatars(n=0)
 

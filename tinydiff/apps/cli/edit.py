@@ -8,7 +8,7 @@ import numpy as np
 from tinydiff import plot
 from tinydiff.apps.cli.options import DeviceName, ProgressBar, SamplerName
 from tinydiff.base import check_count, check_shape, select_device, to_numpy, writable_folder, xp_of
-from tinydiff.models import Request, fill_in, fills_in, image_to_image, inpaint, load_model
+from tinydiff.models import DiffusionModel, Request, fill_in, fills_in, image_to_image, inpaint, load
 from tinydiff.models.pictures import read_image, read_mask, to_pictures
 
 
@@ -52,7 +52,7 @@ class Edit:
         """Edit, save, and say where."""
         device = select_device(self.device)
         check_count("n", self.n)
-        model = load_model(self.model, device)
+        model = load(self.model, device, kind=DiffusionModel)
         original = to_pictures(model, read_image(self.image)[None])
         guidance = self.guidance
         if guidance is None:

@@ -4,10 +4,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tinydiff.apps.cli.options import DeviceName, ProgressBar, SamplerName
-from tinydiff.base import InputError, select_device, writable_folder
+from tinydiff.base import InputError, writable_folder
 from tinydiff.data import NAMES
 from tinydiff.evaluate import evaluate, evaluate_text, retrieval
-from tinydiff.models import SHIPPED, Guidance, find_folder, load_clip, load_model, read_settings
+from tinydiff.models import SHIPPED, ClipModel, DiffusionModel, Guidance, load, read_about
 
 
 @dataclass(frozen=True)
@@ -43,11 +43,10 @@ class Evaluate:
         """Print the report."""
         if self.out is not None:
             writable_folder(self.out)
-        device, settings = select_device(self.device), read_settings(find_folder(self.model))
-        if "clip" in settings:
-            print(retrieval(load_clip(self.model, device), self.n))
+        model = load(self.model, self.device, kind=(DiffusionModel, ClipModel))
+        if isinstance(model, ClipModel):
+            print(retrieval(model, self.n))
             return
-        model = load_model(self.model, device)
         if model.config.text is not None:
             guidance = Guidance(self.guidance)
             print(
@@ -55,7 +54,7 @@ class Evaluate:
             )
             return
         size = model.config.unet.image_size
-        trained_on = settings.get("data")
+        trained_on = read_about(self.model).get("data")
         data = self.data or (trained_on if trained_on in NAMES and trained_on != "mnist" else "mnist-small")
         what = data.removesuffix("-small")
         judge = self.classifier or f"{what}-classifier-{size}"

@@ -8,7 +8,7 @@ import scipy
 
 import tinydiff
 from tinydiff.base import DataError, DeviceError, select_device
-from tinydiff.data import NAMES, load
+from tinydiff.data import NAMES, load_data
 from tinydiff.models import SHIPPED
 from tinydiff.workers import default_threads
 
@@ -29,6 +29,6 @@ class Info:
             print(f"Model {card.parent.name}: {card.parent}")
         for name in NAMES:
             try:
-                print(f"Data {load(name, 'train', network=False).describe()}")
+                print(f"Data {load_data(name, 'train', network=False).describe()}")
             except DataError as error:
                 print(f"Data {str(error).partition('. ')[0]}")

@@ -8,7 +8,8 @@ from typing import Literal
 from tinydiff import plot
 from tinydiff.apps.cli.options import DeviceName, ProgressBar, SamplerName, read_size
 from tinydiff.base import Device, select_device, to_numpy, writable_folder
-from tinydiff.models import Guidance, Request, class_gradient, load_model, load_noisy_classifier
+from tinydiff.models import DiffusionModel, Guidance, Request, class_gradient, load
+from tinydiff.networks import NoisyClassifier
 
 IN_FILM = 16
 
@@ -61,7 +62,7 @@ class Sample:
         """Draw, save, and say where."""
         device = select_device(self.device)
         name = self.model or ("mnist" if self.prompt is None else "avatars")
-        model = load_model(name, device)
+        model = load(name, device, kind=DiffusionModel)
         request = self._request(device)
         if self.micro_batch is not None or request.count == 1:
             model = replace(model, micro_batch=1 if self.micro_batch is None else self.micro_batch)
@@ -79,7 +80,9 @@ class Sample:
 
     def _request(self, device: Device) -> Request:
         """Return what is asked, in the words of the library."""
-        guide = None if self.classifier is None else class_gradient(load_noisy_classifier(self.classifier, device))
+        guide = None
+        if self.classifier is not None:
+            guide = class_gradient(load(self.classifier, device, kind=NoisyClassifier))
         return Request(
             n=(64 if self.prompt is None else 16) if self.n is None else self.n,
             seed=self.seed,

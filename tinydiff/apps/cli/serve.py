@@ -5,8 +5,7 @@ from pathlib import Path
 
 from tinydiff.apps.cli.options import DeviceName
 from tinydiff.apps.serve.page import serve
-from tinydiff.base import select_device
-from tinydiff.models import load_model
+from tinydiff.models import DiffusionModel, load
 
 
 @dataclass(frozen=True)
@@ -24,4 +23,5 @@ class Serve:
 
     def run(self) -> None:
         """Serve until Ctrl-C."""
-        serve(load_model(self.model, select_device(self.device)), Path(self.model).name, self.host, self.port)
+        model = load(self.model, self.device, kind=DiffusionModel)
+        serve(model, Path(self.model).name, self.host, self.port)

@@ -1,7 +1,6 @@
 """The command ``tinydiff train``."""
 
 import dataclasses
-import json
 import os
 import shlex
 import sys
@@ -13,9 +12,9 @@ import numpy as np
 
 from tinydiff import plot
 from tinydiff.apps.cli.options import DeviceName
-from tinydiff.base import InputError, atomic_write, select_device, to_device, writable_folder
-from tinydiff.data import NAMES, Dataset, load, load_avatars, load_folder
-from tinydiff.models import DiffusionModel, ModelConfig, default_micro_batch, load_model
+from tinydiff.base import InputError, select_device, to_device, to_table, writable_folder, write_json
+from tinydiff.data import NAMES, Dataset, load_avatars, load_data, load_folder
+from tinydiff.models import DiffusionModel, ModelConfig, default_micro_batch, load
 from tinydiff.networks import TextConfig, UNetConfig
 from tinydiff.text import Tokenizer
 from tinydiff.train import TrainConfig, Trainer, read_log
@@ -63,7 +62,7 @@ class Train:
     def run(self) -> None:
         """Train, or go on with a run that was stopped."""
         device = select_device(self.device)
-        given = None if self.start_from is None else load_model(self.start_from)
+        given = None if self.start_from is None else load(self.start_from, kind=DiffusionModel)
         if given is not None:
             self._check_agrees_with(given.config)
         training, held_out = self._data(self.unet if given is None else given.config.unet)
@@ -79,8 +78,7 @@ class Train:
             model, training, self.train, self.out, held_out, threads=self.threads, processes=self.processes
         )
         known = dataclasses.replace(self, train=trainer.config)  # with the micro-batch that was taken
-        text = json.dumps(dataclasses.asdict(known) | dataclasses.asdict(config), indent=2, default=str) + "\n"
-        atomic_write(self.out / "run.json", lambda file: file.write(text.encode()))
+        write_json(self.out / "run.json", to_table(known) | to_table(config))
         if trainer.step:
             print(f"Going on from step {trainer.step} in {self.out}.")
         try:
@@ -137,5 +135,5 @@ class Train:
                 raise InputError(f"{self.data} holds one image, but at least 2 are needed: one in twenty is held out.")
             held_out = np.arange(len(images)) % 20 == 0  # every twentieth, so that each subfolder has its share
             return images.take(~held_out), replace(images.take(held_out), split="held out")
-        training, test = load(self.data, "train"), load(self.data, "test")
+        training, test = load_data(self.data, "train"), load_data(self.data, "test")
         return training.resize(size), test.resize(size)
