@@ -61,7 +61,10 @@ def _put_before(floats, check, f):
 
     @functools.wraps(f)
     def with_checks(*args, **kwargs):
-        given = signature.bind(*args, **kwargs)
+        try:
+            given = signature.bind(*args, **kwargs)
+        except TypeError as error:
+            raise TypeError(f"{f.__name__}: {error}.") from None
         given.apply_defaults()
         check_alike(**dict(_named(given.arguments, path) for path in floats))
         if check is not None:
@@ -169,8 +172,9 @@ def _mistake(layouts, names, shapes):
                 continue
             if first == name:
                 return f"{name} has shape {shape}, but {_layout(axes)} was expected, with one size for {axis}."
+            called = "what ... stands for" if axis == "..." else axis
             return (
-                f"{first} has shape {shape_of[first]} and {name} has shape {shape}: {axis} is {size_of[axis]} in "
+                f"{first} has shape {shape_of[first]} and {name} has shape {shape}: {called} is {size_of[axis]} in "
                 f"{first} {_layout(axes_of[first])}, but {size} in {name} {_layout(axes)}."
             )
     return ""

@@ -29,7 +29,14 @@ class SelfAttention(Module):
     dtype : dtype
     """
 
-    def __init__(self, channels: int, heads: int, rng: Any, groups: int | None = None, dtype: Any = np.float32):
+    def __init__(
+        self,
+        channels: int,
+        heads: int,
+        rng: np.random.Generator,
+        groups: int | None = None,
+        dtype: Any = np.float32,
+    ):
         check_divisible("channels", channels, "heads", heads)
         self.heads = heads
         self.norm = GroupNorm(channels, groups, dtype=dtype)
@@ -77,7 +84,7 @@ class Attention(Module):
         self,
         channels: int,
         heads: int,
-        rng: Any,
+        rng: np.random.Generator,
         context_channels: int | None = None,
         dtype: Any = np.float32,
     ):

@@ -82,7 +82,7 @@ class Module:
             parameter.value = self._theta[offset : offset + parameter.size].reshape(parameter.value.shape)
             offset += parameter.size
 
-    def summary(self, *inputs: Any) -> str:
+    def summary(self, *inputs: Array) -> str:
         """Return a table of the layers as text, measured by one forward of `inputs`; without any, of `one_input`.
 
         For each call: the layer's path, its kind, its output's shape, its parameters, the multiplications and
@@ -108,7 +108,7 @@ class Module:
         lines.append(row("total", "", "", f"{self.theta.size:,}", f"{flops:,}", f"{tape.nbytes:,}"))
         return "\n".join(lines)
 
-    def one_input(self) -> tuple[Any, ...]:
+    def one_input(self) -> tuple[Array, ...]:
         """Return the inputs of a forward for one sample; models that know their shape do, layers do not."""
         raise InputError(f"A {type(self).__name__} does not know the shape of its input: call summary(*inputs).")
 
