@@ -1,6 +1,7 @@
 """What everything stands on: errors, files and records, arrays and devices, noise, conditions, derived weights."""
 
-from tinydiff.base.arrays import Device, erf, select_device, synchronize, to_device, to_numpy, xp_of
+from tinydiff.base.arrays import Array, Device, erf, select_device, synchronize, to_device, to_numpy, xp_of
+from tinydiff.base.checks import Checked, bare, check_alike, check_shapes, checked
 from tinydiff.base.choices import Choices, import_modules
 from tinydiff.base.condition import Condition, arrays_of, as_condition, map_arrays
 from tinydiff.base.errors import (
@@ -28,6 +29,8 @@ from tinydiff.base.records import from_table, read_table, to_table, with_prefix,
 from tinydiff.base.size import Size, check_sides, height_and_width
 
 __all__ = [
+    "Array",
+    "Checked",
     "CheckpointError",
     "Choices",
     "Condition",
@@ -43,6 +46,8 @@ __all__ = [
     "arrays_of",
     "as_condition",
     "atomic_write",
+    "bare",
+    "check_alike",
     "check_choice",
     "check_count",
     "check_divisible",
@@ -51,7 +56,9 @@ __all__ = [
     "check_positive",
     "check_rank",
     "check_shape",
+    "check_shapes",
     "check_sides",
+    "checked",
     "derived",
     "erf",
     "from_table",
