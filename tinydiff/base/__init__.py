@@ -1,6 +1,7 @@
 """What everything stands on: errors, files, arrays and devices, noise, conditions, what is derived from weights."""
 
-from tinydiff.base.arrays import Device, erf, select_device, synchronize, to_device, to_numpy, xp_of
+from tinydiff.base.arrays import Array, Device, erf, select_device, synchronize, to_device, to_numpy, xp_of
+from tinydiff.base.checks import Checked, bare, check_alike, check_shapes, checked
 from tinydiff.base.choices import Choices, import_modules
 from tinydiff.base.condition import Condition, arrays_of, as_condition, map_arrays
 from tinydiff.base.errors import (
@@ -26,6 +27,8 @@ from tinydiff.base.noise import Noise, philox
 from tinydiff.base.plain import is_plain, plain
 
 __all__ = [
+    "Array",
+    "Checked",
     "CheckpointError",
     "Choices",
     "Condition",
@@ -40,6 +43,8 @@ __all__ = [
     "arrays_of",
     "as_condition",
     "atomic_write",
+    "bare",
+    "check_alike",
     "check_choice",
     "check_count",
     "check_divisible",
@@ -48,6 +53,8 @@ __all__ = [
     "check_positive",
     "check_rank",
     "check_shape",
+    "check_shapes",
+    "checked",
     "derived",
     "erf",
     "import_modules",
