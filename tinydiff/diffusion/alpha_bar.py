@@ -5,14 +5,16 @@ on the host are checked.
 """
 
 from numbers import Real
-from typing import Any
+from typing import TypeAlias
 
 import numpy as np
 
-from tinydiff.base import InputError, check_shape, xp_of
+from tinydiff.base import Array, InputError, check_shape, xp_of
+
+Time: TypeAlias = float | Array  # a number, or an array (N,)
 
 
-def falling_table(alpha_bar: Any) -> np.ndarray:
+def falling_table(alpha_bar: Array) -> np.ndarray:
     """Return a read-only float64 copy of a table (T + 1,) that falls strictly from 1 to 0 or above.
 
     Raises
@@ -32,7 +34,7 @@ def falling_table(alpha_bar: Any) -> np.ndarray:
     return table
 
 
-def check_time(name: str, t: Any, T: int, first: int = 1) -> None:
+def check_time(name: str, t: Time, T: int, first: int = 1) -> None:
     """Raise `InputError` unless t is a time up to T and above 0; with first=0 it may be 0 too."""
     if not isinstance(t, Real) and not hasattr(t, "dtype"):
         raise InputError(f"{name} is {t!r}, but a number or an array of step indices was expected.")
@@ -44,18 +46,18 @@ def check_time(name: str, t: Any, T: int, first: int = 1) -> None:
             raise InputError(f"{name} is {value}, but a step index from {first} to {T} was expected.")
 
 
-def check_earlier(s: Any, t: Any) -> None:
+def check_earlier(s: Time, t: Time) -> None:
     """Raise `InputError` unless s < t, for every sample."""
     if is_on_host(t) and is_on_host(s) and not np.all(s < t):
         raise InputError(f"s is {s} and t is {t}, but s must be the earlier time: s < t.")
 
 
-def is_on_host(t: Any) -> bool:
+def is_on_host(t: Time) -> bool:
     """Whether the values of t can be read without waiting for a GPU."""
     return isinstance(t, (Real, np.ndarray))
 
 
-def look_up(table: Any, t: Any) -> Any:
+def look_up(table: Array, t: Array) -> Array:
     """Return alpha_bar at t, an array, from its table (T + 1,), an array of the same device (Eq. LSNR-1)."""
     if t.dtype.kind in "iu":
         return table[t]
@@ -72,7 +74,7 @@ def look_up(table: Any, t: Any) -> Any:
     return signal / (signal + noise)
 
 
-def to_multiply(coefficient: Any, x: Any) -> Any:
+def to_multiply(coefficient: Array, x: Array) -> Array:
     """Return a coefficient, one number or one per sample (N,), ready to multiply x: of its dtype, and its rank."""
     if isinstance(coefficient, float):
         return coefficient

@@ -1,13 +1,11 @@
 """What arrays that are added and multiplied number by number must have in common."""
 
-from typing import Any
-
-from tinydiff.base import check_shape, xp_of
+from tinydiff.base import Array, check_alike, check_shape
 
 
-def check_match(**arrays: Any) -> None:
+def check_match(**arrays: Array) -> None:
     """Raise `InputError`, by the arrays' names, unless they share one device, one floating dtype and one shape."""
-    xp_of(**arrays)
+    check_alike(**arrays)
     shape = next(iter(arrays.values())).shape
     for name, array in arrays.items():
         check_shape(name, array, shape)

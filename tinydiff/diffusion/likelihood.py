@@ -8,13 +8,14 @@ whose variance is beta_t, one of the two choices of DDPM. Then -log p(x_0) is at
 import math
 from typing import Any
 
-from tinydiff.base import InputError
+from tinydiff.base import Array, InputError
+from tinydiff.diffusion.alpha_bar import Time
 from tinydiff.diffusion.process import GaussianDiffusion
 from tinydiff.diffusion.targets import Predict
 from tinydiff.diffusion.times import per_sample
 
 
-def normal_kl(mean_1: Any, variance_1: float, mean_2: Any, variance_2: float) -> Any:
+def normal_kl(mean_1: Array, variance_1: float, mean_2: Array, variance_2: float) -> Array:
     """Return the divergence KL(N(mean_1, variance_1) || N(mean_2, variance_2)) in nats, number by number (Eq. KL-1).
 
     Parameters
@@ -34,7 +35,7 @@ def normal_kl(mean_1: Any, variance_1: float, mean_2: Any, variance_2: float) ->
     return (ratio - 1 - math.log(ratio)) / 2 + (mean_1 - mean_2) ** 2 / (2 * float(variance_2))
 
 
-def prior_term(diffusion: GaussianDiffusion, x_0: Any) -> Any:
+def prior_term(diffusion: GaussianDiffusion, x_0: Array) -> Array:
     """Return KL(q(x_T | x_0) || N(0, I)) in nats, shape (N,): the price of starting from pure noise (Eq. DDPM-5)."""
     alpha_bar = float(diffusion.alpha_bar[-1])
     return _sum(normal_kl(alpha_bar**0.5 * x_0, 1 - alpha_bar, 0.0, 1.0))
@@ -43,11 +44,11 @@ def prior_term(diffusion: GaussianDiffusion, x_0: Any) -> Any:
 def step_term(
     predict: Predict,
     diffusion: GaussianDiffusion,
-    x_0: Any,
+    x_0: Array,
     t: int,
-    eps: Any,
+    eps: Array,
     context: Any = None,
-) -> Any:
+) -> Array:
     """Return the price of the step from t to t - 1 in nats, shape (N,), at one x_t per sample (Eq. DDPM-5).
 
     For t > 1 it is KL(q(x_{t-1} | x_t, x_0) || p(x_{t-1} | x_t)), for t = 1 it is -log p(x_0 | x_1), of a density: data
@@ -82,7 +83,7 @@ def step_term(
     return _sum(normal_kl(diffusion.posterior_mean(x_0, x_t, t), diffusion.posterior_variance(t), mean, variance))
 
 
-def eps_weight(diffusion: GaussianDiffusion, t: Any) -> Any:
+def eps_weight(diffusion: GaussianDiffusion, t: Time) -> float | Array:
     """Return what multiplies the squared error of the noise in `step_term`, float64 (Eq. DDPM-12)."""
     beta = diffusion.beta(t)
     return beta / (2 * (1 - beta) * (1 - diffusion.alpha_bar_at(t)))

@@ -10,7 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from tinydiff.base import InputError, check_shape, xp_of
+from tinydiff.base import Array, InputError, check_shape, xp_of
+from tinydiff.diffusion.alpha_bar import Time
 from tinydiff.diffusion.checks import check_match
 from tinydiff.diffusion.process import GaussianDiffusion
 
@@ -35,11 +36,11 @@ class Density:
         self.shape = tuple(shape)
         self.smooth = smooth
 
-    def posterior(self, x: Any, alpha_bar: Any) -> tuple[Any, Any]:
+    def posterior(self, x: Array, alpha_bar: Array) -> tuple[Array, Array]:
         """Return E[x_0 | x_t], (N, D), and log q(x_t), (N,), of float64 x (N, D) at alpha_bar (N, 1)."""
         raise NotImplementedError
 
-    def predict(self, x_t: Any, t: Any, context: Any = None) -> tuple[Any, Any]:
+    def predict(self, x_t: Array, t: Time, context: Any = None) -> tuple[Array, Array]:
         """Return the exact ``(x_0_hat, eps_hat)``: the means of x_0 and of eps given x_t.
 
         `context` is where samplers put conditions; these densities have none.
@@ -47,12 +48,12 @@ class Density:
         x_0_hat, eps_hat = self._denoise(x_t, t)
         return x_0_hat.astype(x_t.dtype), eps_hat.astype(x_t.dtype)
 
-    def score(self, x_t: Any, t: Any) -> Any:
+    def score(self, x_t: Array, t: Time) -> Array:
         """Return the gradient of log q(x_t) in x_t, (a x_0_hat - x_t) / b^2 (Eq. TWEEDIE-1)."""
         _, eps_hat = self._denoise(x_t, t)
         return self.diffusion.score_from_eps(eps_hat, t).astype(x_t.dtype)
 
-    def log_density(self, x_t: Any, t: Any) -> Any:
+    def log_density(self, x_t: Array, t: Time) -> Array:
         """Return log q(x_t) in nats, shape (N,). Smooth densities allow t = 0."""
         _, log_q = self.posterior(*self._flat(x_t, t, self.smooth))
         return log_q.astype(x_t.dtype)
@@ -70,7 +71,7 @@ class Density:
         xp = xp_of(x_t)
         if isinstance(t, Real):
             t = xp.full(len(x_t), t)
-        alpha_bar = self.diffusion.alpha_bar_at(t)
+        alpha_bar: Array = self.diffusion.alpha_bar_at(t)
         if not clean and xp is np and (alpha_bar == 1).any():
             raise InputError("t is 0, where this needs some noise: a step index from 1 to T was expected.")
         xp_of(x_t, t)
@@ -100,7 +101,7 @@ class Gaussian(Density):
         self.variances, self.axes = _principal_axes(np.asarray(covariance, dtype=np.float64), np.shape(mean))
         super().__init__(diffusion, np.shape(mean), smooth=bool(self.variances.min() > 0))
 
-    def posterior(self, x: Any, alpha_bar: Any) -> tuple[Any, Any]:
+    def posterior(self, x: Array, alpha_bar: Array) -> tuple[Array, Array]:
         """Return E[x_0 | x_t] and log q(x_t), computed along the principal axes (Eq. GAUSS-1)."""
         xp, a = xp_of(x), alpha_bar**0.5
         y, variances = self._along_axes(x - a * xp.asarray(self.mean)), xp.asarray(self.variances)
@@ -108,7 +109,7 @@ class Gaussian(Density):
         x_0_hat = self._from_axes(a * variances / total * y) + xp.asarray(self.mean)
         return x_0_hat, -0.5 * (y * y / total + xp.log(2 * np.pi * total)).sum(axis=1)
 
-    def flow(self, x_t: Any, t: Any, s: Any) -> Any:
+    def flow(self, x_t: Array, t: Time, s: Time) -> Array:
         """Return x_s at the end of the probability-flow ODE that starts from x_t (Eq. GAUSS-2).
 
         The ODE keeps every marginal q(x_t). For a Gaussian it moves each principal coordinate so that its number
@@ -159,7 +160,7 @@ class GaussianMixture(Density):
         self.components = [Gaussian(diffusion, m, c) for m, c in zip(means, covariances, strict=True)]
         super().__init__(diffusion, np.shape(means)[1:], smooth=all(c.smooth for c in self.components))
 
-    def posterior(self, x: Any, alpha_bar: Any) -> tuple[Any, Any]:
+    def posterior(self, x: Array, alpha_bar: Array) -> tuple[Array, Array]:
         """Return E[x_0 | x_t], the components' means weighted by their share in x_t, and log q(x_t) (Eq. GMM-1)."""
         xp = xp_of(x)
         x_0_hats, log_qs = zip(*(c.posterior(x, alpha_bar) for c in self.components), strict=True)
@@ -167,7 +168,7 @@ class GaussianMixture(Density):
         x_0_hat = sum(share[:, k, None] * x_0_hat for k, x_0_hat in enumerate(x_0_hats))
         return x_0_hat, log_q
 
-    def log_class_probability(self, x_t: Any, t: Any, classes: Any) -> Any:
+    def log_class_probability(self, x_t: Array, t: Time, classes: Array) -> Array:
         """Return log p(k | x_t), shape (N,): how surely a component k = `classes`, (N,), is the one behind x_t.
 
         What a perfect classifier of noisy samples says (Eq. CLASS-1).
@@ -177,7 +178,7 @@ class GaussianMixture(Density):
         log_joint = log_qs + xp.asarray(self.log_weights)
         return log_joint[xp.arange(len(k)), k] - self.log_density(x_t, t)
 
-    def class_gradient(self, x_t: Any, t: Any, classes: Any) -> Any:
+    def class_gradient(self, x_t: Array, t: Time, classes: Array) -> Array:
         """Return the gradient of log p(k | x_t) in x_t: the component's score less the mixture's (Eq. CLASS-1)."""
         k, xp = self._classes(x_t, classes), xp_of(x_t)
         scores = xp.stack([c.score(x_t, t) for c in self.components])
@@ -209,7 +210,7 @@ class FiniteData(Density):
         self.points = np.asarray(points, dtype=np.float64).reshape(len(points), -1)
         super().__init__(diffusion, np.shape(points)[1:], smooth=False)
 
-    def posterior(self, x: Any, alpha_bar: Any) -> tuple[Any, Any]:
+    def posterior(self, x: Array, alpha_bar: Array) -> tuple[Array, Array]:
         """Return E[x_0 | x_t], the points weighted by their share in x_t, and log q(x_t) (Eq. DATA-1)."""
         xp = xp_of(x)
         points, a, b_squared = xp.asarray(self.points), alpha_bar**0.5, 1 - alpha_bar

@@ -6,12 +6,11 @@ Coefficients are computed in float64 and rounded once, to the dtype of the array
 
 from dataclasses import dataclass, field
 from numbers import Real
-from typing import Any
 
 import numpy as np
 
-from tinydiff.base import InputError, xp_of
-from tinydiff.diffusion.alpha_bar import check_earlier, check_time, falling_table, look_up, to_multiply
+from tinydiff.base import Array, InputError, xp_of
+from tinydiff.diffusion.alpha_bar import Time, check_earlier, check_time, falling_table, look_up, to_multiply
 from tinydiff.diffusion.checks import check_match
 
 
@@ -48,7 +47,7 @@ class GaussianDiffusion:
         """Number of steps."""
         return len(self.alpha_bar) - 1
 
-    def alpha_bar_at(self, t: Any) -> Any:
+    def alpha_bar_at(self, t: Time) -> float | Array:
         """Return alpha_bar at a step or between two steps (Eq. LSNR-1).
 
         Between integer steps the log signal-to-noise ratio, log(alpha_bar / (1 - alpha_bar)), is linear in t. It
@@ -66,35 +65,35 @@ class GaussianDiffusion:
         """
         return self._alpha_bar(t, first=0)
 
-    def q_sample(self, x_0: Any, t: Any, eps: Any) -> Any:
+    def q_sample(self, x_0: Array, t: Time, eps: Array) -> Array:
         """Return x_t ~ q(x_t | x_0), made from standard normal `eps` (Eq. DDPM-4)."""
         a, b = self._scales(t, x_0=x_0, eps=eps)
         return a * x_0 + b * eps
 
-    def q_step(self, x_s: Any, t: Any, eps: Any, s: Any = None) -> Any:
+    def q_step(self, x_s: Array, t: Time, eps: Array, s: Time | None = None) -> Array:
         """Return x_t ~ q(x_t | x_s), the noise of the step from s to t, from standard normal `eps` (Eq. DDPM-2)."""
         alpha_bar_t, alpha_bar_s = self._alpha_bars(t, s)
         alpha = alpha_bar_t / alpha_bar_s  # 1 - beta
         keep, add = _fit((alpha**0.5, (1 - alpha) ** 0.5), x_s=x_s, eps=eps)
         return keep * x_s + add * eps
 
-    def snr(self, t: Any) -> Any:
+    def snr(self, t: Time) -> float | Array:
         """Return the signal-to-noise ratio at t > 0, alpha_bar / (1 - alpha_bar), in float64 (Eq. SNR-1)."""
         alpha_bar = self._alpha_bar(t)
         return alpha_bar / (1 - alpha_bar)
 
-    def beta(self, t: Any, s: Any = None) -> Any:
+    def beta(self, t: Time, s: Time | None = None) -> float | Array:
         """Return the variance of q(x_t | x_s) in float64 (Eq. IDDPM-19): 1 - alpha_bar_t / alpha_bar_s."""
         alpha_bar_t, alpha_bar_s = self._alpha_bars(t, s)
         return 1 - alpha_bar_t / alpha_bar_s
 
-    def posterior_variance(self, t: Any, s: Any = None) -> Any:
+    def posterior_variance(self, t: Time, s: Time | None = None) -> float | Array:
         """Return beta-tilde, the variance of q(x_s | x_t, x_0), in float64 (Eq. DDPM-7). It is 0 at s = 0."""
         alpha_bar_t, alpha_bar_s = self._alpha_bars(t, s)
         # the quotient cannot round above 1, so beta-tilde never exceeds 1 - alpha_bar_s: DDIM-12 relies on it
         return (1 - alpha_bar_s) * ((1 - alpha_bar_t / alpha_bar_s) / (1 - alpha_bar_t))
 
-    def posterior_mean(self, x_0: Any, x_t: Any, t: Any, s: Any = None) -> Any:
+    def posterior_mean(self, x_0: Array, x_t: Array, t: Time, s: Time | None = None) -> Array:
         """Return the mean of q(x_s | x_t, x_0) (Eq. DDPM-7)."""
         alpha_bar_t, alpha_bar_s = self._alpha_bars(t, s)
         alpha = alpha_bar_t / alpha_bar_s
@@ -103,7 +102,7 @@ class GaussianDiffusion:
         c_0, c_t = _fit((c_0, c_t), x_0=x_0, x_t=x_t)
         return c_0 * x_0 + c_t * x_t
 
-    def posterior_mean_from_eps(self, x_t: Any, t: Any, eps: Any, s: Any = None) -> Any:
+    def posterior_mean_from_eps(self, x_t: Array, t: Time, eps: Array, s: Time | None = None) -> Array:
         """Return the same mean from the noise in x_t (Eq. DDPM-11), as line 4 of Algorithm 2 writes it."""
         alpha_bar_t, alpha_bar_s = self._alpha_bars(t, s)
         self._check_signal(t)
@@ -111,7 +110,7 @@ class GaussianDiffusion:
         scale, share = _fit((alpha**0.5, (1 - alpha) / (1 - alpha_bar_t) ** 0.5), x_t=x_t, eps=eps)
         return (x_t - share * eps) / scale
 
-    def x_0_from_eps(self, x_t: Any, t: Any, eps: Any) -> Any:
+    def x_0_from_eps(self, x_t: Array, t: Time, eps: Array) -> Array:
         """Return x_0 = (x_t - b eps) / a (Eq. DDPM-15).
 
         Raises
@@ -123,32 +122,32 @@ class GaussianDiffusion:
         self._check_signal(t)
         return (x_t - b * eps) / a
 
-    def eps_from_x_0(self, x_t: Any, t: Any, x_0: Any) -> Any:
+    def eps_from_x_0(self, x_t: Array, t: Time, x_0: Array) -> Array:
         """Return eps = (x_t - a x_0) / b: Eq. DDPM-4 solved for the noise."""
         a, b = self._scales(t, x_t=x_t, x_0=x_0)
         return (x_t - a * x_0) / b
 
-    def v_from(self, x_0: Any, eps: Any, t: Any) -> Any:
+    def v_from(self, x_0: Array, eps: Array, t: Time) -> Array:
         """Return the velocity v = a eps - b x_0 (Eq. V-1)."""
         a, b = self._scales(t, x_0=x_0, eps=eps)
         return a * eps - b * x_0
 
-    def x_0_from_v(self, x_t: Any, t: Any, v: Any) -> Any:
+    def x_0_from_v(self, x_t: Array, t: Time, v: Array) -> Array:
         """Return x_0 = a x_t - b v (Eq. V-2)."""
         a, b = self._scales(t, x_t=x_t, v=v)
         return a * x_t - b * v
 
-    def eps_from_v(self, x_t: Any, t: Any, v: Any) -> Any:
+    def eps_from_v(self, x_t: Array, t: Time, v: Array) -> Array:
         """Return eps = b x_t + a v (Eq. V-3)."""
         a, b = self._scales(t, x_t=x_t, v=v)
         return b * x_t + a * v
 
-    def score_from_eps(self, eps: Any, t: Any) -> Any:
+    def score_from_eps(self, eps: Array, t: Time) -> Array:
         """Return the score, the gradient of log q(x_t) in x_t, of an expected noise: -eps / b (Eq. SCORE-1)."""
         _, b = self._scales(t, eps=eps)
         return -eps / b
 
-    def eps_from_score(self, score: Any, t: Any) -> Any:
+    def eps_from_score(self, score: Array, t: Time) -> Array:
         """Return the expected noise -b score: Eq. SCORE-1 solved for eps."""
         _, b = self._scales(t, score=score)
         return -b * score

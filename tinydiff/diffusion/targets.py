@@ -2,14 +2,15 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeAlias
 
-from tinydiff.base import Choices, xp_of
+from tinydiff.base import Array, Choices, xp_of
+from tinydiff.diffusion.alpha_bar import Time
 from tinydiff.diffusion.checks import check_match
 from tinydiff.diffusion.process import GaussianDiffusion
 from tinydiff.functional import mse
 
-Predict = Callable[..., tuple[Any, Any]]  # predict(x_t, t, context) -> (x_0_hat, eps_hat)
+Predict: TypeAlias = Callable[..., tuple[Array, Array]]  # predict(x_t, t, context) -> (x_0_hat, eps_hat)
 
 
 @dataclass(frozen=True)
@@ -26,8 +27,8 @@ class Target:
         What it is, in one line.
     """
 
-    of: Callable[[GaussianDiffusion, Any, Any, Any], Any]
-    x_0_and_eps: Callable[[GaussianDiffusion, Any, Any, Any], tuple[Any, Any]]
+    of: Callable[[GaussianDiffusion, Array, Array, Time], Array]
+    x_0_and_eps: Callable[[GaussianDiffusion, Array, Time, Array], tuple[Array, Array]]
     summary: str
 
 
@@ -54,7 +55,7 @@ TARGETS: Choices[Target] = Choices(
 
 
 def predictor(
-    network: Callable[..., Any], diffusion: GaussianDiffusion, kind: str = "eps", clip: bool = True
+    network: Callable[..., Array], diffusion: GaussianDiffusion, kind: str = "eps", clip: bool = True
 ) -> Predict:
     """Return ``predict(x_t, t, context=None) -> (x_0_hat, eps_hat)``, which samplers take, from a network.
 
@@ -91,8 +92,13 @@ def predictor(
 
 
 def simple_loss(
-    network: Callable[..., Any], diffusion: GaussianDiffusion, x_0: Any, t: Any, eps: Any, context: Any = None
-) -> Any:
+    network: Callable[..., Array],
+    diffusion: GaussianDiffusion,
+    x_0: Array,
+    t: Time,
+    eps: Array,
+    context: Any = None,
+) -> Array:
     """Return L_simple, the mean squared error of a network that predicts eps (Eq. DDPM-14), a 0-d array."""
     x_t = diffusion.q_sample(x_0, t, eps)
     loss, _ = mse(network(x_t, t, context), eps)

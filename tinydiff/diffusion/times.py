@@ -3,11 +3,10 @@
 import math
 from collections.abc import Iterable
 from itertools import pairwise
-from typing import Any
 
 import numpy as np
 
-from tinydiff.base import InputError, check_choice, check_number, xp_of
+from tinydiff.base import Array, InputError, check_choice, check_number, xp_of
 from tinydiff.diffusion.process import GaussianDiffusion
 
 
@@ -120,7 +119,7 @@ def _finite_log_snr(diffusion):
     return np.arange(1, len(alpha_bar) + 1), np.log(alpha_bar / (1 - alpha_bar))
 
 
-def per_sample(t: float, x: Any) -> Any:
+def per_sample(t: float, x: Array) -> Array:
     """Return t once for each sample of x, an array of shape (N,), so that `predict` may split or double the batch."""
     return xp_of(x).full(len(x), t)
 

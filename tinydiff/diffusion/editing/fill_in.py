@@ -1,15 +1,13 @@
 """What a network that was trained to fill in sees of a picture, and how what is known is kept."""
 
-from typing import Any
-
-from tinydiff.base import check_shape, xp_of
+from tinydiff.base import Array, check_shape, xp_of
 from tinydiff.diffusion.checks import check_match
 from tinydiff.diffusion.editing.masks import check_mask
 from tinydiff.diffusion.process import GaussianDiffusion
 from tinydiff.diffusion.targets import Predict
 
 
-def erased(x_0: Any, mask: Any) -> Any:
+def erased(x_0: Array, mask: Array) -> Array:
     """Return what a network that fills in sees beside x_t: the mask, and what is known of the picture (Eq. GLIDE-FILL).
 
     The mask comes along, because a grey pixel and one that is to be drawn would look the same.
@@ -33,7 +31,7 @@ def erased(x_0: Any, mask: Any) -> Any:
     return xp.concatenate([mask, mask * x_0], axis=-1)
 
 
-def keep_known(predict: Predict, diffusion: GaussianDiffusion, known: Any, mask: Any) -> Predict:
+def keep_known(predict: Predict, diffusion: GaussianDiffusion, known: Array, mask: Array) -> Predict:
     """Return a prediction whose x_0_hat is what is known, where it is known, and whose eps_hat follows (Eq. KNOWN-1).
 
     At its last step every sampler returns x_0_hat, so what is known is kept to the bit.

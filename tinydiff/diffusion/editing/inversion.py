@@ -3,14 +3,15 @@
 from collections.abc import Iterable, Iterator
 from typing import Any
 
+from tinydiff.base import Array
 from tinydiff.diffusion.process import GaussianDiffusion
 from tinydiff.diffusion.targets import Predict
 from tinydiff.diffusion.times import per_sample, step_pairs
 
 
 def ddim_inversion(
-    predict: Predict, diffusion: GaussianDiffusion, x_0: Any, steps: int | Iterable[float], context: Any = None
-) -> Iterator[tuple[float, Any]]:
+    predict: Predict, diffusion: GaussianDiffusion, x_0: Array, steps: int | Iterable[float], context: Any = None
+) -> Iterator[tuple[float, Array]]:
     """Walk DDIM's steps upwards, from a picture to the noise that draws it, and yield (t, x_t) (Eq. DDIM-INV).
 
     A step from s to t takes the prediction at s for that at t, so that walking up and down again comes back only

@@ -1,11 +1,9 @@
 """Which part of a picture is known."""
 
-from typing import Any
-
-from tinydiff.base import InputError, xp_of
+from tinydiff.base import Array, InputError, xp_of
 
 
-def check_mask(mask: Any, shape: tuple[int, ...]) -> None:
+def check_mask(mask: Array, shape: tuple[int, ...]) -> None:
     """Raise `InputError` unless a mask of 0 and 1 goes with arrays of this shape: each axis is as long, or 1."""
     fits = mask.ndim == len(shape) and all(m in (1, n) for m, n in zip(mask.shape, shape, strict=True))
     if not fits:

@@ -3,9 +3,8 @@
 from collections.abc import Iterable
 from functools import partial
 from itertools import count
-from typing import Any
 
-from tinydiff.base import InputError, Noise, check_count, xp_of
+from tinydiff.base import Array, InputError, Noise, check_count, xp_of
 from tinydiff.diffusion.checks import check_match
 from tinydiff.diffusion.editing.masks import check_mask
 from tinydiff.diffusion.process import GaussianDiffusion
@@ -17,10 +16,10 @@ from tinydiff.diffusion.times import per_sample, step_pairs
 def repaint(
     predict: Predict,
     diffusion: GaussianDiffusion,
-    x_T: Any,
+    x_T: Array,
     steps: int | Iterable[float],
-    known: Any,
-    mask: Any,
+    known: Array,
+    mask: Array,
     resample: int = 10,
     noise: Noise | None = None,
 ) -> Chain:

@@ -1,12 +1,10 @@
 """Between two arrays of noise."""
 
-from typing import Any
-
-from tinydiff.base import check_number, xp_of
+from tinydiff.base import Array, check_number, xp_of
 from tinydiff.diffusion.checks import check_match
 
 
-def slerp(a: Any, b: Any, share: float) -> Any:
+def slerp(a: Array, b: Array, share: float) -> Array:
     """Return what lies between two arrays of noise, sample by sample, along an arc (Eq. SLERP-1).
 
     Noise of many numbers lies near a sphere; a straight line between two points of it leads through its inside, where

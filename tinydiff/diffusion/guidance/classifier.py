@@ -1,9 +1,8 @@
 """Guidance by the gradient of a classifier."""
 
 from collections.abc import Callable
-from typing import Any
 
-from tinydiff.base import check_number
+from tinydiff.base import Array, check_number
 from tinydiff.diffusion.checks import check_match
 from tinydiff.diffusion.guidance.interval import check_interval, scale_at
 from tinydiff.diffusion.process import GaussianDiffusion
@@ -13,7 +12,7 @@ from tinydiff.diffusion.targets import Predict
 def classifier_guidance(
     predict: Predict,
     diffusion: GaussianDiffusion,
-    log_probability_gradient: Callable[..., Any],
+    log_probability_gradient: Callable[..., Array],
     scale: float = 1.0,
     interval: tuple[float, float] | None = None,
 ) -> Predict:

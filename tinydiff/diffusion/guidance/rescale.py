@@ -1,11 +1,9 @@
 """Bringing guided pictures back to the contrast of those without guidance."""
 
-from typing import Any
-
-from tinydiff.base import xp_of
+from tinydiff.base import Array, xp_of
 
 
-def rescaled(guided: Any, given: Any, share: float) -> Any:
+def rescaled(guided: Array, given: Array, share: float) -> Array:
     """Return `guided`, each sample brought so far to the standard deviation of `given` (Eq. RESCALE-16).
 
     A sample of one value alone, whose deviation is 0, stays as it is.

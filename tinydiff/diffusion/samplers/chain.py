@@ -5,21 +5,21 @@ from typing import Any
 
 import numpy as np
 
-from tinydiff.base import InputError, Noise, arrays_of, xp_of
+from tinydiff.base import Array, InputError, Noise, arrays_of, xp_of
 from tinydiff.diffusion.checks import check_match
 from tinydiff.diffusion.process import GaussianDiffusion
 
-Chain = Iterator[tuple[float, Any, Any]]
+Chain = Iterator[tuple[float, Array, Array]]
 
 
-def last(chain: Chain) -> Any:
+def last(chain: Chain) -> Array:
     """Run a sampler to its end and return the sample."""
     for _, x_t, _ in chain:
         sample = x_t
     return sample
 
 
-def start(x_T: Any, context: Any) -> Any:
+def start(x_T: Array, context: Any) -> Array:
     """Return x_T, once it and the context are seen to fit each other."""
     xp = xp_of(x_T, *arrays_of(context))
     check_match(x_T=x_T)
@@ -34,7 +34,7 @@ def start(x_T: Any, context: Any) -> Any:
     return x_T
 
 
-def alike(x_t: Any, prediction: tuple[Any, Any]) -> tuple[Any, Any]:
+def alike(x_t: Array, prediction: tuple[Array, Array]) -> tuple[Array, Array]:
     """Return what was predicted from x_t, (x_0_hat, eps_hat), once both are seen to be arrays like x_t."""
     x_0_hat, eps_hat = prediction
     check_match(x_t=x_t, x_0_hat=x_0_hat, eps_hat=eps_hat)
@@ -47,6 +47,6 @@ def scales(diffusion: GaussianDiffusion, t: float) -> tuple[float, float]:
     return alpha_bar**0.5, (1 - alpha_bar) ** 0.5
 
 
-def step_noise(noise: Noise, k: int, x: Any) -> Any:
+def step_noise(noise: Noise, k: int, x: Array) -> Array:
     """Return the noise that step k adds to each sample of x."""
     return noise.at(step=k, xp=xp_of(x)).normal(x.shape, "sampler", dtype=x.dtype)

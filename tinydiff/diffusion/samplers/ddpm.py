@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from typing import Any
 
-from tinydiff.base import InputError, Noise, check_choice
+from tinydiff.base import Array, InputError, Noise, check_choice
 from tinydiff.diffusion.process import GaussianDiffusion
 from tinydiff.diffusion.samplers.chain import Chain, alike, start, step_noise
 from tinydiff.diffusion.samplers.registry import sampler
@@ -15,7 +15,7 @@ from tinydiff.diffusion.times import per_sample, step_pairs
 def ddpm(
     predict: Predict,
     diffusion: GaussianDiffusion,
-    x_T: Any,
+    x_T: Array,
     steps: int | Iterable[float] | None = None,
     variance: str = "beta",
     noise: Noise | None = None,

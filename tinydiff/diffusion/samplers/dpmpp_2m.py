@@ -4,6 +4,7 @@ import math
 from collections.abc import Iterable
 from typing import Any
 
+from tinydiff.base import Array
 from tinydiff.diffusion.process import GaussianDiffusion
 from tinydiff.diffusion.samplers.chain import Chain, alike, scales, start
 from tinydiff.diffusion.samplers.registry import sampler
@@ -15,7 +16,7 @@ from tinydiff.diffusion.times import per_sample, step_pairs
 def dpmpp_2m(
     predict: Predict,
     diffusion: GaussianDiffusion,
-    x_T: Any,
+    x_T: Array,
     steps: int | Iterable[float],
     context: Any = None,
     end: float = 0,

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from numbers import Integral
 from typing import Any, TypeVar
 
-from tinydiff.base import Choices, InputError, Noise
+from tinydiff.base import Array, Choices, InputError, Noise
 from tinydiff.diffusion.process import GaussianDiffusion
 from tinydiff.diffusion.samplers.chain import Chain
 from tinydiff.diffusion.targets import Predict
@@ -46,7 +46,7 @@ class Sampler:
         self,
         predict: Predict,
         diffusion: GaussianDiffusion,
-        x_T: Any,
+        x_T: Array,
         steps: int | Iterable[float] | None = None,
         noise: Noise | None = None,
         context: Any = None,
