@@ -19,6 +19,7 @@ from tinydiff.apps.cli.evaluate import Evaluate
 from tinydiff.apps.cli.info import Info
 from tinydiff.apps.cli.sample import Sample
 from tinydiff.apps.cli.serve import Serve
+from tinydiff.apps.cli.sizes import SIZES
 from tinydiff.apps.cli.toml import read_toml
 from tinydiff.apps.cli.train import Train
 from tinydiff.base import InputError, TinydiffError
@@ -60,13 +61,14 @@ def main(arguments: list[str] | None = None) -> int:
 def parse(arguments: list[str]) -> Any:
     """Return the command that the arguments describe; `tyro` exits with status 2 where they describe none."""
     recipe = RECIPES / f"{arguments[1]}.toml" if len(arguments) > 1 and arguments[0] == "train" else None
-    if recipe is not None and recipe.is_file():
-        default = replace(read_toml(Train, recipe), out=Path("runs") / recipe.stem)
-        return tyro.cli(Train, default=default, args=arguments[2:], prog=f"tinydiff train {recipe.stem}")
     path = _config_file(arguments)
-    if path is not None:
-        return tyro.cli(Train, default=read_toml(Train, path), args=arguments[1:], prog="tinydiff train")
-    return tyro.cli(Command, args=arguments, prog="tinydiff", description=tinydiff.__doc__)
+    with SIZES:
+        if recipe is not None and recipe.is_file():
+            default = replace(read_toml(Train, recipe), out=Path("runs") / recipe.stem)
+            return tyro.cli(Train, default=default, args=arguments[2:], prog=f"tinydiff train {recipe.stem}")
+        if path is not None:
+            return tyro.cli(Train, default=read_toml(Train, path), args=arguments[1:], prog="tinydiff train")
+        return tyro.cli(Command, args=arguments, prog="tinydiff", description=tinydiff.__doc__)
 
 
 def _config_file(arguments):
