@@ -28,6 +28,7 @@ def project(tmp_path):
             "docs/equations.md": f"# Equations\n\nProse | with a bar.\n\n{HEADER}{row}\n",
             "tinydiff/functional/linear.py": code,
             "tests/functional/test_linear.py": f"import pytest\n\n{test}",
+            "tests/shared.py": "def helper():\n    return linear(2)\n",
             "notebooks/src/01_linear.py": notebook,
         }
         for name, text in texts.items():
@@ -57,6 +58,7 @@ def test_notebook_section_that_derives_calls_and_asserts_counts(project):
         TEST.replace("linear(2) == 2", "PAIRS['a'](2)") + "\n\nPAIRS = {'a': linear}\n",
         TEST.replace("linear(2) == 2", "helper()") + "\n\ndef helper():\n    return linear(2)\n",
         TEST.replace("def test", "@pytest.mark.parametrize('f', [linear])\ndef test").replace("linear(2)", "f(2)"),
+        "from shared import helper\n\n" + TEST.replace("linear(2) == 2", "helper()"),
         "class TestLinear:\n    " + TEST.replace("\n", "\n    "),
     ],
 )
@@ -72,6 +74,7 @@ WRONG = {
     "docs/equations.md has no GN-2": {"notebook": "# %% [markdown]\n# Eq. GN-2\n"},
     "no test is marked": {"test": TEST.replace("equation", "slow")},
     "no test that is marked so calls functional.linear:linear": {"test": TEST.replace("linear(2)", "2")},
+    "no test that is marked so calls": {"test": TEST.replace("linear(2)", "helper()")},  # of no module that is imported
     "a test is marked LIN-9, which is no ID": {"test": TEST + TEST.replace("LIN-1", "LIN-9")},
     "7 columns, but 6 were expected (in LaTeX": {"row": ROW.replace(r"\lvert", "|")},
     "5 columns, but 6 were expected": {"row": ROW.replace("| A matrix acts. ", "")},

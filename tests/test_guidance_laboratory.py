@@ -9,41 +9,36 @@ import pytest
 
 from tinydiff.base import InputError, Noise
 from tinydiff.diffusion import (
+    SAMPLERS,
     GaussianDiffusion,
     GaussianMixture,
     autoguidance,
     classifier_free_guidance,
     classifier_guidance,
     cosine_schedule,
-    ddim,
-    ddpm,
-    dpmpp_2m,
     edm_steps,
     heun,
     last,
-    log_snr_steps,
 )
 
 DIFFUSION = GaussianDiffusion(cosine_schedule(200))
 MEANS, COVARIANCES = np.array([[-1.0, 0.2], [0.8, 1.0], [0.5, -1.2]]), [0.2, np.array([[0.3, 0.1], [0.1, 0.2]]), 0.1]
 MIXTURE = GaussianMixture(DIFFUSION, [0.2, 0.5, 0.3], MEANS, COVARIANCES)
 NOISE = Noise(0)
-SAMPLERS = {
-    "ddpm": lambda predict, x, context: ddpm(predict, DIFFUSION, x, 200, noise=NOISE, context=context),
-    "ddpm_beta_tilde": lambda predict, x, context: ddpm(predict, DIFFUSION, x, 200, "beta_tilde", NOISE, context),
-    "ddim": lambda predict, x, context: ddim(predict, DIFFUSION, x, 200, context=context),
-    "ddim_eta": lambda predict, x, context: ddim(predict, DIFFUSION, x, 200, 1.0, NOISE, context),
-    "heun": lambda predict, x, context: heun(predict, DIFFUSION, x, edm_steps(DIFFUSION, 60), context),
-    "dpmpp_2m": lambda predict, x, context: dpmpp_2m(
-        predict, DIFFUSION, x, log_snr_steps(DIFFUSION, 60, 200.0), context
-    ),
+VARIANTS = {name: (name, {}) for name in SAMPLERS} | {
+    "ddpm_beta_tilde": ("ddpm", {"variance": "beta_tilde"}),
+    "ddim_eta": ("ddim", {"eta": 1.0}),
 }
-every_sampler = pytest.mark.parametrize("sampler", SAMPLERS.values(), ids=SAMPLERS.keys())
+every_sampler = pytest.mark.parametrize(("name", "options"), VARIANTS.values(), ids=VARIANTS.keys())
 NOTHING = 3  # the null label: no component
 
 
 def normal(*shape, seed=0):
     return np.random.default_rng(seed).normal(size=shape)
+
+
+def drawn(name, options, predict, x_T, context):
+    return last(SAMPLERS[name](predict, DIFFUSION, x_T, 100, NOISE, context, **options))
 
 
 def predict_class(x_t, t, classes):
@@ -86,20 +81,20 @@ WAYS = {
 @pytest.mark.equation("AUTO-1")
 @every_sampler
 @pytest.mark.parametrize("way", WAYS.values(), ids=WAYS.keys())
-def test_pitfall_14_at_scale_1_every_sampler_draws_p_of_x_given_y(sampler, way):
+def test_pitfall_14_at_scale_1_every_sampler_draws_p_of_x_given_y(name, options, way):
     """Chain for chain what the component's own prediction draws (a scale of 1 + 1e-12 runs through all the code)."""
     x_T, classes = normal(300, 2), np.arange(300) % 3
-    found = last(sampler(way, x_T, classes))
-    np.testing.assert_allclose(found, last(sampler(predict_class, x_T, classes)), rtol=1e-6, atol=1e-6)
+    found = drawn(name, options, way, x_T, classes)
+    np.testing.assert_allclose(found, drawn(name, options, predict_class, x_T, classes), rtol=1e-6, atol=1e-6)
 
 
 @pytest.mark.equation("CG-14")
 @every_sampler
-def test_what_is_drawn_has_the_moments_of_the_class(sampler):
+def test_what_is_drawn_has_the_moments_of_the_class(name, options):
     """5 standard errors, and 0.02 for steps of finite length."""
     n, k = 4000, 1
     guided = classifier_guidance(MIXTURE.predict, DIFFUSION, MIXTURE.class_gradient)
-    x = last(sampler(guided, normal(n, 2), np.full(n, k)))
+    x = drawn(name, options, guided, normal(n, 2), np.full(n, k))
     covariance = np.array(COVARIANCES[k])
     error = 5 * np.sqrt(np.diag(covariance) / n)
     assert (abs(x.mean(axis=0) - MEANS[k]) < error + 0.02).all()

@@ -130,8 +130,9 @@ class Check:
 
     def _check_tests(self) -> None:
         uses: dict[str, set[str]] = {}
+        shared = {path.stem: definitions(path.read_text("utf-8")) for path in (self.root / "tests").glob("*.py")}
         for path in sorted((self.root / "tests").rglob("test_*.py")):
-            for marked, names in marked_tests(path.read_text(encoding="utf-8")):
+            for marked, names in marked_tests(path.read_text(encoding="utf-8"), shared):
                 if marked not in self.equations:
                     self.problems.append(f"{path.relative_to(self.root)}: a test is marked {marked}, which is no ID")
                 uses.setdefault(marked, set()).update(names)
@@ -172,26 +173,44 @@ def ids_in(text: str) -> set[str]:
     return set(re.findall(rf"\bEq\.\s+(?:#\s+)?({ID})", text))
 
 
-def marked_tests(source: str) -> list[tuple[str, set[str]]]:
+def marked_tests(source: str, shared: dict[str, dict[str, set[str]]]) -> list[tuple[str, set[str]]]:
     """Return (ID, names used) for every mark of every test.
 
-    Names count that the test uses itself, and those used by what it uses of its own file: a table of samplers that it
-    is parametrised over, or a function that several tests share.
+    Names count that the test uses itself, and those used by what it uses of its own file, or imports from a module that
+    tests share: a table of samplers that it is parametrised over, or a function that several tests call.
+
+    Parameters
+    ----------
+    source : str
+        Text of the file of tests.
+    shared : dict
+        Module of ``tests`` -> the `definitions` of its source.
     """
     tree = ast.parse(source)
     local: dict[str, set[str]] = {}
     for node in tree.body:
-        if isinstance(node, (ast.FunctionDef, ast.ClassDef)):
-            local[node.name] = names_used(node)
-        elif isinstance(node, (ast.Assign, ast.AnnAssign)):
-            targets = node.targets if isinstance(node, ast.Assign) else [node.target]
-            local |= {t.id: names_used(node) for t in targets if isinstance(t, ast.Name)}
+        if isinstance(node, ast.ImportFrom):
+            theirs = shared.get(node.module or "", {})
+            local |= {alias.name: reachable({alias.name}, theirs) for alias in node.names}
+    local |= definitions(source)
     marked = []
     for test in (n for n in ast.walk(tree) if isinstance(n, ast.FunctionDef) and n.name.startswith("test_")):
         for mark in test.decorator_list:
             if isinstance(mark, ast.Call) and ast.unparse(mark.func).endswith("mark.equation"):
                 marked.append((ast.literal_eval(mark.args[0]), reachable(names_used(test), local)))
     return marked
+
+
+def definitions(source: str) -> dict[str, set[str]]:
+    """Return name -> the names that its definition reads, for all that a file defines at its top."""
+    local: dict[str, set[str]] = {}
+    for node in ast.parse(source).body:
+        if isinstance(node, (ast.FunctionDef, ast.ClassDef)):
+            local[node.name] = names_used(node)
+        elif isinstance(node, (ast.Assign, ast.AnnAssign)):
+            targets = node.targets if isinstance(node, ast.Assign) else [node.target]
+            local |= {t.id: names_used(node) for t in targets if isinstance(t, ast.Name)}
+    return local
 
 
 def names_used(node: ast.AST) -> set[str]:

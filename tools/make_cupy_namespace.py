@@ -1,6 +1,6 @@
 """Write tests/fixtures/cupy_namespace.json: the names and signatures that CuPy has.
 
-The strict stand-in for CuPy (tests/strict_cupy.py) refuses everything that is not in this file. Run it where CuPy is
+The strict stand-in for CuPy (tests/strict_cupy) refuses everything that is not in this file. Run it where CuPy is
 installed; neither a GPU nor a driver is needed:
 
     python -m venv /tmp/cupy && /tmp/cupy/bin/pip install "cupy-cuda13x==14.2.*" scipy

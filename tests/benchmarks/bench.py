@@ -195,6 +195,7 @@ def load_average() -> float:
 
 
 def main() -> None:
+    """Measure tinydiff against PyTorch, print the tables, and write them to the report where ``--write`` says so."""
     forced = [name for name in CHOOSE_KERNELS if name in os.environ]
     if forced:  # they are read when the libraries are loaded, so this process begins anew
         print(f"Without {', '.join(forced)}: both libraries choose the kernels that suit the processor.", flush=True)

@@ -6,18 +6,13 @@ from types import ModuleType
 import numpy as np
 import pytest
 from arrays import to_host, to_xp
+from diffusions import COSINE, LINEAR, normal
 
 from tinydiff.base import InputError
-from tinydiff.diffusion import GaussianDiffusion, cosine_schedule, linear_schedule, predictor, simple_loss
+from tinydiff.diffusion import GaussianDiffusion, cosine_schedule, linear_schedule, predictor
 
-LINEAR = GaussianDiffusion(linear_schedule(1000))
-COSINE = GaussianDiffusion(cosine_schedule(100))
 EMPTY_AT_T = GaussianDiffusion(cosine_schedule(100, max_beta=1))
 DIFFUSIONS = [LINEAR, COSINE, EMPTY_AT_T]
-
-
-def normal(*shape, seed=0, dtype=np.float64):
-    return np.random.default_rng(seed).normal(size=shape).astype(dtype)
 
 
 def column(values, ndim):
@@ -257,43 +252,6 @@ def test_pitfall_09_eps_says_nothing_where_there_is_no_signal():
         np.testing.assert_allclose(eps_hat, x, rtol=1e-15)  # all of x_t is noise
         assert np.isfinite(x_0_hat).all()
     assert np.isfinite(EMPTY_AT_T.x_0_from_eps(x, 99, x)).all()
-
-
-@pytest.mark.parametrize("clip", [True, False])
-@pytest.mark.parametrize("t", [60, np.array([5, 60, 99])])
-def test_predictors_of_every_kind_agree(clip, t):
-    x_0, eps = normal(3, 4), normal(3, 4, seed=1)
-    x_t = COSINE.q_sample(x_0, t, eps)
-    outputs = {"eps": eps, "x_0": x_0, "v": COSINE.v_from(x_0, eps, t)}
-    for kind, output in outputs.items():
-        x_0_hat, eps_hat = predictor(lambda *_, output=output: output, COSINE, kind, clip)(x_t, t)
-        np.testing.assert_allclose(x_0_hat, np.clip(x_0, -1, 1) if clip else x_0, rtol=1e-9, atol=1e-9)
-        np.testing.assert_allclose(COSINE.q_sample(x_0_hat, t, eps_hat), x_t, rtol=1e-9, atol=1e-9)
-
-
-def test_predictor_hands_over_time_and_context():
-    seen = []
-
-    def network(x_t, t, context):
-        seen.append((t, context))
-        return x_t
-
-    x, t, context = normal(2, 3), np.array([1, 2]), np.array([4, 5])
-    predictor(network, LINEAR)(x, t, context)
-    assert seen[0][0] is t
-    assert seen[0][1] is context
-
-
-@pytest.mark.equation("DDPM-14")
-def test_simple_loss_is_the_squared_error_of_the_noise():
-    x_0, eps, t = normal(3, 4), normal(3, 4, seed=1), np.array([1, 500, 1000])
-    loss = simple_loss(lambda x_t, t, context: x_t, LINEAR, x_0, t, eps)
-    total = 0.0
-    for n in range(3):
-        x_t = LINEAR.alpha_bar[t[n]] ** 0.5 * x_0[n] + (1 - LINEAR.alpha_bar[t[n]]) ** 0.5 * eps[n]
-        total += ((x_t - eps[n]) ** 2).sum()
-    assert loss == pytest.approx(total / 12, rel=1e-12)
-    assert loss.shape == ()
 
 
 @pytest.mark.parametrize(

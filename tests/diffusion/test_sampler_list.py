@@ -5,6 +5,8 @@ below one in a million.
 """
 
 import inspect
+import shutil
+import subprocess
 import sys
 from pathlib import Path
 
@@ -13,6 +15,7 @@ import pytest
 from arrays import no_synchronisation, to_host, to_xp
 from scipy import stats
 
+import tinydiff
 from tinydiff import diffusion as room
 from tinydiff.base import InputError, Noise, import_modules
 from tinydiff.diffusion import (
@@ -227,6 +230,15 @@ def test_a_new_file_is_a_sampler_that_can_be_used_by_its_name():
 
 def test_then_it_is_gone():
     assert "euler" not in SAMPLERS
+
+
+def test_importing_the_room_finds_a_new_file(tmp_path):
+    package = tmp_path / "tinydiff"
+    shutil.copytree(Path(tinydiff.__file__).parent, package, ignore=shutil.ignore_patterns("weights", "__pycache__"))
+    (package / "diffusion/samplers/euler.py").write_text(EULER)
+    command = [sys.executable, "-c", "from tinydiff.diffusion import SAMPLERS; print(*SAMPLERS)"]
+    printed = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=True).stdout
+    assert set(printed.split()) == {*SAMPLERS, "euler"}
 
 
 def test_two_samplers_of_one_name_are_refused():

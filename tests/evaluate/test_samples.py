@@ -5,10 +5,10 @@ import dataclasses
 import numpy as np
 import pytest
 
-from tinydiff import evaluate as module
 from tinydiff.base import InputError
 from tinydiff.data import load
 from tinydiff.evaluate import balanced, classifier_frechet, evaluate, held_out_loss, judge
+from tinydiff.evaluate import samples as module
 from tinydiff.models import DiffusionModel, ModelConfig
 from tinydiff.networks import Classifier, ClassifierConfig, UNet, UNetConfig
 

@@ -1,11 +1,22 @@
 """Losses."""
 
+import math
+
 import numpy as np
 import pytest
-from pairs import assert_same_on, random
+from pairs import assert_right, assert_same_on, random
 
 from tinydiff.base import InputError
-from tinydiff.functional import cross_entropy, cross_entropy_backward, mse, mse_backward
+from tinydiff.functional import (
+    contrastive_loss,
+    contrastive_loss_backward,
+    cross_entropy,
+    cross_entropy_backward,
+    mse,
+    mse_backward,
+    scaled_similarity,
+    scaled_similarity_backward,
+)
 from tinydiff.gradcheck import gradcheck
 
 A, B = random(3, 4, 2), random(3, 4, 2, seed=1)
@@ -116,3 +127,33 @@ def test_bad_inputs_are_one_clear_sentence():
         cross_entropy(LOGITS, LABELS[:4])
     with pytest.raises(InputError, match=r"logits has shape \(0, 4\): the mean of no numbers"):
         cross_entropy(LOGITS[:0], LABELS[:0])
+
+
+@pytest.mark.equation("NCE-1")
+@pytest.mark.equation("NCE-2")
+def test_scaled_similarity(xp):
+    a, b, log_scale = random(4, 3), random(5, 3, seed=1), np.array([0.7])
+    y, _ = scaled_similarity(a, b, log_scale)
+    for i, j in np.ndindex(4, 5):
+        assert y[i, j] == pytest.approx(math.exp(0.7) * sum(a[i, k] * b[j, k] for k in range(3)))
+    assert_right(scaled_similarity, scaled_similarity_backward, (a, b, log_scale))
+    assert_same_on(xp, scaled_similarity, scaled_similarity_backward, (a, b, log_scale))
+
+
+@pytest.mark.equation("NCE-3")
+@pytest.mark.equation("NCE-4")
+def test_the_contrastive_loss(xp):
+    logits = 3 * random(5, 5)
+    by_hand = 0.0
+    for i in range(5):
+        row = sum(math.exp(logits[i, j]) for j in range(5))
+        column = sum(math.exp(logits[j, i]) for j in range(5))
+        by_hand -= (math.log(math.exp(logits[i, i]) / row) + math.log(math.exp(logits[i, i]) / column)) / 10
+    assert float(contrastive_loss(logits)[0]) == pytest.approx(by_hand, rel=1e-12)
+    assert_right(contrastive_loss, contrastive_loss_backward, (logits,))
+    assert_same_on(xp, contrastive_loss, contrastive_loss_backward, (logits,))
+    assert float(contrastive_loss(np.zeros((7, 7)))[0]) == pytest.approx(math.log(7))  # a guess costs log N
+    assert np.isfinite(contrastive_loss(1e4 * logits)[0])
+    for bad, words in [(logits[:4], "logits has shape"), (logits[:0, :0], "no numbers")]:
+        with pytest.raises(InputError, match=words):
+            contrastive_loss(bad)

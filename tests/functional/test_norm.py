@@ -4,14 +4,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from pairs import (
-    assert_refuses_dy,
-    assert_right,
-    assert_same_on,
-    assert_skips_what_nobody_reads,
-    assert_wrong,
-    random,
-)
+from pairs import assert_refuses_dy, assert_right, assert_same_on, assert_skips_what_nobody_reads, assert_wrong, random
 
 from tinydiff.base import InputError
 from tinydiff.functional import (
@@ -22,6 +15,8 @@ from tinydiff.functional import (
     group_norm_backward,
     layer_norm,
     layer_norm_backward,
+    unit_length,
+    unit_length_backward,
 )
 
 X, GAMMA, BETA = random(3, 4, 2, 8), random(8, seed=1), random(8, seed=2)
@@ -218,3 +213,15 @@ def test_group_norm_of_any_shape_has_mean_0_and_variance_1_in_every_group(n, sid
 def test_layer_norm_is_group_norm_of_one_group_where_an_image_has_one_position():
     x = random(5, 8)
     np.testing.assert_allclose(layer_norm(x, GAMMA, BETA)[0], group_norm(x, GAMMA, BETA, 1)[0], rtol=1e-11)
+
+
+@pytest.mark.equation("UNIT-1")
+@pytest.mark.equation("UNIT-2")
+def test_unit_length(xp):
+    x = random(3, 4, 5)
+    y, _ = unit_length(x)
+    np.testing.assert_allclose(np.linalg.norm(y, axis=-1), 1)
+    np.testing.assert_allclose(np.cross(y[..., :3], x[..., :3]), 0, atol=1e-12)  # the direction stays
+    assert_right(unit_length, unit_length_backward, (x,))
+    assert_same_on(xp, unit_length, unit_length_backward, (x,))
+    assert np.isfinite(unit_length(np.zeros((1, 3)))[0]).all()

@@ -53,8 +53,8 @@ def tinted(pixels, weights, largest):
     drawn = np.empty((height, width, 3), np.uint8)
     for y, x in np.ndindex(height, width):
         weight = weights[y * len(weights) // height, x * len(weights[0]) // width]
-        cover = plot.course_text.FULL * weight / largest
-        grey = 255 * plot.course_text.FADED + (1 - plot.course_text.FADED) * sum(map(int, pixels[y, x])) / 3
+        cover = plot.course.text.FULL * weight / largest
+        grey = 255 * plot.course.text.FADED + (1 - plot.course.text.FADED) * sum(map(int, pixels[y, x])) / 3
         drawn[y, x] = [round((1 - cover) * grey + cover * 255 * channel) for channel in to_rgb(BLUE)]
     return drawn
 

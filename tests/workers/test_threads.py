@@ -1,6 +1,5 @@
-"""Shards, lanes and threads: the time changes, the bits do not."""
+"""Threads: tasks run side by side, with one thread of BLAS in each, and freed memory is kept."""
 
-import itertools
 import os
 import platform
 import subprocess
@@ -8,57 +7,12 @@ import sys
 import threading
 import time
 
-import numpy as np
 import pytest
-from arrays import to_host, to_xp
-from threadpoolctl import threadpool_info, threadpool_limits
+from blas import blas_threads
+from threadpoolctl import threadpool_limits
 
-from tinydiff.base import Condition, InputError
-from tinydiff.workers import map_shards, one_blas_thread, run_parallel
-
-W = np.random.default_rng(0).standard_normal((37, 19)).astype(np.float32)
-X = np.random.default_rng(1).standard_normal((11, 37)).astype(np.float32)
-
-
-def blas_threads():
-    return [info["num_threads"] for info in threadpool_info() if info["user_api"] == "blas"]
-
-
-def test_shards_give_what_the_whole_gives(xp):
-    x, w = to_xp(xp, X), to_xp(xp, W)
-    y = map_shards(lambda x, _: x @ w, (x, None), 4)
-    np.testing.assert_allclose(to_host(y), X @ W, rtol=1e-5, atol=1e-5)
-
-
-def test_none_is_handed_on_and_all_arrays_are_cut_together():
-    def f(x, nothing, k):
-        assert nothing is None
-        return x[:, 0] + k
-
-    y = map_shards(f, (X, None, np.arange(11)), 4)
-    np.testing.assert_array_equal(y, X[:, 0] + np.arange(11))
-
-
-@pytest.mark.parametrize("micro_batch", [1, 3, 4, 16])
-def test_a_samples_bits_do_not_depend_on_its_batch(micro_batch):
-    whole = map_shards(lambda x: np.tanh(x @ W), (X,), micro_batch)
-    for first, last in itertools.combinations(range(12), 2):
-        part = map_shards(lambda x: np.tanh(x @ W), (X[first:last],), micro_batch, first=first)
-        np.testing.assert_array_equal(part, whole[first:last])
-
-
-def test_the_number_of_threads_does_not_change_the_bits():
-    one, two, many = (map_shards(lambda x: np.tanh(x @ W), (X,), 2, threads) for threads in (1, 2, 9))
-    np.testing.assert_array_equal(one, two)
-    np.testing.assert_array_equal(one, many)
-
-
-def test_every_shard_has_the_same_size():
-    sizes = []
-    map_shards(lambda x: sizes.append(len(x)) or x, (X,), 4, threads=1, first=3)
-    assert sizes == [4, 4, 4, 4]
-    with pytest.raises(InputError, match="nothing to compute"):
-        map_shards(lambda x: x, (X[:0],), 4)
+from tinydiff.base import InputError
+from tinydiff.workers import one_blas_thread, run_parallel
 
 
 def test_blas_has_one_thread_inside_and_what_it_had_afterwards():
@@ -105,17 +59,6 @@ def test_an_error_is_raised_here_and_what_was_not_started_is_not(threads):
     assert ended < 50
     time.sleep(0.05)
     assert len(done) == ended, "tasks still run after the error was raised"
-
-
-@pytest.mark.parametrize("threads", [1, 3])
-def test_an_error_in_a_shard_is_raised_here(threads):
-    def fail(*_):
-        raise InputError("mine")
-
-    before = blas_threads()
-    with pytest.raises(InputError, match="mine"):
-        map_shards(fail, (X,), 4, threads)
-    assert blas_threads() == before
 
 
 def test_any_thread_can_limit_blas_even_after_another_did():
@@ -168,15 +111,3 @@ def test_freed_memory_is_kept_unless_the_variable_forbids_it(variable, kept):
     environment = {**os.environ, "TINYDIFF_MALLOPT": variable}
     done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True)
     assert done.stdout.split() == [str(kept), str(kept)]
-
-
-def test_a_context_of_several_arrays_is_cut_with_the_samples():
-    x = np.arange(10.0)
-    condition = Condition(labels=np.arange(10), pooled=np.arange(10.0)[:, None])
-
-    def f(x, context, nothing):
-        assert nothing is None
-        assert context.tokens is None
-        return x + context.labels + context.pooled[:, 0]
-
-    np.testing.assert_array_equal(map_shards(f, (x, condition, None), micro_batch=4, threads=2, first=3), 3 * x)

@@ -106,7 +106,7 @@ class GaussianDiffusion:
     def posterior_mean_from_eps(self, x_t: Any, t: Any, eps: Any, s: Any = None) -> Any:
         """Return the same mean from the noise in x_t (Eq. DDPM-11), as line 4 of Algorithm 2 writes it."""
         alpha_bar_t, alpha_bar_s = self._alpha_bars(t, s)
-        self._check_signal(t, alpha_bar_t)
+        self._check_signal(t)
         alpha = alpha_bar_t / alpha_bar_s
         scale, share = _fit((alpha**0.5, (1 - alpha) / (1 - alpha_bar_t) ** 0.5), x_t=x_t, eps=eps)
         return (x_t - share * eps) / scale
@@ -119,8 +119,8 @@ class GaussianDiffusion:
         InputError
             Where alpha_bar is 0: x_t is pure noise there, and its noise says nothing about x_0.
         """
-        self._check_signal(t, self._alpha_bar(t))
         a, b = self._scales(t, x_t=x_t, eps=eps)
+        self._check_signal(t)
         return (x_t - b * eps) / a
 
     def eps_from_x_0(self, x_t: Any, t: Any, x_0: Any) -> Any:
@@ -179,10 +179,10 @@ class GaussianDiffusion:
             self._tables[xp.__name__] = xp.asarray(self.alpha_bar)
         return self._tables[xp.__name__]
 
-    def _check_signal(self, t, alpha_bar):
-        """Raise `InputError` where x_t holds no signal."""
-        # only a table that ends with 0 can fail, so other tables never wait for a GPU here
-        if self.alpha_bar[-1] == 0 and (alpha_bar == 0 if isinstance(t, Real) else (alpha_bar == 0).any()):
+    def _check_signal(self, t):
+        """Raise `InputError` where x_t holds no signal, which is at T alone, and only if the table ends with 0."""
+        # asked in this order: other tables never wait for a GPU here
+        if self.alpha_bar[-1] == 0 and (t == self.T if isinstance(t, Real) else (t == self.T).any()):
             raise InputError(
                 f"alpha_bar is 0 at t = {self.T}: x_t holds no signal there, so x_0 cannot be told from eps. Let the "
                 "network predict x_0 or v, or use a schedule with alpha_bar[T] > 0 (cosine_schedule with max_beta < 1)."

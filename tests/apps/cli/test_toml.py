@@ -1,0 +1,73 @@
+"""A TOML file can hold a run, and one that cannot be used is one sentence."""
+
+import json
+from dataclasses import replace
+
+import pytest
+from commands import TINY, fails
+
+from tinydiff.apps.cli import main
+from tinydiff.apps.cli.toml import read_toml
+from tinydiff.apps.cli.train import Train
+from tinydiff.models import load_model
+
+
+def test_a_toml_file_can_hold_a_run(tmp_path):
+    toml = tmp_path / "run.toml"
+    toml.write_text(
+        f'data = "digits"\nout = "{(tmp_path / "run").as_posix()}"\n[unet]\nimage_size = 8\nchannels = 8\n'
+        "channel_mult = [1, 2]\nblocks_per_level = 1\nheads = 2\n[train]\nsteps = 2\nbatch = 4\nmicro_batch = 4\n"
+    )
+    assert main(["train", "--config", str(toml), "--train.steps", "3"]) == 0
+    run = json.loads((tmp_path / "run" / "run.json").read_text())
+    assert run["train"]["steps"] == 3
+    assert run["unet"]["heads"] == 2
+    assert load_model(tmp_path / "run").config.unet.num_classes is None
+    assert load_model(tmp_path / "run").config.unet.channel_mult == (1, 2)
+
+
+def test_a_value_of_the_command_line_may_be_called_train(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "run.toml").write_text("[train]\nsteps = 1\n")
+    assert main(["train", "--config=run.toml", *TINY, "--out", "train"]) == 0
+    assert load_model(tmp_path / "train").config.unet.image_size == 8
+
+
+@pytest.mark.parametrize(
+    ("text", "word"),
+    [
+        ("nonsense = 1", "option 'nonsense'"),
+        ("[train]\nsteps = 0", "steps is 0"),
+        ("= =", "TOML"),
+        ("[train]\nnonsense = 1", "[train] has an option 'nonsense'"),
+        ('[train]\nsteps = "many"', "[train]: steps is 'many', but int was expected"),
+        ("[train]\nsteps = 2.5", "steps is 2.5, but int"),
+        ("[train]\nlr = true", "lr is True, but float"),
+        ("[train]\nbetas = [0.9]", "betas is [0.9], but tuple[float, float]"),
+        ("[train]\nseed = -1", "seed is -1"),
+        ("[train]\nvalidation_images = 0", "validation_images is 0"),
+        ("[unet]\nchannel_mult = 3", "channel_mult is 3, but tuple[int, ...]"),
+        ('schedule = "mine"', "schedule is 'mine', but Literal['cosine', 'linear']"),
+        ("out = 3", "out is 3"),
+        ('threads = "all"', "threads is 'all', but int | None"),
+        ("train = 3", "a table"),
+        ("[kind]\nv = 1", "a value"),
+        ("unet = 3", "a table"),
+    ],
+)
+def test_a_bad_toml_file_is_one_sentence(tmp_path, capsys, text, word):
+    (tmp_path / "run.toml").write_text(text)
+    fails(capsys, ["train", "--config", str(tmp_path / "run.toml")], 2, word)
+
+
+def test_a_missing_toml_file_is_one_sentence(tmp_path, capsys):
+    fails(capsys, ["train", "--config", "no/such.toml"], 2, "no/such.toml cannot be read")
+    fails(capsys, ["train", "--config", str(tmp_path)], 2, "cannot be read")
+    fails(capsys, ["train", "--config"], 2, "cannot be read")
+    (tmp_path / "latin.toml").write_bytes(b"data = '\xff'")
+    fails(capsys, ["train", "--config", str(tmp_path / "latin.toml")], 2, "cannot be read as TOML")
+
+
+def test_a_toml_table_has_the_defaults_of_the_command_line(tmp_path):
+    (tmp_path / "run.toml").write_text("[unet]\nnum_classes = 10\n")
+    assert read_toml(Train, tmp_path / "run.toml").unet == replace(Train().unet, num_classes=10)

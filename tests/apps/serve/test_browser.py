@@ -1,0 +1,85 @@
+"""The demo page in a browser: what a reader sees of it."""
+
+import shutil
+
+import numpy as np
+import pytest
+from demo_page import PROMPT, drawn
+from demo_server import picture_of
+
+from tinydiff.apps.serve.drawing import MOST_CHARACTERS
+from tinydiff.plot.sheets import to_pixels
+
+CHROMIUM = shutil.which("chromium")
+FLAGS = [
+    "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-sync",
+    "--disable-background-networking", "--disable-component-update",
+]  # fmt: skip
+STEPS_SEEN = """() => {
+    window.seen = [];
+    const look = () => {
+        const step = /step (\\d+) of/.exec(document.querySelector("#chain").innerText);
+        if (step && Number(step[1]) !== window.seen.at(-1)) window.seen.push(Number(step[1]));
+    };
+    new MutationObserver(look).observe(document.querySelector("#chain"), {childList: true, subtree: true});
+}"""
+ANOTHER_IS_DRAWN = """before => {
+    const chain = document.querySelector("#chain");
+    return chain.innerText.includes("step 40 of 40") && chain.querySelector("img").src !== before;
+}"""
+
+
+@pytest.fixture
+def browser_page():
+    sync_api = pytest.importorskip("playwright.sync_api", reason="this test drives a browser: pip install playwright")
+    if CHROMIUM is None:
+        pytest.skip("this test drives Chromium, which is not installed: apt install chromium")
+    with sync_api.sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+        page = browser.new_page(viewport={"width": 1280, "height": 1000})
+        page.set_default_timeout(120_000)
+        yield page
+        browser.close()
+
+
+@pytest.mark.slow
+def test_in_a_browser_words_become_a_picture(address, browser_page, model, tmp_path):
+    there, asked, errors = browser_page, [], []
+    there.on("request", lambda request: asked.append(request.url))
+    there.on("pageerror", lambda error: errors.append(str(error)))
+    there.goto(address)
+    there.get_by_label("Prompt", exact=True).fill(PROMPT)
+    there.get_by_label("number input for Steps").fill("40")
+    there.evaluate(STEPS_SEEN)
+    there.get_by_role("button", name="Draw", exact=True).click()
+    there.get_by_text("step 40 of 40, t = 0").wait_for()
+    there.locator("#maps img").first.wait_for()
+    seen = there.evaluate("window.seen")
+    assert len(seen) >= 3  # the chain was seen on its way; a slow browser may skip steps
+    assert seen == sorted(seen)
+    frame = drawn(model, negative="", steps=40, seed=0)[-1]
+    (pixels,) = to_pixels("image", frame.x_t[None])
+    np.testing.assert_array_equal(picture_of(there.locator("#chain").inner_html())[16::32, 16::32], pixels)
+    assert there.locator("#maps figcaption").all_inner_texts() == [word for word, _ in frame.maps]
+    there.screenshot(path=tmp_path / "page.png", full_page=True)
+
+    before = there.locator("#chain img").first.get_attribute("src")
+    there.get_by_role("button", name="Draw another").click()
+    there.wait_for_function(ANOTHER_IS_DRAWN, arg=before)
+    assert there.locator("#seed input").input_value() == "1"
+    (pixels,) = to_pixels("image", drawn(model, negative="", steps=40, seed=1)[-1].x_t[None])
+    np.testing.assert_array_equal(picture_of(there.locator("#chain").inner_html())[16::32, 16::32], pixels)
+
+    there.get_by_label("Prompt", exact=True).fill("red hair, " * 8)
+    there.get_by_label("Prompt", exact=True).press("Enter")
+    there.get_by_text("dropped at its end").wait_for()
+    there.get_by_text("step 40 of 40, t = 0").wait_for()
+    there.get_by_label("Prompt", exact=True).fill("a" * (MOST_CHARACTERS + 1))
+    there.get_by_role("button", name="Draw", exact=True).click()
+    there.get_by_text("The prompt has 1,001 characters").wait_for()
+    there.get_by_label("Prompt", exact=True).fill("a" * 100_000)
+    there.get_by_role("button", name="Draw", exact=True).click()
+    there.get_by_text("The request is larger than 65,536 bytes").wait_for()
+
+    assert {url.split("/")[2] for url in asked if url.startswith("http")} == {address.removeprefix("http://")}
+    assert errors == []
