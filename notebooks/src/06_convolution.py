@@ -31,7 +31,8 @@ from tinydiff import plot
 from tinydiff.course import show_source, slider
 from tinydiff.course.exercises import notebook_06 as exercises
 from tinydiff.data import load
-from tinydiff.functional.conv import _conv2d_dx, _dw_gathering_x, _gather_then_multiply, _patches
+from tinydiff.functional.conv import conv2d_dx, dw_gathering_x, gather_then_multiply
+from tinydiff.functional.patches import cut_patches
 from tinydiff.gradcheck import adjoint_check, gradcheck
 from tinydiff.nn import Conv2d, Gradients, Sequential, SiLU, Tape
 from tinydiff.train import AdamW
@@ -86,8 +87,8 @@ with tinydiff.plain():  # the library's plainest algorithm
 # one: a view of the padded image with clever strides shows each pixel in nine places.)
 
 # %%
-show_source(_gather_then_multiply, _patches)
-((_, patches),) = _patches(np, x[None], 3, 3, 1, ((1, 1), (1, 1)))
+show_source(gather_then_multiply, cut_patches)
+((_, patches),) = cut_patches(np, x[None], 3, 3, 1, ((1, 1), (1, 1)))
 print("patches", patches.shape, "-> matrix", patches.reshape(6 * 7, -1).shape, "times kernel", w.reshape(-1, 4).shape)
 assert np.allclose(patches.reshape(6 * 7, -1) @ w.reshape(-1, 4), y.reshape(6 * 7, 4))
 
@@ -192,7 +193,7 @@ def my_dx(dy, w):
 
 # %%
 my_dx = exercises.DX.check(my_dx)
-show_source(F.conv2d_backward, _conv2d_dx, _dw_gathering_x)
+show_source(F.conv2d_backward, conv2d_dx, dw_gathering_x)
 
 # %% [markdown]
 # **Predict, then run:** would a check notice a forgotten flip if the kernel were a blur, the same after half a turn?

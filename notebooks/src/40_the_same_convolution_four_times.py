@@ -32,7 +32,8 @@ from tinydiff import plot
 from tinydiff.base import weights_stand_still
 from tinydiff.course import show_source, slider
 from tinydiff.course.exercises import notebook_40 as exercises
-from tinydiff.functional.conv import _gather_then_multiply, _multiply_then_add
+from tinydiff.functional.conv import gather_then_multiply
+from tinydiff.functional.fast.shift_conv import multiply_then_add
 from tinydiff.functional.fast.winograd import A_T, B_T, G, transform_weights, winograd_conv, winograd_dw
 from tinydiff.workers import one_blas_thread
 
@@ -98,7 +99,7 @@ print(f"all pixels by loops would take {times['loops']:.0f} seconds")
 # price is a copy of nine times the image.
 
 # %%
-show_source(_gather_then_multiply)
+show_source(gather_then_multiply)
 times["im2col"] = seconds(lambda: F.conv2d(x, w, padding=1, algorithm="im2col"))
 print(f"{1e3 * times['im2col']:.1f} ms, {arithmetic / times['im2col'] / 1e9:.0f} billion operations a second")
 
@@ -110,7 +111,7 @@ print(f"{1e3 * times['im2col']:.1f} ms, {arithmetic / times['im2col'] / 1e9:.0f}
 # in and 64 out it makes no difference. The last layer of a UNet makes 1 channel of 64:
 
 # %%
-show_source(_multiply_then_add)
+show_source(multiply_then_add)
 times["shift"] = seconds(lambda: F.conv2d(x, w, padding=1, algorithm="shift"))
 narrow = w[..., :1].copy()
 for algorithm in ("im2col", "shift"):

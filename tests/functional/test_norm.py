@@ -180,7 +180,7 @@ def test_bad_inputs_are_one_clear_sentence(f):
         f(X, GAMMA[:7], BETA)
     with pytest.raises(InputError, match="gamma is float32"):
         f(X, GAMMA.astype(np.float32), BETA)
-    with pytest.raises(InputError, match=r"x has shape \(8,\)"):
+    with pytest.raises(InputError, match=r"x has 1 axis \(shape \(8,\)\), but \(N, ..., C\) was expected"):
         f(X[0, 0, 0], GAMMA, BETA)
     with pytest.raises(InputError, match=r"x has shape \(0, 4, 2, 8\)"):
         f(X[:0], GAMMA, BETA)

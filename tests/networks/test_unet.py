@@ -10,7 +10,7 @@ from tinydiff.base import Condition, InputError, Noise, map_arrays, to_numpy
 from tinydiff.functional import conv2d, conv2d_backward, mse, mse_backward
 from tinydiff.gradcheck import gradcheck
 from tinydiff.networks import UNet, UNetConfig, unet
-from tinydiff.nn import Conv2d, Gradients, ResBlock, SelfAttention, Tape
+from tinydiff.nn import BlockConfig, Conv2d, Gradients, ResBlock, SelfAttention, Tape
 
 TINY = UNetConfig(
     image_size=8,
@@ -235,7 +235,7 @@ def test_self_attention_starts_as_the_identity_and_a_resblock_as_its_shortcut():
     rng = np.random.default_rng(0)
     x = rng.standard_normal((2, 4, 4, 8))
     np.testing.assert_array_equal(SelfAttention(8, 2, rng, dtype=np.float64).forward(x), x)
-    block = ResBlock(8, 8, 16, rng, dtype=np.float64)
+    block = ResBlock(8, 8, BlockConfig(16), rng, dtype=np.float64)
     np.testing.assert_array_equal(block.forward(x, rng.standard_normal((2, 16))), x)
 
 

@@ -1,6 +1,7 @@
 """What everything stands on: errors, files, arrays and devices, noise, conditions, what is derived from weights."""
 
-from tinydiff.base.arrays import Device, erf, select_device, synchronize, to_device, to_numpy, xp_of
+from tinydiff.base.arrays import Array, Device, erf, select_device, synchronize, to_device, to_numpy, xp_of
+from tinydiff.base.checks import Checked, bare, check_alike, check_shapes, checked
 from tinydiff.base.choices import Choices, import_modules
 from tinydiff.base.condition import Condition, arrays_of, as_condition, map_arrays
 from tinydiff.base.errors import (
@@ -27,6 +28,8 @@ from tinydiff.base.plain import is_plain, plain
 from tinydiff.base.size import Size, check_sides, height_and_width
 
 __all__ = [
+    "Array",
+    "Checked",
     "CheckpointError",
     "Choices",
     "Condition",
@@ -42,6 +45,8 @@ __all__ = [
     "arrays_of",
     "as_condition",
     "atomic_write",
+    "bare",
+    "check_alike",
     "check_choice",
     "check_count",
     "check_divisible",
@@ -50,7 +55,9 @@ __all__ = [
     "check_positive",
     "check_rank",
     "check_shape",
+    "check_shapes",
     "check_sides",
+    "checked",
     "derived",
     "erf",
     "height_and_width",

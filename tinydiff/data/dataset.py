@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from tinydiff.base import InputError, Size, check_rank, check_shape, height_and_width, xp_of
+from tinydiff.base import InputError, Size, check_alike, check_rank, check_shape, height_and_width, xp_of
 
 
 @dataclass(frozen=True, eq=False)
@@ -135,7 +135,8 @@ def to_floats(images: Any) -> Any:
 
 def to_images(x: Any) -> Any:
     """Turn numbers -1 .. 1 into bytes 0 .. 255, rounded; what lies outside is clipped."""
-    xp = xp_of(x=x)
+    check_alike(x=x)
+    xp = xp_of(x)
     return xp.clip(xp.rint((x + 1) * 127.5), 0, 255).astype(xp.uint8)
 
 

@@ -2,6 +2,10 @@
 
 ``y, cache = f(x, ...)`` computes; ``dx, ... = f_backward(dy, cache)`` returns gradients in the order of the
 forward's arguments. No function here keeps state, and none writes to its inputs.
+
+A pair's own lines check shapes and compute. The decorator `checked` says what else its arguments must be, and checks it
+before each call: which arrays share one floating dtype and device, and the values that `functional.values` refuses.
+``f.bare`` is the pair without these checks, for layers and other pairs, which have made sure of them.
 """
 
 from tinydiff.functional.activation import (
@@ -19,14 +23,16 @@ from tinydiff.functional.activation import (
 from tinydiff.functional.attention import (
     attention,
     attention_backward,
-    attention_in_pieces,
-    attention_in_pieces_backward,
-    fits_in_one_piece,
     merge_heads,
     split_heads,
 )
 from tinydiff.functional.conv import conv2d, conv2d_backward
 from tinydiff.functional.embedding import embedding, embedding_backward, timestep_embedding
+from tinydiff.functional.fast.attention_in_pieces import (
+    attention_in_pieces,
+    attention_in_pieces_backward,
+    fits_in_one_piece,
+)
 from tinydiff.functional.fast.group_norm_silu import group_norm_silu, group_norm_silu_backward
 from tinydiff.functional.linear import linear, linear_backward
 from tinydiff.functional.loss import (

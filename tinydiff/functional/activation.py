@@ -2,9 +2,9 @@
 
 import math
 from collections import namedtuple
-from typing import Any
 
-from tinydiff.base import InputError, check_divisible, check_shape, erf, is_plain, xp_of
+from tinydiff.base import Array, check_divisible, check_shape, checked, erf, is_plain, xp_of
+from tinydiff.functional.values import check_dropout, check_softmax
 
 SiLUCache = namedtuple("SiLUCache", "y sigmoid")
 GELUCache = namedtuple("GELUCache", "x cdf")
@@ -18,12 +18,13 @@ TANH_SERIES = (0.79788494, 0.036333085, -3.2594974e-5, -5.5306206e-5, 3.9647488e
 ALL_BUT_CERTAIN = 5.6
 
 
-def silu(x: Any) -> tuple[Any, SiLUCache]:
+@checked("x")
+def silu(x: Array) -> tuple[Array, SiLUCache]:
     """Return ``x * sigmoid(x)``, also called swish (Eq. SILU-1; Elfwing et al. 2017, arXiv 1702.03118).
 
     The sigmoid is computed as ``(1 + tanh(x / 2)) / 2``, which cannot overflow.
     """
-    xp = xp_of(x=x)
+    xp = xp_of(x)
     sigmoid = xp.tanh(0.5 * x)
     sigmoid += 1
     sigmoid *= 0.5
@@ -31,7 +32,8 @@ def silu(x: Any) -> tuple[Any, SiLUCache]:
     return y, SiLUCache(y, sigmoid)
 
 
-def silu_backward(dy: Any, cache: SiLUCache) -> tuple[Any]:
+@checked("dy cache.y")
+def silu_backward(dy: Array, cache: SiLUCache) -> tuple[Array]:
     """Return ``dx = dy * (sigmoid + y * (1 - sigmoid))`` (Eq. SILU-2).
 
     Written with y, which the next layer keeps anyway, x need not be kept.
@@ -45,9 +47,10 @@ def silu_backward(dy: Any, cache: SiLUCache) -> tuple[Any]:
     return (dx,)
 
 
-def gelu(x: Any) -> tuple[Any, GELUCache]:
+@checked("x")
+def gelu(x: Array) -> tuple[Array, GELUCache]:
     """Return ``x * Phi(x)``, Phi the standard normal distribution function (Eq. GELU-1; arXiv 1606.08415)."""
-    cdf = _normal_cdf(xp_of(x=x), x)
+    cdf = _normal_cdf(xp_of(x), x)
     return x * cdf, GELUCache(x, cdf)
 
 
@@ -74,58 +77,61 @@ def _normal_cdf(xp, x):
     return cdf
 
 
-def gelu_backward(dy: Any, cache: GELUCache) -> tuple[Any]:
+@checked("dy cache.x")
+def gelu_backward(dy: Array, cache: GELUCache) -> tuple[Array]:
     """Return ``dx = dy * (Phi(x) + x * phi(x))``, phi the standard normal density (Eq. GELU-2)."""
     x, cdf = cache
-    xp = xp_of(dy=dy, x=x)
+    xp = xp_of(x)
     check_shape("dy", dy, x.shape)
     pdf = xp.exp(-0.5 * x * x) * (2 * math.pi) ** -0.5
     return (dy * (cdf + x * pdf),)
 
 
-def geglu(x: Any) -> tuple[Any, GEGLUCache]:
+@checked("x")
+def geglu(x: Array) -> tuple[Array, GEGLUCache]:
     """Return ``value * gelu(gate)``, from the two halves of x (Eq. GEGLU-1; Shazeer 2020, arXiv 2002.05202).
 
     The last axis of x is cut in two; the value comes first, as in Stable Diffusion.
     """
-    xp_of(x=x)
     check_divisible("the last axis of x", x.shape[-1], "value and gate", 2)
     value, gate = x[..., : x.shape[-1] // 2], x[..., x.shape[-1] // 2 :]
-    y, (_, cdf) = gelu(gate)
+    y, (_, cdf) = gelu.bare(gate)
     y *= value
     return y, GEGLUCache(value, gate, cdf)
 
 
-def geglu_backward(dy: Any, cache: GEGLUCache) -> tuple[Any]:
+@checked("dy cache.value")
+def geglu_backward(dy: Array, cache: GEGLUCache) -> tuple[Array]:
     """Return ``dx``: ``dy * gelu(gate)`` for the value, ``dy * value * gelu'(gate)`` for the gate (Eq. GEGLU-2)."""
     value, gate, cdf = cache
-    xp = xp_of(dy=dy, value=value)
+    xp = xp_of(value)
     check_shape("dy", dy, value.shape)
-    (d_gate,) = gelu_backward(dy * value, GELUCache(gate, cdf))
+    (d_gate,) = gelu_backward.bare(dy * value, GELUCache(gate, cdf))
     return (xp.concatenate([dy * gate * cdf, d_gate], axis=-1),)
 
 
-def softmax(x: Any) -> tuple[Any, SoftmaxCache]:
+@checked("x", check_softmax)
+def softmax(x: Array) -> tuple[Array, SoftmaxCache]:
     """Return ``exp(x) / sum(exp(x))`` along the last axis (Eq. SM-1).
 
     The largest entry is subtracted first: the result is the same, and no exponential can overflow.
     """
-    xp = xp_of(x=x)
-    if not all(x.shape[-1:]):
-        raise InputError(f"x has shape {tuple(x.shape)}: a softmax of no numbers is undefined.")
+    xp = xp_of(x)
     y = xp.exp(x - x.max(axis=-1, keepdims=True))
     y /= y.sum(axis=-1, keepdims=True)
     return y, SoftmaxCache(y)
 
 
-def softmax_backward(dy: Any, cache: SoftmaxCache) -> tuple[Any]:
+@checked("dy cache.y")
+def softmax_backward(dy: Array, cache: SoftmaxCache) -> tuple[Array]:
     """Return ``dx = y * (dy - sum(dy * y))`` (Eq. SM-2): the Jacobian diag(y) - y y^T, never written out."""
     (y,) = cache
     check_shape("dy", dy, y.shape)
     return (y * (dy - (dy * y).sum(axis=-1, keepdims=True)),)
 
 
-def dropout(x: Any, rate: float, uniform: Any) -> tuple[Any, DropoutCache]:
+@checked("x", check_dropout)
+def dropout(x: Array, rate: float, uniform: Array) -> tuple[Array, DropoutCache]:
     """Set a share `rate` of the entries to zero and scale the others up to keep the mean (Eq. DROP-1).
 
     Parameters
@@ -137,17 +143,14 @@ def dropout(x: Any, rate: float, uniform: Any) -> tuple[Any, DropoutCache]:
         Independent uniform numbers in (0, 1). They are an argument, so that the function is pure and a replay
         draws the same mask.
     """
-    xp_of(x=x)
-    xp_of(x, uniform)
-    if not 0 <= rate < 1:
-        raise InputError(f"rate is {rate}, but a dropout probability 0 <= rate < 1 was expected.")
     check_shape("uniform", uniform, x.shape)
     factor = (uniform >= rate).astype(x.dtype)
     factor *= 1 / (1 - rate)
     return x * factor, DropoutCache(factor)
 
 
-def dropout_backward(dy: Any, cache: DropoutCache) -> tuple[Any]:
+@checked("dy cache.factor")
+def dropout_backward(dy: Array, cache: DropoutCache) -> tuple[Array]:
     """Return ``dx``: what was dropped gets no gradient, what was scaled gets a scaled one (Eq. DROP-2)."""
     (factor,) = cache
     check_shape("dy", dy, factor.shape)

@@ -4,13 +4,15 @@ import math
 from collections import namedtuple
 from typing import Any
 
-from tinydiff.base import InputError, check_choice, check_divisible, check_rank, check_shape, xp_of
+from tinydiff.base import Array, check_shape, check_shapes, checked, xp_of
 from tinydiff.functional.loss import labels_to_one_hot
+from tinydiff.functional.values import check_indices, check_timesteps
 
 EmbeddingCache = namedtuple("EmbeddingCache", "one_hot")
 
 
-def embedding(indices: Any, table: Any) -> tuple[Any, EmbeddingCache]:
+@checked("table", check_indices)
+def embedding(indices: Array, table: Array) -> tuple[Array, EmbeddingCache]:
     """Return row ``indices[i]`` of the table for every i (Eq. EMB-1).
 
     It is written as the product of a one-hot matrix with the table. So the backward is the one of a linear layer,
@@ -31,14 +33,13 @@ def embedding(indices: Any, table: Any) -> tuple[Any, EmbeddingCache]:
     InputError
         On the host, if an index is not one of 0 .. rows - 1.
     """
-    xp_of(indices, table)
-    xp_of(table=table)
-    check_rank("table", table, 2)
-    one_hot = labels_to_one_hot("indices", indices, table.shape[0], table.dtype)
+    check_shapes("table: rows C", table=table)
+    one_hot = labels_to_one_hot(indices, table.shape[0], table.dtype)
     return one_hot @ table, EmbeddingCache(one_hot)
 
 
-def embedding_backward(dy: Any, cache: EmbeddingCache) -> tuple:
+@checked("dy cache.one_hot")
+def embedding_backward(dy: Array, cache: EmbeddingCache) -> tuple:
     """Return None for the indices, and d_table: each row gets the sum over all places it was read (Eq. EMB-2)."""
     (one_hot,) = cache
     check_shape("dy", dy, (*one_hot.shape[:-1], None))
@@ -46,9 +47,10 @@ def embedding_backward(dy: Any, cache: EmbeddingCache) -> tuple:
     return None, rows.T @ dy.reshape(-1, dy.shape[-1])
 
 
+@checked(check=check_timesteps)
 def timestep_embedding(
-    t: Any, channels: int, max_period: float = 10000.0, variant: str = "stable-diffusion", dtype: Any = None
-) -> Any:
+    t: Array, channels: int, max_period: float = 10000.0, variant: str = "stable-diffusion", dtype: Any = None
+) -> Array:
     """Return sines and cosines of t at geometrically spaced frequencies (Eq. TEMB-1).
 
     Both variants have ``channels / 2`` frequencies that fall from 1 towards ``1 / max_period`` radians per step:
@@ -81,13 +83,6 @@ def timestep_embedding(
     It has no parameters and t needs no gradient, so there is no backward.
     """
     xp = xp_of(t)
-    check_rank("t", t, 1)
-    check_choice("variant", variant, ("stable-diffusion", "ddpm"))
-    check_divisible("channels", channels, "the two halves", 2)
-    if channels < 4:
-        raise InputError(f"channels is {channels}, but at least 4 were expected.")
-    if not max_period > 1:
-        raise InputError(f"max_period is {max_period}, but a number above 1 was expected, such as 10000.")
     half = channels // 2
     spacing = half if variant == "stable-diffusion" else half - 1
     frequencies = xp.exp(xp.arange(half, dtype=xp.float64) * (-math.log(max_period) / spacing))

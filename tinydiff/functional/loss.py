@@ -3,7 +3,8 @@
 from collections import namedtuple
 from typing import Any
 
-from tinydiff.base import InputError, check_rank, check_shape, xp_of
+from tinydiff.base import Array, check_shape, check_shapes, checked, xp_of
+from tinydiff.functional.values import check_classes, check_logits, check_prediction
 
 MSECache = namedtuple("MSECache", "difference")
 CrossEntropyCache = namedtuple("CrossEntropyCache", "probabilities one_hot")
@@ -11,7 +12,8 @@ ScaledSimilarityCache = namedtuple("ScaledSimilarityCache", "a b scale y")
 ContrastiveLossCache = namedtuple("ContrastiveLossCache", "p_column p_row")
 
 
-def mse(prediction: Any, target: Any) -> tuple[Any, MSECache]:
+@checked("prediction target", check_prediction)
+def mse(prediction: Array, target: Array) -> tuple[Array, MSECache]:
     """Return the mean squared error over all entries (Eq. MSE-1), the expectation in Eq. DDPM-14.
 
     Parameters
@@ -23,10 +25,7 @@ def mse(prediction: Any, target: Any) -> tuple[Any, MSECache]:
     loss : 0-d array
     cache : MSECache
     """
-    xp_of(prediction=prediction, target=target)
     check_shape("target", target, prediction.shape)
-    if not prediction.size:
-        raise InputError(f"prediction has shape {tuple(prediction.shape)}: the mean of no numbers is undefined.")
     difference = prediction - target
     return (difference * difference).mean(), MSECache(difference)
 
@@ -38,7 +37,8 @@ def mse_backward(d_loss: Any, cache: MSECache) -> tuple:
     return d_prediction, -d_prediction
 
 
-def cross_entropy(logits: Any, labels: Any) -> tuple[Any, CrossEntropyCache]:
+@checked("logits", check_classes)
+def cross_entropy(logits: Array, labels: Array) -> tuple[Array, CrossEntropyCache]:
     """Return the mean of ``-log softmax(logits)[label]`` in nats (Eq. CE-1).
 
     Parameters
@@ -56,13 +56,8 @@ def cross_entropy(logits: Any, labels: Any) -> tuple[Any, CrossEntropyCache]:
     InputError
         If shapes do not fit or, on the host, if a label is not one of 0 .. classes - 1.
     """
-    xp = xp_of(logits=logits)
-    xp_of(logits, labels)
-    check_rank("logits", logits, 2)
-    check_shape("labels", labels, (len(logits),))
-    if not logits.size:
-        raise InputError(f"logits has shape {tuple(logits.shape)}: the mean of no numbers is undefined.")
-    one_hot = labels_to_one_hot("labels", labels, logits.shape[1], logits.dtype)
+    check_shapes("logits: N classes, labels: N", logits=logits, labels=labels)
+    xp, one_hot = xp_of(logits), labels_to_one_hot(labels, logits.shape[1], logits.dtype)
     shifted = logits - logits.max(axis=-1, keepdims=True)
     log_sum = xp.log(xp.exp(shifted).sum(axis=-1, keepdims=True))
     loss = (log_sum[:, 0] - (shifted * one_hot).sum(axis=-1)).mean()
@@ -75,7 +70,8 @@ def cross_entropy_backward(d_loss: Any, cache: CrossEntropyCache) -> tuple:
     return ((probabilities - one_hot) * (d_loss * (1 / len(one_hot))),)
 
 
-def scaled_similarity(a: Any, b: Any, log_scale: Any) -> tuple[Any, ScaledSimilarityCache]:
+@checked("a b log_scale")
+def scaled_similarity(a: Array, b: Array, log_scale: Array) -> tuple[Array, ScaledSimilarityCache]:
     """Return how alike each a is to each b, ``exp(log_scale) a b^T`` (Eq. NCE-1); exp(-log_scale) is a temperature.
 
     Parameters
@@ -91,23 +87,22 @@ def scaled_similarity(a: Any, b: Any, log_scale: Any) -> tuple[Any, ScaledSimila
     y : array, shape (N, M)
     cache : ScaledSimilarityCache
     """
-    xp = xp_of(a=a, b=b, log_scale=log_scale)
-    check_rank("a", a, 2)
-    check_shape("b", b, (None, a.shape[1]))
-    check_shape("log_scale", log_scale, (1,))
-    scale = xp.exp(log_scale)
+    check_shapes("a: N C, b: M C, log_scale: 1", a=a, b=b, log_scale=log_scale)
+    scale = xp_of(log_scale).exp(log_scale)
     y = scale * (a @ b.T)
     return y, ScaledSimilarityCache(a, b, scale, y)
 
 
-def scaled_similarity_backward(dy: Any, cache: ScaledSimilarityCache) -> tuple:
+@checked("dy cache.y")
+def scaled_similarity_backward(dy: Array, cache: ScaledSimilarityCache) -> tuple:
     """Return da, db and d_log_scale = <dy, y>, because y grows by itself with log_scale (Eq. NCE-2)."""
     a, b, scale, y = cache
     check_shape("dy", dy, y.shape)
     return scale * (dy @ b), scale * (dy.T @ a), (dy * y).sum().reshape(1)
 
 
-def contrastive_loss(logits: Any) -> tuple[Any, ContrastiveLossCache]:
+@checked("logits", check_logits)
+def contrastive_loss(logits: Array) -> tuple[Array, ContrastiveLossCache]:
     """Return how surprising it is, in nats, that row i belongs to column i and to no other (Eq. NCE-3).
 
     The mean of two cross-entropies: which text belongs to a picture, and which picture to a text. A guess costs log N.
@@ -125,11 +120,8 @@ def contrastive_loss(logits: Any) -> tuple[Any, ContrastiveLossCache]:
     Source: Radford et al. 2021 (CLIP, arXiv 2103.00020), Fig. 3; each half is the InfoNCE of van den Oord et al. 2018
     (arXiv 1807.03748), Eq. 4.
     """
-    xp = xp_of(logits=logits)
-    check_rank("logits", logits, 2)
-    check_shape("logits", logits, (len(logits), len(logits)))
-    if not logits.size:
-        raise InputError(f"logits has shape {tuple(logits.shape)}: the mean of no numbers is undefined.")
+    check_shapes("logits: N N", logits=logits)
+    xp = xp_of(logits)
     log_p_column, log_p_row = (log_softmax(xp, logits, axis) for axis in (1, 0))
     pairs = xp.arange(len(logits))
     loss = -0.5 * (log_p_column + log_p_row)[pairs, pairs].mean()
@@ -143,18 +135,12 @@ def contrastive_loss_backward(d_loss: Any, cache: ContrastiveLossCache) -> tuple
     return ((p_column + p_row - 2 * xp.eye(n, dtype=p_column.dtype)) * (d_loss * (1 / (2 * n))),)
 
 
-def log_softmax(xp: Any, x: Any, axis: int) -> Any:
+def log_softmax(xp: Any, x: Array, axis: int) -> Array:
     """Return log softmax along an axis, without overflow."""
     shifted = x - x.max(axis=axis, keepdims=True)
     return shifted - xp.log(xp.exp(shifted).sum(axis=axis, keepdims=True))
 
 
-def labels_to_one_hot(name: str, labels: Any, classes: int, dtype: Any) -> Any:
-    """Return an array (..., classes) with a one where the label is, and check the labels' range on the host."""
-    xp = xp_of(labels)
-    if labels.dtype.kind not in "iu":
-        raise InputError(f"{name} has dtype {labels.dtype}, but integers were expected.")
-    if xp.__name__ == "numpy" and labels.size and not (0 <= labels.min() and labels.max() < classes):
-        worst = labels.max() if labels.max() >= classes else labels.min()
-        raise InputError(f"{name} holds {worst}, but integers from 0 to {classes - 1} were expected.")
-    return (labels[..., None] == xp.arange(classes)).astype(dtype)
+def labels_to_one_hot(labels: Array, classes: int, dtype: Any) -> Array:
+    """Return an array (..., classes) with a one where the label is."""
+    return (labels[..., None] == xp_of(labels).arange(classes)).astype(dtype)

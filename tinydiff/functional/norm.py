@@ -6,9 +6,9 @@ and the three gradients add.
 """
 
 from collections import namedtuple
-from typing import Any
 
-from tinydiff.base import InputError, check_divisible, check_number, check_shape, xp_of
+from tinydiff.base import Array, check_shape, check_shapes, checked, xp_of
+from tinydiff.functional.values import check_group_norm, check_norm
 
 GroupNormCache = namedtuple("GroupNormCache", "centred gamma rstd groups")
 LayerNormCache = namedtuple("LayerNormCache", "x_hat gamma rstd")
@@ -29,7 +29,8 @@ def default_groups(channels: int) -> int:
     return groups
 
 
-def group_norm(x: Any, gamma: Any, beta: Any, groups: int | None = None, eps: float = 1e-5) -> tuple:
+@checked("x gamma beta", check_group_norm)
+def group_norm(x: Array, gamma: Array, beta: Array, groups: int | None = None, eps: float = 1e-5) -> tuple:
     """Normalise each image's channels in groups (Eq. GN-1; Wu and He 2018, arXiv 1803.08494).
 
     Parameters
@@ -52,11 +53,9 @@ def group_norm(x: Any, gamma: Any, beta: Any, groups: int | None = None, eps: fl
     InputError
         If C cannot be divided into the groups, or if shapes, dtypes or devices do not fit.
     """
-    xp = xp_of(x=x, gamma=gamma, beta=beta)
-    check_affine(x, gamma, beta, eps)
-    channels = x.shape[-1]
+    check_shapes("x: N ... C, gamma: C, beta: C", x=x, gamma=gamma, beta=beta)
+    xp, channels = xp_of(x), x.shape[-1]
     groups = default_groups(channels) if groups is None else groups
-    check_divisible("the number of channels", channels, "groups", groups)
     rows = x.reshape(len(x), -1, channels)
 
     # The mean goes first, squares are taken after: E[x^2] - mu^2 loses every digit when |mu| >> sigma.
@@ -69,7 +68,8 @@ def group_norm(x: Any, gamma: Any, beta: Any, groups: int | None = None, eps: fl
     return y.reshape(x.shape), GroupNormCache(centred, gamma, rstd, groups)
 
 
-def group_norm_backward(dy: Any, cache: GroupNormCache, need_dx: bool = True, need_dw: bool = True) -> tuple:
+@checked("dy cache.gamma")
+def group_norm_backward(dy: Array, cache: GroupNormCache, need_dx: bool = True, need_dw: bool = True) -> tuple:
     """Return dx, d_gamma and d_beta (Eq. GN-2).
 
     With x_hat = (x - mu) rstd and g = dy gamma, and with means over one image's group,
@@ -79,7 +79,7 @@ def group_norm_backward(dy: Any, cache: GroupNormCache, need_dx: bool = True, ne
     what x does directly, less what it does through the mean, less what it does through the variance.
     """
     centred, gamma, rstd, groups = cache
-    xp = xp_of(dy=dy, gamma=gamma)
+    xp = xp_of(dy)
     rows = dy.reshape(len(dy), -1, dy.shape[-1])
     check_shape("dy as (N, rows, C)", rows, centred.shape)
     sum_dy = row_sums(xp, rows)  # (N, 1, C): these two sums are all that is needed of dy besides dy itself
@@ -97,7 +97,8 @@ def group_norm_backward(dy: Any, cache: GroupNormCache, need_dx: bool = True, ne
     return dx, sum_dy_x_hat.sum(axis=(0, 1)), sum_dy.sum(axis=(0, 1))
 
 
-def layer_norm(x: Any, gamma: Any, beta: Any, eps: float = 1e-5) -> tuple[Any, LayerNormCache]:
+@checked("x gamma beta", check_norm)
+def layer_norm(x: Array, gamma: Array, beta: Array, eps: float = 1e-5) -> tuple[Array, LayerNormCache]:
     """Normalise each position over its channels (Eq. LN-1; Ba et al. 2016, arXiv 1607.06450).
 
     Parameters
@@ -107,18 +108,19 @@ def layer_norm(x: Any, gamma: Any, beta: Any, eps: float = 1e-5) -> tuple[Any, L
     eps : float
         Added to the variance.
     """
-    xp_of(x=x, gamma=gamma, beta=beta)
-    check_affine(x, gamma, beta, eps)
+    check_shapes("x: N ... C, gamma: C, beta: C", x=x, gamma=gamma, beta=beta)
     return _normalise(x, gamma, beta, eps, axes=-1, cache=LayerNormCache)
 
 
-def layer_norm_backward(dy: Any, cache: LayerNormCache, need_dx: bool = True, need_dw: bool = True) -> tuple:
+@checked("dy cache.gamma")
+def layer_norm_backward(dy: Array, cache: LayerNormCache, need_dx: bool = True, need_dw: bool = True) -> tuple:
     """Return dx, d_gamma and d_beta: the three paths of Eq. GN-2, with means over channels (Eq. LN-2)."""
     x_hat, gamma, rstd = cache
     return _normalise_backward(dy, x_hat, gamma, rstd, -1, need_dx, need_dw)
 
 
-def batch_norm(x: Any, gamma: Any, beta: Any, eps: float = 1e-5) -> tuple[Any, BatchNormCache]:
+@checked("x gamma beta", check_norm)
+def batch_norm(x: Array, gamma: Array, beta: Array, eps: float = 1e-5) -> tuple[Array, BatchNormCache]:
     """Normalise each channel over the whole batch (Eq. BN-1; Ioffe and Szegedy 2015, arXiv 1502.03167).
 
     The field's cautionary tale: one image's output depends on the other images of its batch, so in a diffusion
@@ -131,31 +133,33 @@ def batch_norm(x: Any, gamma: Any, beta: Any, eps: float = 1e-5) -> tuple[Any, B
     eps : float
         Added to the variance.
     """
-    xp_of(x=x, gamma=gamma, beta=beta)
-    check_affine(x, gamma, beta, eps)
+    check_shapes("x: N ... C, gamma: C, beta: C", x=x, gamma=gamma, beta=beta)
     return _normalise(x, gamma, beta, eps, axes=tuple(range(x.ndim - 1)), cache=BatchNormCache)
 
 
-def batch_norm_backward(dy: Any, cache: BatchNormCache, need_dx: bool = True, need_dw: bool = True) -> tuple:
+@checked("dy cache.gamma")
+def batch_norm_backward(dy: Array, cache: BatchNormCache, need_dx: bool = True, need_dw: bool = True) -> tuple:
     """Return dx, d_gamma and d_beta: the three paths of Eq. GN-2, with means over the batch (Eq. BN-2)."""
     x_hat, gamma, rstd = cache
     return _normalise_backward(dy, x_hat, gamma, rstd, tuple(range(dy.ndim - 1)), need_dx, need_dw)
 
 
-def unit_length(x: Any) -> tuple[Any, UnitLengthCache]:
+@checked("x")
+def unit_length(x: Array) -> tuple[Array, UnitLengthCache]:
     """Divide each vector by its length, so that only its direction stays (Eq. UNIT-1).
 
     Parameters
     ----------
     x : array, shape (..., C)
     """
-    xp = xp_of(x=x)
+    xp = xp_of(x)
     length = xp.maximum(xp.sqrt((x * x).sum(axis=-1, keepdims=True)), SHORTEST)
     y = x / length
     return y, UnitLengthCache(y, length)
 
 
-def unit_length_backward(dy: Any, cache: UnitLengthCache) -> tuple:
+@checked("dy cache.y")
+def unit_length_backward(dy: Array, cache: UnitLengthCache) -> tuple:
     """Return dx = (dy - y <dy, y>) / |x|: a change along y does not turn it (Eq. UNIT-2)."""
     y, length = cache
     check_shape("dy", dy, y.shape)
@@ -172,7 +176,6 @@ def _normalise(x, gamma, beta, eps, axes, cache):
 
 
 def _normalise_backward(dy, x_hat, gamma, rstd, axes, need_dx, need_dw):
-    xp_of(dy=dy, gamma=gamma)
     check_shape("dy", dy, x_hat.shape)
     dx = d_gamma = d_beta = None
     if need_dx:
@@ -201,14 +204,3 @@ def group_mean(sums, groups, n_rows):
     per_group = sums.shape[-1] // groups
     means = sums.reshape(len(sums), 1, groups, per_group).sum(axis=-1) * (1 / (n_rows * per_group))
     return means.repeat(per_group, axis=-1)
-
-
-def check_affine(x, gamma, beta, eps):
-    """Raise `InputError` unless x has two axes or more, and gamma and beta one number for each channel."""
-    if x.ndim < 2 or 0 in x.shape:
-        raise InputError(
-            f"x has shape {tuple(x.shape)}, but (N, ..., C), two axes or more and none of size 0, was expected."
-        )
-    check_number("eps", eps, 0, float("inf"))
-    check_shape("gamma", gamma, (x.shape[-1],))
-    check_shape("beta", beta, (x.shape[-1],))

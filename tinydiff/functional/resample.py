@@ -1,16 +1,16 @@
 """Changing the resolution of images (N, H, W, C): nearest-neighbour upsampling and average pooling."""
 
 from collections import namedtuple
-from numbers import Integral
-from typing import Any
 
-from tinydiff.base import InputError, check_divisible, check_rank, xp_of
+from tinydiff.base import Array, check_divisible, check_rank, check_shapes, checked, xp_of
+from tinydiff.functional.values import check_factor
 
 UpsampleCache = namedtuple("UpsampleCache", "factor")
 AvgPoolCache = namedtuple("AvgPoolCache", "factor")
 
 
-def upsample_nearest(x: Any, factor: int = 2) -> tuple[Any, UpsampleCache]:
+@checked("x", check_factor)
+def upsample_nearest(x: Array, factor: int = 2) -> tuple[Array, UpsampleCache]:
     """Repeat every pixel `factor` times along both sides (Eq. UP-1).
 
     Parameters
@@ -23,23 +23,24 @@ def upsample_nearest(x: Any, factor: int = 2) -> tuple[Any, UpsampleCache]:
     y : array, shape (N, H factor, W factor, C)
     cache : UpsampleCache
     """
-    xp = xp_of(x=x)
-    check_rank("x", x, 4)
-    _check_factor(factor)
+    check_shapes("x: N H W C", x=x)
+    xp = xp_of(x)
     n, h, w, c = x.shape
     y = xp.empty((n, h, factor, w, factor, c), x.dtype)
     y[...] = x[:, :, None, :, None]
     return y.reshape(n, h * factor, w * factor, c), UpsampleCache(factor)
 
 
-def upsample_nearest_backward(dy: Any, cache: UpsampleCache) -> tuple[Any]:
+@checked("dy")
+def upsample_nearest_backward(dy: Array, cache: UpsampleCache) -> tuple[Array]:
     """Return dx: a pixel was read ``factor**2`` times, so its gradients add (Eq. UP-2)."""
     (factor,) = cache
     _check_blocks("dy", dy, factor)
     return (_sum_blocks(dy, factor),)
 
 
-def avg_pool(x: Any, factor: int = 2) -> tuple[Any, AvgPoolCache]:
+@checked("x", check_factor)
+def avg_pool(x: Array, factor: int = 2) -> tuple[Array, AvgPoolCache]:
     """Average the pixels of every ``factor x factor`` block (Eq. POOL-1).
 
     Parameters
@@ -53,18 +54,17 @@ def avg_pool(x: Any, factor: int = 2) -> tuple[Any, AvgPoolCache]:
     y : array, shape (N, H / factor, W / factor, C)
     cache : AvgPoolCache
     """
-    xp_of(x=x)
-    _check_factor(factor)
     _check_blocks("x", x, factor)
     y = _sum_blocks(x, factor)
     y *= 1 / factor**2
     return y, AvgPoolCache(factor)
 
 
-def avg_pool_backward(dy: Any, cache: AvgPoolCache) -> tuple[Any]:
+@checked("dy")
+def avg_pool_backward(dy: Array, cache: AvgPoolCache) -> tuple[Array]:
     """Return dx: every pixel of a block had a share 1 / factor^2 in the average (Eq. POOL-2)."""
     (factor,) = cache
-    dx, _ = upsample_nearest(dy * (1 / factor**2), factor)
+    dx, _ = upsample_nearest.bare(dy * (1 / factor**2), factor)
     return (dx,)
 
 
@@ -75,11 +75,6 @@ def _sum_blocks(x, factor):
             if i or j:
                 total += x[:, i::factor, j::factor]
     return total
-
-
-def _check_factor(factor):
-    if not isinstance(factor, Integral) or factor < 1:
-        raise InputError(f"factor is {factor!r}, but an integer from 1 was expected.")
 
 
 def _check_blocks(name, x, factor):

@@ -5,6 +5,7 @@ One direction already sees every entry; three random ones leave a wrong gradient
 is the whole gradient computed number by number, to say where and how it is wrong.
 """
 
+import functools
 import inspect
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -67,9 +68,9 @@ def gradcheck(
     >>> bool(gradcheck(linear, linear_backward, (x, w, b)))
     True
     """
-    labels = _argument_names(f, len(args))
     name = name or getattr(f, "__name__", "the pair")
-    return _check(f, f_backward, args, wrt, seed, tolerance, name, options or {}, labels, diagnose)
+    case = _Case(name, f, f_backward, _argument_names(f, len(args)), args, options or {})
+    return _report(case, wrt, seed, tolerance, diagnose)
 
 
 def adjoint_check(
@@ -153,61 +154,78 @@ def check_module(
             return grads.flat, *(getattr(d_inputs, f"d_{name}", None) for name in names)
         return grads.flat, *(d_inputs if isinstance(d_inputs, tuple) else (d_inputs,))
 
-    def diagnose(i, gradient, along, sizes):
+    def explain(i, gradient, slope, sizes):
         if i:
-            return diagnose(i, gradient, along, sizes)
-        return None, None, wrong_parameters(model.parameters(), gradient, along, seed, tolerance)
+            return diagnose(i, gradient, slope, sizes)
+        return None, None, wrong_parameters(model.parameters(), gradient, slope, seed, tolerance)
 
-    args, labels = (model.theta, *inputs), ["theta", *names]
-    places = None if wrt is None else [0, *(i + 1 for i in wrt)]
-    return _check(pair, pair_backward, args, places, seed, tolerance, type(model).__name__, {}, labels, diagnose)
+    case = _Case(type(model).__name__, pair, pair_backward, ["theta", *names], (model.theta, *inputs), {})
+    return _report(case, None if wrt is None else [0, *(i + 1 for i in wrt)], seed, tolerance, explain)
 
 
-def _check(f, f_backward, args, wrt, seed, tolerance, name, options, labels, diagnose):
-    args, options = [_frozen(a) for a in args], {key: _frozen(a) for key, a in options.items()}
-    if wrt is None:
-        wrt = [i for i, a in enumerate(args) if isinstance(a, np.ndarray) and a.dtype.kind == "f"]
-    _check_arguments(args, labels, wrt)
-    rng = np.random.default_rng([seed, DIRECTIONS])  # not default_rng(seed), which may have drawn the arguments
+class _Case:
+    """A pair, and what it is called with: read-only copies, so that a pair that writes to them is caught."""
 
-    def all_wrong(mistake):
-        return GradcheckReport(name, tolerance, [Finding(i, labels[i], False, np.inf, mistake=mistake) for i in wrt])
+    def __init__(self, name, f, f_backward, labels, args, options):
+        self.name, self.f, self.f_backward, self.labels = name, f, f_backward, labels
+        self.args = [_frozen(a) for a in args]
+        self.options = {key: _frozen(a) for key, a in options.items()}
 
-    try:
-        y, cache = f(*args, **options)
-        _check_output(name, y, f(*args, **options)[0])
-        dy = _frozen(np.asarray(rng.standard_normal(np.shape(y))))
-        gradients = f_backward(dy, cache)
-    except ValueError as refusal:
-        if "read-only" not in str(refusal):
-            raise
-        return all_wrong("it writes to its inputs or to dy, which belong to the caller; make a copy first.")
-    if not isinstance(gradients, (tuple, list)):
-        return all_wrong("the backward must return a tuple, one gradient per argument: `return (dx,)`.")
+    def forward(self, args):
+        """Return (y, cache)."""
+        return self.f(*args, **self.options)
 
-    def along(i, direction):
+    def slope(self, dy, i, direction):
         """Return the slope of sum(y * dy) in argument i along a direction, by a central difference."""
         step = STEP * 30 / max(30.0, float(np.linalg.norm(direction)))  # in many dimensions a direction is long
         ends = []
         for sign in (1, -1):
-            moved = list(args)
-            moved[i] = args[i] + sign * step * direction
-            ends.append(float((f(*moved, **options)[0] * dy).sum()))
+            moved = list(self.args)
+            moved[i] = self.args[i] + sign * step * direction
+            ends.append(float((self.forward(moved)[0] * dy).sum()))
         return (ends[0] - ends[1]) / (2 * step)
 
-    sizes = named_sizes([*zip(labels, args, strict=True), ("the output", y)])
+
+def _report(case, wrt, seed, tolerance, explain):
+    """Compare the gradients of the arguments `wrt` with slopes; `explain` says why a wrong one may be wrong."""
+    if wrt is None:
+        wrt = [i for i, a in enumerate(case.args) if isinstance(a, np.ndarray) and a.dtype.kind == "f"]
+    _check_arguments(case.args, case.labels, wrt)
+    rng = np.random.default_rng([seed, DIRECTIONS])  # not default_rng(seed), which may have drawn the arguments
+    y, dy, gradients, mistake = _run(case, rng)
+    if mistake:
+        findings = [Finding(i, case.labels[i], False, np.inf, mistake=mistake) for i in wrt]
+        return GradcheckReport(case.name, tolerance, findings)
+    sizes = named_sizes([*zip(case.labels, case.args, strict=True), ("the output", y)])
     findings = []
     for i in wrt:
+        slope = functools.partial(case.slope, dy, i)
         gradient = gradients[i] if i < len(gradients) else None
-        error, mistake = _error(args[i], gradient, lambda direction, i=i: along(i, direction), rng)
+        error, mistake = _error(case.args[i], gradient, slope, rng)
         index = ratio = None
         if not (error <= tolerance or mistake):
-            index, ratio, mistake = diagnose(i, np.asarray(gradient), lambda d, i=i: along(i, d), sizes)
-        findings.append(Finding(i, labels[i], error <= tolerance, error, index, ratio, mistake))
-    return GradcheckReport(name, tolerance, findings)
+            index, ratio, mistake = explain(i, np.asarray(gradient), slope, sizes)
+        findings.append(Finding(i, case.labels[i], error <= tolerance, error, index, ratio, mistake))
+    return GradcheckReport(case.name, tolerance, findings)
 
 
-def _error(x, gradient, along, rng):
+def _run(case, rng):
+    """Return y, a random dy, the gradients, and what is wrong with all of them, or ""."""
+    try:
+        y, cache = case.forward(case.args)
+        _check_output(case.name, y, case.forward(case.args)[0])
+        dy = _frozen(np.asarray(rng.standard_normal(np.shape(y))))
+        gradients = case.f_backward(dy, cache)
+    except ValueError as refusal:
+        if "read-only" not in str(refusal):
+            raise
+        return None, None, (), "it writes to its inputs or to dy, which belong to the caller; make a copy first."
+    if not isinstance(gradients, (tuple, list)):
+        return y, dy, (), "the backward must return a tuple, one gradient per argument: `return (dx,)`."
+    return y, dy, gradients, ""
+
+
+def _error(x, gradient, slope_along, rng):
     """Return (relative error, mistake): the mistake is empty where only numbers can tell."""
     if gradient is None:
         return np.inf, "the backward gives None for it, but it has a gradient."
@@ -219,7 +237,7 @@ def _error(x, gradient, along, rng):
     error, norm = 0.0, float(np.linalg.norm(gradient))
     for _ in range(DIRECTIONS):
         direction = rng.standard_normal(x.shape)
-        slope = along(direction)
+        slope = slope_along(direction)
         scale = max(abs(slope), norm, 1e-8)
         error = float(np.maximum(error, abs(float((gradient * direction).sum()) - slope) / scale))  # keeps NaN
     return error, "" if np.isfinite(error) else "none of the backward: the forward's output is not finite."

@@ -18,6 +18,7 @@ from tinydiff.base import (
     Device,
     InputError,
     atomic_write,
+    check_alike,
     check_choice,
     check_count,
     check_images,
@@ -88,7 +89,8 @@ class ClipModel:
 
         t is 0 for clean pictures; for noisy ones it is their time, a number or an array (N,), at most T.
         """
-        xp = xp_of(x_t=x_t)
+        check_alike(x_t=x_t)
+        xp = xp_of(x_t)
         t = xp.full(len(x_t), t) if getattr(t, "ndim", 0) == 0 else t
         check_shape("t", t, (len(x_t),))
         if xp is np and not ((t >= 0) & (t <= self.T)).all():  # a GPU would have to wait for this to be known

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from tinydiff.base import Size, check_shape, height_and_width, xp_of
+from tinydiff.base import Size, check_alike, check_shape, height_and_width, xp_of
 from tinydiff.networks.levels import check_levels
 from tinydiff.nn import Conv2d, Gradients, GroupNorm, Linear, Module, Sequential, SiLU, Tape
 
@@ -77,7 +77,7 @@ class Classifier(Module):
 
     def features(self, x: Any, tape: Tape | None = None) -> Any:
         """Return the last hidden layer, shape (N, features)."""
-        xp_of(x=x, theta=self.theta)
+        check_alike(x=x, theta=self.theta)
         check_shape("x", x, (None, *self.config.shape))
         h = self.body.forward(x, tape)
         return self.hidden.forward(h.reshape(len(h), -1), tape)

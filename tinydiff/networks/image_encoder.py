@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 
 from tinydiff import functional as F
-from tinydiff.base import Size, check_shape, check_sides, height_and_width, xp_of
-from tinydiff.nn import Conv2d, Gradients, GroupNormSiLU, Linear, Module, ResBlock, Sequential, SiLU, Tape
+from tinydiff.base import Size, check_alike, check_shape, check_sides, height_and_width, xp_of
+from tinydiff.nn import BlockConfig, Conv2d, Gradients, GroupNormSiLU, Linear, Module, ResBlock, Sequential, SiLU, Tape
 
 
 class ImageEncoder(Module):
@@ -46,7 +46,7 @@ class ImageEncoder(Module):
             Linear(first, c_emb, rng, dtype=dtype), SiLU(), Linear(c_emb, c_emb, rng, dtype=dtype), SiLU()
         )
         self.stem = Conv2d(in_channels, first, 3, rng, dtype=dtype)
-        self.blocks = [ResBlock(c, c, c_emb, rng, dtype=dtype) for c in channels]
+        self.blocks = [ResBlock(c, c, BlockConfig(c_emb), rng, dtype=dtype) for c in channels]
         self.down = [Conv2d(c, wider, 3, rng, stride=2, dtype=dtype) for c, wider in pairwise(channels)]
         self.norm = GroupNormSiLU(last, dtype=dtype)
         self.last_shape = (height // halved, width // halved, last)
@@ -54,7 +54,8 @@ class ImageEncoder(Module):
 
     def forward(self, x_t: Any, t: Any, tape: Tape | None = None) -> Any:
         """Return features, shape (N, features); t is 0 for clean pictures, a number or an array (N,)."""
-        xp = xp_of(x_t=x_t, weights=self.stem.weight.value)
+        check_alike(x_t=x_t, weights=self.stem.weight.value)
+        xp = xp_of(x_t)
         check_shape("x_t", x_t, (None, *self.shape))
         t = xp.broadcast_to(xp.asarray(t), (len(x_t),)) if getattr(t, "ndim", 0) == 0 else t
         check_shape("t", t, (len(x_t),))

@@ -13,6 +13,7 @@ from tinydiff.base import (
     Size,
     arrays_of,
     as_condition,
+    check_alike,
     check_choice,
     check_count,
     check_number,
@@ -23,6 +24,7 @@ from tinydiff.base import (
 )
 from tinydiff.networks.levels import keep_size
 from tinydiff.nn import (
+    BlockConfig,
     Conv2d,
     Embedding,
     Gradients,
@@ -207,19 +209,12 @@ class UNet(Module):
         widths = [config.channels * mult for mult in config.channel_mult]
         levels = range(len(widths))
 
+        shared = BlockConfig(
+            4 * config.channels, config.groups, config.dropout, config.scale_shift, config.context_channels
+        )
+
         def block(c_in, c_out, attend):
-            return ResBlock(
-                c_in,
-                c_out,
-                4 * config.channels,
-                rng,
-                config.groups,
-                config.dropout,
-                config.scale_shift,
-                heads=config.heads if attend else 0,
-                context_channels=config.context_channels,
-                dtype=dtype,
-            )
+            return ResBlock(c_in, c_out, shared, rng, config.heads if attend else 0, dtype)
 
         self.embed = EmbedTimeAndCondition(config, rng, dtype)
         self.stem = Conv2d(config.in_channels + config.image_channels, widths[0], 3, rng, dtype=dtype)
@@ -350,7 +345,7 @@ class UNet(Module):
     def _check_inputs(self, x_t, t, condition):
         config, n = self.config, len(x_t)
         xp_of(x_t, t, *arrays_of(condition))
-        xp_of(x_t=x_t, theta=self.stem.weight.value)
+        check_alike(x_t=x_t, theta=self.stem.weight.value)
         check_shape("x_t", x_t, (None, None, None, config.in_channels))
         check_sides("x_t", x_t.shape[1:3], config.multiple)
         check_shape("t", t, (n,))
@@ -369,7 +364,7 @@ class UNet(Module):
                 raise InputError(f"context holds {name}, but this UNet takes none ({what} is {taken}).")
             check_shape(f"context, {name}", given, shape)
             if name != "labels":
-                xp_of(x_t=x_t, **{f"context_{name}": given})
+                check_alike(x_t=x_t, **{f"context_{name}": given})
         if config.context_channels is not None and condition.tokens is None:
             raise InputError("This UNet looks at tokens, but the context holds none.")
 

@@ -1,7 +1,7 @@
 """The parts of networks: parameters, modules, tape, gradients; layers and blocks around `tinydiff.functional`."""
 
 from tinydiff.nn.attention import Attention, SelfAttention
-from tinydiff.nn.blocks import ResBlock
+from tinydiff.nn.blocks import BlockConfig, ResBlock
 from tinydiff.nn.checkpoint import Checkpoint
 from tinydiff.nn.gradients import Gradients
 from tinydiff.nn.layers import (
@@ -31,6 +31,7 @@ __all__ = [
     "GELU",
     "Attention",
     "AvgPool",
+    "BlockConfig",
     "Checkpoint",
     "Conv2d",
     "Dropout",

@@ -5,8 +5,9 @@ from typing import Any
 import numpy as np
 
 from tinydiff import functional as F
-from tinydiff.base import check_divisible, is_plain, xp_of
+from tinydiff.base import Array, check_divisible, is_plain, xp_of
 from tinydiff.functional.attention import AttentionCache
+from tinydiff.functional.values import check_mask
 from tinydiff.nn.gradients import Gradients
 from tinydiff.nn.layers import GroupNorm, Linear
 from tinydiff.nn.module import Module
@@ -28,14 +29,21 @@ class SelfAttention(Module):
     dtype : dtype
     """
 
-    def __init__(self, channels: int, heads: int, rng: Any, groups: int | None = None, dtype: Any = np.float32):
+    def __init__(
+        self,
+        channels: int,
+        heads: int,
+        rng: np.random.Generator,
+        groups: int | None = None,
+        dtype: Any = np.float32,
+    ):
         check_divisible("channels", channels, "heads", heads)
         self.heads = heads
         self.norm = GroupNorm(channels, groups, dtype=dtype)
         self.qkv = Linear(channels, 3 * channels, rng, dtype=dtype)
         self.proj = Linear(channels, channels, None, dtype=dtype)
 
-    def forward(self, x: Any, tape: Tape | None = None) -> Any:
+    def forward(self, x: Array, tape: Tape | None = None) -> Array:
         """Return an array of the shape of x, (N, H, W, C)."""
         n, height, width, channels = x.shape
         tokens = self.norm.forward(x, tape).reshape(n, height * width, channels)
@@ -43,7 +51,7 @@ class SelfAttention(Module):
         y = attend(self, q, k, v, tape)
         return x + self.proj.forward(y, tape).reshape(x.shape)
 
-    def backward(self, dy: Any, tape: Tape, grads: Gradients | None = None) -> Any:
+    def backward(self, dy: Array, tape: Tape, grads: Gradients | None = None) -> Array:
         """Return dx: what passed by, plus what went through the attention."""
         n, height, width, channels = dy.shape
         d_tokens = self.proj.backward(dy.reshape(n, height * width, channels), tape, grads)
@@ -73,7 +81,12 @@ class Attention(Module):
     """
 
     def __init__(
-        self, channels: int, heads: int, rng: Any, context_channels: int | None = None, dtype: Any = np.float32
+        self,
+        channels: int,
+        heads: int,
+        rng: np.random.Generator,
+        context_channels: int | None = None,
+        dtype: Any = np.float32,
     ):
         check_divisible("channels", channels, "heads", heads)
         self.heads = heads
@@ -81,13 +94,13 @@ class Attention(Module):
         self.key_value = Linear(context_channels or channels, 2 * channels, rng, bias=False, dtype=dtype)
         self.proj = Linear(channels, channels, rng, dtype=dtype)
 
-    def forward(self, x: Any, context: Any, tape: Tape | None = None, mask: Any = None) -> Any:
+    def forward(self, x: Array, context: Array, tape: Tape | None = None, mask: Array | None = None) -> Array:
         """Return (N, tokens, channels) from x and a context (N, keys, context_channels) (Eq. XATT-1)."""
         q = self.query.forward(x, tape)
         k, v = cut(self.key_value.forward(context, tape), 2)
         return self.proj.forward(attend(self, q, k, v, tape, mask), tape)
 
-    def backward(self, dy: Any, tape: Tape, grads: Gradients | None = None) -> tuple[Any, Any]:
+    def backward(self, dy: Array, tape: Tape, grads: Gradients | None = None) -> tuple[Array, Array]:
         """Return (dx, d_context): keys and values both read the context (Eq. XATT-2)."""
         dy = self.proj.backward(dy, tape, grads)
         dq, dk, dv = attend_backward(self, dy, tape)
@@ -99,28 +112,29 @@ class Attention(Module):
         return 4 * cache.q.size * cache.k.shape[-2]
 
 
-def attend(module: Any, q: Any, k: Any, v: Any, tape: Tape | None, mask: Any = None) -> Any:
+def attend(module: Any, q: Array, k: Array, v: Array, tape: Tape | None, mask: Array | None = None) -> Array:
     """Let tokens (N, tokens, C) attend in `module.heads` heads; the module's entry on the tape is the attention's."""
     q, k, v = (F.split_heads(part, module.heads) for part in (q, k, v))
     if mask is not None or is_plain() or F.fits_in_one_piece(q, k):
-        y, cache = F.attention(q, k, v, mask)
+        check_mask(q, k, mask)
+        y, cache = F.attention.bare(q, k, v, mask)
     else:
-        y, cache = F.attention_in_pieces(q, k, v)
+        y, cache = F.attention_in_pieces.bare(q, k, v)
     if tape is not None:
         tape.push(module, cache, y.shape)
     return F.merge_heads(y)
 
 
-def attend_backward(module: Any, dy: Any, tape: Tape) -> tuple[Any, Any, Any]:
+def attend_backward(module: Any, dy: Array, tape: Tape) -> tuple[Array, Array, Array]:
     """Return dq, dk and dv, each (N, tokens, C)."""
     cache = tape.pop(module)
     in_one = isinstance(cache, AttentionCache)
-    backward = F.attention_backward if in_one else F.attention_in_pieces_backward
+    backward = F.attention_backward.bare if in_one else F.attention_in_pieces_backward.bare
     dq, dk, dv = backward(F.split_heads(dy, module.heads), cache)
     return F.merge_heads(dq), F.merge_heads(dk), F.merge_heads(dv)
 
 
-def cut(x: Any, parts: int) -> list[Any]:
+def cut(x: Array, parts: int) -> list[Array]:
     """Cut the last axis into equal parts."""
     c = x.shape[-1] // parts
     return [x[..., i * c : (i + 1) * c] for i in range(parts)]

@@ -1,11 +1,12 @@
 """The blocks a UNet is built from."""
 
 from collections import namedtuple
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from tinydiff.base import xp_of
+from tinydiff.base import Array, xp_of
 from tinydiff.functional.norm import row_sums
 from tinydiff.nn.attention import SelfAttention
 from tinydiff.nn.gradients import Gradients
@@ -17,6 +18,30 @@ from tinydiff.nn.transformer import SpatialTransformer
 ScaleShiftCache = namedtuple("ScaleShiftCache", "h scale")
 
 
+@dataclass(frozen=True)
+class BlockConfig:
+    """What all residual blocks of a network share.
+
+    Parameters
+    ----------
+    c_emb : int
+        Channels of the embedding of the time.
+    groups : int or None
+        Of every norm; None takes ``min(32, channels // 4)``.
+    dropout : float
+    scale_shift : bool
+        Whether the embedding scales and shifts the second norm instead of being added.
+    context_channels : int or None
+        Of a context that the attention also looks at (`SpatialTransformer`); None: pixels look at pixels only.
+    """
+
+    c_emb: int
+    groups: int | None = None
+    dropout: float = 0.0
+    scale_shift: bool = False
+    context_channels: int | None = None
+
+
 class ResBlock(Module):
     """Two convolutions beside a shortcut, told the time between them, then perhaps attention.
 
@@ -25,16 +50,13 @@ class ResBlock(Module):
 
     Parameters
     ----------
-    c_in, c_out, c_emb : int
-        Channels of the input, the output and the embedding.
+    c_in, c_out : int
+        Channels of the input and the output.
+    config : BlockConfig
+        What all blocks of the network share.
     rng : numpy Generator
-    groups : int or None
-    dropout : float
-    scale_shift : bool
     heads : int
         0 for a block without attention.
-    context_channels : int or None
-        Of a context that the attention also looks at (`SpatialTransformer`); None: pixels look at pixels alone.
     dtype : dtype
     """
 
@@ -42,34 +64,31 @@ class ResBlock(Module):
         self,
         c_in: int,
         c_out: int,
-        c_emb: int,
+        config: BlockConfig,
         rng: np.random.Generator,
-        groups: int | None = None,
-        dropout: float = 0.0,
-        scale_shift: bool = False,
         heads: int = 0,
-        context_channels: int | None = None,
         dtype: Any = np.float32,
     ):
-        self.scale_shift = scale_shift
+        groups = config.groups
+        self.scale_shift = config.scale_shift
         self.norm_1 = GroupNormSiLU(c_in, groups, dtype=dtype)
         self.conv_1 = Conv2d(c_in, c_out, 3, rng, dtype=dtype)
-        self.project = Linear(c_emb, 2 * c_out if scale_shift else c_out, rng, dtype=dtype)
-        if scale_shift:  # they stand between the norm and SiLU
+        self.project = Linear(config.c_emb, 2 * c_out if self.scale_shift else c_out, rng, dtype=dtype)
+        if self.scale_shift:  # they stand between the norm and SiLU
             self.norm_2, self.silu_2 = GroupNorm(c_out, groups, dtype=dtype), SiLU()
         else:
             self.norm_2 = GroupNormSiLU(c_out, groups, dtype=dtype)
-        self.dropout = Dropout(dropout)
+        self.dropout = Dropout(config.dropout)
         self.conv_2 = Conv2d(c_out, c_out, 3, None, dtype=dtype)
         self.shortcut = Linear(c_in, c_out, rng, dtype=dtype) if c_in != c_out else None
         self.attention: Any = None
-        self.looks_at_context = heads > 0 and context_channels is not None
-        if heads and context_channels is not None:
-            self.attention = SpatialTransformer(c_out, heads, context_channels, rng, groups, dtype=dtype)
+        self.looks_at_context = heads > 0 and config.context_channels is not None
+        if heads and config.context_channels is not None:
+            self.attention = SpatialTransformer(c_out, heads, config.context_channels, rng, groups, dtype=dtype)
         elif heads:
             self.attention = SelfAttention(c_out, heads, rng, groups, dtype=dtype)
 
-    def forward(self, x: Any, emb: Any, tape: Tape | None = None, context: Any = None) -> Any:
+    def forward(self, x: Array, emb: Array, tape: Tape | None = None, context: Array | None = None) -> Array:
         """Return (N, H, W, c_out) from x (N, H, W, c_in), emb (N, c_emb) and perhaps a context's tokens."""
         h = self.norm_1.forward(x, tape)
         h = self.conv_1.forward(h, tape)
@@ -90,7 +109,7 @@ class ResBlock(Module):
             return self.attention.forward(h, context, tape)
         return h if self.attention is None else self.attention.forward(h, tape)
 
-    def backward(self, dy: Any, tape: Tape, grads: Gradients | None = None) -> tuple[Any, Any, Any]:
+    def backward(self, dy: Array, tape: Tape, grads: Gradients | None = None) -> tuple[Array, Array, Array | None]:
         """Return (dx, d_emb, d_context), the latter None where no context is looked at."""
         d_context = None
         if self.looks_at_context:

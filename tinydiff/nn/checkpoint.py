@@ -3,6 +3,7 @@
 from collections import namedtuple
 from typing import Any
 
+from tinydiff.base import Array
 from tinydiff.nn.gradients import Gradients
 from tinydiff.nn.module import Module
 from tinydiff.nn.tape import Tape
@@ -25,7 +26,7 @@ class Checkpoint(Module):
     def __init__(self, inner: Module):
         self.inner = inner
 
-    def forward(self, *inputs: Any, tape: Tape | None = None) -> Any:
+    def forward(self, *inputs: Array, tape: Tape | None = None) -> Any:
         """Run the inner forward, and remember the inputs alone."""
         if tape is None:
             return self.inner.forward(*inputs)
@@ -33,7 +34,7 @@ class Checkpoint(Module):
         tape.push(self, CheckpointCache(inputs))
         return y
 
-    def backward(self, dy: Any, tape: Tape, grads: Gradients | None = None) -> Any:
+    def backward(self, dy: Array, tape: Tape, grads: Gradients | None = None) -> Any:
         """Run the inner forward again, now remembering, and then its backward."""
         (inputs,) = tape.pop(self)
         replay = Tape(tape.noise)

@@ -1,11 +1,10 @@
 """The place for the gradients of parameters."""
 
 from collections.abc import Iterable
-from typing import Any
 
 import numpy as np
 
-from tinydiff.base import InputError, check_shape, xp_of
+from tinydiff.base import Array, InputError, check_shape, xp_of
 from tinydiff.nn.parameter import Parameter
 
 
@@ -22,7 +21,7 @@ class Gradients:
         A vector of zeros to add into; None makes one.
     """
 
-    def __init__(self, parameters: Iterable[Parameter], flat: Any = None):
+    def __init__(self, parameters: Iterable[Parameter], flat: Array | None = None):
         parameters = list(parameters)
         if not parameters:
             raise InputError("Gradients needs at least one parameter.")
@@ -32,7 +31,7 @@ class Gradients:
             flat = xp_of(first).zeros(size, np.promote_types(first.dtype, np.float32))
         check_shape("flat", flat, (size,))
         self.flat = flat
-        self._views: dict[str, Any] = {}
+        self._views: dict[str, Array] = {}
         offset = 0
         for i, p in enumerate(parameters):
             self._views[p.name or f"unnamed {i}"] = flat[offset : offset + p.size].reshape(p.value.shape)
@@ -42,20 +41,20 @@ class Gradients:
         """Whether this parameter's gradient was asked for."""
         return parameter.name in self._views
 
-    def add(self, parameter: Parameter, d: Any) -> None:
+    def add(self, parameter: Parameter, d: Array) -> None:
         """Add to a parameter's gradient: where two readers used a value, its gradients add."""
         if self.wants(parameter):
             view = self._views[parameter.name]
             check_shape(f"the gradient of {parameter.name}", d, view.shape)
             view += d
 
-    def __getitem__(self, name: str) -> Any:
+    def __getitem__(self, name: str) -> Array:
         """Return the gradient of the parameter with this name."""
         if name not in self._views:
             raise InputError(f"There is no gradient for {name!r}; there are: {', '.join(self._views)}.")
         return self._views[name]
 
-    def named(self) -> dict[str, Any]:
+    def named(self) -> dict[str, Array]:
         """Return name -> gradient, each a view of `flat`."""
         return dict(self._views)
 

@@ -8,8 +8,9 @@ from typing import Any
 import numpy as np
 
 from tinydiff import functional as F
-from tinydiff.base import InputError, check_divisible
-from tinydiff.functional.conv import Padding
+from tinydiff.base import Array, InputError, bare, check_alike, check_divisible
+from tinydiff.functional.patches import Padding
+from tinydiff.functional.values import check_factor, check_norm, check_padding, check_stride
 from tinydiff.nn.gradients import Gradients
 from tinydiff.nn.module import Module
 from tinydiff.nn.parameter import Parameter
@@ -21,7 +22,8 @@ Pair = tuple[Callable, Callable]
 class Layer(Module):
     """A pair wired to parameters: what every layer with one input shares.
 
-    A subclass sets `pair` and names, in `arguments`, the parameters that its forward takes after x.
+    A subclass sets `pair` and names, in `arguments`, the parameters that its forward takes after x. The constructor
+    checks the values of `options`, and forward and backward that an array is like the weights; so the pair runs bare.
     """
 
     pair: Pair
@@ -34,9 +36,10 @@ class Layer(Module):
         """Return the pair's further arguments."""
         return {}
 
-    def forward(self, x: Any, tape: Tape | None = None) -> Any:
+    def forward(self, x: Array, tape: Tape | None = None) -> Array:
         """Compute the output, and remember what the backward needs if there is a tape."""
-        f, _ = self.pair
+        self.check_like_weights(x=x)
+        f = bare(self.pair[0])
         values = [None if p is None else p.value for p in self.arguments()]
         options = {"keep": tape is not None} if _takes(f, "keep") else {}
         y, cache = f(x, *values, **self.options(), **options)
@@ -44,9 +47,10 @@ class Layer(Module):
             tape.push(self, cache, y.shape)
         return y
 
-    def backward(self, dy: Any, tape: Tape, grads: Gradients | None = None) -> Any:
+    def backward(self, dy: Array, tape: Tape, grads: Gradients | None = None) -> Array:
         """Return dx, and add the parameters' gradients to `grads` if it is given."""
-        _, f_backward = self.pair
+        self.check_like_weights(dy=dy)
+        f_backward = bare(self.pair[1])
         wanted = grads is not None and any(p is not None and grads.wants(p) for p in self.arguments())
         options = {"need_dw": wanted} if _takes(f_backward, "need_dw") else {}
         dx, *d_parameters = f_backward(dy, tape.pop(self), **options)
@@ -56,6 +60,10 @@ class Layer(Module):
                     grads.add(parameter, d)
         return dx
 
+    def check_like_weights(self, **array: Array) -> None:
+        """Raise `InputError` unless an array has the dtype and the device of this layer's weights."""
+        check_alike(**array, weight=next((p.value for p in self.arguments() if p is not None), None))
+
 
 @functools.cache
 def _takes(f, argument):
@@ -63,7 +71,7 @@ def _takes(f, argument):
     return argument in inspect.signature(f).parameters
 
 
-def initial(rng: np.random.Generator | None, shape: tuple, fan_in: int, dtype: Any) -> Any:
+def initial(rng: np.random.Generator | None, shape: tuple, fan_in: int, dtype: Any) -> Array:
     """Return uniform numbers of variance 1 / fan_in, which keep the scale of a signal; zeros without `rng`."""
     if rng is None:
         return np.zeros(shape, dtype)
@@ -110,7 +118,6 @@ class Conv2d(Layer):
     stride : int
     padding : int, ((top, bottom), (left, right)), or None
         None keeps the size at stride 1: kernel // 2 on every side.
-    bias : bool
     dtype : dtype
     pair : (forward, backward)
         Another pair with the arguments of `functional.conv2d`, for example your own.
@@ -124,15 +131,18 @@ class Conv2d(Layer):
         rng: np.random.Generator | None = None,
         stride: int = 1,
         padding: Padding | None = None,
-        bias: bool = True,
         dtype: Any = np.float32,
         pair: Pair = (F.conv2d, F.conv2d_backward),
     ):
+        if kernel % 2 == 0:
+            raise InputError(f"kernel is {kernel}, but an odd number was expected.")
         self.pair = pair
         self.stride = stride
         self.padding = kernel // 2 if padding is None else padding
+        check_stride(stride)
+        check_padding(self.padding, (kernel, kernel))
         self.weight = Parameter(initial(rng, (kernel, kernel, c_in, c_out), kernel * kernel * c_in, dtype))
-        self.bias = Parameter(np.zeros(c_out, dtype), decay=False) if bias else None
+        self.bias = Parameter(np.zeros(c_out, dtype), decay=False)
 
     def arguments(self):
         return [self.weight, self.bias]
@@ -161,6 +171,7 @@ class GroupNorm(Layer):
     """
 
     def __init__(self, channels, groups=None, eps=1e-5, dtype=np.float32, pair=(F.group_norm, F.group_norm_backward)):
+        check_norm(eps)
         self.pair = pair
         self.eps = eps
         self.groups = F.default_groups(channels) if groups is None else groups
@@ -193,6 +204,7 @@ class LayerNorm(Layer):
     """Layer normalisation with a scale and shift for each channel (Eq. LN-1)."""
 
     def __init__(self, channels, eps=1e-5, dtype=np.float32, pair=(F.layer_norm, F.layer_norm_backward)):
+        check_norm(eps)
         self.pair = pair
         self.eps = eps
         self.gamma = Parameter(np.ones(channels, dtype), decay=False)
@@ -237,6 +249,7 @@ class Upsample(Layer):
     """Repeat every pixel along both sides (Eq. UP-1)."""
 
     def __init__(self, factor=2, pair=(F.upsample_nearest, F.upsample_nearest_backward)):
+        check_factor(factor)
         self.pair = pair
         self.factor = factor
 
@@ -248,6 +261,7 @@ class AvgPool(Layer):
     """Average blocks of pixels (Eq. POOL-1)."""
 
     def __init__(self, factor=2, pair=(F.avg_pool, F.avg_pool_backward)):
+        check_factor(factor)
         self.pair = pair
         self.factor = factor
 
@@ -273,8 +287,9 @@ class Dropout(Layer):
             return x
         if tape.noise is None:
             raise InputError("Dropout needs random numbers: make the tape with Tape(Noise(seed)).")
-        f, _ = self.pair
-        y, cache = f(x, self.rate, tape.noise.uniform(x.shape, "dropout", layer=self.path, dtype=x.dtype))
+        self.check_like_weights(x=x)
+        f, uniform = bare(self.pair[0]), tape.noise.uniform(x.shape, "dropout", layer=self.path, dtype=x.dtype)
+        y, cache = f(x, self.rate, uniform)
         tape.push(self, cache, y.shape)
         return y
 
@@ -296,14 +311,14 @@ class Embedding(Module):
     def __init__(self, rows, channels, rng=None, dtype=np.float32):
         self.table = Parameter(initial(rng, (rows, channels), 1, dtype), decay=False)
 
-    def forward(self, indices: Any, tape: Tape | None = None) -> Any:
+    def forward(self, indices: Array, tape: Tape | None = None) -> Array:
         """Return the rows at `indices`."""
         y, cache = F.embedding(indices, self.table.value)
         if tape is not None:
             tape.push(self, cache, y.shape)
         return y
 
-    def backward(self, dy: Any, tape: Tape, grads: Gradients | None = None) -> None:
+    def backward(self, dy: Array, tape: Tape, grads: Gradients | None = None) -> None:
         """Add the table's gradient; indices have none."""
         _, d_table = F.embedding_backward(dy, tape.pop(self))
         if grads is not None:
@@ -316,13 +331,13 @@ class Sequential(Module):
     def __init__(self, *layers: Module):
         self.layers = list(layers)
 
-    def forward(self, x: Any, tape: Tape | None = None) -> Any:
+    def forward(self, x: Array, tape: Tape | None = None) -> Array:
         """Run the layers in order."""
         for layer in self.layers:
             x = layer.forward(x, tape)
         return x
 
-    def backward(self, dy: Any, tape: Tape, grads: Gradients | None = None) -> Any:
+    def backward(self, dy: Array, tape: Tape, grads: Gradients | None = None) -> Array:
         """Run the backwards in reverse order."""
         for layer in reversed(self.layers):
             dy = layer.backward(dy, tape, grads)

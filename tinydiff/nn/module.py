@@ -10,7 +10,7 @@ import copy
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from tinydiff.base import InputError, Noise, check_shape, xp_of
+from tinydiff.base import Array, InputError, Noise, check_shape, xp_of
 from tinydiff.nn.parameter import Parameter
 from tinydiff.nn.tape import Tape, remembered
 
@@ -52,7 +52,7 @@ class Module:
         return list(self.named_parameters().values())
 
     @property
-    def theta(self) -> Any:
+    def theta(self) -> Array:
         """All parameters as one flat vector; writing to it changes the model."""
         if "_theta" not in vars(self):
             self.pack()
@@ -82,7 +82,7 @@ class Module:
             parameter.value = self._theta[offset : offset + parameter.size].reshape(parameter.value.shape)
             offset += parameter.size
 
-    def summary(self, *inputs: Any) -> str:
+    def summary(self, *inputs: Array) -> str:
         """Return a table of the layers as text, measured by one forward of `inputs`; without any, of `one_input`.
 
         For each call: the layer's path, its kind, its output's shape, its parameters, the multiplications and
@@ -108,7 +108,7 @@ class Module:
         lines.append(row("total", "", "", f"{self.theta.size:,}", f"{flops:,}", f"{tape.nbytes:,}"))
         return "\n".join(lines)
 
-    def one_input(self) -> tuple[Any, ...]:
+    def one_input(self) -> tuple[Array, ...]:
         """Return the inputs of a forward for one sample; models that know their shape do, layers do not."""
         raise InputError(f"A {type(self).__name__} does not know the shape of its input: call summary(*inputs).")
 
@@ -116,7 +116,7 @@ class Module:
         """Return the multiplications and additions in the matrix products of one forward with this cache."""
         return 0
 
-    def bind(self, vector: Any) -> Any:
+    def bind(self, vector: Array) -> Any:
         """Return the same model on another flat vector, such as an EMA or a copy on the GPU.
 
         Nothing is swapped under a running thread: this model stays as it is, the new one shares no weights.
@@ -130,7 +130,7 @@ class Module:
         twin._view(vector)
         return twin
 
-    def move_to(self, vector: Any) -> None:
+    def move_to(self, vector: Array) -> None:
         """Move the parameters into a vector like theta that somebody else made, such as shared memory."""
         check_shape("vector", vector, self.theta.shape)
         vector[...] = self.theta
@@ -142,7 +142,7 @@ class Module:
             shape, start = parameter.value.shape, parameter.offset
             parameter.value = vector[start : start + parameter.size].reshape(shape)
 
-    def decay_mask(self) -> Any:
+    def decay_mask(self) -> Array:
         """Return a vector like theta: 1 where weight decay acts, 0 where not."""
         xp = xp_of(self.theta)
         mask = xp.zeros(self.theta.shape, self.theta.dtype)

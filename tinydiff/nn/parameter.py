@@ -1,6 +1,8 @@
 """A parameter: an array that is trained, and its place in the model's flat vector."""
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from tinydiff.base import Array
 
 if TYPE_CHECKING:
     from tinydiff.nn.module import Module
@@ -16,7 +18,7 @@ class Parameter:
         Whether weight decay acts on it (on matrices and kernels, not on biases and norms).
     """
 
-    def __init__(self, value: Any, decay: bool = True):
+    def __init__(self, value: Array, decay: bool = True):
         self.value = value
         self.decay = decay
         self.name = ""

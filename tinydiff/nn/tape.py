@@ -3,7 +3,7 @@
 from collections import namedtuple
 from typing import TYPE_CHECKING, Any
 
-from tinydiff.base import InputError, Noise
+from tinydiff.base import Array, InputError, Noise
 from tinydiff.nn.parameter import Parameter
 
 if TYPE_CHECKING:
@@ -84,7 +84,7 @@ class Tape:
         return "\n".join([*lines, f"{len(self)} entries, {self.nbytes:,} bytes (an array kept twice counts once)"])
 
 
-def remembered(entry: Entry) -> list[tuple[str, Any]]:
+def remembered(entry: Entry) -> list[tuple[str, Array]]:
     """Return (name, array) for what an entry keeps besides the weights; a plain tuple's names are positions."""
     cache = entry.cache
     names = getattr(cache, "_fields", range(len(cache)))

@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 
-from tinydiff.base import InputError
+from tinydiff.base import Array, InputError
 from tinydiff.nn.attention import Attention
 from tinydiff.nn.gradients import Gradients
 from tinydiff.nn.layers import GEGLU, GELU, GroupNorm, LayerNorm, Linear, Sequential
@@ -52,7 +52,9 @@ class TransformerBlock(Module):
             Linear(wide, channels, rng, dtype=dtype),
         )
 
-    def forward(self, x: Any, context: Any = None, tape: Tape | None = None, mask: Any = None) -> Any:
+    def forward(
+        self, x: Array, context: Array | None = None, tape: Tape | None = None, mask: Array | None = None
+    ) -> Array:
         """Return an array like x, (N, tokens, channels); `mask` says who may look at whom in x."""
         h = self.norm_1.forward(x, tape)
         x = x + self.self_attention.forward(h, h, tape, mask)
@@ -64,7 +66,7 @@ class TransformerBlock(Module):
         h = self.norm_3.forward(x, tape)
         return x + self.feed_forward.forward(h, tape)
 
-    def backward(self, dy: Any, tape: Tape, grads: Gradients | None = None) -> tuple[Any, Any]:
+    def backward(self, dy: Array, tape: Tape, grads: Gradients | None = None) -> tuple[Array, Array | None]:
         """Return (dx, d_context), the latter None without a context."""
         dh = self.feed_forward.backward(dy, tape, grads)
         dx = dy + self.norm_3.backward(dh, tape, grads)  # two readers of x, here and below: their gradients add
@@ -105,7 +107,7 @@ class SpatialTransformer(Module):
         self.block = TransformerBlock(channels, heads, rng, context_channels, dtype=dtype)
         self.proj_out = Linear(channels, channels, None, dtype=dtype)
 
-    def forward(self, x: Any, context: Any, tape: Tape | None = None) -> Any:
+    def forward(self, x: Array, context: Array, tape: Tape | None = None) -> Array:
         """Return an array like x, (N, H, W, channels); context is (N, keys, context_channels)."""
         n, height, width, channels = x.shape
         tokens = self.norm.forward(x, tape).reshape(n, height * width, channels)
@@ -113,7 +115,7 @@ class SpatialTransformer(Module):
         tokens = self.block.forward(tokens, context, tape)
         return x + self.proj_out.forward(tokens, tape).reshape(x.shape)
 
-    def backward(self, dy: Any, tape: Tape, grads: Gradients | None = None) -> tuple[Any, Any]:
+    def backward(self, dy: Array, tape: Tape, grads: Gradients | None = None) -> tuple[Array, Array]:
         """Return (dx, d_context)."""
         n, height, width, channels = dy.shape
         d_tokens = self.proj_out.backward(dy.reshape(n, height * width, channels), tape, grads)

@@ -10,13 +10,11 @@ The plain twins are `group_norm` and `silu`, one after the other; ``tinydiff.pla
 """
 
 from collections import namedtuple
-from typing import Any
 
-from tinydiff.base import check_divisible, check_shape, is_plain, xp_of
+from tinydiff.base import Array, check_shape, check_shapes, checked, is_plain, xp_of
 from tinydiff.functional.activation import silu, silu_backward
 from tinydiff.functional.norm import (
     GroupNormCache,
-    check_affine,
     default_groups,
     group_mean,
     group_norm,
@@ -24,11 +22,13 @@ from tinydiff.functional.norm import (
     row_dots,
     row_sums,
 )
+from tinydiff.functional.values import check_group_norm
 
 GroupNormSiLUCache = namedtuple("GroupNormSiLUCache", "centred gamma beta rstd groups")
 
 
-def group_norm_silu(x: Any, gamma: Any, beta: Any, groups: int | None = None, eps: float = 1e-5) -> tuple:
+@checked("x gamma beta", check_group_norm)
+def group_norm_silu(x: Array, gamma: Array, beta: Array, groups: int | None = None, eps: float = 1e-5) -> tuple:
     """Return ``silu(group_norm(x, gamma, beta))`` (Eq. GN-1 and SILU-1).
 
     Parameters
@@ -50,13 +50,12 @@ def group_norm_silu(x: Any, gamma: Any, beta: Any, groups: int | None = None, ep
     InputError
         As `group_norm`.
     """
-    xp = xp_of(x=x, gamma=gamma, beta=beta)
-    check_affine(x, gamma, beta, eps)
+    check_shapes("x: N ... C, gamma: C, beta: C", x=x, gamma=gamma, beta=beta)
+    xp = xp_of(x)
     groups = default_groups(x.shape[-1]) if groups is None else groups
-    check_divisible("the number of channels", x.shape[-1], "groups", groups)
     if is_plain():
-        h, (centred, _, rstd, _) = group_norm(x, gamma, beta, groups, eps)
-        return silu(h)[0], GroupNormSiLUCache(centred.reshape(x.shape), gamma, beta, rstd, groups)
+        h, (centred, _, rstd, _) = group_norm.bare(x, gamma, beta, groups, eps)
+        return silu.bare(h)[0], GroupNormSiLUCache(centred.reshape(x.shape), gamma, beta, rstd, groups)
     rows, pixels = _long_rows(x), x[0].size // len(gamma)
     centred = rows - _spread(xp, group_mean(_channel_sums(xp, row_sums(xp, rows), gamma), groups, pixels), rows)
     variance = group_mean(_channel_sums(xp, row_dots(xp, centred, centred), gamma), groups, pixels)
@@ -66,17 +65,18 @@ def group_norm_silu(x: Any, gamma: Any, beta: Any, groups: int | None = None, ep
     return y.reshape(x.shape), GroupNormSiLUCache(centred.reshape(x.shape), gamma, beta, rstd, groups)
 
 
-def group_norm_silu_backward(dy: Any, cache: GroupNormSiLUCache, need_dx: bool = True, need_dw: bool = True) -> tuple:
+@checked("dy cache.gamma")
+def group_norm_silu_backward(dy: Array, cache: GroupNormSiLUCache, need_dx: bool = True, need_dw: bool = True) -> tuple:
     """Return dx, d_gamma and d_beta: Eq. SILU-2 gives the gradient of the norm's output, then Eq. GN-2."""
     centred, gamma, beta, rstd, groups = cache
-    xp = xp_of(dy=dy, gamma=gamma)
+    xp = xp_of(dy)
     check_shape("dy", dy, centred.shape)
     pixels = dy[0].size // len(gamma)
     if is_plain():
         rows = centred.reshape(len(dy), pixels, len(gamma))
         h = (rows * (rstd * gamma) + beta).reshape(dy.shape)
-        (dh,) = silu_backward(dy, silu(h)[1])
-        return group_norm_backward(dh, GroupNormCache(rows, gamma, rstd, groups), need_dx, need_dw)
+        (dh,) = silu_backward.bare(dy, silu.bare(h)[1])
+        return group_norm_backward.bare(dh, GroupNormCache(rows, gamma, rstd, groups), need_dx, need_dw)
     centred, dy = _long_rows(centred), _long_rows(dy)
     half_h, twice_sigmoid = _half_and_twice_sigmoid(xp, centred, gamma, beta, rstd)
     # silu' = sigmoid + h sigmoid (1 - sigmoid); with s = 2 sigmoid, twice that is s (1 + (h / 2) (2 - s)).

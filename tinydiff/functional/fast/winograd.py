@@ -18,7 +18,7 @@ from typing import Any
 
 import numpy as np
 
-from tinydiff.base import xp_of
+from tinydiff.base import Array, xp_of
 from tinydiff.workers import pieces
 
 B_T = np.array(
@@ -56,7 +56,7 @@ CONSTANT = 7
 WORKING_SET = 2 * 2**20
 
 
-def transform_weights(w: Any) -> Any:
+def transform_weights(w: Array) -> Array:
     """Return G w G^T of every pair of channels, shape (36, c_in, c_out), for w of shape (3, 3, c_in, c_out)."""
     xp = xp_of(w)
     c_in, c_out = w.shape[2:]
@@ -66,12 +66,12 @@ def transform_weights(w: Any) -> Any:
     return u
 
 
-def transform_flipped_weights(w: Any) -> Any:
+def transform_flipped_weights(w: Array) -> Array:
     """Return the transform of w with its taps flipped and its channels swapped, which dx is a convolution with."""
     return transform_weights(w[::-1, ::-1].swapaxes(2, 3))
 
 
-def winograd_conv(xp: Any, padded: Any, u: Any, b: Any = None, keep: bool = True) -> tuple[Any, Any]:
+def winograd_conv(xp: Any, padded: Array, u: Array, b: Array | None = None, keep: bool = True) -> tuple[Array, Array]:
     """Convolve padded images with a 3 x 3 kernel at stride 1, Eq. WINO-1.
 
     Parameters
@@ -95,7 +95,7 @@ def winograd_conv(xp: Any, padded: Any, u: Any, b: Any = None, keep: bool = True
     tiles_h, tiles_w = -(-height // 4), -(-width // 4)
     tiles = tiles_h * tiles_w  # of one image
     to_numbers, to_pixels = _constant(xp, "input", u.dtype), _constant(xp, "output", u.dtype)
-    v: Any = xp.empty((n * tiles, 36, c_in), u.dtype) if keep else None
+    v: Array = xp.empty((n * tiles, 36, c_in), u.dtype) if keep else None
     y = xp.empty((n, tiles_h, 4, tiles_w, 4, c_out), u.dtype)
     bytes_of_an_image = tiles * 36 * (2 * c_in + 2 * c_out) * u.dtype.itemsize
     for images in pieces(xp, n, bytes_of_an_image, WORKING_SET):
@@ -110,7 +110,7 @@ def winograd_conv(xp: Any, padded: Any, u: Any, b: Any = None, keep: bool = True
     return y.reshape(n, 4 * tiles_h, 4 * tiles_w, c_out)[:, :height, :width], v
 
 
-def winograd_dw(xp: Any, dy: Any, v: Any) -> tuple[Any, Any]:
+def winograd_dw(xp: Any, dy: Array, v: Array) -> tuple[Array, Array]:
     """Return the gradients of the kernel, (3, 3, c_in, c_out), and of the bias, (c_out,), Eq. WINO-2.
 
     v is the transformed input that `winograd_conv` returned.

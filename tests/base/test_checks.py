@@ -1,0 +1,130 @@
+"""Arrays that fit together, and values that are checked before a function's first line."""
+
+import inspect
+
+import numpy as np
+import pytest
+
+from tinydiff.base import InputError, bare, check_alike, check_positive, check_shapes, checked
+
+# Alike: one library, one floating dtype.
+
+
+def test_arrays_of_one_floating_dtype_are_alike(xp):
+    x = xp.ones(2, dtype=xp.float32)
+    check_alike(x=x, w=None, b=x)
+    check_alike()
+
+
+@pytest.mark.parametrize("value", [1.0, [1.0, 2.0], "x", np.float32(1)])
+def test_what_is_no_array_is_refused_by_name(value):
+    with pytest.raises(InputError, match=f"dy is of type {type(value).__name__}"):
+        check_alike(dy=value)
+
+
+def test_arrays_of_two_devices_are_refused_by_name(strict_cupy):
+    with pytest.raises(InputError, match=r"x is a numpy array, w is a cupy array.*to_device"):
+        check_alike(x=np.ones(2), w=strict_cupy.ones(2))
+
+
+def test_mixtures_of_dtypes_are_refused_by_name(xp):
+    x, w = xp.ones(2, dtype=xp.float32), xp.ones(2)
+    with pytest.raises(InputError, match=r"x is float32, w is float64.*astype"):
+        check_alike(x=x, w=w)
+    with pytest.raises(InputError, match="labels has dtype int64, but a floating dtype"):
+        check_alike(labels=xp.ones(2, dtype=xp.int64))
+
+
+# Shapes.
+
+
+@pytest.mark.parametrize(
+    ("layouts", "shapes"),
+    [
+        ("x: N H W C", {"x": (2, 3, 4, 5)}),
+        ("x: ... c_in, w: c_in c_out, b: c_out", {"x": (2, 3, 5), "w": (5, 4), "b": (4,)}),
+        ("x: ... c_in, w: c_in c_out, b: c_out", {"x": (5,), "w": (5, 4), "b": None}),
+        ("q: ... n d, k: ... m d", {"q": (2, 3, 4, 5), "k": (2, 3, 6, 5)}),
+        ("x: N ... C, gamma: C", {"x": (2, 5), "gamma": (5,)}),
+        ("x: N N, s: 1", {"x": (3, 3), "s": (1,)}),
+    ],
+)
+def test_shapes_that_fit(xp, layouts, shapes):
+    check_shapes(layouts, **{name: None if shape is None else xp.ones(shape) for name, shape in shapes.items()})
+
+
+@pytest.mark.parametrize(
+    ("layouts", "shapes", "message"),
+    [
+        ("x: N H W C", {"x": (2, 3)}, r"x has 2 axes (shape (2, 3)), but (N, H, W, C) was expected."),
+        ("b: c", {"b": ()}, r"b has 0 axes (shape ()), but (c,) was expected."),
+        ("x: N ... C", {"x": (3,)}, r"x has 1 axis (shape (3,)), but (N, ..., C) was expected."),
+        (
+            "x: ... c_in, w: c_in c_out",
+            {"x": (2, 3), "w": (4, 5)},
+            "x has shape (2, 3) and w has shape (4, 5): c_in is 3 in x (..., c_in), but 4 in w (c_in, c_out).",
+        ),
+        (
+            "q: ... n d, k: ... m d",
+            {"q": (2, 3, 4, 5), "k": (2, 1, 4, 5)},
+            "what ... stands for is (2, 3) in q (..., n, d), but (2, 1) in k (..., m, d).",
+        ),
+        ("x: N N", {"x": (2, 3)}, "x has shape (2, 3), but (N, N) was expected, with one size for N."),
+        ("s: 1", {"s": (2,)}, "s has shape (2,), but (1,) was expected."),
+        ("x: N C", {"x": (0, 3)}, "x has shape (0, 3), but no axis of (N, C) may have size 0."),
+        ("x: ... C", {"x": (0, 3)}, "x has shape (0, 3), but no axis of (..., C) may have size 0."),
+    ],
+)
+def test_shapes_that_do_not_fit_are_one_sentence(layouts, shapes, message):
+    for _ in range(2):  # what was found is remembered
+        with pytest.raises(InputError) as caught:
+            check_shapes(layouts, **{name: np.ones(shape) for name, shape in shapes.items()})
+        assert message in str(caught.value)
+
+
+# Values.
+
+
+def check_rate(rate):
+    check_positive("rate", rate)
+
+
+@checked("x cache.w", check_rate)
+def scale(x, cache=None, rate=2.0):
+    """Return x, scaled."""
+    return rate * x
+
+
+class Cache:
+    def __init__(self, w):
+        self.w = w
+
+
+def test_values_are_checked_before_the_call_however_they_are_given():
+    assert scale(np.ones(1)) == 2
+    assert scale(rate=3.0, x=np.ones(1)) == 3
+    with pytest.raises(InputError, match="rate is -1, but a positive number"):
+        scale(np.ones(1), None, -1)
+    with pytest.raises(InputError, match="rate is -1"):
+        scale(np.ones(1), rate=-1)
+    with pytest.raises(InputError, match="x is of type list"):
+        scale([1.0])
+    with pytest.raises(InputError, match="x is float64, w is float32"):
+        scale(np.ones(1), Cache(np.ones(1, np.float32)))
+
+
+def test_a_wrong_call_names_the_function():
+    with pytest.raises(TypeError, match="scale: missing a required argument: 'x'"):
+        scale()
+
+
+def test_the_bare_function_is_the_one_that_was_written():
+    assert scale.bare([1.0], rate=1) == [1.0]
+    assert bare(scale) is scale.bare
+    assert bare(check_rate) is check_rate
+
+
+def test_name_docstring_signature_and_source_stay():
+    assert (scale.__name__, scale.__doc__) == ("scale", "Return x, scaled.")
+    assert list(inspect.signature(scale).parameters) == ["x", "cache", "rate"]
+    assert "return rate * x" in inspect.getsource(scale)

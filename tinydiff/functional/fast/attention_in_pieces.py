@@ -1,0 +1,92 @@
+"""Attention without an array of all weights: they are made for a few heads or queries at a time, in the cache.
+
+The plain twin is `attention`, which makes all weights at once and keeps them; ``tinydiff.plain()`` takes it instead.
+"""
+
+from collections import namedtuple
+
+from tinydiff.base import Array, check_shape, check_shapes, checked, xp_of
+from tinydiff.workers import pieces
+
+AttentionInPiecesCache = namedtuple("AttentionInPiecesCache", "q k v y log_total")
+
+# Bytes of weights that are made at once. What fits is made in one piece, and kept for the backward.
+WORKING_SET = 2**20
+
+
+@checked("q k v")
+def attention_in_pieces(q: Array, k: Array, v: Array) -> tuple[Array, AttentionInPiecesCache]:
+    """Return what `attention` returns, without keeping any weights (Eq. ATT-1; Dao et al. 2022, arXiv 2205.14135).
+
+    An image of 32 x 32 pixels has a million weights for each head. Here they are made for a few heads, or a few
+    queries of one head, at a time, in an array that stays in the cache. Of each query only the logarithm of its
+    softmax's denominator is kept; the backward makes the weights again from it. A GPU makes all at once, and keeps
+    none.
+
+    Parameters
+    ----------
+    q : array, shape (..., queries, d)
+    k : array, shape (..., keys, d)
+    v : array, shape (..., keys, d_v)
+    """
+    check_shapes("q: ... queries d, k: ... keys d, v: ... keys d_v", q=q, k=k, v=v)
+    xp = xp_of(q)
+    y, log_total = xp.empty((*q.shape[:-1], v.shape[-1]), q.dtype), xp.empty((*q.shape[:-1], 1), q.dtype)
+    for (q_part, y_part, log_part), (k_part, v_part) in _parts(xp, (q, y, log_total), (k, v)):
+        scores = (q_part * q.shape[-1] ** -0.5) @ k_part.swapaxes(-1, -2)
+        largest = scores.max(axis=-1, keepdims=True)
+        scores -= largest
+        weights = xp.exp(scores, out=scores)
+        total = weights.sum(axis=-1, keepdims=True)
+        y_part[...] = weights @ v_part
+        y_part /= total  # d_v numbers to divide instead of as many as there are keys
+        log_part[...] = largest + xp.log(total)
+    return y, AttentionInPiecesCache(q, k, v, y, log_total)
+
+
+@checked("dy cache.q")
+def attention_in_pieces_backward(dy: Array, cache: AttentionInPiecesCache) -> tuple:
+    """Return dq, dk and dv (Eq. ATT-2), with the weights made again: exp(scores - log_total).
+
+    The sum over keys of weights times their gradients is that of y times dy, so it needs no weights.
+    """
+    q, k, v, y, log_total = cache
+    xp = xp_of(dy)
+    check_shape("dy", dy, y.shape)
+    dq, dk, dv = xp.empty(q.shape, q.dtype), xp.zeros(k.shape, q.dtype), xp.zeros(v.shape, q.dtype)
+    scale = q.shape[-1] ** -0.5
+    of_queries, of_keys = (q, y, log_total, dy, dq), (k, v, dk, dv)
+    for (q_part, y_part, log_part, dy_part, dq_part), (k_part, v_part, dk_part, dv_part) in _parts(
+        xp, of_queries, of_keys
+    ):
+        scaled = q_part * scale
+        weights = scaled @ k_part.swapaxes(-1, -2)
+        weights -= log_part
+        xp.exp(weights, out=weights)
+        dv_part += weights.swapaxes(-1, -2) @ dy_part  # y = weights v
+        d_scores = dy_part @ v_part.swapaxes(-1, -2)
+        d_scores -= (dy_part * y_part).sum(axis=-1, keepdims=True)  # the softmax, Eq. SM-2
+        d_scores *= weights
+        dq_part[...] = d_scores @ k_part  # scores = scale q k^T
+        dq_part *= scale
+        dk_part += d_scores.swapaxes(-1, -2) @ scaled
+    return dq, dk, dv
+
+
+def fits_in_one_piece(q: Array, k: Array) -> bool:
+    """Return whether the weights of these queries and keys are few enough for `attention` to make them all at once."""
+    return (q.size // q.shape[-1]) * k.shape[-2] * q.itemsize <= WORKING_SET
+
+
+def _parts(xp, of_queries, of_keys):
+    """Yield views of some heads and some of their queries, with those heads' keys.
+
+    What is written to must be contiguous: of other arrays, the views are views of a copy.
+    """
+    of_queries = [a.reshape(-1, *a.shape[-2:]) for a in of_queries]
+    of_keys = [a.reshape(-1, *a.shape[-2:]) for a in of_keys]
+    heads, queries, _ = of_queries[0].shape
+    bytes_of_a_query = of_keys[0].shape[1] * of_keys[0].itemsize
+    for some in pieces(xp, heads, queries * bytes_of_a_query, WORKING_SET):
+        for rows in pieces(xp, queries, (some.stop - some.start) * bytes_of_a_query, WORKING_SET):
+            yield [a[some, rows] for a in of_queries], [a[some] for a in of_keys]

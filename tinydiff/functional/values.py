@@ -1,0 +1,164 @@
+"""What the public pairs refuse besides shapes: each function checks the values that one or two pairs take for granted.
+
+`checked` calls them before a pair, with the pair's arguments of the same names; layers call some in their constructors.
+"""
+
+from numbers import Integral
+from typing import Any
+
+from tinydiff.base import (
+    Array,
+    InputError,
+    check_choice,
+    check_divisible,
+    check_number,
+    check_rank,
+    check_shapes,
+    xp_of,
+)
+from tinydiff.functional.patches import Padding, Sides, all_sides
+
+
+def check_softmax(x: Array) -> None:
+    """Refuse a last axis of size 0."""
+    if not all(x.shape[-1:]):
+        raise InputError(f"x has shape {tuple(x.shape)}: a softmax of no numbers is undefined.")
+
+
+def check_dropout(x: Array, rate: float, uniform: Array) -> None:
+    """Refuse a rate that is no probability below 1, and random numbers of another device."""
+    xp_of(x, uniform)
+    if not 0 <= rate < 1:
+        raise InputError(f"rate is {rate}, but a dropout probability 0 <= rate < 1 was expected.")
+
+
+def check_mask(q: Array, k: Array, mask: Array | None) -> None:
+    """Refuse a mask that is not boolean, or that cannot be broadcast to (..., queries, keys)."""
+    if mask is None:
+        return
+    check_shapes("q: ... queries d, k: ... keys d", q=q, k=k)
+    xp_of(q, mask)
+    if mask.dtype != bool:  # a mask to be added, of 0 and -inf, would be read the wrong way round
+        raise InputError(f"mask has dtype {mask.dtype}, but bool was expected: True where a query may look.")
+    shape = (*q.shape[:-1], k.shape[-2])
+    if mask.ndim > len(shape) or any(m not in (1, n) for m, n in zip(mask.shape[::-1], shape[::-1], strict=False)):
+        raise InputError(
+            f"mask has shape {tuple(mask.shape)}, which cannot be broadcast to (..., queries, keys) = {tuple(shape)}."
+        )
+
+
+def check_conv(w: Array, stride: int, padding: Padding, algorithm: str | None) -> None:
+    """Refuse an even kernel, what `check_stride` and `check_padding` refuse, and an algorithm that does not fit."""
+    check_rank("w", w, 4)
+    if w.shape[0] % 2 == 0 or w.shape[1] % 2 == 0:
+        raise InputError(f"w has shape {tuple(w.shape)}, but kernel sides (its first two) must be odd.")
+    check_stride(stride)
+    check_padding(padding, w.shape[:2])
+    if algorithm is None:
+        return
+    check_choice("algorithm", algorithm, ("im2col", "shift", "winograd"))
+    if algorithm != "im2col" and stride != 1:
+        raise InputError(f"algorithm is {algorithm!r}, which needs stride 1, but stride is {stride}.")
+    if algorithm == "winograd" and w.shape[:2] != (3, 3):
+        raise InputError(f"algorithm is 'winograd', which needs a 3 x 3 kernel, but w has shape {tuple(w.shape)}.")
+
+
+def check_stride(stride: Any) -> None:
+    """Refuse a stride that is not 1 or 2."""
+    if not isinstance(stride, Integral) or stride not in (1, 2):
+        raise InputError(f"stride is {stride!r}, but 1 or 2 was expected.")
+
+
+def check_padding(padding: Any, kernel: tuple[int, int]) -> None:
+    """Refuse a padding that is not made of whole numbers from 0 to below the kernel's side."""
+    try:
+        (top, bottom), (left, right) = all_sides(padding)
+    except (TypeError, ValueError):
+        raise InputError(
+            f"padding is {padding!r}, but an int or ((top, bottom), (left, right)) was expected."
+        ) from None
+    whole = all(isinstance(side, Integral) for side in (top, bottom, left, right))
+    if not (
+        whole and 0 <= min(top, bottom, left, right) and max(top, bottom) < kernel[0] and max(left, right) < kernel[1]
+    ):
+        raise InputError(f"padding is {all_sides(padding)}, but integers 0 <= padding < kernel side were expected.")
+
+
+def check_image_size(x: Array, w: Array, padding: Sides) -> None:
+    """Refuse an image that is smaller than the kernel, padding included."""
+    (kh, kw, _, _), ((top, bottom), (left, right)) = w.shape, padding
+    if x.shape[1] + top + bottom < kh or x.shape[2] + left + right < kw:
+        raise InputError(
+            f"x has shape {tuple(x.shape)}: with padding {padding} it is smaller than the {kh} x {kw} kernel."
+        )
+
+
+def check_norm(eps: float) -> None:
+    """Refuse a negative eps."""
+    check_number("eps", eps, 0, float("inf"))
+
+
+def check_group_norm(gamma: Array, groups: int | None, eps: float) -> None:
+    """Refuse a negative eps, and a number of groups that the channels cannot be divided into."""
+    check_norm(eps)
+    check_rank("gamma", gamma, 1)
+    if groups is not None:
+        check_divisible("the number of channels", len(gamma), "groups", groups)
+
+
+def check_factor(factor: Any) -> None:
+    """Refuse a factor that is not a whole number from 1."""
+    if not isinstance(factor, Integral) or factor < 1:
+        raise InputError(f"factor is {factor!r}, but an integer from 1 was expected.")
+
+
+def check_indices(indices: Array, table: Array) -> None:
+    """Refuse indices that are no integers or, on the host, not rows of the table."""
+    xp_of(indices, table)
+    check_rank("table", table, 2)
+    check_labels("indices", indices, len(table))
+
+
+def check_classes(logits: Array, labels: Array) -> None:
+    """Refuse labels that are no integers or, on the host, not classes; and no numbers at all."""
+    xp_of(logits, labels)
+    check_rank("logits", logits, 2)
+    check_some("logits", logits)
+    check_labels("labels", labels, logits.shape[1])
+
+
+def check_labels(name: str, labels: Array, classes: int) -> None:
+    """Raise `InputError` unless labels are integers and, on the host, from 0 to classes - 1."""
+    if labels.dtype.kind not in "iu":
+        raise InputError(f"{name} has dtype {labels.dtype}, but integers were expected.")
+    if xp_of(labels).__name__ == "numpy" and labels.size and not (0 <= labels.min() and labels.max() < classes):
+        worst = labels.max() if labels.max() >= classes else labels.min()
+        raise InputError(f"{name} holds {worst}, but integers from 0 to {classes - 1} were expected.")
+
+
+def check_prediction(prediction: Array) -> None:
+    """Refuse a mean over no numbers."""
+    check_some("prediction", prediction)
+
+
+def check_logits(logits: Array) -> None:
+    """Refuse a mean over no numbers."""
+    check_some("logits", logits)
+
+
+def check_some(name: str, x: Array) -> None:
+    """Raise `InputError` if an array is empty, where a mean of its numbers is asked for."""
+    if not x.size:
+        raise InputError(f"{name} has shape {tuple(x.shape)}: the mean of no numbers is undefined.")
+
+
+def check_timesteps(t: Array, channels: int, max_period: float, variant: str) -> None:
+    """Refuse an unknown variant, an odd number of channels, and a period that is no number above 1."""
+    xp_of(t)
+    check_rank("t", t, 1)
+    check_choice("variant", variant, ("stable-diffusion", "ddpm"))
+    check_divisible("channels", channels, "the two halves", 2)
+    if channels < 4:
+        raise InputError(f"channels is {channels}, but at least 4 were expected.")
+    if not max_period > 1:
+        raise InputError(f"max_period is {max_period}, but a number above 1 was expected, such as 10000.")
