@@ -12,8 +12,8 @@ import nbformat
 import numpy as np
 import pytest
 
-from tinydiff import course as notebook
 from tinydiff.course import Exercise, exercises
+from tinydiff.course import exercise as exercise_module
 from tools import notebooks
 
 LONGEST_ANSWER = 8
@@ -142,7 +142,7 @@ def test_bad_answer_gets_one_sentence_and_the_notebook_goes_on(key, message, cap
 
 @pytest.mark.parametrize("answer", [endless, endless_and_stubborn])
 def test_loop_without_end_is_stopped(answer, monkeypatch):
-    monkeypatch.setattr(notebook, "MOST_LINES", 20_000)
+    monkeypatch.setattr(exercise_module, "MOST_LINES", 20_000)
     exercise = Exercise(lambda x: 2 * x, [(3.0,)], ["y"], {}, "Indeed.")
     before = sys.gettrace()
     assert "ran 20,000 lines for a small input: does its loop ever end?" in exercise.verdict(answer)

@@ -84,7 +84,7 @@ def test_a_perfect_model_gets_the_figures_of_real_portraits(monkeypatch, tmp_pat
     """A stand-in that returns the portraits themselves: what real ones get, at a distance of 0."""
     real = {(module.ALIKE,) * 8: draw(module.alike(8)[0])}
 
-    def perfect(model, prompts, steps, sampler, guidance):
+    def perfect(model, prompts, steps, sampler, guidance, progress):
         return real[tuple(prompts)]
 
     for split in ("test", "held-out", "swapped"):

@@ -164,7 +164,7 @@ def test_labels():
     with pytest.raises(InputError, match=r"labels is 7, but whole numbers from 0 to 2, or 3 for no class"):
         last_of(model.chain(Request(n=1, labels=7), steps=1))
     without = make(unet=UNetConfig(image_size=8, channels=8, channel_mult=(1,), blocks_per_level=1, heads=2))
-    with pytest.raises(InputError, match="trained without classes"):
+    with pytest.raises(InputError, match="knows no classes"):
         without.chain(Request(n=1, labels=0))
 
 

@@ -28,7 +28,7 @@ def test_a_picture_is_edited_as_a_whole_or_in_part(portraits, tmp_path, capsys):
     fails(capsys, [*request, "--n", "0"], 2, "n is 0")
     bad = tmp_path / "bad.png"
     for shape, value, mode, words in [
-        ((9, 8), 0, "RGB", "images has shape (1, 8, 9, 3), but (any, 8, 8, 3)"),
+        ((9, 8), 0, "RGB", "images is 8 x 9, but height and width must be multiples of 2 ** (levels - 1) = 2"),
         ((8, 8), 0, "RGBA", "has the mode RGBA"),
         ((8, 8), 0, "P", "has the mode P"),
     ]:
@@ -78,13 +78,13 @@ def test_a_model_without_a_condition_edits_without_guidance(tmp_path, capsys):
 
 @pytest.mark.parametrize("masked", [False, True])
 def test_guidance_is_2_where_there_is_something_to_follow(trained, portraits, tmp_path, monkeypatch, masked):
-    taken, chain = [], DiffusionModel.chain
+    taken, walk = [], DiffusionModel.walk
 
-    def watched(model, n, *arguments, **options):
-        taken.append((options["guidance"], options.get("labels")))
-        return chain(model, n, *arguments, **options)
+    def watched(model, request, *arguments):
+        taken.append((request.guidance.scale, request.labels))
+        return walk(model, request, *arguments)
 
-    monkeypatch.setattr(DiffusionModel, "chain", watched)
+    monkeypatch.setattr(DiffusionModel, "walk", watched)
     picture, mask = tmp_path / "in.png", tmp_path / "mask.png"
     Image.new("L", (8, 8), 130).save(picture)
     Image.new("L", (8, 8), 255).save(mask)

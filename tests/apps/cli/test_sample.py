@@ -47,9 +47,9 @@ def test_a_classifier_pulls_what_is_drawn(trained, tmp_path, capsys):
 def test_one_picture_is_computed_by_itself_and_several_as_the_model_says(portraits, tmp_path, monkeypatch, capsys):
     taken, chain = [], DiffusionModel.chain
 
-    def watched(model, n, *arguments, **options):
-        taken.append((n, model.micro_batch))
-        return chain(model, n, *arguments, **options)
+    def watched(model, request, *arguments):
+        taken.append((request.count, model.micro_batch))
+        return chain(model, request, *arguments)
 
     monkeypatch.setattr(DiffusionModel, "chain", watched)
     request = ["sample", "--model", str(portraits), "--steps", "2", "--prompt", "red hair", "--out", str(tmp_path)]
@@ -61,7 +61,7 @@ def test_one_picture_is_computed_by_itself_and_several_as_the_model_says(portrai
 
 
 def test_the_command_line_knows_every_sampler():
-    assert typing.get_args(SamplerName) == SAMPLERS
+    assert typing.get_args(SamplerName) == tuple(SAMPLERS)
 
 
 @pytest.mark.parametrize("sampler", SAMPLERS)

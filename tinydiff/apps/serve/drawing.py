@@ -70,7 +70,7 @@ def draw(
     scale = number("The guidance scale", scale, 0, MOST_SCALE)
     steps = number("The number of steps", steps, 1, MOST_STEPS, whole=True)
     seed = number("The seed", seed, 0, 2**32 - 1, whole=True)
-    if sampler not in SAMPLERS:
+    if not isinstance(sampler, str) or sampler not in SAMPLERS:
         raise InputError(f"The sampler is {reprlib.repr(sampler)}, but one of {', '.join(SAMPLERS)} was expected.")
     with warnings.catch_warnings(record=True, action="always") as caught:  # the tokenizer's: a text may be too long
         request = Request(n=1, seed=seed, prompt=prompt, negative=negative, guidance=scale)
