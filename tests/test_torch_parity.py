@@ -106,7 +106,7 @@ def make_unet(stored) -> UNet:
 
 
 def batch_shape(config) -> tuple:
-    return (BATCH, config.image_size, config.image_size, config.in_channels)
+    return (BATCH, *config.shape)
 
 
 @pytest.mark.parametrize("case", ["unet", "unet with everything"])

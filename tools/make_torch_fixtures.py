@@ -132,7 +132,7 @@ def unet(config: UNetConfig) -> dict:
     named = {name: p.value for name, p in model.named_parameters().items()}
     twin = torch_unet.UNet(config).double()
     torch_unet.load_from(twin, named)
-    shape = (BATCH, config.image_size, config.image_size, config.in_channels)
+    shape = (BATCH, *config.shape)
     x_t, t, d_eps_hat, labels = draw_batch(shape, config.num_classes)
     labels = None if labels is None else torch.from_numpy(labels)
     x_t = torch.from_numpy(x_t).requires_grad_()
@@ -174,7 +174,7 @@ def classifier(config: ClassifierConfig) -> dict:
     named = {name: p.value for name, p in model.named_parameters().items()}
     twin = torch_unet.Classifier(config).double()
     torch_unet.load_from(twin, named)
-    shape = (BATCH, config.image_size, config.image_size, config.in_channels)
+    shape = (BATCH, *config.shape)
     x, _, _, labels = draw_batch(shape, config.num_classes - 1)
     x = torch.from_numpy(x).requires_grad_()
     logits = twin(nchw(x))

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from tinydiff.base import InputError, Size, check_alike, check_rank, check_shape, height_and_width, xp_of
+from tinydiff.base import Array, InputError, Size, check_alike, check_rank, check_shape, height_and_width, xp_of
 
 
 @dataclass(frozen=True, eq=False)
@@ -48,7 +48,7 @@ class Dataset:
         height, width, channels = self.images.shape[1:]
         return f"{self.name}, {self.split}: {len(self):,} images {height} x {width} x {channels}, from {self.source}"
 
-    def batch(self, indices: Any, xp: Any = np, flip: np.ndarray | None = None) -> tuple[Any, Any]:
+    def batch(self, indices: Array, xp: Any = np, flip: np.ndarray | None = None) -> tuple[Array, Array]:
         """Return (images, labels) at these indices.
 
         Parameters
@@ -125,7 +125,7 @@ class Dataset:
         return replace(self, images=images)
 
 
-def to_floats(images: Any) -> Any:
+def to_floats(images: Array) -> Array:
     """Turn bytes 0 .. 255 into float32 numbers -1 .. 1."""
     xp_of(images)
     if images.dtype != np.uint8:
@@ -133,7 +133,7 @@ def to_floats(images: Any) -> Any:
     return images.astype(np.float32) * (2 / 255) - 1
 
 
-def to_images(x: Any) -> Any:
+def to_images(x: Array) -> Array:
     """Turn numbers -1 .. 1 into bytes 0 .. 255, rounded; what lies outside is clipped."""
     check_alike(x=x)
     xp = xp_of(x)

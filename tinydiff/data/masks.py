@@ -1,14 +1,12 @@
 """Random masks: which part of a picture is known, and which is to be drawn, while a model learns to fill in."""
 
-from typing import Any
-
-from tinydiff.base import Noise, Size, check_count, height_and_width
+from tinydiff.base import Array, Noise, Size, check_count, height_and_width
 
 NOTHING_KNOWN = 0.2  # how often there is no picture at all, so that the model also learns to draw a whole one
 TURNED = 0.2  # how often the rectangle is what is known, and its surroundings are to be drawn
 
 
-def random_masks(n: int, size: Size, noise: Noise) -> Any:
+def random_masks(n: int, size: Size, noise: Noise) -> Array:
     """Return masks, float32 (n, height, width, 1): 1 where the picture is known, 0 in a rectangle that is to be drawn.
 
     Each side of the rectangle runs from one random line to another, at least one pixel. At times the rectangle is all

@@ -1,10 +1,10 @@
 """The loss in bins of the time."""
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
-from tinydiff.base import InputError, check_number, check_rank, check_shape, to_numpy
+from tinydiff.base import Array, InputError, check_number, check_rank, check_shape, to_numpy
 from tinydiff.evaluate.numbers import finite
 
 
@@ -21,7 +21,7 @@ class LossByTimestep(NamedTuple):
     n: np.ndarray
 
 
-def loss_by_timestep(t: Any, losses: Any, T: int, bins: int = 20) -> LossByTimestep:
+def loss_by_timestep(t: Array, losses: Array, T: int, bins: int = 20) -> LossByTimestep:
     """Return the mean loss, its standard error and the number of losses in equal bins of the step index.
 
     Parameters

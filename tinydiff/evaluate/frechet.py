@@ -1,12 +1,10 @@
 """The Fréchet distance between two clouds of features."""
 
-from typing import Any
-
-from tinydiff.base import InputError, check_rank, check_shape, xp_of
+from tinydiff.base import Array, InputError, check_rank, check_shape, xp_of
 from tinydiff.evaluate.numbers import finite
 
 
-def frechet_distance(mu_1: Any, cov_1: Any, mu_2: Any, cov_2: Any) -> float:
+def frechet_distance(mu_1: Array, cov_1: Array, mu_2: Array, cov_2: Array) -> float:
     """Return the squared Fréchet distance of two Gaussians (Eq. FD-1).
 
     With the symmetric roots A and B of the two covariances, the trace of the root in the equation is the sum
@@ -47,7 +45,7 @@ def frechet_distance(mu_1: Any, cov_1: Any, mu_2: Any, cov_2: Any) -> float:
     return max(0.0, float(distance))  # only rounding can make it negative
 
 
-def frechet_distance_of(features_1: Any, features_2: Any) -> float:
+def frechet_distance_of(features_1: Array, features_2: Array) -> float:
     """Return the squared Fréchet distance (Eq. FD-1) of the Gaussians with the moments of two sets of features.
 
     The estimate is biased upwards by an amount that falls like 1 / N, so compare only figures of equal N, and

@@ -1,16 +1,14 @@
 """The nearest training images of a sample."""
 
-from typing import Any
-
 import numpy as np
 
-from tinydiff.base import InputError, check_shape, xp_of
+from tinydiff.base import Array, InputError, check_shape, xp_of
 from tinydiff.evaluate.numbers import finite
 
 CHUNK = 4096  # images compared at once: bounds the memory, changes no result
 
 
-def nearest_neighbours(samples: Any, images: Any, k: int = 1) -> tuple[Any, Any]:
+def nearest_neighbours(samples: Array, images: Array, k: int = 1) -> tuple[Array, Array]:
     """Return the `k` images nearest to each sample, by Euclidean distance over all pixels, nearest first.
 
     Shown beside the samples, they tell whether a model draws new images or repeats its training set. The

@@ -1,14 +1,12 @@
 """Precision and recall of what is drawn."""
 
-from typing import Any
-
 import numpy as np
 
-from tinydiff.base import InputError, check_count, check_rank, check_shape, xp_of
+from tinydiff.base import Array, InputError, check_count, check_rank, check_shape, xp_of
 from tinydiff.evaluate.neighbours import flat_floats, nearest_neighbours
 
 
-def precision_and_recall(real: Any, drawn: Any, k: int = 3) -> tuple[float, float]:
+def precision_and_recall(real: Array, drawn: Array, k: int = 3) -> tuple[float, float]:
     """Return (precision, recall): which share of what is drawn looks real, and of what is real is drawn (Eq. PR-1).
 
     Each set of features is taken for the union of balls round its points, each as large as to reach the k-th nearest

@@ -2,12 +2,11 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from tinydiff import plot
-from tinydiff.base import InputError, Noise, check_count, check_images, to_numpy, xp_of
+from tinydiff.base import Array, InputError, Noise, check_count, check_images, to_numpy, xp_of
 from tinydiff.data import load_data
 from tinydiff.evaluate.by_timestep import LossByTimestep, loss_by_timestep
 from tinydiff.evaluate.frechet import frechet_distance_of
@@ -38,7 +37,7 @@ class Judgement:
     agreement: float
 
 
-def judge(classifier: Classifier, images: Any, labels: Any) -> Judgement:
+def judge(classifier: Classifier, images: Array, labels: Array) -> Judgement:
     """Return what a classifier says of images (N, H, W, C) in [-1, 1] that should show `labels`."""
     check_images("images", images)
     logits = map_shards(classifier.forward, (images,), 100)
@@ -47,7 +46,7 @@ def judge(classifier: Classifier, images: Any, labels: Any) -> Judgement:
     return Judgement(confident_share(probabilities), class_shares(probabilities, logits.shape[1]), agreement)
 
 
-def classifier_frechet(classifier: Classifier, images_1: Any, images_2: Any) -> float:
+def classifier_frechet(classifier: Classifier, images_1: Array, images_2: Array) -> float:
     """Return the Fréchet distance of two sets of images on the classifier's features (Eq. FD-1).
 
     It compares with figures of the same classifier only, at equal numbers of images; it is no "FID".
@@ -58,7 +57,7 @@ def classifier_frechet(classifier: Classifier, images_1: Any, images_2: Any) -> 
     return frechet_distance_of(*features)
 
 
-def held_out_loss(model: DiffusionModel, images: Any, labels: Any, seed: int = 0, bins: int = 10) -> LossByTimestep:
+def held_out_loss(model: DiffusionModel, images: Array, labels: Array, seed: int = 0, bins: int = 10) -> LossByTimestep:
     """Return the loss on held-out images in bins of t, each image at one random t (Eq. DDPM-14).
 
     The loss is the mean squared error of what the network predicts: eps, x_0 or v.

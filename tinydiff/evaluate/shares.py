@@ -4,7 +4,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from tinydiff.base import InputError, check_count, check_number, check_rank, check_shape, to_numpy
+from tinydiff.base import Array, InputError, check_count, check_number, check_rank, check_shape, to_numpy
 from tinydiff.evaluate.numbers import finite
 
 Z_95 = 1.959963984540054  # a standard normal number lies within +-Z_95 with probability 0.95
@@ -42,7 +42,7 @@ def wilson_share(count: Any, n: int) -> Share:
     return Share(value, centre - half_width, centre + half_width)
 
 
-def confident_share(probabilities: Any, threshold: float = 0.9) -> Share:
+def confident_share(probabilities: Array, threshold: float = 0.9) -> Share:
     """Return the share of samples whose most probable class has a probability above `threshold`.
 
     Parameters
@@ -67,7 +67,7 @@ def confident_share(probabilities: Any, threshold: float = 0.9) -> Share:
     return wilson_share(confident, len(probabilities))
 
 
-def class_shares(probabilities: Any, n_classes: int) -> Share:
+def class_shares(probabilities: Array, n_classes: int) -> Share:
     """Return the share of samples that a classifier calls by each class.
 
     Parameters

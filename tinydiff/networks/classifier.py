@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from tinydiff.base import Size, check_alike, check_shape, height_and_width, xp_of
+from tinydiff.base import Array, Size, check_alike, check_shape, height_and_width, xp_of
 from tinydiff.networks.levels import check_levels
 from tinydiff.nn import Conv2d, Gradients, GroupNorm, Linear, Module, Sequential, SiLU, Tape
 
@@ -71,22 +71,22 @@ class Classifier(Module):
         self.logits = Linear(config.features, config.num_classes, rng, dtype=dtype)
         self.pack()
 
-    def one_input(self) -> tuple[Any, ...]:
+    def one_input(self) -> tuple[Array, ...]:
         """Return one image."""
         return (xp_of(self.theta).zeros((1, *self.config.shape), self.theta.dtype),)
 
-    def features(self, x: Any, tape: Tape | None = None) -> Any:
+    def features(self, x: Array, tape: Tape | None = None) -> Array:
         """Return the last hidden layer, shape (N, features)."""
         check_alike(x=x, theta=self.theta)
         check_shape("x", x, (None, *self.config.shape))
         h = self.body.forward(x, tape)
         return self.hidden.forward(h.reshape(len(h), -1), tape)
 
-    def forward(self, x: Any, tape: Tape | None = None) -> Any:
+    def forward(self, x: Array, tape: Tape | None = None) -> Array:
         """Return logits, shape (N, num_classes)."""
         return self.logits.forward(self.features(x, tape), tape)
 
-    def backward(self, d_logits: Any, tape: Tape, grads: Gradients | None = None) -> Any:
+    def backward(self, d_logits: Array, tape: Tape, grads: Gradients | None = None) -> Array:
         """Return dx, and add the weights' gradients to `grads`."""
         dh = self.logits.backward(d_logits, tape, grads)
         dh = self.hidden.backward(dh, tape, grads)

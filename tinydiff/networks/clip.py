@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from tinydiff import functional as F
-from tinydiff.base import Size, height_and_width, xp_of
+from tinydiff.base import Array, Size, height_and_width, xp_of
 from tinydiff.networks.image_encoder import ImageEncoder
 from tinydiff.networks.levels import check_levels
 from tinydiff.networks.text_encoder import TextConfig, TextEncoder, first_end
@@ -74,23 +74,23 @@ class CLIP(Module):
         self.log_scale = Parameter(np.full(1, math.log(FIRST_SCALE), dtype), decay=False)
         self.pack()
 
-    def one_input(self) -> tuple[Any, ...]:
+    def one_input(self) -> tuple[Array, ...]:
         """Return x_t, t and a row of tokens, for one pair."""
         xp, config = xp_of(self.theta), self.config
         x_t = xp.zeros((1, *config.shape), self.theta.dtype)
         return x_t, xp.zeros(1, np.int64), xp.full((1, config.text.length), config.text.vocabulary - 1)
 
-    def encode_image(self, x_t: Any, t: Any, tape: Tape | None = None) -> Any:
+    def encode_image(self, x_t: Array, t: Array | float, tape: Tape | None = None) -> Array:
         """Return a unit vector for each picture, shape (N, embedding); t is 0 for clean ones, a number or (N,)."""
         h = self.image.forward(x_t, t, tape)
         return self.unit_image.forward(self.project_image.forward(h, tape), tape)
 
-    def encode_image_backward(self, dy: Any, tape: Tape, grads: Gradients | None = None) -> Any:
+    def encode_image_backward(self, dy: Array, tape: Tape, grads: Gradients | None = None) -> Array:
         """Return d_x_t, and add the gradients of the weights."""
         dh = self.unit_image.backward(dy, tape, grads)
         return self.image.backward(self.project_image.backward(dh, tape, grads), tape, grads)
 
-    def encode_text(self, tokens: Any, tape: Tape | None = None) -> Any:
+    def encode_text(self, tokens: Array, tape: Tape | None = None) -> Array:
         """Return a unit vector for each text, shape (N, embedding): what stands at its end, projected."""
         h = self.text.forward(tokens, tape)
         place = first_end(tokens, self.config.text.vocabulary, h.dtype)
@@ -98,31 +98,31 @@ class CLIP(Module):
             tape.push(self, PooledCache(place))
         return self.unit_text.forward(self.project_text.forward((place @ h)[:, 0], tape), tape)
 
-    def encode_text_backward(self, dy: Any, tape: Tape, grads: Gradients | None = None) -> None:
+    def encode_text_backward(self, dy: Array, tape: Tape, grads: Gradients | None = None) -> None:
         """Add the gradients of the weights; tokens have none."""
         dh = self.project_text.backward(self.unit_text.backward(dy, tape, grads), tape, grads)
         (place,) = tape.pop(self)
         self.text.backward(place.swapaxes(-1, -2) @ dh[:, None, :], tape, grads)  # pooled = place h
 
-    def forward(self, x_t: Any, t: Any, tokens: Any, tape: Tape | None = None) -> Any:
+    def forward(self, x_t: Array, t: Array | float, tokens: Array, tape: Tape | None = None) -> Array:
         """Return how well each picture goes with each text: logits, shape (pictures, texts) (Eq. NCE-1)."""
         image, text = self.encode_image(x_t, t, tape), self.encode_text(tokens, tape)
         return self.logits(image, text, tape)
 
-    def backward(self, d_logits: Any, tape: Tape, grads: Gradients | None = None) -> Any:
+    def backward(self, d_logits: Array, tape: Tape, grads: Gradients | None = None) -> Array:
         """Return d_x_t, and add the gradients of all weights and of the temperature."""
         d_image, d_text = self.logits_backward(d_logits, tape, grads)
         self.encode_text_backward(d_text, tape, grads)
         return self.encode_image_backward(d_image, tape, grads)
 
-    def logits(self, image: Any, text: Any, tape: Tape | None = None) -> Any:
+    def logits(self, image: Array, text: Array, tape: Tape | None = None) -> Array:
         """Return the scaled similarities of unit vectors, shape (pictures, texts) (Eq. NCE-1)."""
         y, cache = F.scaled_similarity(image, text, self.log_scale.value)
         if tape is not None:
             tape.push(self, cache, y.shape)
         return y
 
-    def logits_backward(self, d_logits: Any, tape: Tape, grads: Gradients | None = None) -> tuple[Any, Any]:
+    def logits_backward(self, d_logits: Array, tape: Tape, grads: Gradients | None = None) -> tuple[Array, Array]:
         """Return d_image and d_text, and add the gradient of the temperature."""
         d_image, d_text, d_log_scale = F.scaled_similarity_backward(d_logits, tape.pop(self))
         if grads is not None:

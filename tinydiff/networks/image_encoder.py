@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from tinydiff import functional as F
-from tinydiff.base import Size, check_alike, check_shape, check_sides, height_and_width, xp_of
+from tinydiff.base import Array, Size, check_alike, check_shape, check_sides, height_and_width, xp_of
 from tinydiff.nn import BlockConfig, Conv2d, Gradients, GroupNormSiLU, Linear, Module, ResBlock, Sequential, SiLU, Tape
 
 
@@ -52,7 +52,7 @@ class ImageEncoder(Module):
         self.last_shape = (height // halved, width // halved, last)
         self.features = math.prod(self.last_shape)
 
-    def forward(self, x_t: Any, t: Any, tape: Tape | None = None) -> Any:
+    def forward(self, x_t: Array, t: Array | float, tape: Tape | None = None) -> Array:
         """Return features, shape (N, features); t is 0 for clean pictures, a number or an array (N,)."""
         check_alike(x_t=x_t, weights=self.stem.weight.value)
         xp = xp_of(x_t)
@@ -66,7 +66,7 @@ class ImageEncoder(Module):
             h = block.forward(h, emb, tape)
         return self.norm.forward(h, tape).reshape(len(h), -1)
 
-    def backward(self, dy: Any, tape: Tape, grads: Gradients | None = None) -> Any:
+    def backward(self, dy: Array, tape: Tape, grads: Gradients | None = None) -> Array:
         """Return d_x_t, and add the gradients of the weights."""
         dh = self.norm.backward(dy.reshape(len(dy), *self.last_shape), tape, grads)
         d_emb = 0

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from tinydiff.base import Size, height_and_width, xp_of
+from tinydiff.base import Array, Size, height_and_width, xp_of
 from tinydiff.networks.image_encoder import ImageEncoder
 from tinydiff.networks.levels import check_levels
 from tinydiff.nn import Gradients, Linear, Module, Tape
@@ -60,15 +60,15 @@ class NoisyClassifier(Module):
         self.logits = Linear(self.encoder.features, config.num_classes, rng, dtype=dtype)
         self.pack()
 
-    def one_input(self) -> tuple[Any, ...]:
+    def one_input(self) -> tuple[Array, ...]:
         """Return one picture and its time."""
         xp = xp_of(self.theta)
         return xp.zeros((1, *self.config.shape), self.theta.dtype), xp.zeros(1, np.int64)
 
-    def forward(self, x_t: Any, t: Any, tape: Tape | None = None) -> Any:
+    def forward(self, x_t: Array, t: Array | float, tape: Tape | None = None) -> Array:
         """Return logits, shape (N, num_classes); t is 0 for clean pictures, a number or an array (N,)."""
         return self.logits.forward(self.encoder.forward(x_t, t, tape), tape)
 
-    def backward(self, d_logits: Any, tape: Tape, grads: Gradients | None = None) -> Any:
+    def backward(self, d_logits: Array, tape: Tape, grads: Gradients | None = None) -> Array:
         """Return d_x_t, and add the weights' gradients to `grads`."""
         return self.encoder.backward(self.logits.backward(d_logits, tape, grads), tape, grads)

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from tinydiff.base import check_count, check_divisible, check_shape, xp_of
+from tinydiff.base import Array, check_count, check_divisible, check_shape, xp_of
 from tinydiff.nn import Embedding, Gradients, LayerNorm, Module, Tape, TransformerBlock
 
 
@@ -62,11 +62,11 @@ class TextEncoder(Module):
         self.norm = LayerNorm(config.channels, dtype=dtype)
         self.pack()
 
-    def one_input(self) -> tuple[Any, ...]:
+    def one_input(self) -> tuple[Array, ...]:
         """Return one row of tokens."""
         return (xp_of(self.norm.gamma.value).zeros((1, self.config.length), np.int64),)
 
-    def forward(self, tokens: Any, tape: Tape | None = None) -> Any:
+    def forward(self, tokens: Array, tape: Tape | None = None) -> Array:
         """Return one vector for each token, shape (N, length, channels)."""
         xp = xp_of(tokens, self.norm.gamma.value)
         length = self.config.length
@@ -79,7 +79,7 @@ class TextEncoder(Module):
             h = block.forward(h, tape=tape, mask=mask)
         return self.norm.forward(h, tape)
 
-    def backward(self, dy: Any, tape: Tape, grads: Gradients | None = None) -> None:
+    def backward(self, dy: Array, tape: Tape, grads: Gradients | None = None) -> None:
         """Add the gradients of the weights; tokens have none."""
         dh = self.norm.backward(dy, tape, grads)
         for block in reversed(self.blocks):
@@ -89,7 +89,7 @@ class TextEncoder(Module):
         self.token.backward(dh, tape, grads)
 
 
-def first_end(tokens: Any, vocabulary: int, dtype: Any) -> Any:
+def first_end(tokens: Array, vocabulary: int, dtype: Any) -> Array:
     """Return (N, 1, length): 1 where each row of tokens has its first end, which is the last of the vocabulary."""
     is_end = tokens == vocabulary - 1
     return (is_end & (xp_of(tokens).cumsum(is_end, axis=1) == 1)).astype(dtype)[:, None, :]

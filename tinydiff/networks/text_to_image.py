@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from tinydiff.base import Condition, InputError, as_condition
+from tinydiff.base import Array, Condition, InputError, as_condition
 from tinydiff.networks.text_encoder import TextConfig, TextEncoder, first_end
 from tinydiff.networks.unet import UNet, UNetConfig, UNetGradients
 from tinydiff.nn import Gradients, Module, Tape
@@ -45,12 +45,12 @@ class TextToImage(Module):
         self.unet = UNet(unet, rng, dtype)
         self.pack()
 
-    def one_input(self) -> tuple[Any, ...]:
+    def one_input(self) -> tuple[Array, ...]:
         """Return x_t, t and a row of tokens, for one image."""
         x_t, t, *_ = self.unet.one_input()
         return x_t, t, *self.text.one_input()
 
-    def read(self, tokens: Any, tape: Tape | None = None) -> Condition:
+    def read(self, tokens: Array, tape: Tape | None = None) -> Condition:
         """Return what the UNet gets of token numbers (N, length): a vector for each, and perhaps that of the end."""
         h = self.text.forward(tokens, tape)
         if self.unet.config.pooled_channels is None:
@@ -70,7 +70,7 @@ class TextToImage(Module):
             dh = dh + place.swapaxes(-1, -2) @ d_read.pooled[:, None, :]  # pooled = place h
         self.text.backward(dh, tape, grads)
 
-    def forward(self, x_t: Any, t: Any, context: Any = None, tape: Tape | None = None) -> Any:
+    def forward(self, x_t: Array, t: Array, context: Any = None, tape: Tape | None = None) -> Array:
         """Predict the noise in x_t, like `UNet.forward`; context as above."""
         condition = as_condition(context)
         if condition.tokens is None:
@@ -80,7 +80,7 @@ class TextToImage(Module):
             condition = condition._replace(tokens=read.tokens, pooled=read.pooled)
         return self.unet.forward(x_t, t, condition, tape)
 
-    def backward(self, d_out: Any, tape: Tape, grads: Gradients | None = None) -> UNetGradients:
+    def backward(self, d_out: Array, tape: Tape, grads: Gradients | None = None) -> UNetGradients:
         """Return what `UNet.backward` returns, and add the gradients of all weights; d_context is that of vectors."""
         gradients = self.unet.backward(d_out, tape, grads)
         if len(tape) and tape.entries[-1].owner is self:  # the forward read

@@ -8,6 +8,7 @@ import numpy as np
 
 from tinydiff import functional as F
 from tinydiff.base import (
+    Array,
     Condition,
     InputError,
     Size,
@@ -153,7 +154,7 @@ class EmbedTimeAndCondition(Module):
         self.pooled = Linear(pooled, c, rng, dtype=dtype) if pooled is not None else None
         self.silu = SiLU()
 
-    def forward(self, t: Any, condition: Condition, dtype: Any, tape: Tape | None = None) -> Any:
+    def forward(self, t: Array, condition: Condition, dtype: Any, tape: Tape | None = None) -> Array:
         """Return emb (N, 4 channels); without labels, every image has no class."""
         config, xp = self.config, xp_of(t)
         steps = t - config.time_offset
@@ -170,7 +171,7 @@ class EmbedTimeAndCondition(Module):
             )
         return self.silu.forward(emb, tape)
 
-    def backward(self, d_emb: Any, tape: Tape, grads: Gradients | None = None) -> Any:
+    def backward(self, d_emb: Array, tape: Tape, grads: Gradients | None = None) -> Array:
         """Return d_pooled, or None; t and labels have no gradient."""
         d_emb = self.silu.backward(d_emb, tape, grads)
         d_pooled = self.pooled.backward(d_emb, tape, grads) if self.pooled is not None else None
@@ -247,7 +248,7 @@ class UNet(Module):
         self.head = Sequential(GroupNorm(c, config.groups, dtype=dtype), SiLU(), Conv2d(c, out, 3, None, dtype=dtype))
         self.pack()
 
-    def one_input(self) -> tuple[Any, ...]:
+    def one_input(self) -> tuple[Array, ...]:
         """Return x_t, t and, for a model with conditions, a context, all for one image."""
         weight, config = self.stem.weight.value, self.config
         xp, dtype = xp_of(weight), weight.dtype
@@ -257,7 +258,7 @@ class UNet(Module):
             return x_t, t, xp.zeros((1, 1, config.context_channels), dtype)
         return (x_t, t) if config.num_classes is None else (x_t, t, 0 * t)
 
-    def forward(self, x_t: Any, t: Any, context: Any = None, tape: Tape | None = None) -> Any:
+    def forward(self, x_t: Array, t: Array, context: Any = None, tape: Tape | None = None) -> Array:
         """Predict the noise in x_t.
 
         Parameters
@@ -300,7 +301,7 @@ class UNet(Module):
                 h = level.resample.forward(h, tape)
         return self.head.forward(h, tape)
 
-    def backward(self, d_out: Any, tape: Tape, grads: Gradients | None = None) -> UNetGradients:
+    def backward(self, d_out: Array, tape: Tape, grads: Gradients | None = None) -> UNetGradients:
         """Return (d_x_t, d_context, d_emb), and add the weights' gradients to `grads`: the forward, read upwards.
 
         d_context is a `Condition` of gradients: of tokens, a pooled vector and an image, where the model takes them.

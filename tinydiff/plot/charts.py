@@ -7,7 +7,7 @@ import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from tinydiff.base import InputError, check_choice, check_rank, check_shape, to_numpy
+from tinydiff.base import Array, InputError, check_choice, check_rank, check_shape, to_numpy
 from tinydiff.plot.style import BLUE, CYCLE, SKY, VERMILION, label_decades, new_axes, new_loss_axes, set_title
 
 
@@ -46,7 +46,7 @@ def loss_curve(log: Iterable[dict[str, Any]]) -> Figure:
     return figure
 
 
-def loss_by_timestep(t: Any, loss: Any, standard_error: Any = None) -> Figure:
+def loss_by_timestep(t: Array, loss: Array, standard_error: Array | None = None) -> Figure:
     """Return the loss over the step index t, on a logarithmic axis.
 
     Parameters
@@ -70,7 +70,7 @@ def loss_by_timestep(t: Any, loss: Any, standard_error: Any = None) -> Figure:
 
 
 def curves(
-    x: Any, lines: Mapping[str, Any], x_label: str, y_label: str, title: str | None = None, log: str = ""
+    x: Array, lines: Mapping[str, Array], x_label: str, y_label: str, title: str | None = None, log: str = ""
 ) -> Figure:
     """Return up to six curves over the same x.
 

@@ -6,13 +6,13 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from tinydiff.base import InputError, check_count, check_shape, to_numpy
+from tinydiff.base import Array, InputError, check_count, check_shape, to_numpy
 from tinydiff.plot.frames import shrink, spread
 from tinydiff.plot.sheets import columns_for, sheet, to_pixels
 
 
 def image_grid(
-    images: Any,
+    images: Array,
     columns: int | None = None,
     scale: int | None = None,
     labels: Sequence[Any] | None = None,
@@ -52,7 +52,7 @@ def image_grid(
 
 
 def chain_strip(
-    frames: Iterable[tuple[Any, Any, Any]],
+    frames: Iterable[tuple[float, Array, Array]],
     samples: int = 8,
     columns: int = 10,
     estimate: bool = False,
@@ -82,7 +82,7 @@ def chain_strip(
 
 
 def image_rows(
-    rows: Mapping[str, Any],
+    rows: Mapping[str, Array],
     scale: int | None = None,
     title: str | None = None,
     column_labels: Sequence[Any] = (),
@@ -110,7 +110,7 @@ def image_rows(
 
 
 def training_progress(
-    grids: Sequence[tuple[int, Any]],
+    grids: Sequence[tuple[int, Array]],
     scale: int | None = None,
     title: str | None = None,
     column_labels: Sequence[Any] = (),
@@ -130,7 +130,7 @@ def training_progress(
 
 
 def nearest_neighbours(
-    samples: Any, neighbours: Any, distances: Any, scale: int | None = None, title: str | None = None
+    samples: Array, neighbours: Array, distances: Array, scale: int | None = None, title: str | None = None
 ) -> Image.Image:
     """Return each sample, framed, beside its nearest training images, with their distances.
 

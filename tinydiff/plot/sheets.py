@@ -5,14 +5,13 @@ import math
 import textwrap
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import matplotlib
 import numpy as np
 from matplotlib.figure import Figure
 from PIL import Image, ImageDraw, ImageFont
 
-from tinydiff.base import InputError, atomic_write, check_choice, check_count, check_rank, to_numpy
+from tinydiff.base import Array, InputError, atomic_write, check_choice, check_count, check_rank, to_numpy
 from tinydiff.plot.style import INK, ORANGE, PAGE
 
 TEXT, TITLE = 14, 18  # heights of letters in pixels
@@ -38,7 +37,7 @@ def save_image(picture: Image.Image | Figure, path: str | Path) -> Path:
     return atomic_write(path, lambda file: picture.save(file, format="PNG", optimize=True))
 
 
-def to_pixels(name: str, images: Any) -> np.ndarray:
+def to_pixels(name: str, images: Array) -> np.ndarray:
     """Return images as uint8 of shape (N, H, W, 3)."""
     images = to_numpy(images)
     check_rank(name, images, 3, 4)

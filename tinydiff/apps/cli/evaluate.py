@@ -53,11 +53,12 @@ class Evaluate:
                 evaluate_text(model, self.n, self.steps, self.sampler, guidance, self.scales, self.out, ProgressBar())
             )
             return
-        size = model.config.unet.image_size
+        height, width = model.config.unet.size
+        sides = f"{height} x {width}"
         trained_on = read_about(self.model).get("data")
         data = self.data or (trained_on if trained_on in NAMES and trained_on != "mnist" else "mnist-small")
         what = data.removesuffix("-small")
-        judge = self.classifier or f"{what}-classifier-{size}"
+        judge = self.classifier or f"{what}-classifier-{height if height == width else sides}"
         if self.classifier is None and not (SHIPPED / judge).is_dir():
-            raise InputError(f"No classifier of {what} ships for images of {size} x {size}: give one by --classifier.")
+            raise InputError(f"No classifier of {what} ships for images of {sides}: give one by --classifier.")
         print(evaluate(model, data, judge, self.n, self.steps, self.sampler, self.out, ProgressBar()))

@@ -24,6 +24,7 @@ from tinydiff.apps.cli.evaluate import Evaluate
 from tinydiff.apps.cli.info import Info
 from tinydiff.apps.cli.sample import Sample
 from tinydiff.apps.cli.serve import Serve
+from tinydiff.apps.cli.sizes import SIZES
 from tinydiff.apps.cli.train import Train
 from tinydiff.base import InputError, TinydiffError, from_table, read_table
 
@@ -89,7 +90,7 @@ def _parse_options(command, options, prog, default):
     """Return a command with its options; what a dataclass refuses is told in its own words, with the option's name."""
     shown = io.StringIO()
     try:
-        with contextlib.redirect_stderr(shown):
+        with SIZES, contextlib.redirect_stderr(shown):
             return tyro.cli(command, args=options, prog=prog, **default)
     except SystemExit as stop:
         refusal = _refusal_behind(stop, command)

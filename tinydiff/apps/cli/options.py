@@ -1,11 +1,9 @@
 """Options that several commands share, and what they show while they work."""
 
-import re
 from typing import TYPE_CHECKING, Literal
 
 from tqdm import tqdm
 
-from tinydiff.base import InputError
 from tinydiff.diffusion import SAMPLERS
 
 DeviceName = Literal["auto", "cpu", "cuda"]
@@ -13,16 +11,6 @@ if TYPE_CHECKING:
     SamplerName = str
 else:
     SamplerName = Literal[tuple(SAMPLERS)]
-
-
-def read_size(size: str | None) -> tuple[int, int] | None:
-    """Return (height, width) of an option such as ``32x48``, or None where it was not given."""
-    if size is None:
-        return None
-    match = re.fullmatch(r"(\d+)x(\d+)", size)
-    if match is None:
-        raise InputError(f"size is {size!r}, but height x width, such as 32x48, was expected.")
-    return int(match[1]), int(match[2])
 
 
 class ProgressBar:

@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import Literal
 
 from tinydiff import plot
-from tinydiff.apps.cli.options import DeviceName, ProgressBar, SamplerName, read_size
-from tinydiff.base import Device, select_device, to_numpy, writable_folder
+from tinydiff.apps.cli.options import DeviceName, ProgressBar, SamplerName
+from tinydiff.base import Device, Size, select_device, to_numpy, writable_folder
 from tinydiff.models import DiffusionModel, Guidance, Request, class_gradient, load
 from tinydiff.networks import NoisyClassifier
 
@@ -48,8 +48,8 @@ class Sample:
     """Calls of the network for each image."""
     sampler: SamplerName = "ddim"
     """Which sampler."""
-    size: str | None = None
-    """Height x width of the images, such as 32x48; without it, those that the model was trained on."""
+    size: Size | None = None
+    """Height x width of the images, such as 32x48, or 32 for both; without it, those that the model was trained on."""
     micro_batch: int | None = None
     """How many images are computed together, on which their last bits depend; without it, 1 for one image, which is
     soonest, and for more what the model says."""
@@ -91,7 +91,7 @@ class Sample:
             negative=self.negative,
             guidance=Guidance(self.guidance, self.interval, self.rescale, self.threshold),
             classifier=guide,
-            size=read_size(self.size),
+            size=self.size,
         )
 
     def _title(self, name: str, n: int) -> str:

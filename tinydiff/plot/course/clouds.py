@@ -1,16 +1,15 @@
 """Pictures of the course: points in the plane, scores and paths."""
 
 from collections.abc import Mapping
-from typing import Any
 
 import numpy as np
 from matplotlib.figure import Figure
 
-from tinydiff.base import InputError, check_rank, check_shape, to_numpy
+from tinydiff.base import Array, InputError, check_rank, check_shape, to_numpy
 from tinydiff.plot.style import BLUE, CYCLE, FAINT, INK, PAGE, Chart, dress, new_loss_axes, set_title
 
 
-def score_fields(x: Any, y: Any, densities: Mapping[str, Any], scores: Mapping[str, Any]) -> Figure:
+def score_fields(x: Array, y: Array, densities: Mapping[str, Array], scores: Mapping[str, Array]) -> Figure:
     """Return the score of a density in the plane as arrows over the density, one panel for each time.
 
     Arrows show directions; their lengths are those of the score, in shares of the longest in the panel.
@@ -49,7 +48,7 @@ def score_fields(x: Any, y: Any, densities: Mapping[str, Any], scores: Mapping[s
     return figure
 
 
-def loss_by_timestep_runs(t: Any, losses: Mapping[str, Any], floor: Any) -> Figure:
+def loss_by_timestep_runs(t: Array, losses: Mapping[str, Array], floor: Array) -> Figure:
     """Return the loss over the step index t at several moments of a training, over the least that is possible.
 
     Parameters
@@ -76,7 +75,7 @@ def loss_by_timestep_runs(t: Any, losses: Mapping[str, Any], floor: Any) -> Figu
     return figure
 
 
-def paths_to_data(t: Any, paths: Mapping[str, Any], x: Any, density: Any) -> Figure:
+def paths_to_data(t: Array, paths: Mapping[str, Array], x: Array, density: Array) -> Figure:
     """Return chains in one dimension from noise to data, and where they end beside the density of the data.
 
     Parameters
@@ -111,7 +110,7 @@ def paths_to_data(t: Any, paths: Mapping[str, Any], x: Any, density: Any) -> Fig
     return figure
 
 
-def point_clouds(clouds: Mapping[str, Any], reach: float) -> Figure:
+def point_clouds(clouds: Mapping[str, Array], reach: float) -> Figure:
     """Return points in the plane, one panel for each cloud.
 
     Parameters

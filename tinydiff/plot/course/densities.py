@@ -1,17 +1,16 @@
 """Pictures of the course: noise, densities and what a step does to them."""
 
 from collections.abc import Mapping
-from typing import Any
 
 import numpy as np
 from matplotlib.figure import Figure
 
-from tinydiff.base import InputError, check_rank, check_shape, to_numpy
+from tinydiff.base import Array, InputError, check_rank, check_shape, to_numpy
 from tinydiff.plot.sheets import to_pixels
 from tinydiff.plot.style import BLUE, CYCLE, GREEN, INK, PAGE, SKY, VERMILION, Chart, dress, new_axes, set_title
 
 
-def noising_strips(t: Any, strips: Mapping[str, Any], log_snr: Mapping[str, Any]) -> Figure:
+def noising_strips(t: Array, strips: Mapping[str, Array], log_snr: Mapping[str, Array]) -> Figure:
     """Return what schedules do to one image: a strip of its noisy versions each, above the curves of log-SNR.
 
     Parameters
@@ -56,7 +55,7 @@ def noising_strips(t: Any, strips: Mapping[str, Any], log_snr: Mapping[str, Any]
     return figure
 
 
-def density_over_time(t: Any, x: Any, density: Any, title: str | None = None) -> Figure:
+def density_over_time(t: Array, x: Array, density: Array, title: str | None = None) -> Figure:
     """Return a heat map of a density in one dimension as it changes: t across, x up.
 
     Parameters
@@ -81,7 +80,7 @@ def density_over_time(t: Any, x: Any, density: Any, title: str | None = None) ->
     return figure
 
 
-def reverse_steps(x: Any, exact: Mapping[str, Any], bells: Mapping[str, Any]) -> Figure:
+def reverse_steps(x: Array, exact: Mapping[str, Array], bells: Mapping[str, Array]) -> Figure:
     """Return the exact density of a reverse step beside the best bell curve, one panel for each size of step.
 
     Parameters
@@ -110,7 +109,7 @@ def reverse_steps(x: Any, exact: Mapping[str, Any], bells: Mapping[str, Any]) ->
     return figure
 
 
-def bells(x: Any, densities: Mapping[str, Any], x_label: str = "x", title: str | None = None) -> Figure:
+def bells(x: Array, densities: Mapping[str, Array], x_label: str = "x", title: str | None = None) -> Figure:
     """Return up to three densities in one dimension as filled curves, each with a mark at its peak.
 
     Parameters

@@ -1,12 +1,11 @@
 """Pictures of the course: what layers do, forwards and backwards, and what they cost."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 import numpy as np
 from matplotlib.figure import Figure
 
-from tinydiff.base import InputError, check_rank, check_shape, to_numpy
+from tinydiff.base import Array, InputError, check_rank, check_shape, to_numpy
 from tinydiff.plot.style import (
     BLUE,
     CYCLE,
@@ -21,7 +20,7 @@ from tinydiff.plot.style import (
 )
 
 
-def jacobian(matrix: Any, d_y: Any, d_x: Any, largest: float | None = None) -> Figure:
+def jacobian(matrix: Array, d_y: Array, d_x: Array, largest: float | None = None) -> Figure:
     """Return a vector-Jacobian product as a picture: the transposed Jacobian, times d_y, is d_x.
 
     Parameters
@@ -53,7 +52,7 @@ def jacobian(matrix: Any, d_y: Any, d_x: Any, largest: float | None = None) -> F
 
 
 def signed_maps(
-    maps: Mapping[str, Any], signs: Sequence[str] = (), title: str | None = None, numbers: bool = False
+    maps: Mapping[str, Array], signs: Sequence[str] = (), title: str | None = None, numbers: bool = False
 ) -> Figure:
     """Return up to six matrices side by side as squares: purple above 0, orange below, white 0, in one scale.
 
@@ -93,7 +92,9 @@ def signed_maps(
     return figure
 
 
-def unet_passes(down: Sequence[tuple[Any, Any]], middle: tuple[Any, Any], up: Sequence[tuple[Any, Any]]) -> Figure:
+def unet_passes(
+    down: Sequence[tuple[Array, Array]], middle: tuple[Array, Array], up: Sequence[tuple[Array, Array]]
+) -> Figure:
     """Return a UNet as a picture: what its levels hold in the forward, and the gradients that return.
 
     Beside each other, a level's features and their gradient. Blue arrows are the forward, red ones the backward;

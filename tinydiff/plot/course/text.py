@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from PIL import Image
 
-from tinydiff.base import InputError, check_divisible, check_shape, to_numpy
+from tinydiff.base import Array, InputError, check_divisible, check_shape, to_numpy
 from tinydiff.plot.images import image_rows
 from tinydiff.plot.sheets import to_pixels
 from tinydiff.plot.style import BLUE, GREEN, INK, ORANGE, PAGE, SKY, VERMILION, Chart, dress, set_title
@@ -55,7 +55,7 @@ def token_rows(rows: Mapping[str, Sequence[str]], title: str | None = None) -> F
 
 
 def token_maps(
-    maps: Mapping[str, Any],
+    maps: Mapping[str, Array],
     rows: Sequence[str],
     columns: Sequence[str],
     y_label: str,
@@ -98,7 +98,7 @@ def token_maps(
 
 
 def attention_maps(
-    rows: Mapping[str, tuple[Any, Any]], words: Sequence[str], scale: int | None = None, title: str | None = None
+    rows: Mapping[str, tuple[Array, Array]], words: Sequence[str], scale: int | None = None, title: str | None = None
 ) -> Image.Image:
     """Return pictures, and beside each, for every word, where the picture looks at it: blue over a pale, grey copy.
 
