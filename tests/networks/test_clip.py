@@ -9,7 +9,7 @@ from arrays import to_host, to_xp
 from pairs import assert_right, assert_same_on, random
 
 from tinydiff.base import CheckpointError, InputError, Noise
-from tinydiff.data import to_floats
+from tinydiff.data import Dataset, to_floats
 from tinydiff.data.avatars import compose, describe, draw
 from tinydiff.data.avatars.pairs import belongs, said, shown
 from tinydiff.data.avatars.slots import LAYERS
@@ -28,8 +28,7 @@ from tinydiff.models.clip import best_of, clip_gradient, clip_guided_chain, clip
 from tinydiff.networks import CLIP, CLIPConfig, TextConfig, UNetConfig
 from tinydiff.nn import Gradients, Tape
 from tinydiff.text import Tokenizer
-from tinydiff.train import ClipTrainConfig, train_clip
-from tinydiff.train.objectives.contrast import gradient_of_batch, next_batch, noisy
+from tinydiff.train import Contrast, ContrastConfig, Run
 
 TEXT = TextConfig(vocabulary=20, length=6, channels=8, layers=1, heads=2, causal=True)
 TINY = CLIPConfig(image_size=8, channels=(8, 8), embedding=6, text=TEXT)
@@ -109,17 +108,6 @@ def test_whole_model_gradients_match_finite_differences():
     assert abs(grads["log_scale"]).max() > 0  # the temperature is learned too
 
 
-def test_a_batch_in_shards_has_the_gradient_of_the_whole_batch():
-    clip = network()
-    x_t, t, tokens = inputs()
-    tape, grads = Tape(), Gradients(clip.parameters())
-    whole, cache = contrastive_loss(clip.forward(x_t, t, tokens, tape))
-    clip.backward(*contrastive_loss_backward(1.0, cache), tape, grads)
-    loss, flat = gradient_of_batch(clip, x_t, t, tokens, micro_batch=2)
-    assert float(loss) == pytest.approx(float(whole), rel=1e-12)
-    np.testing.assert_allclose(flat, grads.flat, rtol=1e-9, atol=1e-12)
-
-
 def test_both_array_modules_agree_in_float32(xp):
     clip = network(np.float32)
     x_t, t, tokens = inputs(np.float32)
@@ -166,9 +154,12 @@ def make():
 def trained():
     """A CLIP that has learned 64 pairs by heart."""
     clip = make()
-    config = ClipTrainConfig(steps=60, batch=32, micro_batch=16, lr=5e-3, warmup=5, ema=0.9, clean=0.8)
-    clip.network.theta[:] = train_clip(clip, draw(PORTRAITS), TEXTS, config)
-    return clip
+    data = Dataset(draw(PORTRAITS), np.zeros(64, int), "portraits", "train", "made in the test", TEXTS)
+    run = Run(
+        Contrast(clip, data, ContrastConfig(steps=60, batch=32, micro_batch=16, lr=5e-3, warmup=5, ema=0.9, clean=0.8))
+    )
+    run.run(progress=False)
+    return run.trained()
 
 
 def test_it_learns_which_caption_belongs_to_which_portrait(trained):
@@ -219,36 +210,6 @@ def test_guidance_raises_the_score_and_without_it_the_chain_is_that_of_the_model
     np.testing.assert_allclose(drawn(0.0), plain, atol=1e-3)  # rounding, over ten steps
     before, after = (np.diag(clip_scores(trained, drawn(scale), TEXTS[:4])) for scale in (0.0, 3.0))
     assert (after > before + 0.1).all()
-
-
-def test_a_run_that_was_stopped_goes_on_bit_for_bit(tmp_path):
-    config = ClipTrainConfig(steps=4, batch=16, micro_batch=8, save_every=2)
-    images = draw(PORTRAITS)
-    whole = train_clip(make(), images, TEXTS, config, folder=tmp_path)
-    for path in tmp_path.glob("*4.safetensors"):
-        path.unlink()
-    np.testing.assert_array_equal(train_clip(make(), images, TEXTS, config, folder=tmp_path), whole)
-    with pytest.raises(InputError, match="other settings"):
-        train_clip(make(), images, TEXTS, dataclasses.replace(config, lr=1.0), folder=tmp_path)
-
-
-def test_batches_hold_each_content_once_if_they_can():
-    contents = np.arange(100) // 2
-    for step in range(10):
-        chosen = next_batch(contents, 20, step, 0)
-        assert len(set(chosen)) == 20
-    many = next_batch(np.arange(100), 20, 3, 0)
-    assert len(set(many)) == 20
-    np.testing.assert_array_equal(many, next_batch(np.arange(100), 20, 3, 0))
-
-
-def test_a_share_of_the_pictures_is_clean():
-    x_0 = to_floats(draw(compose(400)))
-    x_t, t = noisy(make().diffusion, x_0, 0.5, Noise(0))
-    clean = t == 0
-    np.testing.assert_array_equal(x_t[clean], x_0[clean])
-    assert 140 < clean.sum() < 260  # 200 expected, standard deviation 10: odds below 1e-8
-    assert abs(x_t[~clean] - x_0[~clean]).max(axis=(1, 2, 3)).min() > 0
 
 
 def test_saved_and_loaded_it_says_the_same(tmp_path, trained):
@@ -310,19 +271,6 @@ def test_a_report_of_retrieval(trained):
     assert "5.00%" in str(small)
 
 
-@pytest.mark.parametrize(
-    ("name", "value"),
-    [
-        ("lr", -1), ("lr", 0), ("lr", math.nan), ("lr", "1"), ("clip", 0), ("clip", math.inf), ("ema", 7),
-        ("ema", -0.1), ("clean", 1.5), ("weight_decay", -1), ("seed", -3), ("warmup", -5), ("warmup", 2.5),
-        ("steps", 0), ("batch", 1),
-    ],
-)  # fmt: skip
-def test_a_bad_setting_of_training_is_refused_by_name(name, value):
-    with pytest.raises(InputError, match=f"{name} is {value!r}, but"):
-        ClipTrainConfig(**{name: value})
-
-
 def test_bad_arguments():
     clip = make()
     images = np.stack([np.full((16, 16, 3), value, np.float32) for value in (-1, 1)])
@@ -343,7 +291,6 @@ def test_bad_arguments():
         (lambda: clip.image_vectors(images, np.array([0, 51])), "t runs from 0 to 51"),
         (lambda: clip.image_vectors(images, np.array([0, np.nan])), "t runs from nan"),
         (lambda: clip.image_vectors(images, np.array([0, 1, 2])), "t has shape"),
-        (lambda: train_clip(clip, draw(PORTRAITS), TEXTS[:3], ClipTrainConfig()), "There are 3 captions"),
     ]:
         with pytest.raises(InputError, match=words):
             call()

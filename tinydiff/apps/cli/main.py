@@ -6,8 +6,6 @@ is 2 for a bad argument, 1 for everything else that fails, and 130 after Ctrl-C.
 
 import os
 import sys
-from dataclasses import replace
-from pathlib import Path
 from typing import Annotated, Any
 
 import tyro
@@ -19,11 +17,9 @@ from tinydiff.apps.cli.evaluate import Evaluate
 from tinydiff.apps.cli.info import Info
 from tinydiff.apps.cli.sample import Sample
 from tinydiff.apps.cli.serve import Serve
-from tinydiff.apps.cli.toml import read_toml
-from tinydiff.apps.cli.train import Train
+from tinydiff.apps.cli.train import Train, parse_train
 from tinydiff.base import InputError, TinydiffError
 
-RECIPES = Path(__file__).parents[2] / "recipes"
 Command = (
     Annotated[Demo, tyro.conf.subcommand("demo")]
     | Annotated[Train, tyro.conf.subcommand("train")]
@@ -59,20 +55,6 @@ def main(arguments: list[str] | None = None) -> int:
 
 def parse(arguments: list[str]) -> Any:
     """Return the command that the arguments describe; `tyro` exits with status 2 where they describe none."""
-    recipe = RECIPES / f"{arguments[1]}.toml" if len(arguments) > 1 and arguments[0] == "train" else None
-    if recipe is not None and recipe.is_file():
-        default = replace(read_toml(Train, recipe), out=Path("runs") / recipe.stem)
-        return tyro.cli(Train, default=default, args=arguments[2:], prog=f"tinydiff train {recipe.stem}")
-    path = _config_file(arguments)
-    if path is not None:
-        return tyro.cli(Train, default=read_toml(Train, path), args=arguments[1:], prog="tinydiff train")
+    if arguments[:1] == ["train"]:
+        return parse_train(arguments[1:])
     return tyro.cli(Command, args=arguments, prog="tinydiff", description=tinydiff.__doc__)
-
-
-def _config_file(arguments):
-    if arguments[:1] != ["train"]:
-        return None
-    for flag, value in zip(arguments, [*arguments[1:], ""], strict=True):
-        if flag == "--config" or flag.startswith("--config="):
-            return Path(flag.partition("=")[2] or value)
-    return None

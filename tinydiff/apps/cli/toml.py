@@ -12,11 +12,19 @@ from tinydiff.base import InputError
 
 def read_toml(kind: type, path: Path) -> Any:
     """Return a dataclass of this kind with the fields that a TOML file gives; tables are nested dataclasses."""
+    return _from_table(kind(), _table_of(path), str(path))
+
+
+def read_value(path: Path, name: str) -> Any:
+    """Return one entry of a TOML file, or None where it has none of this name."""
+    return _table_of(path).get(name)
+
+
+def _table_of(path):
     try:
-        table = tomllib.loads(path.read_text(encoding="utf-8"))
+        return tomllib.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError) as error:
         raise InputError(f"--config {path} cannot be read as TOML ({error}).") from error
-    return _from_table(kind(), table, str(path))
 
 
 def _from_table(default, table, where):
