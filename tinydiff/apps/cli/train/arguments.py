@@ -48,7 +48,9 @@ def _description(kind):
 
 def _value_of(flag, arguments):
     """Return what stands after a flag; "" where nothing does, None where there is no such flag."""
-    for argument, following in zip(arguments, [*arguments[1:], ""], strict=True):
-        if argument == flag or argument.startswith(f"{flag}="):
-            return argument.partition("=")[2] or following
+    for i, argument in enumerate(arguments):
+        if argument == flag:
+            return "".join(arguments[i + 1 : i + 2])
+        if argument.startswith(f"{flag}="):
+            return argument.partition("=")[2]
     return None
