@@ -390,7 +390,11 @@ def test_the_demo_deletes_nothing_and_refuses_bad_arguments_at_once(tmp_path, ca
 
 @pytest.mark.skipif(os.name == "nt", reason="pipes differ")
 def test_a_closed_pipe_is_no_error_for_info_but_for_training(tmp_path):
-    for command, status in ((["info"], 0), (["train", *TINY, "--train.steps", "1", "--out", str(tmp_path)], 1)):
+    for command, status in (
+        (["info"], 0),
+        (["train", "--help"], 0),
+        (["train", *TINY, "--train.steps", "1", "--out", str(tmp_path)], 1),
+    ):
         process = subprocess.Popen(
             [sys.executable, "-u", "-m", "tinydiff", *command], stdout=subprocess.PIPE, stderr=subprocess.PIPE
         )

@@ -34,6 +34,7 @@ Command = (
 def main(arguments: list[str] | None = None) -> int:
     """Run a command; return the exit status."""
     arguments = sys.argv[1:] if arguments is None else arguments
+    command = None
     try:
         command = parse(arguments)
         command.run()
@@ -43,9 +44,9 @@ def main(arguments: list[str] | None = None) -> int:
     except TinydiffError as error:
         print(f"tinydiff: {error}", file=sys.stderr)
         return 2 if isinstance(error, InputError) else 1
-    except BrokenPipeError:  # `tinydiff info | head` is no error, but a run that stopped for it is not done
+    except BrokenPipeError:  # `tinydiff info | head`, or --help, is no error; a run that stopped for it is not done
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0 if isinstance(command, Info) else 1
+        return 0 if command is None or isinstance(command, Info) else 1
     except OSError as error:  # what is printed cannot be written; files have errors of their own
         print(f"tinydiff: {error}", file=sys.stderr)
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

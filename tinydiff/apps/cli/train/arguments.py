@@ -1,5 +1,6 @@
 """From the arguments of ``tinydiff train`` to the options of one objective: a recipe, a TOML file, or neither."""
 
+import inspect
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -43,7 +44,7 @@ def recipes() -> list[str]:
 def _description(kind):
     """Return the text above the options: what the class says, and the lists of what there is."""
     others = ", ".join(f"`--objective {name}`" for name in OBJECTIVES)
-    return f"{kind.__doc__}\n\nObjectives: {others}. Recipes: {', '.join(recipes())}."
+    return f"{inspect.getdoc(kind)}\n\nObjectives: {others}. Recipes: {', '.join(recipes())}."
 
 
 def _value_of(flag, arguments):
