@@ -5,11 +5,12 @@ import functools
 import numpy as np
 from pairs import random
 
+from tinydiff.data import Dataset
 from tinydiff.data.avatars import compose, describe, draw
 from tinydiff.models import ClipModel
 from tinydiff.networks import CLIP, CLIPConfig, TextConfig
 from tinydiff.text import Tokenizer
-from tinydiff.train import ClipTrainConfig, train_clip
+from tinydiff.train import Contrast, ContrastConfig, Run
 
 TEXT = TextConfig(vocabulary=20, length=6, channels=8, layers=1, heads=2, causal=True)
 TINY = CLIPConfig(image_size=8, channels=(8, 8), embedding=6, text=TEXT)
@@ -42,6 +43,9 @@ def make():
 def learned():
     """Return a CLIP that has learned 64 pairs by heart; it is trained once, and nobody changes it."""
     clip = make()
-    config = ClipTrainConfig(steps=60, batch=32, micro_batch=16, lr=5e-3, warmup=5, ema=0.9, clean=0.8)
-    clip.network.theta[:] = train_clip(clip, draw(PORTRAITS), TEXTS, config)
-    return clip
+    data = Dataset(draw(PORTRAITS), np.zeros(64, int), "portraits", "train", "made in the test", TEXTS)
+    run = Run(
+        Contrast(clip, data, ContrastConfig(steps=60, batch=32, micro_batch=16, lr=5e-3, warmup=5, ema=0.9, clean=0.8))
+    )
+    run.run(progress=False)
+    return run.trained()

@@ -37,7 +37,16 @@ from tinydiff.evaluate import frechet_distance, frechet_distance_of, loss_by_tim
 from tinydiff.models import DiffusionModel, ModelConfig, Request
 from tinydiff.networks import UNet, UNetConfig
 from tinydiff.nn import Gradients, Linear, Module, Sequential, SiLU, Tape
-from tinydiff.train import AdamW, TrainConfig, Trainer, clip_by_global_norm, ema_decay, learning_rate, update_ema
+from tinydiff.train import (
+    AdamW,
+    Denoise,
+    DenoiseConfig,
+    Run,
+    clip_by_global_norm,
+    ema_decay,
+    learning_rate,
+    update_ema,
+)
 
 diffusion = GaussianDiffusion(linear_schedule(1000))
 
@@ -409,29 +418,31 @@ for name, points in {**drawn, "data": draw(1000, rng)}.items():
 #
 # ## Digits
 #
-# Now the same with images, with the UNet of notebook 08 and the library's `Trainer`. It does what `gradient_of_a_batch`
-# does, in small shards on all cores, with noise that depends only on the seed and the step (so that any number of
-# threads gives the same bits). Its inner lines are Algorithm 1, Eq. DDPM-ALG1, once more:
+# Now the same with images, with the UNet of notebook 08 and the library's `Run`. It does what `gradient_of_a_batch`
+# and the loop around it do, in small shards on all cores, with noise that depends only on the seed and the step (so that any number of
+# threads gives the same bits). What it minimises is an *objective*, here `Denoise`, whose inner lines are Algorithm 1,
+# Eq. DDPM-ALG1, once more:
 
 # %%
-show_source(Trainer.add_gradient)
+show_source(Denoise.add_gradient)
 train, test = load_data("digits", "train"), load_data("digits", "test")
 shape = UNetConfig(image_size=8, channels=16, channel_mult=(1, 2), blocks_per_level=1, num_classes=10)
 model = DiffusionModel(UNet(shape, np.random.default_rng(0)), ModelConfig(shape, "linear", kind="eps"), micro_batch=16)
 log = []
-trainer = Trainer(model, train, TrainConfig(steps=800, validate_every=100), validation=test, hooks=[log.append])
+objective = Denoise(model, train, DenoiseConfig(steps=800, validate_every=100), validation=test)
+run = Run(objective, hooks=[log.append])
 
-library = np.zeros_like(model.network.theta)
-trainer.add_gradient(0, trainer.indices(0), library)  # the first 16 of the first batch of 32
-noise = trainer.noise.at(first=0, step=0)
-x_0, labels = train.batch(trainer.indices(0)[:16])
+library = Gradients(model.network.parameters())
+objective.add_gradient(0, 0, library)  # step 0, shard 0: the first 16 of the first batch of 32
+noise = objective.noise(0, 0)
+x_0, labels = train.batch(objective.indices(0)[:16])
 context = np.where(noise.uniform((16,), "label dropout") < 0.1, 10, labels)  # a tenth is told "no class"
 t, eps = noise.integers(1, 1000, 16, "t"), noise.normal(x_0.shape, "eps", dtype=np.float32)
 tape, grads = Tape(), Gradients(model.network.parameters())
 eps_hat = model.network.forward(diffusion.q_sample(x_0, t, eps), t, context, tape)
 _, cache = F.mse(eps_hat, eps)
 model.network.backward(F.mse_backward(0.5, cache)[0], tape, grads)  # 16 of 32: half of the mean
-assert np.allclose(library, grads.flat, atol=1e-6)
+assert np.allclose(library.flat, grads.flat, atol=1e-6)
 
 # %% [markdown]
 # 800 steps take a minute or less. Every now and then it draws from the same ten starts, asked for the digits 0 to 9:
@@ -440,14 +451,14 @@ assert np.allclose(library, grads.flat, atol=1e-6)
 progress = []
 
 
-def redraw(trainer):
+def redraw(run):
     """Draw from the same starts at some steps."""
-    if trainer.step in (25, 50, 100, 200, 400, 800):
-        images = last(trainer.trained().chain(Request(n=10, seed=0), steps=20))
-        progress.append((trainer.step, images))
+    if run.step in (25, 50, 100, 200, 400, 800):
+        images = last(run.trained().chain(Request(n=10, seed=0), steps=20))
+        progress.append((run.step, images))
 
 
-trainer.run(progress=False, on_step=redraw)
+run.run(progress=False, on_step=redraw)
 plot.training_progress(progress, scale=8, column_labels=range(10))
 
 # %%
@@ -457,7 +468,7 @@ plot.loss_curve(log)
 # A hundred samples, none left out, below as many real images. At 8 x 8 pixels, even real digits are hard to read.
 
 # %%
-images = np.clip(last(trainer.trained().chain(Request(n=60, seed=1), steps=100, sampler="ddpm")), -1, 1)
+images = np.clip(last(run.trained().chain(Request(n=60, seed=1), steps=100, sampler="ddpm")), -1, 1)
 real, _ = test.batch(np.arange(60))
 pixels = [x.reshape(60, -1).astype(float) for x in (images, real, train.batch(np.arange(60))[0])]
 print(

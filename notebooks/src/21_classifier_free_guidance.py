@@ -50,7 +50,7 @@ from tinydiff.diffusion import (
 from tinydiff.diffusion.guidance import rescaled
 from tinydiff.evaluate import judge
 from tinydiff.models import Guidance, Request, load
-from tinydiff.train import Trainer
+from tinydiff.train import Denoise
 
 rng = np.random.default_rng(0)
 diffusion = GaussianDiffusion(cosine_schedule(1000))
@@ -62,7 +62,7 @@ diffusion = GaussianDiffusion(cosine_schedule(1000))
 # training, *hide the label* of one image in ten: put a label there that means "nothing". These lines are all of it:
 
 # %%
-show_source(Trainer._context)
+show_source(Denoise.context)
 
 # %% [markdown]
 # So one network learns two things: told a label, the pictures of that label; told nothing, all pictures. Here is what

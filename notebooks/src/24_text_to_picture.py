@@ -47,7 +47,7 @@ from tinydiff.evaluate.text import ALIKE, alike
 from tinydiff.models import DiffusionModel, ModelConfig, Request
 from tinydiff.networks import TextConfig, UNetConfig
 from tinydiff.text import Tokenizer
-from tinydiff.train import TrainConfig, Trainer
+from tinydiff.train import Denoise, DenoiseConfig, Run
 
 model = tinydiff.load("avatars")
 PROMPT = "a person with long red hair, round glasses and a green shirt"
@@ -150,7 +150,7 @@ my_hidden = exercises.HIDE.check(my_hidden)
 rows = model.tokens([caption.text for caption in captions])
 hidden = my_hidden(rows, model.null_context()[0], np.random.default_rng(0).random(64), 0.1)
 print(f"{(hidden != rows).any(axis=1).sum()} of 64 captions are hidden")
-show_source(Trainer._context)
+show_source(Denoise.context)
 
 # %% [markdown]
 # ## A minute of training
@@ -158,7 +158,7 @@ show_source(Trainer._context)
 # The shipped network took about half an hour on two cores (`tinydiff train avatars`). In a minute we get a taste. To save
 # time: portraits of 8 x 8 pixels, a network of one level as in notebook 23, and 4,000 portraits. It predicts $x_0$.
 #
-# Everything else is real: the same captions, the same trainer. From the same three starts we draw people with five
+# Everything else is real: the same captions, the same loop. From the same three starts we draw people with five
 # colours of hair, again and again.
 
 # %%
@@ -173,19 +173,18 @@ small = DiffusionModel(config.network(np.random.default_rng(0)), config, tokeniz
 log, drawn, STEPS = [], [], 800
 
 
-def look(trainer):
+def look(run):
     """Draw three people for each colour, at four moments of the training."""
-    if trainer.step in (50, 200, 400, STEPS):
+    if run.step in (50, 200, 400, STEPS):
         prompts = [f"a person with {colour} hair" for colour in COLOURS for _ in range(3)]
         starts = [
-            trainer.trained().chain(Request(n=3, seed=1, prompt=prompts[3 * i], guidance=2.0), steps=10)
-            for i in range(5)
+            run.trained().chain(Request(n=3, seed=1, prompt=prompts[3 * i], guidance=2.0), steps=10) for i in range(5)
         ]
-        drawn.append((trainer.step, np.concatenate([list(chain)[-1][1] for chain in starts])))
+        drawn.append((run.step, np.concatenate([list(chain)[-1][1] for chain in starts])))
 
 
-trainer = Trainer(small, small_data, TrainConfig(steps=STEPS, batch=16, lr=3e-3, ema=0.99), hooks=[log.append])
-trainer.run(progress=False, on_step=look)
+objective = Denoise(small, small_data, DenoiseConfig(steps=STEPS, batch=16, lr=3e-3, ema=0.99))
+Run(objective, hooks=[log.append]).run(progress=False, on_step=look)
 plot.loss_curve(log)
 
 # %%

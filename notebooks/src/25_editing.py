@@ -52,7 +52,7 @@ from tinydiff.models import (
     load,
 )
 from tinydiff.networks import UNetConfig
-from tinydiff.train import InversionConfig, TrainConfig, Trainer, learn_word
+from tinydiff.train import Denoise, DenoiseConfig, NewWordConfig, Run, learn_word
 from tinydiff.train.objectives.new_word import token_of
 
 model = replace(load("avatars"), micro_batch=4)  # the portraits at hand are few
@@ -248,9 +248,9 @@ show_source(erased)
 digits, unseen = load_data("digits", "train"), load_data("digits", "test")
 config = ModelConfig(UNetConfig(8, channels=16, channel_mult=(1, 2), blocks_per_level=1, image_channels=2))
 filler = DiffusionModel(config.network(np.random.default_rng(0)), config, micro_batch=16)
-trainer = Trainer(filler, digits, TrainConfig(steps=600, batch=32, lr=3e-3, ema=0.99), processes=False)
-trainer.run(progress=False)
-filler = trainer.trained()
+run = Run(Denoise(filler, digits, DenoiseConfig(steps=600, batch=32, lr=3e-3, ema=0.99)), processes=False)
+run.run(progress=False)
+filler = run.trained()
 
 # %% [markdown]
 # Give it the upper halves of digits that it has never seen. On the way down we need not ask the network about what we
@@ -424,7 +424,7 @@ plot.image_grid(club, columns=8, scale=8)
 # %%
 log = []
 WORDS = ["a person with *", "a portrait of a person with *", "a person who wears *", "*"]
-knows = learn_word(model, club, WORDS, like="sunglasses", config=InversionConfig(steps=160, lr=0.1), log=log.append)
+knows = learn_word(model, club, WORDS, like="sunglasses", config=NewWordConfig(steps=160, lr=0.1), log=log.append)
 table, learned = (m.network.text.token.table.value for m in (model, knows))
 changed = np.flatnonzero((table != learned).any(axis=1))
 assert list(changed) == [token_of(model, "*")]

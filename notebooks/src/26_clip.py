@@ -49,8 +49,7 @@ from tinydiff.models.clip import best_of, clip_gradient, clip_guided_chain, clip
 from tinydiff.networks import CLIP, CLIPConfig, TextConfig
 from tinydiff.nn import Gradients, Tape
 from tinydiff.text import Tokenizer
-from tinydiff.train import ClipTrainConfig, train_clip
-from tinydiff.train.objectives.contrast import gradient_of_batch
+from tinydiff.train import Contrast, ContrastConfig, Run
 
 rng = np.random.default_rng(0)
 clip = load("avatars-clip")
@@ -308,10 +307,12 @@ report
 #
 # 4,000 portraits of 8 x 8 pixels, and small encoders. One thing is new in this training. Until now a batch could be cut
 # into shards, and their gradients added, for each picture had a loss of its own. Here the loss compares all with all. So
-# the shards encode side by side, meet for the loss, and each goes back along its own tape:
+# the shards encode side by side, meet for the loss, and each goes back along its own tape. Each shard is a generator: at
+# `yield` it waits for the others, and is sent the gradients of its vectors:
 
 # %%
-show_source(gradient_of_batch)
+show_source(Contrast.add_gradient)
+show_source(Contrast.compare)
 
 # %%
 data = load_avatars("train", 4000)
@@ -333,8 +334,10 @@ def look(record):
         tables[f"step {record['step']}"], _ = F.softmax(scores)
 
 
-config = ClipTrainConfig(steps=STEPS, batch=BATCH, micro_batch=32, lr=3e-3, warmup=30, clean=1.0, ema=0.98, log_every=1)
-small.network.theta[:] = train_clip(small, data.resize(8).images, data.captions, config, log=look)
+config = ContrastConfig(steps=STEPS, batch=BATCH, micro_batch=32, lr=3e-3, warmup=30, clean=1.0, ema=0.98, log_every=1)
+run = Run(Contrast(small, data.resize(8), config), hooks=[look])
+run.run(progress=False)
+small = run.trained()
 plot.curves(
     np.arange(STEPS // 20) * 20 + 10,
     {"loss": np.reshape(log, (-1, 20)).mean(axis=1), "a guess: log 64": np.full(STEPS // 20, np.log(BATCH))},

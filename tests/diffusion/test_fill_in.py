@@ -13,7 +13,7 @@ from tinydiff.diffusion import SAMPLERS, Gaussian, GaussianDiffusion, cosine_sch
 from tinydiff.diffusion.editing import erased, keep_known
 from tinydiff.models import DiffusionModel, ModelConfig, Request, fill_in
 from tinydiff.networks import UNetConfig
-from tinydiff.train import TrainConfig, Trainer
+from tinydiff.train import Denoise, DenoiseConfig, Run
 
 DIFFUSION = GaussianDiffusion(cosine_schedule(100))
 UNET = UNetConfig(8, 1, channels=8, channel_mult=(1,), blocks_per_level=1, heads=1, num_classes=3, image_channels=2)
@@ -35,8 +35,8 @@ def flat_data(n=256):
 
 def trainer(steps, config=CONFIG, **options):
     model = DiffusionModel(config.network(np.random.default_rng(0)), config, micro_batch=16, threads=1)
-    train = TrainConfig(steps=steps, batch=16, warmup=10, lr=1e-2, ema=0.9, **options)
-    return Trainer(model, flat_data(), train, validation=flat_data(20), processes=False)
+    train = DenoiseConfig(steps=steps, batch=16, warmup=10, lr=1e-2, ema=0.9, **options)
+    return Run(Denoise(model, flat_data(), train, flat_data(20)), processes=False)
 
 
 def test_masks_are_rectangles_or_their_surroundings_or_nothing():
@@ -73,7 +73,7 @@ def test_what_is_to_be_drawn_is_not_shown(xp):
 
 
 def test_nothing_known_is_what_a_network_sees_without_an_image():
-    network = trainer(1).network
+    network = trainer(1).objective.network
     x_t, t = np.random.default_rng(0).standard_normal((2, 8, 8, 1)).astype(np.float32), np.array([3, 90])
     image = erased(flat_pictures([0.5, 0.5]), 0 * MASK)
     with_image = network.forward(x_t, t, as_condition(np.zeros(2, int))._replace(image=image))
@@ -126,19 +126,20 @@ def test_a_network_learns_to_go_by_what_it_sees():
 
 def test_held_out_pictures_are_erased_too_and_always_alike():
     run = trainer(1)
-    assert run.validation_loss() == run.validation_loss()
+    assert run.validate() == run.validate()
     shown = []
-    forward = run.network.forward
-    run.network.bind = lambda vector: run.network  # the average of the weights, here the weights
-    run.network.forward = lambda x_t, t, context: shown.append(context) or forward(x_t, t, context)
-    run.validation_loss()
+    network = run.objective.network
+    forward = network.forward
+    network.bind = lambda vector: network  # the average of the weights, here the weights
+    network.forward = lambda x_t, t, context: shown.append(context) or forward(x_t, t, context)
+    run.validate()
     assert all(0 < context.image[..., 0].mean() < 1 for context in shown)
 
 
 @pytest.mark.parametrize("sampler", SAMPLERS)
 @pytest.mark.parametrize("guidance", [1.0, 2.0])
 def test_a_chain_keeps_what_is_known_with_every_sampler_and_guidance(sampler, guidance):
-    model, pictures = trainer(1).model, flat_pictures([0.5, -0.5, 0.25])
+    model, pictures = trainer(1).objective.model, flat_pictures([0.5, -0.5, 0.25])
     model.network.theta[:] += 0.1 * np.random.default_rng(1).standard_normal(model.network.theta.shape)
     asked = Request(labels=1, guidance=guidance), sampler, 4
     drawn = fill_in(model, pictures, MASK, *asked)
@@ -150,14 +151,14 @@ def test_a_chain_keeps_what_is_known_with_every_sampler_and_guidance(sampler, gu
 
 
 def test_a_classifier_may_pull_it_too():
-    model, pictures = trainer(1).model, flat_pictures([0.5, -0.5])
+    model, pictures = trainer(1).objective.model, flat_pictures([0.5, -0.5])
     drawn = fill_in(model, pictures, MASK, Request(labels=1, classifier=lambda x_t, t, labels: 0 * x_t), steps=3)
     unconditional = fill_in(model, pictures, MASK, Request(labels=3), steps=3)
     np.testing.assert_array_equal(drawn, unconditional)
 
 
 def test_bad_arguments():
-    model, pictures = trainer(1).model, flat_pictures([0.5])
+    model, pictures = trainer(1).objective.model, flat_pictures([0.5])
     other = ModelConfig(dataclasses.replace(UNET, image_channels=0))
     not_trained = DiffusionModel(other.network(), other)
     for call, words in [

@@ -15,7 +15,7 @@ from tinydiff.models.store import TOKENIZER
 from tinydiff.networks import TextConfig, TextToImage, UNetConfig
 from tinydiff.nn import Gradients, Tape
 from tinydiff.text import Tokenizer
-from tinydiff.train import AdamW, TrainConfig, Trainer
+from tinydiff.train import AdamW, Denoise, DenoiseConfig, Run
 
 UNET = UNetConfig(8, 3, channels=8, channel_mult=(1, 2), attention_levels=(1,), blocks_per_level=1, heads=2)
 TEXT = TextConfig(vocabulary=20, length=6, channels=8, layers=2, heads=2)
@@ -183,16 +183,16 @@ def drawn(model, n=3, **options):
 
 
 def trainer(folder=None, **options):
-    config = TrainConfig(steps=4, batch=8, micro_batch=4, warmup=1, save_every=2, validation_images=8)
-    return Trainer(make(), PORTRAITS, config, folder, PORTRAITS, **options)
+    config = DenoiseConfig(steps=4, batch=8, micro_batch=4, warmup=1, save_every=2, validation_images=8)
+    return Run(Denoise(make(), PORTRAITS, config, PORTRAITS), folder, **options)
 
 
 def test_training_reads_captions_and_moves_every_weight_of_the_encoder(tmp_path):
     run = trainer(tmp_path)
-    before = run.network.theta.copy()
+    before = run.objective.network.theta.copy()
     run.run(progress=False)
-    change = abs(run.network.theta - before)
-    for name, p in run.network.named_parameters().items():
+    change = abs(run.objective.network.theta - before)
+    for name, p in run.objective.network.named_parameters().items():
         moved = change[p.offset : p.offset + p.size]
         assert moved.max() > 0, name
     assert (tmp_path / TOKENIZER).is_file()
@@ -206,23 +206,23 @@ def test_a_run_with_captions_goes_on_bit_for_bit_and_in_any_number_of_threads(tm
     again = trainer(tmp_path)
     assert again.step == 2
     again.run(progress=False)
-    np.testing.assert_array_equal(again.network.theta, whole.network.theta)
-    np.testing.assert_array_equal(cut.network.theta, whole.network.theta)
+    np.testing.assert_array_equal(again.objective.network.theta, whole.objective.network.theta)
+    np.testing.assert_array_equal(cut.objective.network.theta, whole.objective.network.theta)
 
 
 def test_other_captions_are_another_run(tmp_path):
     trainer(tmp_path).run(progress=False)
     others = dataclasses.replace(PORTRAITS, captions=("a person",) * len(PORTRAITS))
     with pytest.raises(InputError, match="checksums of the data"):
-        Trainer(make(), others, trainer().config, tmp_path)
+        Run(Denoise(make(), others, trainer().config), tmp_path)
 
 
 @pytest.mark.parametrize("share", [0.0, 0.3, 1.0])
 def test_captions_are_hidden_as_the_empty_prompt(monkeypatch, share):
     """Of 400 captions; five standard deviations, a false alarm in 2 million (and the seed is fixed)."""
     model, contexts = make(), []
-    config = TrainConfig(steps=1, batch=400, micro_batch=400, condition_dropout=share)
-    run = Trainer(model, PORTRAITS, config, threads=1, processes=False)
+    config = DenoiseConfig(steps=1, batch=400, micro_batch=400, condition_dropout=share)
+    run = Run(Denoise(model, PORTRAITS, config), threads=1, processes=False)
     forward = model.network.forward
     monkeypatch.setattr(model.network, "forward", lambda x, t, c, tape: contexts.append(c) or forward(x, t, c, tape))
     run.train_step()
@@ -335,7 +335,7 @@ def test_bad_requests_are_one_clear_sentence():
         (lambda: dataclasses.replace(model, tokenizer=None), "the tokenizer is none"),
         (lambda: dataclasses.replace(model, tokenizer=Tokenizer()), "the tokenizer is one with 514"),
         (
-            lambda: Trainer(model, dataclasses.replace(PORTRAITS, captions=None), TrainConfig()),
+            lambda: Denoise(model, dataclasses.replace(PORTRAITS, captions=None), DenoiseConfig()),
             "data has no captions, but the model learns from text",
         ),
     ]:

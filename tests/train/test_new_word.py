@@ -9,13 +9,13 @@ from arrays import to_host, to_xp
 from tinydiff.base import InputError, Noise, TrainingError
 from tinydiff.data.avatars import compose, describe
 from tinydiff.functional import mse
-from tinydiff.models import DiffusionModel, ModelConfig
+from tinydiff.models import DiffusionModel, ModelConfig, load
 from tinydiff.networks import TextConfig, TextToImage, UNetConfig
 from tinydiff.nn import Gradients
 from tinydiff.text import Tokenizer
-from tinydiff.train import InversionConfig, learn_word
-from tinydiff.train.objectives import new_word as textual_inversion
-from tinydiff.train.objectives.new_word import gradient_of_word, token_of
+from tinydiff.train import NewWord, NewWordConfig, Run, learn_word
+from tinydiff.train.objectives import new_word
+from tinydiff.train.objectives.new_word import token_of
 
 CAPTIONS = [caption.text for caption in describe(compose(40))]
 TOKENIZER = Tokenizer.train(CAPTIONS, 60)
@@ -36,19 +36,26 @@ def model(dtype=np.float32, config=CONFIG):
     return DiffusionModel(network, config, micro_batch=2, tokenizer=TOKENIZER)
 
 
+def loss_and_gradient(objective, step=0):
+    """Return a batch's loss and its gradient in the word's row, summed over the shards."""
+    grads = Gradients(objective.network.parameters())
+    loss = sum(float(objective.add_gradient(step, shard, grads)) for shard in range(objective.config.shards))
+    return loss, grads.flat
+
+
 @pytest.mark.equation("TI-2")
 @pytest.mark.parametrize("micro_batch", [2, 8])
 def test_the_gradient_of_a_word_matches_finite_differences(micro_batch):
     """In float64; a word that a prompt says twice is read twice, and in shards the parts of the gradient add."""
-    this = dataclasses.replace(model(np.float64), micro_batch=micro_batch)
-    row, tokens = token_of(this, "*"), this.tokens(PROMPTS)
-    _, gradient = gradient_of_word(this, IMAGES, tokens, row, Noise(3))
-    word, h = this.network.text.token.table.value[row], 1e-5
+    config = NewWordConfig(batch=5, micro_batch=micro_batch)
+    objective, h = NewWord(model(np.float64), IMAGES, PROMPTS, config=config), 1e-5
+    word = objective.network.theta
+    _, gradient = loss_and_gradient(objective)
     direction = np.random.default_rng(2).standard_normal(gradient.shape)
     ends = []
     for sign in (1, -1):
         word += sign * h * direction
-        ends.append(float(gradient_of_word(this, IMAGES, tokens, row, Noise(3))[0]))
+        ends.append(loss_and_gradient(objective)[0])
         word -= sign * h * direction
     np.testing.assert_allclose(gradient @ direction, (ends[0] - ends[1]) / (2 * h), rtol=1e-7)
 
@@ -56,12 +63,14 @@ def test_the_gradient_of_a_word_matches_finite_differences(micro_batch):
 @pytest.mark.equation("TI-2")
 def test_its_loss_is_that_of_training():
     """Written out for the whole batch at once."""
-    this = model(np.float64)
-    tokens, noise = this.tokens(PROMPTS), Noise(3)
-    loss, _ = gradient_of_word(this, IMAGES, tokens, token_of(this, "*"), noise)
-    t, eps = noise.integers(1, 50, 3, "t"), noise.normal(IMAGES.shape, "eps", dtype=np.float64)
-    x_t = this.diffusion.q_sample(IMAGES, t, eps)
-    expected, _ = mse(this.network.forward(x_t, t, tokens), this.diffusion.v_from(IMAGES, eps, t))
+    this, config = model(np.float64), NewWordConfig(batch=6, seed=3)
+    loss, _ = loss_and_gradient(NewWord(this, IMAGES, PROMPTS, config=config), step=4)
+    noise = Noise(3, step=4)
+    shown = noise.integers(0, 2, 6, "picture")
+    x_0, tokens = IMAGES[shown], this.tokens(PROMPTS)[shown]
+    t, eps = noise.integers(1, 50, 6, "t"), noise.normal(x_0.shape, "eps", dtype=np.float64)
+    x_t = this.diffusion.q_sample(x_0, t, eps)
+    expected, _ = mse(this.network.forward(x_t, t, tokens), this.diffusion.v_from(x_0, eps, t))
     np.testing.assert_allclose(loss, expected, rtol=1e-12)
 
 
@@ -73,9 +82,8 @@ def test_one_gradient_is_asked_for_and_no_other(monkeypatch):
             asked.append([p.name for p in parameters])
             super().__init__(parameters, flat)
 
-    monkeypatch.setattr(textual_inversion, "Gradients", Watched)
-    this = model()
-    gradient_of_word(this, IMAGES.astype(np.float32), this.tokens(PROMPTS), token_of(this, "*"), Noise(0))
+    monkeypatch.setattr(new_word, "Gradients", Watched)
+    loss_and_gradient(NewWord(model(), IMAGES, PROMPTS, config=NewWordConfig(batch=3)))
     assert asked == [["text.token.table"]] * 2  # one for each shard
 
 
@@ -83,12 +91,13 @@ def test_one_gradient_is_asked_for_and_no_other(monkeypatch):
 def test_the_loss_falls_and_every_other_number_stays_to_the_bit():
     before, records, images = dataclasses.replace(model(), micro_batch=8), [], IMAGES.astype(np.float32)
     theta = before.network.theta.copy()
-    config = InversionConfig(steps=30, batch=6, lr=0.1, log_every=10)
+    config = NewWordConfig(steps=30, batch=6, lr=0.1, log_every=10)
     after = learn_word(before, images, PROMPTS, config=config, log=records.append)
     assert [record["step"] for record in records] == [10, 20, 30]
-    tokens, row = before.tokens(PROMPTS), token_of(before, "*")
+    row = token_of(before, "*")
     for seed in range(5):  # noise that it has not seen, the same for both
-        losses = [gradient_of_word(m, images, tokens, row, Noise(100 + seed))[0] for m in (before, after)]
+        unseen = dataclasses.replace(config, seed=100 + seed)
+        losses = [loss_and_gradient(NewWord(m, images, PROMPTS, config=unseen))[0] for m in (before, after)]
         assert losses[1] < losses[0] - 0.002
     np.testing.assert_array_equal(before.network.theta, theta)  # the model that was given
     named = after.network.named_parameters()
@@ -101,7 +110,7 @@ def test_the_loss_falls_and_every_other_number_stays_to_the_bit():
 
 
 def test_the_same_seed_learns_the_same_word_on_any_number_of_threads():
-    config = InversionConfig(steps=3, batch=6)
+    config = NewWordConfig(steps=3, batch=6)
     images = IMAGES.astype(np.float32)
     one, two, other = (
         learn_word(dataclasses.replace(model(), threads=threads), images, PROMPTS, config=config).network.theta
@@ -114,7 +123,7 @@ def test_the_same_seed_learns_the_same_word_on_any_number_of_threads():
 def test_it_runs_under_both_array_modules(xp):
     here = model()
     there = dataclasses.replace(here, network=here.network.bind(to_xp(xp, here.network.theta)))
-    images, config = IMAGES.astype(np.float32), InversionConfig(2, batch=2)
+    images, config = IMAGES.astype(np.float32), NewWordConfig(2, batch=2)
     learned = [
         to_host(learn_word(m, a, PROMPTS, config=config).network.theta)
         for m, a in ((here, images), (there, to_xp(xp, images)))
@@ -125,7 +134,7 @@ def test_it_runs_under_both_array_modules(xp):
 
 def test_a_search_may_begin_at_another_word():
     table = model().network.text.token.table.value
-    found = learn_word(model(), IMAGES, PROMPTS[:1], like="person", config=InversionConfig(1, lr=0.0))
+    found = NewWord(model(), IMAGES, PROMPTS[:1], like="person").model
     row, start = token_of(found, "*"), token_of(found, "person")
     np.testing.assert_array_equal(found.network.text.token.table.value[row], table[start])
     assert (table[row] != table[start]).any()
@@ -142,8 +151,9 @@ def test_bad_arguments():
         (lambda: learn_word(this, IMAGES, []), "texts that all hold the word"),
         (lambda: learn_word(this, IMAGES[:, :4], PROMPTS), r"images has shape \(3, 4, 8, 3\)"),
         (lambda: learn_word(this, 300 * IMAGES, PROMPTS), "images runs from"),
-        (lambda: InversionConfig(steps=0), "steps is 0"),
-        (lambda: InversionConfig(lr=np.nan), "lr is nan"),
+        (lambda: NewWordConfig(steps=0), "steps is 0"),
+        (lambda: NewWordConfig(lr=np.nan), "lr is nan"),
+        (lambda: NewWordConfig(lanes=2), "lanes is 2"),
     ]:
         with pytest.raises(InputError, match=words):
             call()
@@ -152,5 +162,16 @@ def test_bad_arguments():
 def test_a_loss_that_is_no_number_is_one_clear_sentence():
     this = model()
     this.network.theta[:] = np.inf
-    with np.errstate(all="ignore"), pytest.raises(TrainingError, match="The loss of step 1 is nan: learn the word"):
-        learn_word(this, IMAGES.astype(np.float32), PROMPTS, config=InversionConfig(2))
+    with np.errstate(all="ignore"), pytest.raises(TrainingError, match=r"stopped at step 1: .* not finite"):
+        learn_word(this, IMAGES.astype(np.float32), PROMPTS, config=NewWordConfig(2))
+
+
+def test_a_run_of_a_word_that_was_stopped_goes_on_bit_for_bit(tmp_path):
+    images, config = IMAGES.astype(np.float32), NewWordConfig(steps=4, batch=6, save_every=2, keep=3)
+    whole = learn_word(model(), images, PROMPTS, config=config).network.theta
+    for _ in range(2):
+        run = Run(NewWord(model(), images, PROMPTS, config=config), tmp_path)
+        run.run(progress=False)
+        np.testing.assert_array_equal(run.trained().network.theta, whole)
+        (tmp_path / "step-00000004.safetensors").unlink()
+    assert load(tmp_path).network.theta.shape == whole.shape

@@ -14,14 +14,15 @@ from tinydiff.base import CheckpointError, InputError, TrainingError
 from tinydiff.data import Dataset
 from tinydiff.models import DiffusionModel, ModelConfig, Request, load
 from tinydiff.networks import UNet, UNetConfig
-from tinydiff.train import TrainConfig, Trainer, learning_rate, read_log
+from tinydiff.nn import Gradients
+from tinydiff.train import Denoise, DenoiseConfig, Run, learning_rate, read_log
 from tinydiff.train import run as loop
 from tinydiff.train.checkpoint import RunState, save_checkpoint
 
 UNET = UNetConfig(
     image_size=8, channels=8, channel_mult=(1, 2), blocks_per_level=1, heads=2, num_classes=3, dropout=0.1
 )
-CONFIG = TrainConfig(
+CONFIG = DenoiseConfig(
     steps=6, batch=10, micro_batch=3, lanes=3, warmup=2, save_every=100, validate_every=3, validation_images=8
 )
 
@@ -36,9 +37,15 @@ def squares(n=40, seed=0):
     return Dataset(images, labels, name="squares", split="train", source="made in the test")
 
 
-def make(folder=None, config=CONFIG, data=None, **options):
+def make(folder=None, config=CONFIG, data=None, validation=None, **options):
     model = DiffusionModel(UNet(UNET, np.random.default_rng(0)), ModelConfig(UNET, T=100), micro_batch=4)
-    return Trainer(model, squares() if data is None else data, config, folder, **options)
+    return Run(Denoise(model, squares() if data is None else data, config, validation), folder, **options)
+
+
+def only(trainer):
+    """Return what learns: there is one."""
+    (learner,) = trainer.learners.values()
+    return learner
 
 
 def run(*args, **options):
@@ -48,8 +55,7 @@ def run(*args, **options):
 
 
 def state(trainer):
-    optimizer = trainer.optimizer
-    return np.concatenate([trainer.network.theta, trainer.ema, optimizer.m, optimizer.v])
+    return np.concatenate(list(only(trainer).state().values()))
 
 
 def test_any_number_of_threads_gives_the_same_bits():
@@ -60,35 +66,37 @@ def test_any_number_of_threads_gives_the_same_bits():
 
 def test_without_a_micro_batch_the_run_takes_the_models_and_its_files_say_which(tmp_path):
     trainer = run(config=dataclasses.replace(CONFIG, micro_batch=None, steps=1), folder=tmp_path)
-    assert trainer.config.micro_batch == trainer.model.micro_batch == 4
+    assert trainer.config.micro_batch == trainer.objective.model.micro_batch == 4
     assert json.loads((tmp_path / "config.json").read_text())["about"]["train"]["micro_batch"] == 4
 
 
 @pytest.mark.equation("DDPM-ALG1")
 def test_a_micro_batch_adds_the_gradient_of_its_share_of_the_loss():
     """The slope of the loss along a random direction, with the same t, eps, labels and dropout, is the gradient's."""
-    trainer = make()
-    network = trainer.network.bind(trainer.network.theta.astype(np.float64))
-    data = squares()
-    trainer.network = network
-    trainer.data = data
+    objective, data = make().objective, squares()
+    network = objective.network.bind(objective.network.theta.astype(np.float64))
+    objective.network = network
     images = data.batch
 
     def in_float64(indices, xp=np, flip=None):
         x, labels = images(indices, xp, flip)
         return x.astype(np.float64), labels
 
-    trainer.data = type("Data", (), {"batch": staticmethod(in_float64), "__len__": lambda self: len(data)})()
+    objective.data = type("Data", (), {"batch": staticmethod(in_float64), "__len__": lambda self: len(data)})()
     rng = np.random.default_rng(0)
     network.theta[:] += 0.05 * rng.standard_normal(network.theta.shape)
-    indices, gradient = trainer.indices(0), np.zeros_like(network.theta)
-    for shard in range(4):
-        trainer.add_gradient(shard, indices, gradient)
+    gradient = np.zeros_like(network.theta)
+
+    def loss(flat):
+        grads = Gradients(network.parameters(), flat)
+        return sum(float(objective.add_gradient(0, shard, grads)) for shard in range(4))
+
+    loss(gradient)
     v, h = rng.standard_normal(gradient.shape), 1e-5
     ends = []
     for sign in (1, -1):
         network.theta[:] += sign * h * v
-        ends.append(sum(float(trainer.add_gradient(shard, indices, np.zeros_like(gradient))) for shard in range(4)))
+        ends.append(loss(np.zeros_like(gradient)))
         network.theta[:] -= sign * h * v
     assert gradient @ v == pytest.approx((ends[0] - ends[1]) / (2 * h), rel=1e-5)
 
@@ -96,7 +104,7 @@ def test_a_micro_batch_adds_the_gradient_of_its_share_of_the_loss():
 def test_micro_batches_and_lanes_change_rounding_only():
     one = run(config=dataclasses.replace(CONFIG, micro_batch=10, lanes=1, steps=1))
     many = run(config=dataclasses.replace(CONFIG, micro_batch=3, lanes=3, steps=1))
-    np.testing.assert_allclose(one.optimizer.m, many.optimizer.m, rtol=1e-3, atol=1e-6)
+    np.testing.assert_allclose(only(one).optimizer.m, only(many).optimizer.m, rtol=1e-3, atol=1e-6)
 
 
 def test_pitfall_20_k_steps_save_kill_load_m_steps_equal_k_plus_m_steps(tmp_path):
@@ -114,8 +122,8 @@ def test_pitfall_20_k_steps_save_kill_load_m_steps_equal_k_plus_m_steps(tmp_path
 
 
 def test_the_order_of_the_data_is_a_new_permutation_every_epoch():
-    trainer = make()
-    seen = np.concatenate([trainer.indices(step) for step in range(8)])
+    objective = make().objective
+    seen = np.concatenate([objective.indices(step) for step in range(8)])
     first, second = seen[:40], seen[40:]
     assert sorted(first) == sorted(second) == list(range(40))
     assert list(first) != list(second)
@@ -128,16 +136,17 @@ def test_the_loss_falls():
     assert np.mean(losses[-3:]) < 0.5 * losses[0]
 
 
-def test_ctrl_c_finishes_the_step_saves_and_can_be_taken_up(tmp_path):
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_ctrl_c_or_sigterm_finishes_the_step_saves_and_can_be_taken_up(tmp_path, number):
     def interrupt(trainer):
         if trainer.step == 3:
-            os.kill(os.getpid(), signal.SIGINT)
+            os.kill(os.getpid(), number)
 
-    before = signal.getsignal(signal.SIGINT)
+    before = signal.getsignal(number)
     trainer = make(tmp_path)
     with pytest.raises(KeyboardInterrupt):
         trainer.run(progress=False, on_step=interrupt)
-    assert signal.getsignal(signal.SIGINT) is before
+    assert signal.getsignal(number) is before
     assert [p.name for p in tmp_path.glob("step-*")] == [f"step-{trainer.step:08d}.safetensors"]
     again = run(tmp_path)
     np.testing.assert_array_equal(state(again), state(run()))
@@ -146,8 +155,8 @@ def test_ctrl_c_finishes_the_step_saves_and_can_be_taken_up(tmp_path):
 def test_a_run_leaves_a_model_that_can_be_loaded_and_sampled(tmp_path):
     trainer = run(tmp_path, validation=squares(9, 1))
     model = load(tmp_path)
-    np.testing.assert_array_equal(model.network.theta, trainer.ema)
-    assert model.config == trainer.model.config
+    np.testing.assert_array_equal(model.network.theta, only(trainer).ema)
+    assert model.config == trainer.objective.model.config
     *_, (t, x, _) = model.chain(Request(n=2), steps=3)
     assert t == 0
     assert np.isfinite(x).all()
@@ -178,7 +187,7 @@ def test_the_last_k_checkpoints_are_kept(tmp_path):
 def test_nan_stops_with_the_step_and_the_name_and_changes_nothing(tmp_path):
     trainer = make(tmp_path)
     trainer.train_step()
-    trainer.network.mid_1.conv_1.weight.value[0, 0, 0, 0] = np.nan
+    trainer.objective.network.mid_1.conv_1.weight.value[0, 0, 0, 0] = np.nan
     before = state(trainer)
     with (
         np.errstate(invalid="ignore"),
@@ -194,8 +203,9 @@ def test_condition_dropout_hides_that_share_of_the_labels(monkeypatch, share):
     """Of 400 labels; five standard deviations, a false alarm in 2 million (and the seed is fixed)."""
     trainer = make(config=dataclasses.replace(CONFIG, condition_dropout=share, batch=400, micro_batch=200))
     contexts = []
-    forward = trainer.network.forward
-    monkeypatch.setattr(trainer.network, "forward", lambda x, t, c, tape: contexts.append(c) or forward(x, t, c, tape))
+    network = trainer.objective.network
+    forward = network.forward
+    monkeypatch.setattr(network, "forward", lambda x, t, c, tape: contexts.append(c) or forward(x, t, c, tape))
     trainer.train_step()
     hidden = np.concatenate(contexts) == UNET.num_classes
     assert abs(hidden.mean() - share) <= 5 * (share * (1 - share) / 400) ** 0.5
@@ -215,7 +225,7 @@ def test_another_model_or_other_data_in_the_folder_of_a_run_is_refused(tmp_path)
     written = (tmp_path / "config.json").read_bytes()
     model = DiffusionModel(UNet(UNET, np.random.default_rng(0)), ModelConfig(UNET, T=100, kind="eps"))
     with pytest.raises(InputError, match="holds a run with kind = v, but kind = eps"):
-        Trainer(model, squares(), CONFIG, tmp_path)
+        Run(Denoise(model, squares(), CONFIG), tmp_path)
     with pytest.raises(InputError, match="holds a run with images = 40, but images = 41"):
         make(tmp_path, data=squares(41))
     with pytest.raises(InputError, match="checksums of the data"):
@@ -240,7 +250,7 @@ def test_a_run_that_died_before_its_first_checkpoint_starts_its_log_anew(tmp_pat
 
 def test_the_best_model_is_kept_and_remembered(tmp_path, monkeypatch):
     losses = iter([3.0, 1.0, 2.0])
-    monkeypatch.setattr(Trainer, "validation_loss", lambda self: next(losses))
+    monkeypatch.setattr(Denoise, "validate", lambda self, network: {"validation_loss": next(losses)})
     trainer = run(tmp_path, dataclasses.replace(CONFIG, validate_every=2), validation=squares(8))
     assert json.loads((tmp_path / "best" / "config.json").read_text())["about"]["validation_loss"] == 1.0
     assert trainer.best == 1.0
@@ -249,15 +259,17 @@ def test_the_best_model_is_kept_and_remembered(tmp_path, monkeypatch):
 
 def test_the_validation_loss_is_that_of_the_averaged_weights():
     trainer = run(validation=squares(8))
-    of_average = trainer.validation_loss()
-    trainer.network.theta[:] = 0
-    assert trainer.validation_loss() == of_average
-    trainer.ema[:] = 0
-    assert trainer.validation_loss() != of_average
+    of_average = trainer.validate()
+    only(trainer).network.theta[:] = 0
+    assert trainer.validate() == of_average
+    only(trainer).ema[:] = 0
+    assert trainer.validate() != of_average
+    with pytest.raises(InputError, match="There are no held-out samples"):
+        make().validate()
 
 
 def test_a_validation_loss_that_is_not_finite_stops_the_run(monkeypatch, tmp_path):
-    monkeypatch.setattr(Trainer, "validation_loss", lambda self: float("inf"))
+    monkeypatch.setattr(Denoise, "validate", lambda self, network: {"validation_loss": float("inf")})
     with pytest.raises(TrainingError, match=r"stopped at step 3: the validation loss is inf.*that of step 0"):
         run(tmp_path, validation=squares(8))
     assert not (tmp_path / "config.json").exists()
@@ -266,14 +278,15 @@ def test_a_validation_loss_that_is_not_finite_stops_the_run(monkeypatch, tmp_pat
 def test_every_option_of_the_optimizer_arrives():
     config = dataclasses.replace(CONFIG, betas=(0.5, 0.6), weight_decay=0.3, clip=1e-3, ema=0.0, lr=0.1, final_lr=0.5)
     trainer = make(config=config)
-    assert (trainer.optimizer.betas, trainer.optimizer.weight_decay) == ((0.5, 0.6), 0.3)
-    np.testing.assert_array_equal(trainer.optimizer.decay_mask, trainer.network.decay_mask())
+    learner = only(trainer)
+    assert (learner.optimizer.betas, learner.optimizer.weight_decay) == ((0.5, 0.6), 0.3)
+    np.testing.assert_array_equal(learner.optimizer.decay_mask, learner.network.decay_mask())
     for step in range(1, CONFIG.steps + 1):
         record = trainer.train_step()
         assert record["lr"] == learning_rate(step, config.steps, 0.1, config.warmup, 0.5)
         assert record["gradient_norm"] > 1e-3
-        np.testing.assert_allclose(np.linalg.norm(trainer.gradient_sum.totals[0]), 1e-3, rtol=1e-4)
-    np.testing.assert_allclose(trainer.ema, trainer.network.theta, atol=1e-6)  # a decay of 0 remembers nothing
+        np.testing.assert_allclose(np.linalg.norm(learner.gradient_sum.totals[0]), 1e-3, rtol=1e-4)
+    np.testing.assert_allclose(learner.ema, learner.network.theta, atol=1e-6)  # a decay of 0 remembers nothing
 
 
 def test_the_rate_in_the_log_is_images_by_seconds(tmp_path, monkeypatch):
@@ -286,11 +299,11 @@ def test_on_a_gpu_no_file_is_written_after_a_loss_that_is_not_finite(strict_cupy
     """There the flag is not read at every step, but before anything is kept or reported."""
     model = DiffusionModel(UNet(UNET, np.random.default_rng(0)), ModelConfig(UNET, T=100))
     network = model.network.bind(strict_cupy.asarray(model.network.theta))
-    trainer = Trainer(dataclasses.replace(model, network=network), squares(), CONFIG, tmp_path)
-    trainer.network.theta[0] = np.nan
+    trainer = Run(Denoise(dataclasses.replace(model, network=network), squares(), CONFIG), tmp_path)
+    network.theta[0] = np.nan
     with pytest.raises(TrainingError, match="stopped at step 6"):
         trainer.run(progress=False)
-    assert not any(tmp_path.iterdir())
+    assert [path.name for path in tmp_path.iterdir()] == [".lock"]
 
 
 def test_other_options_in_the_folder_of_a_run_are_refused(tmp_path):
@@ -311,9 +324,9 @@ def test_a_damaged_checkpoint_is_one_clear_sentence(tmp_path, damage):
 
 def test_a_checkpoint_that_does_not_say_of_which_run_it_is_is_refused(tmp_path):
     trainer = run(tmp_path)
-    vectors = {"theta": trainer.network.theta, "ema": trainer.ema, "m": trainer.optimizer.m, "v": trainer.optimizer.v}
+    networks, vectors = {"": only(trainer).network}, {"": only(trainer).state()}
     for about in ([], {}, {"run": {}}, {"run": [], "best": 1.0}):
-        save_checkpoint(tmp_path, trainer.network, RunState(9, vectors, about), keep=1)
+        save_checkpoint(tmp_path, networks, RunState(9, vectors, about), keep=1)
         with pytest.raises(CheckpointError, match="it does not say of which"):
             make(tmp_path)
 
@@ -323,7 +336,7 @@ def test_a_checkpoint_of_another_architecture_is_refused(tmp_path):
     wider = dataclasses.replace(UNET, channels=16)
     model = DiffusionModel(UNet(wider), ModelConfig(wider, T=100))
     with pytest.raises(CheckpointError, match=r"another architecture: .* has shape"):
-        Trainer(model, squares(), CONFIG, tmp_path)
+        Run(Denoise(model, squares(), CONFIG), tmp_path)
 
 
 @pytest.mark.parametrize(
@@ -350,23 +363,20 @@ def test_wrong_or_empty_data_is_one_clear_sentence():
 
 
 def test_the_whole_train_step_runs_under_both_array_modules(xp):
-    here = make()
-    expected = here.train_step()
-    there = make()
-    there = Trainer(
-        DiffusionModel(there.network.bind(xp.asarray(there.network.theta)), there.model.config, 4), squares(), CONFIG
-    )
-    record = there.train_step()
+    expected = make().train_step()
+    model = make().objective.model
+    network = model.network.bind(xp.asarray(model.network.theta))
+    record = Run(Denoise(dataclasses.replace(model, network=network), squares(), CONFIG)).train_step()
     assert float(record["loss"]) == pytest.approx(float(expected["loss"]), rel=1e-4)
     assert float(record["gradient_norm"]) == pytest.approx(float(expected["gradient_norm"]), rel=1e-3)
 
 
 def test_a_train_step_never_makes_the_host_wait(strict_cupy):
     """Between two reads of the flag, every check_every steps, nothing is read back from the device."""
-    here = make(config=dataclasses.replace(CONFIG, batch=6, micro_batch=3))
-    theta = strict_cupy.asarray(here.network.theta)
-    model = DiffusionModel(here.network.bind(theta), here.model.config, 4)
-    trainer = Trainer(model, squares(), here.config)
+    config = dataclasses.replace(CONFIG, batch=6, micro_batch=3)
+    model = make().objective.model
+    network = model.network.bind(strict_cupy.asarray(model.network.theta))
+    trainer = Run(Denoise(dataclasses.replace(model, network=network), squares(), config))
     with no_synchronisation(strict_cupy):
         trainer.train_step()
         trainer.train_step()

@@ -11,7 +11,7 @@ from tinydiff.data import load_data
 from tinydiff.evaluate import balanced, classifier_frechet, judge, nearest_neighbours
 from tinydiff.models import DiffusionModel, ModelConfig, Request, load
 from tinydiff.networks import Classifier, UNet, UNetConfig
-from tinydiff.train import TrainConfig, Trainer
+from tinydiff.train import Denoise, DenoiseConfig, Run
 
 UNET = UNetConfig(image_size=16, channels=24, channel_mult=(1, 2), blocks_per_level=1, num_classes=10)
 SAMPLES = 256
@@ -19,7 +19,7 @@ SAMPLES = 256
 
 def run_demo(out: Path, steps: int = 1600, seed: int = 0) -> None:
     """Run the demo and leave its pictures in a folder."""
-    config = TrainConfig(steps=steps, seed=seed, validate_every=max(1, steps // 8))
+    config = DenoiseConfig(steps=steps, seed=seed, validate_every=max(1, steps // 8))
     start = time.perf_counter()
     draw_with_shipped_weights(out, seed)
     print(f"  ({time.perf_counter() - start:.0f} s)\n")
@@ -41,7 +41,7 @@ def draw_with_shipped_weights(out: Path, seed: int) -> None:
     print(f"  {grid}: samples and real images\n  {gif}: noise becoming digits")
 
 
-def train_and_judge(out: Path, config: TrainConfig) -> None:
+def train_and_judge(out: Path, config: DenoiseConfig) -> None:
     """Train at 16 x 16 from random weights, redraw the same eight starts on the way, and judge 256 samples."""
     training, test = (load_data("mnist-small", split).resize(UNET.image_size) for split in ("train", "test"))
     print(f"2. Training from scratch, {UNET.image_size} x {UNET.image_size}\n  {training.describe()}")
@@ -49,23 +49,23 @@ def train_and_judge(out: Path, config: TrainConfig) -> None:
     log: list[dict[str, Any]] = []
     network = UNet(UNET, np.random.default_rng(seed))
     model = DiffusionModel(network, ModelConfig(UNET), config.micro_batch)
-    trainer = Trainer(model, training, config, validation=test, hooks=[log.append])
+    run = Run(Denoise(model, training, config, test), hooks=[log.append])
     moments = {max(1, round(steps * share)) for share in (1 / 64, 1 / 32, 1 / 16, 1 / 8, 1 / 4, 1 / 2, 1)}
     progress: list[tuple[int, Any]] = []
 
-    def redraw(trainer):
-        if trainer.step in moments:
-            *_, (_, x, _) = trainer.trained().chain(Request(n=8, seed=seed), steps=20)
-            progress.append((trainer.step, x))
+    def redraw(run):
+        if run.step in moments:
+            *_, (_, x, _) = run.trained().chain(Request(n=8, seed=seed), steps=20)
+            progress.append((run.step, x))
 
-    trainer.run(on_step=redraw)
+    run.run(on_step=redraw)
     title = f"The same eight starts as it learns, seed {seed}; above: the digit asked for"
     plot.save_image(plot.training_progress(progress, title=title, column_labels=range(8)), out / "progress.png")
     plot.save_image(plot.loss_curve(log), out / "loss.png")
     print(f"  {out}/progress.png: the same eight starts as it learns\n  {out}/loss.png: the loss")
 
     print(f"3. {SAMPLES} samples of the model just trained, none left out")
-    *_, (_, samples, _) = trainer.trained().chain(Request(n=SAMPLES, seed=seed), steps=50)
+    *_, (_, samples, _) = run.trained().chain(Request(n=SAMPLES, seed=seed), steps=50)
     samples = np.clip(samples, -1, 1)
     title = f"{SAMPLES} samples after {steps:,} training steps (DDIM, 50 sampling steps, seed {seed})"
     plot.save_image(plot.image_grid(samples, columns=20, title=title), out / "samples.png")

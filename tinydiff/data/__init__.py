@@ -5,6 +5,4 @@ from tinydiff.data.dataset import Dataset, to_floats, to_images
 from tinydiff.data.folder import load_folder
 from tinydiff.data.sets import NAMES, load_data
 
-load = load_data  # what tools/train_classifier.py calls until it takes `load_data`
-
 __all__ = ["NAMES", "Dataset", "load_avatars", "load_data", "load_folder", "to_floats", "to_images"]

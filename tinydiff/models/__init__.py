@@ -10,10 +10,6 @@ from tinydiff.models.sample import sample
 from tinydiff.models.store import SHIPPED, find_folder, load, read_about, register, save
 from tinydiff.models.word_maps import word_maps
 
-# what the training tools are called with until they take `load` and `save`
-load_clip = load
-save_clip = save_model = save
-
 __all__ = [
     "SHIPPED",
     "ClipModel",

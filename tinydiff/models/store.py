@@ -29,12 +29,9 @@ from tinydiff.base import (
     write_json,
 )
 from tinydiff.models.old_layouts import in_todays_layout
-from tinydiff.models.weights import check_fits, load_weights, read_arrays, save_weights
+from tinydiff.models.weights import load_weights, save_weights
 from tinydiff.nn import Module
 from tinydiff.text import Tokenizer
-
-__all__ = ["SHIPPED", "TOKENIZER", "find_folder", "load", "read_about", "register", "save"]
-__all__ += ["check_fits", "load_weights", "read_arrays", "save_weights"]
 
 SHIPPED = Path(__file__).parent.parent / "weights"
 CONFIG, WEIGHTS, TOKENIZER = "config.json", "model.safetensors", "tokenizer.json"
@@ -104,6 +101,11 @@ def register(name: str, noun: str, model: type) -> Callable[[Settings], Settings
         return settings
 
     return decorate
+
+
+def is_registered(model: Any) -> bool:
+    """Return whether a model is of a class that can be saved and loaded."""
+    return any(isinstance(model, known.model) for known in REGISTERED.values())
 
 
 def save(folder: str | Path, model: Any, theta: Any = None, **about: Any) -> Path:

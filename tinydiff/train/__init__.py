@@ -1,21 +1,40 @@
-"""Training: optimizers on flat vectors, checkpoints, and the loop."""
+"""Training: one loop for every objective; optimizers on flat vectors, checkpoints, the log."""
 
-from tinydiff.train.objectives.contrast import ClipTrainConfig, train_clip
-from tinydiff.train.objectives.new_word import InversionConfig, learn_word
+from tinydiff.train.config import TrainConfig
+from tinydiff.train.log import read_log
+from tinydiff.train.objective import Objective, Phase
+from tinydiff.train.objectives import (
+    Classify,
+    ClassifyConfig,
+    Contrast,
+    ContrastConfig,
+    Denoise,
+    DenoiseConfig,
+    NewWord,
+    NewWordConfig,
+    learn_word,
+)
 from tinydiff.train.optim import AdamW, clip_by_global_norm, ema_decay, learning_rate, update_ema
-from tinydiff.train.run import TrainConfig, Trainer, read_log
+from tinydiff.train.run import Run
 
 __all__ = [
     "AdamW",
-    "ClipTrainConfig",
-    "InversionConfig",
+    "Classify",
+    "ClassifyConfig",
+    "Contrast",
+    "ContrastConfig",
+    "Denoise",
+    "DenoiseConfig",
+    "NewWord",
+    "NewWordConfig",
+    "Objective",
+    "Phase",
+    "Run",
     "TrainConfig",
-    "Trainer",
     "clip_by_global_norm",
     "ema_decay",
     "learn_word",
     "learning_rate",
     "read_log",
-    "train_clip",
     "update_ema",
 ]

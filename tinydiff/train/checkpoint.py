@@ -1,8 +1,9 @@
 """Checkpoints: everything that a run is, in one file that is written whole or not at all.
 
 A checkpoint stores its arrays by the parameters' names, not by offsets: ``theta/stem.weight``, ``ema/stem.weight``, and
-Adam's moments ``m/...`` and ``v/...``. The state of the random numbers and of the data order is (seed, step), because
-both are pure functions of it.
+Adam's moments ``m/...`` and ``v/...``; where several networks learn, the phase's name stands before:
+``generator/theta/...``. The state of the random numbers and of the data order is (seed, step), because both are pure
+functions of it.
 """
 
 import json
@@ -16,7 +17,7 @@ import safetensors
 import safetensors.numpy
 
 from tinydiff.base import CheckpointError, atomic_write, to_numpy
-from tinydiff.models.store import check_fits, read_arrays
+from tinydiff.models.weights import check_fits, read_arrays
 from tinydiff.nn import Module
 
 PARTS = ("theta", "ema", "m", "v")
@@ -29,20 +30,28 @@ class RunState:
     Parameters
     ----------
     step : int
-        Optimizer steps taken.
+        Steps taken.
     vectors : dict
-        Flat vectors ``theta``, ``ema``, ``m`` and ``v``.
+        For each phase, by name, its flat vectors ``theta``, ``ema``, ``m`` and ``v``.
     about : dict
         Configuration, seed, best validation loss: anything that JSON can hold.
     """
 
     step: int
-    vectors: dict[str, Any]
+    vectors: dict[str, dict[str, Any]]
     about: dict[str, Any]
 
 
-def save_checkpoint(folder: Path, network: Module, state: RunState, keep: int) -> Path:
+def save_checkpoint(folder: Path, networks: dict[str, Module], state: RunState, keep: int) -> Path:
     """Write ``step-NNNNNNNN.safetensors`` atomically, then remove all but the last `keep` of them.
+
+    Parameters
+    ----------
+    folder : Path
+    networks : dict
+        Phase name -> network.
+    state : RunState
+    keep : int
 
     Raises
     ------
@@ -50,11 +59,13 @@ def save_checkpoint(folder: Path, network: Module, state: RunState, keep: int) -
         If the folder cannot be written or the disk is full; no partial file is left, older ones stay.
     """
     arrays = {}
-    for part in PARTS:
-        vector = to_numpy(state.vectors[part])
-        for name, p in network.named_parameters().items():
-            value = vector[p.offset : p.offset + p.size].reshape(p.value.shape)
-            arrays[f"{part}/{name}"] = np.asarray(value, order="C")  # safetensors 0.8.0 corrupts any other order
+    for phase, network in networks.items():
+        for part in PARTS:
+            vector = to_numpy(state.vectors[phase][part])
+            for name, p in network.named_parameters().items():
+                value = vector[p.offset : p.offset + p.size].reshape(p.value.shape)
+                # safetensors 0.8.0 corrupts any other order
+                arrays[f"{_prefix(phase, part)}{name}"] = np.asarray(value, order="C")
     about = {"step": str(state.step), "about": json.dumps(state.about)}
     data = safetensors.numpy.save(arrays, metadata=about)
     path = folder / f"step-{state.step:08d}.safetensors"
@@ -64,8 +75,8 @@ def save_checkpoint(folder: Path, network: Module, state: RunState, keep: int) -
     return path
 
 
-def load_checkpoint(path: Path, network: Module) -> RunState:
-    """Read a checkpoint for this network.
+def load_checkpoint(path: Path, networks: dict[str, Module]) -> RunState:
+    """Read a checkpoint for these networks, phase name -> network.
 
     Raises
     ------
@@ -79,14 +90,20 @@ def load_checkpoint(path: Path, network: Module) -> RunState:
         raise CheckpointError(f"{path} is not a checkpoint of a training run (it lacks {error}).") from error
     if not (isinstance(about, dict) and isinstance(about.get("run"), dict) and isinstance(about.get("best"), float)):
         raise CheckpointError(f"{path} is not a checkpoint of a training run: it does not say of which.")
-    vectors = {}
-    for part in PARTS:
-        own = {name.removeprefix(f"{part}/"): a for name, a in arrays.items() if name.startswith(f"{part}/")}
-        check_fits(str(path), own, network)
-        vectors[part] = np.concatenate([own[name].reshape(-1) for name in network.named_parameters()])
+    vectors: dict[str, dict[str, Any]] = {phase: {} for phase in networks}
+    for phase, network in networks.items():
+        for part in PARTS:
+            prefix = _prefix(phase, part)
+            own = {name.removeprefix(prefix): a for name, a in arrays.items() if name.startswith(prefix)}
+            check_fits(str(path), own, network)
+            vectors[phase][part] = np.concatenate([own[name].reshape(-1) for name in network.named_parameters()])
     return RunState(step, vectors, about)
 
 
 def checkpoints(folder: Path) -> list[Path]:
     """Return the checkpoints in a folder, oldest first."""
     return sorted(p for p in folder.glob("step-*.safetensors") if re.fullmatch(r"step-\d{8}\.safetensors", p.name))
+
+
+def _prefix(phase, part):
+    return f"{phase}/{part}/" if phase else f"{part}/"

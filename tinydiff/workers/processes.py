@@ -139,10 +139,12 @@ def _answer(f, tasks, memo):
 
 def _serve(f, memo, pipe, parent):
     """Answer until told to end, or until the parent is gone."""
+    told_to_end: list[int] = []
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the parent decides
+    signal.signal(signal.SIGTERM, lambda number, frame: told_to_end.append(number))  # so may this: work is finished
     while True:
         while not pipe.poll(SECONDS_BETWEEN_LOOKS):
-            if os.getppid() != parent:
+            if told_to_end or os.getppid() != parent:
                 return
         try:
             tasks = pipe.recv()

@@ -16,7 +16,11 @@ from tinydiff.data import fetch
 
 @pytest.mark.skipif(os.name == "nt", reason="pipes differ")
 def test_a_closed_pipe_is_no_error_for_info_but_for_training(tmp_path):
-    for command, status in ((["info"], 0), (["train", *TINY, "--train.steps", "1", "--out", str(tmp_path)], 1)):
+    for command, status in (
+        (["info"], 0),
+        (["train", "--help"], 0),
+        (["train", *TINY, "--train.steps", "1", "--out", str(tmp_path)], 1),
+    ):
         process = subprocess.Popen(
             [sys.executable, "-u", "-m", "tinydiff", *command], stdout=subprocess.PIPE, stderr=subprocess.PIPE
         )

@@ -8,7 +8,7 @@ from tinydiff import plot
 from tinydiff.apps.cli.main import main, parse
 from tinydiff.apps.cli.sizes import read_size, written
 from tinydiff.base import InputError
-from tinydiff.models import load_model
+from tinydiff.models import load
 
 SMALL = ["--unet.channels", "8", "--unet.channel-mult", "1", "2", "--unet.blocks-per-level", "1", "--unet.heads", "2"]
 
@@ -67,7 +67,7 @@ def test_a_model_is_trained_on_pictures_that_are_not_square_and_draws_those_and_
     assert main(train) == 0
     assert "1,497 images 8 x 12 x 1, from the package (cut to the middle 5 x 8 of 8 x 8)" in capsys.readouterr().out
     assert json.loads((run / "run.json").read_text())["unet"]["image_size"] == [8, 12]
-    assert load_model(run).config.unet.size == (8, 12)
+    assert load(run).config.unet.size == (8, 12)
     assert main(train) == 0  # taken up again: its configuration is the same
     drawn = []
     grid = plot.image_grid

@@ -10,7 +10,7 @@ from PIL import Image
 
 from tinydiff.apps.cli import main
 from tinydiff.models import load
-from tinydiff.train import Trainer
+from tinydiff.train import Run
 
 
 def test_a_run_leaves_weights_a_log_and_its_resolved_configuration(trained):
@@ -76,7 +76,7 @@ def test_the_pictures_and_the_weights_do_not_depend_on_the_number_of_threads(tra
 
 
 def test_ctrl_c_exits_with_130_and_says_how_to_go_on(tmp_path, capsys, monkeypatch):
-    step = Trainer.train_step
+    step = Run.train_step
 
     def pressed(self):
         record = step(self)
@@ -84,7 +84,7 @@ def test_ctrl_c_exits_with_130_and_says_how_to_go_on(tmp_path, capsys, monkeypat
             os.kill(os.getpid(), signal.SIGINT)
         return record
 
-    monkeypatch.setattr(Trainer, "train_step", pressed)
+    monkeypatch.setattr(Run, "train_step", pressed)
     assert train(tmp_path) == 130
     captured = capsys.readouterr()
     assert "Stopped after step 2; saved up to step 2. To go on: tinydiff" in captured.out
@@ -111,7 +111,7 @@ def test_a_model_folder_named_like_a_shipped_model_is_named_whole(tmp_path, monk
 
 
 def test_a_second_ctrl_c_does_not_claim_to_have_saved(tmp_path, capsys, monkeypatch):
-    step = Trainer.train_step
+    step = Run.train_step
 
     def pressed_twice(self):
         step(self)
@@ -119,7 +119,7 @@ def test_a_second_ctrl_c_does_not_claim_to_have_saved(tmp_path, capsys, monkeypa
             os.kill(os.getpid(), signal.SIGINT)
             os.kill(os.getpid(), signal.SIGINT)
 
-    monkeypatch.setattr(Trainer, "train_step", pressed_twice)
+    monkeypatch.setattr(Run, "train_step", pressed_twice)
     assert train(tmp_path, "--train.log-every", "3") == 130
     assert "Stopped after step 2; saved up to step 0" in capsys.readouterr().out
 

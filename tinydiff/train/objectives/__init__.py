@@ -1,1 +1,18 @@
 """What is minimised, one a file."""
+
+from tinydiff.train.objectives.classify import Classify, ClassifyConfig
+from tinydiff.train.objectives.contrast import Contrast, ContrastConfig
+from tinydiff.train.objectives.denoise import Denoise, DenoiseConfig
+from tinydiff.train.objectives.new_word import NewWord, NewWordConfig, learn_word
+
+__all__ = [
+    "Classify",
+    "ClassifyConfig",
+    "Contrast",
+    "ContrastConfig",
+    "Denoise",
+    "DenoiseConfig",
+    "NewWord",
+    "NewWordConfig",
+    "learn_word",
+]

@@ -1,41 +1,35 @@
-"""The command ``tinydiff train``."""
+"""``tinydiff train``, which is ``--objective denoise``: diffusion models."""
 
-import dataclasses
 import os
-import shlex
-import sys
 from dataclasses import dataclass, field, replace
-from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 
-from tinydiff import plot
-from tinydiff.apps.cli.options import DeviceName
-from tinydiff.base import InputError, select_device, to_device, to_table, writable_folder, write_json
-from tinydiff.data import NAMES, Dataset, load_avatars, load_data, load_folder
+from tinydiff.apps.cli.train.command import TrainCommand, on_device, training_and_test, trains
+from tinydiff.base import Device, InputError, to_table
+from tinydiff.data import NAMES, Dataset, load_avatars, load_folder
 from tinydiff.models import DiffusionModel, ModelConfig, default_micro_batch, load
 from tinydiff.networks import TextConfig, UNetConfig
 from tinydiff.text import Tokenizer
-from tinydiff.train import TrainConfig, Trainer, read_log
+from tinydiff.train import Denoise, DenoiseConfig, Run
 
 
+@trains("denoise")
 @dataclass(frozen=True)
-class Train:
+class Train(TrainCommand):
     """Train a model. Ctrl-C finishes the step and saves; the same command goes on from there.
 
     `tinydiff train avatars` takes the options of a recipe that ships with tinydiff, here of one that learns to draw
     portraits from captions.
     """
 
-    config: Path | None = None
-    """A TOML file with any of these options; what is also given on the command line wins."""
+    objective: str = "denoise"
+    """What is minimised. Each objective has options of its own: see --help with it."""
     data: str = "mnist-small"
     """digits, mnist-small, avatars, mnist, fashion-mnist, or a folder of images (./mnist for one that is called so)."""
     images: int | None = None
     """How many portraits to put together; without it, 20,000. For avatars only."""
-    out: Path = Path("runs/mine")
-    """Folder for checkpoints, the log and the trained model."""
     start_from: str | None = None
     """Fine-tune: start from this shipped model or model folder instead of random weights."""
     unet: UNetConfig = field(default_factory=lambda: UNetConfig(28, channels=16, channel_mult=(1, 3, 4)))
@@ -50,47 +44,34 @@ class Train:
     """Steps of the forward process."""
     kind: Literal["eps", "x_0", "v"] = "v"
     """What the network predicts."""
-    train: TrainConfig = field(default_factory=TrainConfig)
+    train: DenoiseConfig = field(default_factory=DenoiseConfig)
     """How to train."""
-    threads: int | None = None
-    """How many work at the same time; without it, one for each core. It changes the time, not the result."""
-    processes: bool | None = None
-    """Whether they are processes, where those can be made (Linux), or threads; without it, by the network's size."""
-    device: DeviceName = "auto"
-    """Where to compute."""
 
-    def run(self) -> None:
-        """Train, or go on with a run that was stopped."""
-        device = select_device(self.device)
+    def prepare(self, device: Device) -> Denoise:
+        """Read the data, and make the network or load the one to start from."""
         given = None if self.start_from is None else load(self.start_from, kind=DiffusionModel)
         if given is not None:
             self._check_agrees_with(given.config)
         training, held_out = self._data(self.unet if given is None else given.config.unet)
         print(training.describe(), held_out.describe(), sep="\n")
         model = self._new_model(training) if given is None else given
-        if device.kind != "cpu":
-            model = replace(model, network=model.network.bind(to_device(model.network.theta, device)))
-        writable_folder(self.out)
         micro_batch = self.train.micro_batch or default_micro_batch(model.config.unet)
-        model = replace(model, micro_batch=micro_batch, threads=self.threads, processes=self.processes)
-        config = model.config
-        trainer = Trainer(
-            model, training, self.train, self.out, held_out, threads=self.threads, processes=self.processes
+        model = replace(
+            model,
+            network=on_device(model.network, device),
+            micro_batch=micro_batch,
+            threads=self.threads,
+            processes=self.processes,
         )
-        known = dataclasses.replace(self, train=trainer.config)  # with the micro-batch that was taken
-        write_json(self.out / "run.json", to_table(known) | to_table(config))
-        if trainer.step:
-            print(f"Going on from step {trainer.step} in {self.out}.")
-        try:
-            trainer.run()
-        except KeyboardInterrupt:
-            again = shlex.join(["tinydiff", *sys.argv[1:]])
-            print(f"\nStopped after step {trainer.step}; saved up to step {trainer.saved}. To go on: {again}")
-            raise
-        log = read_log(self.out)
-        curve = plot.save_image(plot.loss_curve(log), self.out / "loss.png") if log else "without a log"
-        where = shlex.quote(str(Path.cwd() / self.out))  # whole: `mnist` alone would name the shipped model
-        print(f"Trained {trainer.step} steps: {curve}. To draw: tinydiff sample --model {where}")
+        return Denoise(model, training, self.train, held_out)
+
+    def settings(self, objective: Denoise) -> dict[str, Any]:
+        """Return all options; of the model its own, where it was given."""
+        return super().settings(objective) | to_table(objective.model.config)
+
+    def last_words(self, run: Run, where: str) -> str:
+        """Return how to draw with it."""
+        return f"To draw: tinydiff sample --model {where}"
 
     def _check_agrees_with(self, own: ModelConfig) -> None:
         """Raise where what belongs to the model to start from was given and is another than its own."""
@@ -135,5 +116,4 @@ class Train:
                 raise InputError(f"{self.data} holds one image, but at least 2 are needed: one in twenty is held out.")
             held_out = np.arange(len(images)) % 20 == 0  # every twentieth, so that each subfolder has its share
             return images.take(~held_out), replace(images.take(held_out), split="held out")
-        training, test = load_data(self.data, "train"), load_data(self.data, "test")
-        return training.resize(size), test.resize(size)
+        return training_and_test(self.data, size)

@@ -1,0 +1,55 @@
+"""From the arguments of ``tinydiff train`` to the options of one objective: a recipe, a TOML file, or neither."""
+
+import inspect
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from tinydiff.apps.cli.parsing import parse_options
+from tinydiff.apps.cli.train import classify, contrast, denoise  # noqa: F401  they put themselves on the list
+from tinydiff.apps.cli.train.command import OBJECTIVES, TrainCommand
+from tinydiff.base import check_choice, from_table, read_table
+
+RECIPES = Path(__file__).parents[3] / "recipes"
+DEFAULT = "denoise"
+
+
+def parse_train(arguments: Sequence[str]) -> TrainCommand:
+    """Return the command that the arguments after ``tinydiff train`` describe.
+
+    The first may be the name of a recipe. Which objective it is, and with it which options there are, is said by
+    ``--objective``, or else in the recipe or the TOML file.
+    """
+    arguments, prog, out = list(arguments), "tinydiff train", None
+    path: str | Path | None = _value_of("--config", arguments)
+    recipe = RECIPES / f"{arguments[0]}.toml" if arguments else None
+    if recipe is not None and recipe.is_file():
+        path, arguments, prog, out = recipe, arguments[1:], f"{prog} {recipe.stem}", Path("runs") / recipe.stem
+    table = read_table(path) if path else {}
+    name = _value_of("--objective", arguments) or table.get("objective") or DEFAULT
+    check_choice("objective", name, tuple(OBJECTIVES))
+    kind = OBJECTIVES[name]
+    default = from_table(kind, table, str(path), default=kind())
+    default = replace(default, objective=name, out=default.out if out is None else out)
+    return parse_options(kind, arguments, prog, default=default, description=_description(kind))
+
+
+def recipes() -> list[str]:
+    """Return the names of the recipes that ship with tinydiff."""
+    return sorted(path.stem for path in RECIPES.glob("*.toml"))
+
+
+def _description(kind):
+    """Return the text above the options: what the class says, and the lists of what there is."""
+    others = ", ".join(f"`--objective {name}`" for name in OBJECTIVES)
+    return f"{inspect.getdoc(kind)}\n\nObjectives: {others}. Recipes: {', '.join(recipes())}."
+
+
+def _value_of(flag, arguments):
+    """Return what stands after a flag; "" where nothing does, None where there is no such flag."""
+    for i, argument in enumerate(arguments):
+        if argument == flag:
+            return "".join(arguments[i + 1 : i + 2])
+        if argument.startswith(f"{flag}="):
+            return argument.partition("=")[2]
+    return None

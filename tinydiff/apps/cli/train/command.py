@@ -1,0 +1,89 @@
+"""What ``tinydiff train`` does whatever is minimised: it prepares, runs, saves, and says how to go on."""
+
+import dataclasses
+import shlex
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, TypeVar
+
+from tinydiff import plot
+from tinydiff.apps.cli.options import DeviceName
+from tinydiff.base import Device, Size, select_device, to_device, to_table, writable_folder, write_json
+from tinydiff.data import Dataset, load_data
+from tinydiff.train import Objective, Run, TrainConfig, read_log
+
+OBJECTIVES: dict[str, type["TrainCommand"]] = {}  # what can be trained, each with its options
+Kind = TypeVar("Kind", bound=type["TrainCommand"])
+
+
+def trains(objective: str) -> Callable[[Kind], Kind]:
+    """Put a class of options on the list of objectives, under the name that its field `objective` has."""
+
+    def register(kind):
+        OBJECTIVES[objective] = kind
+        return kind
+
+    return register
+
+
+@dataclass(frozen=True)
+class TrainCommand:
+    """The options that every objective has; a subclass adds its own, and `train`, how to train."""
+
+    config: Path | None = None
+    """A TOML file with any of these options; what is also given on the command line wins."""
+    objective: str = ""
+    """What is minimised. Each objective has options of its own: see --help with it."""
+    out: Path = Path("runs/mine")
+    """Folder for checkpoints, the log and the trained model."""
+    threads: int | None = None
+    """How many work at the same time; without it, one for each core. It changes the time, not the result."""
+    processes: bool | None = None
+    """Whether they are processes, where those can be made (Linux), or threads; without it, by the network's size."""
+    device: DeviceName = "auto"
+    """Where to compute."""
+    train: TrainConfig = dataclasses.field(default_factory=TrainConfig)
+    """How to train."""
+
+    def prepare(self, device: Device) -> Objective:
+        """Return the objective: its data read, its network made."""
+        raise NotImplementedError
+
+    def settings(self, objective: Any) -> dict[str, Any]:
+        """Return all options as they were resolved, for run.json."""
+        return to_table(replace(self, train=objective.config))
+
+    def last_words(self, run: Run, where: str) -> str:
+        """Return what is said at the end, and how to go on with the model in the folder `where`."""
+        return ""
+
+    def run(self) -> None:
+        """Train, or go on with a run that was stopped."""
+        objective = self.prepare(select_device(self.device))
+        writable_folder(self.out)
+        run = Run(objective, self.out, threads=self.threads, processes=self.processes)
+        write_json(self.out / "run.json", self.settings(objective))
+        if run.step:
+            print(f"Going on from step {run.step} in {self.out}.")
+        try:
+            run.run()
+        except KeyboardInterrupt:
+            again = shlex.join(["tinydiff", *sys.argv[1:]])
+            print(f"\nStopped after step {run.step}; saved up to step {run.saved}. To go on: {again}")
+            raise
+        log = read_log(self.out)
+        curve = plot.save_image(plot.loss_curve(log), self.out / "loss.png") if log else "without a log"
+        where = shlex.quote(str(Path.cwd() / self.out))  # whole: `mnist` alone would name the shipped model
+        print(f"Trained {run.step} steps: {curve}. {self.last_words(run, where)}")
+
+
+def on_device(network: Any, device: Device) -> Any:
+    """Return the network with its weights where the device is."""
+    return network if device.kind == "cpu" else network.bind(to_device(network.theta, device))
+
+
+def training_and_test(name: str, size: Size) -> tuple[Dataset, Dataset]:
+    """Return both splits of a data set by name, as images of this size."""
+    return load_data(name, "train").resize(size), load_data(name, "test").resize(size)

@@ -1,0 +1,67 @@
+"""``tinydiff train --objective contrast``: a CLIP of the portraits."""
+
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+
+from tinydiff.apps.cli.train.command import TrainCommand, on_device, trains
+from tinydiff.base import Device, InputError
+from tinydiff.data import Dataset
+from tinydiff.data.avatars import compose, describe, draw
+from tinydiff.data.avatars.pairs import said
+from tinydiff.models import ClipModel, find_folder
+from tinydiff.models.store import TOKENIZER
+from tinydiff.networks import CLIP, CLIPConfig, TextConfig
+from tinydiff.text import Tokenizer
+from tinydiff.train import Contrast, ContrastConfig, Run
+
+
+def _default_network():
+    return CLIPConfig(text=TextConfig(channels=64, layers=2, heads=4, causal=True))
+
+
+@trains("contrast")
+@dataclass(frozen=True)
+class TrainClip(TrainCommand):
+    """Train a CLIP on portraits and their captions. Ctrl-C finishes the step and saves; the same command goes on."""
+
+    objective: str = "contrast"
+    """What is minimised. Each objective has options of its own: see --help with it."""
+    images: int = 100_000
+    """How many portraits to put together, each with a caption."""
+    tokenizer: str = "avatars"
+    """The model whose tokenizer reads the captions; the vocabulary is its own."""
+    network: CLIPConfig = field(default_factory=_default_network)
+    """The shape of the network; its image_size decides how images are resized."""
+    train: ContrastConfig = field(default_factory=ContrastConfig)
+    """How to train."""
+
+    def prepare(self, device: Device) -> Contrast:
+        """Put the portraits together, and make the network."""
+        tokenizer = Tokenizer.load(find_folder(self.tokenizer) / TOKENIZER)
+        if self.network.text.vocabulary not in (TextConfig.vocabulary, len(tokenizer)):
+            raise InputError(
+                f"network.text.vocabulary is {self.network.text.vocabulary}, but the tokenizer of {self.tokenizer} has "
+                f"{len(tokenizer)}: leave it out."
+            )
+        config = replace(self.network, text=replace(self.network.text, vocabulary=len(tokenizer)))
+        network = CLIP(config, np.random.default_rng(self.train.seed))
+        data, contents = _pairs(self.images)
+        data = data.resize(config.image_size)
+        print(data.describe())
+        return Contrast(ClipModel(on_device(network, device), tokenizer), data, self.train, contents)
+
+    def last_words(self, run: Run, where: str) -> str:
+        """Return how to measure it."""
+        return f"To measure it: tinydiff evaluate --model {where}"
+
+
+def _pairs(n: int) -> tuple[Dataset, np.ndarray]:
+    """Return portraits with captions, and for each what its caption says, as a number."""
+    portraits = compose(n)
+    captions = describe(portraits)
+    says = said(portraits, captions)
+    _, contents = np.unique(says.reshape(len(says), -1), axis=0, return_inverse=True)
+    texts = tuple(caption.text for caption in captions)
+    source = "DiceBear's parts (CC0 1.0)"
+    return Dataset(draw(portraits), np.zeros(n, int), "avatars", "train", source, texts), contents

@@ -1,0 +1,95 @@
+"""The settings of a run that every objective shares."""
+
+from dataclasses import dataclass
+
+from tinydiff.base import InputError, check_count, check_number, check_positive
+
+# What may differ when a run is taken up again.
+FREE = ("log_every", "save_every", "keep", "validate_every", "validation_images", "check_every")
+
+
+@dataclass(frozen=True)
+class TrainConfig:
+    """How to train. Everything but the names in `FREE` decides the bits of the result.
+
+    An objective adds settings of its own in a subclass, such as `DenoiseConfig`.
+
+    Parameters
+    ----------
+    steps, batch : int
+        Optimizer steps, and samples in each.
+    micro_batch : int or None
+        A batch is walked in micro-batches of so many samples. None takes the model's, and the run's files say which.
+    lanes : int
+        The micro-batches are summed in so many lanes (see `LaneSum`).
+    lr, warmup, final_lr
+        Peak of the learning rate, steps to reach it, and its share at the end (Eq. LR-1).
+    betas, weight_decay, clip
+        Of AdamW (Eq. ADAMW-1), and the largest norm of a gradient (Eq. CLIP-1); None does not clip.
+    ema : float or None
+        Decay of the average of the weights (Eq. EMA-1); None keeps no average, and the weights are the result.
+    ema_warmup : bool
+        Whether the average is short at first (Eq. EMA-2), or has the same decay from the first step on.
+    seed : int
+    log_every : int
+        Steps between records in the log.
+    save_every, keep : int
+        Steps between checkpoints, and how many of them are kept.
+    validate_every, validation_images : int
+        Steps between looks at held-out samples, and how many.
+    check_every : int
+        On a GPU, steps between two reads of whether the loss was finite; on the CPU every step is checked.
+    """
+
+    steps: int = 2000
+    batch: int = 32
+    micro_batch: int | None = None
+    lanes: int = 8
+    lr: float = 2e-3
+    warmup: int = 100
+    final_lr: float = 0.01
+    betas: tuple[float, float] = (0.9, 0.99)
+    weight_decay: float = 0.0
+    clip: float | None = 1.0
+    ema: float | None = 0.999
+    ema_warmup: bool = True
+    seed: int = 0
+    log_every: int = 10
+    save_every: int = 500
+    keep: int = 2
+    validate_every: int = 500
+    validation_images: int = 500
+    check_every: int = 20
+
+    def __post_init__(self):
+        object.__setattr__(self, "betas", tuple(self.betas))
+        if self.micro_batch is not None:
+            check_count("micro_batch", self.micro_batch)
+        for name in ("steps", "batch", "lanes", *FREE):
+            check_count(name, getattr(self, name))
+        for name in ("warmup", "seed"):
+            check_count(name, getattr(self, name), least=0)
+        if len(self.betas) != 2:
+            raise InputError(f"betas is {self.betas}, but two numbers were expected.")
+        check_positive("lr", self.lr)
+        if self.clip is not None:
+            check_positive("clip", self.clip)
+        check_number("final_lr", self.final_lr, 0, 1)
+        if self.ema is not None:
+            check_number("ema", self.ema, 0, 1)
+        check_number("weight_decay", self.weight_decay, 0, 1e6)
+
+    @property
+    def shard_size(self) -> int:
+        """How many samples a shard has; the last one of a batch may have fewer."""
+        return self.batch if self.micro_batch is None else self.micro_batch
+
+    @property
+    def shards(self) -> int:
+        """How many micro-batches a batch has."""
+        return -(-self.batch // self.shard_size)
+
+    def part(self, shard: int) -> slice:
+        """Return which samples of a batch are those of a shard."""
+        start = shard * self.shard_size
+        return slice(start, min(start + self.shard_size, self.batch))

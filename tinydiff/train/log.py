@@ -1,0 +1,60 @@
+"""The log of a run: one record a line, in log.jsonl."""
+
+import json
+import math
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from tinydiff.base import CheckpointError, atomic_write
+
+NAME = "log.jsonl"
+
+
+class Log:
+    """Where records go: a file in the run's folder, if it has one, and hooks.
+
+    Parameters
+    ----------
+    folder : Path or None
+    hooks : sequence of callables
+        ``hook(record)`` gets every record, a dict with "step".
+    """
+
+    def __init__(self, folder: Path | None, hooks: Sequence[Callable[[dict[str, Any]], None]] = ()):
+        self.folder, self.hooks = folder, hooks
+
+    def write(self, record: dict[str, Any]) -> None:
+        """Append a record to the file, and hand it to the hooks."""
+        if self.folder is not None:
+            path = self.folder / NAME
+            try:
+                path.parent.mkdir(parents=True, exist_ok=True)
+                with open(path, "a", encoding="utf-8") as file:
+                    file.write(json.dumps(record, allow_nan=False) + "\n")
+            except OSError as error:
+                raise CheckpointError(f"{path} cannot be written: {error.strerror}.") from error
+        for hook in self.hooks:
+            hook(record)
+
+    def cut(self, step: int) -> None:
+        """Drop the records of later steps: they were logged after the last checkpoint, and will be taken again."""
+        if self.folder is None or not (path := self.folder / NAME).exists():
+            return
+        lines = [line for line in path.read_text(encoding="utf-8").splitlines() if _step_of(line) <= step]
+        text = "".join(f"{line}\n" for line in lines)
+        atomic_write(path, lambda file: file.write(text.encode()), error=CheckpointError)
+
+
+def read_log(folder: str | Path) -> list[dict[str, Any]]:
+    """Return the records of a run's log; none if there is no log, and without what a killed process left half."""
+    path = Path(folder) / NAME
+    lines = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
+    return [json.loads(line) for line in lines if _step_of(line) < math.inf]
+
+
+def _step_of(line):
+    try:
+        return json.loads(line)["step"]
+    except (ValueError, TypeError, KeyError):  # the process was killed while it wrote
+        return math.inf

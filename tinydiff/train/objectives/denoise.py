@@ -1,0 +1,167 @@
+"""Denoise: Algorithm 1 of DDPM, the training of every diffusion model here."""
+
+import zlib
+from dataclasses import asdict, dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from tinydiff.base import InputError, Noise, as_condition, check_number, xp_of
+from tinydiff.data import Dataset
+from tinydiff.data.masks import random_masks
+from tinydiff.diffusion.editing import erased
+from tinydiff.functional import mse, mse_backward
+from tinydiff.models import DiffusionModel
+from tinydiff.nn import Tape
+from tinydiff.train.config import TrainConfig
+from tinydiff.train.objective import Objective
+from tinydiff.train.order import shuffled
+from tinydiff.workers import map_shards
+
+
+@dataclass(frozen=True)
+class DenoiseConfig(TrainConfig):
+    """How a diffusion model is trained: the settings of every run (`TrainConfig`), and two more.
+
+    Parameters
+    ----------
+    condition_dropout : float
+        Share of images that are shown without their label or caption, so that the model also learns to draw anything.
+    flip : bool
+        Mirror half of the images, left for right, anew each time: for pictures that allow it, not for digits.
+    """
+
+    condition_dropout: float = 0.1
+    flip: bool = False
+
+    def __post_init__(self):
+        super().__post_init__()
+        check_number("condition_dropout", self.condition_dropout, 0, 1)
+
+
+class Denoise(Objective):
+    """The network learns to undo the noise of the forward process (Ho et al. 2020).
+
+    A model whose UNet has ``image_channels = 1 + in_channels`` learns to fill in: it sees each picture with a random
+    part erased (Nichol et al. 2021, GLIDE, section 4.3).
+
+    Parameters
+    ----------
+    model : DiffusionModel
+        Trained in place.
+    data : Dataset
+        Training images.
+    config : DenoiseConfig
+    validation : Dataset or None
+        Held-out images.
+    """
+
+    config: DenoiseConfig
+
+    def __init__(self, model: DiffusionModel, data: Dataset, config: DenoiseConfig, validation: Dataset | None = None):
+        micro_batch = model.micro_batch if config.micro_batch is None else config.micro_batch
+        super().__init__(model.network, replace(config, micro_batch=micro_batch))
+        self.model, self.diffusion = model, model.diffusion
+        self.data, self.validation = data, validation
+        self._check_data()
+        self.conditions = self._conditions(data)
+
+    def add_gradient(self, step: int, shard: int, grads: Any) -> Any:
+        """Add one micro-batch's part of the gradient to `grads`; return its part of the loss (Eq. DDPM-ALG1)."""
+        config, noise = self.config, self.noise(step, shard)
+        indices = self.indices(step)[config.part(shard)]
+        n = len(indices)
+
+        flip = noise.at(xp=np).uniform((n,), "flip") < 0.5 if config.flip else None
+        x_0, _ = self.data.batch(indices, noise.xp, flip)  # x_0 ~ q(x_0)
+        context = self._with_erased(self.context(indices, noise), x_0, noise)
+        t = noise.integers(1, self.diffusion.T, n, "t")  # t ~ Uniform({1, ..., T})
+        eps = noise.normal(x_0.shape, "eps", dtype=x_0.dtype)  # eps ~ N(0, I)
+        x_t = self.diffusion.q_sample(x_0, t, eps)  # Eq. DDPM-4
+        target = self.model.target(x_0, eps, t)
+
+        tape = Tape(noise)
+        output = self.network.forward(x_t, t, context, tape)
+        loss, cache = mse(output, target)  # Eq. DDPM-14
+        share = n / config.batch
+        d_output, _ = mse_backward(share, cache)
+        self.network.backward(d_output, tape, grads)
+        return share * loss
+
+    def indices(self, step: int) -> np.ndarray:
+        """Return which images step 0, 1, ... sees: every epoch is a new order of all of them."""
+        return shuffled(len(self.data), self.config.batch, step, self.config.seed)
+
+    def context(self, indices: np.ndarray, noise: Noise) -> Any:
+        """Return what the network is told of some images, and of a share of them nothing."""
+        if self.conditions is None:
+            return None
+        rows = noise.xp.asarray(self.conditions[indices])
+        hidden = noise.uniform((len(rows),), "label dropout") < self.config.condition_dropout
+        return noise.xp.where(hidden.reshape(-1, *[1] * (rows.ndim - 1)), self.model.null_context(), rows)
+
+    def validate(self, *networks: Any) -> dict[str, float]:
+        """Return the loss on held-out images, each with the same t and eps every time."""
+        (network,), data = networks, self.validation
+        if data is None:
+            return {}
+        n, xp = min(self.config.validation_images, len(data)), xp_of(network.theta)
+        x_0, _ = data.batch(np.arange(n), xp=xp)
+        noise = Noise(0, xp=xp)
+        t, eps = noise.integers(1, self.diffusion.T, n, "validation t"), noise.normal(x_0.shape, "validation eps")
+        conditions = self._conditions(data.take(slice(0, n)))
+        context = self._with_erased(None if conditions is None else xp.asarray(conditions), x_0, noise)
+        x_t = self.diffusion.q_sample(x_0, t, eps)
+        output = map_shards(network.forward, (x_t, t, context), self.config.shard_size, self.model.threads)
+        loss, _ = mse(output, self.model.target(x_0, eps, t))
+        return {"validation_loss": float(loss)}
+
+    def identity(self) -> dict[str, Any]:
+        """Return the model's shape, and the data with checksums."""
+        sums = [zlib.crc32(a.tobytes()) for a in (self.data.images, self.data.labels)]
+        if self.model.config.text is not None:
+            sums.append(zlib.crc32("\n".join(self.data.captions or ()).encode()))
+        return {**asdict(self.model.config), **self.about(), "checksums of the data": sums}
+
+    def about(self) -> dict[str, Any]:
+        """Return the name of the data, and how many images there are."""
+        return {"data": self.data.name, "images": len(self.data)}
+
+    def trained(self, *networks: Any) -> DiffusionModel:
+        """Return the model with the average of the weights, the one to draw with."""
+        return replace(self.model, network=networks[0])
+
+    def _conditions(self, data):
+        """Return what a network of this kind is told of each image: a row of tokens, a label, or nothing."""
+        config, tokenizer = self.model.config, self.model.tokenizer
+        if config.text is not None and tokenizer is not None:
+            return tokenizer.rows(data.captions, config.text.length)
+        return None if config.unet.num_classes is None else data.labels
+
+    def _with_erased(self, context, x_0, noise):
+        """Return a context with the pictures, a part of them erased, for a network that learns to fill in."""
+        if not self.model.config.unet.image_channels:
+            return context
+        return as_condition(context)._replace(image=erased(x_0, random_masks(len(x_0), x_0.shape[1], noise)))
+
+    def _check_data(self):
+        unet = self.model.config.unet
+        shape = (unet.image_size, unet.image_size, unet.in_channels)
+        if unet.image_channels not in (0, 1 + unet.in_channels):
+            raise InputError(
+                f"image_channels is {unet.image_channels}, but 0, or {1 + unet.in_channels} to learn to fill in "
+                "(a mask and the picture without what is to be drawn), were expected."
+            )
+        for name, data in (("data", self.data), ("validation", self.validation)):
+            if data is not None and not len(data):
+                raise InputError(f"{name} is empty: there is nothing to train on.")
+            if data is not None and tuple(data.images.shape[1:]) != shape:
+                raise InputError(
+                    f"{name} has images of shape {tuple(data.images.shape[1:])}, but the model's are {shape}."
+                )
+            if data is not None and self.model.config.text is not None and data.captions is None:
+                raise InputError(f"{name} has no captions, but the model learns from text.")
+            if data is not None and unet.num_classes is not None and data.labels.max() >= unet.num_classes:
+                raise InputError(
+                    f"{name} has labels up to {data.labels.max()}, but the model's num_classes is {unet.num_classes}."
+                )
