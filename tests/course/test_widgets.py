@@ -13,11 +13,11 @@ from tinydiff.diffusion import GaussianDiffusion
 
 
 def test_source_is_shown_without_its_docstring(capsys):
-    show_source(GaussianDiffusion.snr, GaussianDiffusion._alpha_bars)
+    show_source(GaussianDiffusion.snr, GaussianDiffusion.score_from_eps)
     shown = capsys.readouterr().out
-    assert shown.startswith("def snr(self, t: Any) -> Any:\n    alpha_bar = self._alpha_bar(t)\n")
+    assert shown.startswith("def snr(self, t: Time) -> float | Array:\n    alpha_bar = self._alpha_bar(t)\n")
     assert "signal-to-noise" not in shown
-    assert "def _alpha_bars(self, t, s):\n    alpha_bar_t" in shown
+    assert "def score_from_eps(self, eps: Array, t: Time) -> Array:\n    _, b" in shown
 
 
 def draw(value):

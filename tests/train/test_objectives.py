@@ -235,4 +235,4 @@ def test_one_name_for_two_phases_and_another_objective_in_a_folder_are_refused(t
 
     with pytest.raises(InputError, match="holds a run with objective = Points, but objective = Other"):
         Run(Other(mlp(3, 2), CONFIG), tmp_path)
-    assert json.loads((tmp_path / "config.json").read_text())["step"] == 6
+    assert json.loads((tmp_path / "config.json").read_text())["about"]["step"] == 6

@@ -3,6 +3,7 @@
 import json
 
 import pytest
+from commands import fails
 
 from tinydiff import plot
 from tinydiff.apps.cli.main import main, parse
@@ -32,11 +33,8 @@ def test_without_the_option_a_size_is_what_it_was():
 def test_what_is_no_size_is_refused_with_status_2(text, capsys):
     with pytest.raises(InputError, match="no size"):
         read_size(text)
-    for arguments in (["train", f"--unet.image-size={text}"], ["sample", f"--size={text}"]):
-        with pytest.raises(SystemExit) as stopped:
-            parse(arguments)
-        assert stopped.value.code == 2
-        assert "is no size" in " ".join(capsys.readouterr().err.replace("│", " ").split())
+    for command, option in (("train", "--unet.image-size"), ("sample", "--size")):
+        fails(capsys, [command, f"{option}={text}"], 2, f"tinydiff: {option}: {text!r} is no size: one number")
 
 
 def test_the_help_shows_a_size_as_it_is_written(capsys):

@@ -36,7 +36,7 @@ def test_a_value_of_the_command_line_may_be_called_train(tmp_path, monkeypatch):
 @pytest.mark.parametrize(
     ("text", "word"),
     [
-        ("nonsense = 1\n[folly]", "run.toml: there is no option nonsense or folly; there are: config, data,"),
+        ("nonsense = 1\n[folly]", "run.toml: there is no option nonsense or folly; there are: config, objective,"),
         ("[train]\nsteps = 0", "run.toml: train.steps is 0, but a whole number of at least 1 was expected"),
         ("= =", "TOML"),
         ("[train]\nnonsense = 1", "there is no option train.nonsense; there are in train: steps, batch"),

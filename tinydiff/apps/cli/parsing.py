@@ -35,10 +35,12 @@ def _refusal_behind(stop, command):
     """Return the sentence of the dataclass because of which tyro stops, or None; it names an option as one types it."""
     error, inside = stop.__context__, ""
     while error is not None and not isinstance(error, InputError):
-        inside = getattr(error, "arg", inside)  # tyro's own error knows in which field that dataclass is
+        inside = getattr(error, "arg", inside)  # tyro's own error knows the option, or the table of options
         error = error.__context__
     if error is None:
         return None
+    if not isinstance(inside, str):  # one option, whose text could not be read
+        return f"{inside.lowered.name_or_flags[0]}: {error}"
     records = filter(dataclasses.is_dataclass, (command, *typing.get_type_hints(command).values()))
     options = {field.name for record in records for field in dataclasses.fields(record)}
     name, space, rest = str(error).partition(" ")
