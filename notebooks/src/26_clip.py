@@ -744,7 +744,7 @@ for i, question in enumerate(questions):
 # <details><summary>Why should no two captions of a batch say the same?</summary>
 #
 # They would be a riddle without an answer: both texts are true of both pictures, but the loss calls one of them wrong. The
-# training leaves such pairs out where it can (`next_batch`). Some of it stays, for "a person" is true of all.
+# training leaves such pairs out where it can (`distinct`). Some of it stays, for "a person" is true of all.
 #
 # </details>
 #
