@@ -142,11 +142,11 @@ class Denoise(Objective):
         """Return a context with the pictures, a part of them erased, for a network that learns to fill in."""
         if not self.model.config.unet.image_channels:
             return context
-        return as_condition(context)._replace(image=erased(x_0, random_masks(len(x_0), x_0.shape[1], noise)))
+        return as_condition(context)._replace(image=erased(x_0, random_masks(len(x_0), x_0.shape[1:3], noise)))
 
     def _check_data(self):
         unet = self.model.config.unet
-        shape = (unet.image_size, unet.image_size, unet.in_channels)
+        shape = unet.shape
         if unet.image_channels not in (0, 1 + unet.in_channels):
             raise InputError(
                 f"image_channels is {unet.image_channels}, but 0, or {1 + unet.in_channels} to learn to fill in "
