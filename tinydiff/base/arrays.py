@@ -23,7 +23,7 @@ HOW_TO_INSTALL_CUPY = (
 )
 
 
-def xp_of(*arrays: Array, **named: Array) -> Any:
+def xp_of(*arrays: Array) -> Any:
     """Return the array module, `numpy` or `cupy`, that all given arrays belong to; None is skipped.
 
     Raises
@@ -36,11 +36,6 @@ def xp_of(*arrays: Array, **named: Array) -> Any:
     >>> xp_of(np.zeros(3)).__name__
     'numpy'
     """
-    if named:  # deprecated: to be deleted when nobody calls it with names any more
-        from tinydiff.base.checks import check_alike
-
-        check_alike(**named)
-        arrays += tuple(named.values())
     for a in arrays:
         if type(a) is not np.ndarray:
             break
