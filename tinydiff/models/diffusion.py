@@ -10,7 +10,7 @@ import numpy as np
 from tinydiff.base import Condition, InputError, Noise, check_count, check_sides, height_and_width, xp_of
 from tinydiff.diffusion import SAMPLERS, GaussianDiffusion, Predict, predictor
 from tinydiff.models.config import ModelConfig, default_micro_batch
-from tinydiff.models.predictor import compose
+from tinydiff.models.predictor import guided_predictor
 from tinydiff.models.request import Request
 from tinydiff.models.store import register
 from tinydiff.networks import TextToImage, UNet
@@ -80,7 +80,7 @@ class DiffusionModel:
         >>> x_0 = last(ddim(predict, model.diffusion, x_T, steps=50))                     # doctest: +SKIP
         """
         request = Request() if request is None else request
-        return compose(self, request, self._workers(request))
+        return guided_predictor(self, request, self._workers(request))
 
     def start(self, request: Request) -> tuple[Any, Noise]:
         """Return (x_T, noise): the noise that a chain starts from, and that which its steps draw from."""
@@ -138,7 +138,7 @@ class DiffusionModel:
             As for `chain`.
         """
         workers = self._workers(request)
-        predict = compose(self, request, workers)
+        predict = guided_predictor(self, request, workers)
         chain = walk(predict, *self.start(request))
         return self._walked(chain, workers, request.rows, steps, progress)
 

@@ -129,7 +129,7 @@ def training_progress(
     return image_rows({f"step {step:,}": images for step, images in grids}, scale, title, column_labels)
 
 
-def nearest_neighbours(
+def neighbour_rows(
     samples: Array, neighbours: Array, distances: Array, scale: int | None = None, title: str | None = None
 ) -> Image.Image:
     """Return each sample, framed, beside its nearest training images, with their distances.

@@ -102,7 +102,7 @@ class Learner:
         """Return the vectors that a checkpoint keeps."""
         return {"theta": self.network.theta, "ema": self.ema, "m": self.optimizer.m, "v": self.optimizer.v}
 
-    def take_up(self, vectors: dict[str, Any], steps: int) -> None:
+    def resume(self, vectors: dict[str, Any], steps: int) -> None:
         """Go on from the vectors of a checkpoint, after so many steps of the optimizer."""
         for part, vector in self.state().items():
             vector[...] = xp_of(vector).asarray(vectors[part])

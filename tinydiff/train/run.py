@@ -71,7 +71,7 @@ class Run:
         self.best = math.inf
         self.all_finite = self.xp.asarray(True)
         if self.folder is not None:
-            self._take_up(self.folder)
+            self._resume(self.folder)
 
     def train_step(self) -> dict[str, Any]:
         """Take one step of each phase whose turn it is; return losses, gradient norms and learning rates."""
@@ -208,7 +208,7 @@ class Run:
             json.dumps({"objective": type(self.objective).__name__, **train, **self.objective.identity()})
         )  # tuples become lists
 
-    def _take_up(self, folder):
+    def _resume(self, folder):
         """Go on from the last checkpoint in the folder, if there is one."""
         found = checkpoints(folder)
         if not found:
@@ -225,4 +225,4 @@ class Run:
         self.step = self.saved = state.step
         self.best = state.about["best"]
         for name, learner in self.learners.items():
-            learner.take_up(state.vectors[name], state.about.get("steps", {}).get(name, state.step))
+            learner.resume(state.vectors[name], state.about.get("steps", {}).get(name, state.step))

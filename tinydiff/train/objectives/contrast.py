@@ -87,7 +87,7 @@ class Contrast(Objective):
         network, noise = self.network, self.noise(step, shard)
         indices = self.indices(step)[self.config.part(shard)]
         x_0, _ = self.data.batch(indices, noise.xp)
-        x_t, t = noisy(self.clip.diffusion, x_0, self.config.clean, noise)
+        x_t, t = partly_noised(self.clip.diffusion, x_0, self.config.clean, noise)
         tokens = noise.xp.asarray(self.tokens[indices])
 
         tape = Tape()
@@ -131,7 +131,7 @@ class Contrast(Objective):
         return replace(self.clip, network=networks[0])
 
 
-def noisy(diffusion: GaussianDiffusion, x_0: Any, clean: float, noise: Noise) -> tuple[Any, Any]:
+def partly_noised(diffusion: GaussianDiffusion, x_0: Any, clean: float, noise: Noise) -> tuple[Any, Any]:
     """Return (x_t, t): pictures at random times, and a share of them clean, at t = 0."""
     t = noise.integers(1, diffusion.T, len(x_0), "t")
     x_t = diffusion.q_sample(x_0, t, noise.normal(x_0.shape, "eps"))
