@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 import numpy as np
-import scipy.special
 
 from tinydiff.base.errors import DeviceError, InputError, check_choice
 
@@ -23,7 +22,7 @@ HOW_TO_INSTALL_CUPY = (
 )
 
 
-def xp_of(*arrays: Array, **named: Array) -> Any:
+def xp_of(*arrays: Array) -> Any:
     """Return the array module, `numpy` or `cupy`, that all given arrays belong to; None is skipped.
 
     Raises
@@ -36,11 +35,6 @@ def xp_of(*arrays: Array, **named: Array) -> Any:
     >>> xp_of(np.zeros(3)).__name__
     'numpy'
     """
-    if named:  # deprecated: to be deleted when nobody calls it with names any more
-        from tinydiff.base.checks import check_alike
-
-        check_alike(**named)
-        arrays += tuple(named.values())
     for a in arrays:
         if type(a) is not np.ndarray:
             break
@@ -75,6 +69,8 @@ def to_numpy(x: Array) -> np.ndarray:
 def erf(x: Array) -> Array:
     """Return the error function of `x`, elementwise, on the device of `x`."""
     if xp_of(x) is np:
+        import scipy.special  # here, since it takes longer to import than all of tinydiff, and few ask for it
+
         return scipy.special.erf(x)
     import cupyx.scipy.special
 

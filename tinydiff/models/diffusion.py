@@ -18,7 +18,7 @@ from tinydiff.text import Tokenizer
 from tinydiff.workers import Workers
 
 Chain = Iterator[tuple[float, Any, Any]]
-Progress = Callable[[int, int], None]
+Progress = Callable[[int, int], None]  # progress(step, steps), called after every step
 
 
 @dataclass(frozen=True)

@@ -33,7 +33,7 @@ from tinydiff.models.weights import load_weights, save_weights
 from tinydiff.nn import Module
 from tinydiff.text import Tokenizer
 
-SHIPPED = Path(__file__).parent.parent / "weights"
+SHIPPED = Path(__file__).parent.parent / "weights"  # the folder of the models that ship with tinydiff
 CONFIG, WEIGHTS, TOKENIZER = "config.json", "model.safetensors", "tokenizer.json"
 FORMAT = 2  # of config.json; a folder without a number has one of the layouts before, see `in_todays_layout`
 

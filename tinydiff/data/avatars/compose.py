@@ -6,7 +6,7 @@ from tinydiff.base import Noise, check_choice, check_count
 from tinydiff.data.avatars.rendering import parts_of
 from tinydiff.data.avatars.slots import LAYERS, SLOTS, Portraits
 
-SPLITS = {"train": 20_000, "test": 2_000, "held-out": 1_000, "swapped": 1_000}  # and how many portraits each has
+SPLITS = {"train": 20_000, "test": 2_000, "held-out": 1_000, "swapped": 1_000}  # portraits in each
 HELD_OUT = (  # combinations that training never shows: (layer, word of a part or colour) twice
     (("hair", "blond"), ("clothing", "blue")),
     (("hair", "brown"), ("clothing", "red")),
