@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from tinydiff.base import InputError, check_shape, xp_of
+from tinydiff.base import Array, InputError, check_shape, xp_of
 from tinydiff.functional import softmax
 from tinydiff.models.store import register
 from tinydiff.networks import Classifier, ClassifierConfig, NoisyClassifier, NoisyClassifierConfig
@@ -68,7 +68,7 @@ class NoisyClassifierSettings:
         return network
 
 
-def class_gradient(classifier: NoisyClassifier, micro_batch: int = 16) -> Callable[[Any, Any, Any], Any]:
+def class_gradient(classifier: NoisyClassifier, micro_batch: int = 16) -> Callable[[Array, Array, Array], Array]:
     """Return ``f(x_t, t, labels)``, the gradient of log p(label | x_t) in x_t, for `classifier_guidance`.
 
     Labels are those of the classifier, one for each picture; what the network that it pulls has learned does not count.

@@ -4,8 +4,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from tinydiff.base import Memo, Noise, xp_of
-from tinydiff.nn import Module
+from tinydiff.base import Array, Memo, Noise, xp_of
+from tinydiff.nn import Gradients, Module
 from tinydiff.train.config import TrainConfig
 
 
@@ -43,7 +43,7 @@ class Phase:
     add_gradient: Callable[..., Any]
     settings: TrainConfig
     name: str = ""
-    join: Callable[[int, list, Any], tuple[Any, Sequence]] | None = None
+    join: Callable[[int, list, Gradients], tuple[Array, Sequence]] | None = None
     after_step: Callable[[], None] | None = None
     in_order: bool = False
     memo: Memo | None = None
@@ -69,7 +69,7 @@ class Objective:
         """Return the phases of step 0, 1, ... in their order: all of them, unless an objective says otherwise."""
         return self.phases
 
-    def add_gradient(self, step: int, shard: int, grads: Any) -> Any:
+    def add_gradient(self, step: int, shard: int, grads: Gradients) -> Any:
         """Add one micro-batch's part of the gradient to `grads`; return its part of the loss."""
         raise NotImplementedError
 

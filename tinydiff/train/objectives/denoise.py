@@ -6,13 +6,13 @@ from typing import Any
 
 import numpy as np
 
-from tinydiff.base import InputError, Noise, as_condition, check_number, xp_of
+from tinydiff.base import Array, InputError, Noise, as_condition, check_number, xp_of
 from tinydiff.data import Dataset
 from tinydiff.data.masks import random_masks
 from tinydiff.diffusion.editing import erased
 from tinydiff.functional import mse, mse_backward
 from tinydiff.models import DiffusionModel
-from tinydiff.nn import Tape
+from tinydiff.nn import Gradients, Tape
 from tinydiff.train.config import TrainConfig
 from tinydiff.train.objective import Objective
 from tinydiff.train.order import shuffled
@@ -66,7 +66,7 @@ class Denoise(Objective):
         self._check_data()
         self.conditions = self._conditions(data)
 
-    def add_gradient(self, step: int, shard: int, grads: Any) -> Any:
+    def add_gradient(self, step: int, shard: int, grads: Gradients) -> Array:
         """Add one micro-batch's part of the gradient to `grads`; return its part of the loss (Eq. DDPM-ALG1)."""
         config, noise = self.config, self.noise(step, shard)
         indices = self.indices(step)[config.part(shard)]
