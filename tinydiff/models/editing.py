@@ -146,6 +146,8 @@ def fill_in(
     check_pictures(model, images)
     if not fills_in(model):
         raise InputError("This model was not trained to fill in a part of a picture; inpaint works with any model.")
+    if request is not None and request.image is not None:
+        raise InputError("The request holds an image, but the model is shown `images` with `mask`: leave it out.")
     times = SAMPLERS[sampler].times(model.diffusion, steps)
 
     def walk(predict, x_T, noise):
@@ -219,6 +221,10 @@ def interpolate(
     steps : int
     """
     check_count("n", n, least=2)
+    if request is not None and request.prompt is not None:
+        raise InputError(
+            f"The request holds the prompt {request.prompt!r}, but `prompts` say what is drawn: leave it out."
+        )
     for name, x in zip(("the first noise", "the second noise"), noises, strict=True):
         check_shape(name, x, (1, None, None, model.config.unet.in_channels))
     xp, shares = xp_of(*noises), np.linspace(0, 1, n)

@@ -12,7 +12,7 @@ from tinydiff.diffusion import GaussianDiffusion
 from tinydiff.functional import cross_entropy, cross_entropy_backward, softmax
 from tinydiff.networks import Classifier, NoisyClassifier
 from tinydiff.nn import Gradients, Tape
-from tinydiff.train.config import TrainConfig
+from tinydiff.train.config import ValidatedConfig
 from tinydiff.train.objective import Objective
 from tinydiff.train.order import whole_batches
 from tinydiff.workers import map_shards
@@ -23,8 +23,8 @@ VALIDATION_SHARD = 100  # images
 
 
 @dataclass(frozen=True)
-class ClassifyConfig(TrainConfig):
-    """How a classifier is trained: the settings of every run (`TrainConfig`), with other defaults, and one more.
+class ClassifyConfig(ValidatedConfig):
+    """How a classifier is trained: the settings of every validated run, with other defaults, and one more.
 
     Parameters
     ----------

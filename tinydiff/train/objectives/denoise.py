@@ -13,22 +13,23 @@ from tinydiff.diffusion.editing import erased
 from tinydiff.functional import mse, mse_backward
 from tinydiff.models import DiffusionModel
 from tinydiff.nn import Gradients, Tape
-from tinydiff.train.config import TrainConfig
+from tinydiff.train.config import ValidatedConfig
 from tinydiff.train.objective import Objective
 from tinydiff.train.order import shuffled
 from tinydiff.workers import map_shards
 
 
 @dataclass(frozen=True)
-class DenoiseConfig(TrainConfig):
-    """How a diffusion model is trained: the settings of every run (`TrainConfig`), and two more.
+class DenoiseConfig(ValidatedConfig):
+    """How a diffusion model is trained: the settings of every validated run (`ValidatedConfig`), and two more.
 
     Parameters
     ----------
     condition_dropout : float
-        Share of images that are shown without their label or caption, so that the model also learns to draw anything.
+        Share of images that are shown without their label or caption, so that the model also learns to draw without
+        one. A model that takes neither sees no difference.
     flip : bool
-        Mirror half of the images, left for right, anew each time: for pictures that allow it, not for digits.
+        Mirror each image, left for right, with probability 1/2 each time: for pictures that allow it, not for digits.
     """
 
     condition_dropout: float = 0.1

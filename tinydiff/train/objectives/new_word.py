@@ -38,6 +38,10 @@ class NewWordConfig(TrainConfig):
         super().__post_init__()
         if self.lanes != 1:
             raise InputError(f"lanes is {self.lanes}, but a word's shards are added one after the other: leave it out.")
+        if self.ema is not None:
+            raise InputError(
+                f"ema is {self.ema}, but the vector of a word is learned without an average: leave it out."
+            )
 
 
 class Row(Module):
