@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from arrays import to_xp
 
-from tinydiff.base import InputError, Noise
+from tinydiff.base import InputError, Noise, from_table
 from tinydiff.data import Dataset, to_floats
 from tinydiff.data.avatars import compose, describe, render
 from tinydiff.functional import contrastive_loss, contrastive_loss_backward
@@ -15,7 +15,7 @@ from tinydiff.models import ClipModel, load
 from tinydiff.networks import CLIP, CLIPConfig, TextConfig
 from tinydiff.nn import Gradients, Tape
 from tinydiff.text import Tokenizer
-from tinydiff.train import Contrast, ContrastConfig, Run
+from tinydiff.train import Contrast, ContrastConfig, NewWordConfig, Run
 from tinydiff.train.objectives.contrast import partly_noised
 from tinydiff.train.order import distinct
 
@@ -111,6 +111,13 @@ def test_a_share_of_the_pictures_is_clean():
 def test_a_bad_setting_of_training_is_refused_by_name(name, value):
     with pytest.raises(InputError, match=f"{name} is {value!r}, but"):
         ContrastConfig(**{name: value})
+
+
+@pytest.mark.parametrize("config", [ContrastConfig, NewWordConfig])
+@pytest.mark.parametrize("name", ["validate_every", "validation_images"])
+def test_an_objective_without_validation_has_no_settings_of_it(config, name):
+    with pytest.raises(InputError, match=rf"run.toml: there is no option {name}; there are: steps"):
+        from_table(config, {name: 5}, "run.toml")
 
 
 def test_pairs_that_do_not_fit_are_refused():

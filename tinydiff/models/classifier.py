@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from tinydiff.base import InputError, check_shape, xp_of
+from tinydiff.base import Array, InputError, check_shape, xp_of
 from tinydiff.functional import softmax
 from tinydiff.models.network import NetworkSettings
 from tinydiff.models.store import register
@@ -31,7 +31,7 @@ class NoisyClassifierSettings(NetworkSettings):
     config: NoisyClassifierConfig
 
 
-def class_gradient(classifier: NoisyClassifier, micro_batch: int = 16) -> Callable[[Any, Any, Any], Any]:
+def class_gradient(classifier: NoisyClassifier, micro_batch: int = 16) -> Callable[[Array, Array, Array], Array]:
     """Return ``f(x_t, t, labels)``, the gradient of log p(label | x_t) in x_t, for `classifier_guidance`.
 
     Labels are those of the classifier, one for each picture; what the network that it pulls has learned does not count.

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from tinydiff.base import Condition, InputError, as_condition, map_arrays, xp_of
+from tinydiff.base import Array, Condition, InputError, as_condition, map_arrays, xp_of
 from tinydiff.diffusion import Predict, bounded, classifier_free_guidance, classifier_guidance, predictor
 from tinydiff.models.request import Request
 from tinydiff.workers import Workers
@@ -56,7 +56,7 @@ def conditions(model: "DiffusionModel", request: Request) -> tuple[Any, Any]:
     return condition, nothing
 
 
-def with_condition(predict: Predict, condition: Any) -> Callable[..., tuple[Any, Any]]:
+def with_condition(predict: Predict, condition: Any) -> Callable[..., tuple[Array, Array]]:
     """Return a prediction with this condition, which its caller need not know."""
 
     def predict_with_condition(x_t, t, context=None):

@@ -18,6 +18,7 @@ from typing import Any, Protocol, TypeVar, overload
 
 import tinydiff
 from tinydiff.base import (
+    Array,
     CheckpointError,
     Device,
     InputError,
@@ -108,7 +109,7 @@ def is_registered(model: Any) -> bool:
     return any(isinstance(model, known.model) for known in REGISTERED.values())
 
 
-def save(folder: str | Path, model: Any, theta: Any = None, **about: Any) -> Path:
+def save(folder: str | Path, model: Any, theta: Array | None = None, **about: Any) -> Path:
     """Write a model folder, config.json last; each file is written whole or not at all.
 
     Parameters

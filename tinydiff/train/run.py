@@ -104,7 +104,7 @@ class Run:
         InputError
             If another process is training in this folder.
         """
-        config = self.config
+        config, validate_every = self.config, self.objective.validate_every
         bar = tqdm(total=config.steps, initial=self.step, unit="step", disable=not progress, dynamic_ncols=True)
         started, first = time.perf_counter(), self.step
         with ExitStack() as stack:
@@ -121,7 +121,7 @@ class Run:
                     rate = (self.step - first) * config.batch / (time.perf_counter() - started)
                     self._report(record, rate, bar)
                 bar.update()
-                if done or self.step % config.validate_every == 0:
+                if done or (validate_every is not None and self.step % validate_every == 0):
                     self._validate()
                 if on_step is not None:
                     on_step(self)
