@@ -3,11 +3,14 @@
 import ast
 import importlib
 import re
+import shlex
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+import tinydiff
+from tinydiff.apps.cli.main import parse
 from tinydiff.base import Noise
 from tinydiff.data import load_data
 from tinydiff.diffusion import GaussianDiffusion, cosine_schedule
@@ -146,11 +149,19 @@ def test_equations_stand_in_the_index(name):
     assert named <= set(Check().equations)
 
 
-def test_the_train_step_of_the_readme_runs():
-    (step,) = re.findall(
-        r"```python\n(x_0, labels = .*?)```", (ROOT / "README.md").read_text(encoding="utf-8"), re.DOTALL
-    )
+def snippets(page, **fewer):
+    """Return a page's blocks of Python, with smaller numbers where a test need not take long."""
+    text = (ROOT / page).read_text(encoding="utf-8")
+    found = re.findall(r"^```python\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
+    for name, value in fewer.items():
+        found = [re.sub(rf"\b{name}=\d+", f"{name}={value}", snippet) for snippet in found]
+    return found
+
+
+def test_the_snippets_of_the_readme_run(capsys):
+    one_line, step_by_step, pair, train_step, check = snippets("README.md", n=2, steps=2)
     unet = UNet(UNetConfig(channels=8, channel_mult=(1, 2), blocks_per_level=1, num_classes=10))
+    rng = np.random.default_rng(0)
     names = {
         "data": load_data("mnist-small", "train"),
         "diffusion": GaussianDiffusion(cosine_schedule(1000)),
@@ -159,11 +170,42 @@ def test_the_train_step_of_the_readme_runs():
         "noise": Noise(0),
         "indices": np.arange(2),
         **{"Tape": Tape, "Gradients": Gradients, "mse": mse, "mse_backward": mse_backward},
+        **{"x": rng.normal(size=(5, 3)), "w": rng.normal(size=(3, 4)), "b": rng.normal(size=4)},
     }
+
+    exec(one_line, names)
+    assert names["digits"].shape == names["sevens"].shape == (2, 28, 28, 1)
+
+    exec(step_by_step, names)
+    assert names["x_t"].shape == (2, 16, 16, 3)
+    assert capsys.readouterr().out.splitlines()[-1].startswith("t =   0.0: the picture has contrast ")
+
     before = unet.theta.copy()
-    exec(step, names)
+    exec(train_step, names)
     assert 0.5 < float(names["loss"]) < 2
     assert not np.array_equal(unet.theta, before)
+
+    exec(pair, names)
+    names |= {"my_linear": names["linear"], "my_linear_backward": names["linear_backward"]}
+    right = unet.forward(names["x_t"], names["t"], names["labels"])
+    exec(check, names)
+    assert "right" in capsys.readouterr().out
+    np.testing.assert_allclose(unet.forward(names["x_t"], names["t"], names["labels"]), right, atol=1e-6)
+
+
+def test_the_commands_of_the_readme_fit_the_command_line():
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    commands = re.findall(r"^tinydiff (.*?)(?: +#.*)?$", text, re.MULTILINE)
+    assert len(commands) > 8
+    for command in commands:
+        parse(shlex.split(command))  # it exits where an option does not exist
+
+
+def test_the_snippet_of_the_design_runs():
+    (snippet,) = snippets("docs/design.md", n=1, steps=2)
+    names = {"tinydiff": tinydiff}
+    exec(snippet, names)
+    assert names["x_t"].shape == (1, 16, 16, 3)
 
 
 def test_every_question_has_a_notebook_and_a_test():
