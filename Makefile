@@ -37,7 +37,7 @@ lint: $(VENV)/.ready-dev  ## check style and format
 	@$(RUN) -m ruff check .
 	@$(RUN) -m ruff format --check .
 
-fix: $(VENV)/.ready-dev  ## format, and mend of the style what can be mended without a person
+fix: $(VENV)/.ready-dev  ## format, and mend what ruff can mend by itself
 	@$(RUN) -m ruff check --fix-only .
 	@$(RUN) -m ruff format .
 
