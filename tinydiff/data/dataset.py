@@ -83,7 +83,7 @@ class Dataset:
             images = np.where(flip[:, None, None, None], images[:, :, ::-1], images)
         return xp.asarray(to_floats(images)), xp.asarray(self.labels[indices])
 
-    def take(self, indices: Any) -> "Dataset":
+    def take(self, indices: Array | slice) -> "Dataset":
         """Return the data set of these images only (indices, a slice or a mask)."""
         try:
             chosen = np.arange(len(self))[indices]

@@ -15,6 +15,8 @@ import numpy as np
 import pooch
 
 from tinydiff.base import DataError, atomic_write
+from tinydiff.data.dataset import Dataset
+from tinydiff.data.sets import dataset
 
 TIMEOUT = (5, 20)  # seconds: without a connection, or then without an answer for so long, a mirror is given up
 
@@ -49,6 +51,29 @@ MIRRORS = {
     "fashion-mnist": ("http://fashion-mnist.s3-website.eu-central-1.amazonaws.com/",),
 }
 DEBIAN = {"fashion-mnist": Path("/usr/share/datasets/fashion-mnist")}
+
+
+@dataset("mnist", downloads=True)
+def load_mnist(split: str = "train", network: bool = True) -> Dataset:
+    """Return MNIST, 60,000 + 10,000 digits of 28 x 28 pixels, from this machine or from the network.
+
+    Its files are looked for in the folder that the variable TINYDIFF_DATA names, in the cache, and on the network.
+    """
+    return _idx_dataset("mnist", split, network)
+
+
+@dataset("fashion-mnist", downloads=True)
+def load_fashion_mnist(split: str = "train", network: bool = True) -> Dataset:
+    """Return Fashion-MNIST, 60,000 + 10,000 pictures of clothes, 28 x 28, from this machine or from the network.
+
+    As `load_mnist`; besides, it is looked for where Debian puts it.
+    """
+    return _idx_dataset("fashion-mnist", split, network)
+
+
+def _idx_dataset(name, split, network):
+    images, labels, source = read_idx(name, split, download if network else None)
+    return Dataset(images, labels, name, split, source)
 
 
 def download(url: str) -> bytes:

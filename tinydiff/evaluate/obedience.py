@@ -9,8 +9,8 @@ from tinydiff.base import InputError, to_numpy
 from tinydiff.data import to_floats, to_images
 from tinydiff.data.avatars import Caption, Portraits, agreement, compose, describe, judge
 from tinydiff.data.avatars.compose import HELD_OUT, combinations
-from tinydiff.data.avatars.drawing import paint
-from tinydiff.data.avatars.judge import skin
+from tinydiff.data.avatars.judge import skin_tone
+from tinydiff.data.avatars.rendering import parts_of
 from tinydiff.data.avatars.slots import SKIN
 from tinydiff.evaluate.shares import Share, wilson_share
 from tinydiff.functional import avg_pool
@@ -47,7 +47,7 @@ class Obedience:
     skin: np.ndarray
 
 
-def captioned(n: int, split: str) -> tuple[Portraits, tuple[Caption, ...]]:
+def captioned_portraits(n: int, split: str) -> tuple[Portraits, tuple[Caption, ...]]:
     """Return the first n portraits of a split with their captions."""
     portraits = compose(n, split=split)
     return portraits, describe(portraits, split=split)
@@ -66,7 +66,7 @@ def obedience(images: np.ndarray, portraits: Portraits, captions: tuple[Caption,
         _combination(found, portraits),
         float(np.mean([share.value for share in shares.values()])),
         float(verdict.ambiguous.mean()),
-        np.bincount(skin(verdict.portraits), minlength=len(SKIN)) / len(images),
+        np.bincount(skin_tone(verdict.portraits), minlength=len(SKIN)) / len(images),
     )
 
 
@@ -79,7 +79,7 @@ def _combination(found, portraits):
     """Return the share with both halves of a held-out combination right, of those whose caption names both."""
     pairs = []
     for has_it, halves in zip(combinations(portraits).T, HELD_OUT, strict=True):
-        one, other = (layer if word in paint(layer).part_words else f"{layer} colour" for layer, word in halves)
+        one, other = (layer if word in parts_of(layer).part_words else f"{layer} colour" for layer, word in halves)
         pairs.append((one, other, has_it))
     return _share_of_both(found, pairs)
 
@@ -112,13 +112,13 @@ def draw_prompts(
     return to_images(to_numpy(x_0))
 
 
-def coarse(images: np.ndarray) -> np.ndarray:
+def coarse_features(images: np.ndarray) -> np.ndarray:
     """Return the means of 4 x 4 pixels of images (N, 16, 16, 3), bytes: 48 features each, for distances of sets."""
     means, _ = avg_pool(to_floats(images), 4)
     return means.reshape(len(images), -1)
 
 
-def effective(shares: np.ndarray) -> float:
+def effective_number(shares: np.ndarray) -> float:
     """Return how many equally frequent values would be as varied: the exponential of the entropy."""
     shares = shares[shares > 0]
     return float(np.exp(-(shares * np.log(shares)).sum()))

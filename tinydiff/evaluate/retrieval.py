@@ -6,8 +6,8 @@ import numpy as np
 
 from tinydiff.base import InputError, Noise, check_count, check_rank, to_numpy, xp_of
 from tinydiff.data import to_floats
-from tinydiff.data.avatars import compose, describe, draw
-from tinydiff.data.avatars.pairs import belongs, said, shown
+from tinydiff.data.avatars import compose, describe, render
+from tinydiff.data.avatars.pairs import match_probabilities, words_said, words_shown
 from tinydiff.data.avatars.slots import SIZE
 from tinydiff.evaluate.shares import Share, wilson_share
 from tinydiff.models import ClipModel
@@ -64,10 +64,10 @@ def retrieval(clip: ClipModel, n: int = 1000) -> Retrieval:
         )
     portraits = compose(n, split="test")
     captions = describe(portraits, split="test")
-    by_reader = first_answers(belongs(said(portraits, captions), shown(portraits)).T)
+    by_reader = first_answers(match_probabilities(words_said(portraits, captions), words_shown(portraits)).T)
     caption_ceiling, portrait_ceiling = (hits / n for hits in by_reader)
     xp = xp_of(clip.network.theta)
-    x_0 = xp.asarray(to_floats(draw(portraits)))
+    x_0 = xp.asarray(to_floats(render(portraits)))
     text = clip.text_vectors([caption.text for caption in captions])
     eps = Noise(0, xp=xp).normal(x_0.shape, "eps")
 

@@ -1,6 +1,6 @@
 """Shares of samples, with their confidence intervals."""
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
@@ -13,12 +13,12 @@ Z_95 = 1.959963984540054  # a standard normal number lies within +-Z_95 with pro
 class Share(NamedTuple):
     """A share of samples, 0 to 1, and its 95 % confidence interval (one number each, or one per class)."""
 
-    value: Any
-    low: Any
-    high: Any
+    value: Array
+    low: Array
+    high: Array
 
 
-def wilson_share(count: Any, n: int) -> Share:
+def wilson_share(count: Array | float, n: int) -> Share:
     """Return ``count / n`` with its 95 % Wilson score interval, which is honest at 0 and 1 too (Eq. WILSON-1).
 
     Parameters

@@ -2,11 +2,10 @@
 
 import math
 from dataclasses import dataclass, field
-from typing import Any
 
 import numpy as np
 
-from tinydiff.base import InputError, check_count
+from tinydiff.base import Array, InputError, check_count
 from tinydiff.diffusion import SCHEDULES, TARGETS, GaussianDiffusion
 from tinydiff.networks import TextConfig, TextToImage, UNet, UNetConfig
 
@@ -53,7 +52,7 @@ class ModelConfig:
         """Return the forward process."""
         return GaussianDiffusion(SCHEDULES[self.schedule](self.T))
 
-    def target(self, diffusion: GaussianDiffusion, x_0: Any, eps: Any, t: Any) -> Any:
+    def target(self, diffusion: GaussianDiffusion, x_0: Array, eps: Array, t: Array) -> Array:
         """Return what a network of this kind should predict."""
         return TARGETS[self.kind].of(diffusion, x_0, eps, t)
 

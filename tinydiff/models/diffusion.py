@@ -7,18 +7,18 @@ from typing import Any
 
 import numpy as np
 
-from tinydiff.base import Condition, InputError, Noise, check_count, check_sides, height_and_width, xp_of
+from tinydiff.base import Array, Condition, InputError, Noise, check_count, check_sides, height_and_width, xp_of
 from tinydiff.diffusion import SAMPLERS, GaussianDiffusion, Predict, predictor
 from tinydiff.models.config import ModelConfig, default_micro_batch
-from tinydiff.models.predictor import compose
+from tinydiff.models.predictor import guided_predictor
 from tinydiff.models.request import Request
 from tinydiff.models.store import register
 from tinydiff.networks import TextToImage, UNet
 from tinydiff.text import Tokenizer
 from tinydiff.workers import Workers
 
-Chain = Iterator[tuple[float, Any, Any]]
-Progress = Callable[[int, int], None]
+Chain = Iterator[tuple[float, Array, Array]]
+Progress = Callable[[int, int], None]  # progress(step, steps), called after every step
 
 
 @dataclass(frozen=True)
@@ -80,9 +80,9 @@ class DiffusionModel:
         >>> x_0 = last(ddim(predict, model.diffusion, x_T, steps=50))                     # doctest: +SKIP
         """
         request = Request() if request is None else request
-        return compose(self, request, self._workers(request))
+        return guided_predictor(self, request, self._workers(request))
 
-    def start(self, request: Request) -> tuple[Any, Noise]:
+    def start(self, request: Request) -> tuple[Array, Noise]:
         """Return (x_T, noise): the noise that a chain starts from, and that which its steps draw from."""
         xp, unet = xp_of(self.network.theta), self.config.unet
         noise = Noise(request.seed, first=request.first, xp=xp)
@@ -138,7 +138,7 @@ class DiffusionModel:
             As for `chain`.
         """
         workers = self._workers(request)
-        predict = compose(self, request, workers)
+        predict = guided_predictor(self, request, workers)
         chain = walk(predict, *self.start(request))
         return self._walked(chain, workers, request.rows, steps, progress)
 
@@ -152,15 +152,15 @@ class DiffusionModel:
     def _workers(self, request):
         return Workers(self.micro_batch, self.threads, self.processes, request.count, request.first)
 
-    def network_output(self, x_t: Any, t: Any, context: Any = None) -> Any:
+    def network_output(self, x_t: Array, t: Array, context: Any = None) -> Array:
         """Return what the network predicts, in shards."""
         return Workers(self.micro_batch, self.threads).map(self.network.forward, x_t, t, context)
 
-    def predict(self, x_t: Any, t: Any, context: Any = None) -> tuple[Any, Any]:
+    def predict(self, x_t: Array, t: Array, context: Any = None) -> tuple[Array, Array]:
         """Return (x_0_hat, eps_hat), what samplers take; x_0_hat is clipped to [-1, 1]."""
         return predictor(self.network_output, self.diffusion, self.config.kind)(x_t, t, context)
 
-    def target(self, x_0: Any, eps: Any, t: Any) -> Any:
+    def target(self, x_0: Array, eps: Array, t: Array) -> Array:
         """Return what the network should have predicted: eps, x_0, or v."""
         return self.config.target(self.diffusion, x_0, eps, t)
 
@@ -187,7 +187,7 @@ class DiffusionModel:
         classes = self.config.unet.num_classes
         return None if classes is None else xp_of(self.network.theta).full(1, classes)
 
-    def tokens(self, prompts: Sequence[str]) -> Any:
+    def tokens(self, prompts: Sequence[str]) -> Array:
         """Return prompts as token numbers, integers (N, length), on the model's device."""
         if self.config.text is None or self.tokenizer is None:
             raise InputError(f"The prompt is {prompts[0]!r}, but this model does not read text.")

@@ -8,11 +8,20 @@ edited would become a picture of another class.) There are as many samples as pi
 """
 
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
 
-from tinydiff.base import InputError, check_count, check_images, check_shape, check_sides, map_arrays, to_numpy, xp_of
+from tinydiff.base import (
+    Array,
+    InputError,
+    check_count,
+    check_images,
+    check_shape,
+    check_sides,
+    map_arrays,
+    to_numpy,
+    xp_of,
+)
 from tinydiff.diffusion import SAMPLERS, last
 from tinydiff.diffusion.editing import check_mask, ddim_inversion, erased, keep_known, repaint, slerp, times_below
 from tinydiff.models.diffusion import DiffusionModel, Progress
@@ -21,13 +30,13 @@ from tinydiff.models.request import Request
 
 def image_to_image(
     model: DiffusionModel,
-    images: Any,
+    images: Array,
     request: Request | None = None,
     strength: float = 0.6,
     sampler: str = "ddim",
     steps: int = 50,
     progress: Progress | None = None,
-) -> Any:
+) -> Array:
     """Return pictures made anew from others: noised up to a time, and denoised with other words (Eq. SDEDIT-1).
 
     Parameters
@@ -75,13 +84,13 @@ def image_to_image(
 
 def inpaint(
     model: DiffusionModel,
-    images: Any,
-    mask: Any,
+    images: Array,
+    mask: Array,
     request: Request | None = None,
     steps: int = 50,
     resample: int = 5,
     progress: Progress | None = None,
-) -> Any:
+) -> Array:
     """Return pictures whose unknown part is drawn anew, by a model that was never trained for it (Eq. REPAINT-8).
 
     Parameters
@@ -108,13 +117,13 @@ def inpaint(
 
 def fill_in(
     model: DiffusionModel,
-    images: Any,
-    mask: Any,
+    images: Array,
+    mask: Array,
     request: Request | None = None,
     sampler: str = "ddim",
     steps: int = 50,
     progress: Progress | None = None,
-) -> Any:
+) -> Array:
     """Return pictures whose unknown part is drawn anew, by a model that was trained for it (Eq. GLIDE-FILL).
 
     At every step it sees what is known, so that nothing needs to be repeated; and it is not asked about it
@@ -137,6 +146,8 @@ def fill_in(
     check_pictures(model, images)
     if not fills_in(model):
         raise InputError("This model was not trained to fill in a part of a picture; inpaint works with any model.")
+    if request is not None and request.image is not None:
+        raise InputError("The request holds an image, but the model is shown `images` with `mask`: leave it out.")
     times = SAMPLERS[sampler].times(model.diffusion, steps)
 
     def walk(predict, x_T, noise):
@@ -152,7 +163,7 @@ def fills_in(model: DiffusionModel) -> bool:
     return model.config.unet.image_channels == 1 + model.config.unet.in_channels
 
 
-def invert(model: DiffusionModel, images: Any, request: Request | None = None, steps: int = 50) -> Any:
+def invert(model: DiffusionModel, images: Array, request: Request | None = None, steps: int = 50) -> Array:
     """Return the noise x_T from which DDIM draws these pictures, nearly (Eq. DDIM-INV).
 
     Parameters
@@ -173,7 +184,7 @@ def invert(model: DiffusionModel, images: Any, request: Request | None = None, s
     return last(model.walk(asked_of(model, images, request), walk, steps))
 
 
-def draw_from(model: DiffusionModel, x_T: Any, request: Request | None = None, steps: int = 50) -> Any:
+def draw_from(model: DiffusionModel, x_T: Array, request: Request | None = None, steps: int = 50) -> Array:
     """Return what DDIM draws from given noise, such as that of `invert`; `request` is as for `inpaint`."""
     check_shape("x_T", x_T, (None, None, None, model.config.unet.in_channels))
 
@@ -185,12 +196,12 @@ def draw_from(model: DiffusionModel, x_T: Any, request: Request | None = None, s
 
 def interpolate(
     model: DiffusionModel,
-    noises: tuple[Any, Any],
+    noises: tuple[Array, Array],
     prompts: tuple[str, str],
     n: int = 7,
     request: Request | None = None,
     steps: int = 50,
-) -> Any:
+) -> Array:
     """Return n pictures on the way from one noise and prompt to another.
 
     The noise goes along an arc (Eq. SLERP-1). What was read of the prompts goes along a straight line, token by token:
@@ -210,6 +221,10 @@ def interpolate(
     steps : int
     """
     check_count("n", n, least=2)
+    if request is not None and request.prompt is not None:
+        raise InputError(
+            f"The request holds the prompt {request.prompt!r}, but `prompts` say what is drawn: leave it out."
+        )
     for name, x in zip(("the first noise", "the second noise"), noises, strict=True):
         check_shape(name, x, (1, None, None, model.config.unet.in_channels))
     xp, shares = xp_of(*noises), np.linspace(0, 1, n)
@@ -225,7 +240,7 @@ def interpolate(
     return draw_from(model, x_T, request, steps)
 
 
-def asked_of(model: DiffusionModel, images: Any, request: Request | None) -> Request:
+def asked_of(model: DiffusionModel, images: Array, request: Request | None) -> Request:
     """Return a request for as many samples as there are pictures, for no class where no labels are given."""
     request = (Request() if request is None else request).for_images(images)
     classes = model.config.unet.num_classes
@@ -235,7 +250,7 @@ def asked_of(model: DiffusionModel, images: Any, request: Request | None) -> Req
     return request
 
 
-def check_pictures(model: DiffusionModel, images: Any) -> None:
+def check_pictures(model: DiffusionModel, images: Array) -> None:
     """Raise `InputError` unless these are pictures of a size and with channels that fit the model, in [-1, 1]."""
     check_shape("images", images, (None, None, None, model.config.unet.in_channels))
     check_sides("images", images.shape[1:3], model.config.unet.multiple)

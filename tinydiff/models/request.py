@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from tinydiff.base import (
+    Array,
     Condition,
     InputError,
     Size,
@@ -99,8 +100,8 @@ class Request:
     prompt: Any = None
     negative: str = ""
     guidance: Any = 1.0
-    classifier: Callable[[Any, Any, Any], Any] | None = None
-    image: Any = None
+    classifier: Callable[[Array, Array, Array], Array] | None = None
+    image: Array | None = None
     size: Size | None = None
     first: int = 0
 
@@ -131,7 +132,8 @@ class Request:
             return self.n
         if isinstance(self.prompt, Condition):
             return len(arrays_of(self.prompt)[0])
-        lists = [asked for asked in (self.labels, self.prompt, self.image) if isinstance(asked, list) or np.ndim(asked)]
+        given: tuple[Any, ...] = (self.labels, self.prompt, self.image)
+        lists = [asked for asked in given if isinstance(asked, list) or np.ndim(asked)]
         return len(lists[0]) if lists else DEFAULT_N
 
     @property
@@ -139,7 +141,7 @@ class Request:
         """How many rows the network sees at once: guidance without a classifier shows it every sample twice."""
         return self.count if self.guidance.scale == 1 or self.classifier is not None else 2 * self.count
 
-    def for_images(self, images: Any) -> "Request":
+    def for_images(self, images: Array) -> "Request":
         """Return the same request for as many samples as there are images, and of their size."""
         if self.n not in (None, len(images)):
             raise InputError(f"n is {self.n}, but there are {len(images)} images, and each is one sample: leave n out.")

@@ -18,6 +18,7 @@ from typing import Any, Protocol, TypeVar, overload
 
 import tinydiff
 from tinydiff.base import (
+    Array,
     CheckpointError,
     Device,
     InputError,
@@ -33,7 +34,7 @@ from tinydiff.models.weights import load_weights, save_weights
 from tinydiff.nn import Module
 from tinydiff.text import Tokenizer
 
-SHIPPED = Path(__file__).parent.parent / "weights"
+SHIPPED = Path(__file__).parent.parent / "weights"  # the folder of the models that ship with tinydiff
 CONFIG, WEIGHTS, TOKENIZER = "config.json", "model.safetensors", "tokenizer.json"
 FORMAT = 2  # of config.json; a folder without a number has one of the layouts before, see `in_todays_layout`
 
@@ -108,7 +109,7 @@ def is_registered(model: Any) -> bool:
     return any(isinstance(model, known.model) for known in REGISTERED.values())
 
 
-def save(folder: str | Path, model: Any, theta: Any = None, **about: Any) -> Path:
+def save(folder: str | Path, model: Any, theta: Array | None = None, **about: Any) -> Path:
     """Write a model folder, config.json last; each file is written whole or not at all.
 
     Parameters

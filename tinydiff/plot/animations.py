@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from tinydiff.base import InputError, atomic_write, check_count, check_number
+from tinydiff.base import Array, InputError, atomic_write, check_count, check_number
 from tinydiff.plot.frames import shrink, spread
 from tinydiff.plot.sheets import beside, columns_for, sheet
 
@@ -47,7 +47,7 @@ def save_gif(frames: Sequence[Image.Image], path: str | Path, ms_per_frame: int 
 
 
 def chain_gif(
-    frames: Iterable[tuple[Any, ...]],
+    frames: Iterable[tuple[Array, ...]],
     path: str | Path,
     samples: int = 16,
     scale: int = 3,

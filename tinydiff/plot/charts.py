@@ -46,7 +46,7 @@ def loss_curve(log: Iterable[dict[str, Any]]) -> Figure:
     return figure
 
 
-def loss_by_timestep(t: Array, loss: Array, standard_error: Array | None = None) -> Figure:
+def loss_by_timestep_curve(t: Array, loss: Array, standard_error: Array | None = None) -> Figure:
     """Return the loss over the step index t, on a logarithmic axis.
 
     Parameters

@@ -1,7 +1,6 @@
 """Images: grids, rows, the reverse chain as a strip, samples beside their nearest neighbours."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
 
 import numpy as np
 from PIL import Image
@@ -15,7 +14,7 @@ def image_grid(
     images: Array,
     columns: int | None = None,
     scale: int | None = None,
-    labels: Sequence[Any] | None = None,
+    labels: Sequence[object] | None = None,
     title: str | None = None,
 ) -> Image.Image:
     """Return images in rows and columns.
@@ -85,7 +84,7 @@ def image_rows(
     rows: Mapping[str, Array],
     scale: int | None = None,
     title: str | None = None,
-    column_labels: Sequence[Any] = (),
+    column_labels: Sequence[object] = (),
 ) -> Image.Image:
     """Return images as a table whose rows have names.
 
@@ -113,7 +112,7 @@ def training_progress(
     grids: Sequence[tuple[int, Array]],
     scale: int | None = None,
     title: str | None = None,
-    column_labels: Sequence[Any] = (),
+    column_labels: Sequence[object] = (),
 ) -> Image.Image:
     """Return what the same starts gave as a model learned: one row per time, one column per start.
 
@@ -129,7 +128,7 @@ def training_progress(
     return image_rows({f"step {step:,}": images for step, images in grids}, scale, title, column_labels)
 
 
-def nearest_neighbours(
+def neighbour_rows(
     samples: Array, neighbours: Array, distances: Array, scale: int | None = None, title: str | None = None
 ) -> Image.Image:
     """Return each sample, framed, beside its nearest training images, with their distances.

@@ -16,7 +16,7 @@ import numpy as np
 import safetensors
 import safetensors.numpy
 
-from tinydiff.base import CheckpointError, atomic_write, to_numpy
+from tinydiff.base import Array, CheckpointError, atomic_write, to_numpy
 from tinydiff.models.weights import check_fits, read_arrays
 from tinydiff.nn import Module
 
@@ -38,7 +38,7 @@ class RunState:
     """
 
     step: int
-    vectors: dict[str, dict[str, Any]]
+    vectors: dict[str, dict[str, Array]]
     about: dict[str, Any]
 
 
@@ -90,7 +90,7 @@ def load_checkpoint(path: Path, networks: dict[str, Module]) -> RunState:
         raise CheckpointError(f"{path} is not a checkpoint of a training run (it lacks {error}).") from error
     if not (isinstance(about, dict) and isinstance(about.get("run"), dict) and isinstance(about.get("best"), float)):
         raise CheckpointError(f"{path} is not a checkpoint of a training run: it does not say of which.")
-    vectors: dict[str, dict[str, Any]] = {phase: {} for phase in networks}
+    vectors: dict[str, dict[str, Array]] = {phase: {} for phase in networks}
     for phase, network in networks.items():
         for part in PARTS:
             prefix = _prefix(phase, part)

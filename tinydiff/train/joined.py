@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from tinydiff.base import Memo, weights_stand_still, xp_of
+from tinydiff.base import Array, Memo, weights_stand_still, xp_of
 from tinydiff.workers import run_parallel
 
 
@@ -35,7 +35,7 @@ class JoinedSum:
         self,
         work: Callable[..., Any],
         n_shards: int,
-        like: Any,
+        like: Array,
         join: Callable[..., Any] | None = None,
         threads: int | None = None,
         memo: Memo | None = None,
@@ -45,7 +45,7 @@ class JoinedSum:
         self.threads = threads if xp is np else 1
         self.totals = [xp.zeros(like.shape, like.dtype) for _ in range(1 + n_shards)]  # the sum, then each shard
 
-    def __call__(self, *key: Any) -> list[Any]:
+    def __call__(self, *key: Any) -> list[Array]:
         """Compute the sum, into ``totals[0]``; return the losses of the shards, or that of the join."""
         total, *parts = self.totals
         for vector in self.totals:

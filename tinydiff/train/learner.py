@@ -3,7 +3,7 @@
 import math
 from typing import Any
 
-from tinydiff.base import InputError, xp_of
+from tinydiff.base import Array, InputError, xp_of
 from tinydiff.nn import Gradients
 from tinydiff.train.joined import JoinedSum
 from tinydiff.train.objective import Phase
@@ -53,7 +53,7 @@ class Learner:
         self.optimizer.theta = self.network.theta
 
     @property
-    def ema(self) -> Any:
+    def ema(self) -> Array:
         """The average of the weights, or the weights themselves where none is kept."""
         return self.network.theta if self.average is None else self.average
 
@@ -61,7 +61,7 @@ class Learner:
         """Return the network with the average of its weights."""
         return self.network if self.average is None else self.network.bind(self.average)
 
-    def take_step(self, step: int, ok: Any) -> tuple[dict[str, Any], Any]:
+    def take_step(self, step: int, ok: Array) -> tuple[dict[str, Array], Array]:
         """Compute the gradient of step 0, 1, ... and move against it; return what happened, and whether all is finite.
 
         Parameters
@@ -98,11 +98,11 @@ class Learner:
         gradients = Gradients(self.parameters, self.gradient_sum.totals[0]).named()
         return next((name for name, g in gradients.items() if not bool(xp.isfinite(g).all())), None)
 
-    def state(self) -> dict[str, Any]:
+    def state(self) -> dict[str, Array]:
         """Return the vectors that a checkpoint keeps."""
         return {"theta": self.network.theta, "ema": self.ema, "m": self.optimizer.m, "v": self.optimizer.v}
 
-    def take_up(self, vectors: dict[str, Any], steps: int) -> None:
+    def resume(self, vectors: dict[str, Array], steps: int) -> None:
         """Go on from the vectors of a checkpoint, after so many steps of the optimizer."""
         for part, vector in self.state().items():
             vector[...] = xp_of(vector).asarray(vectors[part])

@@ -71,7 +71,7 @@ class Run:
         self.best = math.inf
         self.all_finite = self.xp.asarray(True)
         if self.folder is not None:
-            self._take_up(self.folder)
+            self._resume(self.folder)
 
     def train_step(self) -> dict[str, Any]:
         """Take one step of each phase whose turn it is; return losses, gradient norms and learning rates."""
@@ -104,7 +104,7 @@ class Run:
         InputError
             If another process is training in this folder.
         """
-        config = self.config
+        config, validate_every = self.config, self.objective.validate_every
         bar = tqdm(total=config.steps, initial=self.step, unit="step", disable=not progress, dynamic_ncols=True)
         started, first = time.perf_counter(), self.step
         with ExitStack() as stack:
@@ -121,7 +121,7 @@ class Run:
                     rate = (self.step - first) * config.batch / (time.perf_counter() - started)
                     self._report(record, rate, bar)
                 bar.update()
-                if done or self.step % config.validate_every == 0:
+                if done or (validate_every is not None and self.step % validate_every == 0):
                     self._validate()
                 if on_step is not None:
                     on_step(self)
@@ -208,7 +208,7 @@ class Run:
             json.dumps({"objective": type(self.objective).__name__, **train, **self.objective.identity()})
         )  # tuples become lists
 
-    def _take_up(self, folder):
+    def _resume(self, folder):
         """Go on from the last checkpoint in the folder, if there is one."""
         found = checkpoints(folder)
         if not found:
@@ -225,4 +225,4 @@ class Run:
         self.step = self.saved = state.step
         self.best = state.about["best"]
         for name, learner in self.learners.items():
-            learner.take_up(state.vectors[name], state.about.get("steps", {}).get(name, state.step))
+            learner.resume(state.vectors[name], state.about.get("steps", {}).get(name, state.step))

@@ -9,8 +9,8 @@ Source: the pixel-art parts by DiceBear, CC0 1.0, as `tools/make_avatar_parts.py
 
 from tinydiff.data.avatars.captions import Caption, describe
 from tinydiff.data.avatars.compose import SPLITS, compose
-from tinydiff.data.avatars.drawing import draw
 from tinydiff.data.avatars.judge import Verdict, agreement, judge
+from tinydiff.data.avatars.rendering import render
 from tinydiff.data.avatars.sets import load_avatars
 from tinydiff.data.avatars.slots import Portraits
 
@@ -22,7 +22,7 @@ __all__ = [
     "agreement",
     "compose",
     "describe",
-    "draw",
     "judge",
     "load_avatars",
+    "render",
 ]

@@ -6,7 +6,7 @@ import numpy as np
 
 from tinydiff.base import Noise
 from tinydiff.data.avatars.compose import HELD_OUT, combinations
-from tinydiff.data.avatars.drawing import paint, visible
+from tinydiff.data.avatars.rendering import parts_of, visible
 from tinydiff.data.avatars.slots import FULLY, LAYERS, SLOTS, Portraits
 
 SAID = 0.75  # how often a caption speaks of a part that can be seen
@@ -58,8 +58,8 @@ def _caption(parts, colours, seen, u, form, must):
     said = [i for i in np.flatnonzero(seen) if u[i, 0] < SAID or must[i]]
     phrases, with_part, with_colour = [], [], []
     for i in sorted(said, key=lambda i: u[i, 1]):
-        layer, painted = LAYERS[i], paint(LAYERS[i])
-        part, colour = painted.part_words[parts[i]], painted.colour_words[colours[i]]
+        layer, slot_parts = LAYERS[i], parts_of(LAYERS[i])
+        part, colour = slot_parts.part_words[parts[i]], slot_parts.colour_words[colours[i]]
         if u[i, 2] > FULLY and not must[i]:
             colour = ""
         elif u[i, 3] > FULLY and layer == "hair" and not must[i]:  # "red hair" says enough, "a red" does not

@@ -3,10 +3,10 @@
 import numpy as np
 
 from tinydiff.base import Noise, check_choice, check_count
-from tinydiff.data.avatars.drawing import paint
+from tinydiff.data.avatars.rendering import parts_of
 from tinydiff.data.avatars.slots import LAYERS, SLOTS, Portraits
 
-SPLITS = {"train": 20_000, "test": 2_000, "held-out": 1_000, "swapped": 1_000}  # and how many portraits each has
+SPLITS = {"train": 20_000, "test": 2_000, "held-out": 1_000, "swapped": 1_000}  # portraits in each
 HELD_OUT = (  # combinations that training never shows: (layer, word of a part or colour) twice
     (("hair", "blond"), ("clothing", "blue")),
     (("hair", "brown"), ("clothing", "red")),
@@ -108,21 +108,23 @@ def _swapped(pairs, noise):
 
 def _give(portraits, chosen, layer, word, share):
     """Give the chosen portraits a part or a colour of this word; `share`, 0 .. 1, says which of them."""
-    i, painted = LAYERS.index(layer), paint(layer)
-    is_part = word in painted.part_words
-    words, values = (painted.part_words, portraits.parts) if is_part else (painted.colour_words, portraits.colours)
+    i, slot_parts = LAYERS.index(layer), parts_of(layer)
+    is_part = word in slot_parts.part_words
+    words, values = (
+        (slot_parts.part_words, portraits.parts) if is_part else (slot_parts.colour_words, portraits.colours)
+    )
     candidates = np.flatnonzero(np.array(words) == word)
     values[chosen, i] = candidates[(share * len(candidates)).astype(int)][chosen]
 
 
-def has(portraits: Portraits, layer: str, word: str) -> np.ndarray:
+def has_word(portraits: Portraits, layer: str, word: str) -> np.ndarray:
     """Return which portraits have this word for a slot's part, or for its colour: booleans (N,)."""
-    i, painted = LAYERS.index(layer), paint(layer)
-    part = np.array(painted.part_words)[portraits.parts[:, i]]
-    colour = np.array(painted.colour_words)[portraits.colours[:, i]]
+    i, slot_parts = LAYERS.index(layer), parts_of(layer)
+    part = np.array(slot_parts.part_words)[portraits.parts[:, i]]
+    colour = np.array(slot_parts.colour_words)[portraits.colours[:, i]]
     return (part != "") & ((part == word) | (colour == word))
 
 
 def combinations(portraits: Portraits) -> np.ndarray:
     """Return which combinations of `HELD_OUT` the portraits have: booleans (N, combinations)."""
-    return np.stack([has(portraits, *a) & has(portraits, *b) for a, b in HELD_OUT], axis=1)
+    return np.stack([has_word(portraits, *a) & has_word(portraits, *b) for a, b in HELD_OUT], axis=1)

@@ -4,32 +4,32 @@ import numpy as np
 
 from tinydiff.base import InputError
 from tinydiff.data.avatars.captions import SAID, Caption
-from tinydiff.data.avatars.drawing import paint, visible
+from tinydiff.data.avatars.rendering import parts_of, visible
 from tinydiff.data.avatars.slots import LAYERS, Portraits
 
 
-def shown(portraits: Portraits) -> np.ndarray:
+def words_shown(portraits: Portraits) -> np.ndarray:
     """Return what a caption may say of portraits, integers (N, slots, 2): words of the part and of its colour.
 
     Words are counted from 1 in the order of `SLOTS`; 0 is what cannot be seen.
     """
     words = np.zeros((*portraits.parts.shape, 2), int)
     for i, layer in enumerate(LAYERS):
-        painted = paint(layer)
-        words[:, i, 0] = _numbers(painted.part_words)[portraits.parts[:, i]]
-        words[:, i, 1] = _numbers(painted.colour_words)[portraits.colours[:, i]]
+        slot_parts = parts_of(layer)
+        words[:, i, 0] = _numbers(slot_parts.part_words)[portraits.parts[:, i]]
+        words[:, i, 1] = _numbers(slot_parts.colour_words)[portraits.colours[:, i]]
     return words * visible(portraits)[..., None]
 
 
-def said(portraits: Portraits, captions: tuple[Caption, ...]) -> np.ndarray:
-    """Return what captions say of their own portraits, counted as by `shown`; 0 is what is not said."""
+def words_said(portraits: Portraits, captions: tuple[Caption, ...]) -> np.ndarray:
+    """Return what captions say of their own portraits, counted as by `words_shown`; 0 is what is not said."""
     if len(captions) != len(portraits.parts):
         raise InputError(f"There are {len(captions)} captions for {len(portraits.parts)} portraits.")
     named = [[(layer in caption.parts, layer in caption.colours) for layer in LAYERS] for caption in captions]
-    return shown(portraits) * np.array(named)
+    return words_shown(portraits) * np.array(named)
 
 
-def belongs(said_of: np.ndarray, shown_by: np.ndarray) -> np.ndarray:
+def match_probabilities(said_of: np.ndarray, shown_by: np.ndarray) -> np.ndarray:
     """Return how probable it is that each caption was written for each portrait: (captions, portraits), rows add to 1.
 
     It is 0 where the caption is not true. Of what can be seen, a caption leaves each slot out by itself, one time in
@@ -40,9 +40,9 @@ def belongs(said_of: np.ndarray, shown_by: np.ndarray) -> np.ndarray:
     Parameters
     ----------
     said_of : array, shape (captions, slots, 2)
-        From `said`.
+        From `words_said`.
     shown_by : array, shape (portraits, slots, 2)
-        From `shown`, those that the captions were written for among them.
+        From `words_shown`, those that the captions were written for among them.
     """
     is_true = np.ones((len(said_of), len(shown_by)), bool)
     for i in range(said_of.shape[1]):

@@ -131,7 +131,7 @@ LAYERS = tuple(slot.layer for slot in SLOTS)
 
 
 class Portraits(NamedTuple):
-    """Portraits as numbers: for each slot of `SLOTS`, which part (0: none) and which colour of `paint(slot)`."""
+    """Portraits as numbers: for each slot of `SLOTS`, which part (0: none) and which colour of `parts_of(slot)`."""
 
     parts: np.ndarray  # (N, slots)
     colours: np.ndarray  # (N, slots)

@@ -131,7 +131,7 @@ def attention_maps(
 
 
 def guidance_trade(
-    scales: Sequence[float], precision: Any, recall: Any, frechet: Any, right: Any, title: str | None = None
+    scales: Sequence[float], precision: Array, recall: Array, frechet: Array, right: Array, title: str | None = None
 ) -> Figure:
     """Return what guidance gives and what it takes: precision over recall, and other figures over the scale.
 
@@ -172,7 +172,7 @@ def guidance_trade(
     return figure
 
 
-def tone_shares(shares: Mapping[str, Any], colours: Sequence[str], y_label: str, title: str | None = None) -> Figure:
+def tone_shares(shares: Mapping[str, Array], colours: Sequence[str], y_label: str, title: str | None = None) -> Figure:
     """Return how often each colour was drawn, as one bar for each set of pictures, in the colours themselves.
 
     Parameters

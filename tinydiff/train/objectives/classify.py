@@ -6,13 +6,13 @@ from typing import Any
 
 import numpy as np
 
-from tinydiff.base import InputError, Noise, check_count, xp_of
+from tinydiff.base import Array, InputError, Noise, check_count, xp_of
 from tinydiff.data import Dataset
 from tinydiff.diffusion import GaussianDiffusion
 from tinydiff.functional import cross_entropy, cross_entropy_backward, softmax
 from tinydiff.networks import Classifier, NoisyClassifier
-from tinydiff.nn import Tape
-from tinydiff.train.config import TrainConfig
+from tinydiff.nn import Gradients, Tape
+from tinydiff.train.config import ValidatedConfig
 from tinydiff.train.objective import Objective
 from tinydiff.train.order import whole_batches
 from tinydiff.workers import map_shards
@@ -23,8 +23,8 @@ VALIDATION_SHARD = 100  # images
 
 
 @dataclass(frozen=True)
-class ClassifyConfig(TrainConfig):
-    """How a classifier is trained: the settings of every run (`TrainConfig`), with other defaults, and one more.
+class ClassifyConfig(ValidatedConfig):
+    """How a classifier is trained: the settings of every validated run, with other defaults, and one more.
 
     Parameters
     ----------
@@ -85,7 +85,7 @@ class Classify(Objective):
         if len(data) < config.batch:
             raise InputError(f"There are {len(data)} images, but a batch has {config.batch}.")
 
-    def add_gradient(self, step: int, shard: int, grads: Any) -> Any:
+    def add_gradient(self, step: int, shard: int, grads: Gradients) -> Array:
         """Add one micro-batch's part of the gradient to `grads`; return its part of the loss (Eq. CE-1)."""
         config, noise = self.config, self.noise(step, shard)
         indices = self.indices(step)[config.part(shard)]

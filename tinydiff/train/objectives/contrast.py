@@ -7,12 +7,12 @@ from typing import Any
 
 import numpy as np
 
-from tinydiff.base import InputError, Noise, check_count, check_number, check_shape, xp_of
+from tinydiff.base import Array, InputError, Noise, check_count, check_number, check_shape, xp_of
 from tinydiff.data import Dataset
 from tinydiff.diffusion import GaussianDiffusion
 from tinydiff.functional import contrastive_loss, contrastive_loss_backward
 from tinydiff.models import ClipModel
-from tinydiff.nn import Tape
+from tinydiff.nn import Gradients, Tape
 from tinydiff.train.config import TrainConfig
 from tinydiff.train.objective import Objective, Phase
 from tinydiff.train.order import distinct
@@ -82,12 +82,12 @@ class Contrast(Objective):
         check_shape("contents", self.contents, (len(data),))
         self.tokens = clip.tokenizer.rows(data.captions, clip.network.config.text.length)
 
-    def add_gradient(self, step: int, shard: int, grads: Any) -> Generator[Any, Any, None]:
+    def add_gradient(self, step: int, shard: int, grads: Gradients) -> Generator[Any, Any, None]:
         """Encode a shard of pairs, and yield its vectors; sent their gradients, add those of the weights."""
         network, noise = self.network, self.noise(step, shard)
         indices = self.indices(step)[self.config.part(shard)]
         x_0, _ = self.data.batch(indices, noise.xp)
-        x_t, t = noisy(self.clip.diffusion, x_0, self.config.clean, noise)
+        x_t, t = partly_noised(self.clip.diffusion, x_0, self.config.clean, noise)
         tokens = noise.xp.asarray(self.tokens[indices])
 
         tape = Tape()
@@ -96,7 +96,7 @@ class Contrast(Objective):
         network.encode_text_backward(d_text, tape, grads)
         network.encode_image_backward(d_image, tape, grads)
 
-    def compare(self, step: int, vectors: list, grads: Any) -> tuple[Any, list]:
+    def compare(self, step: int, vectors: list, grads: Gradients) -> tuple[Array, list]:
         """Return the contrastive loss of all pairs, and its gradients in each shard's vectors (Eq. NCE-1)."""
         xp, tape = xp_of(self.network.theta), Tape()
         image, text = (xp.concatenate(shards) for shards in zip(*vectors, strict=True))
@@ -131,7 +131,7 @@ class Contrast(Objective):
         return replace(self.clip, network=networks[0])
 
 
-def noisy(diffusion: GaussianDiffusion, x_0: Any, clean: float, noise: Noise) -> tuple[Any, Any]:
+def partly_noised(diffusion: GaussianDiffusion, x_0: Array, clean: float, noise: Noise) -> tuple[Array, Array]:
     """Return (x_t, t): pictures at random times, and a share of them clean, at t = 0."""
     t = noise.integers(1, diffusion.T, len(x_0), "t")
     x_t = diffusion.q_sample(x_0, t, noise.normal(x_0.shape, "eps"))

@@ -6,29 +6,30 @@ from typing import Any
 
 import numpy as np
 
-from tinydiff.base import InputError, Noise, as_condition, check_number, xp_of
+from tinydiff.base import Array, InputError, Noise, as_condition, check_number, xp_of
 from tinydiff.data import Dataset
 from tinydiff.data.masks import random_masks
 from tinydiff.diffusion.editing import erased
 from tinydiff.functional import mse, mse_backward
 from tinydiff.models import DiffusionModel
-from tinydiff.nn import Tape
-from tinydiff.train.config import TrainConfig
+from tinydiff.nn import Gradients, Tape
+from tinydiff.train.config import ValidatedConfig
 from tinydiff.train.objective import Objective
 from tinydiff.train.order import shuffled
 from tinydiff.workers import map_shards
 
 
 @dataclass(frozen=True)
-class DenoiseConfig(TrainConfig):
-    """How a diffusion model is trained: the settings of every run (`TrainConfig`), and two more.
+class DenoiseConfig(ValidatedConfig):
+    """How a diffusion model is trained: the settings of every validated run (`ValidatedConfig`), and two more.
 
     Parameters
     ----------
     condition_dropout : float
-        Share of images that are shown without their label or caption, so that the model also learns to draw anything.
+        Share of images that are shown without their label or caption, so that the model also learns to draw without
+        one. A model that takes neither sees no difference.
     flip : bool
-        Mirror half of the images, left for right, anew each time: for pictures that allow it, not for digits.
+        Mirror each image, left for right, with probability 1/2 each time: for pictures that allow it, not for digits.
     """
 
     condition_dropout: float = 0.1
@@ -66,7 +67,7 @@ class Denoise(Objective):
         self._check_data()
         self.conditions = self._conditions(data)
 
-    def add_gradient(self, step: int, shard: int, grads: Any) -> Any:
+    def add_gradient(self, step: int, shard: int, grads: Gradients) -> Array:
         """Add one micro-batch's part of the gradient to `grads`; return its part of the loss (Eq. DDPM-ALG1)."""
         config, noise = self.config, self.noise(step, shard)
         indices = self.indices(step)[config.part(shard)]

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from tinydiff.base import InputError, Memo, check_images, check_shape, to_numpy, xp_of
+from tinydiff.base import Array, InputError, Memo, check_images, check_shape, to_numpy, xp_of
 from tinydiff.functional import mse, mse_backward
 from tinydiff.models import DiffusionModel
 from tinydiff.nn import Gradients, Module, Tape
@@ -38,6 +38,10 @@ class NewWordConfig(TrainConfig):
         super().__post_init__()
         if self.lanes != 1:
             raise InputError(f"lanes is {self.lanes}, but a word's shards are added one after the other: leave it out.")
+        if self.ema is not None:
+            raise InputError(
+                f"ema is {self.ema}, but the vector of a word is learned without an average: leave it out."
+            )
 
 
 class Row(Module):
@@ -80,7 +84,7 @@ class NewWord(Objective):
     def __init__(
         self,
         model: DiffusionModel,
-        images: Any,
+        images: Array,
         prompts: Sequence[str],
         word: str = "*",
         like: str | None = None,
@@ -103,7 +107,7 @@ class NewWord(Objective):
         super().__init__(Row(self.table, self.row), replace(config, micro_batch=micro_batch))
         self.phases = [Phase(self.network, self.add_gradient, self.config, in_order=True, memo=Memo())]
 
-    def add_gradient(self, step: int, shard: int, grads: Any) -> Any:
+    def add_gradient(self, step: int, shard: int, grads: Gradients) -> Array:
         """Add a micro-batch's part of the gradient in the word's row; return its part of the loss (Eq. TI-2)."""
         model, noise, batch = self.model, self.noise(step, shard), self.config.batch
         part = self.config.part(shard)
@@ -136,7 +140,7 @@ class NewWord(Objective):
 
 def learn_word(
     model: DiffusionModel,
-    images: Any,
+    images: Array,
     prompts: Sequence[str],
     word: str = "*",
     like: str | None = None,

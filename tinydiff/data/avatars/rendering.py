@@ -16,7 +16,7 @@ BACKGROUND = 255  # white
 VISIBLE_PIXELS, VISIBLE_LEVELS = 6, 32  # a part is seen if its absence changes so many pixels by so many of 255 levels
 
 
-class Painted(NamedTuple):
+class SlotParts(NamedTuple):
     """The parts of a slot, each as one linear map of what lies under it: ``keep * picture + weight * colour + own``.
 
     Part 0 is none, and lets everything through.
@@ -63,7 +63,7 @@ def rgb(colour: str) -> tuple[int, int, int]:
 
 
 @functools.cache
-def paint(layer: str) -> Painted:
+def parts_of(layer: str) -> SlotParts:
     """Return the parts and colours of a slot."""
     slot = SLOTS[LAYERS.index(layer)]
     names = [("", "")] + [(word, name) for word, names in slot.words.items() for name in names]
@@ -71,7 +71,7 @@ def paint(layer: str) -> Painted:
     shapes = _file()[layer]
     painted = [_overlaid(shapes[name] if name else []) for _, name in names]
     keep, weight, own = (np.stack(arrays).astype(np.float32) for arrays in zip(*painted, strict=True))
-    return Painted(
+    return SlotParts(
         keep,
         weight,
         own,
@@ -102,7 +102,7 @@ def _file() -> dict[str, dict[str, Any]]:
         raise DataError(f"{PARTS_FILE} is damaged ({error}). Install tinydiff again.") from error
 
 
-def draw(portraits: Portraits) -> np.ndarray:
+def render(portraits: Portraits) -> np.ndarray:
     """Return the pictures, uint8, shape (N, 16, 16, 3)."""
     return np.rint(_pictures(portraits)).astype(np.uint8)
 
@@ -110,9 +110,9 @@ def draw(portraits: Portraits) -> np.ndarray:
 def _pictures(portraits):
     picture = np.full((len(portraits.parts), SIZE, SIZE, 3), BACKGROUND, np.float32)
     for layer, part, colour in zip(LAYERS, portraits.parts.T, portraits.colours.T, strict=True):
-        painted = paint(layer)
-        colours = painted.colours[colour][:, None, None, :]
-        picture = painted.keep[part] * picture + painted.weight[part] * colours + painted.own[part]
+        slot_parts = parts_of(layer)
+        colours = slot_parts.colours[colour][:, None, None, :]
+        picture = slot_parts.keep[part] * picture + slot_parts.weight[part] * colours + slot_parts.own[part]
     return picture
 
 
