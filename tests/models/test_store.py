@@ -246,7 +246,7 @@ def test_a_class_that_is_not_registered_is_neither_saved_nor_loaded(tmp_path):
         save(tmp_path, Pair(make_classifier(), make()))
     save(tmp_path, make())
     rewrite(tmp_path, {"model": "pair"})
-    refused(tmp_path, "config.json is of a model 'pair', which is not known", "clip, diffusion", "install a newer")
+    refused(tmp_path, "config.json describes a model 'pair', which is not known", "clip, diffusion", "install a newer")
 
 
 # Folders that older versions wrote.
@@ -346,7 +346,7 @@ def test_a_configuration_that_lacks_something_is_one_clear_sentence(tmp_path, la
         ("list", "config.json holds [1, 2], but names with their values"),
         ("number", "config.json holds 3, but names with their values"),
         ("null", "config.json holds None, but names with their values"),
-        ("other config", "config.json does not say which model it is of"),
+        ("other config", "config.json does not say which model it describes"),
         ("wider", "model.safetensors is of another architecture"),
     ],
 )

@@ -17,7 +17,7 @@ SHIPPED = {"digits": "digits.npz", "mnist-small": "mnist-small.npz"}
 
 
 def load_data(name: str = "mnist-small", split: str = "train", network: bool = True) -> Dataset:
-    """Return a data set by name; it is never another one than was asked for.
+    """Return a data set by name; another one is never taken in its place.
 
     Parameters
     ----------
@@ -37,7 +37,7 @@ def load_data(name: str = "mnist-small", split: str = "train", network: bool = T
     Raises
     ------
     DataError
-        If the files are not to be had or damaged; the message says what to put where.
+        If the files cannot be found or are damaged; the message says what to put where.
     """
     check_choice("name", name, NAMES)
     check_choice("split", split, tuple(SPLITS) if name == "avatars" else ("train", "test"))

@@ -11,7 +11,7 @@ from tinydiff.data.dataset import Dataset
 
 
 def load_avatars(split: str = "train", n: int | None = None, seed: int = 0) -> Dataset:
-    """Return captioned portraits; their labels are the words of the hair's colour, counted as in `SLOTS`.
+    """Return captioned portraits; the labels number the words for the hair's colour as in `HAIR`.
 
     Parameters
     ----------
