@@ -7,9 +7,7 @@ from typing import Any
 
 import numpy as np
 
-MOST_LINES = (
-    1_000_000  # that an answer may run for one small input; a number of lines, as a time would depend on the machine
-)
+MOST_LINES = 1_000_000  # that an answer may run for one small input; a limit of time would depend on the machine
 
 
 @dataclass(frozen=True)

@@ -152,7 +152,7 @@ def _sweep(drawn_from, how, guidance, scales, n, out):
 
 
 def portraits_of_one_prompt(n: int) -> tuple[Portraits, Portraits]:
-    """Return two sets of n portraits of the split test whose caption could be `ONE_PROMPT`, as often as it would be.
+    """Return two sets of n portraits of the split test, distributed like those whose caption is `ONE_PROMPT`.
 
     A caption leaves out each visible part with probability 1 - `SAID`, one time in four. So a portrait that shows long,
     red hair and k more parts is kept with this probability to the power of k, and most portraits show little else.

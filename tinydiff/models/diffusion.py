@@ -31,7 +31,7 @@ class DiffusionModel:
     config : ModelConfig
     micro_batch : int or None
         How many images are computed together; None becomes `default_micro_batch`. It belongs to the model because it
-        decides the last bits of samples: every shard has this size, whatever the batch a sample is drawn in.
+        decides the last bits of a sample; as every shard has this size, they do not depend on how many are drawn.
     threads : int or None
         How many shards are computed at the same time; None takes one for each core.
     processes : bool or None
@@ -110,7 +110,7 @@ class DiffusionModel:
         sampler : str
             One of `SAMPLERS`.
         steps : int or None
-            Steps of the sampler, each one call of the network (for ``"heun"``, two); None takes T.
+            Steps of the sampler, each one call of the network (for ``"heun"``, about two); None takes T.
         progress : callable or None
             ``progress(step, steps)`` is called after every step.
         **options

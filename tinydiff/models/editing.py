@@ -173,7 +173,7 @@ def invert(model: DiffusionModel, images: Array, request: Request | None = None,
     request : Request or None
         What the pictures show; None: no class, or the empty prompt.
     steps : int
-        More steps come nearer.
+        More steps come closer.
     """
     check_pictures(model, images)
 
@@ -204,8 +204,8 @@ def interpolate(
 ) -> Array:
     """Return n pictures on the way from one noise and prompt to another.
 
-    The noise goes along an arc (Eq. SLERP-1). The encoded prompts go along a straight line, token by
-    token: there is no text halfway between two texts, but there are vectors halfway between theirs.
+    The noise goes along an arc (Eq. SLERP-1). The encoded prompts go along a straight line, token by token:
+    there is no text halfway between two texts, but there are vectors halfway between theirs.
 
     Parameters
     ----------

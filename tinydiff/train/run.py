@@ -35,7 +35,8 @@ class Run:
     hooks : sequence of callables
         ``hook(record)`` gets every record of the log, a dict with "step", for other loggers.
     threads : int or None
-        How many shards are computed at the same time; None takes one for each core. It changes no bits.
+        How many shards are computed at the same time; None takes one for each core. This
+        changes the time, not the bits.
     processes : bool or None
         Whether processes compute them, where these are supported (Linux), or threads; None takes processes unless the
         network is large, see `processes_pay`. Processes start at the first step: later changes of the weights reach

@@ -1,4 +1,4 @@
-"""New word: textual inversion, one word is learned from a few pictures, while the network is frozen."""
+"""New word: textual inversion, which learns one word from a few pictures while the network stays frozen."""
 
 import zlib
 from collections.abc import Callable, Sequence
