@@ -111,7 +111,7 @@ def test_a_configuration_that_lacks_something_is_one_clear_sentence(tmp_path, la
         ("list", "config.json holds [1, 2], but names with their values"),
         ("number", "config.json holds 3, but names with their values"),
         ("null", "config.json holds None, but names with their values"),
-        ("other config", "config.json does not say which model it is of"),
+        ("other config", "config.json does not say which model it describes"),
         ("wider", "model.safetensors is of another architecture"),
     ],
 )

@@ -170,4 +170,4 @@ def test_a_class_that_is_not_registered_is_neither_saved_nor_loaded(tmp_path):
         save(tmp_path, Pair(make_classifier(), make()))
     save(tmp_path, make())
     rewrite(tmp_path, {"model": "pair"})
-    refused(tmp_path, "config.json is of a model 'pair', which is not known", "clip, diffusion", "install a newer")
+    refused(tmp_path, "config.json describes a model 'pair', which is not known", "clip, diffusion", "install a newer")

@@ -131,7 +131,7 @@ def test_a_shard_that_yields_twice_is_a_mistake_that_is_named():
             yield np.zeros((4, 2))
             yield None
 
-    with pytest.raises(RuntimeError, match="yields once"):
+    with pytest.raises(RuntimeError, match="yielded twice"):
         Run(Twice(mlp(3, 2), CONFIG)).train_step()
 
 

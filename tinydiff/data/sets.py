@@ -71,7 +71,7 @@ def dataset(
 
 
 def load_data(name: str = "mnist-small", split: str = "train", network: bool = True) -> Dataset:
-    """Return a data set by name; it is never another one than was asked for.
+    """Return a data set by name; another one is never taken in its place.
 
     Parameters
     ----------
@@ -87,7 +87,7 @@ def load_data(name: str = "mnist-small", split: str = "train", network: bool = T
     Raises
     ------
     DataError
-        If the files are not to be had or damaged; the message says what to put where.
+        If the files cannot be found or are damaged; the message says what to put where.
     """
     known = DATASETS[name]
     check_choice("split", split, known.splits)

@@ -1,4 +1,4 @@
-"""What is said of a model: figures, judges' verdicts, reports."""
+"""Evaluation of models: metrics, what classifiers and the judge of portraits find in samples, and reports."""
 
 from tinydiff.evaluate.by_timestep import LossByTimestep, loss_by_timestep
 from tinydiff.evaluate.frechet import frechet_distance, frechet_distance_of

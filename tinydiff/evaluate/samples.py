@@ -25,11 +25,11 @@ class ClassifierScores:
     Parameters
     ----------
     confident : Share
-        Share of images that it calls with a probability above 0.9.
+        Share of images to which it gives a class with a probability above 0.9.
     classes : Share
-        Share of each class among its calls.
+        Share of each class among its answers.
     agreement : float
-        Share of images that it calls by the label that was asked for.
+        Share of images to which it gives the label that was asked for.
     """
 
     confident: Share
@@ -49,7 +49,7 @@ def classifier_scores(classifier: Classifier, images: Array, labels: Array) -> C
 def classifier_frechet(classifier: Classifier, images_1: Array, images_2: Array) -> float:
     """Return the Fréchet distance of two sets of images on the classifier's features (Eq. FD-1).
 
-    It compares with figures of the same classifier only, at equal numbers of images; it is no "FID".
+    Compare it only with figures of the same classifier and the same numbers of images; it is no "FID".
     """
     check_images("images_1", images_1)
     check_images("images_2", images_2)
@@ -162,7 +162,7 @@ def evaluate(
 
 
 def balanced(labels: np.ndarray, seed: int = 0) -> np.ndarray:
-    """Return indices in random order, of every class one after the other: any first few hold as many of each."""
+    """Return indices in random order, the classes in turn: the first n have equally many of each class."""
     order = Noise(seed).permutation(len(labels), "real images")
     of_class = [order[labels[order] == c] for c in np.unique(labels)]
     return np.stack([indices[: min(map(len, of_class))] for indices in of_class], axis=1).reshape(-1)

@@ -19,7 +19,7 @@ class Share(NamedTuple):
 
 
 def wilson_share(count: Array | float, n: int) -> Share:
-    """Return ``count / n`` with its 95 % Wilson score interval, which is honest at 0 and 1 too (Eq. WILSON-1).
+    """Return ``count / n`` with its 95 % Wilson score interval, which stays sensible at 0 and 1 (Eq. WILSON-1).
 
     Parameters
     ----------
@@ -30,7 +30,7 @@ def wilson_share(count: Array | float, n: int) -> Share:
     Raises
     ------
     InputError
-        If n is no whole number above 0, or a count is not from 0 to n.
+        If n is no positive whole number, or a count is not from 0 to n.
     """
     check_count("n", n)
     if not (np.all(np.asarray(count) >= 0) and np.all(np.asarray(count) <= n)):
@@ -68,7 +68,7 @@ def confident_share(probabilities: Array, threshold: float = 0.9) -> Share:
 
 
 def class_shares(probabilities: Array, n_classes: int) -> Share:
-    """Return the share of samples that a classifier calls by each class.
+    """Return the share of samples to which a classifier gives each class.
 
     Parameters
     ----------

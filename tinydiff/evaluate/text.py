@@ -1,4 +1,4 @@
-"""Does a model draw what it is told? Portraits are drawn from captions, and an exact judge looks at each."""
+"""Does a model draw what it is told? Portraits are drawn from captions, and an exact judge examines each."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -30,7 +30,7 @@ from tinydiff.models import DiffusionModel, Guidance, Progress
 
 SPLITS = {"seen": "test", "held-out": "held-out", "swapped": "swapped"}  # column of the report -> split
 ONE_PROMPT = "a person with long red hair"  # drawn many times, to see how varied one prompt's portraits are
-LOOKED_AT = 20  # portraits in the picture of a report
+LOOKED_AT = 20  # how many portraits the picture of a report shows
 
 
 def evaluate_text(
@@ -56,8 +56,8 @@ def evaluate_text(
     guidance : Guidance or None
         For the table of attributes; None takes the scale 3.
     scales : sequence of float
-        Guidance scales for the second table, each with n / 4 captions and n / 4 portraits of one prompt; none leaves
-        it out.
+        Guidance scales for the second table, each with n / 4 captions and n / 4 portraits of one prompt; an empty
+        sequence leaves the table out.
     out : Path or None
         Folder for pictures.
     progress : callable or None
@@ -112,9 +112,9 @@ def _cell(share):
 
 
 def _sweep(drawn_from, how, guidance, scales, n, out):
-    """Return lines: what guidance gives and what it costs; and save the pictures of it.
+    """Return lines on what guidance gives and what it costs, and save charts of it.
 
-    `drawn_from` is `draw_prompts` with all but the prompts and the guidance; `how` says with what, in a title.
+    `drawn_from` is `draw_prompts` with everything but the prompts and the guidance; `how` names it in a title.
     """
     portraits, captions = captioned_portraits(n, "test")
     texts = [caption.text for caption in captions]
@@ -152,26 +152,26 @@ def _sweep(drawn_from, how, guidance, scales, n, out):
 
 
 def portraits_of_one_prompt(n: int) -> tuple[Portraits, Portraits]:
-    """Return two sets of n portraits of the split test, drawn from those for which the caption `ONE_PROMPT` is written.
+    """Return two sets of n portraits of the split test, distributed like those whose caption is `ONE_PROMPT`.
 
-    A caption leaves out each further part that can be seen one time in four, or 1 - `SAID`: a portrait that shows long,
-    red hair and k parts besides is kept with this probability to the power of k. So most show little else.
+    A caption leaves out each visible part with probability 1 - `SAID`, one time in four. So a portrait that shows long,
+    red hair and k more parts is kept with this probability to the power of k, and most portraits show little else.
     """
     drawn, kept = 200 * n, 0  # 1 in 31 shows long, red hair, and about 1 in 4 of these is kept
     while kept < 2 * n:
         portraits = compose(drawn, split="test")
         part, colour = words_of(portraits, "hair")
-        portraits = _some(portraits, (part == "long") & (colour == "red"))
+        portraits = _select(portraits, (part == "long") & (colour == "red"))
         words = words_shown(portraits)
         besides = words.any(axis=2).sum(axis=1) - 1
         u = Noise(0).uniform((len(words),), "whether no more is said")
         keep = words[:, LAYERS.index("hair")].all(axis=1) & (u < (1 - SAID) ** (besides - besides.min()))
         kept, drawn = int(keep.sum()), 2 * drawn
-    portraits = _some(portraits, keep)
-    return _some(portraits, slice(n)), _some(portraits, slice(n, 2 * n))
+    portraits = _select(portraits, keep)
+    return _select(portraits, slice(n)), _select(portraits, slice(n, 2 * n))
 
 
-def _some(portraits, which):
+def _select(portraits, which):
     return Portraits(*(values[which] for values in portraits))
 
 

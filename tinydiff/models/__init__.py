@@ -1,4 +1,4 @@
-"""Trained models as a whole: saved and loaded, drawn with, edited with."""
+"""Trained models: saving and loading them, drawing samples, editing pictures."""
 
 from tinydiff.models.classifier import class_gradient
 from tinydiff.models.clip import ClipModel, best_of, clip_gradient, clip_guided_chain, clip_scores

@@ -33,8 +33,8 @@ class NoisyClassifierSettings(NetworkSettings):
 def class_gradient(classifier: NoisyClassifier, micro_batch: int = 16) -> Callable[[Array, Array, Array], Array]:
     """Return ``f(x_t, t, labels)``, the gradient of log p(label | x_t) in x_t, for `classifier_guidance`.
 
-    Labels are those of the classifier, one for each picture; what the network that it pulls has learned does not count.
-    The backward goes through the classifier to its input; its weights get no gradients.
+    The labels are classes of the classifier, one for each picture; the guided network need not know them. The backward
+    goes through the classifier to its input; its weights get no gradients.
     """
 
     def of_shard(x_t, t, labels):
@@ -49,7 +49,7 @@ def class_gradient(classifier: NoisyClassifier, micro_batch: int = 16) -> Callab
         check_shape("labels", labels, (len(x_t),))
         classes = classifier.config.num_classes
         if xp_of(labels) is np and (wrong := labels[(labels < 0) | (labels >= classes)]).size:
-            raise InputError(f"labels has {wrong[0]}, but the classifier knows 0 to {classes - 1} alone.")
+            raise InputError(f"labels has {wrong[0]}, but the classifier knows only 0 to {classes - 1}.")
         return map_shards(of_shard, (x_t, t, labels), micro_batch)
 
     return gradient

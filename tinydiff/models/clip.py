@@ -44,7 +44,7 @@ class ClipModel:
     T : int
         Number of steps of the forward process.
     micro_batch : int
-        Pictures or texts that are computed together.
+        How many pictures or texts are computed together.
     threads : int or None
         How many shards are computed at the same time; None takes one for each core.
     """
@@ -103,7 +103,7 @@ def clip_scores(clip: ClipModel, images: Array, prompts: Sequence[str]) -> Array
     Raises
     ------
     InputError
-        If a picture holds another number than those from -1 to 1.
+        If a picture holds a number outside [-1, 1].
     """
     check_images("images", images)
     return clip.image_vectors(images) @ clip.text_vectors(prompts).T
@@ -120,8 +120,8 @@ def best_of(clip: ClipModel, images: Array, prompt: str, n: int = 1) -> Array:
 def clip_gradient(clip: ClipModel) -> Callable[[Array, Array, Array], Array]:
     """Return ``f(x_t, t, context)``, the gradient in x_t of the logit of picture and text (Eq. GLIDE-CLIP).
 
-    It takes the place of a classifier's gradient in `classifier_guidance`: up to what does not depend on the picture,
-    the logit is the logarithm of how much more likely picture and text are together than apart. The context is one
+    It replaces a classifier's gradient in `classifier_guidance`: up to a term that does not depend on the picture, the
+    logit is the logarithm of how much more likely picture and text are together than independently. The context is one
     vector for each picture, from `ClipModel.text_vectors`.
 
     Source: Nichol et al. 2021 (GLIDE, arXiv 2112.10741), section 2.4.
@@ -154,12 +154,12 @@ def clip_guided_chain(
 ) -> Iterator[tuple[float, Array, Array]]:
     """Draw a sample for each prompt, and yield (t, x_t, x_0_hat) after every step.
 
-    The diffusion model is asked for nothing, as by the empty prompt: what the picture shows comes from CLIP alone.
+    The diffusion model itself is given the empty prompt: what the picture shows comes only from CLIP.
 
     Parameters
     ----------
     model : DiffusionModel
-        Of the forward process and the size of pictures that the CLIP knows.
+        One with the same forward process and size of pictures as the CLIP.
     clip : ClipModel
     prompts : sequence of str
     scale : float

@@ -1,10 +1,10 @@
-"""Editing pictures with a trained model: change them, fill in a part, find the noise behind them, walk between two.
+"""Editing pictures with a trained model: change them, fill in a part, find their noise, go from one to another.
 
 Pictures are arrays (N, H, W, C) in [-1, 1] on the model's device, masks arrays of 0 (to draw) and 1 (to keep).
 
-What a picture is asked to show is a `Request`, as for `DiffusionModel.chain`, with one difference: for a model that
-knows classes, no labels are "no class". (A chain takes all classes in turn, to show what there is; a picture that is
-edited would become a picture of another class.) There are as many samples as pictures.
+A `Request` says what the pictures should show, as for `DiffusionModel.chain`, with one difference: for a model that
+knows classes, no labels mean "no class". (A chain takes all classes in turn; an edit would then turn a picture into one
+of another class.) There are as many samples as pictures.
 """
 
 from dataclasses import replace
@@ -37,19 +37,19 @@ def image_to_image(
     steps: int = 50,
     progress: Progress | None = None,
 ) -> Array:
-    """Return pictures made anew from others: noised up to a time, and denoised with other words (Eq. SDEDIT-1).
+    """Return pictures made anew from others: noised up to a time, and denoised as requested (Eq. SDEDIT-1).
 
     Parameters
     ----------
     model : DiffusionModel
     images : array, shape (N, H, W, C)
     request : Request or None
-        What they should show; None asks for nothing.
+        What they should show; None: no class, or the empty prompt.
     strength : float
-        0 .. 1, the time up to which noise is added, as a share of T: 0 changes nothing, 1 draws from noise alone.
+        0 .. 1, the time up to which noise is added, as a share of T: 0 changes nothing, 1 draws from pure noise.
     sampler : str
     steps : int
-        Of the whole chain, of which the share below that time is taken.
+        Steps of the whole chain; only those below that time are taken.
     progress : callable or None
         As for `DiffusionModel.chain`.
 
@@ -77,7 +77,7 @@ def image_to_image(
 
     request = asked_of(model, images, request)
     if not times:
-        model.predictor(request)  # refuses what cannot be asked, even where nothing is drawn
+        model.predictor(request)  # refuses a bad request even where nothing is drawn
         return images
     return last(model.walk(request, walk, len(times), progress))
 
@@ -100,7 +100,7 @@ def inpaint(
     mask : array, shape (N or 1, H, W, C or 1)
         1 where the picture stays as it is.
     request : Request or None
-        What they should show; None asks for nothing.
+        What they should show; None: no class, or the empty prompt.
     steps, resample : int
         See `tinydiff.diffusion.editing.repaint`; the network is called ``steps * resample`` times.
     progress : callable or None
@@ -126,7 +126,7 @@ def fill_in(
 ) -> Array:
     """Return pictures whose unknown part is drawn anew, by a model that was trained for it (Eq. GLIDE-FILL).
 
-    At every step it sees what is known, so that nothing needs to be repeated; and it is not asked about it
+    It sees the known part at every step, so no step is repeated; its guess of that part is replaced by the part itself
     (Eq. KNOWN-1).
 
     Parameters
@@ -137,7 +137,7 @@ def fill_in(
     mask : array, shape (N or 1, H, W, 1)
         1 where the picture stays as it is.
     request : Request or None
-        What they should show; None asks for nothing.
+        What they should show; None: no class, or the empty prompt.
     sampler : str
     steps : int
     progress : callable or None
@@ -173,7 +173,7 @@ def invert(model: DiffusionModel, images: Array, request: Request | None = None,
     request : Request or None
         What the pictures show; None: no class, or the empty prompt.
     steps : int
-        The more, the nearer.
+        More steps come closer.
     """
     check_pictures(model, images)
 
@@ -204,15 +204,15 @@ def interpolate(
 ) -> Array:
     """Return n pictures on the way from one noise and prompt to another.
 
-    The noise goes along an arc (Eq. SLERP-1). What was read of the prompts goes along a straight line, token by token:
-    a text has no halfway, but what the network looks at has.
+    The noise goes along an arc (Eq. SLERP-1). The encoded prompts go along a straight line, token by token:
+    there is no text halfway between two texts, but there are vectors halfway between theirs.
 
     Parameters
     ----------
     model : DiffusionModel
         One that reads text.
     noises : two arrays, shape (1, H, W, C)
-        The same one twice changes the words alone.
+        The same noise twice changes only the words.
     prompts : two str
     n : int
         2 or more; the first is of the first noise and prompt, the last of the second.
@@ -241,7 +241,7 @@ def interpolate(
 
 
 def asked_of(model: DiffusionModel, images: Array, request: Request | None) -> Request:
-    """Return a request for as many samples as there are pictures, for no class where no labels are given."""
+    """Return a request for as many samples as pictures, with "no class" where no labels are given."""
     request = (Request() if request is None else request).for_images(images)
     classes = model.config.unet.num_classes
     knows_classes = model.config.text is None and classes is not None

@@ -14,17 +14,17 @@ if TYPE_CHECKING:
 
 
 def guided_predictor(model: "DiffusionModel", request: Request, workers: Workers) -> Predict:
-    """Return ``predict(x_t, t) -> (x_0_hat, eps_hat)`` for what is asked.
+    """Return ``predict(x_t, t) -> (x_0_hat, eps_hat)`` for a request.
 
-    From the inside out: the network in shards, what its output means, guidance, bounds, and the condition.
+    From the inside out: the network in shards, its output as x_0_hat and eps_hat, guidance, bounds, and the condition.
     """
     guidance, diffusion = request.guidance, model.diffusion
     condition, nothing = conditions(model, request)
     network = partial(workers.map, model.network.forward)
     predict = predictor(network, diffusion, model.config.kind, clip=False)
     if request.classifier is not None:
-        told_nothing = with_condition(predict, nothing)
-        predict = classifier_guidance(told_nothing, diffusion, request.classifier, guidance.scale, guidance.interval)
+        unconditional = with_condition(predict, nothing)
+        predict = classifier_guidance(unconditional, diffusion, request.classifier, guidance.scale, guidance.interval)
     elif guidance.scale != 1:
         predict = classifier_free_guidance(
             predict, diffusion, nothing, guidance.scale, guidance.interval, guidance.rescale
@@ -34,9 +34,9 @@ def guided_predictor(model: "DiffusionModel", request: Request, workers: Workers
 
 
 def conditions(model: "DiffusionModel", request: Request) -> tuple[Any, Any]:
-    """Return (condition, nothing): what is asked of each sample, and what it is to ask for nothing, as read texts.
+    """Return (condition, nothing): what each sample should show, and the null condition; texts are encoded.
 
-    With a classifier, the condition is the classifier's, and the network gets `nothing`, a row for each sample.
+    With a classifier, the condition is for the classifier, and the network gets `nothing`, a row for each sample.
     """
     condition, nothing = model.condition(request), model.read(model.null_context(request.negative))
     if request.classifier is None and not isinstance(condition, Condition):
@@ -57,7 +57,7 @@ def conditions(model: "DiffusionModel", request: Request) -> tuple[Any, Any]:
 
 
 def with_condition(predict: Predict, condition: Any) -> Callable[..., tuple[Array, Array]]:
-    """Return a prediction with this condition, which its caller need not know."""
+    """Return a prediction whose condition is fixed, so that its caller need not pass one."""
 
     def predict_with_condition(x_t, t, context=None):
         return predict(x_t, t, condition)

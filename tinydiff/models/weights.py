@@ -10,7 +10,7 @@ from tinydiff.nn import Module
 
 
 def save_weights(path: Path, module: Module, theta: Array | None = None) -> None:
-    """Write a module's parameters by name, as safetensors, atomically; `theta` if given instead of its own."""
+    """Write a module's parameters by name, as safetensors, atomically; with `theta`, those instead of its own."""
     bound = module if theta is None else module.bind(theta)
     # safetensors 0.8.0 silently corrupts arrays that are not C-contiguous
     arrays = {name: np.asarray(to_numpy(p.value), order="C") for name, p in bound.named_parameters().items()}

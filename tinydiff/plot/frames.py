@@ -1,4 +1,4 @@
-"""The frames of a reverse chain: some of them, of some samples."""
+"""Choosing the frames and samples of a reverse chain that are shown."""
 
 from collections.abc import Iterable
 

@@ -25,12 +25,12 @@ def image_grid(
     columns : int, optional
         Default: about as many as rows, and if possible a divisor of N.
     scale : int, optional
-        Each pixel becomes a square of `scale` pixels. Default: what makes the grid about 900
-        pixels wide, and the area of an image at most about that of 128 x 128.
+        Each pixel becomes a square of `scale` pixels. Default: chosen so that the grid
+        is about 900 pixels wide, and an image has at most about the area of 128 x 128.
     labels : sequence of N texts, optional
         Written below the images.
     title : str, optional
-        Where it is wider than the images, it goes on in the next line; of a very long one the end is left out.
+        If it is wider than the images, it is broken into lines; a very long one is cut off.
 
     Raises
     ------
@@ -65,11 +65,11 @@ def chain_strip(
     frames : iterable of (t, x_t, x_0_hat)
         What a sampler yields.
     samples : int
-        The first so many samples are shown.
+        How many samples are shown, from the first.
     columns : int
-        So many frames are shown, evenly spread, the first and the last among them.
+        How many frames are shown: evenly spread, the first and the last among them.
     estimate : bool
-        Show x_0_hat, the model's guess of the clean image, in place of x_t.
+        Show x_0_hat, the model's guess of the clean image, instead of x_t.
     scale, title
         As for `image_grid`.
     """
@@ -114,12 +114,12 @@ def training_progress(
     title: str | None = None,
     column_labels: Sequence[object] = (),
 ) -> Image.Image:
-    """Return what the same starts gave as a model learned: one row per time, one column per start.
+    """Return samples drawn during training, always from the same noise: one row per moment, one column per sample.
 
     Parameters
     ----------
     grids : sequence of (step, images)
-        Optimizer step, and the images drawn then: the same number each time.
+        Optimizer step, and the images drawn at it: the same number each time.
     scale, title, column_labels
         As for `image_rows`.
     """

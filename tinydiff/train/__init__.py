@@ -1,4 +1,4 @@
-"""Training: one loop for every objective; optimizers on flat vectors, checkpoints, the log."""
+"""Training: one loop for all objectives, the optimizer on flat vectors, checkpoints, the log."""
 
 from tinydiff.train.config import TrainConfig, ValidatedConfig
 from tinydiff.train.log import read_log

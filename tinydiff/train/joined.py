@@ -1,4 +1,4 @@
-"""A gradient whose shards are added in order, and may meet between their forward and their backward."""
+"""A gradient whose shards are added in order, and may be joined between their forward and their backward."""
 
 from collections.abc import Callable
 from functools import partial
@@ -11,10 +11,11 @@ from tinydiff.workers import run_parallel
 
 
 class JoinedSum:
-    """A sum of vectors over shards, each computed by a thread into a vector of its own, added one after the other.
+    """A sum of vectors over shards: threads compute each shard's vector, and these are added one after the other.
 
-    The shards of a loss that looks at the whole batch, such as contrast, are generators: each goes forward and yields,
-    all wait for the join, and each is sent its answer and goes back. What they remember lies in their own variables.
+    With a join, for a loss of the whole batch such as that of contrast, shards are generators: each computes its
+    forward and yields; the join computes the loss from what all have yielded; each receives its answer and computes its
+    backward. Between the two, a shard keeps its values in local variables.
 
     Parameters
     ----------
@@ -22,13 +23,13 @@ class JoinedSum:
         ``work(shard, total, *key)`` adds one shard to `total` and returns its loss; with a join, it is a generator.
     n_shards : int
     like : array
-        A vector of the size, dtype and device of the sum.
+        A vector with the size, dtype and device of the sum.
     join : callable or None
         ``join(yielded, total, *key) -> (loss, answers)``.
     threads : int or None
-        None takes one for each core. Work on a GPU is not shared out.
+        None takes one for each core. On a GPU there is always one.
     memo : Memo or None
-        What is derived from weights that stand still from sum to sum.
+        Keeps arrays derived from weights that do not change between sums.
     """
 
     def __init__(
@@ -70,9 +71,9 @@ class JoinedSum:
 
 
 def _send(shard, answer):
-    """Send a waiting shard its answer; it goes back, and ends."""
+    """Send a waiting shard its answer, with which it computes its backward and ends."""
     try:
         shard.send(answer)
     except StopIteration:
         return
-    raise RuntimeError("A shard that meets the others yields once; this one has yielded again.")
+    raise RuntimeError("The generator of a shard yielded twice, but with a join it must yield exactly once.")

@@ -1,4 +1,4 @@
-"""AdamW, clipping, the learning rate and the average of the weights: a few lines each, on flat vectors."""
+"""AdamW, gradient clipping, the learning rate and the average of the weights, on flat vectors."""
 
 import math
 from dataclasses import dataclass
@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from tinydiff.base import Array, check_number, xp_of
 from tinydiff.workers import pieces
 
-PIECE_BYTES = 2**17  # worked on at once: eight arrays of this size fit into a core's cache
+PIECE_BYTES = 2**17  # computed at once: eight arrays of this size fit into a core's cache
 
 
 @dataclass
@@ -18,12 +18,12 @@ class AdamW:
     theta : array
         The parameters, changed in place.
     decay_mask : array or None
-        1 where weight decay acts; None: everywhere.
+        1 where weight decay acts, 0 elsewhere; None: it acts everywhere.
     betas : (float, float)
         Decay of the first and of the second moment.
     eps : float
     weight_decay : float
-        Share of a weight that goes per step, in units of the learning rate.
+        Share of a weight that is taken away per step, in units of the learning rate.
     """
 
     theta: Array
@@ -39,7 +39,7 @@ class AdamW:
             check_number(f"betas[{i}]", beta, 0, 1 - 1e-9)
 
     def step(self, g: Array, lr: float, ok: Array = True, ema: Array | None = None, decay: float = 0.0) -> None:
-        """Take one step against the gradient g, and move the average of the weights in the same walk.
+        """Take one step against the gradient g, and move the average of the weights in the same pass.
 
         Parameters
         ----------
@@ -50,7 +50,7 @@ class AdamW:
         ema : array, shape of theta, or None
             Moved towards the new theta, see `update_ema`.
         decay : float
-            Of the average.
+            Decay of the average.
         """
         xp = xp_of(self.theta, g, ema)
         self.steps += 1

@@ -21,7 +21,7 @@ SWAPPED = (("blue", "green"), ("blue", "red"), ("green", "red"))  # colours that
 
 
 def compose(n: int, seed: int = 0, split: str = "train", first: int = 0) -> Portraits:
-    """Put portraits together by chance; portrait i of a seed and split is always the same one.
+    """Put portraits together at random; portrait i of a seed and split is always the same one.
 
     Parameters
     ----------
@@ -30,8 +30,8 @@ def compose(n: int, seed: int = 0, split: str = "train", first: int = 0) -> Port
     split : str
         - ``"train"``, ``"test"``: any portrait without a combination of `HELD_OUT`;
         - ``"held-out"``: each with one combination of `HELD_OUT`;
-        - ``"swapped"``: pairs (2 k, 2 k + 1) that differ in two colours alone, as red hair and a green shirt, green
-          hair and a red shirt. (A beard goes with the hair.)
+        - ``"swapped"``: pairs (2 k, 2 k + 1) that differ only in two colours, such as red hair with a green shirt
+          and green hair with a red shirt. (A beard has the colour of the hair.)
     first : int
         Index of the first portrait.
     """
@@ -47,7 +47,7 @@ def compose(n: int, seed: int = 0, split: str = "train", first: int = 0) -> Port
 
 
 def _any(n, noise, purpose):
-    """Draw each slot by itself: whether it is filled, the word of its part, the part, and so with colours."""
+    """Draw every slot independently: whether it is filled, a word for its part, a part; likewise a colour."""
     parts, colours = np.zeros((2, n, len(SLOTS)), int)
     for i, slot in enumerate(SLOTS):
         filled, *u = noise.uniform((n, 5), purpose, slot.layer).T
@@ -92,9 +92,9 @@ def _held_out(n, noise):
 
 
 def _swapped(pairs, noise):
-    """Draw pairs of portraits that are alike but for two colours, which hair and clothing have swapped."""
+    """Draw pairs of portraits that are equal except for two colours, which hair and clothing swap."""
     portraits = _any(pairs, noise, "swapped")
-    portraits.parts[:, LAYERS.index("hat")] = 0  # which may hide the hair
+    portraits.parts[:, LAYERS.index("hat")] = 0  # a hat may hide the hair
     portraits = Portraits(*(np.repeat(values, 2, axis=0) for values in portraits))
     which = np.repeat(noise.integers(0, len(SWAPPED) - 1, pairs, "colours"), 2)
     share = np.repeat(noise.uniform((pairs, 1), "value of the word")[:, 0], 2)
@@ -107,7 +107,7 @@ def _swapped(pairs, noise):
 
 
 def _give(portraits, chosen, layer, word, share):
-    """Give the chosen portraits a part or a colour of this word; `share`, 0 .. 1, says which of them."""
+    """Give the chosen portraits a part or a colour with this word; `share`, 0 .. 1, selects which of several."""
     i, slot_parts = LAYERS.index(layer), parts_of(layer)
     is_part = word in slot_parts.part_words
     words, values = (

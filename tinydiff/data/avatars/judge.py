@@ -1,10 +1,9 @@
-"""The judge of portraits: which parts and colours a picture shows, found by drawing, not by a network.
+"""The judge of portraits: which parts and colours a picture shows, found by rendering, not by a network.
 
-A portrait that is drawn from parts and colours is compared with the picture, pixel by pixel; the judge looks for the
-portrait that comes nearest, in squared distance. It tries, slot by slot, every part in every colour while the other
-slots stay as they are, and goes round until nothing comes nearer (coordinate descent). Hair and hat, which hide each
-other, are tried together. On a picture that was drawn from parts it ends at those parts, or at others that look the
-same.
+The judge looks for the portrait whose pixels have the smallest squared distance to the picture's. It tries, slot by
+slot, every part in every colour while the other slots stay as they are, and repeats this until the distance no longer
+falls (coordinate descent). Hair and hat, which hide each other, are tried together. On a picture that was rendered from
+parts it ends at those parts, or at others that look the same.
 """
 
 from functools import partial
@@ -18,8 +17,8 @@ from tinydiff.data.avatars.rendering import BACKGROUND, parts_of
 from tinydiff.data.avatars.slots import LAYERS, SIZE, SLOTS, Portraits
 from tinydiff.workers import run_parallel
 
-ROUNDS = 6  # at most; most pictures stand still after three
-AT_ONCE = 20  # pictures, so that what is computed stays in a core's cache
+ROUNDS = 6  # at most; most pictures no longer change after three
+AT_ONCE = 20  # pictures computed together, so that the arrays stay in a core's cache
 MARGIN = 400.0  # squared levels: two answers that differ by less, as one pixel by 20 levels, are equally good
 TOGETHER = tuple((LAYERS.index(over), LAYERS.index(under)) for over, under in (("hat", "hair"), ("glasses", "eyes")))
 
@@ -82,15 +81,15 @@ def _judge(images):
 def _distances(i, images, portraits):
     """Return how far pictures are from their portraits with each part and colour in slot i: (N, parts, colours).
 
-    A slot lies on what is below it, and what is above covers it: ``above(keep * below + own + weight * colour)`` less
-    the picture is ``fixed + weight * colour``, whose square is a square in the colour.
+    The slot is painted over what is below it, and then covered by what is above it. The result minus the picture is
+    ``fixed + weight * colour``, so the squared distance is a quadratic function of the colour.
     """
     n, slot_parts = len(images), parts_of(LAYERS[i])
     below = np.full((n, SIZE, SIZE, 3), BACKGROUND, np.float32)
     for j in range(i):
         below = _painted_over(below, j, portraits)
     seen, hidden = np.ones((n, SIZE, SIZE, 1), np.float32), np.zeros((n, SIZE, SIZE, 3), np.float32)
-    for j in range(i + 1, len(SLOTS)):  # what is above lets `seen` through, and adds `hidden`
+    for j in range(i + 1, len(SLOTS)):  # what is above keeps a share `seen` of the slot, and adds `hidden`
         seen, hidden = seen * parts_of(LAYERS[j]).keep[portraits.parts[:, j]], _painted_over(hidden, j, portraits)
     pixels = SIZE * SIZE
     seen, below = seen.reshape(n, 1, pixels, 1), below.reshape(n, 1, pixels, 3)
@@ -111,7 +110,7 @@ def _painted_over(picture, i, portraits):
 
 
 def _settle(i, distances, portraits):
-    """Put the nearest part and colour into slot i; return how near it comes."""
+    """Put the nearest part and colour into slot i; return the squared distance."""
     if LAYERS[i] == "body":
         distances = distances.copy()
         distances[:, 0] = np.inf
@@ -128,7 +127,7 @@ def _try_together(over, under, images, portraits):
     for part in range(len(parts_of(LAYERS[over]).keep)):
         trial = Portraits(*(values.copy() for values in portraits))
         trial.parts[:, over] = part
-        for _ in range(2):  # a colour for what is over, then what is under; once more with that
+        for _ in range(2):  # the best colour above, then the best part and colour below; and once more
             trial.colours[:, over] = _distances(over, images, trial)[:, part].argmin(axis=1)
             distance = _settle(under, _distances(under, images, trial), trial)
         nearer = distance < best
@@ -170,7 +169,7 @@ def agreement(
     verdict : Verdict
         What the pictures show.
     portraits, captions
-        What they should show, and what was said of it. Only what was said is asked for.
+        The portraits that they should show, and their captions; only what a caption names is checked.
     """
     found = {}
     for layer in LAYERS:

@@ -1,4 +1,4 @@
-"""Drawing portraits: a part is one linear map of what lies below it."""
+"""Rendering portraits: from parts and colours to pixels, where each part is an affine map of the picture below it."""
 
 import functools
 import json
@@ -13,13 +13,13 @@ from tinydiff.data.avatars.slots import LAYERS, SIZE, SLOTS, Portraits
 
 PARTS_FILE = Path(__file__).parent / "parts.json"
 BACKGROUND = 255  # white
-VISIBLE_PIXELS, VISIBLE_LEVELS = 6, 32  # a part is seen if its absence changes so many pixels by so many of 255 levels
+VISIBLE_PIXELS, VISIBLE_LEVELS = 6, 32  # a part is visible if removing it changes that many pixels by that many levels
 
 
 class SlotParts(NamedTuple):
-    """The parts of a slot, each as one linear map of what lies under it: ``keep * picture + weight * colour + own``.
+    """The parts of a slot, each as an affine map of what is below it: ``keep * picture + weight * colour + own``.
 
-    Part 0 is none, and lets everything through.
+    Part 0 stands for no part, and changes nothing.
     """
 
     keep: np.ndarray  # (parts, 16, 16, 1)
@@ -33,9 +33,9 @@ class SlotParts(NamedTuple):
 def fill(path: str, rule: str) -> np.ndarray:
     """Return which pixels a path surrounds, (16, 16) booleans.
 
-    The path is SVG's, with whole numbers and the commands M, H, V and Z alone. An edge that goes down winds everything
-    to its right once, one that goes up unwinds it. Inside is what is wound an odd number of times (rule "evenodd") or
-    at all ("nonzero").
+    The path is SVG's, with whole numbers and only the commands M, H, V and Z. An edge that goes down adds 1 to
+    the winding number of every pixel to its right, one that goes up subtracts 1. Inside are pixels whose winding number
+    is odd (rule "evenodd") or not 0 ("nonzero").
     """
     winding = np.zeros((SIZE, SIZE), int)
     x = y = first_x = first_y = 0
@@ -82,7 +82,7 @@ def parts_of(layer: str) -> SlotParts:
 
 
 def _overlaid(shapes):
-    """Return (keep, weight, own) of shapes that are painted one over the other."""
+    """Return (keep, weight, own) for shapes that are painted one over the other."""
     keep, weight, own = np.ones((SIZE, SIZE, 1)), np.zeros((SIZE, SIZE, 1)), np.zeros((SIZE, SIZE, 3))
     for path, rule, colour, opacity in shapes:
         covered = opacity * fill(path, rule)[..., None]
@@ -117,7 +117,7 @@ def _pictures(portraits):
 
 
 def visible(portraits: Portraits) -> np.ndarray:
-    """Return which slots a caption may name, booleans (N, slots): taking the part away changes the picture enough."""
+    """Return which slots a caption may name, booleans (N, slots): removing the part changes the picture enough."""
     seen = np.zeros(portraits.parts.shape, bool)
     for i, slot in enumerate(SLOTS):
         if "" in slot.words:

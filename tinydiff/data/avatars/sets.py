@@ -15,7 +15,7 @@ from tinydiff.data.sets import dataset
 def load_avatars(split: str = "train", n: int | None = None, seed: int = 0) -> Dataset:
     """Return captioned portraits, put together on the fly: 20,000 + 2,000 of 16 x 16 pixels, in colour.
 
-    Their labels are the words of the hair's colour, counted as in `SLOTS`.
+    The labels number the words for the hair's colour as in `HAIR`.
 
     Parameters
     ----------

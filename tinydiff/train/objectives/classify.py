@@ -18,7 +18,7 @@ from tinydiff.train.order import whole_batches
 from tinydiff.workers import map_shards
 
 TIMES = (0.001, 0.25, 0.5, 0.75, 0.9)  # at which a classifier of noisy pictures is validated, as shares of T
-SURE = 0.9  # a probability
+SURE = 0.9  # the probability above which an answer counts as sure
 VALIDATION_SHARD = 100  # images
 
 
@@ -29,8 +29,8 @@ class ClassifyConfig(ValidatedConfig):
     Parameters
     ----------
     shift : int
-        Each batch is moved by up to so many pixels, down or up and right or left; what leaves at one side comes in at
-        the other.
+        Each batch is shifted by at most this many pixels, vertically and horizontally; what leaves at one side enters
+        at the other.
     """
 
     steps: int = 1404
@@ -80,7 +80,7 @@ class Classify(Objective):
         if (diffusion is not None) != isinstance(network, NoisyClassifier):
             raise InputError(
                 f"The network is a {type(network).__name__}, and diffusion is {diffusion}: noisy pictures are for a "
-                "NoisyClassifier, and for no other."
+                "NoisyClassifier, and only for one."
             )
         if len(data) < config.batch:
             raise InputError(f"There are {len(data)} images, but a batch has {config.batch}.")
@@ -108,11 +108,11 @@ class Classify(Objective):
         return self.diffusion.q_sample(x_0, t, noise.normal(x_0.shape, "eps")), t
 
     def indices(self, step: int) -> np.ndarray:
-        """Return which images step 0, 1, ... sees: an epoch is a new order of all of them, in whole batches."""
+        """Return which images step 0, 1, ... sees: an epoch is a new order of all of them, cut into whole batches."""
         return whole_batches(len(self.data), self.config.batch, step, self.config.seed)
 
     def validate(self, *networks: Any) -> dict[str, float]:
-        """Return loss and accuracy on held-out images; of noisy ones the accuracy at several times."""
+        """Return loss and accuracy on held-out images; for noisy ones, the accuracy at several times."""
         (network,), data = networks, self.validation
         if data is None:
             return {}
@@ -143,7 +143,7 @@ class Classify(Objective):
 
 
 def _figures(logits, labels):
-    """Return loss, accuracy, and the share of pictures that a class is given to with p > 0.9."""
+    """Return loss, accuracy, and the share of pictures with a class of probability above 0.9."""
     loss, _ = cross_entropy(logits, labels)
     probabilities, _ = softmax(logits)
     return {

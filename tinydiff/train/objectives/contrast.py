@@ -25,7 +25,7 @@ class ContrastConfig(TrainConfig):
     Parameters
     ----------
     clean : float
-        Share of pictures without noise; the others have a random time.
+        Share of pictures without noise; the others have the noise of a random time.
     """
 
     steps: int = 1600
@@ -45,15 +45,15 @@ class ContrastConfig(TrainConfig):
         check_number("clean", self.clean, 0, 1)
         if self.lanes != 1:
             raise InputError(
-                f"lanes is {self.lanes}, but shards that meet are added one after the other: leave it out."
+                f"lanes is {self.lanes}, but the shards of a CLIP are added one after the other: leave it out."
             )
 
 
 class Contrast(Objective):
     """Each batch asks which caption belongs to which picture (Radford et al. 2021, arXiv 2103.00020, figure 3).
 
-    Pairs are encoded in shards, side by side. The loss compares all with all, so the shards meet for it; then each
-    goes back along its own tape.
+    The shards of a batch are encoded in parallel. The loss compares all pairs with all, so the shards are joined for
+    it; then each computes its own backward.
 
     Parameters
     ----------
@@ -63,7 +63,7 @@ class Contrast(Objective):
         Images with captions.
     config : ContrastConfig
     contents : integer array, shape (N,), or None
-        Equal where captions say the same; None compares their texts.
+        Equal numbers where captions say the same; None compares their texts.
     """
 
     config: ContrastConfig
@@ -83,7 +83,7 @@ class Contrast(Objective):
         self.tokens = clip.tokenizer.rows(data.captions, clip.network.config.text.length)
 
     def add_gradient(self, step: int, shard: int, grads: Gradients) -> Generator[Any, Any, None]:
-        """Encode a shard of pairs, and yield its vectors; sent their gradients, add those of the weights."""
+        """Encode a shard of pairs and yield its vectors; receive their gradients, and add those of the weights."""
         network, noise = self.network, self.noise(step, shard)
         indices = self.indices(step)[self.config.part(shard)]
         x_0, _ = self.data.batch(indices, noise.xp)
@@ -92,7 +92,7 @@ class Contrast(Objective):
 
         tape = Tape()
         image, text = network.encode_image(x_t, t, tape), network.encode_text(tokens, tape)
-        d_image, d_text = yield image, text  # here the shards meet: see `compare`
+        d_image, d_text = yield image, text  # here the shards are joined: see `compare`
         network.encode_text_backward(d_text, tape, grads)
         network.encode_image_backward(d_image, tape, grads)
 
@@ -107,7 +107,7 @@ class Contrast(Objective):
         return loss, [(d_image[part], d_text[part]) for part in parts]
 
     def indices(self, step: int) -> np.ndarray:
-        """Return a step's pairs; two captions that say the same would be a question without an answer."""
+        """Return the pairs of a step: where possible no two captions say the same, since either would be right."""
         return distinct(self.contents, self.config.batch, step, self.config.seed)
 
     def measure(self) -> dict[str, float]:
@@ -132,7 +132,7 @@ class Contrast(Objective):
 
 
 def partly_noised(diffusion: GaussianDiffusion, x_0: Array, clean: float, noise: Noise) -> tuple[Array, Array]:
-    """Return (x_t, t): pictures at random times, and a share of them clean, at t = 0."""
+    """Return (x_t, t): pictures with the noise of random times, and a share of them clean, at t = 0."""
     t = noise.integers(1, diffusion.T, len(x_0), "t")
     x_t = diffusion.q_sample(x_0, t, noise.normal(x_0.shape, "eps"))
     is_clean = noise.uniform((len(x_0),), "clean") < clean

@@ -90,11 +90,11 @@ class Denoise(Objective):
         return share * loss
 
     def indices(self, step: int) -> np.ndarray:
-        """Return which images step 0, 1, ... sees: every epoch is a new order of all of them."""
+        """Return which images step 0, 1, ... sees: every epoch is a new random order of all."""
         return shuffled(len(self.data), self.config.batch, step, self.config.seed)
 
     def context(self, indices: np.ndarray, noise: Noise) -> Any:
-        """Return what the network is told of some images, and of a share of them nothing."""
+        """Return the condition of each of these images; for a random share of them, the null condition."""
         if self.conditions is None:
             return None
         rows = noise.xp.asarray(self.conditions[indices])
@@ -133,14 +133,14 @@ class Denoise(Objective):
         return replace(self.model, network=networks[0])
 
     def _conditions(self, data):
-        """Return what a network of this kind is told of each image: a row of tokens, a label, or nothing."""
+        """Return the condition of each image, as the network takes it: a row of tokens, a label, or None."""
         config, tokenizer = self.model.config, self.model.tokenizer
         if config.text is not None and tokenizer is not None:
             return tokenizer.rows(data.captions, config.text.length)
         return None if config.unet.num_classes is None else data.labels
 
     def _with_erased(self, context, x_0, noise):
-        """Return a context with the pictures, a part of them erased, for a network that learns to fill in."""
+        """Return the context, with partly erased pictures added for a network that learns to fill in."""
         if not self.model.config.unet.image_channels:
             return context
         return as_condition(context)._replace(image=erased(x_0, random_masks(len(x_0), x_0.shape[1:3], noise)))
