@@ -1,4 +1,4 @@
-"""Architectures, one a file."""
+"""Network architectures, one in each file."""
 
 from tinydiff.networks.classifier import Classifier, ClassifierConfig
 from tinydiff.networks.clip import CLIP, CLIPConfig
