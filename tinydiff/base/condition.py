@@ -24,10 +24,10 @@ class Condition(NamedTuple):
         Concatenated to x_t.
     """
 
-    labels: Array | None = None
-    tokens: Array | None = None
-    pooled: Array | None = None
-    image: Array | None = None
+    labels: Array = None
+    tokens: Array = None
+    pooled: Array = None
+    image: Array = None
 
 
 def as_condition(context: Any) -> Condition:
