@@ -40,8 +40,7 @@ def checked(floats: str = "", check: Callable[..., None] | None = None) -> Calla
         Names of the arguments that must be alike (`check_alike`), such as ``"x w b"``; ``"cache.x"`` is the field x of
         the argument cache.
     check : callable or None
-        A further check, which raises `InputError`. Its parameters are named as those arguments of the function that it
-        reads.
+        A further check, which raises `InputError`. Its parameters have the names of those arguments that it reads.
 
     Examples
     --------

@@ -68,7 +68,7 @@ class Tokenizer:
         for left, right in self.merges:
             if not {left, right} <= known or left + right in known:
                 raise InputError(
-                    f"The merge of {left!r} and {right!r} joins what is no token yet, or makes a token that exists already."
+                    f"The merge of {left!r} and {right!r} joins what is no token yet, or makes a token that exists."
                 )
             known.add(left + right)
             self.tokens.append(left + right)

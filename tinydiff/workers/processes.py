@@ -32,7 +32,7 @@ def can_fork() -> bool:
 
 
 def processes_pay(theta: Array, asked: bool | None = None) -> bool:
-    """Return whether processes, not threads, should do the work with these weights: as asked, or if they are few.
+    """Return whether processes, not threads, should do the work with these weights: as `asked`, else if they are few.
 
     Processes are faster, but each transforms the weights for itself, and keeps the result (see `derived`). From 16
     million weights on, operations are so long that threads are as fast, and memory is what is short.

@@ -115,7 +115,7 @@ class Workers:
         return range(-(first % self.micro_batch), rows, self.micro_batch)
 
     def _shard(self, arrays, start, rows, xp):
-        """Return the rows of the shard from `start` on; for rows before 0 or after the last, copies of those two."""
+        """Return the rows of the shard from `start` on; rows before 0 or after the last are copies of these two."""
         positions = xp.asarray(np.clip(np.arange(start, start + self.micro_batch), 0, rows - 1))
         return tuple(map_arrays(lambda a: a[positions], member) for member in arrays)
 
