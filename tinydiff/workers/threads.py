@@ -73,7 +73,7 @@ class _Blas:
 
 
 def _let_any_thread_set_limits():
-    """Undo a rule of threadpoolctl 3.8: after one thread has set a limit, those of other threads are ignored silently."""
+    """Undo a rule of threadpoolctl 3.8: once a thread has set a limit, those of other threads are silently ignored."""
     clear = getattr(OpenBLASController, "clear_controlling_thread", None)
     if clear is not None:
         clear(force=True)  # safe here: a lock guards the limit, and users are counted
