@@ -96,7 +96,7 @@ class Gaussian(Density):
         If the covariance has another shape, is not symmetric, or has an eigenvalue below 0.
     """
 
-    def __init__(self, diffusion: GaussianDiffusion, mean: np.ndarray, covariance: Any):
+    def __init__(self, diffusion: GaussianDiffusion, mean: np.ndarray, covariance: float | Array):
         self.mean = np.asarray(mean, dtype=np.float64).reshape(-1)
         self.variances, self.axes = _principal_axes(np.asarray(covariance, dtype=np.float64), np.shape(mean))
         super().__init__(diffusion, np.shape(mean), smooth=bool(self.variances.min() > 0))
@@ -150,7 +150,7 @@ class GaussianMixture(Density):
     """
 
     def __init__(
-        self, diffusion: GaussianDiffusion, weights: Any, means: np.ndarray, covariances: Sequence | np.ndarray
+        self, diffusion: GaussianDiffusion, weights: Array, means: np.ndarray, covariances: Sequence | np.ndarray
     ):
         self.log_weights = _log_weights(weights, len(means))
         if len(covariances) != len(means):
@@ -205,7 +205,7 @@ class FiniteData(Density):
         If there is no point, or a weight is not positive.
     """
 
-    def __init__(self, diffusion: GaussianDiffusion, points: np.ndarray, weights: Any = None):
+    def __init__(self, diffusion: GaussianDiffusion, points: np.ndarray, weights: Array | None = None):
         self.log_weights = _log_weights(np.ones(len(points)) if weights is None else weights, len(points))
         self.points = np.asarray(points, dtype=np.float64).reshape(len(points), -1)
         super().__init__(diffusion, np.shape(points)[1:], smooth=False)

@@ -78,7 +78,7 @@ def edm_steps(diffusion: GaussianDiffusion, N: int, sigma_max: float = 80.0, rho
 
     sigma = b / a runs from `sigma_max`, or from its value at T if that is smaller, to its value at t = 1, and
     sigma^(1 / rho) falls in equal steps. So sigma never falls by a large factor at once, as it does near T under
-    `spaced_steps`: over such a step, the mean of the slopes at both ends is far from the true one.
+    `spaced_steps`: over such a step, the mean of the slopes at both ends is a bad estimate.
 
     Parameters
     ----------

@@ -13,8 +13,8 @@ SoftmaxCache = namedtuple("SoftmaxCache", "y")
 DropoutCache = namedtuple("DropoutCache", "factor")
 
 # Phi(x) = (1 + tanh(x p(x^2))) / 2. The coefficients of p are a weighted least-squares fit of artanh(2 Phi(x) - 1) / x
-# for |x| up to 5.6; the weights make the largest error of Phi as small as possible. For larger |x|, Phi is 0 or 1 in
-# float32.
+# for |x| up to 5.6; the weights make the largest error of Phi as small as possible. For larger |x|, Phi is, to
+# 1.1e-8, 0 or 1.
 TANH_SERIES = (0.79788494, 0.036333085, -3.2594974e-5, -5.5306206e-5, 3.9647488e-6, -1.3226385e-7, 1.7561893e-9)
 LARGEST_X = 5.6
 

@@ -146,7 +146,7 @@ def choose_algorithm(w_shape: tuple, stride: int) -> str:
 
 
 def by_narrow_side(w_shape: tuple) -> str:
-    """Choose between the two algorithms without transforms: the side with fewer channels should be copied per tap."""
+    """Return "shift" if y has far fewer channels than x, so that its array of taps is smaller; else "im2col"."""
     _, _, c_in, c_out = w_shape
     return "shift" if 4 * c_out <= c_in and not is_plain() else "im2col"
 

@@ -264,7 +264,8 @@ def _check_arguments(args, labels, wrt):
         if not (isinstance(args[i], np.ndarray) and args[i].dtype == np.float64):
             kind = getattr(args[i], "dtype", type(args[i]).__name__)
             raise InputError(
-                f"argument {i} ({labels[i]}) is {kind}, but a float64 array was expected: differences need its digits."
+                f"argument {i} ({labels[i]}) is {kind}, but a float64 array was expected: "
+                "finite differences need its precision."
             )
     if not wrt:
         raise InputError("There is no floating array among the arguments, so there is no gradient to check.")

@@ -53,7 +53,7 @@ class CLIPConfig:
 
 
 class CLIP(Module):
-    """Learns which text belongs to which picture, only from pairs (Radford et al. 2021, arXiv 2103.00020).
+    """Learns, from pairs only, which text belongs to which picture (Radford et al. 2021, arXiv 2103.00020).
 
     Parameters
     ----------

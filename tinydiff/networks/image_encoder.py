@@ -12,10 +12,11 @@ from tinydiff.nn import BlockConfig, Conv2d, Gradients, GroupNormSiLU, Linear, M
 
 
 class ImageEncoder(Module):
-    """Pictures x_t (N, H, W, C) at times t to features (N, features): the first half of a UNet, told t.
+    """Pictures x_t (N, H, W, C) at times t to features (N, features): the first half of a UNet.
 
-    So one network reads clean pictures, t = 0, and noisy ones. The features are the last feature map as one vector, so
-    they keep the positions in the picture. Their number depends on its size: the encoder takes pictures of one size.
+    It gets t as an embedding, so that one network reads clean pictures, t = 0, and noisy ones. The features are the
+    last feature map as one vector, so they keep the positions in the picture. Their number depends on the picture's
+    size, so the encoder takes pictures of one size only.
 
     Parameters
     ----------

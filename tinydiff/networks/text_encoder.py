@@ -18,9 +18,9 @@ class TextConfig:
     vocabulary : int
         Number of different tokens.
     length : int
-        Number of tokens in each text, filled up to this length.
+        Number of tokens in each text; shorter texts are filled up.
     channels, layers, heads : int
-        Without layers, a token's vector depends only on itself and its position, not on the other tokens.
+        Without layers, a token's vector depends only on the token and its position, not on the other tokens.
     causal : bool
         Whether a token attends only to itself and those before it, as in CLIP, or to all.
     positions : bool

@@ -51,7 +51,10 @@ class TextToImage(Module):
         return x_t, t, *self.text.one_input()
 
     def read(self, tokens: Array, tape: Tape | None = None) -> Condition:
-        """Encode token numbers (N, length) for the UNet: a vector each and, if it takes a pooled one, the end's."""
+        """Encode token numbers (N, length) as the UNet's context.
+
+        It holds a vector for each token and, if the UNet takes a pooled vector, that of the end token.
+        """
         h = self.text.forward(tokens, tape)
         if self.unet.config.pooled_channels is None:
             if tape is not None:
@@ -81,7 +84,10 @@ class TextToImage(Module):
         return self.unet.forward(x_t, t, condition, tape)
 
     def backward(self, d_out: Array, tape: Tape, grads: Gradients | None = None) -> UNetGradients:
-        """Return what `UNet.backward` returns (d_context: of the vectors), and add the gradients of all weights."""
+        """Return what `UNet.backward` returns, and add the gradients of all weights.
+
+        d_context is the gradient of the vectors that the UNet attends to; token numbers have none.
+        """
         gradients = self.unet.backward(d_out, tape, grads)
         if len(tape) and tape.entries[-1].owner is self:  # the forward has run the encoder
             self.read_backward(gradients.d_context, tape, grads)

@@ -72,7 +72,7 @@ class UNetConfig:
     num_classes : int or None
         Number of class labels; the label `num_classes` itself then means "no class".
     context_channels : int or None
-        Channels of a context's tokens; every attention then has cross-attention to them (Stable Diffusion's block).
+        Channels of a context's tokens; every attention then attends to them too (Stable Diffusion's block).
     pooled_channels : int or None
         Size of a vector, such as a pooled text, that is projected and added to the embedding of the time.
     image_channels : int
@@ -145,7 +145,7 @@ class UNetConfig:
 class EmbedTimeAndCondition(Module):
     """Embed the step t, and perhaps a class label and a pooled vector, as one vector that all blocks read."""
 
-    def __init__(self, config: UNetConfig, rng: Any, dtype: Any):
+    def __init__(self, config: UNetConfig, rng: np.random.Generator, dtype: Any):
         c = 4 * config.channels
         self.config = config
         self.mlp = Sequential(Linear(config.channels, c, rng, dtype=dtype), SiLU(), Linear(c, c, rng, dtype=dtype))
@@ -330,7 +330,7 @@ class UNet(Module):
         dh += d_skips.pop()  # two readers of the stem
         d_x_t, d_image = _split_channels(self.stem.backward(dh, tape, grads), self.config.in_channels)
         d_embs, d_tokens_of_blocks = zip(*d_conditions, strict=True)
-        d_emb, d_tokens = _sum(d_embs), _sum(d_tokens_of_blocks)  # every block read emb, those with attention tokens
+        d_emb, d_tokens = _sum(d_embs), _sum(d_tokens_of_blocks)  # every block read emb, some read tokens: they add
         d_pooled = self.embed.backward(d_emb, tape, grads)
         d_context = Condition(None, d_tokens, d_pooled, d_image if self.config.image_channels else None)
         return UNetGradients(d_x_t, d_context, d_emb)

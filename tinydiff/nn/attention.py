@@ -52,7 +52,7 @@ class SelfAttention(Module):
         return x + self.proj.forward(y, tape).reshape(x.shape)
 
     def backward(self, dy: Array, tape: Tape, grads: Gradients | None = None) -> Array:
-        """Return dx: the gradient past the attention, plus the gradient through it."""
+        """Return dx: the gradient of the skip connection, plus the gradient through the attention."""
         n, height, width, channels = dy.shape
         d_tokens = self.proj.backward(dy.reshape(n, height * width, channels), tape, grads)
         d_qkv = xp_of(dy).concatenate(attend_backward(self, d_tokens, tape), axis=-1)

@@ -74,7 +74,7 @@ class ResBlock(Module):
         self.norm_1 = GroupNormSiLU(c_in, groups, dtype=dtype)
         self.conv_1 = Conv2d(c_in, c_out, 3, rng, dtype=dtype)
         self.project = Linear(config.c_emb, 2 * c_out if self.scale_shift else c_out, rng, dtype=dtype)
-        if self.scale_shift:  # which come between the norm and SiLU
+        if self.scale_shift:  # scale and shift come between the norm and SiLU
             self.norm_2, self.silu_2 = GroupNorm(c_out, groups, dtype=dtype), SiLU()
         else:
             self.norm_2 = GroupNormSiLU(c_out, groups, dtype=dtype)

@@ -11,8 +11,8 @@ from tinydiff.nn.parameter import Parameter
 class Gradients:
     """dL/dtheta as one flat vector over the given parameters, with a view for each of them.
 
-    Other parameters get no gradient, and layers do not compute it: given only an adapter's parameters, a backward
-    computes only theirs.
+    Other parameters get no gradient, and layers do not compute it. So give it only an adapter's parameters to train an
+    adapter.
 
     Parameters
     ----------

@@ -25,7 +25,7 @@ class TransformerBlock(Module):
     context_channels : int or None
         None: no cross-attention.
     gated : bool
-        Whether the feed-forward network has GEGLU, or GELU as in CLIP.
+        Whether the feed-forward network has GEGLU; if not, it has GELU, as in CLIP.
     dtype : dtype
     """
 

@@ -15,8 +15,8 @@ def ddim_inversion(
     """Take DDIM's steps backwards, from a picture to the noise that draws it, and yield (t, x_t) (Eq. DDIM-INV).
 
     A step from s to t uses the prediction at s instead of that at t. So inversion and sampling together return the
-    picture only nearly: to within O(1 / N) for N steps. The first step predicts at the smallest time, since there is
-    nothing to predict in a picture without noise.
+    picture only approximately: to within O(1 / N) for N steps. The first step predicts at the smallest time, since
+    there is nothing to predict in a picture without noise.
 
     Parameters
     ----------

@@ -6,7 +6,7 @@ runs before the first value is asked for; `last` runs a chain to its end.
 
 All have one order of arguments: ``f(predict, diffusion, x_T, steps, <its own>, noise, context, end)``, without noise
 where none is drawn. Each is decorated with `sampler`, which puts it into the list `SAMPLERS`: a new file in this
-folder is found without a change of any other, and all samplers are called in one way by ``SAMPLERS[name]``.
+folder is found by itself, and ``SAMPLERS[name]`` calls any of them in one way.
 
 In their code a step goes from t to an earlier s, with a = sqrt(alpha_bar) and b = sqrt(1 - alpha_bar) at both.
 Coefficients are float64 Python numbers, so x keeps its dtype. Where alpha_bar is 0 (pure noise) every formula is

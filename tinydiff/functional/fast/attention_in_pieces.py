@@ -40,7 +40,7 @@ def attention_in_pieces(q: Array, k: Array, v: Array) -> tuple[Array, AttentionI
         weights = xp.exp(scores, out=scores)
         total = weights.sum(axis=-1, keepdims=True)
         y_part[...] = weights @ v_part
-        y_part /= total  # divides d_v numbers for each query; for the weights it would be one per key
+        y_part /= total  # d_v divisions for each query; of the weights, there would be one for each key
         log_part[...] = largest + xp.log(total)
     return y, AttentionInPiecesCache(q, k, v, y, log_total)
 
