@@ -130,8 +130,10 @@ def test_bad_inputs_are_one_clear_sentence():
 
 
 def test_a_mask_that_is_meant_to_be_added_is_refused():
-    """0 where a query may look and -inf where not: read as a boolean, it would mean the opposite."""
-    with pytest.raises(InputError, match="mask has dtype float64, but bool was expected: True where a query may look"):
+    """0 where a query may attend and -inf where not: read as a boolean, it would mean the opposite."""
+    with pytest.raises(
+        InputError, match="mask has dtype float64, but bool was expected: True where a query may attend"
+    ):
         attention(Q, K, V, np.where(MASK, 0, -np.inf))
 
 

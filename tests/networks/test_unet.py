@@ -363,7 +363,7 @@ def test_the_conditioned_unet_runs_under_both_array_modules(xp):
 @pytest.mark.parametrize(
     ("config", "changes", "message"),
     [
-        (CONDITIONED, {"tokens": None}, "looks at tokens"),
+        (CONDITIONED, {"tokens": None}, "attends to tokens"),
         (CONDITIONED, {"tokens": np.zeros((2, 3, 6))}, r"context, tokens has shape \(2, 3, 6\)"),
         (CONDITIONED, {"tokens": np.zeros((2, 3, 5), np.float32)}, "context_tokens is float32"),
         (CONDITIONED, {"pooled": np.zeros((1, 4))}, "context, pooled has shape"),

@@ -140,7 +140,7 @@ def test_bad_arguments():
         (lambda: TOKENIZER.rows(["low"], 1), "length is 1"),
         (lambda: TOKENIZER.decode([0, len(TOKENIZER)]), "ids run from 0"),
         (lambda: Tokenizer([("lo", "w")]), "no token yet"),
-        (lambda: Tokenizer([("l", "o"), ("l", "o")]), "token already"),
+        (lambda: Tokenizer([("l", "o"), ("l", "o")]), "makes a token that exists"),
         (lambda: Tokenizer.train(["low"], -1), "merges is -1"),
         (lambda: Tokenizer.train("red hair"), "texts is one text, but a list of texts"),
     ]:

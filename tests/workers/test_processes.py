@@ -146,7 +146,7 @@ def test_no_process_outlives_its_parent(how):
     code = """
         import os, time
         from tinydiff.workers import processes
-        processes.SECONDS_BETWEEN_LOOKS = 0.1
+        processes.SECONDS_BETWEEN_CHECKS = 0.1
         crew = processes.Crew(os.getpid, 3)
         print(*crew([()] * 3), flush=True)
         time.sleep(60)

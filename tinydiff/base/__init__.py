@@ -1,4 +1,4 @@
-"""What everything stands on: errors, files and records, arrays and devices, noise, conditions, derived weights."""
+"""What all other rooms use: errors, files and records, arrays and devices, noise, conditions, derived weights."""
 
 from tinydiff.base.arrays import Array, Device, erf, select_device, synchronize, to_device, to_numpy, xp_of
 from tinydiff.base.checks import Checked, bare, check_alike, check_shapes, checked

@@ -1,4 +1,4 @@
-"""One source for NumPy (CPU) and CuPy (GPU) arrays.
+"""Arrays and devices: the same code runs on NumPy (CPU) and CuPy (GPU) arrays.
 
 Library code never asks which device it is on. It asks an array for its module, ``xp = xp_of(x)``, and writes
 ``xp.exp(x)``; the result stays where `x` is. CuPy is imported here only.
@@ -14,7 +14,7 @@ import numpy as np
 from tinydiff.base.errors import DeviceError, InputError, check_choice
 
 # An array of NumPy or of CuPy. To a type checker it is Any: the two libraries share no type, CuPy has no stubs, and the
-# same line must hold for both. The name says to a reader what is meant.
+# same line must hold for both. The name tells the reader what is meant.
 Array: TypeAlias = Any
 
 HOW_TO_INSTALL_CUPY = (
@@ -39,12 +39,12 @@ def xp_of(*arrays: Array) -> Any:
         if type(a) is not np.ndarray:
             break
     else:
-        return np  # the usual case, asked for hundreds of times in a step
+        return np  # the usual case, which occurs hundreds of times in a step
     return module_of({f"argument {i}": a for i, a in enumerate(arrays)})
 
 
 def module_of(arrays: dict[str, Array]) -> Any:
-    """Return the array module of arrays, whose names are for the message where they have none or two."""
+    """Return the array module that all these arrays share; their names are for the error message."""
     modules = {name: _module_of_one(name, a) for name, a in arrays.items() if a is not None}
     if len({id(m) for m in modules.values()}) > 1:
         where = ", ".join(f"{name} is a {m.__name__} array" for name, m in modules.items())
@@ -79,7 +79,7 @@ def erf(x: Array) -> Array:
 
 @dataclass(frozen=True)
 class Device:
-    """A place where arrays live: its kind (``"cpu"`` or ``"cuda"``) and a name for people."""
+    """Where arrays live, the CPU or a GPU: its kind (``"cpu"`` or ``"cuda"``) and a name to print."""
 
     kind: str
     name: str
@@ -93,8 +93,8 @@ class Device:
 def select_device(choice: str = "auto") -> Device:
     """Return the device for ``"cpu"``, ``"cuda"`` or ``"auto"``.
 
-    ``auto`` takes the GPU if a tiny kernel runs on it and gives the right answer, else the CPU. A device count
-    would not do: a machine can list a GPU that its driver cannot use.
+    ``auto`` takes the GPU if a tiny kernel runs on it and gives the right answer, else the CPU. Counting devices
+    is not enough: a machine can list a GPU that its driver cannot use.
 
     Raises
     ------

@@ -32,14 +32,15 @@ class Checked(Protocol[P, R]):
 def checked(floats: str = "", check: Callable[..., None] | None = None) -> Callable[[Callable[P, R]], Checked[P, R]]:
     """Return a decorator that checks the values of a function's arguments before each call.
 
-    Whoever has made sure of them, as layers have, calls ``f.bare``, which is the function without its checks.
+    Callers that have checked the values already, as layers have, call ``f.bare``, the function without its checks.
 
     Parameters
     ----------
     floats : str
-        Names of the arguments that must be alike (`check_alike`), such as ``"x w b"``; ``"cache.x"`` is a field of one.
+        Names of the arguments that must be alike (`check_alike`), such as ``"x w b"``; ``"cache.x"`` is the field x of
+        the argument cache.
     check : callable or None
-        A further check. It takes those of the function's arguments that it names as its own, and raises `InputError`.
+        A further check, which raises `InputError`. Its parameters have the names of those arguments that it reads.
 
     Examples
     --------
@@ -52,10 +53,10 @@ def checked(floats: str = "", check: Callable[..., None] | None = None) -> Calla
         ...
     tinydiff.base.errors.InputError: x is of type list, but a NumPy or CuPy array was expected.
     """
-    return functools.partial(_put_before, floats.split(), check)
+    return functools.partial(_add_checks, floats.split(), check)
 
 
-def _put_before(floats, check, f):
+def _add_checks(floats, check, f):
     signature = inspect.signature(f)
     reads = [] if check is None else list(inspect.signature(check).parameters)
 
@@ -76,13 +77,13 @@ def _put_before(floats, check, f):
 
 
 def _named(arguments, path):
-    """Return the last name of ``"x"`` or ``"cache.x"``, and what it stands for; a plain tuple has no named fields."""
+    """Return (name, array) for ``"x"`` or ``"cache.x"``; for a plain tuple, which has no named fields, None."""
     name, _, field = path.partition(".")
     return (field, getattr(arguments[name], field, None)) if field else (name, arguments[name])
 
 
 def bare(f: Callable[P, R]) -> Callable[P, R]:
-    """Return a function without the checks that `checked` put before it; one that has none as it is."""
+    """Return a function without the checks that `checked` added; a function that has none is returned unchanged."""
     return getattr(f, "bare", f)
 
 
@@ -99,7 +100,7 @@ def check_alike(**arrays: Array) -> None:
 with .astype().
     """
     if _share_a_float(arrays):
-        return  # the usual case, asked for by every layer in every step
+        return  # the usual case, in every layer and every step
     module_of(arrays)
     dtypes = {name: a.dtype for name, a in arrays.items() if a is not None}
     if len(set(dtypes.values())) > 1:
@@ -149,7 +150,7 @@ w (c_in, c_out).
 
 @functools.lru_cache(maxsize=4096)
 def _mistake(layouts, names, shapes):
-    """Return a sentence on the first shape that does not fit, or ""; a network asks for the same shapes every step."""
+    """Return a sentence on the first shape that does not fit, or ""; cached, since every step has the same shapes."""
     axes_of = {name.strip(): axes.split() for name, _, axes in (part.partition(":") for part in layouts.split(","))}
     shape_of = dict(zip(names, shapes, strict=True))
     size_of: dict[str, Any] = {}

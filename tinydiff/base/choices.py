@@ -1,4 +1,4 @@
-"""Lists of things by name: each registers where it is defined; commands, errors and docs read the list."""
+"""Lists of choices by name, such as the samplers: each is registered where it is defined, and used from the list."""
 
 import importlib
 import pkgutil
@@ -12,14 +12,14 @@ Thing = TypeVar("Thing")
 
 
 class Choices(dict[str, Thing]):
-    """A dictionary that answers an unknown name with one sentence, which lists the known ones.
+    """A dictionary whose error for an unknown name is one sentence, which lists the known names.
 
     Parameters
     ----------
     what : str
-        What is chosen, as the sentence calls it.
+        What is chosen, as the error calls it.
     things : mapping
-        What there is from the start.
+        The first entries.
 
     Examples
     --------
@@ -33,7 +33,7 @@ class Choices(dict[str, Thing]):
         self.what = what
 
     def __getitem__(self, name: str) -> Thing:
-        check_choice(self.what, name, tuple(self))  # a tuple, since what is asked for may be no text at all
+        check_choice(self.what, name, tuple(self))  # a tuple, because looking up a list in a dict is a TypeError
         return super().__getitem__(name)
 
 

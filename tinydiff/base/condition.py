@@ -1,10 +1,12 @@
-"""What a picture is asked to show: one array, or several in a `Condition`, each with a row for each picture.
+"""Conditions: what pictures should show, as one array or several in a `Condition`, with a row for each picture.
 
 Samplers and shards pass a context on without knowing what it means; the functions here are all that they need.
 """
 
 from collections.abc import Callable
 from typing import Any, NamedTuple
+
+from tinydiff.base.arrays import Array
 
 
 class Condition(NamedTuple):
@@ -15,17 +17,17 @@ class Condition(NamedTuple):
     labels : integer array, shape (N,)
         Classes.
     tokens : array, shape (N, tokens, context_channels)
-        What cross-attention looks at; for a model that reads text also token numbers, integers (N, tokens).
+        Vectors that cross-attention reads; for a model that reads text also token numbers, integers (N, tokens).
     pooled : array, shape (N, pooled_channels)
         A text or an image as one vector, added to the embedding of the time.
     image : array, shape (N, H, W, image_channels)
         Concatenated to x_t.
     """
 
-    labels: Any = None
-    tokens: Any = None
-    pooled: Any = None
-    image: Any = None
+    labels: Array = None
+    tokens: Array = None
+    pooled: Array = None
+    image: Array = None
 
 
 def as_condition(context: Any) -> Condition:
@@ -37,14 +39,14 @@ def as_condition(context: Any) -> Condition:
     return Condition(labels=context) if context.ndim == 1 else Condition(tokens=context)
 
 
-def arrays_of(context: Any) -> list[Any]:
+def arrays_of(context: Any) -> list[Array]:
     """Return the arrays of a context: none, one, or those of a tuple."""
     members = context if isinstance(context, tuple) else (context,)
     return [a for a in members if a is not None]
 
 
 def map_arrays(f: Callable[..., Any], *contexts: Any) -> Any:
-    """Return a context of ``f(*arrays)`` for the arrays in the same place of each context; None stays None."""
+    """Return a context of ``f(*arrays)``, for arrays at the same position in each of the contexts; None stays None."""
     first = contexts[0]
     if first is None:
         return None

@@ -1,7 +1,7 @@
 """The errors that tinydiff raises on purpose.
 
 Each message is a sentence for a person: what was wrong, its value, what was expected and what to do.
-The command line prints such a message alone, without a traceback; a bad argument exits with status 2.
+The command line prints only this message, without a traceback; a bad argument exits with status 2.
 """
 
 import math
@@ -21,7 +21,7 @@ class DeviceError(TinydiffError, RuntimeError):
 
 
 class DataError(TinydiffError, OSError):
-    """A data set is missing, truncated, or not what its checksum promises."""
+    """A data set is missing, truncated, or does not match its checksum."""
 
 
 class CheckpointError(TinydiffError, OSError):
@@ -71,7 +71,7 @@ def check_images(name, images):
     if not -1 <= low <= high <= 1:
         raise InputError(
             f"{name} runs from {low:.4g} to {high:.4g}, but numbers from -1 (black) to 1 (white) were expected; "
-            "tinydiff.data.to_floats makes such from bytes."
+            "tinydiff.data.to_floats converts bytes to them."
         )
 
 
@@ -95,7 +95,7 @@ def check_positive(name, value):
 
 
 def is_real(value):
-    """Whether `value` is a real number of Python or NumPy; an array, a text and a truth value are none."""
+    """Whether `value` is a real number of Python or NumPy; arrays, texts and booleans are not."""
     return isinstance(value, numbers.Real) and not isinstance(value, bool)
 
 

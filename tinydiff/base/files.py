@@ -1,4 +1,4 @@
-"""Write a file whole or not at all."""
+"""Files that are written whole or not at all, and folders that can be written to."""
 
 import contextlib
 import errno
@@ -62,12 +62,12 @@ def atomic_write(path: str | Path, write: Callable[[BinaryIO], Any], error: type
 
 
 def writable_folder(path: str | Path) -> Path:
-    """Make a folder if it is missing, and see that one may write there, before any work is done.
+    """Make a folder if it is missing, and check that it is writable before any work is done.
 
     Raises
     ------
     InputError
-        If one may not; the message says why, and what to do.
+        If it is not writable; the message says why, and what to do.
     """
     path = Path(path)
     try:

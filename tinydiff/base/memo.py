@@ -1,9 +1,9 @@
-"""What is derived from weights, made once while the weights stand still.
+"""Arrays that are derived from weights, computed once while the weights do not change.
 
 A fast convolution works on transformed weights. The shards of one train step, and the steps of one sampling chain,
-all use the same weights, so one transform is enough for all of them. When weights change cannot be seen from an
-array; but it is known where they do *not* change: within one `weights_stand_still`. What is made there is forgotten
-at its end, so nothing can go stale.
+all use the same weights, so one transform is enough for all of them. An array does not show when its values change;
+but the caller knows where they do *not* change, and says so by `weights_stand_still`. What is computed inside is
+forgotten at its end, so nothing can be out of date.
 """
 
 import threading
@@ -14,18 +14,18 @@ from typing import Any
 
 
 class Memo:
-    """What was made so far, for `weights_stand_still`."""
+    """The arrays computed so far inside `weights_stand_still`."""
 
     def __init__(self):
         self.lock = threading.Lock()
         self.made: dict[tuple, tuple[threading.Lock, list]] = {}
 
     def get(self, make: Callable[[Any], Any], w: Any) -> Any:
-        """Return ``make(w)``, made at the first call."""
+        """Return ``make(w)``, which is computed only at the first call."""
         with self.lock:
-            # w is kept too: were it freed, another array could take its place in memory, and its id
+            # w is kept too: if it were freed, another array could get the same id
             lock, found = self.made.setdefault((id(w), make), (threading.Lock(), [w]))
-        with lock:  # the second thread waits for the first instead of making the same again
+        with lock:  # a second thread waits for the first instead of computing the same again
             if len(found) == 1:
                 found.append(make(w))
         return found[1]
@@ -38,13 +38,13 @@ _memo: ContextVar[Memo | None] = ContextVar("memo", default=None)
 def weights_stand_still(memo: Memo | None = None) -> Iterator[None]:
     """Promise that no weights change inside: `derived` then computes everything once.
 
-    Threads that `run_parallel` starts inside share what was made; others do not. Within another such block this
+    Threads that `run_parallel` starts inside share the results; other threads do not. Inside another such block this
     one does nothing.
 
     Parameters
     ----------
     memo : Memo or None
-        One that was in use before, if the weights have stood still since then; None takes a new one.
+        The memo of an earlier block, if the weights have not changed since; None takes a new one.
 
     Examples
     --------

@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from tinydiff.base.arrays import Array
 from tinydiff.base.errors import InputError
 
 ROUNDS = 10
@@ -89,24 +90,24 @@ class Noise:
         """Return the same source at another sample, step or array module."""
         return replace(self, **changes)
 
-    def words(self, n_samples: int, n_words: int, purpose: str, layer: str = "") -> Any:
+    def words(self, n_samples: int, n_words: int, purpose: str, layer: str = "") -> Array:
         """Return random 32-bit integers, shape ``(n_samples, n_words)``, dtype uint64."""
         xp = self.xp
         n_blocks = -(-n_words // 4)
         block = xp.arange(n_blocks, dtype=xp.uint64)[None, :]
         sample = xp.arange(self.first, self.first + n_samples, dtype=xp.uint64)[:, None]
-        zero = block * 0 + sample * 0
+        zero = block * 0 + sample * 0  # (n_samples, n_blocks), the shape that every part of the counter gets
         counter = (block + zero, sample + zero, zero + self.step, zero + _code(layer))
         words = xp.stack(philox(counter, (int(self.seed), _code(purpose))), axis=-1)
         return words.reshape(n_samples, 4 * n_blocks)[:, :n_words]
 
-    def uniform(self, shape: tuple, purpose: str, layer: str = "", dtype: Any = np.float32) -> Any:
+    def uniform(self, shape: tuple, purpose: str, layer: str = "", dtype: Any = np.float32) -> Array:
         """Return numbers of float32 or float64 in the open interval (0, 1); ``shape[0]`` counts samples."""
         u = (self.words(shape[0], _size(shape), purpose, layer) + 0.5) * 2.0**-32
         below_one = 1.0 - 2.0**-24  # rounding to float32 could otherwise give exactly 1
         return self.xp.minimum(u, below_one).astype(dtype).reshape(shape)
 
-    def normal(self, shape: tuple, purpose: str, layer: str = "", dtype: Any = np.float32) -> Any:
+    def normal(self, shape: tuple, purpose: str, layer: str = "", dtype: Any = np.float32) -> Array:
         """Return standard normal numbers (Eq. BM-1, Box and Muller 1958); ``shape[0]`` counts samples.
 
         Two words make two normals: a radius sqrt(-2 log u) and an angle 2 pi v, read as Cartesian coordinates.
@@ -121,16 +122,16 @@ class Noise:
         pairs = xp.stack([radius * xp.cos(angle), radius * xp.sin(angle)], axis=-1)
         return pairs.reshape(shape[0], -1)[:, :n].astype(dtype).reshape(shape)
 
-    def integers(self, low: int, high: int, n: int, purpose: str) -> Any:
+    def integers(self, low: int, high: int, n: int, purpose: str) -> Array:
         """Return `n` integers from `low` to `high`, both included, one per sample.
 
-        Multiplying a 32-bit word by the number of choices and keeping the high half favours no choice by more
-        than 1 in 2**32 / choices.
+        A 32-bit word is multiplied by the number of choices, and the high half of the product is kept. The
+        probabilities of two choices differ by at most 2**-32.
         """
         choices = high - low + 1
         return ((self.words(n, 1, purpose)[:, 0] * choices) >> 32).astype(self.xp.int64) + low
 
-    def permutation(self, n: int, purpose: str) -> Any:
+    def permutation(self, n: int, purpose: str) -> Array:
         """Return the integers 0 .. n - 1 in random order: the order that sorts `n` random 64-bit words."""
         words = self.words(n, 2, purpose)
         return self.xp.argsort((words[:, 0] << 32) | words[:, 1])

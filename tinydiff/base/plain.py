@@ -1,4 +1,4 @@
-"""A switch between the fast twins and the plain ones."""
+"""The switch from the fast implementations to their plain twins."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,7 +10,7 @@ _depth = 0
 def plain() -> Iterator[None]:
     """Compute everything by its plain twin: no Winograd, no fused path.
 
-    For reading, for debugging, and for judging the fast twins. The switch holds for the whole process, worker
+    For reading, for debugging, and for testing the fast twins. The switch holds for the whole process, worker
     threads included.
 
     Examples

@@ -19,7 +19,7 @@ from tinydiff.base.files import atomic_write
 Record = TypeVar("Record")
 IN_WORDS = {int: "a whole number", float: "a number", str: "a text", bool: "true or false", Path: "a path"}
 IN_WORDS |= {type(None): "null", dict: "a table"}
-ACCEPTED = {float: (int, float), Path: (str,)}  # Python types of a file's values, where another is wanted
+ACCEPTED = {float: (int, float), Path: (str,)}  # field type -> the Python types of a file's values that fit it
 
 
 def read_table(path: str | Path, error: type[TinydiffError] = InputError) -> dict[str, Any]:
@@ -61,9 +61,9 @@ def from_table(
     error : TinydiffError subclass
         What is raised.
     default : dataclass or None
-        Its values stand, at every depth, where the table names none; None: those of the dataclass.
+        Its values are used, at every depth, for what the table does not name; None: the dataclass's own defaults.
     inside : str
-        Dotted names of the tables that this one lies in.
+        Dotted name of this table in its file, such as ``unet``; empty for the whole file.
 
     Raises
     ------
@@ -102,22 +102,22 @@ def with_prefix(prefix: str, sentence: str, names: typing.Container[str]) -> str
 
 
 def to_table(record: Any) -> dict[str, Any]:
-    """Return a dataclass as names and values that JSON knows: tables in tables, tuples as lists, paths as texts."""
-    return {field.name: _plain(getattr(record, field.name)) for field in dataclasses.fields(record)}
+    """Return a dataclass as a table for JSON, in which dataclasses are tables, tuples lists, and paths texts."""
+    return {field.name: _for_json(getattr(record, field.name)) for field in dataclasses.fields(record)}
 
 
 def write_json(path: str | Path, table: dict[str, Any], error: type[TinydiffError] = DataError) -> Path:
     """Write a table as JSON, atomically; every float is written so that it is read again with all its bits."""
-    text = json.dumps(_plain(table), indent=2) + "\n"
+    text = json.dumps(_for_json(table), indent=2) + "\n"
     return atomic_write(path, lambda file: file.write(text.encode()), error=error)
 
 
 def _value(value, kind, default, source, error, name):
-    """Return a file's value as one of this type."""
+    """Return a file's value, converted to this type."""
     choices = typing.get_args(kind) if _is_union(kind) else (kind,)
     records = [choice for choice in choices if isinstance(choice, type) and dataclasses.is_dataclass(choice)]
     if records and isinstance(value, dict):
-        (record,) = records  # the house has no union of two dataclasses
+        (record,) = records  # no field is a union of two dataclasses
         return from_table(record, value, source, error, default if isinstance(default, record) else None, name)
     if _fits(value, kind):
         return _converted(value, kind)
@@ -130,7 +130,7 @@ def _is_union(kind):
 
 
 def _fits(value, kind):
-    """Whether a value that JSON or TOML knows fits a field of this type, which is no dataclass."""
+    """Whether a value of JSON or TOML fits a field of this type, which is not a dataclass."""
     origin, parts = typing.get_origin(kind), typing.get_args(kind)
     if kind is Any:
         return True
@@ -146,7 +146,7 @@ def _fits(value, kind):
 
 
 def _converted(value, kind):
-    """Return a value that fits as what the field holds: a tuple of a list, a path of a text."""
+    """Convert a value that fits to what the field holds: a list to a tuple, a text to a path."""
     if _is_union(kind):
         kind = next(choice for choice in typing.get_args(kind) if _fits(value, choice))
     if kind is Path:
@@ -159,7 +159,7 @@ def _converted(value, kind):
 
 
 def _in_words(kind):
-    """Return a type as a sentence names it, with an article."""
+    """Return the name of a type for an error sentence, with its article."""
     origin, parts = typing.get_origin(kind), typing.get_args(kind)
     if dataclasses.is_dataclass(kind):
         return "a table"
@@ -171,12 +171,12 @@ def _in_words(kind):
     return IN_WORDS.get(origin or kind, str(kind))
 
 
-def _plain(value):
-    """Return a value as JSON knows it."""
+def _for_json(value):
+    """Return a value as JSON can hold it."""
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         return to_table(value)
     if isinstance(value, dict):
-        return {name: _plain(v) for name, v in value.items()}
+        return {name: _for_json(v) for name, v in value.items()}
     if isinstance(value, (list, tuple)):
-        return [_plain(v) for v in value]
+        return [_for_json(v) for v in value]
     return str(value) if isinstance(value, Path) else value

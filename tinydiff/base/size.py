@@ -27,7 +27,7 @@ def height_and_width(name: str, size: Any) -> tuple[int, int]:
 
 
 def check_sides(name: str, sides: tuple[int, ...], multiple: int) -> None:
-    """Raise `InputError` unless height and width are multiples of what a network with several levels asks for.
+    """Raise `InputError` unless height and width are multiples of a number, as networks with several levels need.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""Diffusion that knows no network: schedules, the Gaussian process and its likelihood, samplers, exact denoisers.
+"""Diffusion without any network: schedules, the Gaussian process and its likelihood, samplers, exact denoisers.
 
 A model is any callable here; nothing in this package imports `tinydiff.nn`.
 """

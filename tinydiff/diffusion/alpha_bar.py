@@ -1,4 +1,4 @@
-"""alpha_bar as a function of time: a table that is looked up at a step, and interpolated between two.
+"""alpha_bar as a function of time: a table, looked up at a step and interpolated between two steps.
 
 A time is a step index, a number or an array (N,) with one per sample. Values on a GPU are not read back, so only times
 on the host are checked.
@@ -20,7 +20,7 @@ def falling_table(alpha_bar: Array) -> np.ndarray:
     Raises
     ------
     InputError
-        If it is no such table.
+        If it is not such a table.
     """
     table = np.array(alpha_bar, dtype=np.float64)
     if table.ndim != 1 or len(table) < 2:
@@ -75,7 +75,7 @@ def look_up(table: Array, t: Array) -> Array:
 
 
 def to_multiply(coefficient: Array, x: Array) -> Array:
-    """Return a coefficient, one number or one per sample (N,), ready to multiply x: of its dtype, and its rank."""
+    """Return a coefficient, one number or one per sample (N,), in the dtype of x and broadcastable to it."""
     if isinstance(coefficient, float):
         return coefficient
     xp_of(coefficient, x)

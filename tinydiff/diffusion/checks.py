@@ -1,4 +1,4 @@
-"""What arrays that are added and multiplied number by number must have in common."""
+"""The check of arrays that are combined elementwise: one device, one floating dtype, one shape."""
 
 from tinydiff.base import Array, check_alike, check_shape
 

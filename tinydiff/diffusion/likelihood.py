@@ -1,4 +1,4 @@
-"""The evidence lower bound: what a chain of normal steps pays, in nats, for a sample.
+"""The evidence lower bound: for a chain of normal steps, a bound on -log p(x_0) in nats, term by term.
 
 The model goes from t to t - 1 by a normal step whose mean is that of q(x_{t-1} | x_t, x_0) at the predicted x_0, and
 whose variance is beta_t, one of the two choices of DDPM. Then -log p(x_0) is at most `prior_term` plus the sum of
@@ -16,7 +16,7 @@ from tinydiff.diffusion.times import per_sample
 
 
 def normal_kl(mean_1: Array, variance_1: float, mean_2: Array, variance_2: float) -> Array:
-    """Return the divergence KL(N(mean_1, variance_1) || N(mean_2, variance_2)) in nats, number by number (Eq. KL-1).
+    """Return the divergence KL(N(mean_1, variance_1) || N(mean_2, variance_2)) in nats, elementwise (Eq. KL-1).
 
     Parameters
     ----------
@@ -36,7 +36,7 @@ def normal_kl(mean_1: Array, variance_1: float, mean_2: Array, variance_2: float
 
 
 def prior_term(diffusion: GaussianDiffusion, x_0: Array) -> Array:
-    """Return KL(q(x_T | x_0) || N(0, I)) in nats, shape (N,): the price of starting from pure noise (Eq. DDPM-5)."""
+    """Return KL(q(x_T | x_0) || N(0, I)) in nats, shape (N,): the term for starting from pure noise (Eq. DDPM-5)."""
     alpha_bar = float(diffusion.alpha_bar[-1])
     return _sum(normal_kl(alpha_bar**0.5 * x_0, 1 - alpha_bar, 0.0, 1.0))
 
@@ -49,10 +49,10 @@ def step_term(
     eps: Array,
     context: Any = None,
 ) -> Array:
-    """Return the price of the step from t to t - 1 in nats, shape (N,), at one x_t per sample (Eq. DDPM-5).
+    """Return the term of the step from t to t - 1 in nats, shape (N,), at one x_t per sample (Eq. DDPM-5).
 
-    For t > 1 it is KL(q(x_{t-1} | x_t, x_0) || p(x_{t-1} | x_t)), for t = 1 it is -log p(x_0 | x_1), of a density: data
-    are taken as real numbers, not as levels of grey. Averaged over eps it is a term of the bound.
+    For t > 1 it is KL(q(x_{t-1} | x_t, x_0) || p(x_{t-1} | x_t)), for t = 1 it is -log p(x_0 | x_1), where p is a
+    density: data are real numbers here, not discrete levels of grey. Its mean over eps is a term of the bound.
 
     Parameters
     ----------
@@ -64,7 +64,7 @@ def step_term(
     t : int
         From 1 to T.
     context : array, shape (N, ...), or None
-        Handed to predict.
+        Passed on to predict.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""Exact denoisers of known densities: the measuring rod for samplers, likelihoods and guidance.
+"""Exact denoisers of known densities: samplers, likelihoods and guidance are tested against them.
 
 Each density q(x_0) here stays in closed form when noise is added, so its best denoiser, its log density and its
 score at any t are known. The arithmetic is float64 on the device of x_t; results have the dtype of x_t.
@@ -43,7 +43,7 @@ class Density:
     def predict(self, x_t: Array, t: Time, context: Any = None) -> tuple[Array, Array]:
         """Return the exact ``(x_0_hat, eps_hat)``: the means of x_0 and of eps given x_t.
 
-        `context` is where samplers put conditions; these densities have none.
+        `context` is there because samplers pass one; these densities have no conditions.
         """
         x_0_hat, eps_hat = self._denoise(x_t, t)
         return x_0_hat.astype(x_t.dtype), eps_hat.astype(x_t.dtype)
@@ -96,7 +96,7 @@ class Gaussian(Density):
         If the covariance has another shape, is not symmetric, or has an eigenvalue below 0.
     """
 
-    def __init__(self, diffusion: GaussianDiffusion, mean: np.ndarray, covariance: Any):
+    def __init__(self, diffusion: GaussianDiffusion, mean: np.ndarray, covariance: float | Array):
         self.mean = np.asarray(mean, dtype=np.float64).reshape(-1)
         self.variances, self.axes = _principal_axes(np.asarray(covariance, dtype=np.float64), np.shape(mean))
         super().__init__(diffusion, np.shape(mean), smooth=bool(self.variances.min() > 0))
@@ -150,7 +150,7 @@ class GaussianMixture(Density):
     """
 
     def __init__(
-        self, diffusion: GaussianDiffusion, weights: Any, means: np.ndarray, covariances: Sequence | np.ndarray
+        self, diffusion: GaussianDiffusion, weights: Array, means: np.ndarray, covariances: Sequence | np.ndarray
     ):
         self.log_weights = _log_weights(weights, len(means))
         if len(covariances) != len(means):
@@ -161,7 +161,7 @@ class GaussianMixture(Density):
         super().__init__(diffusion, np.shape(means)[1:], smooth=all(c.smooth for c in self.components))
 
     def posterior(self, x: Array, alpha_bar: Array) -> tuple[Array, Array]:
-        """Return E[x_0 | x_t], the components' means weighted by their share in x_t, and log q(x_t) (Eq. GMM-1)."""
+        """Return E[x_0 | x_t], the components' means weighted by p(k | x_t), and log q(x_t) (Eq. GMM-1)."""
         xp = xp_of(x)
         x_0_hats, log_qs = zip(*(c.posterior(x, alpha_bar) for c in self.components), strict=True)
         share, log_q = _softmax_and_log_sum(xp.stack(log_qs, axis=1) + xp.asarray(self.log_weights))
@@ -169,9 +169,9 @@ class GaussianMixture(Density):
         return x_0_hat, log_q
 
     def log_class_probability(self, x_t: Array, t: Time, classes: Array) -> Array:
-        """Return log p(k | x_t), shape (N,): how surely a component k = `classes`, (N,), is the one behind x_t.
+        """Return log p(k | x_t), shape (N,), for a component k = `classes`, (N,), of each sample (Eq. CLASS-1).
 
-        What a perfect classifier of noisy samples says (Eq. CLASS-1).
+        It is the output of a perfect classifier of noisy samples.
         """
         k, xp = self._classes(x_t, classes), xp_of(x_t)
         log_qs = xp.stack([c.log_density(x_t, t) for c in self.components], axis=1)
@@ -190,14 +190,14 @@ class GaussianMixture(Density):
 
 
 class FiniteData(Density):
-    """A finite data set: a point mass on each of K samples. Its denoiser is the one that has memorised them.
+    """A finite data set: a point mass on each of K samples. Its denoiser is that of a network that memorised them.
 
     Parameters
     ----------
     diffusion : GaussianDiffusion
     points : array, shape (K, *shape)
     weights : array, shape (K,), or None
-        Positive; they are divided by their sum. None: all alike.
+        Positive; they are divided by their sum. None: all equal.
 
     Raises
     ------
@@ -205,13 +205,13 @@ class FiniteData(Density):
         If there is no point, or a weight is not positive.
     """
 
-    def __init__(self, diffusion: GaussianDiffusion, points: np.ndarray, weights: Any = None):
+    def __init__(self, diffusion: GaussianDiffusion, points: np.ndarray, weights: Array | None = None):
         self.log_weights = _log_weights(np.ones(len(points)) if weights is None else weights, len(points))
         self.points = np.asarray(points, dtype=np.float64).reshape(len(points), -1)
         super().__init__(diffusion, np.shape(points)[1:], smooth=False)
 
     def posterior(self, x: Array, alpha_bar: Array) -> tuple[Array, Array]:
-        """Return E[x_0 | x_t], the points weighted by their share in x_t, and log q(x_t) (Eq. DATA-1)."""
+        """Return E[x_0 | x_t], the points weighted by their probability given x_t, and log q(x_t) (Eq. DATA-1)."""
         xp = xp_of(x)
         points, a, b_squared = xp.asarray(self.points), alpha_bar**0.5, 1 - alpha_bar
         # |x - a p|^2 by one matrix product, since (N, K, D) differences of images would not fit the memory
@@ -223,7 +223,7 @@ class FiniteData(Density):
 
 
 def _softmax_and_log_sum(z):
-    """Return softmax(z) and log sum exp(z) over the last axis; the largest entry is taken out, so exp is safe."""
+    """Return softmax(z) and log sum exp(z) over the last axis; the largest entry is subtracted, so exp is safe."""
     xp = xp_of(z)
     largest = z.max(axis=1, keepdims=True)
     e = xp.exp(z - largest)

@@ -153,7 +153,7 @@ class GaussianDiffusion:
         return -b * score
 
     def _scales(self, t, **arrays):
-        """Return a and b at t, ready to multiply the given arrays."""
+        """Return a and b at t, broadcastable to the given arrays."""
         alpha_bar = self._alpha_bar(t)
         return _fit((alpha_bar**0.5, (1 - alpha_bar) ** 0.5), **arrays)
 
@@ -179,8 +179,8 @@ class GaussianDiffusion:
         return self._tables[xp.__name__]
 
     def _check_signal(self, t):
-        """Raise `InputError` where x_t holds no signal, which is at T alone, and only if the table ends with 0."""
-        # asked in this order: other tables never wait for a GPU here
+        """Raise `InputError` where x_t holds no signal, which is only at T, and only if the table ends with 0."""
+        # the table is asked first: with others, this never waits for a GPU
         if self.alpha_bar[-1] == 0 and (t == self.T if isinstance(t, Real) else (t == self.T).any()):
             raise InputError(
                 f"alpha_bar is 0 at t = {self.T}: x_t holds no signal there, so x_0 cannot be told from eps. Let the "
@@ -189,7 +189,7 @@ class GaussianDiffusion:
 
 
 def _fit(coefficients, **arrays):
-    """Return coefficients, one for all samples or one for each, ready to multiply arrays that must match."""
+    """Return coefficients, one for all samples or one for each, broadcastable to the arrays, which must match."""
     check_match(**arrays)
     x = next(iter(arrays.values()))
     return tuple(to_multiply(c, x) for c in coefficients)

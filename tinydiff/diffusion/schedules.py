@@ -14,7 +14,7 @@ def linear_schedule(T: int = 1000, beta_1: float = 1e-4, beta_T: float = 0.02) -
     """Return alpha_bar for variances beta that grow linearly (Eq. DDPM-BETA).
 
     The default betas belong to T = 1000. With the same betas and a much smaller T a good part of the signal
-    survives at T, and a chain that starts from pure noise starts from the wrong place.
+    survives at T, and a chain that starts from pure noise starts from the wrong distribution.
 
     Parameters
     ----------
@@ -53,7 +53,7 @@ def cosine_schedule(T: int = 1000, s: float = 0.008, max_beta: float = 0.999) ->
     .. math:: \bar\alpha_t = f(t) / f(0), \qquad f(t) = \cos^2\Bigl(\frac{t/T + s}{1 + s} \frac{\pi}{2}\Bigr)
 
     The last step would remove all signal, so that a prediction of eps would say nothing about x_0. `max_beta`
-    bounds what one step removes; with the defaults only ``alpha_bar[T]`` feels it.
+    bounds what one step removes; with the defaults this changes only ``alpha_bar[T]``.
 
     Parameters
     ----------

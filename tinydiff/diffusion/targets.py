@@ -22,7 +22,7 @@ class Target:
     of : callable
         ``of(diffusion, x_0, eps, t)`` returns what the network should have predicted from x_t.
     x_0_and_eps : callable
-        ``x_0_and_eps(diffusion, x_t, t, output)`` returns (x_0_hat, eps_hat), which follow from what it did predict.
+        ``x_0_and_eps(diffusion, x_t, t, output)`` returns (x_0_hat, eps_hat), computed from the network's output.
     summary : str
         What it is, in one line.
     """
@@ -48,7 +48,7 @@ TARGETS: Choices[Target] = Choices(  # what a network can be trained to predict,
         "v": Target(
             of=lambda diffusion, x_0, eps, t: diffusion.v_from(x_0, eps, t),
             x_0_and_eps=lambda diffusion, x_t, t, v: (diffusion.x_0_from_v(x_t, t, v), diffusion.eps_from_v(x_t, t, v)),
-            summary="the velocity a eps - b x_0, which is the noise of clean data and the data of pure noise",
+            summary="the velocity a eps - b x_0, which is eps where x_t is clean, and -x_0 where it is pure noise",
         ),
     },
 )

@@ -1,4 +1,4 @@
-"""At which times a sampler predicts."""
+"""Times: the steps at which a sampler predicts."""
 
 import math
 from collections.abc import Iterable
@@ -39,7 +39,7 @@ def spaced_steps(T: int, N: int, spacing: str = "linear") -> list[int]:
 
 
 def equal_steps(diffusion: GaussianDiffusion, N: int) -> list[float]:
-    """Return N steps from T down at equal gaps, the times of a sampler that asks for no others."""
+    """Return N steps from T down at equal gaps, the default times of a sampler."""
     return list(spaced_steps(diffusion.T, N))
 
 
@@ -69,7 +69,7 @@ def log_snr_steps(diffusion: GaussianDiffusion, N: int, start: float, end: float
         raise InputError(f"N is {N}, start {start} and end {end}, but an integer N >= 2 and end < start were expected.")
     first, final = np.interp((start, end), t, log_snr)
     wanted = np.linspace(first, final, N)[1:-1]
-    inside = np.interp(-wanted, -log_snr, t)  # np.interp wants rising numbers
+    inside = np.interp(-wanted, -log_snr, t)  # np.interp needs rising numbers
     return [start, *(float(t) for t in inside), end]
 
 
@@ -78,7 +78,7 @@ def edm_steps(diffusion: GaussianDiffusion, N: int, sigma_max: float = 80.0, rho
 
     sigma = b / a runs from `sigma_max`, or from its value at T if that is smaller, to its value at t = 1, and
     sigma^(1 / rho) falls in equal steps. So sigma never falls by a large factor at once, as it does near T under
-    `spaced_steps`: over such a step a straight line through two slopes leads astray.
+    `spaced_steps`: over such a step, the mean of the slopes at both ends is a bad estimate.
 
     Parameters
     ----------
@@ -86,7 +86,7 @@ def edm_steps(diffusion: GaussianDiffusion, N: int, sigma_max: float = 80.0, rho
     N : int
         From 2 to T.
     sigma_max : float
-        At the first step. Where it is 80, data in [-1, 1] are all but invisible.
+        At the first step. With 80, data in [-1, 1] are almost invisible under the noise.
     rho : float
         The larger it is, the more steps are spent where there is little noise.
 

@@ -5,7 +5,7 @@ forward's arguments. No function here keeps state, and none writes to its inputs
 
 A pair's own lines check shapes and compute. The decorator `checked` says what else its arguments must be, and checks it
 before each call: which arrays share one floating dtype and device, and the values that `functional.values` refuses.
-``f.bare`` is the pair without these checks, for layers and other pairs, which have made sure of them.
+``f.bare`` is the pair without these checks, for layers and other pairs, which have made them already.
 """
 
 from tinydiff.functional.activation import (

@@ -12,10 +12,11 @@ GEGLUCache = namedtuple("GEGLUCache", "value gate cdf")
 SoftmaxCache = namedtuple("SoftmaxCache", "y")
 DropoutCache = namedtuple("DropoutCache", "factor")
 
-# Phi(x) = (1 + tanh(x p(x^2))) / 2. Coefficients of p, by least squares in artanh(2 Phi(x) - 1) / x with weights that
-# make the largest error of Phi as small as it can be, for |x| up to 5.6. Beyond, a float32 cannot tell Phi from 0 or 1.
+# Phi(x) = (1 + tanh(x p(x^2))) / 2. The coefficients of p are a weighted least-squares fit of artanh(2 Phi(x) - 1) / x
+# for |x| up to 5.6; the weights make the largest error of Phi as small as possible. For larger |x|, Phi is, to
+# 1.1e-8, 0 or 1.
 TANH_SERIES = (0.79788494, 0.036333085, -3.2594974e-5, -5.5306206e-5, 3.9647488e-6, -1.3226385e-7, 1.7561893e-9)
-ALL_BUT_CERTAIN = 5.6
+LARGEST_X = 5.6
 
 
 @checked("x")
@@ -36,7 +37,7 @@ def silu(x: Array) -> tuple[Array, SiLUCache]:
 def silu_backward(dy: Array, cache: SiLUCache) -> tuple[Array]:
     """Return ``dx = dy * (sigmoid + y * (1 - sigmoid))`` (Eq. SILU-2).
 
-    Written with y, which the next layer keeps anyway, x need not be kept.
+    Because it is written with y, which the next layer keeps anyway, x need not be kept.
     """
     y, sigmoid = cache
     check_shape("dy", dy, y.shape)
@@ -55,17 +56,17 @@ def gelu(x: Array) -> tuple[Array, GELUCache]:
 
 
 def _normal_cdf(xp, x):
-    """Return Phi(x); in float32 as (1 + tanh(x p(x^2))) / 2, a fifth of the time of the error function.
+    """Return Phi(x); in float32 as (1 + tanh(x p(x^2))) / 2, which takes a fifth of the time of the error function.
 
-    The series of p begins as the well-known approximation of GELU, 0.798 (1 + 0.0447 x^2), and goes on until the error,
-    3e-8 at most, is below what a float32 near 1 can tell apart. Its plain twin is the error function.
+    The series of p begins like the well-known approximation of GELU, 0.798 (1 + 0.0447 x^2), and goes on until its
+    error, at most 3e-8, is below the spacing of float32 numbers near 1. The plain twin is the error function.
     """
     if is_plain() or x.dtype != xp.float32:
         return 0.5 * (1 + erf(x * 0.5**0.5))
-    x = xp.clip(x, -ALL_BUT_CERTAIN, ALL_BUT_CERTAIN)
+    x = xp.clip(x, -LARGEST_X, LARGEST_X)
     squared = x * x
     *lower, highest = TANH_SERIES
-    cdf = highest * squared
+    cdf = highest * squared  # Horner's rule for p(x^2), from the highest coefficient down
     for coefficient in lower[:0:-1]:
         cdf += coefficient
         cdf *= squared
@@ -151,7 +152,7 @@ def dropout(x: Array, rate: float, uniform: Array) -> tuple[Array, DropoutCache]
 
 @checked("dy cache.factor")
 def dropout_backward(dy: Array, cache: DropoutCache) -> tuple[Array]:
-    """Return ``dx``: what was dropped gets no gradient, what was scaled gets a scaled one (Eq. DROP-2)."""
+    """Return ``dx``: a dropped entry gets no gradient, a scaled entry a scaled one (Eq. DROP-2)."""
     (factor,) = cache
     check_shape("dy", dy, factor.shape)
     return (dy * factor,)

@@ -20,8 +20,8 @@ def attention(q: Array, k: Array, v: Array, mask: Array | None = None, return_we
     k : array, shape (..., keys, d)
     v : array, shape (..., keys, d_v)
     mask : boolean array or None
-        Broadcastable to (..., queries, keys); True where a query may look. A query that may look nowhere gets
-        zeros.
+        Broadcastable to (..., queries, keys); True where a query may attend to a key. A query without any such key
+        gets zeros.
     return_weights : bool
         Also return the softmax weights.
 
@@ -58,7 +58,7 @@ def attention(q: Array, k: Array, v: Array, mask: Array | None = None, return_we
 def attention_backward(dy: Array, cache: AttentionCache) -> tuple:
     """Return dq, dk and dv (Eq. ATT-2).
 
-    A masked entry has weight 0, and the softmax gradient is proportional to the weight: the mask needs no line.
+    The mask is not needed: a masked entry has weight 0, and the gradient of its score is proportional to the weight.
     """
     q, k, v, weights = cache
     check_shape("dy", dy, (*q.shape[:-1], v.shape[-1]))

@@ -2,8 +2,9 @@
 
 A convolution reads a kh x kw patch around each output pixel. The plain algorithm, ``"im2col"``, copies every patch
 into a row and multiplies the rows by the (kh kw c_in, c_out) matrix of the kernel. It works for every stride. Two fast
-twins give the same numbers at stride 1, in `functional.fast`: ``"shift"`` multiplies first and adds at shifted places,
-for narrow outputs; ``"winograd"`` computes a 3 x 3 convolution with a quarter of the multiplications.
+twins give the same numbers at stride 1, in `functional.fast`: ``"shift"`` multiplies first and adds the products at
+shifted positions, for outputs with few channels; ``"winograd"`` computes a 3 x 3 convolution with a quarter of the
+multiplications.
 """
 
 from collections import namedtuple
@@ -16,12 +17,12 @@ from tinydiff.functional.linear import column_sums
 from tinydiff.functional.patches import Padding, Sides, add_taps, all_sides, cut_patches, pad, pixels_times_taps
 from tinydiff.functional.values import check_conv, check_image_size
 
-# inputs: x, or what Winograd makes of it; what the gradient of w reads
+# inputs: what the gradient of w is computed from, x or (with Winograd) the transformed x
 Conv2dCache = namedtuple("Conv2dCache", "inputs x_shape w b stride padding algorithm")
 
 
 def gather_then_multiply(xp: Any, x: Array, w: Array, stride: int, padding: Sides) -> Array:
-    """Return the convolution of x with w by im2col: every patch is a row, and the rows meet the kernel as a matrix."""
+    """Return the convolution of x with w by im2col: every patch is a row, and the kernel is a matrix."""
     kh, kw, c_in, c_out = w.shape
     y = xp.empty(output_shape(x.shape, w.shape, stride, padding), x.dtype)
     for images, patches in cut_patches(xp, x, kh, kw, stride, padding):
@@ -57,7 +58,7 @@ def conv2d(
     algorithm : {"im2col", "shift", "winograd"} or None
         None takes the fastest that fits, see `choose_algorithm`.
     keep : bool
-        False where no backward will follow: the large arrays that only it reads are then not made.
+        False where no backward will follow: then the large arrays that only the backward reads are not made.
 
     Returns
     -------
@@ -135,8 +136,8 @@ def conv2d_dx(xp: Any, dy: Array, x_shape: tuple, w: Array, stride: int, padding
 def choose_algorithm(w_shape: tuple, stride: int) -> str:
     """Return the fastest algorithm for a kernel (kh, kw, c_in, c_out), as measured on a CPU.
 
-    A narrow output takes ``"shift"``; 3 x 3 at stride 1 takes ``"winograd"`` if there are enough channels to pay for
-    the transforms; all else, and everything within ``tinydiff.plain()``, takes ``"im2col"``.
+    An output with few channels takes ``"shift"``; 3 x 3 at stride 1 takes ``"winograd"`` if there are enough channels
+    to pay for the transforms; all else, and everything within ``tinydiff.plain()``, takes ``"im2col"``.
     """
     kh, kw, c_in, c_out = w_shape
     if is_plain() or stride != 1:
@@ -145,7 +146,7 @@ def choose_algorithm(w_shape: tuple, stride: int) -> str:
 
 
 def by_narrow_side(w_shape: tuple) -> str:
-    """Choose between the two without a transform: the narrower side should carry the taps."""
+    """Return "shift" if y has far fewer channels than x, so that its array of taps is smaller; else "im2col"."""
     _, _, c_in, c_out = w_shape
     return "shift" if 4 * c_out <= c_in and not is_plain() else "im2col"
 

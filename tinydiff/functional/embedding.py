@@ -40,7 +40,7 @@ def embedding(indices: Array, table: Array) -> tuple[Array, EmbeddingCache]:
 
 @checked("dy cache.one_hot")
 def embedding_backward(dy: Array, cache: EmbeddingCache) -> tuple:
-    """Return None for the indices, and d_table: each row gets the sum over all places it was read (Eq. EMB-2)."""
+    """Return None for the indices, and d_table: each row gets the sum of dy wherever it was read (Eq. EMB-2)."""
     (one_hot,) = cache
     check_shape("dy", dy, (*one_hot.shape[:-1], None))
     rows = one_hot.reshape(-1, one_hot.shape[-1])
@@ -59,7 +59,7 @@ def timestep_embedding(
     - ``"ddpm"``: frequency i is ``max_period ** (-i / (half - 1))``, so that the last is exactly
       1 / max_period; sines first, then cosines.
 
-    t counts steps, from 1 to T. A time in [0, 1] would barely turn the slowest dials: multiply it by T first.
+    t counts steps, from 1 to T. A time in [0, 1] would hardly move the slow sines and cosines: multiply it by T first.
 
     Parameters
     ----------

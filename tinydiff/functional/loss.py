@@ -30,7 +30,7 @@ def mse(prediction: Array, target: Array) -> tuple[Array, MSECache]:
     return (difference * difference).mean(), MSECache(difference)
 
 
-def mse_backward(d_loss: Any, cache: MSECache) -> tuple:
+def mse_backward(d_loss: float | Array, cache: MSECache) -> tuple:
     """Return d_prediction = d_loss 2 (prediction - target) / size, and d_target, its negative (Eq. MSE-2)."""
     (difference,) = cache
     d_prediction = difference * (d_loss * (2 / difference.size))
@@ -64,7 +64,7 @@ def cross_entropy(logits: Array, labels: Array) -> tuple[Array, CrossEntropyCach
     return loss, CrossEntropyCache(xp.exp(shifted - log_sum), one_hot)
 
 
-def cross_entropy_backward(d_loss: Any, cache: CrossEntropyCache) -> tuple:
+def cross_entropy_backward(d_loss: float | Array, cache: CrossEntropyCache) -> tuple:
     """Return d_logits = d_loss (softmax(logits) - one_hot) / N (Eq. CE-2). Labels have no gradient."""
     probabilities, one_hot = cache
     return ((probabilities - one_hot) * (d_loss * (1 / len(one_hot))),)
@@ -72,14 +72,14 @@ def cross_entropy_backward(d_loss: Any, cache: CrossEntropyCache) -> tuple:
 
 @checked("a b log_scale")
 def scaled_similarity(a: Array, b: Array, log_scale: Array) -> tuple[Array, ScaledSimilarityCache]:
-    """Return how alike each a is to each b, ``exp(log_scale) a b^T`` (Eq. NCE-1); exp(-log_scale) is a temperature.
+    """Return scaled cosine similarities, ``exp(log_scale) a b^T`` (Eq. NCE-1); exp(-log_scale) is a temperature.
 
     Parameters
     ----------
     a : array, shape (N, C)
-        Vectors of length 1, such as of pictures.
+        Vectors of length 1, such as embeddings of pictures.
     b : array, shape (M, C)
-        And of texts.
+        Vectors of length 1, such as embeddings of texts.
     log_scale : array, shape (1,)
 
     Returns
@@ -95,7 +95,7 @@ def scaled_similarity(a: Array, b: Array, log_scale: Array) -> tuple[Array, Scal
 
 @checked("dy cache.y")
 def scaled_similarity_backward(dy: Array, cache: ScaledSimilarityCache) -> tuple:
-    """Return da, db and d_log_scale = <dy, y>, because y grows by itself with log_scale (Eq. NCE-2)."""
+    """Return da, db and d_log_scale = <dy, y>: the derivative of y in log_scale is y itself (Eq. NCE-2)."""
     a, b, scale, y = cache
     check_shape("dy", dy, y.shape)
     return scale * (dy @ b), scale * (dy.T @ a), (dy * y).sum().reshape(1)
@@ -103,14 +103,15 @@ def scaled_similarity_backward(dy: Array, cache: ScaledSimilarityCache) -> tuple
 
 @checked("logits", check_logits)
 def contrastive_loss(logits: Array) -> tuple[Array, ContrastiveLossCache]:
-    """Return how surprising it is, in nats, that row i belongs to column i and to no other (Eq. NCE-3).
+    """Return the contrastive loss, in nats: row i should go with column i and with no other (Eq. NCE-3).
 
-    The mean of two cross-entropies: which text belongs to a picture, and which picture to a text. A guess costs log N.
+    It is the mean of two cross-entropies: which text belongs to a picture, and which picture to a text. Guessing costs
+    log N.
 
     Parameters
     ----------
     logits : array, shape (N, N)
-        Of each picture (rows) with each text (columns); the pairs stand on the diagonal.
+        Of each picture (rows) with each text (columns); the right pairs are on the diagonal.
 
     Returns
     -------
@@ -122,14 +123,15 @@ def contrastive_loss(logits: Array) -> tuple[Array, ContrastiveLossCache]:
     """
     check_shapes("logits: N N", logits=logits)
     xp = xp_of(logits)
-    log_p_column, log_p_row = (log_softmax(xp, logits, axis) for axis in (1, 0))
+    log_p_column = log_softmax(xp, logits, axis=1)  # of each text, given the picture
+    log_p_row = log_softmax(xp, logits, axis=0)  # of each picture, given the text
     pairs = xp.arange(len(logits))
     loss = -0.5 * (log_p_column + log_p_row)[pairs, pairs].mean()
     return loss, ContrastiveLossCache(xp.exp(log_p_column), xp.exp(log_p_row))
 
 
-def contrastive_loss_backward(d_loss: Any, cache: ContrastiveLossCache) -> tuple:
-    """Return d_logits: what was believed in both directions, less what was true (Eq. NCE-4)."""
+def contrastive_loss_backward(d_loss: float | Array, cache: ContrastiveLossCache) -> tuple:
+    """Return d_logits = d_loss (p_column + p_row - 2 I) / (2 N): probabilities minus one-hot, twice (Eq. NCE-4)."""
     p_column, p_row = cache
     xp, n = xp_of(p_column), len(p_column)
     return ((p_column + p_row - 2 * xp.eye(n, dtype=p_column.dtype)) * (d_loss * (1 / (2 * n))),)
@@ -142,5 +144,5 @@ def log_softmax(xp: Any, x: Array, axis: int) -> Array:
 
 
 def labels_to_one_hot(labels: Array, classes: int, dtype: Any) -> Array:
-    """Return an array (..., classes) with a one where the label is."""
+    """Return a one-hot row for each label, (..., classes)."""
     return (labels[..., None] == xp_of(labels).arange(classes)).astype(dtype)

@@ -15,7 +15,7 @@ LayerNormCache = namedtuple("LayerNormCache", "x_hat gamma rstd")
 BatchNormCache = namedtuple("BatchNormCache", "x_hat gamma rstd")
 UnitLengthCache = namedtuple("UnitLengthCache", "y length")
 
-SHORTEST = 1e-12  # no vector is divided by less
+SHORTEST = 1e-12  # a vector is divided by at least this length
 
 
 def default_groups(channels: int) -> int:
@@ -58,7 +58,7 @@ def group_norm(x: Array, gamma: Array, beta: Array, groups: int | None = None, e
     groups = default_groups(channels) if groups is None else groups
     rows = x.reshape(len(x), -1, channels)
 
-    # The mean goes first, squares are taken after: E[x^2] - mu^2 loses every digit when |mu| >> sigma.
+    # The mean is subtracted before squaring: E[x^2] - mu^2 would lose every digit when |mu| >> sigma.
     mu = group_mean(row_sums(xp, rows), groups, len(rows[0]))
     centred = rows - mu
     variance = group_mean(row_dots(xp, centred, centred), groups, len(rows[0]))
@@ -82,7 +82,7 @@ def group_norm_backward(dy: Array, cache: GroupNormCache, need_dx: bool = True, 
     xp = xp_of(dy)
     rows = dy.reshape(len(dy), -1, dy.shape[-1])
     check_shape("dy as (N, rows, C)", rows, centred.shape)
-    sum_dy = row_sums(xp, rows)  # (N, 1, C): these two sums are all that is needed of dy besides dy itself
+    sum_dy = row_sums(xp, rows)  # (N, 1, C): every gradient is made from this sum, the next, and dy itself
     sum_dy_x_hat = row_dots(xp, rows, centred) * rstd
     dx = None
     if need_dx:
@@ -123,8 +123,8 @@ def layer_norm_backward(dy: Array, cache: LayerNormCache, need_dx: bool = True, 
 def batch_norm(x: Array, gamma: Array, beta: Array, eps: float = 1e-5) -> tuple[Array, BatchNormCache]:
     """Normalise each channel over the whole batch (Eq. BN-1; Ioffe and Szegedy 2015, arXiv 1502.03167).
 
-    The field's cautionary tale: one image's output depends on the other images of its batch, so in a diffusion
-    model a sample would depend on its neighbours. tinydiff's networks do not use it.
+    It is here as a warning: one image's output depends on the other images of its batch, so in a diffusion model
+    a sample would depend on the samples beside it. tinydiff's networks do not use it.
 
     Parameters
     ----------
@@ -160,7 +160,7 @@ def unit_length(x: Array) -> tuple[Array, UnitLengthCache]:
 
 @checked("dy cache.y")
 def unit_length_backward(dy: Array, cache: UnitLengthCache) -> tuple:
-    """Return dx = (dy - y <dy, y>) / |x|: a change along y does not turn it (Eq. UNIT-2)."""
+    """Return dx = (dy - y <dy, y>) / |x|: a change of x along y does not change the direction (Eq. UNIT-2)."""
     y, length = cache
     check_shape("dy", dy, y.shape)
     return ((dy - y * (dy * y).sum(axis=-1, keepdims=True)) / length,)

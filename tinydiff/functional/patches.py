@@ -59,7 +59,7 @@ def pixels_times_taps(x: Array, w_first: Array) -> Array:
 
 
 def add_taps(xp: Any, taps: Array, shape: tuple, stride: int) -> Array:
-    """Add ``taps[n, h, w, i, j]`` to pixel (h stride + i, w stride + j) of an array of zeros: cutting, transposed."""
+    """Add ``taps[n, h, w, i, j]`` to pixel (h stride + i, w stride + j) of zeros: the transpose of `cut_patches`."""
     _, height, width, kh, kw, _ = taps.shape
     out = xp.zeros(shape, taps.dtype)
     for i in range(kh):

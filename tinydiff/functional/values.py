@@ -26,7 +26,7 @@ def check_softmax(x: Array) -> None:
 
 
 def check_dropout(x: Array, rate: float, uniform: Array) -> None:
-    """Refuse a rate that is no probability below 1, and random numbers of another device."""
+    """Refuse a rate that is not a probability below 1, and random numbers on another device."""
     xp_of(x, uniform)
     if not 0 <= rate < 1:
         raise InputError(f"rate is {rate}, but a dropout probability 0 <= rate < 1 was expected.")
@@ -39,7 +39,7 @@ def check_mask(q: Array, k: Array, mask: Array | None) -> None:
     check_shapes("q: ... queries d, k: ... keys d", q=q, k=k)
     xp_of(q, mask)
     if mask.dtype != bool:  # a mask to be added, of 0 and -inf, would be read the wrong way round
-        raise InputError(f"mask has dtype {mask.dtype}, but bool was expected: True where a query may look.")
+        raise InputError(f"mask has dtype {mask.dtype}, but bool was expected: True where a query may attend.")
     shape = (*q.shape[:-1], k.shape[-2])
     if mask.ndim > len(shape) or any(m not in (1, n) for m, n in zip(mask.shape[::-1], shape[::-1], strict=False)):
         raise InputError(
@@ -113,14 +113,14 @@ def check_factor(factor: Any) -> None:
 
 
 def check_indices(indices: Array, table: Array) -> None:
-    """Refuse indices that are no integers or, on the host, not rows of the table."""
+    """Refuse indices that are not integers or, on the host, not rows of the table."""
     xp_of(indices, table)
     check_rank("table", table, 2)
     check_labels("indices", indices, len(table))
 
 
 def check_classes(logits: Array, labels: Array) -> None:
-    """Refuse labels that are no integers or, on the host, not classes; and no numbers at all."""
+    """Refuse empty logits, and labels that are not integers or, on the host, not classes."""
     xp_of(logits, labels)
     check_rank("logits", logits, 2)
     check_some("logits", logits)
@@ -137,23 +137,23 @@ def check_labels(name: str, labels: Array, classes: int) -> None:
 
 
 def check_prediction(prediction: Array) -> None:
-    """Refuse a mean over no numbers."""
+    """Refuse an empty array, whose mean is undefined."""
     check_some("prediction", prediction)
 
 
 def check_logits(logits: Array) -> None:
-    """Refuse a mean over no numbers."""
+    """Refuse an empty array, whose mean is undefined."""
     check_some("logits", logits)
 
 
 def check_some(name: str, x: Array) -> None:
-    """Raise `InputError` if an array is empty, where a mean of its numbers is asked for."""
+    """Raise `InputError` if an array is empty, so that its mean is undefined."""
     if not x.size:
         raise InputError(f"{name} has shape {tuple(x.shape)}: the mean of no numbers is undefined.")
 
 
 def check_timesteps(t: Array, channels: int, max_period: float, variant: str) -> None:
-    """Refuse an unknown variant, an odd number of channels, and a period that is no number above 1."""
+    """Refuse an unknown variant, an odd number of channels, and a period that is not above 1."""
     xp_of(t)
     check_rank("t", t, 1)
     check_choice("variant", variant, ("stable-diffusion", "ddpm"))

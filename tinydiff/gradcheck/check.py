@@ -1,8 +1,8 @@
 """Is a backward right? A check by finite differences, with a report that names the likely mistake.
 
 A gradient is right if, for every direction d, its product with d is the slope of the function along d (Eq. GC-1).
-One direction already sees every entry; three random ones leave a wrong gradient no chance. Only where the check fails
-is the whole gradient computed number by number, to say where and how it is wrong.
+One random direction already tests every entry; three make it next to impossible to miss a wrong gradient. Only where
+the check fails is the whole gradient computed by finite differences, entry by entry, to say where and how it is wrong.
 """
 
 import functools
@@ -80,7 +80,7 @@ def adjoint_check(
     seed: int = 0,
     options: Mapping[str, Any] | None = None,
 ) -> float:
-    """Return how far a pair is from ``<A x, y> = <x, A^T y>``, relatively (Eq. ADJ-1); x is its first argument.
+    """Return the relative error of a pair in ``<A x, y> = <x, A^T y>`` (Eq. ADJ-1); x is its first argument.
 
     For an operation that is linear in x the backward *is* the transpose, and no finite difference is needed: the
     identity holds to rounding, about 1e-15.
@@ -108,13 +108,13 @@ def check_module(
     Parameters
     ----------
     model : Module
-        With float64 weights, none of them a layer of zeros, which would hide mistakes.
+        With float64 weights. No layer may have only zeros as weights: that would hide mistakes.
     inputs : sequence
         ``y = model.forward(*inputs, tape=tape)``; floating arrays must be float64.
     new_tape : callable
         Makes an empty tape: ``Tape``, or ``lambda: Tape(Noise(0))`` where there is dropout.
     new_gradients : callable
-        Makes a place for the gradients of parameters: ``Gradients``.
+        Makes the accumulator for the gradients of parameters: ``Gradients``.
     wrt : sequence of int or None
         Which inputs to check besides theta; None takes all floating arrays.
     seed, tolerance
@@ -123,8 +123,9 @@ def check_module(
     Returns
     -------
     GradcheckReport
-        Where theta's gradient is wrong, it names the parameters. What lies before a mistake gets wrong gradients,
-        what lies after it right ones: look at the last that is wrong, and at what follows it.
+        Where theta's gradient is wrong, it names the parameters. The backward runs from the last layer to the first, so
+        a mistake makes the gradients of all earlier layers wrong and leaves those of later ones right: look at the
+        last parameter that is wrong, and at the layer that follows it.
 
     Raises
     ------
@@ -149,7 +150,7 @@ def check_module(
         grads = new_gradients(bound.parameters())
         d_inputs = bound.backward(dy, tape, grads)
         if len(tape):
-            raise InputError(f"The backward left {len(tape)} entries on the tape: some layer's was not called.")
+            raise InputError(f"The backward left {len(tape)} entries on the tape: a layer's backward was not called.")
         if hasattr(d_inputs, "_fields"):  # a model's named tuple: d_x_t belongs to x_t, wherever it stands
             return grads.flat, *(getattr(d_inputs, f"d_{name}", None) for name in names)
         return grads.flat, *(d_inputs if isinstance(d_inputs, tuple) else (d_inputs,))
@@ -226,7 +227,7 @@ def _run(case, rng):
 
 
 def _error(x, gradient, slope_along, rng):
-    """Return (relative error, mistake): the mistake is empty where only numbers can tell."""
+    """Return (relative error, mistake); the mistake is empty unless it can be seen without comparing numbers."""
     if gradient is None:
         return np.inf, "the backward gives None for it, but it has a gradient."
     gradient = np.asarray(gradient)
@@ -240,7 +241,7 @@ def _error(x, gradient, slope_along, rng):
         slope = slope_along(direction)
         scale = max(abs(slope), norm, 1e-8)
         error = float(np.maximum(error, abs(float((gradient * direction).sum()) - slope) / scale))  # keeps NaN
-    return error, "" if np.isfinite(error) else "none of the backward: the forward's output is not finite."
+    return error, "" if np.isfinite(error) else "not in the backward: the forward's output is not finite."
 
 
 def _argument_names(f, count):
@@ -263,7 +264,8 @@ def _check_arguments(args, labels, wrt):
         if not (isinstance(args[i], np.ndarray) and args[i].dtype == np.float64):
             kind = getattr(args[i], "dtype", type(args[i]).__name__)
             raise InputError(
-                f"argument {i} ({labels[i]}) is {kind}, but a float64 array was expected: differences need the digits."
+                f"argument {i} ({labels[i]}) is {kind}, but a float64 array was expected: "
+                "finite differences need its precision."
             )
     if not wrt:
         raise InputError("There is no floating array among the arguments, so there is no gradient to check.")
@@ -272,6 +274,6 @@ def _check_arguments(args, labels, wrt):
 def _check_output(name, y, again):
     dtype = getattr(y, "dtype", type(y).__name__)
     if dtype != np.float64:
-        raise InputError(f"{name} gives {dtype} for float64 arguments; a dtype must survive.")
+        raise InputError(f"{name} gives {dtype} for float64 arguments; a pair must keep the dtype.")
     if not np.allclose(y, again, rtol=1e-9, atol=1e-9 * float(np.max(np.abs(y), initial=0)), equal_nan=True):
         raise InputError(f"{name} gives another output when called again; random numbers must be an argument.")

@@ -4,13 +4,13 @@ import math
 
 import numpy as np
 
-SMALL = 4000  # gradients up to this many entries are diagnosed number by number
+SMALL = 4000  # gradients up to this many entries are diagnosed entry by entry
 
 
 def diagnose(i, gradient, along, sizes):
     """Return (worst index, ratio there, likely mistake) of a wrong gradient."""
     if gradient.size > SMALL:
-        return None, None, f"check it on an array of at most {SMALL} numbers to hear more."
+        return None, None, f"check it on an array of at most {SMALL} numbers for a diagnosis."
     right = np.empty(gradient.shape)
     for index in np.ndindex(gradient.shape):
         unit = np.zeros(gradient.shape)
@@ -39,7 +39,7 @@ def wrong_parameters(parameters, gradient, along, seed, tolerance):
 
 
 def wrong_shape(found, expected):
-    """Return a sentence on a gradient of another shape than its argument, and what that looks like."""
+    """Return a sentence on a gradient whose shape is not its argument's, with the likely mistake."""
     shapes = f"its shape is {found}, but the argument's is {expected}"
     if sorted(found) == sorted(expected):
         return f"a transpose: {shapes}."
@@ -76,8 +76,8 @@ def _likely_mistake(yours, right, sizes):
             return f"a missing term that is the same along axis {axis}, as if a path through a mean was forgotten."
     off = abs(yours - right) > 1e-4 * abs(right).max()
     if off.mean() < 0.5:
-        return f"only {off.sum()} of {off.size} numbers are wrong: an edge, or a place that was left out."
-    return "a missing or a wrong term: it is off by no constant factor. Which path to the output is missing?"
+        return f"only {off.sum()} of {off.size} numbers are wrong: an edge, or entries that were left out."
+    return "a missing or a wrong term: it is not off by a constant factor. Which path to the output is missing?"
 
 
 def _name_factor(factor, sizes):

@@ -1,11 +1,11 @@
-"""What a gradient check found, as values and as a page to read."""
+"""The report of a gradient check, as values and as text to read."""
 
 from dataclasses import dataclass, field
 
 
 @dataclass(frozen=True)
 class Finding:
-    """What was found of one argument's gradient.
+    """What was found about one argument's gradient.
 
     Parameters
     ----------

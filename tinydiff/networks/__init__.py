@@ -1,4 +1,4 @@
-"""Architectures, one a file.
+"""Network architectures, one in each file.
 
 Each has a dataclass that says its shape, and is decorated with `network`, which puts both into the list `NETWORKS`: a
 new file in this folder is found without another being touched, and `build` makes a network of any shape.

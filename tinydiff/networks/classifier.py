@@ -1,4 +1,4 @@
-"""A small convolutional classifier: the judge that says what a sample shows."""
+"""A small convolutional classifier, which says what a sample shows."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -18,8 +18,8 @@ class ClassifierConfig:
     Parameters
     ----------
     image_size : int or (int, int)
-        Height and width, or both in one number. Images of another size are refused: what they show is read off all
-        pixels.
+        Height and width, or both in one number. Images of another size are refused: the linear layer after the
+        convolutions reads every position of the last feature map.
     in_channels, num_classes : int
     channels : tuple of int
         Channels of each level; between two levels, and after the last, height and width are halved.

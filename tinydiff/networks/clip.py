@@ -17,7 +17,7 @@ from tinydiff.nn import Gradients, Linear, Module, Parameter, Tape, UnitLength
 
 FIRST_SCALE, LARGEST_SCALE = 1 / 0.07, 100.0  # of the similarities, as in the paper
 
-PooledCache = namedtuple("PooledCache", "place")
+PooledCache = namedtuple("PooledCache", "one_hot")
 
 
 @dataclass(frozen=True)
@@ -28,12 +28,12 @@ class CLIPConfig:
     ----------
     image_size : int or (int, int)
         Height and width, or both in one number; multiples of ``2 ** (levels - 1)``. Pictures of another size are
-        refused: what they show is read off all pixels.
+        refused: the linear layer after the image encoder reads every position of the last feature map.
     in_channels : int
     channels : tuple of int
         Channels of each level of the image encoder; between two levels height and width are halved.
     embedding : int
-        Numbers in the vector of a picture or of a text.
+        Size of the vector, the embedding, of a picture or of a text.
     text : TextConfig
         Of the text encoder. The last of its tokens is the end of a text, as in `Tokenizer`.
     """
@@ -55,7 +55,7 @@ class CLIPConfig:
 
 @network("clip", CLIPConfig)
 class CLIP(Module):
-    """Learns which text belongs to which picture, from pairs alone (Radford et al. 2021, arXiv 2103.00020).
+    """Learns, from pairs only, which text belongs to which picture (Radford et al. 2021, arXiv 2103.00020).
 
     Parameters
     ----------
@@ -93,18 +93,19 @@ class CLIP(Module):
         return self.image.backward(self.project_image.backward(dh, tape, grads), tape, grads)
 
     def encode_text(self, tokens: Array, tape: Tape | None = None) -> Array:
-        """Return a unit vector for each text, shape (N, embedding): what stands at its end, projected."""
+        """Return a unit vector for each text, shape (N, embedding): that of its end token, projected."""
         h = self.text.forward(tokens, tape)
-        place = first_end(tokens, self.config.text.vocabulary, h.dtype)
+        one_hot = first_end(tokens, self.config.text.vocabulary, h.dtype)
         if tape is not None:
-            tape.push(self, PooledCache(place))
-        return self.unit_text.forward(self.project_text.forward((place @ h)[:, 0], tape), tape)
+            tape.push(self, PooledCache(one_hot))
+        pooled = (one_hot @ h)[:, 0]
+        return self.unit_text.forward(self.project_text.forward(pooled, tape), tape)
 
     def encode_text_backward(self, dy: Array, tape: Tape, grads: Gradients | None = None) -> None:
         """Add the gradients of the weights; tokens have none."""
         dh = self.project_text.backward(self.unit_text.backward(dy, tape, grads), tape, grads)
-        (place,) = tape.pop(self)
-        self.text.backward(place.swapaxes(-1, -2) @ dh[:, None, :], tape, grads)  # pooled = place h
+        (one_hot,) = tape.pop(self)
+        self.text.backward(one_hot.swapaxes(-1, -2) @ dh[:, None, :], tape, grads)  # pooled = one_hot h
 
     def forward(self, x_t: Array, t: Array | float, tokens: Array, tape: Tape | None = None) -> Array:
         """Return how well each picture goes with each text: logits, shape (pictures, texts) (Eq. NCE-1)."""

@@ -1,4 +1,4 @@
-"""An image encoder for pictures with any amount of noise: what classifiers and CLIPs that guide are built on."""
+"""An image encoder for pictures with any amount of noise: the base of classifiers and CLIPs that guide."""
 
 import math
 from itertools import pairwise
@@ -12,10 +12,11 @@ from tinydiff.nn import BlockConfig, Conv2d, Gradients, GroupNormSiLU, Linear, M
 
 
 class ImageEncoder(Module):
-    """Pictures x_t (N, H, W, C) at times t to features (N, features): the way down of a UNet, which knows the time.
+    """Pictures x_t (N, H, W, C) at times t to features (N, features): the first half of a UNet.
 
-    So one network reads clean pictures, t = 0, and noisy ones. Its features keep where in the picture they were found,
-    and so their number goes by the size of the pictures: it reads those of one size only.
+    It gets t as an embedding, so that one network reads clean pictures, t = 0, and noisy ones. The features are the
+    last feature map as one vector, so they keep the positions in the picture. Their number depends on the picture's
+    size, so the encoder takes pictures of one size only.
 
     Parameters
     ----------

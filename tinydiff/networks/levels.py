@@ -1,4 +1,4 @@
-"""What the shapes of networks with several levels have in common."""
+"""Checks that the configurations of networks with several levels share."""
 
 from typing import Any
 
@@ -8,7 +8,7 @@ from tinydiff.base import InputError, check_count, height_and_width
 def check_levels(config: Any, *counts: str) -> None:
     """Raise `InputError` unless a config's size, counts and channels of each level are whole numbers from 1.
 
-    Lists, which come out of JSON, become tuples.
+    Lists, as read from JSON, become tuples.
     """
     object.__setattr__(config, "channels", tuple(config.channels))
     keep_size(config)

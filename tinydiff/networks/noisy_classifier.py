@@ -20,7 +20,7 @@ class NoisyClassifierConfig:
     ----------
     image_size : int or (int, int)
         Height and width, or both in one number; multiples of ``2 ** (levels - 1)``. Pictures of another size are
-        refused: what they show is read off all pixels.
+        refused: the linear layer after the encoder reads every position of the last feature map.
     in_channels, num_classes : int
     channels : tuple of int
         Channels of each level; between two levels height and width are halved.
@@ -42,10 +42,10 @@ class NoisyClassifierConfig:
 
 @network("noisy-classifier", NoisyClassifierConfig)
 class NoisyClassifier(Module):
-    """Pictures x_t (N, H, W, C) at times t to logits (N, num_classes): the way down of a UNet, and a linear layer.
+    """Pictures x_t (N, H, W, C) at times t to logits (N, num_classes): the first half of a UNet, and a linear layer.
 
-    What guides must know how much noise a picture has: a classifier of clean pictures has never seen any, and its
-    gradient says nothing there (Dhariwal and Nichol 2021, section 4).
+    A classifier that guides must know noisy pictures: one that was trained on clean pictures has never seen any, and
+    its gradient there means nothing (Dhariwal and Nichol 2021, section 4).
 
     Parameters
     ----------

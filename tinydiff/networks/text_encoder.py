@@ -17,15 +17,16 @@ class TextConfig:
     Parameters
     ----------
     vocabulary : int
-        Number of tokens that there are.
+        Number of different tokens.
     length : int
-        Tokens in a row.
+        Number of tokens in each text; shorter texts are filled up.
     channels, layers, heads : int
-        No layers: each token's vector is that of its table alone.
+        Without layers, a token's vector depends only on the token and its position, not on the other tokens.
     causal : bool
-        Whether a token looks only at those before it, as in CLIP, or at all.
+        Whether a token attends only to itself and those before it, as in CLIP, or to all.
     positions : bool
-        Whether a token knows its place. Without places and layers the order of the words is lost: a bag of words.
+        Whether an embedding of each token's position is added. Without it, and without a causal mask, the order of the
+        words is lost: a bag of words.
     """
 
     vocabulary: int = 1024
@@ -45,7 +46,7 @@ class TextConfig:
 
 @network("text-encoder", TextConfig)
 class TextEncoder(Module):
-    """Token numbers (N, length) to vectors (N, length, channels): learned places, pre-norm blocks, a last norm.
+    """Token numbers (N, length) to vectors (N, length, channels): learned positions, pre-norm blocks, a last norm.
 
     Parameters
     ----------
@@ -59,6 +60,7 @@ class TextEncoder(Module):
         rng = np.random.default_rng(0) if rng is None else rng
         self.config = config
         self.token = Embedding(config.vocabulary, config.channels, rng, dtype=dtype)
+        # the embedding of positions; files of weights know it by this name
         self.place = Embedding(config.length, config.channels, rng, dtype=dtype) if config.positions else None
         self.blocks = [TransformerBlock(config.channels, config.heads, rng, dtype=dtype) for _ in range(config.layers)]
         self.norm = LayerNorm(config.channels, dtype=dtype)
@@ -87,11 +89,11 @@ class TextEncoder(Module):
         for block in reversed(self.blocks):
             dh, _ = block.backward(dh, tape, grads)
         if self.place is not None:
-            self.place.backward(dh.sum(axis=0), tape, grads)  # every row of the batch reads the same places
+            self.place.backward(dh.sum(axis=0), tape, grads)  # every text of the batch has the same positions
         self.token.backward(dh, tape, grads)
 
 
 def first_end(tokens: Array, vocabulary: int, dtype: Any) -> Array:
-    """Return (N, 1, length): 1 where each row of tokens has its first end, which is the last of the vocabulary."""
+    """Return one-hot rows (N, 1, length) for each text's first end token, which is the last of the vocabulary."""
     is_end = tokens == vocabulary - 1
     return (is_end & (xp_of(tokens).cumsum(is_end, axis=1) == 1)).astype(dtype)[:, None, :]

@@ -10,15 +10,15 @@ from tinydiff.networks.text_encoder import TextConfig, TextEncoder, first_end
 from tinydiff.networks.unet import UNet, UNetConfig, UNetGradients
 from tinydiff.nn import Gradients, Module, Tape
 
-ReadCache = namedtuple("ReadCache", "place")
+ReadCache = namedtuple("ReadCache", "one_hot")
 
 
 class TextToImage(Module):
-    """Reads token numbers, and predicts the noise in x_t with a UNet that looks at what was read.
+    """Reads token numbers, and predicts the noise in x_t with a UNet that attends to the text's vectors.
 
     The context is the token numbers, integers (N, length), or a `Condition` that holds them. Where its tokens are
-    vectors, such as `read` returns, nothing is read: so a text is read once for many steps, and vectors between two
-    texts can be drawn.
+    vectors already, as `read` returns them, the text encoder is not run. So a text is read only once for many steps,
+    and pictures can be drawn from vectors between those of two texts.
 
     Parameters
     ----------
@@ -51,23 +51,26 @@ class TextToImage(Module):
         return x_t, t, *self.text.one_input()
 
     def read(self, tokens: Array, tape: Tape | None = None) -> Condition:
-        """Return what the UNet gets of token numbers (N, length): a vector for each, and perhaps that of the end."""
+        """Encode token numbers (N, length) as the UNet's context.
+
+        It holds a vector for each token and, if the UNet takes a pooled vector, that of the end token.
+        """
         h = self.text.forward(tokens, tape)
         if self.unet.config.pooled_channels is None:
             if tape is not None:
                 tape.push(self, ReadCache(None))
             return Condition(tokens=h)
-        place = first_end(tokens, self.text.config.vocabulary, h.dtype)
+        one_hot = first_end(tokens, self.text.config.vocabulary, h.dtype)
         if tape is not None:
-            tape.push(self, ReadCache(place))
-        return Condition(tokens=h, pooled=(place @ h)[:, 0])
+            tape.push(self, ReadCache(one_hot))
+        return Condition(tokens=h, pooled=(one_hot @ h)[:, 0])
 
     def read_backward(self, d_read: Condition, tape: Tape, grads: Gradients | None = None) -> None:
         """Add the gradients of the encoder's weights."""
-        (place,) = tape.pop(self)
+        (one_hot,) = tape.pop(self)
         dh = d_read.tokens
-        if place is not None:
-            dh = dh + place.swapaxes(-1, -2) @ d_read.pooled[:, None, :]  # pooled = place h
+        if one_hot is not None:
+            dh = dh + one_hot.swapaxes(-1, -2) @ d_read.pooled[:, None, :]  # pooled = one_hot h
         self.text.backward(dh, tape, grads)
 
     def forward(self, x_t: Array, t: Array, context: Any = None, tape: Tape | None = None) -> Array:
@@ -81,8 +84,11 @@ class TextToImage(Module):
         return self.unet.forward(x_t, t, condition, tape)
 
     def backward(self, d_out: Array, tape: Tape, grads: Gradients | None = None) -> UNetGradients:
-        """Return what `UNet.backward` returns, and add the gradients of all weights; d_context is that of vectors."""
+        """Return what `UNet.backward` returns, and add the gradients of all weights.
+
+        d_context is the gradient of the vectors that the UNet attends to; token numbers have none.
+        """
         gradients = self.unet.backward(d_out, tape, grads)
-        if len(tape) and tape.entries[-1].owner is self:  # the forward read
+        if len(tape) and tape.entries[-1].owner is self:  # the forward has run the encoder
             self.read_backward(gradients.d_context, tape, grads)
         return gradients

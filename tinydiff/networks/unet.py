@@ -1,4 +1,4 @@
-"""The UNet of DDPM and ADM: it looks at a noisy image and a time, and predicts the noise."""
+"""The UNet of DDPM and ADM: from a noisy image and its time, it predicts the noise."""
 
 from collections import namedtuple
 from dataclasses import dataclass
@@ -55,7 +55,7 @@ class UNetConfig:
     in_channels : int
         Channels of the images.
     out_channels : int or None
-        None: as many as come in.
+        None: as many as `in_channels`.
     channels : int
         Channels at the first level.
     channel_mult : tuple of int
@@ -67,13 +67,13 @@ class UNetConfig:
     heads : int
         Heads of every attention.
     groups : int or None
-        Groups of every norm; None: ``min(32, channels // 4)`` of the channels at hand.
+        Groups of every norm; None: ``min(32, channels // 4)`` of the norm's own channels.
     dropout : float
         Inside every residual block.
     num_classes : int or None
         Number of class labels; the label `num_classes` itself then means "no class".
     context_channels : int or None
-        Channels of a context's tokens, which every attention then also looks at (Stable Diffusion's block).
+        Channels of a context's tokens; every attention then attends to them too (Stable Diffusion's block).
     pooled_channels : int or None
         Size of a vector, such as a pooled text, that is projected and added to the embedding of the time.
     image_channels : int
@@ -144,9 +144,9 @@ class UNetConfig:
 
 
 class EmbedTimeAndCondition(Module):
-    """Turn the step t, and perhaps a class label or a pooled vector, into one vector that all blocks read."""
+    """Embed the step t, and perhaps a class label and a pooled vector, as one vector that all blocks read."""
 
-    def __init__(self, config: UNetConfig, rng: Any, dtype: Any):
+    def __init__(self, config: UNetConfig, rng: np.random.Generator, dtype: Any):
         c = 4 * config.channels
         self.config = config
         self.mlp = Sequential(Linear(config.channels, c, rng, dtype=dtype), SiLU(), Linear(c, c, rng, dtype=dtype))
@@ -270,11 +270,11 @@ class UNet(Module):
         t : array, shape (N,)
             Steps, 1 .. T, integer or real.
         context : array, `Condition`, or None
-            Labels (N,), in a model that has classes; `num_classes` means "no class", and None all of them so. Or the
-            tokens (N, tokens, context_channels) that attention looks at. Or a `Condition` of several such arrays.
-            Without a pooled vector or an image, where the model takes one, it is zeros.
+            Labels (N,), in a model that has classes; the label `num_classes` means "no class", and None means no class
+            for every image. Or the tokens (N, tokens, context_channels) of cross-attention. Or a `Condition` of several
+            such arrays. If the model takes a pooled vector or an image and none is given, zeros are taken.
         tape : Tape or None
-            None keeps nothing.
+            None remembers nothing for a backward.
 
         Returns
         -------
@@ -304,40 +304,41 @@ class UNet(Module):
         return self.head.forward(h, tape)
 
     def backward(self, d_out: Array, tape: Tape, grads: Gradients | None = None) -> UNetGradients:
-        """Return (d_x_t, d_context, d_emb), and add the weights' gradients to `grads`: the forward, read upwards.
+        """Return (d_x_t, d_context, d_emb), and add the weights' gradients to `grads`: the forward in reverse order.
 
         d_context is a `Condition` of gradients: of tokens, a pooled vector and an image, where the model takes them.
         """
         dh = self.head.backward(d_out, tape, grads)
-        d_read, d_skips = [], []  # d_read: of what every block reads, emb and tokens
+        d_conditions, d_skips = [], []  # d_conditions: (d_emb, d_tokens) of every block
         for level in reversed(self.up):
             if level.resample is not None:
                 dh = level.resample.backward(dh, tape, grads)
             for block, c_skip in zip(reversed(level.blocks), reversed(level.skip_channels), strict=True):
-                dh, *d_conditions = block.backward(dh, tape, grads)
+                dh, *d_condition = block.backward(dh, tape, grads)
                 dh, d_skip = _split_channels(dh, dh.shape[-1] - c_skip)  # the concatenation, undone
-                d_read.append(d_conditions)
+                d_conditions.append(d_condition)
                 d_skips.append(d_skip)
         for block in (self.mid_2, self.mid_1):
-            dh, *d_conditions = block.backward(dh, tape, grads)
-            d_read.append(d_conditions)
+            dh, *d_condition = block.backward(dh, tape, grads)
+            d_conditions.append(d_condition)
         for level in reversed(self.down):
             if level.resample is not None:
                 dh += d_skips.pop()  # two readers, the next block and a skip: their gradients add
                 dh = level.resample.backward(dh, tape, grads)
             for block in reversed(level.blocks):
                 dh += d_skips.pop()  # two readers
-                dh, *d_conditions = block.backward(dh, tape, grads)
-                d_read.append(d_conditions)
+                dh, *d_condition = block.backward(dh, tape, grads)
+                d_conditions.append(d_condition)
         dh += d_skips.pop()  # two readers of the stem
         d_x_t, d_image = _split_channels(self.stem.backward(dh, tape, grads), self.config.in_channels)
-        d_emb, d_tokens = (_sum(d_each) for d_each in zip(*d_read, strict=True))  # every block read emb, many tokens
+        d_embs, d_tokens_of_blocks = zip(*d_conditions, strict=True)
+        d_emb, d_tokens = _sum(d_embs), _sum(d_tokens_of_blocks)  # every block read emb, some read tokens: they add
         d_pooled = self.embed.backward(d_emb, tape, grads)
         d_context = Condition(None, d_tokens, d_pooled, d_image if self.config.image_channels else None)
         return UNetGradients(d_x_t, d_context, d_emb)
 
     def _with_image(self, x_t, image):
-        """Concatenate x_t with the image of the condition; without one, with zeros."""
+        """Concatenate x_t with the image of the condition, or with zeros if there is none."""
         channels = self.config.image_channels
         if not channels:
             return x_t
@@ -369,7 +370,7 @@ class UNet(Module):
             if name != "labels":
                 check_alike(x_t=x_t, **{f"context_{name}": given})
         if config.context_channels is not None and condition.tokens is None:
-            raise InputError("This UNet looks at tokens, but the context holds none.")
+            raise InputError("This UNet attends to tokens, but the context holds none.")
 
 
 def _sum(arrays):

@@ -1,4 +1,4 @@
-"""Attention: pixels look at each other, tokens at each other or at a context."""
+"""Attention layers: pixels attend to each other, tokens to each other or to a context."""
 
 from typing import Any
 
@@ -15,7 +15,7 @@ from tinydiff.nn.tape import Tape
 
 
 class SelfAttention(Module):
-    """Every pixel looks at every pixel, and adds what it finds to itself.
+    """Self-attention over the pixels of an image, as a residual branch.
 
     ``y = x + proj(attention(q, k, v))`` with ``q, k, v = qkv(norm(x))``. The last projection starts at zero, so that
     the module starts as the identity.
@@ -52,7 +52,7 @@ class SelfAttention(Module):
         return x + self.proj.forward(y, tape).reshape(x.shape)
 
     def backward(self, dy: Array, tape: Tape, grads: Gradients | None = None) -> Array:
-        """Return dx: what passed by, plus what went through the attention."""
+        """Return dx: the gradient of the skip connection, plus the gradient through the attention."""
         n, height, width, channels = dy.shape
         d_tokens = self.proj.backward(dy.reshape(n, height * width, channels), tape, grads)
         d_qkv = xp_of(dy).concatenate(attend_backward(self, d_tokens, tape), axis=-1)
@@ -65,11 +65,11 @@ class SelfAttention(Module):
 
 
 class Attention(Module):
-    """Tokens look at the tokens of a context, which may be themselves: ``proj(attention(q, k, v))`` (Eq. ATT-1).
+    """Attention of tokens to the tokens of a context, or to themselves: ``proj(attention(q, k, v))`` (Eq. ATT-1).
 
     The queries come from x, keys and values from the context (Rombach et al. 2022, arXiv 2112.10752, section 3.3).
-    After a forward with a tape, the tape holds under this module's path where each query looked:
-    ``tape[path].weights``, shape (N, heads, queries, keys).
+    After a forward with a tape, the tape holds the attention weights under this module's path: ``tape[path].weights``,
+    shape (N, heads, queries, keys), unless they were computed in pieces (`attention_in_pieces`).
 
     Parameters
     ----------
@@ -113,7 +113,7 @@ class Attention(Module):
 
 
 def attend(module: Any, q: Array, k: Array, v: Array, tape: Tape | None, mask: Array | None = None) -> Array:
-    """Let tokens (N, tokens, C) attend in `module.heads` heads; the module's entry on the tape is the attention's."""
+    """Return multi-head attention of q, k and v, each (N, tokens, C); its cache goes onto the tape for `module`."""
     q, k, v = (F.split_heads(part, module.heads) for part in (q, k, v))
     if mask is not None or is_plain() or F.fits_in_one_piece(q, k):
         check_mask(q, k, mask)

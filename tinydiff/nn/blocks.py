@@ -1,4 +1,4 @@
-"""The blocks a UNet is built from."""
+"""The residual block that a UNet is built from."""
 
 from collections import namedtuple
 from dataclasses import dataclass
@@ -32,7 +32,7 @@ class BlockConfig:
     scale_shift : bool
         Whether the embedding scales and shifts the second norm instead of being added.
     context_channels : int or None
-        Of a context that the attention also looks at (`SpatialTransformer`); None: pixels look at pixels only.
+        Of a context for cross-attention (`SpatialTransformer`); None: pixels attend to pixels only.
     """
 
     c_emb: int
@@ -43,9 +43,9 @@ class BlockConfig:
 
 
 class ResBlock(Module):
-    """Two convolutions beside a shortcut, told the time between them, then perhaps attention.
+    """A residual block: two convolutions beside a shortcut, with the time embedding between, and optional attention.
 
-    The DDPM / ADM block: norm, SiLU and convolution, twice. The embedding is added to every pixel after the first
+    The block of DDPM and ADM: norm, SiLU and convolution, twice. The embedding is added to every pixel after the first
     convolution, or (`scale_shift`) scales and shifts the second norm. The second convolution starts at zero.
 
     Parameters
@@ -74,7 +74,7 @@ class ResBlock(Module):
         self.norm_1 = GroupNormSiLU(c_in, groups, dtype=dtype)
         self.conv_1 = Conv2d(c_in, c_out, 3, rng, dtype=dtype)
         self.project = Linear(config.c_emb, 2 * c_out if self.scale_shift else c_out, rng, dtype=dtype)
-        if self.scale_shift:  # they stand between the norm and SiLU
+        if self.scale_shift:  # scale and shift come between the norm and SiLU
             self.norm_2, self.silu_2 = GroupNorm(c_out, groups, dtype=dtype), SiLU()
         else:
             self.norm_2 = GroupNormSiLU(c_out, groups, dtype=dtype)
@@ -82,14 +82,14 @@ class ResBlock(Module):
         self.conv_2 = Conv2d(c_out, c_out, 3, None, dtype=dtype)
         self.shortcut = Linear(c_in, c_out, rng, dtype=dtype) if c_in != c_out else None
         self.attention: Any = None
-        self.looks_at_context = heads > 0 and config.context_channels is not None
+        self.has_cross_attention = heads > 0 and config.context_channels is not None
         if heads and config.context_channels is not None:
             self.attention = SpatialTransformer(c_out, heads, config.context_channels, rng, groups, dtype=dtype)
         elif heads:
             self.attention = SelfAttention(c_out, heads, rng, groups, dtype=dtype)
 
     def forward(self, x: Array, emb: Array, tape: Tape | None = None, context: Array | None = None) -> Array:
-        """Return (N, H, W, c_out) from x (N, H, W, c_in), emb (N, c_emb) and perhaps a context's tokens."""
+        """Return (N, H, W, c_out) from x (N, H, W, c_in), emb (N, c_emb) and perhaps tokens of a context."""
         h = self.norm_1.forward(x, tape)
         h = self.conv_1.forward(h, tape)
         time = self.project.forward(emb, tape)[:, None, None, :]
@@ -105,14 +105,14 @@ class ResBlock(Module):
         h = self.dropout.forward(h, tape)
         h = self.conv_2.forward(h, tape)
         h += x if self.shortcut is None else self.shortcut.forward(x, tape)
-        if self.looks_at_context:
+        if self.has_cross_attention:
             return self.attention.forward(h, context, tape)
         return h if self.attention is None else self.attention.forward(h, tape)
 
     def backward(self, dy: Array, tape: Tape, grads: Gradients | None = None) -> tuple[Array, Array, Array | None]:
-        """Return (dx, d_emb, d_context), the latter None where no context is looked at."""
+        """Return (dx, d_emb, d_context), the latter None without cross-attention."""
         d_context = None
-        if self.looks_at_context:
+        if self.has_cross_attention:
             dy, d_context = self.attention.backward(dy, tape, grads)
         elif self.attention is not None:
             dy = self.attention.backward(dy, tape, grads)

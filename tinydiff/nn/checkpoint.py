@@ -1,4 +1,4 @@
-"""A module that runs its forward twice, to remember less."""
+"""Gradient checkpointing: a module that runs its forward twice, to keep less in memory."""
 
 from collections import namedtuple
 from typing import Any
@@ -12,10 +12,10 @@ CheckpointCache = namedtuple("CheckpointCache", "inputs")
 
 
 class Checkpoint(Module):
-    """A module that remembers only its inputs, and runs its forward again when the backward comes.
+    """A module that remembers only its inputs, and runs its forward again in the backward.
 
-    It trades time for memory. Dropout draws the same mask in both runs, because noise is a pure function of
-    what it is for (Chen et al. 2016, arXiv 1604.06174).
+    It trades time for memory (Chen et al. 2016, arXiv 1604.06174). Dropout draws the same mask in both runs, because
+    noise is a pure function of its seed, purpose, step, sample and layer.
 
     Parameters
     ----------
@@ -27,7 +27,7 @@ class Checkpoint(Module):
         self.inner = inner
 
     def forward(self, *inputs: Array, tape: Tape | None = None) -> Any:
-        """Run the inner forward, and remember the inputs alone."""
+        """Run the inner forward, and remember only the inputs."""
         if tape is None:
             return self.inner.forward(*inputs)
         y = self.inner.forward(*inputs, tape=Tape(tape.noise, keep=False))

@@ -1,4 +1,4 @@
-"""The place for the gradients of parameters."""
+"""The accumulator for the gradients of parameters."""
 
 from collections.abc import Iterable
 
@@ -9,9 +9,10 @@ from tinydiff.nn.parameter import Parameter
 
 
 class Gradients:
-    """dL/dtheta as one flat vector over the parameters it was given, with a view for each.
+    """dL/dtheta as one flat vector over the given parameters, with a view for each of them.
 
-    What was not asked for is not computed: give it the parameters of an adapter, and only those get gradients.
+    Other parameters get no gradient, and layers do not compute it. So give it only an adapter's parameters to train an
+    adapter.
 
     Parameters
     ----------
@@ -38,11 +39,11 @@ class Gradients:
             offset += p.size
 
     def wants(self, parameter: Parameter) -> bool:
-        """Whether this parameter's gradient was asked for."""
+        """Whether this parameter is one of the given ones, whose gradient is wanted."""
         return parameter.name in self._views
 
     def add(self, parameter: Parameter, d: Array) -> None:
-        """Add to a parameter's gradient: where two readers used a value, its gradients add."""
+        """Add to a parameter's gradient: where a value was used twice, its gradients add."""
         if self.wants(parameter):
             view = self._views[parameter.name]
             check_shape(f"the gradient of {parameter.name}", d, view.shape)

@@ -20,10 +20,11 @@ Pair = tuple[Callable, Callable]
 
 
 class Layer(Module):
-    """A pair wired to parameters: what every layer with one input shares.
+    """A pair and its parameters: the base class of every layer with one input.
 
-    A subclass sets `pair` and names, in `arguments`, the parameters that its forward takes after x. The constructor
-    checks the values of `options`, and forward and backward that an array is like the weights; so the pair runs bare.
+    A subclass sets `pair` and lists, in `arguments`, the parameters that its forward takes after x. Its constructor
+    checks the values of `options`; forward and backward check that the array has the weights' dtype and device. So the
+    pair can run without its own checks (`bare`).
     """
 
     pair: Pair
@@ -66,7 +67,7 @@ class Layer(Module):
 
 @functools.cache
 def _takes(f, argument):
-    """Whether a function can be told to skip what nobody reads; a student's may not."""
+    """Whether a function has an argument: `keep` and `need_dw` save work, but a student's pair may lack them."""
     return argument in inspect.signature(f).parameters
 
 
@@ -85,7 +86,7 @@ class Linear(Layer):
     ----------
     c_in, c_out : int
     rng : numpy Generator or None
-        Draws the weights; None sets them to zero, which makes a residual branch start as nothing.
+        Draws the weights; None sets them to zero, so that a residual branch starts at zero.
     bias : bool
     dtype : dtype
     pair : (forward, backward)
@@ -238,7 +239,7 @@ class GELU(Layer):
 
 
 class GEGLU(Layer):
-    """One half of the channels, gated by GELU of the other (Eq. GEGLU-1)."""
+    """One half of the channels, multiplied by GELU of the other half (Eq. GEGLU-1)."""
 
     def __init__(self, pair=(F.geglu, F.geglu_backward)):
         self.pair = pair
@@ -271,7 +272,7 @@ class AvgPool(Layer):
 class Dropout(Layer):
     """Drop entries in training, that is where there is a tape with noise (Eq. DROP-1).
 
-    Without a tape, or with rate 0, it passes its input on: no mode needs to be switched.
+    Without a tape, or with rate 0, it returns its input: there is no training mode to switch on or off.
     """
 
     def __init__(self, rate, pair=(F.dropout, F.dropout_backward)):

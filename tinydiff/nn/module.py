@@ -1,9 +1,9 @@
 """A module: a tree of parameters, packed into one flat vector, theta.
 
 A module holds weights and nothing else. What its forward must remember goes onto a `Tape` that the caller passes;
-what its backward finds out about the weights goes into `Gradients`. So threads can share a model, a layer can be
-used twice in one pass, and what was remembered can be looked at. Nothing here differentiates anything: the order
-of a backward is written by hand, in each module.
+the gradients of the weights that its backward computes are added to a `Gradients`. So threads can share a model, a
+layer can be used twice in one pass, and what was remembered can be inspected. There is no automatic differentiation:
+each module's backward is written by hand.
 """
 
 import copy
@@ -39,7 +39,7 @@ class Module:
             yield from child.named_modules(f"{prefix}.{name}" if prefix else name)
 
     def named_parameters(self) -> dict[str, Parameter]:
-        """Return name -> parameter, in the order of theta; a tied parameter stands once, under its first name."""
+        """Return name -> parameter, in the order of theta; a shared (tied) parameter comes once, by its first name."""
         found: dict[int, tuple[str, Parameter]] = {}
         for path, module in self.named_modules():
             for name, value in vars(module).items():
@@ -59,9 +59,9 @@ class Module:
         return self._theta
 
     def pack(self) -> None:
-        """Move all parameters into one flat vector, theta, of which each then is a view.
+        """Move all parameters into one flat vector, theta; each parameter is then a view of it.
 
-        A finished model packs itself. Packing a larger model moves the parameters on to the larger vector.
+        A model packs itself in its constructor. Packing a larger model moves the parameters to the larger vector.
         """
         named = self.named_parameters()
         if not named:
@@ -83,7 +83,7 @@ class Module:
             offset += parameter.size
 
     def summary(self, *inputs: Array) -> str:
-        """Return a table of the layers as text, measured by one forward of `inputs`; without any, of `one_input`.
+        """Return a table of the layers as text, measured by one forward of `inputs`, or of `one_input` without any.
 
         For each call: the layer's path, its kind, its output's shape, its parameters, the multiplications and
         additions of its matrix products (as the plain algorithm counts them), and the bytes kept for the backward.
@@ -109,7 +109,7 @@ class Module:
         return "\n".join(lines)
 
     def one_input(self) -> tuple[Array, ...]:
-        """Return the inputs of a forward for one sample; models that know their shape do, layers do not."""
+        """Return the inputs of a forward for one sample, for models that know their shapes; layers do not."""
         raise InputError(f"A {type(self).__name__} does not know the shape of its input: call summary(*inputs).")
 
     def flops(self, cache: Any) -> int:
@@ -119,7 +119,7 @@ class Module:
     def bind(self, vector: Array) -> Any:
         """Return the same model on another flat vector, such as an EMA or a copy on the GPU.
 
-        Nothing is swapped under a running thread: this model stays as it is, the new one shares no weights.
+        This model stays as it is, so that other threads may use it meanwhile; the new one shares no weights with it.
 
         Parameters
         ----------
@@ -131,7 +131,7 @@ class Module:
         return twin
 
     def move_to(self, vector: Array) -> None:
-        """Move the parameters into a vector like theta that somebody else made, such as shared memory."""
+        """Move the parameters into a vector like theta that the caller made, for example in shared memory."""
         check_shape("vector", vector, self.theta.shape)
         vector[...] = self.theta
         self._view(vector)
@@ -152,6 +152,6 @@ class Module:
 
 
 def _memo_without_values(module):
-    """Tell `copy.deepcopy` to keep sharing the arrays, which `bind` replaces by views at once."""
+    """Return a memo with which `copy.deepcopy` copies no arrays: `bind` replaces them at once by views."""
     arrays = [p.value for p in module.parameters()] + [module.theta]
     return {id(a): a for a in arrays}

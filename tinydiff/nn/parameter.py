@@ -1,4 +1,4 @@
-"""A parameter: an array that is trained, and its place in the model's flat vector."""
+"""A parameter: an array that is trained, and its position in the model's flat vector."""
 
 from typing import TYPE_CHECKING
 

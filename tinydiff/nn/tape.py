@@ -16,12 +16,12 @@ class Tape:
     """The memory of one forward pass: last in, first out. It remembers and checks; it never differentiates.
 
     Running the backward in the reverse order of the forward is right for every network, also with skips and
-    shared inputs: when a module's backward runs, all that read its output have run before it.
+    shared inputs: when a module's backward runs, all modules that read its output have run theirs.
 
     Parameters
     ----------
     noise : Noise or None
-        Where dropout draws from; its `first` and `step` say for which samples and which step.
+        Where dropout takes random numbers from; its `first` and `step` say for which samples and which step.
     keep : bool
         False makes a tape that gives noise but remembers nothing (`Checkpoint` uses it).
 
@@ -44,7 +44,7 @@ class Tape:
             self.entries.append(Entry(owner, cache, tuple(shape)))
 
     def pop(self, owner: "Module") -> Any:
-        """Give back, and forget, what `owner` pushed last; it must be the last of all.
+        """Remove and return what `owner` pushed; it must be the last entry of the tape.
 
         Raises
         ------
@@ -85,7 +85,7 @@ class Tape:
 
 
 def remembered(entry: Entry) -> list[tuple[str, Array]]:
-    """Return (name, array) for what an entry keeps besides the weights; a plain tuple's names are positions."""
+    """Return (name, array) for what an entry keeps besides weights; in a plain tuple, the names are positions."""
     cache = entry.cache
     names = getattr(cache, "_fields", range(len(cache)))
     weights = {id(p.value) for p in vars(entry.owner).values() if isinstance(p, Parameter)}

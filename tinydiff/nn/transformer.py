@@ -13,10 +13,10 @@ from tinydiff.nn.tape import Tape
 
 
 class TransformerBlock(Module):
-    """Look at each other, perhaps at a context, then think: each step normalised before and added to what was there.
+    """A pre-norm Transformer block: self-attention, cross-attention if there is a context, and a feed-forward network.
 
-    Stable Diffusion's block (Rombach et al. 2022, arXiv 2112.10752): self-attention, cross-attention, a feed-forward
-    network with GEGLU. Without a context it is the block of a text encoder.
+    Each of the three is a residual branch: its input goes through a layer norm, its output is added to x. With GEGLU it
+    is Stable Diffusion's block (Rombach et al. 2022, arXiv 2112.10752); without a context, that of a text encoder.
 
     Parameters
     ----------
@@ -25,7 +25,7 @@ class TransformerBlock(Module):
     context_channels : int or None
         None: no cross-attention.
     gated : bool
-        GEGLU in the feed-forward network, or GELU as in CLIP.
+        Whether the feed-forward network has GEGLU; if not, it has GELU, as in CLIP.
     dtype : dtype
     """
 
@@ -55,12 +55,12 @@ class TransformerBlock(Module):
     def forward(
         self, x: Array, context: Array | None = None, tape: Tape | None = None, mask: Array | None = None
     ) -> Array:
-        """Return an array like x, (N, tokens, channels); `mask` says who may look at whom in x."""
+        """Return an array like x, (N, tokens, channels); `mask` is that of self-attention, see `attention`."""
         h = self.norm_1.forward(x, tape)
         x = x + self.self_attention.forward(h, h, tape, mask)
         if self.cross_attention is not None:
             if context is None:
-                raise InputError("This block looks at a context, but none was given.")
+                raise InputError("This block attends to a context, but none was given.")
             h = self.norm_2.forward(x, tape)
             x = x + self.cross_attention.forward(h, context, tape)
         h = self.norm_3.forward(x, tape)
@@ -74,13 +74,13 @@ class TransformerBlock(Module):
         if self.cross_attention is not None:
             dh, d_context = self.cross_attention.backward(dx, tape, grads)
             dx = dx + self.norm_2.backward(dh, tape, grads)
-        dh, d_looked_at = self.self_attention.backward(dx, tape, grads)
-        dx = dx + self.norm_1.backward(dh + d_looked_at, tape, grads)  # h was asked and looked at
+        d_queries, d_keys_and_values = self.self_attention.backward(dx, tape, grads)  # h gave all three
+        dx = dx + self.norm_1.backward(d_queries + d_keys_and_values, tape, grads)
         return dx, d_context
 
 
 class SpatialTransformer(Module):
-    """A Transformer block over the pixels of an image, which look at each other and at a context.
+    """A Transformer block whose tokens are the pixels of an image; they attend to each other and to a context.
 
     The last projection starts at zero, so that the module starts as the identity.
 

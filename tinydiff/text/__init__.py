@@ -1,4 +1,4 @@
-"""Text: prompts as whole numbers."""
+"""Text: prompts as token numbers."""
 
 from tinydiff.text.tokenizer import Tokenizer
 

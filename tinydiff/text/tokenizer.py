@@ -1,11 +1,11 @@
-"""Byte-pair encoding: text as whole numbers, with frequent pieces as one number each.
+"""Byte-pair encoding: text as token numbers, one number for each frequent piece of a word.
 
-A word begins as its bytes, the last one marked as the end of a word. Training joins the pair of neighbours that is most
-frequent, again and again; each joint is a *merge*, and a new token. Encoding replays the merges in their order. Since
-every byte is a token, every text can be encoded: an unknown word only takes more tokens.
+A word begins as its bytes, the last one marked as the end of the word. Training joins the most frequent pair of
+neighbours, again and again; each such pair is a *merge*, and makes a new token. Encoding repeats the merges in their
+order. Since every byte is a token, every text can be encoded: an unknown word only takes more tokens.
 
 Source: Sennrich, Haddow, Birch 2016 (arXiv 1508.07909), Algorithm 1; on bytes as in GPT-2 (Radford et al. 2019); the
-cutting into words and the order of the vocabulary are those of CLIP (Radford et al. 2021, arXiv 2103.00020), so that
+splitting into words and the order of the vocabulary are those of CLIP (Radford et al. 2021, arXiv 2103.00020), so that
 its vocabulary can be loaded.
 """
 
@@ -32,8 +32,8 @@ PRINTABLE = (*range(33, 127), *range(161, 173), *range(174, 256))
 OTHERS = tuple(byte for byte in range(256) if byte not in PRINTABLE)
 BYTES = tuple(chr(byte) for byte in (*PRINTABLE, *OTHERS))
 CLIP_MERGES = 48_894
-# Encoded words are remembered: so many, and none that is longer, so that what anybody sends to a server takes at most
-# some 60 MB of its memory.
+# Encoded words are remembered, at most so many, each of at most so many bytes: texts that are sent to a server cannot
+# take more than about 60 MB of its memory.
 WORDS_KEPT, BYTES_KEPT = 100_000, 40
 
 Pair = tuple[str, str]
@@ -52,7 +52,7 @@ class Tokenizer:
     Raises
     ------
     InputError
-        If a merge joins what is no token yet, or is there twice.
+        If a merge joins what is not a token yet, or comes twice.
 
     Examples
     --------
@@ -68,7 +68,7 @@ class Tokenizer:
         for left, right in self.merges:
             if not {left, right} <= known or left + right in known:
                 raise InputError(
-                    f"The merge of {left!r} and {right!r} joins what is no token yet, or what is a token already."
+                    f"The merge of {left!r} and {right!r} joins what is no token yet, or makes a token that exists."
                 )
             known.add(left + right)
             self.tokens.append(left + right)
@@ -94,8 +94,8 @@ class Tokenizer:
     def train(cls, texts: Iterable[str], merges: int = 200) -> "Tokenizer":
         """Learn merges from texts: the most frequent pair of neighbours, again and again (Eq. BPE-1).
 
-        Of pairs that are equally frequent, the first in the order of their characters is taken. It stops early if all
-        words are one token.
+        Of equally frequent pairs, the first in the order of characters is taken. Training stops early if every word is
+        one token.
         """
         check_count("merges", merges, least=0)
         _check_texts(texts)
@@ -115,13 +115,13 @@ class Tokenizer:
         return cls(learned)
 
     def encode(self, text: str) -> list[int]:
-        """Return the tokens of a text, without start and end; half a character (a lone surrogate) is read as "?"."""
+        """Return the tokens of a text, without start and end; a lone surrogate (no character) is read as "?"."""
         if not isinstance(text, str):
             raise InputError(f"text is {text!r}, but a text (str) was expected.")
         return [token for word in split_words(text) for token in self._encode_word(word)]
 
     def _encode_word(self, word):
-        """Join, again and again, the neighbours whose merge was learned first."""
+        """Return the tokens of a word: join, again and again, the neighbours whose merge was learned first."""
         if word in self._of_word:
             return self._of_word[word]
         symbols = letters(word)
@@ -152,7 +152,7 @@ class Tokenizer:
         Parameters
         ----------
         texts : sequence of str
-            An empty one is a row of start and ends: the prompt that asks for nothing.
+            An empty text becomes a row of start and ends: the empty prompt, which asks for nothing.
         length : int
             Tokens in a row, at least 2. A text that is too long loses its last tokens, with a warning that says which.
 
@@ -193,7 +193,7 @@ class Tokenizer:
     def from_clip(cls, path: str | Path, merges: int = CLIP_MERGES) -> "Tokenizer":
         """Read CLIP's vocabulary, ``bpe_simple_vocab_16e6.txt.gz``: a line of comment, then one merge in each line.
 
-        Only the first 48,894 merges are used. Numbers of tokens are those of CLIP. (CLIP also repairs broken Unicode
+        Only the first 48,894 merges are used. Token numbers are those of CLIP. (CLIP also repairs broken Unicode
         and HTML entities in its texts; that is not done here.)
         """
         letters_of = _clip_letters()
@@ -211,7 +211,7 @@ class Tokenizer:
 
 
 def split_words(text: str) -> Iterator[str]:
-    """Yield what merges may not cross: words, single digits, runs of other signs; 's, 't, 're ... stand alone."""
+    """Yield what merges may not cross: words, single digits, runs of other signs; 's, 't, 're ... are words too."""
     text = unicodedata.normalize("NFC", text).lower()
     i = 0
     while i < len(text):
@@ -232,8 +232,8 @@ def _kind(character):
 
 
 def letters(word: str) -> list[str]:
-    """Return a word as its bytes, the last one marked as its end."""
-    # a lone surrogate has no bytes; command lines (of what is no text) and JSON can hold some
+    """Return a word as its bytes, each as one character, the last one marked as the end of the word."""
+    # a lone surrogate, which has no bytes, becomes "?"; JSON and damaged command lines can hold some
     symbols = list(word.encode("utf-8", "replace").decode("latin-1"))
     symbols[-1] += END_OF_WORD
     return symbols
@@ -250,12 +250,12 @@ def merge(symbols: list[str], pair: Pair) -> list[str]:
 
 
 def _check_texts(texts):
-    if isinstance(texts, str):  # whose letters would be taken for texts
+    if isinstance(texts, str):  # its characters would be taken for texts
         raise InputError("texts is one text, but a list of texts was expected.")
 
 
 def _clip_letters():
-    """Return what CLIP's file writes -> byte: unprintable bytes stand as characters from 256 on."""
+    """Return character in CLIP's file -> byte; it writes unprintable bytes as the characters from 256 on."""
     written = {chr(byte): chr(byte) for byte in PRINTABLE}
     return written | {chr(256 + i): chr(byte) for i, byte in enumerate(OTHERS)}
 

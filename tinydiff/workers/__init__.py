@@ -1,4 +1,4 @@
-"""Who computes: shards and pieces of work, threads, processes, sums of gradients."""
+"""Parallel work: shards and pieces of a batch, threads, processes, sums of gradients."""
 
 from tinydiff.workers.pieces import pieces
 from tinydiff.workers.processes import Crew, can_fork, processes_pay, shared_zeros

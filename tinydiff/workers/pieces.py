@@ -7,9 +7,9 @@ import numpy as np
 
 
 def pieces(xp: Any, n: int, bytes_of_one: int, at_once: int) -> Iterator[slice]:
-    """Yield slices that cover 0 .. n - 1, each of as many as fit into `at_once` bytes, but at least 1.
+    """Yield slices that cover 0 .. n - 1, each of as many items as fit into `at_once` bytes, but at least 1.
 
-    A GPU takes all in one piece: it has enough to do only if it is given much.
+    A GPU takes all in one piece: it is fast only if it is given much work at once.
     """
     count = max(1, at_once // bytes_of_one) if xp is np else n
     for start in range(0, n, count):

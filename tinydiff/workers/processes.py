@@ -1,9 +1,9 @@
-"""Worker processes: what threads are, without Python's lock.
+"""Worker processes: they do the work of threads without Python's global lock (the GIL).
 
-Threads of one Python take turns at everything but the inside of NumPy's operations. In a small network those are
-short, and the threads mostly wait for each other. Processes do not. They are made by fork, so they know all that
-this process knew at that moment, functions and data included; what changes later is handed to them: numbers through
-a pipe, vectors through memory that all of them see.
+Threads of one process run Python one at a time; only the inside of NumPy's operations runs in parallel. In a small
+network those operations are short, and the threads mostly wait for each other. Processes do not. They are made by fork,
+so they have a copy of everything that this process held at that moment, functions and data included. What changes
+later is sent to them: arguments and results through a pipe, vectors through shared memory.
 """
 
 import itertools
@@ -19,23 +19,23 @@ from typing import Any
 
 import numpy as np
 
-from tinydiff.base import Memo, TinydiffError, weights_stand_still
+from tinydiff.base import Array, Memo, TinydiffError, weights_stand_still
 from tinydiff.workers.threads import keep_freed_memory, one_blas_thread
 
-SECONDS_BETWEEN_LOOKS = 5  # at whether the parent is still there
+SECONDS_BETWEEN_CHECKS = 5  # of whether the parent still runs
 LARGE = 16 * 2**20  # weights
 
 
 def can_fork() -> bool:
-    """Return whether worker processes can be made here. On macOS its BLAS, Accelerate, does not survive a fork."""
+    """Return whether worker processes can be made here: only on Linux. The BLAS of macOS does not survive a fork."""
     return sys.platform.startswith("linux")
 
 
-def processes_pay(theta: Any, asked: bool | None = None) -> bool:
-    """Return whether work with these weights is given to processes, or to threads: as asked, or by a rule.
+def processes_pay(theta: Array, asked: bool | None = None) -> bool:
+    """Return whether processes, not threads, should do the work with these weights: as `asked`, else if they are few.
 
-    Processes are faster, but each transforms the weights for itself, and keeps what it made (see `derived`). From 16
-    million weights on, operations are long enough for threads to be as fast, and memory is what is short.
+    Processes are faster, but each transforms the weights for itself, and keeps the result (see `derived`). From 16
+    million weights on, operations are so long that threads are as fast, and memory is what is short.
     """
     return can_fork() and (theta.size < LARGE if asked is None else asked)
 
@@ -47,10 +47,10 @@ def shared_zeros(shape: int | tuple[int, ...], dtype: Any) -> np.ndarray:
 
 
 class Crew:
-    """Processes that can all call one function; this process is the first of them.
+    """Processes that all call one function; this process is the first of them.
 
-    The others are forked at the first call. They see the function and its data as they were then, and no later
-    changes but those of arguments and of `shared_zeros`.
+    The others are forked at the first call. They see the function and its data as they were then. Later changes reach
+    them only through arguments and through arrays from `shared_zeros`.
 
     Parameters
     ----------
@@ -58,7 +58,7 @@ class Crew:
         Its arguments and results are pickled.
     members : int
     fixed_weights : bool
-        Whether no weights change as long as there is this crew, or only within a call.
+        True if the weights do not change before `close`; False if they may change between two calls.
 
     Examples
     --------
@@ -89,10 +89,10 @@ class Crew:
             except (EOFError, ConnectionError) as error:
                 self.close()
                 raise TinydiffError(
-                    "A worker process ended before its work was done; it may have been killed for want of memory. "
+                    "A worker process ended before its work was done; it may have been killed for lack of memory. "
                     "Try a smaller micro_batch, or threads=1, which needs no other process."
                 ) from error
-            except BaseException:  # such as a second Ctrl-C: what the pipes hold no longer fits the question
+            except BaseException:  # such as a second Ctrl-C: later calls must not get the answers that are in the pipes
                 self.close()
                 raise
         for answer in answers:
@@ -129,7 +129,7 @@ class Crew:
 
 
 def _answer(f, tasks, memo):
-    """Return the results, or the error."""
+    """Return the results of the tasks, or the error of the first that fails."""
     try:
         with weights_stand_still(memo):
             return [f(*task) for task in tasks]
@@ -138,12 +138,12 @@ def _answer(f, tasks, memo):
 
 
 def _serve(f, memo, pipe, parent):
-    """Answer until told to end, or until the parent is gone."""
+    """Answer the parent's calls, until it says to end or is gone."""
     told_to_end: list[int] = []
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the parent decides
-    signal.signal(signal.SIGTERM, lambda number, frame: told_to_end.append(number))  # so may this: work is finished
+    signal.signal(signal.SIGTERM, lambda number, frame: told_to_end.append(number))  # tasks at hand are finished first
     while True:
-        while not pipe.poll(SECONDS_BETWEEN_LOOKS):
+        while not pipe.poll(SECONDS_BETWEEN_CHECKS):
             if told_to_end or os.getppid() != parent:
                 return
         try:

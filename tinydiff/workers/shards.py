@@ -1,7 +1,7 @@
-"""A prediction is a row of shards, computed side by side.
+"""Shards: a batch is cut into pieces of a fixed size, and a function of it is computed piece by piece, in parallel.
 
-The shards belong to the configuration, never to the number of workers. So any number of threads or processes gives the
-same bits.
+The size of a shard belongs to the configuration and never depends on the number of workers. So any number of threads or
+processes gives the same bits.
 """
 
 from collections.abc import Callable, Iterator
@@ -11,29 +11,29 @@ from typing import Any
 
 import numpy as np
 
-from tinydiff.base import InputError, Memo, arrays_of, check_count, map_arrays, weights_stand_still, xp_of
+from tinydiff.base import Array, InputError, Memo, arrays_of, check_count, map_arrays, weights_stand_still, xp_of
 from tinydiff.workers.processes import Crew, processes_pay
 from tinydiff.workers.threads import default_threads, keep_freed_memory, one_blas_thread, run_parallel
 
 
 class Workers:
-    """Those who compute a function of many samples, in shards of exactly `micro_batch` samples.
+    """Threads or processes that compute a function of many samples, in shards of exactly `micro_batch` samples.
 
-    BLAS may round a row of a product differently by the number of rows and by its place among them. Here sample i
-    always stands at place ``(first + i) % micro_batch`` of a full shard, so its bits do not depend on the batch it
-    came in. What is missing in the first and in the last shard is filled with copies, whose results are dropped.
+    How BLAS rounds a row of a product may depend on the number of rows and on the row's position. Here sample i is
+    always at position ``(first + i) % micro_batch`` of a full shard, so its bits do not depend on the batch it came in.
+    Where the first or the last shard is not full, copies of a sample fill it, and their results are dropped.
 
     Parameters
     ----------
     micro_batch : int
     threads : int or None
-        How many shards are computed at the same time; None takes one for each core. Work on a GPU is not shared out.
+        How many shards are computed at the same time; None takes one for each core. On a GPU it is always one.
     processes : bool or None
-        Whether processes compute them inside `weights_stand_still`, where those can be made (see `Crew`); None goes by
-        the size of the network, see `processes_pay`.
+        Whether processes (see `Crew`), where they can be made, compute the shards inside `weights_stand_still`; None
+        decides by the size of the network, see `processes_pay`.
     n, first : int
-        How many samples there are, and the index of the first among all that there could be. A call may hold several
-        rows for each sample, as guidance does; those of a sample then stand together.
+        The number of samples, and the global index of the first one. A call may have several rows for each sample, as
+        guidance does; the rows of a sample must then be next to each other.
 
     Examples
     --------
@@ -66,7 +66,7 @@ class Workers:
         f : callable
             Takes arrays (micro_batch, ...) and returns one, or a context of them.
         *arrays : arrays (N, ...), contexts of such arrays, or None
-            Cut into shards together; None is handed on.
+            All are cut at the same rows; None is passed on.
         """
         given = [a for member in arrays for a in arrays_of(member)]
         xp, rows = xp_of(*given), len(given[0])
@@ -87,16 +87,16 @@ class Workers:
                 for shard in shards:
                     results.append(f(*shard))
 
-        def joined(*parts):
+        def joined(*parts):  # without the copies before row 0 and after the last row
             return xp.concatenate([y[max(0, -start) : rows - start] for start, y in zip(starts, parts, strict=True)])
 
         return map_arrays(joined, *results)
 
     @contextmanager
-    def weights_stand_still(self, f: Callable[..., Any], theta: Any, rows: int) -> Iterator[None]:
-        """Promise that the weights `theta` do not change inside, and let processes, if they pay, compute `f`.
+    def weights_stand_still(self, f: Callable[..., Any], theta: Array, rows: int) -> Iterator[None]:
+        """Promise that the weights `theta` do not change inside, and let processes compute `f` where they are faster.
 
-        What is derived from the weights is then made once for all calls, which have at most `rows` rows.
+        What is derived from the weights is then computed once for all calls, which have at most `rows` rows.
         """
         at_once = min(self.threads or default_threads(), len(self._starts(rows)))
         self.memo = Memo()
@@ -115,9 +115,9 @@ class Workers:
         return range(-(first % self.micro_batch), rows, self.micro_batch)
 
     def _shard(self, arrays, start, rows, xp):
-        """Return the rows from `start` on, with copies of others before 0 and after the last."""
-        places = xp.asarray(np.clip(np.arange(start, start + self.micro_batch), 0, rows - 1))
-        return tuple(map_arrays(lambda a: a[places], member) for member in arrays)
+        """Return the rows of the shard from `start` on; rows before 0 or after the last are copies of these two."""
+        positions = xp.asarray(np.clip(np.arange(start, start + self.micro_batch), 0, rows - 1))
+        return tuple(map_arrays(lambda a: a[positions], member) for member in arrays)
 
 
 def map_shards(f: Callable[..., Any], arrays: Any, micro_batch: int, threads: int | None = None, first: int = 0) -> Any:

@@ -1,8 +1,8 @@
-"""A gradient is a sum over shards, added in an order that does not depend on who computes what.
+"""Sums over shards, such as a gradient, added in an order that does not depend on the number of workers.
 
 Lane j takes the shards j, j + lanes, j + 2 lanes, ..., one after the other, and adds them into a vector of its own.
-Then the lanes are added as a tree, ((0 + 1) + (2 + 3)) + ... Lanes belong to the configuration; how many of them are
-walked at the same time, by processes or by threads, changes the time and no bit.
+Then the lanes are added as a tree, ((0 + 1) + (2 + 3)) + ... The number of lanes belongs to the configuration; how many
+of them run at the same time, in processes or in threads, changes the time and not the bits.
 """
 
 from collections.abc import Callable
@@ -11,13 +11,13 @@ from typing import Any
 
 import numpy as np
 
-from tinydiff.base import weights_stand_still, xp_of
+from tinydiff.base import Array, weights_stand_still, xp_of
 from tinydiff.workers.processes import Crew, processes_pay, shared_zeros
 from tinydiff.workers.threads import default_threads, run_parallel
 
 
 class LaneSum:
-    """A sum of vectors over shards, computed side by side.
+    """A sum of vectors over shards, computed in parallel.
 
     Parameters
     ----------
@@ -27,19 +27,19 @@ class LaneSum:
     like : array
         A vector of the size, dtype and device of the sum.
     lanes : int
-        At most so many; never more than there are shards.
+        The number of lanes; there are never more than shards.
     threads : int or None
-        How many lanes are walked at the same time; None takes one for each core. Work on a GPU is not shared out.
+        How many lanes run at the same time; None takes one for each core. On a GPU it is always one.
     processes : bool or None
-        Whether processes walk them, where those can be made (see `Crew`), or threads of this one; None goes by the
-        size of `like`, see `processes_pay`.
+        Whether the lanes run in processes, where they can be made (see `Crew`), or in threads; None decides by the size
+        of `like`, see `processes_pay`.
     """
 
     def __init__(
         self,
         work: Callable[..., Any],
         n_shards: int,
-        like: Any,
+        like: Array,
         lanes: int = 8,
         threads: int | None = None,
         processes: bool | None = None,
@@ -54,7 +54,7 @@ class LaneSum:
     def __call__(self, *key: Any) -> list[Any]:
         """Compute the sum, into ``totals[0]``; return what `work` returned, in the order of the shards.
 
-        `key` is handed to `work`: what changes from one sum to the next, and can be pickled.
+        `key` is passed on to `work`: whatever changes from one sum to the next. It must be possible to pickle it.
         """
         tasks = [(lane, *key) for lane in range(len(self.totals))]
         if self.crew is not None:
@@ -70,7 +70,7 @@ class LaneSum:
         return [results[shard % len(tasks)][shard // len(tasks)] for shard in range(self.n_shards)]
 
     def share(self, network: Any) -> None:
-        """Move a network's weights to where every process that will compute this sum sees them change."""
+        """Move a network's weights into shared memory, so that the processes of this sum see every change."""
         if self.crew is not None:
             network.move_to(shared_zeros(network.theta.shape, network.theta.dtype))
 
@@ -80,5 +80,6 @@ class LaneSum:
             self.crew.close()
 
     def _walk(self, lane, *key):
+        """Add the shards of one lane, in order, into its own vector."""
         self.totals[lane][...] = 0
         return [self.work(shard, self.totals[lane], *key) for shard in range(lane, self.n_shards, len(self.totals))]

@@ -1,7 +1,7 @@
-"""Threads that work side by side, and the memory that they share.
+"""Threads that work in parallel, and the memory that they share.
 
-NumPy releases Python's lock inside its operations, and BLAS is held at one thread in each worker. Where operations are
-short and the lock is the limit, processes take the place of threads (`tinydiff.workers.processes`).
+NumPy releases Python's global lock inside its operations, and BLAS is limited to one thread in each worker. Where
+operations are short and the lock is the limit, processes are used instead (`tinydiff.workers.processes`).
 """
 
 import contextvars
@@ -29,10 +29,10 @@ def default_threads() -> int:
 def keep_freed_memory() -> bool:
     """Ask the C library, once, to keep the memory of large arrays that are freed; return whether it does.
 
-    glibc hands every large array back to the kernel and gets it again zeroed, page by page, at each step. To keep
-    it instead saves about a tenth of a train step. All threads share one arena, so that what one frees, another
-    can take. Linux only; the environment variable TINYDIFF_MALLOPT=0 turns it off. The process then holds on to the
-    most that it ever needed.
+    By itself, glibc returns the memory of every large array to the kernel and gets it back zeroed, page by page, at
+    each step. Keeping it instead saves about a tenth of a train step. All threads share one arena, so that memory
+    which one frees can be used by another. The process then keeps as much memory as it needed at its peak. Linux
+    only; the environment variable TINYDIFF_MALLOPT=0 turns it off.
     """
     if not sys.platform.startswith("linux") or os.environ.get("TINYDIFF_MALLOPT") == "0":
         return False
@@ -45,7 +45,7 @@ def keep_freed_memory() -> bool:
 
 
 class _Blas:
-    """BLAS at one thread while anyone works, restored after the last; nested and concurrent users are counted."""
+    """Limits BLAS to one thread while it has users, nested or concurrent, and lifts the limit after the last."""
 
     def __init__(self):
         self.lock = threading.Lock()
@@ -74,7 +74,7 @@ class _Blas:
 
 
 def _let_any_thread_set_limits():
-    """Undo what threadpoolctl 3.8 added: only the first thread to set a limit can, others' are dropped silently."""
+    """Undo a rule of threadpoolctl 3.8: once a thread has set a limit, those of other threads are silently ignored."""
     clear = getattr(OpenBLASController, "clear_controlling_thread", None)
     if clear is not None:
         clear(force=True)  # safe here: a lock guards the limit, and users are counted
@@ -103,7 +103,7 @@ def run_parallel(tasks: Sequence[Callable[[], Any]], threads: int | None = None)
         if threads == 1 or len(tasks) <= 1:
             return [task() for task in tasks]
         with ThreadPoolExecutor(min(threads, len(tasks))) as pool:
-            # each in a copy of this context: they share what is derived from weights
+            # each in a copy of this context, in which all share what is derived from the weights
             futures = [pool.submit(contextvars.copy_context().run, task) for task in tasks]
             try:
                 return [future.result() for future in futures]

@@ -1,4 +1,4 @@
-"""Editing pictures with a model that was trained to draw them: walk a part of the chain, upwards or down again.
+"""Editing pictures with a model that was trained to draw them: run a part of the chain, towards noise or back.
 
 As everywhere in `tinydiff.diffusion`, a model is any ``predict(x_t, t, context) -> (x_0_hat, eps_hat)``.
 """

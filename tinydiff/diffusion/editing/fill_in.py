@@ -1,4 +1,4 @@
-"""What a network that was trained to fill in sees of a picture, and how what is known is kept."""
+"""Filling in with a network that was trained for it (inpainting): its extra input, and how known pixels are kept."""
 
 from tinydiff.base import Array, check_shape, xp_of
 from tinydiff.diffusion.checks import check_match
@@ -8,9 +8,9 @@ from tinydiff.diffusion.targets import Predict
 
 
 def erased(x_0: Array, mask: Array) -> Array:
-    """Return what a network that fills in sees beside x_t: the mask, and what is known of the picture (Eq. GLIDE-FILL).
+    """Return an inpainting network's extra input: the mask, and the picture with unknown pixels 0 (Eq. GLIDE-FILL).
 
-    The mask comes along, because a grey pixel and one that is to be drawn would look the same.
+    The mask is needed because a known grey pixel is 0 too.
 
     Parameters
     ----------
@@ -32,17 +32,17 @@ def erased(x_0: Array, mask: Array) -> Array:
 
 
 def keep_known(predict: Predict, diffusion: GaussianDiffusion, known: Array, mask: Array) -> Predict:
-    """Return a prediction whose x_0_hat is what is known, where it is known, and whose eps_hat follows (Eq. KNOWN-1).
+    """Return a prediction whose x_0_hat is `known` where the mask is 1, with the eps_hat that follows (Eq. KNOWN-1).
 
-    At its last step every sampler returns x_0_hat, so what is known is kept to the bit.
+    At its last step every sampler returns x_0_hat, so the known pixels are kept to the bit.
 
     Parameters
     ----------
     predict : callable
     diffusion : GaussianDiffusion
     known : array, shape (N, ...)
-        Pictures; what they hold where the mask is 0 does not count.
-    mask : array of 0 and 1, which goes with `known`
+        Pictures; their values where the mask is 0 are not used.
+    mask : array of 0 and 1, broadcastable to `known`
         1 where the picture is known.
     """
     check_mask(mask, known.shape)

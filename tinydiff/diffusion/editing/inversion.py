@@ -1,4 +1,4 @@
-"""DDIM inversion: from a picture to the noise that draws it."""
+"""DDIM inversion: from a picture to the noise from which DDIM draws it."""
 
 from collections.abc import Iterable, Iterator
 from typing import Any
@@ -12,11 +12,11 @@ from tinydiff.diffusion.times import per_sample, step_pairs
 def ddim_inversion(
     predict: Predict, diffusion: GaussianDiffusion, x_0: Array, steps: int | Iterable[float], context: Any = None
 ) -> Iterator[tuple[float, Array]]:
-    """Walk DDIM's steps upwards, from a picture to the noise that draws it, and yield (t, x_t) (Eq. DDIM-INV).
+    """Take DDIM's steps backwards, from a picture to the noise that draws it, and yield (t, x_t) (Eq. DDIM-INV).
 
-    A step from s to t takes the prediction at s for that at t, so that walking up and down again comes back only
-    nearly: to within O(1 / N) for N steps. The first step predicts at the smallest time, since there is nothing to
-    predict in a picture without noise.
+    A step from s to t uses the prediction at s instead of that at t. So inversion and sampling together return the
+    picture only approximately: to within O(1 / N) for N steps. The first step predicts at the smallest time, since
+    there is nothing to predict in a picture without noise.
 
     Parameters
     ----------
@@ -24,9 +24,9 @@ def ddim_inversion(
         As for `ddim`.
     x_0 : array, shape (N, ...)
     steps : int or iterable of float
-        The times of the way down, falling, as for `ddim`.
+        The times of the sampler, falling, as for `ddim`.
     context
-        What is shown, as well as it is known. With guidance the errors are much larger: invert without.
+        What the picture shows, if it is known. Invert without guidance: with it the errors are much larger.
 
     Source: Song, Meng, Ermon 2021 (arXiv 2010.02502), section 4.3 and appendix F.
     """

@@ -1,10 +1,10 @@
-"""Which part of a picture is known."""
+"""Masks: which part of a picture is known."""
 
 from tinydiff.base import Array, InputError, xp_of
 
 
 def check_mask(mask: Array, shape: tuple[int, ...]) -> None:
-    """Raise `InputError` unless a mask of 0 and 1 goes with arrays of this shape: each axis is as long, or 1."""
+    """Raise `InputError` unless a mask holds 0 and 1 and is broadcastable to this shape, with as many axes."""
     fits = mask.ndim == len(shape) and all(m in (1, n) for m, n in zip(mask.shape, shape, strict=True))
     if not fits:
         raise InputError(

@@ -28,17 +28,17 @@ def repaint(
     At every step from t to s the unknown part is drawn by DDPM (with the variance beta-tilde, which leaves less noise
     where steps are few), and the known part is the picture with the noise of s, the time at which both are joined. (The
     paper's Eq. 8a gives it the noise of t, one step too much.) Each was made without the other, so they do not fit
-    together yet: the step is noised again, from s up to t, and repeated, so that the model can mend it.
+    together yet: x is noised again, from s up to t, and the step is repeated, so that the model can make them fit.
 
     Parameters
     ----------
     predict : callable
-        ``predict(x_t, t) -> (x_0_hat, eps_hat)``. One that is shown a context: ``partial(predict, context=context)``.
+        ``predict(x_t, t) -> (x_0_hat, eps_hat)``. With a context, pass ``partial(predict, context=context)``.
     diffusion, x_T, steps, noise
         As for `ddpm`.
     known : array, like x_T
-        Pictures in [-1, 1]; what they hold where the mask is 0 does not count.
-    mask : array of 0 and 1, which goes with x_T
+        Pictures in [-1, 1]; their values where the mask is 0 are not used.
+    mask : array of 0 and 1, broadcastable to x_T
         1 where the picture is known.
     resample : int
         How often each step is taken; 1 never repeats.
@@ -53,13 +53,13 @@ def repaint(
     xp, mask, x, draws = xp_of(mask, x_T), mask.astype(bool), x_T, count()
     for t, s in step_pairs(diffusion, steps):
         for repeat in range(resample if s > 0 else 1):
-            draw = partial(noise.at(step=next(draws)).normal, x.shape, dtype=x.dtype)  # never the same noise twice
+            normal = partial(noise.at(step=next(draws)).normal, x.shape, dtype=x.dtype)  # never the same noise twice
             if repeat:
-                x = diffusion.q_step(x, t, draw("noised again"), s)
+                x = diffusion.q_step(x, t, normal("noised again"), s)
             x_0_hat, _ = alike(x, predict(x, per_sample(t, x)))
             unknown_s, known_s = diffusion.posterior_mean(x_0_hat, x, t, s), known
             if s > 0:
-                unknown_s = unknown_s + diffusion.posterior_variance(t, s) ** 0.5 * draw("sampler")
-                known_s = diffusion.q_sample(known, s, draw("known"))
+                unknown_s = unknown_s + diffusion.posterior_variance(t, s) ** 0.5 * normal("sampler")
+                known_s = diffusion.q_sample(known, s, normal("known"))
             x = xp.where(mask, known_s, unknown_s)
         yield s, x, x_0_hat

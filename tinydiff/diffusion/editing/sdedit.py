@@ -1,4 +1,4 @@
-"""SDEdit: begin part of the way, from a picture with noise."""
+"""SDEdit: begin the chain part of the way, from a picture with noise."""
 
 from collections.abc import Iterable
 
@@ -18,7 +18,7 @@ def times_below(diffusion: GaussianDiffusion, times: Iterable[float] | int, stre
     times : int or iterable of float
         The whole chain's, as for samplers.
     strength : float
-        0 .. 1. At 1 they are all; at 0 there are none, and the picture stays as it is.
+        0 .. 1. 1 keeps all times; 0 keeps none, and the picture stays as it is.
     """
     check_number("strength", strength, 0, 1)
     times = equal_steps(diffusion, int(times)) if isinstance(times, (int, np.integer)) else list(times)

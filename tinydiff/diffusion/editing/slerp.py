@@ -1,14 +1,14 @@
-"""Between two arrays of noise."""
+"""Spherical interpolation between two arrays of noise."""
 
 from tinydiff.base import Array, check_number, xp_of
 from tinydiff.diffusion.checks import check_match
 
 
 def slerp(a: Array, b: Array, share: float) -> Array:
-    """Return what lies between two arrays of noise, sample by sample, along an arc (Eq. SLERP-1).
+    """Interpolate between two arrays of noise along an arc, sample by sample (Eq. SLERP-1).
 
-    Noise of many numbers lies near a sphere; a straight line between two points of it leads through its inside, where
-    there is no noise like that.
+    Normal noise of many numbers lies near a sphere. A straight line between two of its points goes through the inside
+    of the sphere, where such noise is never found.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""Autoguidance: away from what a worse network says."""
+"""Autoguidance: away from the prediction of a worse network."""
 
 from tinydiff.base import check_number
 from tinydiff.diffusion.guidance.interval import check_interval, scale_at
@@ -8,7 +8,7 @@ from tinydiff.diffusion.targets import Predict
 def autoguidance(
     predict: Predict, weak_predict: Predict, scale: float, interval: tuple[float, float] | None = None
 ) -> Predict:
-    """Return weak + s (strong - weak): away from what a worse model of the same thing says (Eq. AUTO-1).
+    """Return weak + s (strong - weak): away from the prediction of a worse model of the same data (Eq. AUTO-1).
 
     Parameters
     ----------

@@ -18,19 +18,19 @@ def classifier_guidance(
 ) -> Predict:
     """Return a prediction pushed along a classifier's gradient: eps_hat - s b grad log p(y | x_t) (Eq. CG-14).
 
-    Because the score itself is changed, it holds for every sampler, random or not. (Algorithm 1 of the paper shifts
+    Because the score itself is changed, it works with every sampler, random or not. (Algorithm 1 of the paper shifts
     the mean of a random step instead, which is the same to first order in the step.)
 
     Parameters
     ----------
     predict : callable
-        Without knowledge of y.
+        The unconditional prediction; its context is None.
     diffusion : GaussianDiffusion
     log_probability_gradient : callable
         ``f(x_t, t, context)`` returns the gradient of log p(context | x_t) in x_t, an array like x_t.
     scale : float
     interval : (float, float) or None
-        As for `classifier_free_guidance`: outside it s = 1, and the gradient counts once.
+        As for `classifier_free_guidance`: outside it s = 1.
 
     Source: Dhariwal and Nichol 2021 (arXiv 2105.05233), Eq. 14 and Algorithm 2.
     """

@@ -1,4 +1,4 @@
-"""Classifier-free guidance: away from what the same network says without the condition."""
+"""Classifier-free guidance: away from the prediction of the same network without the condition."""
 
 from typing import Any
 
@@ -19,20 +19,21 @@ def classifier_free_guidance(
 ) -> Predict:
     """Return null + s (conditional - null), from one call with twice the batch (Eq. CFG-6).
 
-    Samples stand in pairs, with and without the condition, so that a sample's place depends on its index alone.
+    The two rows of a sample, with and without the condition, are next to each other in that batch, so that their
+    position depends only on the sample's index.
 
     Parameters
     ----------
     predict : callable
-        Not clipped: clipping each branch by itself would bend the line between them.
+        Not clipped: guidance follows the line through two predictions, and clipping them first would bend it.
     diffusion : GaussianDiffusion
     null_context : array or `Condition`
-        What the second branch is told, in one row for all samples, or in a row for each: "no class", the empty prompt,
-        or a negative prompt, which the picture is pushed away from.
+        The context of the prediction without the condition, one row for all samples or a row for each: "no class", the
+        empty prompt, or a negative prompt, from which the picture is pushed away.
     scale : float
-        s above; s = 1 calls the conditional branch alone.
+        s above; with s = 1, only the conditional prediction is computed.
     interval : (float, float) or None
-        Guide at times low < t <= high alone, and take s = 1 elsewhere (Kynkaanniemi et al. 2024, arXiv 2404.07724).
+        Guide only at times low < t <= high, and take s = 1 elsewhere (Kynkaanniemi et al. 2024, arXiv 2404.07724).
     rescale : float
         0 .. 1: how far the guided x_0_hat is brought back to the standard deviation of the conditional one, image by
         image (Eq. RESCALE-16).
@@ -69,7 +70,7 @@ def _in_pairs(rows, null_rows):
 
 
 def _check_both(context, null_context):
-    """Raise `InputError` unless both hold the same: what one of them lacks would silently not be guided."""
+    """Raise `InputError` unless both hold the same kinds of arrays: a kind that one lacks would silently not guide."""
     if context is None:
         raise InputError("context is None, but guidance goes from null_context to a condition: give one.")
     held, null_held = (

@@ -16,7 +16,7 @@ def check_interval(interval: tuple[float, float] | None) -> None:
 
 
 def scale_at(t, scale, interval, x):
-    """Return the scale for each sample, ready to multiply arrays like x: 1 outside the interval."""
+    """Return the scale for each sample, broadcastable to x: 1 outside the interval."""
     xp = xp_of(x)
     s = xp.full(len(x), scale, x.dtype)
     if interval is not None:
@@ -31,5 +31,5 @@ def within(t, interval):
 
 
 def is_never_within(t, interval):
-    """Whether no time is known to lie in the interval; False on a GPU, which would have to be waited for."""
+    """Whether all times are known to lie outside the interval; False on a GPU, since reading them would wait for it."""
     return interval is not None and is_on_host(t) and not within(t, interval).any()

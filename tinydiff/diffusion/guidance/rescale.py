@@ -1,12 +1,12 @@
-"""Bringing guided pictures back to the contrast of those without guidance."""
+"""Rescaling: guided pictures get back the contrast of those without guidance."""
 
 from tinydiff.base import Array, xp_of
 
 
 def rescaled(guided: Array, given: Array, share: float) -> Array:
-    """Return `guided`, each sample brought so far to the standard deviation of `given` (Eq. RESCALE-16).
+    """Return `guided`, with standard deviations moved towards those of `given` by a share, 0 .. 1 (Eq. RESCALE-16).
 
-    A sample of one value alone, whose deviation is 0, stays as it is.
+    A constant sample, whose standard deviation is 0, stays as it is.
 
     Source: Lin et al. 2023 (arXiv 2305.08891), Eq. 15 and 16, taken on x_0_hat.
     """

@@ -1,4 +1,4 @@
-"""How a predicted picture is kept within black and white."""
+"""Thresholds: how a predicted picture is kept within [-1, 1], from black to white."""
 
 from tinydiff.base import check_choice, check_number, xp_of
 from tinydiff.diffusion.process import GaussianDiffusion
@@ -14,7 +14,7 @@ def bounded(predict: Predict, diffusion: GaussianDiffusion, how: str = "static",
     diffusion : GaussianDiffusion
     how : str
         ``"static"`` clips. ``"dynamic"`` clips at the given percentile of each image's absolute values, where that is
-        above 1, and divides by it, which keeps guided pictures from being all black and white (Eq. DYN-1).
+        above 1, and divides by it, so that guided pictures do not become pure black and white (Eq. DYN-1).
     percentile : float
         0 .. 1.
 

@@ -1,4 +1,4 @@
-"""What the loops of all samplers share: how a chain starts, what a prediction must be, the scales, fresh noise."""
+"""What the loops of all samplers share: the start of a chain, the check of a prediction, the scales, fresh noise."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -20,7 +20,7 @@ def last(chain: Chain) -> Array:
 
 
 def start(x_T: Array, context: Any) -> Array:
-    """Return x_T, once it and the context are seen to fit each other."""
+    """Check that x_T and the context fit each other, and return x_T."""
     xp = xp_of(x_T, *arrays_of(context))
     check_match(x_T=x_T)
     if x_T.ndim == 0 or any(a.shape[:1] != x_T.shape[:1] for a in arrays_of(context)):
@@ -35,14 +35,14 @@ def start(x_T: Array, context: Any) -> Array:
 
 
 def alike(x_t: Array, prediction: tuple[Array, Array]) -> tuple[Array, Array]:
-    """Return what was predicted from x_t, (x_0_hat, eps_hat), once both are seen to be arrays like x_t."""
+    """Check that both parts of a prediction, (x_0_hat, eps_hat), are arrays like x_t, and return them."""
     x_0_hat, eps_hat = prediction
     check_match(x_t=x_t, x_0_hat=x_0_hat, eps_hat=eps_hat)
     return x_0_hat, eps_hat
 
 
 def scales(diffusion: GaussianDiffusion, t: float) -> tuple[float, float]:
-    """Return a and b at the time t."""
+    """Return a = sqrt(alpha_bar) and b = sqrt(1 - alpha_bar) at the time t."""
     alpha_bar = diffusion.alpha_bar_at(t)
     return alpha_bar**0.5, (1 - alpha_bar) ** 0.5
 

@@ -1,4 +1,4 @@
-"""DDIM: the same marginals with less noise, or none."""
+"""DDIM: the marginals of DDPM, with less fresh noise in each step, or none."""
 
 from collections.abc import Iterable
 from typing import Any

@@ -42,7 +42,7 @@ def ddpm(
     noise : Noise
         Where the noise of each step comes from: sample i gets the same in a batch of any size.
     context : array, shape (N, ...), `Condition` of such arrays, or None
-        Handed to predict.
+        Passed on to predict.
     end : float
         Where to stop. At 0 the last step adds no noise.
 

@@ -1,4 +1,4 @@
-"""DPM-Solver++(2M): second order with one prediction a step."""
+"""DPM-Solver++(2M): second order with one prediction per step."""
 
 import math
 from collections.abc import Iterable
@@ -25,8 +25,8 @@ def dpmpp_2m(
 
     In lambda = log(a / b), half the log-SNR, the ODE is linear but for x_0_hat, and is solved exactly for an x_0_hat
     that is constant (first order) or, from the second step on, linear through the last two predictions. The
-    step to t = 0 has infinite length in lambda: no line can be followed so far, so it is of first order and
-    returns x_0_hat.
+    step to t = 0 has infinite length in lambda, where a line cannot be followed: it is of first order and returns
+    x_0_hat.
 
     Parameters
     ----------

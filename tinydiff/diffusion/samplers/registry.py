@@ -74,10 +74,10 @@ class Sampler:
         given = {option: value for option, value in options.items() if value is not None}
         for option, value in given.items():
             if option not in self.options:
-                have = (
-                    " and ".join(other.name for other in SAMPLERS.values() if option in other.options) or "no sampler"
+                owners = [other.name for other in SAMPLERS.values() if option in other.options] or ["no sampler"]
+                raise InputError(
+                    f"{option} is {value!r}, but this is for {' and '.join(owners)}, not for {self.name}: leave it out."
                 )
-                raise InputError(f"{option} is {value!r}, but this is for {have}, not for {self.name}: leave it out.")
         steps = diffusion.T if steps is None else steps
         times = self.times(diffusion, int(steps)) if isinstance(steps, Integral) else steps
         if self.draws_noise:
@@ -89,12 +89,12 @@ SAMPLERS: Choices[Sampler] = Choices("sampler")  # every sampler by its name
 
 
 def sampler(times: Callable[[GaussianDiffusion, int], list[float]] = equal_steps) -> Callable[[Walk], Walk]:
-    """Put the function below into `SAMPLERS` under its own name, and leave it as it is.
+    """Return a decorator that puts a function into `SAMPLERS` under its own name, and does not change it.
 
     Parameters
     ----------
     times : callable
-        ``times(diffusion, N)``: the times of N steps that suit it.
+        ``times(diffusion, N)`` returns the times of N steps that suit the sampler.
 
     Raises
     ------

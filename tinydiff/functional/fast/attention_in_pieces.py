@@ -1,6 +1,6 @@
-"""Attention without an array of all weights: they are made for a few heads or queries at a time, in the cache.
+"""Attention without an array of all weights: they are computed for a few heads or a few queries at a time.
 
-The plain twin is `attention`, which makes all weights at once and keeps them; ``tinydiff.plain()`` takes it instead.
+The plain twin is `attention`, which computes all weights at once and keeps them; ``tinydiff.plain()`` takes it instead.
 """
 
 from collections import namedtuple
@@ -10,7 +10,8 @@ from tinydiff.workers import pieces
 
 AttentionInPiecesCache = namedtuple("AttentionInPiecesCache", "q k v y log_total")
 
-# Bytes of weights that are made at once. What fits is made in one piece, and kept for the backward.
+# Bytes of weights that are computed at once, so that they stay in the processor's cache. If all weights fit, layers
+# take `attention`, which keeps them for the backward.
 WORKING_SET = 2**20
 
 
@@ -18,10 +19,10 @@ WORKING_SET = 2**20
 def attention_in_pieces(q: Array, k: Array, v: Array) -> tuple[Array, AttentionInPiecesCache]:
     """Return what `attention` returns, without keeping any weights (Eq. ATT-1; Dao et al. 2022, arXiv 2205.14135).
 
-    An image of 32 x 32 pixels has a million weights for each head. Here they are made for a few heads, or a few
-    queries of one head, at a time, in an array that stays in the cache. Of each query only the logarithm of its
-    softmax's denominator is kept; the backward makes the weights again from it. A GPU makes all at once, and keeps
-    none.
+    An image of 32 x 32 pixels has a million weights for each head. Here they are computed for a few heads, or a few
+    queries of one head, at a time, in an array that stays in the processor's cache. Only the logarithm of each query's
+    softmax denominator is kept; from it the backward computes the weights again. A GPU computes all weights at once,
+    and keeps none.
 
     Parameters
     ----------
@@ -39,16 +40,16 @@ def attention_in_pieces(q: Array, k: Array, v: Array) -> tuple[Array, AttentionI
         weights = xp.exp(scores, out=scores)
         total = weights.sum(axis=-1, keepdims=True)
         y_part[...] = weights @ v_part
-        y_part /= total  # d_v numbers to divide instead of as many as there are keys
+        y_part /= total  # d_v divisions for each query; of the weights, there would be one for each key
         log_part[...] = largest + xp.log(total)
     return y, AttentionInPiecesCache(q, k, v, y, log_total)
 
 
 @checked("dy cache.q")
 def attention_in_pieces_backward(dy: Array, cache: AttentionInPiecesCache) -> tuple:
-    """Return dq, dk and dv (Eq. ATT-2), with the weights made again: exp(scores - log_total).
+    """Return dq, dk and dv (Eq. ATT-2), with the weights computed again: exp(scores - log_total).
 
-    The sum over keys of weights times their gradients is that of y times dy, so it needs no weights.
+    Eq. SM-2 needs the sum over keys of the weights times their gradients. It equals the sum of y times dy.
     """
     q, k, v, y, log_total = cache
     xp = xp_of(dy)
@@ -74,19 +75,20 @@ def attention_in_pieces_backward(dy: Array, cache: AttentionInPiecesCache) -> tu
 
 
 def fits_in_one_piece(q: Array, k: Array) -> bool:
-    """Return whether the weights of these queries and keys are few enough for `attention` to make them all at once."""
+    """Return whether the weights of these queries and keys are so few that `attention` can compute them all at once."""
     return (q.size // q.shape[-1]) * k.shape[-2] * q.itemsize <= WORKING_SET
 
 
 def _parts(xp, of_queries, of_keys):
     """Yield views of some heads and some of their queries, with those heads' keys.
 
-    What is written to must be contiguous: of other arrays, the views are views of a copy.
+    Arrays that are written to must be contiguous: `reshape` copies others, and the views would be views of the copy.
     """
     of_queries = [a.reshape(-1, *a.shape[-2:]) for a in of_queries]
     of_keys = [a.reshape(-1, *a.shape[-2:]) for a in of_keys]
     heads, queries, _ = of_queries[0].shape
     bytes_of_a_query = of_keys[0].shape[1] * of_keys[0].itemsize
-    for some in pieces(xp, heads, queries * bytes_of_a_query, WORKING_SET):
-        for rows in pieces(xp, queries, (some.stop - some.start) * bytes_of_a_query, WORKING_SET):
-            yield [a[some, rows] for a in of_queries], [a[some] for a in of_keys]
+    for some_heads in pieces(xp, heads, queries * bytes_of_a_query, WORKING_SET):
+        n_heads = some_heads.stop - some_heads.start
+        for some_queries in pieces(xp, queries, n_heads * bytes_of_a_query, WORKING_SET):
+            yield [a[some_heads, some_queries] for a in of_queries], [a[some_heads] for a in of_keys]

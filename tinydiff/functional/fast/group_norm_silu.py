@@ -1,10 +1,10 @@
-"""Group norm and SiLU as one pair: the same numbers, fewer walks through memory.
+"""Group norm and SiLU as one pair: the same numbers, with fewer passes over the arrays.
 
-At the speed of today's matrix products, what lies between two convolutions takes as long as they do, and it is
-bound by memory: every line of it reads an array and writes one. So the lines are few and work in place, factors of
-1/2 are moved into the small arrays, and an image's row of W pixels is taken as one long row of W C numbers, because
-NumPy's inner loops run along rows. Memory is short too: the backward makes SiLU's sigmoid again, which makes it
-longer by a third, so that one array of the size of x is kept instead of three.
+Matrix products are so fast that the operations between two convolutions take as long as the convolutions, because they
+are limited by memory: every line reads an array and writes one. So the lines are few and work in place, factors of 1/2
+are moved into the small arrays, and an image's row of W pixels is taken as one long row of W C numbers, because NumPy's
+inner loops run along rows. To keep one array of the size of x instead of three, the backward computes SiLU's sigmoid
+again, which makes it a third longer.
 
 The plain twins are `group_norm` and `silu`, one after the other; ``tinydiff.plain()`` takes them instead.
 """

@@ -1,7 +1,8 @@
-"""Convolution by shifts: multiply every pixel by all taps at once, then add the results at shifted places.
+"""Convolution by shifts: multiply every pixel by all taps at once, then add the products at shifted positions.
 
-It does the multiplications of im2col. But the array that is kh kw times as large as an image has c_out channels here
-and c_in there: where the output is narrow, as in a UNet's last convolution (64 channels to 1), this one is far smaller.
+It does the same multiplications as im2col. Both make an array that is kh kw times as large as an image, here with c_out
+channels, in im2col with c_in: where the output has few channels, as in a UNet's last convolution (64 to 1), it is far
+smaller here.
 The plain twin is im2col, in `tinydiff.functional.conv`.
 """
 

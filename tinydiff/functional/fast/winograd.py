@@ -49,7 +49,7 @@ WEIGHT_TRANSFORM = np.kron(G, G)  # (36, 9)
 OUTPUT_TRANSFORM = np.kron(A_T, A_T)  # (16, 36): 36 numbers to 4 x 4 pixels
 
 # The constant polynomial is 1 at the point (1, 1), which is number 6 + 1 of the 36: A takes that number to every
-# pixel of the tile with the factor 1. So a bias is added to this number alone.
+# pixel of the tile with the factor 1. So a bias is added to this number only.
 CONSTANT = 7
 
 # Bytes of tiles, transformed tiles, products and pixels that are worked on at once: what a core's cache can hold.
@@ -67,7 +67,7 @@ def transform_weights(w: Array) -> Array:
 
 
 def transform_flipped_weights(w: Array) -> Array:
-    """Return the transform of w with its taps flipped and its channels swapped, which dx is a convolution with."""
+    """Return the transform of w with taps flipped and channels swapped: the kernel of the convolution for dx."""
     return transform_weights(w[::-1, ::-1].swapaxes(2, 3))
 
 
@@ -82,13 +82,13 @@ def winograd_conv(xp: Any, padded: Array, u: Array, b: Array | None = None, keep
         The transformed kernel, see `transform_weights`.
     b : array, shape (c_out,), or None
     keep : bool
-        Whether the transformed input will be read again, by `winograd_dw`.
+        Whether to keep the transformed input, which `winograd_dw` reads.
 
     Returns
     -------
     y : array, shape (N, H, W, c_out)
     v : array, shape (tiles, 36, c_in), or None
-        The transformed input.
+        The transformed input, if it is kept.
     """
     (n, height, width, c_in), c_out = padded.shape, u.shape[2]
     height, width = height - 2, width - 2
