@@ -77,3 +77,4 @@ def test_a_pair(tmp_path):
         f"{RULE}_stand_together_and_a_backward_unpacks_its_cache_first[tinydiff/functional/<name>.py]",
     )
     recipe.check()
+    assert "`softplus(x)`" in (recipe.project / "docs" / "api.md").read_text(encoding="utf-8")
