@@ -8,7 +8,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help setup demo test test-slow test-gpu bench lint types notebooks check requirements clean
+.PHONY: help setup demo test test-slow test-gpu bench lint fix types notebooks check requirements clean
 
 help:  ## list these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' Makefile
@@ -36,6 +36,10 @@ bench: $(VENV)/.ready  ## time a train step and a sampling step against PyTorch 
 lint: $(VENV)/.ready-dev  ## check style and format
 	@$(RUN) -m ruff check .
 	@$(RUN) -m ruff format --check .
+
+fix: $(VENV)/.ready-dev  ## format, and mend what ruff can mend by itself
+	@$(RUN) -m ruff check --fix-only .
+	@$(RUN) -m ruff format .
 
 types: $(VENV)/.ready-dev  ## check types
 	@$(RUN) -m mypy

@@ -6,7 +6,7 @@ import numpy as np
 from pairs import random
 
 from tinydiff.data import Dataset
-from tinydiff.data.avatars import compose, describe, draw
+from tinydiff.data.avatars import compose, describe, render
 from tinydiff.models import ClipModel
 from tinydiff.networks import CLIP, CLIPConfig, TextConfig
 from tinydiff.text import Tokenizer
@@ -43,7 +43,7 @@ def make():
 def learned():
     """Return a CLIP that has learned 64 pairs by heart; it is trained once, and nobody changes it."""
     clip = make()
-    data = Dataset(draw(PORTRAITS), np.zeros(64, int), "portraits", "train", "made in the test", TEXTS)
+    data = Dataset(render(PORTRAITS), np.zeros(64, int), "portraits", "train", "made in the test", TEXTS)
     run = Run(
         Contrast(clip, data, ContrastConfig(steps=60, batch=32, micro_batch=16, lr=5e-3, warmup=5, ema=0.9, clean=0.8))
     )

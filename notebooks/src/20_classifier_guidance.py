@@ -44,7 +44,7 @@ from tinydiff.diffusion import (
     last,
     log_snr_steps,
 )
-from tinydiff.evaluate import judge
+from tinydiff.evaluate import classifier_scores
 from tinydiff.functional import softmax
 from tinydiff.models import Request, class_gradient, load
 from tinydiff.nn import Tape
@@ -355,7 +355,7 @@ def in_turn(images, labels, each):
 real = variety(in_turn(images, labels, 10))
 scales = np.array([0, 1, 2, 4, 8])
 drawn = [draw(float(scale), n=100, seed=2, sampler="dpmpp_2m", steps=10) for scale in scales]
-obeyed = np.array([judge(clean_judge, pictures, np.arange(100) % 10).agreement for pictures in drawn])
+obeyed = np.array([classifier_scores(clean_judge, pictures, np.arange(100) % 10).agreement for pictures in drawn])
 varied = np.array([variety(pictures) for pictures in drawn]) / real
 for scale, share, spread in zip(scales, obeyed, varied, strict=True):
     print(f"s = {scale:<4g} the judge sees what was asked for: {share:4.0%}; variety {spread:.2f}")
@@ -375,7 +375,7 @@ plot.curves(scales, {"as asked for": obeyed, "variety, in shares of real digits'
 rows = {name: draw(4, seed=3, sampler=name, steps=steps) for name, steps in (("ddpm", 50), ("ddim", 20), ("heun", 20))}
 rows["dpmpp_2m"] = draw(4, seed=3, sampler="dpmpp_2m", steps=20)
 for name, pictures in rows.items():
-    share = judge(clean_judge, pictures, np.arange(10)).agreement
+    share = classifier_scores(clean_judge, pictures, np.arange(10)).agreement
     print(f"{name:<9} {share:.0%} as asked for")
     assert share >= 0.6
 plot.image_rows(rows, column_labels=range(10), title="s = 4, four samplers")

@@ -32,7 +32,7 @@ from tinydiff import plot
 from tinydiff.course import show_source, slider
 from tinydiff.course.exercises import notebook_21 as exercises
 from tinydiff.data import load_data
-from tinydiff.data.avatars import judge as look
+from tinydiff.data.avatars import judge
 from tinydiff.data.avatars.judge import words_of
 from tinydiff.diffusion import (
     GaussianDiffusion,
@@ -48,7 +48,7 @@ from tinydiff.diffusion import (
     predictor,
 )
 from tinydiff.diffusion.guidance import rescaled
-from tinydiff.evaluate import judge
+from tinydiff.evaluate import classifier_scores
 from tinydiff.models import Guidance, Request, load
 from tinydiff.train import Denoise
 
@@ -257,7 +257,7 @@ def variety(pictures):
 
 def figures(pictures):
     """Return the share that the judge sees as asked for, and the variety."""
-    return judge(clean_judge, pictures, np.arange(len(pictures)) % 10).agreement, variety(pictures) / real
+    return classifier_scores(clean_judge, pictures, np.arange(len(pictures)) % 10).agreement, variety(pictures) / real
 
 
 places = np.stack([np.flatnonzero(labels == y)[:6] for y in range(10)], axis=1)
@@ -444,7 +444,7 @@ wanted = {
 }
 rows = {name: portraits(PLAIN, scale, negative, n=12, seed=5) for name, (scale, negative) in wanted.items()}
 for name, pictures in rows.items():
-    seen = look(np.rint((pictures.clip(-1, 1) + 1) * 127.5).astype(np.uint8)).portraits
+    seen = judge(np.rint((pictures.clip(-1, 1) + 1) * 127.5).astype(np.uint8)).portraits
     shares = {layer: float((words_of(seen, layer)[0] != "").mean()) for layer in ("glasses", "hat")}
     print(f"{name:<14} glasses {shares['glasses']:4.0%}, hats {shares['hat']:4.0%}")
     if name == 'not "glasses"':

@@ -37,8 +37,8 @@ from tinydiff import functional as F
 from tinydiff import plot
 from tinydiff.course import show_source, slider
 from tinydiff.course.exercises import notebook_22 as exercises
-from tinydiff.data.avatars import compose, describe, draw
-from tinydiff.data.avatars.compose import has
+from tinydiff.data.avatars import compose, describe, render
+from tinydiff.data.avatars.compose import has_word
 from tinydiff.gradcheck import check_module, gradcheck
 from tinydiff.networks import TextConfig, TextEncoder
 from tinydiff.nn import GEGLU, Gradients, LayerNorm, Linear, Module, Sequential, Tape, TransformerBlock
@@ -57,7 +57,7 @@ rng = np.random.default_rng(0)
 # %%
 portraits = compose(2, split="swapped", first=12)
 one, other = (caption.text for caption in describe(portraits, split="swapped", first=12))
-plot.image_grid(draw(portraits), columns=2, scale=12, labels=[one, other])
+plot.image_grid(render(portraits), columns=2, scale=12, labels=[one, other])
 
 # %% [markdown]
 # Both captions hold the same words! A model that draws from text must read more than which words are there. How can a
@@ -437,7 +437,7 @@ def questions(n, seed):
     """Return captions as rows of tokens, and the number of the hair's colour; 2 k and 2 k + 1 are a pair."""
     portraits = compose(n, seed, "swapped")
     texts = [caption.text for caption in describe(portraits, seed, "swapped")]
-    answer = np.stack([has(portraits, "hair", colour) for colour in COLOURS]).argmax(axis=0)
+    answer = np.stack([has_word(portraits, "hair", colour) for colour in COLOURS]).argmax(axis=0)
     return tokenizer.rows(texts, LENGTH), answer
 
 

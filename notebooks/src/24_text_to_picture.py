@@ -36,14 +36,14 @@ from tinydiff.base import Noise
 from tinydiff.course import panel, show_source, slider
 from tinydiff.course.exercises import notebook_24 as exercises
 from tinydiff.data import load_avatars, to_images
-from tinydiff.data.avatars import agreement, draw, judge
+from tinydiff.data.avatars import agreement, judge, render
 from tinydiff.data.avatars.compose import HELD_OUT
-from tinydiff.data.avatars.judge import skin, words_of
+from tinydiff.data.avatars.judge import skin_tone, words_of
 from tinydiff.data.avatars.slots import SKIN
 from tinydiff.diffusion import predictor, spaced_steps
 from tinydiff.evaluate import frechet_distance_of, precision_and_recall
-from tinydiff.evaluate.obedience import captioned, coarse, effective
-from tinydiff.evaluate.text import ALIKE, alike
+from tinydiff.evaluate.obedience import captioned_portraits, coarse_features, effective_number
+from tinydiff.evaluate.text import ONE_PROMPT, portraits_of_one_prompt
 from tinydiff.models import DiffusionModel, ModelConfig, Request
 from tinydiff.networks import TextConfig, UNetConfig
 from tinydiff.text import Tokenizer
@@ -125,8 +125,8 @@ plot.image_grid(np.concatenate([mine, theirs]), scale=8, labels=["yours", "the l
 # some of what can be seen, in one of several forms. It never speaks of skin, eyes or mouths. Real people are not in it.
 
 # %%
-portraits, captions = captioned(64, "test")
-real = draw(portraits)
+portraits, captions = captioned_portraits(64, "test")
+real = render(portraits)
 plot.image_rows({caption.text: real[i : i + 1] for i, caption in enumerate(captions[:8])}, scale=3)
 
 # %% [markdown]
@@ -321,14 +321,14 @@ plot.image_rows({f"guidance {scale}": images[:10] for scale, images in by_scale.
 
 # %%
 show_source(precision_and_recall)
-alike_portraits, others = (coarse(draw(found)) for found in alike(64))
-costs = {scale: pictures([ALIKE] * 64, scale) for scale in scales}
+alike_portraits, others = (coarse_features(render(found)) for found in portraits_of_one_prompt(64))
+costs = {scale: pictures([ONE_PROMPT] * 64, scale) for scale in scales}
 
 
 def cost(images):
     """Return precision, recall, Fréchet distance and the share with long, red hair."""
     part, colour = words_of(judge(images).portraits, "hair")
-    features = coarse(images)
+    features = coarse_features(images)
     sets = *precision_and_recall(alike_portraits, features), frechet_distance_of(alike_portraits, features)
     return *sets, np.mean((part == "long") & (colour == "red"))
 
@@ -340,7 +340,7 @@ for scale, *values in zip(scales, precision, recall, frechet, strict=True):
 assert precision[1] > precision[0] + 0.2
 assert recall[1] > recall[-1] + 0.1
 assert frechet[1] == min(frechet)
-plot.guidance_trade(scales, precision, recall, frechet, long_and_red, f'"{ALIKE}", 64 times at each scale')
+plot.guidance_trade(scales, precision, recall, frechet, long_and_red, f'"{ONE_PROMPT}", 64 times at each scale')
 
 # %%
 plot.image_rows({f"guidance {scale}": images[:10] for scale, images in costs.items()}, scale=4)
@@ -356,12 +356,12 @@ plot.image_rows({f"guidance {scale}": images[:10] for scale, images in costs.ite
 # when we only ask more strongly for hats and shirts?
 
 # %%
-tones = {f"guidance {scale}": skin(verdict.portraits) for scale, verdict in verdicts.items()}
-tones["real"] = skin(portraits)
+tones = {f"guidance {scale}": skin_tone(verdict.portraits) for scale, verdict in verdicts.items()}
+tones["real"] = skin_tone(portraits)
 shares = {name: np.bincount(tone, minlength=len(SKIN)) / len(tone) for name, tone in tones.items()}
 for name, share in shares.items():
     print(
-        f"{name:<12}the four lighter tones: {share[:4].sum():.0%}; as varied as {effective(share):.1f} equally frequent ones"
+        f"{name:<12}the four lighter tones: {share[:4].sum():.0%}; as varied as {effective_number(share):.1f} equally frequent ones"
     )
 plot.tone_shares(shares, [f"#{tone}" for tone in SKIN], "share of 64 portraits")
 
@@ -385,7 +385,7 @@ assert lighter[-1] > lighter[1] + 0.15
 # pairs of portraits differ in nothing but two colours that have changed places:
 
 # %%
-pair_portraits, pair_captions = captioned(16, "swapped")
+pair_portraits, pair_captions = captioned_portraits(16, "swapped")
 pair_images = pictures([caption.text for caption in pair_captions], 2)
 pairs = agreement(judge(pair_images), pair_portraits, pair_captions)
 both = pairs["hair colour"][1] & pairs["clothing colour"][1]
@@ -404,7 +404,7 @@ plot.image_rows({prompt: pictures([prompt] * 6, 3) for prompt in shown}, scale=4
 
 # %%
 print(*(f"{a} ({layer_a}) with {b} ({layer_b})" for (layer_a, a), (layer_b, b) in HELD_OUT), sep="\n")
-new_portraits, new_captions = captioned(32, "held-out")
+new_portraits, new_captions = captioned_portraits(32, "held-out")
 new_images = pictures([caption.text for caption in new_captions], 2)
 new = agreement(judge(new_images), new_portraits, new_captions)
 asked, right = (sum(values[i].sum() for values in new.values()) for i in (0, 1))

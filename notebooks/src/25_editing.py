@@ -32,9 +32,9 @@ from tinydiff.base import Noise
 from tinydiff.course import show_source, slider
 from tinydiff.course.exercises import notebook_25 as exercises
 from tinydiff.data import load_data, to_floats, to_images
-from tinydiff.data.avatars import compose, draw, judge
-from tinydiff.data.avatars.drawing import paint
+from tinydiff.data.avatars import compose, judge, render
 from tinydiff.data.avatars.judge import words_of
+from tinydiff.data.avatars.rendering import parts_of
 from tinydiff.data.avatars.slots import LAYERS
 from tinydiff.diffusion import Gaussian, GaussianDiffusion, GaussianMixture, cosine_schedule, ddim, last
 from tinydiff.diffusion.editing import ddim_inversion, erased, keep_known, repaint, slerp
@@ -67,10 +67,10 @@ model = replace(load("avatars"), micro_batch=4)  # the portraits at hand are few
 # %%
 def dress(portraits, layer, part, colour=""):
     """Give all portraits a part, and a colour where it has one by name; no part takes it away."""
-    i, painted = LAYERS.index(layer), paint(layer)
-    portraits.parts[:, i] = painted.part_words.index(part)
+    i, slot_parts = LAYERS.index(layer), parts_of(layer)
+    portraits.parts[:, i] = slot_parts.part_words.index(part)
     if colour:
-        portraits.colours[:, i] = painted.colour_words.index(colour)
+        portraits.colours[:, i] = slot_parts.colour_words.index(colour)
 
 
 portraits = compose(4, seed=2)
@@ -78,7 +78,7 @@ dress(portraits, "hair", "long", "brown")
 dress(portraits, "clothing", "shirt", "green")
 for layer in ("hat", "glasses", "beard"):
     dress(portraits, layer, "")
-pictures = to_floats(draw(portraits))
+pictures = to_floats(render(portraits))
 CAPTION = "a person with long brown hair and a green shirt"
 plot.image_grid(pictures, columns=4, scale=12)
 
@@ -217,7 +217,7 @@ plot.curves(
 without = compose(4, seed=2)
 for layer, part in (("clothing", "shirt"), ("hair", ""), ("hat", ""), ("glasses", ""), ("beard", "")):
     dress(without, layer, part, "green" if layer == "clothing" else "")
-mask = (draw(portraits) == draw(without)).all(axis=-1, keepdims=True).astype(np.float32)
+mask = (render(portraits) == render(without)).all(axis=-1, keepdims=True).astype(np.float32)
 COLOURS = ("blond", "blue")
 filled = {
     colour: inpaint(
@@ -410,7 +410,7 @@ slider(lambda step: plot.image_grid(walks["portrait 1"][[step]], columns=1, scal
 members = compose(8, seed=5)
 for layer, part, colour in (("hat", "beanie", "purple"), ("glasses", "sunglasses", ""), ("beard", "", "")):
     dress(members, layer, part, colour)
-club = to_floats(draw(members))
+club = to_floats(render(members))
 plot.image_grid(club, columns=8, scale=8)
 
 # %% [markdown]

@@ -35,10 +35,10 @@ from tinydiff.base import Noise
 from tinydiff.course import show_source, slider
 from tinydiff.course.exercises import notebook_26 as exercises
 from tinydiff.data import load_avatars, to_floats, to_images
-from tinydiff.data.avatars import Portraits, compose, describe, draw, judge
-from tinydiff.data.avatars.drawing import visible
+from tinydiff.data.avatars import Portraits, compose, describe, judge, render
 from tinydiff.data.avatars.judge import words_of
-from tinydiff.data.avatars.pairs import belongs, said, shown
+from tinydiff.data.avatars.pairs import match_probabilities, words_said, words_shown
+from tinydiff.data.avatars.rendering import visible
 from tinydiff.data.avatars.slots import LAYERS
 from tinydiff.diffusion import last
 from tinydiff.evaluate import retrieval
@@ -64,7 +64,7 @@ clip = load("avatars-clip")
 # %%
 portraits = compose(8, seed=26, split="test")
 captions = [caption.text for caption in describe(portraits, seed=26, split="test")]
-pictures = to_floats(draw(portraits))
+pictures = to_floats(render(portraits))
 scores = clip_scores(clip, pictures, captions)  # (pictures, texts)
 
 
@@ -383,8 +383,8 @@ assert report.captions.value <= report.caption_ceiling + 0.03
 # %%
 portraits = compose(1000, split="test")
 captions = describe(portraits, split="test")
-texts, pictures = [caption.text for caption in captions], to_floats(draw(portraits))
-likely = belongs(said(portraits, captions), shown(portraits))  # (captions, portraits), exact
+texts, pictures = [caption.text for caption in captions], to_floats(render(portraits))
+likely = match_probabilities(words_said(portraits, captions), words_shown(portraits))  # (captions, portraits), exact
 fits = (likely > 0).sum(axis=1)
 chosen = int(np.flatnonzero(fits == 6)[0])
 order = np.argsort(-likely[chosen])[:6]
@@ -396,7 +396,7 @@ plot.image_grid(pictures[order], columns=6, labels=[f"{p:.0%}" for p in likely[c
 # likely one. That is the number below each. Who answers each question by itself can do no better than to name the largest:
 
 # %%
-show_source(belongs)
+show_source(match_probabilities)
 by_reader = first_answers(likely.T)
 assert np.isclose(by_reader[0] / 1000, report.caption_ceiling)
 assert np.isclose(by_reader[1] / 1000, report.portrait_ceiling)
@@ -413,8 +413,8 @@ missed = np.flatnonzero(answers != np.arange(1000))
 untrue = missed[likely[answers[missed], missed] == 0]
 print(f"missed {len(missed)} of 1,000; for {len(missed) - len(untrue)} of these the answer is true as well")
 assert len(untrue) < len(missed) / 2
-chosen = said(portraits, captions)[answers[untrue]]  # what is said by the captions that were chosen
-wrong = (chosen > 0) & (chosen != shown(portraits)[untrue])
+chosen = words_said(portraits, captions)[answers[untrue]]  # what is said by the captions that were chosen
+wrong = (chosen > 0) & (chosen != words_shown(portraits)[untrue])
 for i, layer in enumerate(LAYERS):
     if wrong[:, i].any():
         print(f"{layer:<12} part wrong {wrong[:, i, 0].sum():>3}, colour wrong {wrong[:, i, 1].sum():>3}")
@@ -482,14 +482,16 @@ plot.image_grid(sixteen[order], columns=8, labels=labels, title=f"drawn: {VAGUE}
 # by its score. Of what the caption asks for, which share does the chosen picture show?
 
 # %%
-asking = np.flatnonzero(said(portraits, captions).any(axis=2).sum(axis=1) >= 3)[:24]  # captions that name three things
-says, prompts = said(portraits, captions)[asking], [texts[i] for i in asking]
+asking = np.flatnonzero(words_said(portraits, captions).any(axis=2).sum(axis=1) >= 3)[
+    :24
+]  # captions that name three things
+says, prompts = words_said(portraits, captions)[asking], [texts[i] for i in asking]
 
 
 def right(verdict):
     """Return the share that each picture shows of what each caption asks for: (captions, pictures)."""
     asked = says[:, None] > 0
-    is_shown = asked & (says[:, None] == shown(verdict.portraits)[None])
+    is_shown = asked & (says[:, None] == words_shown(verdict.portraits)[None])
     return is_shown.sum(axis=(2, 3)) / asked.sum(axis=(2, 3))
 
 
@@ -660,14 +662,14 @@ def two_by_two(clip, pictures):
     return np.mean(scores[own, own] > scores[own, partner]), (vectors * vectors[partner]).sum(axis=1).mean()
 
 
-by_shipped = two_by_two(clip, to_floats(draw(swapped)))
+by_shipped = two_by_two(clip, to_floats(render(swapped)))
 by_small = two_by_two(small, to_floats(load_avatars("swapped", 400).resize(8).images))
 for name, (share, cosine) in (("shipped", by_shipped), ("small", by_small)):
     print(f"the {name} one: right in {share:.1%}, by chance 50%; cosine of the two captions {cosine:.2f}")
 assert by_shipped[0] > 0.95
 assert by_small[0] < 0.75
 assert by_small[1] > by_shipped[1] + 0.1
-plot.image_grid(to_floats(draw(swapped))[:2], labels=swapped_texts[:2])
+plot.image_grid(to_floats(render(swapped))[:2], labels=swapped_texts[:2])
 
 # %% [markdown]
 # The shipped one does not fall for it: it has read the order of the words (notebook 22). The small one is hardly better than
@@ -684,7 +686,7 @@ keep = visible(worn)[:, layer]
 worn = Portraits(worn.parts[keep], worn.colours[keep])
 bare = worn._replace(parts=worn.parts * (np.arange(len(LAYERS)) != layer))
 questions = ["a person with glasses", "a person without glasses", "a person"]
-on, taken_off = (clip_scores(clip, to_floats(draw(p)), questions) for p in (worn, bare))
+on, taken_off = (clip_scores(clip, to_floats(render(p)), questions) for p in (worn, bare))
 prefers = (on > taken_off).mean(axis=0)
 for question, share in zip(questions, prefers, strict=True):
     print(f"{question:<26} goes better with the portrait with glasses in {share:.0%} of {len(on)}")
@@ -714,7 +716,7 @@ plot.image_grid(pictures[np.argsort(-dog)[:8]], columns=8, scale=5, title="most 
 fifty = Portraits(portraits.parts[:50].repeat(8, axis=0), portraits.colours[:50].repeat(8, axis=0))
 fifty.colours[:, LAYERS.index("body")] = np.tile(np.arange(8), 50)
 questions = ["a person", "red hair", "a green shirt"]
-by_tone = clip_scores(clip, to_floats(draw(fifty)), questions).reshape(50, 8, 3)
+by_tone = clip_scores(clip, to_floats(render(fifty)), questions).reshape(50, 8, 3)
 for i, question in enumerate(questions):
     tones, others = by_tone[:, :, i].mean(axis=0), by_tone[:, :, i].mean(axis=1)
     print(f"{question:<14} from tone to tone {np.ptp(tones):.3f}, from portrait to portrait {np.ptp(others):.3f}")

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 import tinydiff.data as data_module
-from tinydiff.base import DataError, InputError
-from tinydiff.data import load_data, sets
+from tinydiff.base import Choices, DataError, InputError
+from tinydiff.data import DATASETS, Dataset, dataset, load_data, sets
 
 
 @pytest.mark.parametrize(
@@ -75,3 +75,26 @@ def test_an_unknown_name_lists_the_known_ones():
         load_data("cifar")
     with pytest.raises(InputError, match="split is 'validation'"):
         load_data("digits", "validation")
+
+
+def test_every_set_says_what_it_is_and_has_both_splits():
+    for known in DATASETS.values():
+        assert known.summary.endswith(".")
+        assert {"train", "test"} <= set(known.splits)
+
+
+def test_a_new_set_registers_itself(monkeypatch):
+    monkeypatch.setattr(sets, "DATASETS", Choices("name", DATASETS))
+
+    @dataset("grey", splits=("train", "test", "dark"))
+    def load_grey(split="train"):
+        """Return pictures that are all grey."""
+        grey = 20 if split == "dark" else 128
+        return Dataset(np.full((3, 4, 4, 1), grey, np.uint8), np.zeros(3, int), "grey", split, "nowhere")
+
+    assert sets.DATASETS["grey"].summary == "Return pictures that are all grey."
+    assert load_data("grey", "dark").images.max() == 20
+    with pytest.raises(InputError, match="split is 'held-out', but one of 'train', 'test', 'dark'"):
+        load_data("grey", "held-out")
+    with pytest.raises(InputError, match=r"two data sets named 'digits', in tinydiff.data.sets and .*: rename one"):
+        dataset("digits")(load_grey)

@@ -168,6 +168,7 @@ def test_bad_arguments():
         (lambda: fill_in(model, pictures, 0.5 * MASK), "mask holds 0.5"),
         (lambda: fill_in(model, pictures[..., :0], MASK), "images has shape"),
         (lambda: fill_in(model, 2 * pictures + 1, MASK), "images runs from"),
+        (lambda: fill_in(model, pictures, MASK, Request(image=pictures)), "The request holds an image, but the model"),
         (lambda: fill_in(model, pictures, MASK, sampler="best"), "sampler is 'best'"),
         (lambda: trainer(1, ModelConfig(dataclasses.replace(UNET, image_channels=1))), "image_channels is 1"),
         (lambda: keep_known(lambda *_: None, DIFFUSION, pictures, 2 * MASK), "mask holds 2"),

@@ -126,11 +126,10 @@ def test_the_list_holds_what_the_folder_holds():
 
 
 def test_the_list_says_what_each_is():
-    assert {name: listed.options for name, listed in SAMPLERS.items() if listed.options} == {
-        "ddim": ("eta",),
-        "ddpm": ("variance",),
-    }
-    assert {name for name, listed in SAMPLERS.items() if listed.draws_noise} == {"ddim", "ddpm"}
+    assert SAMPLERS["ddim"].options == ("eta",)
+    assert SAMPLERS["ddpm"].options == ("variance",)
+    assert SAMPLERS["heun"].options == ()
+    assert [SAMPLERS[name].draws_noise for name in ("ddim", "ddpm", "dpmpp_2m", "heun")] == [True, True, False, False]
     for listed in SAMPLERS.values():
         assert listed.summary.endswith(".")
         assert "Eq. " in listed.summary
@@ -142,12 +141,12 @@ def test_all_have_one_order_of_arguments(name):
     arguments = list(inspect.signature(SAMPLERS[name].walk).parameters)
     noise = ["noise"] if SAMPLERS[name].draws_noise else []
     assert arguments == ["predict", "diffusion", "x_T", "steps", *SAMPLERS[name].options, *noise, "context", "end"]
-    assert getattr(room, name) is SAMPLERS[name].walk
 
 
-@pytest.mark.parametrize("name", ["euler", "DDIM", "", None, ["ddim"]])
+@pytest.mark.parametrize("name", ["nobody", "DDIM", "", None, ["ddim"]])
 def test_an_unknown_name_gets_a_sentence(name):
-    with pytest.raises(InputError, match=r"sampler is .*, but one of 'ddim', 'ddpm', 'dpmpp_2m', 'heun' was expected"):
+    known = ", ".join(map(repr, SAMPLERS))
+    with pytest.raises(InputError, match=rf"sampler is .*, but one of {known} was expected"):
         SAMPLERS[name]
 
 
@@ -222,7 +221,7 @@ def test_a_new_file_is_a_sampler_that_can_be_used_by_its_name():
     by_euler = last(euler(GAUSSIAN.predict, COSINE, x_T, 10, NOISE))
     np.testing.assert_allclose(by_euler, last(ddim(GAUSSIAN.predict, COSINE, x_T, times)), rtol=1e-9)  # Eq. DDIM-14
     assert abs(last(euler(GAUSSIAN.predict, COSINE, x_T, 10, stretch=0.5)) - by_euler).max() > 0.1
-    with pytest.raises(InputError, match="'heun', 'euler' was expected"):
+    with pytest.raises(InputError, match="'euler' was expected"):
         SAMPLERS["Euler"]
     with pytest.raises(InputError, match="stretch is 2, but this is for euler, not for ddim"):
         ddim(GAUSSIAN.predict, COSINE, x_T, 10, stretch=2)

@@ -6,7 +6,7 @@ from clips import learned
 
 from tinydiff.base import InputError
 from tinydiff.data.avatars import compose, describe
-from tinydiff.data.avatars.pairs import belongs, said, shown
+from tinydiff.data.avatars.pairs import match_probabilities, words_said, words_shown
 from tinydiff.evaluate import retrieval
 from tinydiff.evaluate.retrieval import first_answers
 
@@ -17,10 +17,10 @@ def trained():
 
 
 def test_an_exact_reader_finds_as_many_portraits_as_it_expects():
-    """So the captions are written as `belongs` says: 400 trials, five standard deviations (a false alarm in 2 million,
-    and the seed is fixed)."""
+    """So the captions are written as `match_probabilities` says: 400 trials, five standard deviations (a false alarm in
+    2 million, and the seed is fixed)."""
     portraits = compose(400, split="test")
-    found = belongs(said(portraits, describe(portraits, split="test")), shown(portraits))
+    found = match_probabilities(words_said(portraits, describe(portraits, split="test")), words_shown(portraits))
     p = found.max(axis=1)
     _, hits = first_answers(found.T)
     assert abs(hits - p.sum()) < 5 * (p * (1 - p)).sum() ** 0.5

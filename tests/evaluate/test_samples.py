@@ -7,7 +7,7 @@ import pytest
 
 from tinydiff.base import InputError
 from tinydiff.data import load_data
-from tinydiff.evaluate import balanced, classifier_frechet, evaluate, held_out_loss, judge
+from tinydiff.evaluate import balanced, classifier_frechet, classifier_scores, evaluate, held_out_loss
 from tinydiff.evaluate import samples as module
 from tinydiff.models import DiffusionModel, ModelConfig
 from tinydiff.networks import Classifier, ClassifierConfig, UNet, UNetConfig
@@ -37,7 +37,7 @@ def images_of(rows):
 
 def test_a_judge_counts_confident_calls_classes_and_agreement():
     images = images_of([[1, 0, 0], [0, 1, 0], [0, 1, 0], [0.1, 0, 0]])  # the last: p = 0.58
-    verdict = judge(Reader(), images, np.array([0, 1, 2, 0]))
+    verdict = classifier_scores(Reader(), images, np.array([0, 1, 2, 0]))
     assert verdict.confident.value == 3 / 4
     assert verdict.agreement == 3 / 4
     np.testing.assert_array_equal(verdict.classes.value, [0.5, 0.5, 0.0])
@@ -80,7 +80,7 @@ def test_the_held_out_loss_of_a_network_that_is_off_by_half_is_a_quarter(monkeyp
 def test_images_outside_the_range_are_refused(images, message):
     good, labels = np.zeros((2, 8, 8, 1)), np.zeros(2, int)
     with pytest.raises(InputError, match=f"images.*{message}"):
-        judge(Reader(), images, labels)
+        classifier_scores(Reader(), images, labels)
     with pytest.raises(InputError, match=f"images.*{message}"):
         held_out_loss(model(), images, labels)
     with pytest.raises(InputError, match=f"images_2.*{message}"):
@@ -107,8 +107,8 @@ def test_labels_are_asked_for_as_they_were_drawn(monkeypatch):
     five = model(dataclasses.replace(UNET, num_classes=5))
     asked = []
     monkeypatch.setattr(module, "load", lambda name, kind: Classifier(ClassifierConfig(8, channels=(4,))))
-    real_judge = module.judge
-    monkeypatch.setattr(module, "judge", lambda *args: asked.append(args[2]) or real_judge(*args))
+    real_scores = module.classifier_scores
+    monkeypatch.setattr(module, "classifier_scores", lambda *args: asked.append(args[2]) or real_scores(*args))
     monkeypatch.setattr(module, "held_out_loss", lambda *args, **options: held_out_loss(model(), *args[1:], **options))
     text = evaluate(five, "digits", "x", n=7, steps=1)
     np.testing.assert_array_equal(asked[0], [0, 1, 2, 3, 4, 0, 1])

@@ -29,7 +29,7 @@ def test_the_class_gradient_is_that_of_each_sample_s_log_probability(xp):
     with pytest.raises(InputError, match="labels is None, but a class for each picture"):
         class_gradient(model)(x_t, t, None)
     for wrong in (3, -1):
-        with pytest.raises(InputError, match=f"labels has {wrong}, but the classifier knows 0 to 2"):
+        with pytest.raises(InputError, match=f"labels has {wrong}, but the classifier knows only 0 to 2"):
             class_gradient(model)(x_t, t, np.full(5, wrong))
 
 
@@ -60,7 +60,7 @@ def test_a_classifier_has_classes_of_its_own(classes):
     assert (surely(classifier, drawn(20.0), labels) > surely(classifier, drawn(0.0), labels)).all()
     np.testing.assert_array_equal(drawn(5.0, 2), drawn(5.0, np.full(4, 2)))
     for wrong, words in [
-        (3, "labels has 3, but the classifier knows 0 to 2"),
+        (3, "labels has 3, but the classifier knows only 0 to 2"),
         (-1, r"labels is -1, but whole numbers from 0"),
         ([0, 1], r"labels has shape \(2,\)"),
         (0.5, "but whole numbers"),

@@ -9,7 +9,7 @@ from pairs import random
 
 from tinydiff.base import CheckpointError, InputError, Noise
 from tinydiff.data import to_floats
-from tinydiff.data.avatars import compose, describe, draw
+from tinydiff.data.avatars import compose, describe, render
 from tinydiff.evaluate import retrieval
 from tinydiff.models import DiffusionModel, ModelConfig, Request, load, save
 from tinydiff.models.clip import best_of, clip_gradient, clip_guided_chain, clip_scores
@@ -23,13 +23,13 @@ def trained():
 
 
 def test_times_from_0_to_T_are_read_as_numbers_and_as_arrays():
-    clip, images = make(), to_floats(draw(PORTRAITS)[:2])
+    clip, images = make(), to_floats(render(PORTRAITS)[:2])
     for t in (0, 50, 12.5, np.int64(3)):
         np.testing.assert_array_equal(clip.image_vectors(images, t), clip.image_vectors(images, np.array([t, t])))
 
 
 def test_it_ranks_pictures_by_a_prompt(trained):
-    images = to_floats(draw(PORTRAITS))
+    images = to_floats(render(PORTRAITS))
     scores = clip_scores(trained, images, [TEXTS[3]])[:, 0]
     best = best_of(trained, images, TEXTS[3], 5)
     np.testing.assert_array_equal(best, np.argsort(-scores)[:5])
@@ -40,7 +40,7 @@ def test_it_ranks_pictures_by_a_prompt(trained):
 @pytest.mark.equation("GLIDE-CLIP")
 def test_the_gradient_is_that_of_the_logit(trained):
     clip = dataclasses.replace(trained, network=network64(trained))
-    x_t, t = to_floats(draw(PORTRAITS)[:3]).astype(np.float64), np.array([5, 20, 40])
+    x_t, t = to_floats(render(PORTRAITS)[:3]).astype(np.float64), np.array([5, 20, 40])
     vectors = clip.text_vectors(TEXTS[:3])
     gradient = clip_gradient(clip)(x_t, t, vectors)
     scale, h, w = np.exp(clip.network.log_scale.value[0]), 1e-5, random(*x_t.shape)
@@ -74,7 +74,7 @@ def test_guidance_raises_the_score_and_without_it_the_chain_is_that_of_the_model
 
 def test_saved_and_loaded_it_says_the_same(tmp_path, trained):
     save(tmp_path, trained)
-    images = to_floats(draw(PORTRAITS)[:4])
+    images = to_floats(render(PORTRAITS)[:4])
     np.testing.assert_array_equal(
         clip_scores(load(tmp_path), images, TEXTS[:4]), clip_scores(trained, images, TEXTS[:4])
     )
@@ -117,7 +117,7 @@ def test_the_shipped_clip_finds_ranks_and_guides():
     portraits = compose(8, split="test")
     prompts = [caption.text for caption in describe(portraits, split="test")]
     t = np.full(8, 300)
-    x_t = clip.diffusion.q_sample(to_floats(draw(portraits)), t, Noise(0).normal((8, 16, 16, 3), "eps"))
+    x_t = clip.diffusion.q_sample(to_floats(render(portraits)), t, Noise(0).normal((8, 16, 16, 3), "eps"))
     vectors = clip.text_vectors(prompts)
     gradient = clip_gradient(clip)(x_t, t, vectors)
     step = 0.01 * gradient / np.sqrt((gradient**2).sum(axis=(1, 2, 3), keepdims=True))

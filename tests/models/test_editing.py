@@ -209,6 +209,10 @@ def test_bad_arguments(model, images):
         (lambda: inpaint(model, images, mask, resample=0), "resample is 0"),
         (lambda: interpolate(model, (images[:1], images[:1]), ("a", "b"), n=1), "n is 1"),
         (lambda: interpolate(model, (images, images), ("a", "b")), "the first noise has shape"),
+        (
+            lambda: interpolate(model, (images[:1], images[:1]), ("a", "b"), request=Request(prompt="c")),
+            "The request holds the prompt 'c', but `prompts` say what is drawn",
+        ),
         (lambda: to_pictures(model, np.zeros((1, 9, 8, 3), np.uint8)), "images is 9 x 8, but height and width must be"),
         (lambda: to_pictures(model, np.zeros((1, 8, 8, 3))), "dtype float64"),
     ]:

@@ -40,16 +40,16 @@ def test_loss_curve_refuses_a_log_without_losses():
 
 def test_loss_by_timestep_draws_the_mean_and_its_band():
     t, loss, error = np.array([1.0, 2.0, 3.0]), np.array([0.5, np.nan, 0.1]), np.array([0.1, np.nan, np.nan])
-    figure = plot.loss_by_timestep(t, loss, error)
+    figure = plot.loss_by_timestep_curve(t, loss, error)
     (axes,) = figure.axes
     np.testing.assert_array_equal(axes.lines[0].get_xydata(), np.stack([t, loss], axis=1))
     (band,) = axes.collections
     np.testing.assert_allclose(band.get_paths()[0].get_extents().intervaly, [0.5 - 0.2, 0.5 + 0.2])
-    plot.loss_by_timestep(t, loss)
+    plot.loss_by_timestep_curve(t, loss)
     with pytest.raises(InputError, match="loss has shape"):
-        plot.loss_by_timestep(t, loss[:2])
+        plot.loss_by_timestep_curve(t, loss[:2])
     with pytest.raises(InputError, match="standard_error has shape"):
-        plot.loss_by_timestep(t, loss, error[:2])
+        plot.loss_by_timestep_curve(t, loss, error[:2])
 
 
 @pytest.mark.parametrize("values", [[0.02], [0.0211, 0.0213, 0.0212], [1.0, 1e-4]])

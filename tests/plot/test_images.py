@@ -51,8 +51,8 @@ def test_pictures_of_device_arrays_are_those_of_host_arrays(xp):
     assert plot.image_grid(to_xp(xp, images)) == plot.image_grid(images)
     assert plot.chain_strip(on_device) == plot.chain_strip(frames)
     near, distances = images[:, None], np.arange(6.0)[:, None]
-    got = plot.nearest_neighbours(*(to_xp(xp, a) for a in (images, near, distances)))
-    assert got == plot.nearest_neighbours(images, near, distances)
+    got = plot.neighbour_rows(*(to_xp(xp, a) for a in (images, near, distances)))
+    assert got == plot.neighbour_rows(images, near, distances)
 
 
 def test_grid_writes_labels_and_title_outside_the_images():
@@ -163,7 +163,7 @@ def test_progress_refuses(grids, message):
 @pytest.mark.parametrize(("n", "k"), [(1, 1), (5, 3), (4, 12)])
 def test_neighbours_stand_right_of_their_sample_nearest_first(n, k):
     samples, near = bytes_of(n, width=12), bytes_of(n * k, width=12).reshape(n, k, 5, 12, 1)
-    picture = plot.nearest_neighbours(samples, near, RNG.uniform(0, 9, (n, k)), scale=8)
+    picture = plot.neighbour_rows(samples, near, RNG.uniform(0, 9, (n, k)), scale=8)
     for sample, row in zip(samples, near, strict=True):
         assert_table([grid_places(picture, np.stack([sample, *row]), 8)])
 
@@ -171,9 +171,9 @@ def test_neighbours_stand_right_of_their_sample_nearest_first(n, k):
 def test_neighbours_refuse_other_shapes():
     samples, near = bytes_of(3), bytes_of(6).reshape(3, 2, 5, 7, 1)
     with pytest.raises(InputError, match=r"distances has shape \(2, 2\), but \(3, any\)"):
-        plot.nearest_neighbours(samples, near, np.zeros((2, 2)))
+        plot.neighbour_rows(samples, near, np.zeros((2, 2)))
     with pytest.raises(InputError, match=r"neighbours has shape .* but \(3, 3, 5, 7, 1\)"):
-        plot.nearest_neighbours(samples, near, np.zeros((3, 3)))
+        plot.neighbour_rows(samples, near, np.zeros((3, 3)))
 
 
 def test_rows_of_images_have_names():

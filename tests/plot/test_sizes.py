@@ -56,10 +56,10 @@ def test_a_chain_of_images_of_any_shape_becomes_a_strip_and_an_animation(size, t
 
 def test_neighbours_that_are_not_square_stand_beside_their_samples():
     samples, neighbours = random_bytes(2, 6, 9, 1), random_bytes(2, 3, 6, 9, 1, seed=1)
-    picture = plot.nearest_neighbours(samples, neighbours, np.ones((2, 3)), scale=4)
+    picture = plot.neighbour_rows(samples, neighbours, np.ones((2, 3)), scale=4)
     assert isinstance(picture, Image.Image)
     with pytest.raises(InputError, match=r"neighbours has shape \(2, 3, 9, 6, 1\), but \(2, 3, 6, 9, 1\)"):
-        plot.nearest_neighbours(samples, neighbours.swapaxes(2, 3), np.ones((2, 3)))
+        plot.neighbour_rows(samples, neighbours.swapaxes(2, 3), np.ones((2, 3)))
 
 
 def test_maps_of_words_are_spread_over_pictures_that_are_not_square():

@@ -7,21 +7,21 @@ import numpy as np
 import pytest
 from arrays import to_xp
 
-from tinydiff.base import InputError, Noise
+from tinydiff.base import InputError, Noise, from_table
 from tinydiff.data import Dataset, to_floats
-from tinydiff.data.avatars import compose, describe, draw
+from tinydiff.data.avatars import compose, describe, render
 from tinydiff.functional import contrastive_loss, contrastive_loss_backward
 from tinydiff.models import ClipModel, load
 from tinydiff.networks import CLIP, CLIPConfig, TextConfig
 from tinydiff.nn import Gradients, Tape
 from tinydiff.text import Tokenizer
-from tinydiff.train import Contrast, ContrastConfig, Run
-from tinydiff.train.objectives.contrast import noisy
+from tinydiff.train import Contrast, ContrastConfig, NewWordConfig, Run
+from tinydiff.train.objectives.contrast import partly_noised
 from tinydiff.train.order import distinct
 
 PORTRAITS = compose(64)
 TEXTS = tuple(caption.text for caption in describe(PORTRAITS))
-PAIRS = Dataset(draw(PORTRAITS), np.zeros(64, int), "portraits", "train", "made in the test", TEXTS)
+PAIRS = Dataset(render(PORTRAITS), np.zeros(64, int), "portraits", "train", "made in the test", TEXTS)
 TOKENIZER = Tokenizer.train(TEXTS, 100)
 SHAPE = CLIPConfig(channels=(8, 16), embedding=16, text=TextConfig(len(TOKENIZER), 40, 16, 1, 2, causal=True))
 CONFIG = ContrastConfig(steps=4, batch=14, micro_batch=4, save_every=2)
@@ -42,7 +42,7 @@ def test_shards_that_meet_have_the_loss_and_the_gradient_of_the_whole_batch():
     (loss,) = learner.gradient_sum(step)
 
     indices = objective.indices(step)
-    x_t, t = noisy(objective.clip.diffusion, PAIRS.batch(indices)[0], CONFIG.clean, noise)
+    x_t, t = partly_noised(objective.clip.diffusion, PAIRS.batch(indices)[0], CONFIG.clean, noise)
     tape, grads = Tape(), Gradients(network.parameters())
     logits = network.forward(x_t, t, TOKENIZER.rows([TEXTS[i] for i in indices], 40), tape)
     whole, cache = contrastive_loss(logits)
@@ -92,8 +92,8 @@ def test_batches_hold_each_content_once_if_they_can():
 
 
 def test_a_share_of_the_pictures_is_clean():
-    x_0 = to_floats(draw(compose(400)))
-    x_t, t = noisy(make().diffusion, x_0, 0.5, Noise(0))
+    x_0 = to_floats(render(compose(400)))
+    x_t, t = partly_noised(make().diffusion, x_0, 0.5, Noise(0))
     clean = t == 0
     np.testing.assert_array_equal(x_t[clean], x_0[clean])
     assert 140 < clean.sum() < 260  # 200 expected, standard deviation 10: odds below 1e-8
@@ -111,6 +111,13 @@ def test_a_share_of_the_pictures_is_clean():
 def test_a_bad_setting_of_training_is_refused_by_name(name, value):
     with pytest.raises(InputError, match=f"{name} is {value!r}, but"):
         ContrastConfig(**{name: value})
+
+
+@pytest.mark.parametrize("config", [ContrastConfig, NewWordConfig])
+@pytest.mark.parametrize("name", ["validate_every", "validation_images"])
+def test_an_objective_without_validation_has_no_settings_of_it(config, name):
+    with pytest.raises(InputError, match=rf"run.toml: there is no option {name}; there are: steps"):
+        from_table(config, {name: 5}, "run.toml")
 
 
 def test_pairs_that_do_not_fit_are_refused():

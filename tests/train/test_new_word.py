@@ -154,6 +154,7 @@ def test_bad_arguments():
         (lambda: NewWordConfig(steps=0), "steps is 0"),
         (lambda: NewWordConfig(lr=np.nan), "lr is nan"),
         (lambda: NewWordConfig(lanes=2), "lanes is 2"),
+        (lambda: NewWordConfig(ema=0.9), "ema is 0.9, but the vector of a word is learned without an average"),
     ]:
         with pytest.raises(InputError, match=words):
             call()

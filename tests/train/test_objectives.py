@@ -7,12 +7,12 @@ import json
 import numpy as np
 import pytest
 
-from tinydiff.base import InputError
+from tinydiff.base import InputError, Memo
 from tinydiff.diffusion import GaussianDiffusion, cosine_schedule
 from tinydiff.diffusion.oracle import GaussianMixture
 from tinydiff.functional import mse, mse_backward
 from tinydiff.nn import Linear, Sequential, SiLU, Tape
-from tinydiff.train import Objective, Phase, Run, TrainConfig, read_log
+from tinydiff.train import Objective, Phase, Run, TrainConfig, ValidatedConfig, read_log
 
 DIFFUSION = GaussianDiffusion(cosine_schedule(100))
 CENTRES, WIDTH = np.array([[-1.5, 0.0], [1.5, 0.0]]), 0.3
@@ -131,7 +131,7 @@ def test_a_shard_that_yields_twice_is_a_mistake_that_is_named():
             yield np.zeros((4, 2))
             yield None
 
-    with pytest.raises(RuntimeError, match="yields once"):
+    with pytest.raises(RuntimeError, match="yielded twice"):
         Run(Twice(mlp(3, 2), CONFIG)).train_step()
 
 
@@ -221,6 +221,27 @@ def test_two_networks_go_on_bit_for_bit_also_when_each_is_computed_by_processes(
         np.testing.assert_array_equal(vectors(again), vectors(whole))
     records = read_log(tmp_path / "True")
     assert {"critic_loss", "generator_loss"} <= set(records[0])
+
+
+def test_a_config_without_validate_every_validates_at_the_end_only():
+    seen = []
+
+    class Validated(Points):
+        def validate(self, network):
+            seen.append(network)
+            return {"validation_loss": 1.0}
+
+    Run(Validated(mlp(3, 2), CONFIG)).run(progress=False)
+    assert len(seen) == 1
+    config = ValidatedConfig(steps=6, batch=12, validate_every=2)
+    Run(Validated(mlp(3, 2), config)).run(progress=False)
+    assert len(seen) == 1 + 3
+
+
+def test_a_memo_that_no_sum_would_use_is_refused():
+    objective = Points(mlp(3, 2), CONFIG)
+    with pytest.raises(InputError, match="only a phase with a join, or in order, uses one"):
+        Phase(objective.network, objective.add_gradient, CONFIG, memo=Memo())
 
 
 def test_one_name_for_two_phases_and_another_objective_in_a_folder_are_refused(tmp_path):

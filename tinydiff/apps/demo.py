@@ -8,7 +8,7 @@ import numpy as np
 
 from tinydiff import plot
 from tinydiff.data import load_data
-from tinydiff.evaluate import balanced, classifier_frechet, judge, nearest_neighbours
+from tinydiff.evaluate import balanced, classifier_frechet, classifier_scores, nearest_neighbours
 from tinydiff.models import DiffusionModel, ModelConfig, Request, load
 from tinydiff.networks import Classifier, UNet, UNetConfig
 from tinydiff.train import Denoise, DenoiseConfig, Run
@@ -72,12 +72,15 @@ def train_and_judge(out: Path, config: DenoiseConfig) -> None:
     images, _ = training.batch(np.arange(len(training)))
     indices, distances = nearest_neighbours(samples[:10], images, k=5)
     title = f"The nearest of {len(images):,} training images, and their distances"
-    pictures = plot.nearest_neighbours(samples[:10], images[indices], distances, title=title)
+    pictures = plot.neighbour_rows(samples[:10], images[indices], distances, title=title)
     plot.save_image(pictures, out / "nearest.png")
 
     classifier = load(f"mnist-classifier-{UNET.image_size}", kind=Classifier)
     real, labels = test.batch(np.arange(len(test)))
-    of_samples, of_real = judge(classifier, samples, np.arange(SAMPLES) % 10), judge(classifier, real, labels)
+    of_samples, of_real = (
+        classifier_scores(classifier, samples, np.arange(SAMPLES) % 10),
+        classifier_scores(classifier, real, labels),
+    )
     ratio = of_samples.confident.value / of_real.confident.value
     drawn = classifier_frechet(classifier, samples, real[:SAMPLES])
     between_real = classifier_frechet(classifier, images[balanced(training.labels)[:SAMPLES]], real[:SAMPLES])

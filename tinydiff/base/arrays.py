@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 import numpy as np
-import scipy.special
 
 from tinydiff.base.errors import DeviceError, InputError, check_choice
 
@@ -70,6 +69,8 @@ def to_numpy(x: Array) -> np.ndarray:
 def erf(x: Array) -> Array:
     """Return the error function of `x`, elementwise, on the device of `x`."""
     if xp_of(x) is np:
+        import scipy.special  # here, since it takes longer to import than all of tinydiff, and few ask for it
+
         return scipy.special.erf(x)
     import cupyx.scipy.special
 

@@ -4,7 +4,7 @@ from typing import Any
 
 from tinydiff.base.errors import InputError, check_count
 
-Size = int | tuple[int, int]
+Size = int | tuple[int, int]  # of pictures: one number for a square, or (height, width)
 
 
 def height_and_width(name: str, size: Any) -> tuple[int, int]:

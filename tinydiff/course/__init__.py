@@ -1,4 +1,4 @@
-"""What the notebooks need: exercises that check an answer, shown source, sliders."""
+"""Tools of the notebooks: exercises that check an answer, the source of a function, sliders."""
 
 from tinydiff.course.exercise import Exercise
 from tinydiff.course.source import show_source

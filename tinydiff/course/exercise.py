@@ -7,12 +7,12 @@ from typing import Any
 
 import numpy as np
 
-MOST_LINES = 1_000_000  # that an answer may run for one small input; a count, so that no machine is too slow for it
+MOST_LINES = 1_000_000  # that an answer may run for one small input; a limit of time would depend on the machine
 
 
 @dataclass(frozen=True)
 class Exercise:
-    """A function for the reader to write, with what is needed to check it and to name what is wrong.
+    """A function for the reader to write, with all that is needed to check it and to explain a mistake.
 
     An answer is run on a few small inputs. What it returns is compared with the reference, and then with known
     mistakes, so that a message can say which one was made.
@@ -20,11 +20,11 @@ class Exercise:
     Parameters
     ----------
     reference : callable
-        The right answer, made of the library's functions where there are such.
+        The right answer, made of the library's functions where possible.
     cases : sequence of tuples
-        The arguments of each call; arrays are handed over read-only.
+        The arguments of each call; the answer gets copies, with arrays read-only.
     returns : sequence of texts
-        What the function returns, by name; more than one for a tuple.
+        Names of what the function returns; more than one for a tuple.
     mistakes : mapping from text to callable
         A sentence that explains a plausible mistake, and a function that makes it. No two of them, and no
         mistake and the reference, may agree on all cases.
@@ -50,9 +50,9 @@ class Exercise:
     tolerance: float = 1e-6
 
     def check(self, answer: Any) -> Callable[..., Any]:
-        """Print what is to be said about an answer; return it if it is right, else the reference.
+        """Print whether an answer is right; return it if so, else the reference.
 
-        So a notebook goes on after a wrong answer, with ``my_step = STEP.check(my_step)``.
+        With ``my_step = STEP.check(my_step)`` a notebook can go on after a wrong answer.
         """
         wrong = self.verdict(answer)
         print(f"{wrong}\nThe notebook goes on with the library's." if wrong else f"Right. {self.praise}")
@@ -114,18 +114,18 @@ class Exercise:
                 return f"gives NaN or infinity in {what}: is there a division by 0, or a root of a negative number?"
             off = abs(one - right)
             if off.size and off.max() > self.tolerance * max(abs(right).max(), 1e-3):
-                place = np.unravel_index(off.argmax(), off.shape)
-                where = f" at index {', '.join(map(str, place))}" if place else ""
-                return f"gives {float(one[place]):.5g} for {what}{where}, but {float(right[place]):.5g} was expected."
+                index = np.unravel_index(off.argmax(), off.shape)
+                where = f" at index {', '.join(map(str, index))}" if index else ""
+                return f"gives {float(one[index]):.5g} for {what}{where}, but {float(right[index]):.5g} was expected."
         return ""
 
 
 class _TooLong(BaseException):
-    """An answer ran more lines than any right one needs; no Exception, which an answer may swallow."""
+    """An answer ran more lines than any right one needs; not an Exception, which the answer might catch."""
 
 
 def _call(answer, name, case):
-    """Return what an answer gives for a case, and what went wrong, in words, if it gave nothing."""
+    """Return (output, problem) of an answer for a case; the problem, a sentence, is empty if there is an output."""
     try:
         output = _within_lines(answer, _read_only(case))
     except NotImplementedError:
@@ -161,17 +161,17 @@ def _within_lines(function, args):
 
 
 def _line(answer, error):
-    """Return the place in the answer from which an error came, in words."""
-    code, place, trace = getattr(answer, "__code__", None), "", error.__traceback__
+    """Return " in line 3" for an error that came from line 3 of the answer, or an empty text."""
+    code, line, trace = getattr(answer, "__code__", None), "", error.__traceback__
     while trace is not None:
         if trace.tb_frame.f_code is code:
-            place = f" in line {trace.tb_lineno - code.co_firstlineno + 1}"
+            line = f" in line {trace.tb_lineno - code.co_firstlineno + 1}"
         trace = trace.tb_next
-    return place
+    return line
 
 
 def _read_only(case):
-    """Return the arguments as an answer gets them: copies, so that it can spoil nothing, and arrays frozen."""
+    """Return copies of the arguments, with read-only arrays, so that an answer cannot change the originals."""
     args = []
     for value in case:
         if isinstance(value, list):

@@ -1,4 +1,4 @@
-"""The library's own lines, shown in a notebook."""
+"""Showing the library's source in a notebook."""
 
 import inspect
 import textwrap

@@ -18,7 +18,7 @@ def slider(draw: Callable[[Any], Any], values: Sequence[Any], label: str, start:
     label : str
         Written beside the slider.
     start : int, optional
-        Place of the value shown first; default: the middle.
+        Index of the value shown first; default: the middle.
     """
     from IPython.display import display
 
@@ -43,14 +43,14 @@ def slider(draw: Callable[[Any], Any], values: Sequence[Any], label: str, start:
 
 
 def panel(draw: Callable[..., Any], text: str, **choices: Sequence[Any]) -> None:
-    """Show ``draw(text, **chosen)`` for what is typed and chosen; without ipywidgets, for what is shown first.
+    """Show ``draw(text, **chosen)`` for what is typed and chosen; without ipywidgets, for the first values.
 
     Parameters
     ----------
     draw : callable
         Takes a text and one value for each name, and returns a picture of `tinydiff.plot`.
     text : str
-        What stands in the field for the text first.
+        The text that the field holds at first.
     **choices : sequences
         What the sliders can choose, by name; the middle is shown first.
     """

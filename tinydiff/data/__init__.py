@@ -1,8 +1,25 @@
-"""Data: three small sets that ship with tinydiff, full MNIST and Fashion-MNIST, and one's own images."""
+"""Data: small sets that ship with tinydiff, full MNIST and Fashion-MNIST, and one's own images.
 
+Each set is decorated with `dataset` where it is defined, which puts it into the list `DATASETS`: a new file in this
+folder is found without another being touched.
+"""
+
+from tinydiff.base import import_modules
 from tinydiff.data.avatars.sets import load_avatars
 from tinydiff.data.dataset import Dataset, to_floats, to_images
 from tinydiff.data.folder import load_folder
-from tinydiff.data.sets import NAMES, load_data
+from tinydiff.data.sets import DATASETS, KnownDataset, dataset, load_data
 
-__all__ = ["NAMES", "Dataset", "load_avatars", "load_data", "load_folder", "to_floats", "to_images"]
+import_modules(__name__)
+
+__all__ = [
+    "DATASETS",
+    "Dataset",
+    "KnownDataset",
+    "dataset",
+    "load_avatars",
+    "load_data",
+    "load_folder",
+    "to_floats",
+    "to_images",
+]

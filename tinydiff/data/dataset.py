@@ -19,7 +19,7 @@ class Dataset:
     labels : integer array, shape (N,)
     name, split : str
     source : str
-        Where the images came from, for people.
+        Where the images came from, as a text for people.
     captions : tuple of str or None
         One text for each image.
     """
@@ -56,7 +56,7 @@ class Dataset:
         indices : integer array, shape (n,)
             Each from 0 to N - 1.
         xp : module
-            `numpy` or `cupy`: where the arrays are made.
+            `numpy` or `cupy`, the library of the arrays that are returned.
         flip : boolean array, shape (n,), or None
             Which images to mirror, left for right.
 
@@ -83,7 +83,7 @@ class Dataset:
             images = np.where(flip[:, None, None, None], images[:, :, ::-1], images)
         return xp.asarray(to_floats(images)), xp.asarray(self.labels[indices])
 
-    def take(self, indices: Any) -> "Dataset":
+    def take(self, indices: Array | slice) -> "Dataset":
         """Return the data set of these images only (indices, a slice or a mask)."""
         try:
             chosen = np.arange(len(self))[indices]
@@ -95,8 +95,8 @@ class Dataset:
     def resize(self, size: Size) -> "Dataset":
         """Return the images at another size, each pixel the average of the area that it covers.
 
-        Nothing is squeezed: images of another aspect ratio lose what is too much, half of it on either side
-        (`crop_to_aspect`), and `source` then says so.
+        Nothing is distorted: images of another aspect ratio are cropped equally on both sides (`crop_to_aspect`), and
+        `source` then says so.
 
         Parameters
         ----------
@@ -141,9 +141,9 @@ def to_images(x: Array) -> Array:
 
 
 def crop_to_aspect(images: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-    """Return the middle of images, as much of it as has the aspect ratio of a size, to within half a pixel.
+    """Return the middle of images, cropped to the aspect ratio of a size, to within half a pixel.
 
-    Of an odd number of rows or columns that go, one more goes at the bottom or on the right.
+    Where an odd number of rows or columns is removed, one more of them is removed at the bottom or on the right.
 
     Parameters
     ----------
@@ -170,7 +170,7 @@ def area_average(images: np.ndarray, size: tuple[int, int]) -> np.ndarray:
     """Return images of another size, each pixel the average of the area that it covers; enlarging repeats pixels.
 
     The sums are whole numbers, exact in float64, so every machine gives the same bytes. (Pillow's BOX filter takes a
-    pixel wholly or not at all, which bends strokes where the ratio is not whole, as from 28 to 16.)
+    pixel wholly or not at all, which distorts strokes where the ratio is no whole number, as from 28 to 16.)
 
     Parameters
     ----------

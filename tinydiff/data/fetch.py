@@ -1,6 +1,6 @@
 """Finding the full MNIST and Fashion-MNIST: in a folder, where Debian puts it, in the cache, or from a mirror.
 
-Pooch carries the bytes; what decides is the SHA-256 of the *decompressed* file, since a gzip header may differ.
+Pooch downloads. A file is accepted by the SHA-256 of its *decompressed* bytes, since a gzip header may differ.
 """
 
 import gzip
@@ -15,8 +15,10 @@ import numpy as np
 import pooch
 
 from tinydiff.base import DataError, atomic_write
+from tinydiff.data.dataset import Dataset
+from tinydiff.data.sets import dataset
 
-TIMEOUT = (5, 20)  # seconds: without a connection, or then without an answer for so long, a mirror is given up
+TIMEOUT = (5, 20)  # seconds to wait for a connection, and then for an answer, before the next mirror is tried
 
 FILES = {
     ("train", "images"): "train-images-idx3-ubyte",
@@ -51,6 +53,29 @@ MIRRORS = {
 DEBIAN = {"fashion-mnist": Path("/usr/share/datasets/fashion-mnist")}
 
 
+@dataset("mnist", downloads=True)
+def load_mnist(split: str = "train", network: bool = True) -> Dataset:
+    """Return MNIST, 60,000 + 10,000 digits of 28 x 28 pixels, from this machine or from the network.
+
+    Its files are looked for in the folder that the variable TINYDIFF_DATA names, in the cache, and on the network.
+    """
+    return _idx_dataset("mnist", split, network)
+
+
+@dataset("fashion-mnist", downloads=True)
+def load_fashion_mnist(split: str = "train", network: bool = True) -> Dataset:
+    """Return Fashion-MNIST, 60,000 + 10,000 pictures of clothes, 28 x 28, from this machine or from the network.
+
+    As `load_mnist`; besides, it is looked for where Debian puts it.
+    """
+    return _idx_dataset("fashion-mnist", split, network)
+
+
+def _idx_dataset(name, split, network):
+    images, labels, source = read_idx(name, split, download if network else None)
+    return Dataset(images, labels, name, split, source)
+
+
 def download(url: str) -> bytes:
     """Return what is at a URL."""
     buffer = io.BytesIO()
@@ -82,7 +107,7 @@ def read_idx(
     Raises
     ------
     DataError
-        If a file is nowhere to be had, truncated, not what its checksum promises, or cannot be kept in the cache.
+        If a file cannot be found, is truncated, has the wrong checksum, or cannot be cached.
     """
     images, source = _find(name, FILES[split, "images"], fetch)
     labels, _ = _find(name, FILES[split, "labels"], fetch)
@@ -99,7 +124,7 @@ def cache_folder(name: str) -> Path:
 
 
 def _find(name, file, fetch):
-    """Return (decompressed bytes, folder or mirror) of a file: the first that is found, or an error if it is bad."""
+    """Return (decompressed bytes, folder or mirror) of the first copy found; a damaged copy is an error."""
     folders = _folders(name)
     for path in (folder / f"{file}{ending}" for folder in folders for ending in ("", ".gz")):
         if not os.path.isfile(path):
@@ -115,7 +140,7 @@ def _find(name, file, fetch):
         url = f"{mirror}{file}.gz"
         try:
             raw = _checked(_unpacked(fetch(url)), name, file)
-        except (OSError, ValueError) as error:  # requests' errors are OSErrors; the next mirror may do
+        except (OSError, ValueError) as error:  # errors of requests are OSErrors; the next mirror may work
             tried.append(f"\n  tried {url}: {_reason(error)}")
             continue
         _keep(cache_folder(name) / file, raw)
@@ -130,7 +155,7 @@ def _find(name, file, fetch):
 
 
 def _folders(name):
-    """Return where a file may be: TINYDIFF_DATA and a folder of the set's name in it, Debian's place, the cache."""
+    """Return where a file may be: TINYDIFF_DATA and a folder of the set's name in it, Debian's folder, the cache."""
     own = os.environ.get("TINYDIFF_DATA")
     folder = Path(os.path.expanduser(own or ""))
     given = [folder / name, folder] if own else []
@@ -166,7 +191,7 @@ def _sha_256(raw):
 
 
 def _reason(error):
-    """Return the innermost thing that requests has to say, without its pools and retries."""
+    """Return the cause inside an error of requests, without what it says about connection pools and retries."""
     return getattr(error.args[0] if error.args else error, "reason", error)
 
 

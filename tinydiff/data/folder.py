@@ -1,4 +1,4 @@
-"""One's own images, from a folder."""
+"""Images of your own, from a folder."""
 
 import csv
 import struct
@@ -17,10 +17,10 @@ FORMATS = ("PNG", "JPEG", "GIF", "BMP", "WEBP")  # by content, whatever the name
 def load_folder(path: str | Path, size: Size, channels: int = 3) -> Dataset:
     """Return the images in a folder and in its subfolders, cropped in the middle to one aspect ratio and resized.
 
-    Nothing is squeezed: an image of another aspect ratio than `size` loses what is too much, half of it on either side;
-    `source` of the data set says how many did. Each pixel is then the average of the area that it covers.
+    Nothing is distorted: an image with another aspect ratio than `size` is cropped equally on both sides; `source` of
+    the data set says how many were. Each pixel is then the average of the area that it covers.
 
-    Photographs are turned upright, what is transparent becomes white, and names that begin with a dot are passed over.
+    Photographs are turned upright, transparent pixels become white, and names that begin with a dot are skipped.
 
     Parameters
     ----------
@@ -35,7 +35,7 @@ def load_folder(path: str | Path, size: Size, channels: int = 3) -> Dataset:
     Raises
     ------
     InputError
-        If `size` or `channels` is not what is said above.
+        If `size` or `channels` is none of these.
     DataError
         If the folder holds no images, an image cannot be read, or a caption is missing.
     """

@@ -1,55 +1,116 @@
-"""The data sets, by name."""
+"""The list of data sets: each registers itself where it is defined, here those whose files ship with tinydiff."""
 
+import inspect
 import zipfile
 import zlib
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 
-from tinydiff.base import DataError, check_choice
-from tinydiff.data.avatars.compose import SPLITS
-from tinydiff.data.avatars.sets import load_avatars
+from tinydiff.base import Choices, DataError, InputError, check_choice
 from tinydiff.data.dataset import Dataset
-from tinydiff.data.fetch import download, read_idx
 
-NAMES = ("digits", "mnist-small", "avatars", "mnist", "fashion-mnist")
-SHIPPED = {"digits": "digits.npz", "mnist-small": "mnist-small.npz"}
+Loader = TypeVar("Loader", bound=Callable[..., Dataset])
+
+
+@dataclass(frozen=True)
+class KnownDataset:
+    """A data set that can be asked for by name.
+
+    Parameters
+    ----------
+    load : callable
+        ``load(split)`` returns one split; ``load(split, network)`` where it may have to be downloaded.
+    splits : tuple of str
+        What there is, ``"train"`` and ``"test"`` at least.
+    downloads : bool
+        Whether files that are missing may be downloaded.
+    summary : str
+        What it is, in one line.
+    """
+
+    load: Callable[..., Dataset]
+    splits: tuple[str, ...]
+    downloads: bool
+    summary: str
+
+
+DATASETS: Choices[KnownDataset] = Choices("name")
+
+
+def dataset(
+    name: str, splits: Sequence[str] = ("train", "test"), downloads: bool = False
+) -> Callable[[Loader], Loader]:
+    """Put the function below, which loads a data set, into `DATASETS`, and leave it as it is.
+
+    Parameters
+    ----------
+    name, splits, downloads
+        See `KnownDataset`.
+
+    Raises
+    ------
+    InputError
+        If another module has a data set of this name.
+    """
+
+    def register(load):
+        known = DATASETS.get(name)
+        if known is not None and known.load.__module__ != load.__module__:
+            raise InputError(
+                f"There are two data sets named {name!r}, in {known.load.__module__} and {load.__module__}: rename one."
+            )
+        summary, _, _ = (inspect.getdoc(load) or "").partition("\n")
+        DATASETS[name] = KnownDataset(load, tuple(splits), downloads, summary)
+        return load
+
+    return register
 
 
 def load_data(name: str = "mnist-small", split: str = "train", network: bool = True) -> Dataset:
-    """Return a data set by name; it is never another one than was asked for.
+    """Return a data set by name; another one is never taken in its place.
 
     Parameters
     ----------
     name : str
-        - ``"digits"``: 1,797 digits, 8 x 8 (1,497 train, 300 test), ships with tinydiff;
-        - ``"mnist-small"``: 6,000 + 1,000 digits of MNIST, 28 x 28, as many of each class, ships with tinydiff;
-        - ``"avatars"``: 20,000 + 2,000 portraits in colour with captions, 16 x 16, put together on the fly; see
-          `load_avatars` for more of them;
-        - ``"mnist"``, ``"fashion-mnist"``: 60,000 + 10,000 images, 28 x 28, looked for in the folder that the variable
-          TINYDIFF_DATA names, where Debian puts Fashion-MNIST, in the cache, and on the network.
+        One of `DATASETS`. With tinydiff come ``"digits"``, ``"mnist-small"`` and ``"avatars"``; ``"mnist"`` and
+        ``"fashion-mnist"`` are looked for on this machine, and then on the network.
     split : str
-        ``"train"`` or ``"test"``; of avatars also ``"held-out"`` (combinations that training never shows) and
-        ``"swapped"`` (pairs with two colours swapped).
+        ``"train"`` or ``"test"``, or another of the set's splits: avatars have ``"held-out"`` (combinations that
+        training never shows) and ``"swapped"`` (pairs with two colours swapped).
     network : bool
         Whether files that are missing may be downloaded.
 
     Raises
     ------
     DataError
-        If the files are not to be had or damaged; the message says what to put where.
+        If the files cannot be found or are damaged; the message says what to put where.
     """
-    check_choice("name", name, NAMES)
-    check_choice("split", split, tuple(SPLITS) if name == "avatars" else ("train", "test"))
-    if name == "avatars":
-        return load_avatars(split)
-    if name in SHIPPED:
-        path = Path(__file__).parent / SHIPPED[name]
-        try:
-            with open(path, "rb") as file, np.load(file) as arrays:
-                images, labels = arrays[f"{split}_images"], arrays[f"{split}_labels"]
-        except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error) as error:
-            raise DataError(f"{path} is damaged ({error}). Install tinydiff again.") from error
-        return Dataset(images[..., None], labels.astype(np.int64), name, split, "the package")
-    images, labels, source = read_idx(name, split, download if network else None)
-    return Dataset(images, labels, name, split, source)
+    known = DATASETS[name]
+    check_choice("split", split, known.splits)
+    return known.load(split, network) if known.downloads else known.load(split)
+
+
+@dataset("digits")
+def load_digits(split: str = "train") -> Dataset:
+    """Return 1,797 digits of 8 x 8 pixels: 1,497 to train, 300 to test; they ship with tinydiff."""
+    return _shipped("digits", split)
+
+
+@dataset("mnist-small")
+def load_mnist_small(split: str = "train") -> Dataset:
+    """Return 6,000 + 1,000 digits of MNIST, 28 x 28, as many of each class; they ship with tinydiff."""
+    return _shipped("mnist-small", split)
+
+
+def _shipped(name, split):
+    path = Path(__file__).parent / f"{name}.npz"
+    try:
+        with open(path, "rb") as file, np.load(file) as arrays:
+            images, labels = arrays[f"{split}_images"], arrays[f"{split}_labels"]
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error) as error:
+        raise DataError(f"{path} is damaged ({error}). Install tinydiff again.") from error
+    return Dataset(images[..., None], labels.astype(np.int64), name, split, "the package")

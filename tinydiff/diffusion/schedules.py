@@ -89,7 +89,7 @@ def cosine_schedule(T: int = 1000, s: float = 0.008, max_beta: float = 0.999) ->
     return _alpha_bar_from_beta(np.minimum(beta, max_beta))
 
 
-SCHEDULES: Choices[Callable[..., np.ndarray]] = Choices(  # ``SCHEDULES[name](T)`` is alpha_bar
+SCHEDULES: Choices[Callable[..., np.ndarray]] = Choices(  # functions of T that return alpha_bar, by name
     "schedule", {"linear": linear_schedule, "cosine": cosine_schedule}
 )
 

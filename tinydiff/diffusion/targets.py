@@ -32,7 +32,7 @@ class Target:
     summary: str
 
 
-TARGETS: Choices[Target] = Choices(
+TARGETS: Choices[Target] = Choices(  # what a network can be trained to predict, by name
     "kind",
     {
         "eps": Target(

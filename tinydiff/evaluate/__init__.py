@@ -1,4 +1,4 @@
-"""What is said of a model: figures, judges' verdicts, reports."""
+"""Evaluation of models: metrics, what classifiers and the judge of portraits find in samples, and reports."""
 
 from tinydiff.evaluate.by_timestep import LossByTimestep, loss_by_timestep
 from tinydiff.evaluate.frechet import frechet_distance, frechet_distance_of
@@ -6,12 +6,19 @@ from tinydiff.evaluate.neighbours import nearest_neighbours
 from tinydiff.evaluate.obedience import Obedience, obedience
 from tinydiff.evaluate.precision_recall import precision_and_recall
 from tinydiff.evaluate.retrieval import Retrieval, retrieval
-from tinydiff.evaluate.samples import Judgement, balanced, classifier_frechet, evaluate, held_out_loss, judge
+from tinydiff.evaluate.samples import (
+    ClassifierScores,
+    balanced,
+    classifier_frechet,
+    classifier_scores,
+    evaluate,
+    held_out_loss,
+)
 from tinydiff.evaluate.shares import Share, class_shares, confident_share, wilson_share
 from tinydiff.evaluate.text import evaluate_text
 
 __all__ = [
-    "Judgement",
+    "ClassifierScores",
     "LossByTimestep",
     "Obedience",
     "Retrieval",
@@ -19,13 +26,13 @@ __all__ = [
     "balanced",
     "class_shares",
     "classifier_frechet",
+    "classifier_scores",
     "confident_share",
     "evaluate",
     "evaluate_text",
     "frechet_distance",
     "frechet_distance_of",
     "held_out_loss",
-    "judge",
     "loss_by_timestep",
     "nearest_neighbours",
     "obedience",

@@ -1,4 +1,4 @@
-"""The loss in bins of the time."""
+"""The loss over the step index t, as means in bins."""
 
 from typing import NamedTuple
 

@@ -8,8 +8,8 @@ def frechet_distance(mu_1: Array, cov_1: Array, mu_2: Array, cov_2: Array) -> fl
     """Return the squared Fréchet distance of two Gaussians (Eq. FD-1).
 
     With the symmetric roots A and B of the two covariances, the trace of the root in the equation is the sum
-    of the singular values of A B. So nothing becomes complex, and no root is taken of a rounding error: a
-    Gaussian is at distance zero from itself even where its covariance has no full rank.
+    of the singular values of A B. So no number becomes complex, and no root is taken of a rounding error: a
+    Gaussian has distance zero from itself even where its covariance has no full rank.
 
     Parameters
     ----------
@@ -26,7 +26,7 @@ def frechet_distance(mu_1: Array, cov_1: Array, mu_2: Array, cov_2: Array) -> fl
     Raises
     ------
     InputError
-        If shapes do not fit, a number is not finite, or a covariance is not one.
+        If shapes do not fit, a number is not finite, or a covariance is not symmetric or has a negative eigenvalue.
 
     Notes
     -----

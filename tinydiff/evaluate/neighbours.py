@@ -58,6 +58,6 @@ def nearest_neighbours(samples: Array, images: Array, k: int = 1) -> tuple[Array
 
 
 def flat_floats(name, images):
-    """Return float64 rows, one per image; float64 so that near ties are told apart."""
+    """Return float64 rows, one per image; float64, so that nearly equal distances are still told apart."""
     rows = finite(name, images).reshape(len(images), -1)
     return rows / 127.5 - 1 if images.dtype == np.uint8 else rows

@@ -1,4 +1,4 @@
-"""Numbers that figures can be computed from."""
+"""A check before a metric is computed: finite numbers, and at least one."""
 
 import numpy as np
 
@@ -6,7 +6,7 @@ from tinydiff.base import InputError, xp_of
 
 
 def finite(name, x):
-    """Return `x` in float64, refusing NaN, infinity and no numbers at all."""
+    """Return `x` in float64, refusing NaN, infinity and an empty array."""
     if not x.size:
         raise InputError(f"{name} has shape {tuple(x.shape)}: it is empty, but at least one entry was expected.")
     if not bool(xp_of(x).isfinite(x).all()):

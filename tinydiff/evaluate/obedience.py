@@ -1,4 +1,4 @@
-"""How often portraits show what their captions say, by an exact judge."""
+"""How often portraits show what their captions say, as an exact judge finds."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -9,8 +9,8 @@ from tinydiff.base import InputError, to_numpy
 from tinydiff.data import to_floats, to_images
 from tinydiff.data.avatars import Caption, Portraits, agreement, compose, describe, judge
 from tinydiff.data.avatars.compose import HELD_OUT, combinations
-from tinydiff.data.avatars.drawing import paint
-from tinydiff.data.avatars.judge import skin
+from tinydiff.data.avatars.judge import skin_tone
+from tinydiff.data.avatars.rendering import parts_of
 from tinydiff.data.avatars.slots import SKIN
 from tinydiff.evaluate.shares import Share, wilson_share
 from tinydiff.functional import avg_pool
@@ -26,17 +26,17 @@ class Obedience:
     Parameters
     ----------
     attributes : dict
-        Attribute -> share of the portraits that show it, of those whose caption names it.
+        Attribute -> of the portraits whose caption names it, the share that shows it.
     both_colours : Share or None
-        Share with the right colours of hair and of clothing, where the caption names both.
+        Share with the right colours of both hair and clothing, where the caption names both.
     combination : Share or None
         Share with both halves of a combination of `HELD_OUT` right, where the caption names both.
     mean : float
         Mean over the attributes.
     ambiguous : float
-        Share of the judge's answers that another answer fits as well.
+        Share of the judge's answers for which another answer would fit as well.
     skin : array
-        Share of each skin tone, which no caption names.
+        Share of each skin tone; no caption names one.
     """
 
     attributes: dict[str, Share]
@@ -47,14 +47,14 @@ class Obedience:
     skin: np.ndarray
 
 
-def captioned(n: int, split: str) -> tuple[Portraits, tuple[Caption, ...]]:
+def captioned_portraits(n: int, split: str) -> tuple[Portraits, tuple[Caption, ...]]:
     """Return the first n portraits of a split with their captions."""
     portraits = compose(n, split=split)
     return portraits, describe(portraits, split=split)
 
 
 def obedience(images: np.ndarray, portraits: Portraits, captions: tuple[Caption, ...]) -> Obedience:
-    """Judge images (N, 16, 16, 3), bytes, that should show what is said of the portraits."""
+    """Return how often images (N, 16, 16, 3), bytes, show what the captions of the portraits say."""
     verdict = judge(images)
     found = agreement(verdict, portraits, captions)
     if not found:
@@ -66,7 +66,7 @@ def obedience(images: np.ndarray, portraits: Portraits, captions: tuple[Caption,
         _combination(found, portraits),
         float(np.mean([share.value for share in shares.values()])),
         float(verdict.ambiguous.mean()),
-        np.bincount(skin(verdict.portraits), minlength=len(SKIN)) / len(images),
+        np.bincount(skin_tone(verdict.portraits), minlength=len(SKIN)) / len(images),
     )
 
 
@@ -79,7 +79,7 @@ def _combination(found, portraits):
     """Return the share with both halves of a held-out combination right, of those whose caption names both."""
     pairs = []
     for has_it, halves in zip(combinations(portraits).T, HELD_OUT, strict=True):
-        one, other = (layer if word in paint(layer).part_words else f"{layer} colour" for layer, word in halves)
+        one, other = (layer if word in parts_of(layer).part_words else f"{layer} colour" for layer, word in halves)
         pairs.append((one, other, has_it))
     return _share_of_both(found, pairs)
 
@@ -87,7 +87,7 @@ def _combination(found, portraits):
 def _share_of_both(found, pairs):
     """Return the share of portraits with both attributes of a pair right, of those whose caption names both.
 
-    Each pair says which portraits count for it; where no caption names a pair, there is None.
+    A pair is (attribute, other attribute, which portraits count for it). None where no caption names both of a pair.
     """
     asked = right = 0
     for one, other, counted in pairs:
@@ -112,13 +112,13 @@ def draw_prompts(
     return to_images(to_numpy(x_0))
 
 
-def coarse(images: np.ndarray) -> np.ndarray:
-    """Return the means of 4 x 4 pixels of images (N, 16, 16, 3), bytes: 48 features each, for distances of sets."""
+def coarse_features(images: np.ndarray) -> np.ndarray:
+    """Return 48 features of each image (N, 16, 16, 3), bytes: the means of blocks of 4 x 4 pixels."""
     means, _ = avg_pool(to_floats(images), 4)
     return means.reshape(len(images), -1)
 
 
-def effective(shares: np.ndarray) -> float:
-    """Return how many equally frequent values would be as varied: the exponential of the entropy."""
+def effective_number(shares: np.ndarray) -> float:
+    """Return how many equally frequent values would be as varied: the exponential of the entropy of the shares."""
     shares = shares[shares > 0]
     return float(np.exp(-(shares * np.log(shares)).sum()))

@@ -1,4 +1,4 @@
-"""Precision and recall of what is drawn."""
+"""Precision and recall of samples."""
 
 import numpy as np
 
@@ -7,17 +7,17 @@ from tinydiff.evaluate.neighbours import flat_floats, nearest_neighbours
 
 
 def precision_and_recall(real: Array, drawn: Array, k: int = 3) -> tuple[float, float]:
-    """Return (precision, recall): which share of what is drawn looks real, and of what is real is drawn (Eq. PR-1).
+    """Return (precision, recall): the shares of realistic samples, and of real images that are covered (Eq. PR-1).
 
-    Each set of features is taken for the union of balls round its points, each as large as to reach the k-th nearest
-    other point of the set. Precision is the share of drawn points in the balls of the real ones, recall the share of
-    real points in the balls of the drawn ones. Guidance raises the one and lowers the other.
+    Each set of features stands for a region: the union of balls around its points, each of which reaches to the k-th
+    nearest other point of the set. Precision is the share of drawn points in the balls of the real ones, recall the
+    share of real points in the balls of the drawn ones. Guidance raises precision and lowers recall.
 
     Parameters
     ----------
     real, drawn : arrays, shapes (N, F) and (M, F)
-        One row of features per image, more than `k` rows each. The figures grow with the number of images: compare
-        only what has as many of both.
+        One row of features per image, more than `k` rows each. Both figures depend on the number of images:
+        compare only figures with the same N and M.
     k : int
 
     Raises

@@ -1,4 +1,4 @@
-"""How well a CLIP finds the caption of a portrait and the portrait of a caption, beside chance and what is possible."""
+"""How well a CLIP finds the caption of a portrait and the portrait of a caption, beside chance and a ceiling."""
 
 from dataclasses import dataclass
 
@@ -6,13 +6,13 @@ import numpy as np
 
 from tinydiff.base import InputError, Noise, check_count, check_rank, to_numpy, xp_of
 from tinydiff.data import to_floats
-from tinydiff.data.avatars import compose, describe, draw
-from tinydiff.data.avatars.pairs import belongs, said, shown
+from tinydiff.data.avatars import compose, describe, render
+from tinydiff.data.avatars.pairs import match_probabilities, words_said, words_shown
 from tinydiff.data.avatars.slots import SIZE
 from tinydiff.evaluate.shares import Share, wilson_share
 from tinydiff.models import ClipModel
 
-TIMES = (0.1, 0.25, 0.5, 0.75)  # at which the noisy pictures of a report are read, as shares of T
+TIMES = (0.1, 0.25, 0.5, 0.75)  # of the noisy pictures in a report, as shares of T
 
 
 @dataclass(frozen=True)
@@ -25,12 +25,13 @@ class Retrieval:
     captions : Share
         Portraits whose own caption has the highest score of all.
     portraits : Share
-        Captions whose own portrait has.
+        Captions whose own portrait has the highest score of all.
     caption_ceiling, portrait_ceiling : float
-        What a reader reaches who knows exactly what each portrait shows and how captions are written, and answers for
-        each by itself, as a CLIP does. It is below 1 because captions leave out what they like, and some say the same.
+        The figures of a perfect reader, who knows exactly what each portrait shows and how captions are written, and
+        answers each question separately, as a CLIP does. They are below 1 because captions leave things out, and some
+        captions say the same.
     noisy : dict
-        Time t -> (captions, portraits), two Shares for portraits with noise.
+        Time t -> (captions, portraits): both Shares for portraits with the noise of t.
     """
 
     n: int
@@ -45,10 +46,10 @@ class Retrieval:
         lines = [
             f"Retrieval at 1 among {self.n:,} pairs of the split test, none of them trained on",
             row("", "caption of a portrait", "portrait of a caption"),
-            row("measured", _said(self.captions), _said(self.portraits)),
+            row("measured", _in_percent(self.captions), _in_percent(self.portraits)),
             row("chance", f"{1 / self.n:.2%}", f"{1 / self.n:.2%}"),
             row("ceiling, by what captions say", f"{self.caption_ceiling:.1%}", f"{self.portrait_ceiling:.1%}"),
-            *(row(f"measured with noise, t = {t}", *map(_said, shares)) for t, shares in self.noisy.items()),
+            *(row(f"measured with noise, t = {t}", *map(_in_percent, shares)) for t, shares in self.noisy.items()),
         ]
         return "\n".join(lines)
 
@@ -64,10 +65,10 @@ def retrieval(clip: ClipModel, n: int = 1000) -> Retrieval:
         )
     portraits = compose(n, split="test")
     captions = describe(portraits, split="test")
-    by_reader = first_answers(belongs(said(portraits, captions), shown(portraits)).T)
+    by_reader = first_answers(match_probabilities(words_said(portraits, captions), words_shown(portraits)).T)
     caption_ceiling, portrait_ceiling = (hits / n for hits in by_reader)
     xp = xp_of(clip.network.theta)
-    x_0 = xp.asarray(to_floats(draw(portraits)))
+    x_0 = xp.asarray(to_floats(render(portraits)))
     text = clip.text_vectors([caption.text for caption in captions])
     eps = Noise(0, xp=xp).normal(x_0.shape, "eps")
 
@@ -99,5 +100,5 @@ def first_answers(scores: np.ndarray) -> tuple[float, float]:
     return hits[0], hits[1]
 
 
-def _said(share):
+def _in_percent(share):
     return f"{share.value:.1%} ({share.low:.1%} .. {share.high:.1%})"

@@ -19,17 +19,17 @@ from tinydiff.workers import map_shards
 
 
 @dataclass(frozen=True)
-class Judgement:
+class ClassifierScores:
     """What a classifier says of a set of images.
 
     Parameters
     ----------
     confident : Share
-        Share of images that it calls with a probability above 0.9.
+        Share of images to which it gives a class with a probability above 0.9.
     classes : Share
-        Share of each class among its calls.
+        Share of each class among its answers.
     agreement : float
-        Share of images that it calls by the label that was asked for.
+        Share of images to which it gives the label that was asked for.
     """
 
     confident: Share
@@ -37,19 +37,19 @@ class Judgement:
     agreement: float
 
 
-def judge(classifier: Classifier, images: Array, labels: Array) -> Judgement:
+def classifier_scores(classifier: Classifier, images: Array, labels: Array) -> ClassifierScores:
     """Return what a classifier says of images (N, H, W, C) in [-1, 1] that should show `labels`."""
     check_images("images", images)
     logits = map_shards(classifier.forward, (images,), 100)
     probabilities, _ = softmax(logits)
     agreement = float((probabilities.argmax(axis=1) == labels).mean())
-    return Judgement(confident_share(probabilities), class_shares(probabilities, logits.shape[1]), agreement)
+    return ClassifierScores(confident_share(probabilities), class_shares(probabilities, logits.shape[1]), agreement)
 
 
 def classifier_frechet(classifier: Classifier, images_1: Array, images_2: Array) -> float:
     """Return the Fréchet distance of two sets of images on the classifier's features (Eq. FD-1).
 
-    It compares with figures of the same classifier only, at equal numbers of images; it is no "FID".
+    Compare it only with figures of the same classifier and the same numbers of images; it is no "FID".
     """
     check_images("images_1", images_1)
     check_images("images_2", images_2)
@@ -115,7 +115,10 @@ def evaluate(
     *_, (_, samples, _) = model.chain(Request(n=n), sampler, steps, progress)
     samples = np.clip(to_numpy(samples), -1, 1)
     asked_for = np.arange(n) % (unet.num_classes or 1)
-    of_samples, of_real = judge(classifier, samples, asked_for), judge(classifier, real, real_labels)
+    of_samples, of_real = (
+        classifier_scores(classifier, samples, asked_for),
+        classifier_scores(classifier, real, real_labels),
+    )
     xp = xp_of(model.network.theta)
     loss = held_out_loss(model, xp.asarray(real), xp.asarray(real_labels), bins=min(10, model.config.T))
     indices, distances = nearest_neighbours(samples[:10], training.batch(np.arange(len(training)))[0], k=3)
@@ -149,17 +152,17 @@ def evaluate(
     if out is not None:
         title = f"The first {min(n, 100)} of {n} samples, {sampler}, {steps} steps, seed 0"
         plot.save_image(plot.image_grid(samples[:100], columns=10, title=title), out / "samples.png")
-        plot.save_image(plot.loss_by_timestep(*loss[:3]), out / "loss_by_timestep.png")
+        plot.save_image(plot.loss_by_timestep_curve(*loss[:3]), out / "loss_by_timestep.png")
         neighbours = training.batch(indices.reshape(-1))[0].reshape(*indices.shape, *samples.shape[1:])
         title = f"The nearest of {len(training):,} training images of {training.name}, and their distances"
-        pictures = plot.nearest_neighbours(samples[:10], neighbours, distances, title=title)
+        pictures = plot.neighbour_rows(samples[:10], neighbours, distances, title=title)
         plot.save_image(pictures, out / "nearest.png")
         lines += ["", f"Pictures: {out}/samples.png, {out}/nearest.png, {out}/loss_by_timestep.png"]
     return "\n".join(lines)
 
 
 def balanced(labels: np.ndarray, seed: int = 0) -> np.ndarray:
-    """Return indices in random order, of every class one after the other: any first few hold as many of each."""
+    """Return indices in random order, the classes in turn: the first n have equally many of each class."""
     order = Noise(seed).permutation(len(labels), "real images")
     of_class = [order[labels[order] == c] for c in np.unique(labels)]
     return np.stack([indices[: min(map(len, of_class))] for indices in of_class], axis=1).reshape(-1)

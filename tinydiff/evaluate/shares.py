@@ -1,6 +1,6 @@
 """Shares of samples, with their confidence intervals."""
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
@@ -13,13 +13,13 @@ Z_95 = 1.959963984540054  # a standard normal number lies within +-Z_95 with pro
 class Share(NamedTuple):
     """A share of samples, 0 to 1, and its 95 % confidence interval (one number each, or one per class)."""
 
-    value: Any
-    low: Any
-    high: Any
+    value: Array
+    low: Array
+    high: Array
 
 
-def wilson_share(count: Any, n: int) -> Share:
-    """Return ``count / n`` with its 95 % Wilson score interval, which is honest at 0 and 1 too (Eq. WILSON-1).
+def wilson_share(count: Array | float, n: int) -> Share:
+    """Return ``count / n`` with its 95 % Wilson score interval, which stays sensible at 0 and 1 (Eq. WILSON-1).
 
     Parameters
     ----------
@@ -30,7 +30,7 @@ def wilson_share(count: Any, n: int) -> Share:
     Raises
     ------
     InputError
-        If n is no whole number above 0, or a count is not from 0 to n.
+        If n is no positive whole number, or a count is not from 0 to n.
     """
     check_count("n", n)
     if not (np.all(np.asarray(count) >= 0) and np.all(np.asarray(count) <= n)):
@@ -68,7 +68,7 @@ def confident_share(probabilities: Array, threshold: float = 0.9) -> Share:
 
 
 def class_shares(probabilities: Array, n_classes: int) -> Share:
-    """Return the share of samples that a classifier calls by each class.
+    """Return the share of samples to which a classifier gives each class.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""Does a model draw what it is told? Portraits are drawn from captions, and an exact judge looks at each."""
+"""Does a model draw what it is told? Portraits are drawn from captions, and an exact judge examines each."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -9,28 +9,28 @@ import numpy as np
 
 from tinydiff import plot
 from tinydiff.base import InputError, Noise, check_count
-from tinydiff.data.avatars import Portraits, compose, draw
+from tinydiff.data.avatars import Portraits, compose, render
 from tinydiff.data.avatars.captions import SAID
 from tinydiff.data.avatars.judge import words_of
-from tinydiff.data.avatars.pairs import shown
+from tinydiff.data.avatars.pairs import words_shown
 from tinydiff.data.avatars.slots import LAYERS, SKIN
 from tinydiff.evaluate.frechet import frechet_distance_of
 from tinydiff.evaluate.obedience import (
     BOTH,
     COMBINATION,
     Obedience,
-    captioned,
-    coarse,
+    captioned_portraits,
+    coarse_features,
     draw_prompts,
-    effective,
+    effective_number,
     obedience,
 )
 from tinydiff.evaluate.precision_recall import precision_and_recall
 from tinydiff.models import DiffusionModel, Guidance, Progress
 
 SPLITS = {"seen": "test", "held-out": "held-out", "swapped": "swapped"}  # column of the report -> split
-ALIKE = "a person with long red hair"  # drawn many times, to see how varied one prompt's portraits are
-LOOKED_AT = 20  # portraits in the picture of a report
+ONE_PROMPT = "a person with long red hair"  # drawn many times, to see how varied one prompt's portraits are
+LOOKED_AT = 20  # how many portraits the picture of a report shows
 
 
 def evaluate_text(
@@ -56,8 +56,8 @@ def evaluate_text(
     guidance : Guidance or None
         For the table of attributes; None takes the scale 3.
     scales : sequence of float
-        Guidance scales for the second table, each with n / 4 captions and n / 4 portraits of one prompt; none leaves
-        it out.
+        Guidance scales for the second table, each with n / 4 captions and n / 4 portraits of one prompt; an empty
+        sequence leaves the table out.
     out : Path or None
         Folder for pictures.
     progress : callable or None
@@ -68,14 +68,14 @@ def evaluate_text(
     if model.config.text is None or unet.shape != (16, 16, 3):
         raise InputError("This report is for models that draw avatars from text: 16 x 16 pixels, three colours.")
     guidance = Guidance(3.0) if guidance is None else guidance
-    sets = {column: captioned(n, split) for column, split in SPLITS.items()}
+    sets = {column: captioned_portraits(n, split) for column, split in SPLITS.items()}
     drawn_from = partial(draw_prompts, model, steps=steps, sampler=sampler, progress=progress)
     images = {
         column: drawn_from([caption.text for caption in captions], guidance=guidance)
         for column, (_, captions) in sets.items()
     }
     columns = {column: obedience(images[column], *sets[column]) for column in SPLITS}
-    columns["real"] = obedience(draw(sets["seen"][0]), *sets["seen"])
+    columns["real"] = obedience(render(sets["seen"][0]), *sets["seen"])
     lines = [
         f"Captions: {n} of each split, none left out. {sampler}, {steps} steps, guidance {guidance.scale:g}, seed 0.",
         'Splits: "seen" has combinations as in training, "held-out" each one that training never showed, "swapped" the',
@@ -88,7 +88,7 @@ def evaluate_text(
         lines += ["", *_sweep(drawn_from, f"{sampler}, {steps} steps", guidance, scales, max(8, n // 4), out)]
     if out is not None:
         portraits, captions = sets["seen"]
-        _save_rows(out, draw(portraits), images["seen"], captions)
+        _save_rows(out, render(portraits), images["seen"], captions)
         lines += ["", f"Pictures: {out}/rows.png" + (f", {out}/trade.png, {out}/skin.png" if scales else "")]
     return "\n".join(lines)
 
@@ -112,27 +112,27 @@ def _cell(share):
 
 
 def _sweep(drawn_from, how, guidance, scales, n, out):
-    """Return lines: what guidance gives and what it costs; and save the pictures of it.
+    """Return lines on what guidance gives and what it costs, and save charts of it.
 
-    `drawn_from` is `draw_prompts` with all but the prompts and the guidance; `how` says with what, in a title.
+    `drawn_from` is `draw_prompts` with everything but the prompts and the guidance; `how` names it in a title.
     """
-    portraits, captions = captioned(n, "test")
+    portraits, captions = captioned_portraits(n, "test")
     texts = [caption.text for caption in captions]
-    real, others = (coarse(draw(found)) for found in alike(n))
+    real, others = (coarse_features(render(found)) for found in portraits_of_one_prompt(n))
     rows = {}
     for scale in scales:
         guided = replace(guidance, scale=scale)
         obeyed = obedience(drawn_from(texts, guidance=guided), portraits, captions)
-        drawn = coarse(drawn_from([ALIKE] * n, guidance=guided))
+        drawn = coarse_features(drawn_from([ONE_PROMPT] * n, guidance=guided))
         rows[f"{scale:g}"] = (obeyed, *_distances(real, drawn))
-    rows["real"] = (obedience(draw(portraits), portraits, captions), *_distances(real, others))
+    rows["real"] = (obedience(render(portraits), portraits, captions), *_distances(real, others))
     lines = [
         f"Guidance: {n} captions at each scale, for attributes and skin tones; and the prompt",
-        f'"{ALIKE}" {n} times, for distances from as many real portraits of which it is said.',
+        f'"{ONE_PROMPT}" {n} times, for distances from as many real portraits of which it is said.',
         f"{'scale':<10}{'attributes':>12}{'Fréchet':>12}{'precision':>12}{'recall':>12}{'skin tones':>12}",
     ]
     for name, (obeyed, frechet, precision, recall) in rows.items():
-        tones = f"{effective(obeyed.skin):>12.2f}"
+        tones = f"{effective_number(obeyed.skin):>12.2f}"
         lines.append(f"{name:<10}{obeyed.mean:>12.1%}{frechet:>12.3f}{precision:>12.1%}{recall:>12.1%}{tones}")
     lines += [
         "Fréchet distance, precision and recall (3 neighbours) are on means of 4 x 4 pixels. Skin tones: how many",
@@ -151,27 +151,27 @@ def _sweep(drawn_from, how, guidance, scales, n, out):
     return lines
 
 
-def alike(n: int) -> tuple[Portraits, Portraits]:
-    """Return two sets of n portraits of the split test, drawn from those for which the caption `ALIKE` is written.
+def portraits_of_one_prompt(n: int) -> tuple[Portraits, Portraits]:
+    """Return two sets of n portraits of the split test, distributed like those whose caption is `ONE_PROMPT`.
 
-    A caption leaves out each further part that can be seen one time in four, or 1 - `SAID`: a portrait that shows long,
-    red hair and k parts besides is kept with this probability to the power of k. So most show little else.
+    A caption leaves out each visible part with probability 1 - `SAID`, one time in four. So a portrait that shows long,
+    red hair and k more parts is kept with this probability to the power of k, and most portraits show little else.
     """
     drawn, kept = 200 * n, 0  # 1 in 31 shows long, red hair, and about 1 in 4 of these is kept
     while kept < 2 * n:
         portraits = compose(drawn, split="test")
         part, colour = words_of(portraits, "hair")
-        portraits = _some(portraits, (part == "long") & (colour == "red"))
-        words = shown(portraits)
+        portraits = _select(portraits, (part == "long") & (colour == "red"))
+        words = words_shown(portraits)
         besides = words.any(axis=2).sum(axis=1) - 1
         u = Noise(0).uniform((len(words),), "whether no more is said")
         keep = words[:, LAYERS.index("hair")].all(axis=1) & (u < (1 - SAID) ** (besides - besides.min()))
         kept, drawn = int(keep.sum()), 2 * drawn
-    portraits = _some(portraits, keep)
-    return _some(portraits, slice(n)), _some(portraits, slice(n, 2 * n))
+    portraits = _select(portraits, keep)
+    return _select(portraits, slice(n)), _select(portraits, slice(n, 2 * n))
 
 
-def _some(portraits, which):
+def _select(portraits, which):
     return Portraits(*(values[which] for values in portraits))
 
 

@@ -1,7 +1,7 @@
-"""Trained models as a whole: saved and loaded, drawn with, edited with."""
+"""Trained models: saving and loading them, drawing samples, editing pictures."""
 
 from tinydiff.models.classifier import class_gradient
-from tinydiff.models.clip import ClipModel
+from tinydiff.models.clip import ClipModel, best_of, clip_gradient, clip_guided_chain, clip_scores
 from tinydiff.models.config import ModelConfig, default_micro_batch
 from tinydiff.models.diffusion import DiffusionModel, Progress
 from tinydiff.models.editing import draw_from, fill_in, fills_in, image_to_image, inpaint, interpolate, invert
@@ -18,7 +18,11 @@ __all__ = [
     "ModelConfig",
     "Progress",
     "Request",
+    "best_of",
     "class_gradient",
+    "clip_gradient",
+    "clip_guided_chain",
+    "clip_scores",
     "default_micro_batch",
     "draw_from",
     "fill_in",

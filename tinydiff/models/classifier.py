@@ -2,12 +2,12 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
-from tinydiff.base import InputError, check_shape, xp_of
+from tinydiff.base import Array, InputError, check_shape, xp_of
 from tinydiff.functional import softmax
+from tinydiff.models.network import NetworkSettings
 from tinydiff.models.store import register
 from tinydiff.networks import Classifier, ClassifierConfig, NoisyClassifier, NoisyClassifierConfig
 from tinydiff.nn import Tape
@@ -16,63 +16,25 @@ from tinydiff.workers import map_shards
 
 @register("classifier", "a classifier", Classifier)
 @dataclass(frozen=True)
-class ClassifierSettings:
-    """What config.json says of a classifier: the shape of its network, which is all that it has."""
+class ClassifierSettings(NetworkSettings):
+    """What config.json says of a classifier."""
 
     config: ClassifierConfig
-
-    @classmethod
-    def of(cls, classifier: Classifier) -> "ClassifierSettings":
-        """Return the settings of a model."""
-        return cls(classifier.config)
-
-    @staticmethod
-    def parts(classifier: Classifier) -> dict[str, Any]:
-        """Return the network."""
-        return {"network": classifier}
-
-    def network(self) -> Classifier:
-        """Return a new network."""
-        return Classifier(self.config)
-
-    @staticmethod
-    def build(network: Classifier) -> Classifier:
-        """Return the model, which is its network."""
-        return network
 
 
 @register("noisy-classifier", "a classifier of noisy pictures", NoisyClassifier)
 @dataclass(frozen=True)
-class NoisyClassifierSettings:
-    """What config.json says of a classifier of noisy pictures: the shape of its network, which is all that it has."""
+class NoisyClassifierSettings(NetworkSettings):
+    """What config.json says of a classifier of noisy pictures."""
 
     config: NoisyClassifierConfig
 
-    @classmethod
-    def of(cls, classifier: NoisyClassifier) -> "NoisyClassifierSettings":
-        """Return the settings of a model."""
-        return cls(classifier.config)
 
-    @staticmethod
-    def parts(classifier: NoisyClassifier) -> dict[str, Any]:
-        """Return the network."""
-        return {"network": classifier}
-
-    def network(self) -> NoisyClassifier:
-        """Return a new network."""
-        return NoisyClassifier(self.config)
-
-    @staticmethod
-    def build(network: NoisyClassifier) -> NoisyClassifier:
-        """Return the model, which is its network."""
-        return network
-
-
-def class_gradient(classifier: NoisyClassifier, micro_batch: int = 16) -> Callable[[Any, Any, Any], Any]:
+def class_gradient(classifier: NoisyClassifier, micro_batch: int = 16) -> Callable[[Array, Array, Array], Array]:
     """Return ``f(x_t, t, labels)``, the gradient of log p(label | x_t) in x_t, for `classifier_guidance`.
 
-    Labels are those of the classifier, one for each picture; what the network that it pulls has learned does not count.
-    The backward goes through the classifier to its input; its weights get no gradients.
+    The labels are classes of the classifier, one for each picture; the guided network need not know them. The backward
+    goes through the classifier to its input; its weights get no gradients.
     """
 
     def of_shard(x_t, t, labels):
@@ -87,7 +49,7 @@ def class_gradient(classifier: NoisyClassifier, micro_batch: int = 16) -> Callab
         check_shape("labels", labels, (len(x_t),))
         classes = classifier.config.num_classes
         if xp_of(labels) is np and (wrong := labels[(labels < 0) | (labels >= classes)]).size:
-            raise InputError(f"labels has {wrong[0]}, but the classifier knows 0 to {classes - 1} alone.")
+            raise InputError(f"labels has {wrong[0]}, but the classifier knows only 0 to {classes - 1}.")
         return map_shards(of_shard, (x_t, t, labels), micro_batch)
 
     return gradient

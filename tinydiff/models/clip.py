@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from tinydiff.base import (
+    Array,
     InputError,
     check_alike,
     check_choice,
@@ -43,7 +44,7 @@ class ClipModel:
     T : int
         Number of steps of the forward process.
     micro_batch : int
-        Pictures or texts that are computed together.
+        How many pictures or texts are computed together.
     threads : int or None
         How many shards are computed at the same time; None takes one for each core.
     """
@@ -68,7 +69,7 @@ class ClipModel:
         """The forward process."""
         return GaussianDiffusion(SCHEDULES[self.schedule](self.T))
 
-    def text_vectors(self, prompts: Sequence[str]) -> Any:
+    def text_vectors(self, prompts: Sequence[str]) -> Array:
         """Return a unit vector for each prompt, shape (N, embedding)."""
         if isinstance(prompts, str) or not prompts:
             raise InputError(f"prompts is {prompts!r}, but a list of one or more texts was expected.")
@@ -76,7 +77,7 @@ class ClipModel:
         tokens = xp.asarray(self.tokenizer.rows(prompts, length))
         return map_shards(self.network.encode_text, (tokens,), self.micro_batch, self.threads)
 
-    def image_vectors(self, x_t: Any, t: Any = 0) -> Any:
+    def image_vectors(self, x_t: Array, t: Array = 0) -> Array:
         """Return a unit vector for each picture (N, H, W, C) in [-1, 1], shape (N, embedding).
 
         t is 0 for clean pictures; for noisy ones it is their time, a number or an array (N,), at most T.
@@ -90,7 +91,7 @@ class ClipModel:
         return map_shards(self.network.encode_image, (x_t, t), self.micro_batch, self.threads)
 
 
-def clip_scores(clip: ClipModel, images: Any, prompts: Sequence[str]) -> Any:
+def clip_scores(clip: ClipModel, images: Array, prompts: Sequence[str]) -> Array:
     """Return how well each picture fits each prompt: cosines from -1 to 1, shape (pictures, prompts).
 
     Parameters
@@ -102,13 +103,13 @@ def clip_scores(clip: ClipModel, images: Any, prompts: Sequence[str]) -> Any:
     Raises
     ------
     InputError
-        If a picture holds another number than those from -1 to 1.
+        If a picture holds a number outside [-1, 1].
     """
     check_images("images", images)
     return clip.image_vectors(images) @ clip.text_vectors(prompts).T
 
 
-def best_of(clip: ClipModel, images: Any, prompt: str, n: int = 1) -> Any:
+def best_of(clip: ClipModel, images: Array, prompt: str, n: int = 1) -> Array:
     """Return the indices of the n pictures that fit a prompt best, the best one first."""
     check_count("n", n)
     if n > len(images):
@@ -116,11 +117,11 @@ def best_of(clip: ClipModel, images: Any, prompt: str, n: int = 1) -> Any:
     return (-clip_scores(clip, images, [prompt])[:, 0]).argsort()[:n]
 
 
-def clip_gradient(clip: ClipModel) -> Callable[[Any, Any, Any], Any]:
+def clip_gradient(clip: ClipModel) -> Callable[[Array, Array, Array], Array]:
     """Return ``f(x_t, t, context)``, the gradient in x_t of the logit of picture and text (Eq. GLIDE-CLIP).
 
-    It takes the place of a classifier's gradient in `classifier_guidance`: up to what does not depend on the picture,
-    the logit is the logarithm of how much more likely picture and text are together than apart. The context is one
+    It replaces a classifier's gradient in `classifier_guidance`: up to a term that does not depend on the picture, the
+    logit is the logarithm of how much more likely picture and text are together than independently. The context is one
     vector for each picture, from `ClipModel.text_vectors`.
 
     Source: Nichol et al. 2021 (GLIDE, arXiv 2112.10741), section 2.4.
@@ -150,15 +151,15 @@ def clip_guided_chain(
     seed: int = 0,
     steps: int = 50,
     sampler: str = "ddim",
-) -> Iterator[tuple[float, Any, Any]]:
+) -> Iterator[tuple[float, Array, Array]]:
     """Draw a sample for each prompt, and yield (t, x_t, x_0_hat) after every step.
 
-    The diffusion model is asked for nothing, as by the empty prompt: what the picture shows comes from CLIP alone.
+    The diffusion model itself is given the empty prompt: what the picture shows comes only from CLIP.
 
     Parameters
     ----------
     model : DiffusionModel
-        Of the forward process and the size of pictures that the CLIP knows.
+        One with the same forward process and size of pictures as the CLIP.
     clip : ClipModel
     prompts : sequence of str
     scale : float

@@ -1,12 +1,11 @@
-"""The shape of a diffusion model: all that is needed to build it."""
+"""The configuration of a diffusion model: everything that is needed to build it."""
 
 import math
 from dataclasses import dataclass, field
-from typing import Any
 
 import numpy as np
 
-from tinydiff.base import InputError, check_count
+from tinydiff.base import Array, InputError, check_count
 from tinydiff.diffusion import SCHEDULES, TARGETS, GaussianDiffusion
 from tinydiff.networks import TextConfig, TextToImage, UNet, UNetConfig
 
@@ -15,7 +14,7 @@ CACHE_BYTES = 2 * 2**20
 
 @dataclass(frozen=True)
 class ModelConfig:
-    """All that is needed to build a diffusion model.
+    """Everything that is needed to build a diffusion model.
 
     Parameters
     ----------
@@ -27,7 +26,7 @@ class ModelConfig:
     kind : str
         What the network predicts, one of `TARGETS`: ``"eps"``, ``"x_0"`` or ``"v"``.
     text : TextConfig or None
-        Of a text encoder that is a part of the network; None for a model without text.
+        The text encoder, a part of the network; None for a model without text.
     """
 
     unet: UNetConfig = field(default_factory=UNetConfig)
@@ -53,7 +52,7 @@ class ModelConfig:
         """Return the forward process."""
         return GaussianDiffusion(SCHEDULES[self.schedule](self.T))
 
-    def target(self, diffusion: GaussianDiffusion, x_0: Any, eps: Any, t: Any) -> Any:
+    def target(self, diffusion: GaussianDiffusion, x_0: Array, eps: Array, t: Array) -> Array:
         """Return what a network of this kind should predict."""
         return TARGETS[self.kind].of(diffusion, x_0, eps, t)
 
@@ -61,8 +60,8 @@ class ModelConfig:
 def default_micro_batch(unet: UNetConfig) -> int:
     """Return how many images are computed together unless something else is asked for: 16, or 8 if they are large.
 
-    What lies between two layers should stay in a processor's cache: 16 where an array of so many images at full
-    resolution has at most 2 MiB. Fewer than 8 would read the weights too often, more than 16 gain little.
+    The arrays between two layers should fit into a processor's cache: 16 if an array of 16 images at full resolution
+    has at most 2 MiB. Fewer than 8 would read the weights too often; more than 16 gain little.
     """
     bytes_of_an_image = 4 * unet.channels * math.prod(unet.size)
     return 16 if 16 * bytes_of_an_image <= CACHE_BYTES else 8

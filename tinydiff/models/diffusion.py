@@ -1,4 +1,4 @@
-"""A trained diffusion model as a whole: the network, its forward process, and how one draws with it."""
+"""A trained diffusion model: the network, its forward process, and the chains that draw samples with it."""
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -7,18 +7,18 @@ from typing import Any
 
 import numpy as np
 
-from tinydiff.base import Condition, InputError, Noise, check_count, check_sides, height_and_width, xp_of
+from tinydiff.base import Array, Condition, InputError, Noise, check_count, check_sides, height_and_width, xp_of
 from tinydiff.diffusion import SAMPLERS, GaussianDiffusion, Predict, predictor
 from tinydiff.models.config import ModelConfig, default_micro_batch
-from tinydiff.models.predictor import compose
+from tinydiff.models.predictor import guided_predictor
 from tinydiff.models.request import Request
 from tinydiff.models.store import register
 from tinydiff.networks import TextToImage, UNet
 from tinydiff.text import Tokenizer
 from tinydiff.workers import Workers
 
-Chain = Iterator[tuple[float, Any, Any]]
-Progress = Callable[[int, int], None]
+Chain = Iterator[tuple[float, Array, Array]]
+Progress = Callable[[int, int], None]  # progress(step, steps), called after every step
 
 
 @dataclass(frozen=True)
@@ -30,15 +30,15 @@ class DiffusionModel:
     network : UNet or TextToImage
     config : ModelConfig
     micro_batch : int or None
-        Images that are computed together; None becomes `default_micro_batch`. It is a part of the model's numbers:
-        because every shard has this size, a sample's bits do not depend on the batch it is drawn in.
+        How many images are computed together; None becomes `default_micro_batch`. It belongs to the model because it
+        decides the last bits of a sample; as every shard has this size, they do not depend on how many are drawn.
     threads : int or None
         How many shards are computed at the same time; None takes one for each core.
     processes : bool or None
-        Whether a chain's shards are computed by processes, where those can be made (see `Crew`), or by threads; None
-        goes by the size of the network, see `processes_pay`.
+        Whether a chain's shards are computed by processes, where they are supported (see `Crew`), or by threads; None
+        decides by the size of the network, see `processes_pay`.
     tokenizer : Tokenizer or None
-        Of a model that draws from text.
+        For a model that draws from text.
     """
 
     network: UNet | TextToImage
@@ -65,14 +65,14 @@ class DiffusionModel:
         return self.config.diffusion()
 
     def predictor(self, request: Request | None = None) -> Predict:
-        """Return ``predict(x_t, t) -> (x_0_hat, eps_hat)`` for what is asked: network, guidance, bounds.
+        """Return ``predict(x_t, t) -> (x_0_hat, eps_hat)`` for a request: network, guidance, bounds.
 
-        This is what samplers take. Text is read here, once.
+        This is what samplers take. The text encoder runs here, once.
 
         Raises
         ------
         InputError
-            If the model cannot draw what is asked.
+            If the model cannot draw what is requested.
 
         Examples
         --------
@@ -80,10 +80,10 @@ class DiffusionModel:
         >>> x_0 = last(ddim(predict, model.diffusion, x_T, steps=50))                     # doctest: +SKIP
         """
         request = Request() if request is None else request
-        return compose(self, request, self._workers(request))
+        return guided_predictor(self, request, self._workers(request))
 
-    def start(self, request: Request) -> tuple[Any, Noise]:
-        """Return (x_T, noise): the noise that a chain starts from, and that which its steps draw from."""
+    def start(self, request: Request) -> tuple[Array, Noise]:
+        """Return (x_T, noise): the noise that a chain starts from, and the source of the noise in its steps."""
         xp, unet = xp_of(self.network.theta), self.config.unet
         noise = Noise(request.seed, first=request.first, xp=xp)
         size = unet.size if request.size is None else height_and_width("size", request.size)
@@ -100,8 +100,8 @@ class DiffusionModel:
     ) -> Chain:
         """Draw samples, and yield (t, x_t, x_0_hat) after every step.
 
-        What cannot be drawn is refused here, before the first step is asked for. The weights must not change while the
-        chain is walked.
+        A request that cannot be drawn is refused by this call, before the first step. The weights must not change while
+        the chain runs.
 
         Parameters
         ----------
@@ -110,11 +110,11 @@ class DiffusionModel:
         sampler : str
             One of `SAMPLERS`.
         steps : int or None
-            Calls of the network (for ``"heun"``, about half of its calls); None takes T.
+            Steps of the sampler, each one call of the network (for ``"heun"``, about two); None takes T.
         progress : callable or None
             ``progress(step, steps)`` is called after every step.
         **options
-            Of the sampler: `eta` of ``"ddim"``, `variance` of ``"ddpm"``.
+            Options of the sampler: `eta` of ``"ddim"``, `variance` of ``"ddpm"``.
         """
         chosen = SAMPLERS[sampler]
         times = chosen.times(self.diffusion, self.config.T if steps is None else steps)
@@ -125,7 +125,7 @@ class DiffusionModel:
         return self.walk(Request() if request is None else request, walk, len(times), progress)
 
     def walk(self, request: Request, walk: Callable[..., Chain], steps: int, progress: Progress | None = None) -> Chain:
-        """Walk a chain in another way than a sampler's, such as an edit's.
+        """Run a chain that is not a plain sampler's, such as that of an edit.
 
         Parameters
         ----------
@@ -133,12 +133,12 @@ class DiffusionModel:
         walk : callable
             ``walk(predict, x_T, noise)`` yields (t, x_t, x_0_hat) after every step.
         steps : int
-            How many steps those are, for `progress`.
+            How many times it yields, for `progress`.
         progress : callable or None
             As for `chain`.
         """
         workers = self._workers(request)
-        predict = compose(self, request, workers)
+        predict = guided_predictor(self, request, workers)
         chain = walk(predict, *self.start(request))
         return self._walked(chain, workers, request.rows, steps, progress)
 
@@ -152,20 +152,20 @@ class DiffusionModel:
     def _workers(self, request):
         return Workers(self.micro_batch, self.threads, self.processes, request.count, request.first)
 
-    def network_output(self, x_t: Any, t: Any, context: Any = None) -> Any:
-        """Return what the network predicts, in shards."""
+    def network_output(self, x_t: Array, t: Array, context: Any = None) -> Array:
+        """Return what the network predicts, computed in shards."""
         return Workers(self.micro_batch, self.threads).map(self.network.forward, x_t, t, context)
 
-    def predict(self, x_t: Any, t: Any, context: Any = None) -> tuple[Any, Any]:
+    def predict(self, x_t: Array, t: Array, context: Any = None) -> tuple[Array, Array]:
         """Return (x_0_hat, eps_hat), what samplers take; x_0_hat is clipped to [-1, 1]."""
         return predictor(self.network_output, self.diffusion, self.config.kind)(x_t, t, context)
 
-    def target(self, x_0: Any, eps: Any, t: Any) -> Any:
-        """Return what the network should have predicted: eps, x_0, or v."""
+    def target(self, x_0: Array, eps: Array, t: Array) -> Array:
+        """Return what the network should predict: eps, x_0, or v."""
         return self.config.target(self.diffusion, x_0, eps, t)
 
     def condition(self, request: Request) -> Any:
-        """Return what each sample is asked to show: labels, token numbers, texts that were read, or None."""
+        """Return the condition of each sample: labels, token numbers, encoded texts, or None."""
         if request.prompt is None and (request.classifier is not None or self.config.text is None):
             return self._labels(request)
         if request.labels is not None:
@@ -176,9 +176,9 @@ class DiffusionModel:
         return self.tokens(prompts)
 
     def null_context(self, negative: str = "") -> Any:
-        """Return one row that asks for nothing: "no class", or the empty prompt; or a prompt to be pushed away from.
+        """Return one row without a condition: "no class", or the empty prompt; or the negative prompt.
 
-        A prompt is given as token numbers, which `read` reads.
+        Prompts are returned as token numbers, which `read` encodes.
         """
         if self.config.text is not None:
             return self.tokens([negative])
@@ -187,14 +187,14 @@ class DiffusionModel:
         classes = self.config.unet.num_classes
         return None if classes is None else xp_of(self.network.theta).full(1, classes)
 
-    def tokens(self, prompts: Sequence[str]) -> Any:
+    def tokens(self, prompts: Sequence[str]) -> Array:
         """Return prompts as token numbers, integers (N, length), on the model's device."""
         if self.config.text is None or self.tokenizer is None:
             raise InputError(f"The prompt is {prompts[0]!r}, but this model does not read text.")
         return xp_of(self.network.theta).asarray(self.tokenizer.rows(prompts, self.config.text.length))
 
     def read(self, context: Any, first: int = 0) -> Any:
-        """Return a context whose token numbers are read, so that the steps of a chain need not read them again."""
+        """Return a context with its token numbers encoded, so that the steps of a chain need not encode them again."""
         if not isinstance(self.network, TextToImage):
             return context
         return Workers(self.micro_batch, self.threads, first=first).map(self.network.read, context)
@@ -218,7 +218,7 @@ class DiffusionModel:
 @register("diffusion", "a diffusion model", DiffusionModel)
 @dataclass(frozen=True)
 class DiffusionSettings:
-    """What config.json says of a diffusion model; `micro_batch` was not always written."""
+    """What config.json says of a diffusion model; older folders lack `micro_batch`."""
 
     config: ModelConfig
     micro_batch: int = 8

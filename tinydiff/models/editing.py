@@ -1,18 +1,27 @@
-"""Editing pictures with a trained model: change them, fill in a part, find the noise behind them, walk between two.
+"""Editing pictures with a trained model: change them, fill in a part, find their noise, go from one to another.
 
 Pictures are arrays (N, H, W, C) in [-1, 1] on the model's device, masks arrays of 0 (to draw) and 1 (to keep).
 
-What a picture is asked to show is a `Request`, as for `DiffusionModel.chain`, with one difference: for a model that
-knows classes, no labels are "no class". (A chain takes all classes in turn, to show what there is; a picture that is
-edited would become a picture of another class.) There are as many samples as pictures.
+A `Request` says what the pictures should show, as for `DiffusionModel.chain`, with one difference: for a model that
+knows classes, no labels mean "no class". (A chain takes all classes in turn; an edit would then turn a picture into one
+of another class.) There are as many samples as pictures.
 """
 
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
 
-from tinydiff.base import InputError, check_count, check_images, check_shape, check_sides, map_arrays, to_numpy, xp_of
+from tinydiff.base import (
+    Array,
+    InputError,
+    check_count,
+    check_images,
+    check_shape,
+    check_sides,
+    map_arrays,
+    to_numpy,
+    xp_of,
+)
 from tinydiff.diffusion import SAMPLERS, last
 from tinydiff.diffusion.editing import check_mask, ddim_inversion, erased, keep_known, repaint, slerp, times_below
 from tinydiff.models.diffusion import DiffusionModel, Progress
@@ -21,26 +30,26 @@ from tinydiff.models.request import Request
 
 def image_to_image(
     model: DiffusionModel,
-    images: Any,
+    images: Array,
     request: Request | None = None,
     strength: float = 0.6,
     sampler: str = "ddim",
     steps: int = 50,
     progress: Progress | None = None,
-) -> Any:
-    """Return pictures made anew from others: noised up to a time, and denoised with other words (Eq. SDEDIT-1).
+) -> Array:
+    """Return pictures made anew from others: noised up to a time, and denoised as requested (Eq. SDEDIT-1).
 
     Parameters
     ----------
     model : DiffusionModel
     images : array, shape (N, H, W, C)
     request : Request or None
-        What they should show; None asks for nothing.
+        What they should show; None: no class, or the empty prompt.
     strength : float
-        0 .. 1, the time up to which noise is added, as a share of T: 0 changes nothing, 1 draws from noise alone.
+        0 .. 1, the time up to which noise is added, as a share of T: 0 changes nothing, 1 draws from pure noise.
     sampler : str
     steps : int
-        Of the whole chain, of which the share below that time is taken.
+        Steps of the whole chain; only those below that time are taken.
     progress : callable or None
         As for `DiffusionModel.chain`.
 
@@ -68,20 +77,20 @@ def image_to_image(
 
     request = asked_of(model, images, request)
     if not times:
-        model.predictor(request)  # refuses what cannot be asked, even where nothing is drawn
+        model.predictor(request)  # refuses a bad request even where nothing is drawn
         return images
     return last(model.walk(request, walk, len(times), progress))
 
 
 def inpaint(
     model: DiffusionModel,
-    images: Any,
-    mask: Any,
+    images: Array,
+    mask: Array,
     request: Request | None = None,
     steps: int = 50,
     resample: int = 5,
     progress: Progress | None = None,
-) -> Any:
+) -> Array:
     """Return pictures whose unknown part is drawn anew, by a model that was never trained for it (Eq. REPAINT-8).
 
     Parameters
@@ -91,7 +100,7 @@ def inpaint(
     mask : array, shape (N or 1, H, W, C or 1)
         1 where the picture stays as it is.
     request : Request or None
-        What they should show; None asks for nothing.
+        What they should show; None: no class, or the empty prompt.
     steps, resample : int
         See `tinydiff.diffusion.editing.repaint`; the network is called ``steps * resample`` times.
     progress : callable or None
@@ -108,16 +117,16 @@ def inpaint(
 
 def fill_in(
     model: DiffusionModel,
-    images: Any,
-    mask: Any,
+    images: Array,
+    mask: Array,
     request: Request | None = None,
     sampler: str = "ddim",
     steps: int = 50,
     progress: Progress | None = None,
-) -> Any:
+) -> Array:
     """Return pictures whose unknown part is drawn anew, by a model that was trained for it (Eq. GLIDE-FILL).
 
-    At every step it sees what is known, so that nothing needs to be repeated; and it is not asked about it
+    It sees the known part at every step, so no step is repeated; its guess of that part is replaced by the part itself
     (Eq. KNOWN-1).
 
     Parameters
@@ -128,7 +137,7 @@ def fill_in(
     mask : array, shape (N or 1, H, W, 1)
         1 where the picture stays as it is.
     request : Request or None
-        What they should show; None asks for nothing.
+        What they should show; None: no class, or the empty prompt.
     sampler : str
     steps : int
     progress : callable or None
@@ -137,6 +146,8 @@ def fill_in(
     check_pictures(model, images)
     if not fills_in(model):
         raise InputError("This model was not trained to fill in a part of a picture; inpaint works with any model.")
+    if request is not None and request.image is not None:
+        raise InputError("The request holds an image, but the model is shown `images` with `mask`: leave it out.")
     times = SAMPLERS[sampler].times(model.diffusion, steps)
 
     def walk(predict, x_T, noise):
@@ -152,7 +163,7 @@ def fills_in(model: DiffusionModel) -> bool:
     return model.config.unet.image_channels == 1 + model.config.unet.in_channels
 
 
-def invert(model: DiffusionModel, images: Any, request: Request | None = None, steps: int = 50) -> Any:
+def invert(model: DiffusionModel, images: Array, request: Request | None = None, steps: int = 50) -> Array:
     """Return the noise x_T from which DDIM draws these pictures, nearly (Eq. DDIM-INV).
 
     Parameters
@@ -162,7 +173,7 @@ def invert(model: DiffusionModel, images: Any, request: Request | None = None, s
     request : Request or None
         What the pictures show; None: no class, or the empty prompt.
     steps : int
-        The more, the nearer.
+        More steps come closer.
     """
     check_pictures(model, images)
 
@@ -173,7 +184,7 @@ def invert(model: DiffusionModel, images: Any, request: Request | None = None, s
     return last(model.walk(asked_of(model, images, request), walk, steps))
 
 
-def draw_from(model: DiffusionModel, x_T: Any, request: Request | None = None, steps: int = 50) -> Any:
+def draw_from(model: DiffusionModel, x_T: Array, request: Request | None = None, steps: int = 50) -> Array:
     """Return what DDIM draws from given noise, such as that of `invert`; `request` is as for `inpaint`."""
     check_shape("x_T", x_T, (None, None, None, model.config.unet.in_channels))
 
@@ -185,23 +196,23 @@ def draw_from(model: DiffusionModel, x_T: Any, request: Request | None = None, s
 
 def interpolate(
     model: DiffusionModel,
-    noises: tuple[Any, Any],
+    noises: tuple[Array, Array],
     prompts: tuple[str, str],
     n: int = 7,
     request: Request | None = None,
     steps: int = 50,
-) -> Any:
+) -> Array:
     """Return n pictures on the way from one noise and prompt to another.
 
-    The noise goes along an arc (Eq. SLERP-1). What was read of the prompts goes along a straight line, token by token:
-    a text has no halfway, but what the network looks at has.
+    The noise goes along an arc (Eq. SLERP-1). The encoded prompts go along a straight line, token by token:
+    there is no text halfway between two texts, but there are vectors halfway between theirs.
 
     Parameters
     ----------
     model : DiffusionModel
         One that reads text.
     noises : two arrays, shape (1, H, W, C)
-        The same one twice changes the words alone.
+        The same noise twice changes only the words.
     prompts : two str
     n : int
         2 or more; the first is of the first noise and prompt, the last of the second.
@@ -210,6 +221,10 @@ def interpolate(
     steps : int
     """
     check_count("n", n, least=2)
+    if request is not None and request.prompt is not None:
+        raise InputError(
+            f"The request holds the prompt {request.prompt!r}, but `prompts` say what is drawn: leave it out."
+        )
     for name, x in zip(("the first noise", "the second noise"), noises, strict=True):
         check_shape(name, x, (1, None, None, model.config.unet.in_channels))
     xp, shares = xp_of(*noises), np.linspace(0, 1, n)
@@ -225,8 +240,8 @@ def interpolate(
     return draw_from(model, x_T, request, steps)
 
 
-def asked_of(model: DiffusionModel, images: Any, request: Request | None) -> Request:
-    """Return a request for as many samples as there are pictures, for no class where no labels are given."""
+def asked_of(model: DiffusionModel, images: Array, request: Request | None) -> Request:
+    """Return a request for as many samples as pictures, with "no class" where no labels are given."""
     request = (Request() if request is None else request).for_images(images)
     classes = model.config.unet.num_classes
     knows_classes = model.config.text is None and classes is not None
@@ -235,7 +250,7 @@ def asked_of(model: DiffusionModel, images: Any, request: Request | None) -> Req
     return request
 
 
-def check_pictures(model: DiffusionModel, images: Any) -> None:
+def check_pictures(model: DiffusionModel, images: Array) -> None:
     """Raise `InputError` unless these are pictures of a size and with channels that fit the model, in [-1, 1]."""
     check_shape("images", images, (None, None, None, model.config.unet.in_channels))
     check_sides("images", images.shape[1:3], model.config.unet.multiple)

@@ -11,7 +11,7 @@ from typing import Any
 
 from tinydiff.base import CheckpointError
 
-# the name that held the configuration: what the class is called today, and which of the names beside are its options
+# the name that held the configuration -> the class's name today, and which of the names beside it are its options
 CLASSES: dict[str, tuple[str, tuple[str, ...]]] = {
     "model": ("diffusion", ("micro_batch",)),
     "clip": ("clip", ("schedule", "T", "micro_batch")),
@@ -26,12 +26,12 @@ def in_todays_layout(table: dict[str, Any], source: str, number: int) -> dict[st
     Raises
     ------
     CheckpointError
-        If it is of no model.
+        If it describes no model.
     """
     found = [name for name in CLASSES if name in table]
     if not found:
         raise CheckpointError(
-            f"{source} does not say which model it is of: it has no format, and none of {', '.join(CLASSES)}."
+            f"{source} does not say which model it describes: it has no format, and none of {', '.join(CLASSES)}."
         )
     model, options = CLASSES[found[0]]
     config = table[found[0]]

@@ -1,4 +1,4 @@
-"""Pictures and masks from files, as models take them."""
+"""Reading pictures and masks from files, for models."""
 
 from pathlib import Path
 
@@ -11,7 +11,7 @@ from tinydiff.models.diffusion import DiffusionModel
 
 
 def to_pictures(model: DiffusionModel, images: np.ndarray) -> np.ndarray:
-    """Return bytes (N, H, W, C) as pictures that the model takes; a grey one becomes three equal colours if need be."""
+    """Return bytes (N, H, W, C) as floats that the model takes; grey becomes three equal channels where needed."""
     channels = model.config.unet.in_channels
     if images.ndim == 4 and images.shape[-1] == 1 and channels == 3:
         images = images.repeat(3, axis=-1)
@@ -55,11 +55,9 @@ def read_mask(path: str | Path) -> np.ndarray:
     pixels = read_image(path)[None]
     if not np.isin(pixels, (0, 255)).all():
         value = pixels[~np.isin(pixels, (0, 255))][0]
-        raise InputError(f"{path} holds the level {value}, but a mask is black (0, keep) and white (255, draw) alone.")
+        raise InputError(f"{path} holds the level {value}, but a mask is black (0, keep) and white (255, draw) only.")
     is_coloured = (pixels != pixels[..., :1]).any(axis=-1)
     if is_coloured.any():
         colour = tuple(pixels[is_coloured][0].tolist())
-        raise InputError(
-            f"{path} holds the colour {colour}, but a mask is black (0, keep) and white (255, draw) alone."
-        )
+        raise InputError(f"{path} holds the colour {colour}, but a mask is black (0, keep) and white (255, draw) only.")
     return (pixels[..., :1] == 0).astype(np.float32)

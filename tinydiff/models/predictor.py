@@ -4,7 +4,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from tinydiff.base import Condition, InputError, as_condition, map_arrays, xp_of
+from tinydiff.base import Array, Condition, InputError, as_condition, map_arrays, xp_of
 from tinydiff.diffusion import Predict, bounded, classifier_free_guidance, classifier_guidance, predictor
 from tinydiff.models.request import Request
 from tinydiff.workers import Workers
@@ -13,30 +13,30 @@ if TYPE_CHECKING:
     from tinydiff.models.diffusion import DiffusionModel
 
 
-def compose(model: "DiffusionModel", request: Request, workers: Workers) -> Predict:
-    """Return ``predict(x_t, t) -> (x_0_hat, eps_hat)`` for what is asked.
+def guided_predictor(model: "DiffusionModel", request: Request, workers: Workers) -> Predict:
+    """Return ``predict(x_t, t) -> (x_0_hat, eps_hat)`` for a request.
 
-    From the inside out: the network in shards, what its output means, guidance, bounds, and the condition.
+    From the inside out: the network in shards, its output as x_0_hat and eps_hat, guidance, bounds, and the condition.
     """
     guidance, diffusion = request.guidance, model.diffusion
     condition, nothing = conditions(model, request)
     network = partial(workers.map, model.network.forward)
     predict = predictor(network, diffusion, model.config.kind, clip=False)
     if request.classifier is not None:
-        told_nothing = about(predict, nothing)
-        predict = classifier_guidance(told_nothing, diffusion, request.classifier, guidance.scale, guidance.interval)
+        unconditional = with_condition(predict, nothing)
+        predict = classifier_guidance(unconditional, diffusion, request.classifier, guidance.scale, guidance.interval)
     elif guidance.scale != 1:
         predict = classifier_free_guidance(
             predict, diffusion, nothing, guidance.scale, guidance.interval, guidance.rescale
         )
     predict = bounded(predict, diffusion, guidance.threshold)
-    return about(predict, condition)
+    return with_condition(predict, condition)
 
 
 def conditions(model: "DiffusionModel", request: Request) -> tuple[Any, Any]:
-    """Return (condition, nothing): what is asked of each sample, and what it is to ask for nothing, as read texts.
+    """Return (condition, nothing): what each sample should show, and the null condition; texts are encoded.
 
-    With a classifier, the condition is the classifier's, and the network gets `nothing`, a row for each sample.
+    With a classifier, the condition is for the classifier, and the network gets `nothing`, a row for each sample.
     """
     condition, nothing = model.condition(request), model.read(model.null_context(request.negative))
     if request.classifier is None and not isinstance(condition, Condition):
@@ -56,10 +56,10 @@ def conditions(model: "DiffusionModel", request: Request) -> tuple[Any, Any]:
     return condition, nothing
 
 
-def about(predict: Predict, condition: Any) -> Callable[..., tuple[Any, Any]]:
-    """Return a prediction with this condition, which its caller need not know."""
+def with_condition(predict: Predict, condition: Any) -> Callable[..., tuple[Array, Array]]:
+    """Return a prediction whose condition is fixed, so that its caller need not pass one."""
 
-    def predict_about(x_t, t, context=None):
+    def predict_with_condition(x_t, t, context=None):
         return predict(x_t, t, condition)
 
-    return predict_about
+    return predict_with_condition

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from tinydiff.base import (
+    Array,
     Condition,
     InputError,
     Size,
@@ -60,23 +61,23 @@ class Request:
     n : int or None
         How many samples. None takes as many as there are labels, prompts or images, or 16.
     seed : int
-        Sample i of a seed is the same picture whatever n is.
+        Sample i of a seed is the same picture, whatever n is.
     labels : int, sequence of int, or None
-        The class of all or of each sample, with a classifier one of its own classes. None: the network's classes in
-        turn, 0, 1, 2, ...
+        The class of all samples, or of each; with a classifier, one of the classifier's classes. None: the network's
+        classes in turn, 0, 1, 2, ...
     prompt : str, sequence of str, `Condition`, or None
-        What all or each of the samples should show, for a model that reads text; None asks for nothing. A
-        `Condition` holds prompts that were read, see `DiffusionModel.read`.
+        What all samples, or each of them, should show, for a model that reads text; None is the empty prompt. A
+        `Condition` holds encoded prompts, see `DiffusionModel.read`.
     negative : str
-        What they should not show; it counts where guidance is not 1, and has no place beside a classifier.
+        What they should not show. It has an effect where guidance is not 1, and is refused with a classifier.
     guidance : Guidance or float
         How strongly the label or the prompt is followed; a number is its scale.
     classifier : callable or None
         ``f(x_t, t, context)``, the gradient of log p(context | x_t) in x_t, such as `class_gradient`. The network
-        is then told nothing, and the picture is pulled along this gradient, as strongly as the scale says. It may
-        be a network that was trained without any condition.
+        then gets no condition, and the picture is moved along this gradient, as far as the scale says. The network may
+        be one that was trained without any condition.
     image : array, shape (n, H, W, image_channels), or None
-        Shown to the network beside x_t, whatever else it is told, such as `erased` pictures.
+        An input of the network beside x_t, besides any other condition, such as `erased` pictures.
     size : int, (int, int) or None
         Height and width of the samples, one number if they are equal; None takes those that the model was trained on.
     first : int
@@ -99,8 +100,8 @@ class Request:
     prompt: Any = None
     negative: str = ""
     guidance: Any = 1.0
-    classifier: Callable[[Any, Any, Any], Any] | None = None
-    image: Any = None
+    classifier: Callable[[Array, Array, Array], Array] | None = None
+    image: Array | None = None
     size: Size | None = None
     first: int = 0
 
@@ -131,7 +132,8 @@ class Request:
             return self.n
         if isinstance(self.prompt, Condition):
             return len(arrays_of(self.prompt)[0])
-        lists = [asked for asked in (self.labels, self.prompt, self.image) if isinstance(asked, list) or np.ndim(asked)]
+        given: tuple[Any, ...] = (self.labels, self.prompt, self.image)
+        lists = [asked for asked in given if isinstance(asked, list) or np.ndim(asked)]
         return len(lists[0]) if lists else DEFAULT_N
 
     @property
@@ -139,7 +141,7 @@ class Request:
         """How many rows the network sees at once: guidance without a classifier shows it every sample twice."""
         return self.count if self.guidance.scale == 1 or self.classifier is not None else 2 * self.count
 
-    def for_images(self, images: Any) -> "Request":
+    def for_images(self, images: Array) -> "Request":
         """Return the same request for as many samples as there are images, and of their size."""
         if self.n not in (None, len(images)):
             raise InputError(f"n is {self.n}, but there are {len(images)} images, and each is one sample: leave n out.")

@@ -1,4 +1,4 @@
-"""Pictures in one line."""
+"""Samples from a trained model, in one line."""
 
 from pathlib import Path
 from typing import Any

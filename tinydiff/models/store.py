@@ -4,7 +4,7 @@ A folder holds ``config.json``, which says what the model is and which parts it 
 weights lie by name in ``model.safetensors``; ``tokenizer``, in ``tokenizer.json``; any other is a model itself, in a
 folder of its name. Models that ship with tinydiff have a ``CARD.md`` with measured figures besides.
 
-A class of models is registered where it is defined, with a dataclass that says how it is taken apart and put together
+A class of models is registered where it is defined, with a dataclass that knows how to take it apart and rebuild it
 (`ModelSettings`).
 """
 
@@ -18,6 +18,7 @@ from typing import Any, Protocol, TypeVar, overload
 
 import tinydiff
 from tinydiff.base import (
+    Array,
     CheckpointError,
     Device,
     InputError,
@@ -33,7 +34,7 @@ from tinydiff.models.weights import load_weights, save_weights
 from tinydiff.nn import Module
 from tinydiff.text import Tokenizer
 
-SHIPPED = Path(__file__).parent.parent / "weights"
+SHIPPED = Path(__file__).parent.parent / "weights"  # the folder of the models that ship with tinydiff
 CONFIG, WEIGHTS, TOKENIZER = "config.json", "model.safetensors", "tokenizer.json"
 FORMAT = 2  # of config.json; a folder without a number has one of the layouts before, see `in_todays_layout`
 
@@ -50,7 +51,7 @@ class ModelSettings(Protocol):
 
     @staticmethod
     def parts(model: Any) -> dict[str, Any]:
-        """Return the parts of a model by name: ``network``, ``tokenizer``, models; what is None is left out."""
+        """Return the parts of a model by name: ``network``, ``tokenizer``, models; parts that are None are left out."""
 
     def network(self) -> Module:
         """Return a new network for the weights; not needed where there is no part of this name."""
@@ -108,7 +109,7 @@ def is_registered(model: Any) -> bool:
     return any(isinstance(model, known.model) for known in REGISTERED.values())
 
 
-def save(folder: str | Path, model: Any, theta: Any = None, **about: Any) -> Path:
+def save(folder: str | Path, model: Any, theta: Array | None = None, **about: Any) -> Path:
     """Write a model folder, config.json last; each file is written whole or not at all.
 
     Parameters
@@ -119,7 +120,7 @@ def save(folder: str | Path, model: Any, theta: Any = None, **about: Any) -> Pat
     theta : array or None
         Weights instead of the network's own, for example an EMA.
     **about
-        Further entries for config.json that say where the weights come from.
+        Further entries for config.json on the origin of the weights.
 
     Raises
     ------
@@ -188,7 +189,7 @@ def load(name: str | Path, device: Device | str | None = None, *, kind: Any = No
 
 
 def read_about(name: str | Path) -> dict[str, Any]:
-    """Return what a model folder says of where its weights come from: data, training, ... as far as it does."""
+    """Return what a model folder says of the origin of its weights, such as data and training."""
     head, _, _ = _read_config(find_folder(name))
     return head.about
 
@@ -196,7 +197,7 @@ def read_about(name: str | Path) -> dict[str, Any]:
 def find_folder(name: str | Path) -> Path:
     """Return the folder of a shipped model, or `name` itself if that is a model folder."""
     for folder in (SHIPPED / name, Path(name)):
-        if os.path.isfile(folder / CONFIG):  # false, too, for what is no path at all
+        if os.path.isfile(folder / CONFIG):  # also False for a name that cannot be a path
             return folder
     shipped = ", ".join(sorted(p.parent.name for p in SHIPPED.glob(f"*/{CONFIG}"))) or "none"
     raise InputError(
@@ -262,7 +263,7 @@ def _read_config(folder):
     if head.model not in REGISTERED:
         known = ", ".join(sorted(REGISTERED))
         raise CheckpointError(
-            f"{path} is of a model {head.model!r}, which is not known (there are: {known}): {newer}, or import the "
+            f"{path} describes a model {head.model!r}, which is not known (there are: {known}): {newer}, or import the "
             "module that registers it."
         )
     return head, REGISTERED[head.model], table

@@ -1,17 +1,16 @@
 """Weights by name, in safetensors files."""
 
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import safetensors.numpy
 
-from tinydiff.base import CheckpointError, atomic_write, to_numpy
+from tinydiff.base import Array, CheckpointError, atomic_write, to_numpy
 from tinydiff.nn import Module
 
 
-def save_weights(path: Path, module: Module, theta: Any = None) -> None:
-    """Write a module's parameters by name, as safetensors, atomically; `theta` if given instead of its own."""
+def save_weights(path: Path, module: Module, theta: Array | None = None) -> None:
+    """Write a module's parameters by name, as safetensors, atomically; with `theta`, those instead of its own."""
     bound = module if theta is None else module.bind(theta)
     # safetensors 0.8.0 silently corrupts arrays that are not C-contiguous
     arrays = {name: np.asarray(to_numpy(p.value), order="C") for name, p in bound.named_parameters().items()}
@@ -49,7 +48,7 @@ def read_arrays(path: Path) -> tuple[dict[str, np.ndarray], dict[str, str]]:
         ) from error
 
 
-def check_fits(source: str, arrays: dict[str, Any], module: Module) -> None:
+def check_fits(source: str, arrays: dict[str, Array], module: Module) -> None:
     """Raise `CheckpointError` unless the arrays have the names and shapes of the module's parameters."""
     parameters = module.named_parameters()
     missing, extra = [n for n in parameters if n not in arrays], [n for n in arrays if n not in parameters]

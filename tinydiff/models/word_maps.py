@@ -1,23 +1,23 @@
-"""Where a network looks for the words of a text, while it draws."""
+"""Which pixels of a picture attend to each word of the prompt while the network draws."""
 
 import math
 import warnings
 from collections.abc import Iterator
-from typing import Any
 
 import numpy as np
 
-from tinydiff.base import InputError, plain, to_numpy, xp_of
+from tinydiff.base import Array, InputError, plain, to_numpy, xp_of
 from tinydiff.models.diffusion import DiffusionModel
 from tinydiff.nn import Tape
 from tinydiff.text.tokenizer import split_words
 
 
-def word_maps(model: DiffusionModel, prompt: str, x_t: Any, t: float) -> Iterator[tuple[str, np.ndarray]]:
-    """Yield each word of the prompt that the network reads, and where it looks for it (P of Eq. XATT-1).
+def word_maps(model: DiffusionModel, prompt: str, x_t: Array, t: float) -> Iterator[tuple[str, np.ndarray]]:
+    """Yield each word of the prompt that the network reads, with its map of attention weights (P of Eq. XATT-1).
 
     A map holds, for each pixel of the finest level that looks at words, the weight of the word's tokens: the mean over
-    all heads and layers of that level. What the words of a text do not get, its start, its end and its commas get.
+    all heads and layers of that level. A pixel's weights sum to 1; what the words do not
+    get goes to the start, the end and the commas.
 
     Parameters
     ----------

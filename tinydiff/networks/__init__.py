@@ -1,19 +1,29 @@
-"""Network architectures, one in each file."""
+"""Network architectures, one in each file.
 
+Each has a dataclass that says its shape, and is decorated with `network`, which puts both into the list `NETWORKS`: a
+new file in this folder is found without another being touched, and `build` makes a network of any shape.
+"""
+
+from tinydiff.base import import_modules
 from tinydiff.networks.classifier import Classifier, ClassifierConfig
 from tinydiff.networks.clip import CLIP, CLIPConfig
 from tinydiff.networks.image_encoder import ImageEncoder
 from tinydiff.networks.noisy_classifier import NoisyClassifier, NoisyClassifierConfig
+from tinydiff.networks.registry import NETWORKS, Network, build, network
 from tinydiff.networks.text_encoder import TextConfig, TextEncoder
 from tinydiff.networks.text_to_image import TextToImage
 from tinydiff.networks.unet import UNet, UNetConfig, UNetGradients
 
+import_modules(__name__)
+
 __all__ = [
     "CLIP",
+    "NETWORKS",
     "CLIPConfig",
     "Classifier",
     "ClassifierConfig",
     "ImageEncoder",
+    "Network",
     "NoisyClassifier",
     "NoisyClassifierConfig",
     "TextConfig",
@@ -22,4 +32,6 @@ __all__ = [
     "UNet",
     "UNetConfig",
     "UNetGradients",
+    "build",
+    "network",
 ]

@@ -7,6 +7,7 @@ import numpy as np
 
 from tinydiff.base import Array, Size, check_alike, check_shape, height_and_width, xp_of
 from tinydiff.networks.levels import check_levels
+from tinydiff.networks.registry import network
 from tinydiff.nn import Conv2d, Gradients, GroupNorm, Linear, Module, Sequential, SiLU, Tape
 
 
@@ -41,6 +42,7 @@ class ClassifierConfig:
         return (*height_and_width("image_size", self.image_size), self.in_channels)
 
 
+@network("classifier", ClassifierConfig)
 class Classifier(Module):
     """Images (N, H, W, C) to logits (N, num_classes).
 

@@ -11,6 +11,7 @@ from tinydiff import functional as F
 from tinydiff.base import Array, Size, height_and_width, xp_of
 from tinydiff.networks.image_encoder import ImageEncoder
 from tinydiff.networks.levels import check_levels
+from tinydiff.networks.registry import network
 from tinydiff.networks.text_encoder import TextConfig, TextEncoder, first_end
 from tinydiff.nn import Gradients, Linear, Module, Parameter, Tape, UnitLength
 
@@ -52,6 +53,7 @@ class CLIPConfig:
         return (*height_and_width("image_size", self.image_size), self.in_channels)
 
 
+@network("clip", CLIPConfig)
 class CLIP(Module):
     """Learns, from pairs only, which text belongs to which picture (Radford et al. 2021, arXiv 2103.00020).
 

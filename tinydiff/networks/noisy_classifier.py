@@ -8,6 +8,7 @@ import numpy as np
 from tinydiff.base import Array, Size, height_and_width, xp_of
 from tinydiff.networks.image_encoder import ImageEncoder
 from tinydiff.networks.levels import check_levels
+from tinydiff.networks.registry import network
 from tinydiff.nn import Gradients, Linear, Module, Tape
 
 
@@ -39,6 +40,7 @@ class NoisyClassifierConfig:
         return (*height_and_width("image_size", self.image_size), self.in_channels)
 
 
+@network("noisy-classifier", NoisyClassifierConfig)
 class NoisyClassifier(Module):
     """Pictures x_t (N, H, W, C) at times t to logits (N, num_classes): the first half of a UNet, and a linear layer.
 

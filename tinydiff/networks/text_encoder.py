@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 
 from tinydiff.base import Array, check_count, check_divisible, check_shape, xp_of
+from tinydiff.networks.registry import network
 from tinydiff.nn import Embedding, Gradients, LayerNorm, Module, Tape, TransformerBlock
 
 
@@ -43,6 +44,7 @@ class TextConfig:
         check_divisible("channels", self.channels, "heads", self.heads)
 
 
+@network("text-encoder", TextConfig)
 class TextEncoder(Module):
     """Token numbers (N, length) to vectors (N, length, channels): learned positions, pre-norm blocks, a last norm.
 

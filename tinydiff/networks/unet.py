@@ -24,6 +24,7 @@ from tinydiff.base import (
     xp_of,
 )
 from tinydiff.networks.levels import keep_size
+from tinydiff.networks.registry import network
 from tinydiff.nn import (
     BlockConfig,
     Conv2d,
@@ -193,6 +194,7 @@ class Level(Module):
         self.skip_channels = skip_channels
 
 
+@network("unet", UNetConfig)
 class UNet(Module):
     """Predicts eps_hat, an array like x_t (Ho et al. 2020, arXiv 2006.11239; Dhariwal and Nichol 2021, 2105.05233).
 

@@ -33,15 +33,18 @@ class Layer(Module):
         """Return the parameters in the order of the pair's arguments after x."""
         return []
 
+    def values(self) -> list[Array | None]:
+        """Return the arrays of these parameters."""
+        return [None if p is None else p.value for p in self.arguments()]
+
     def options(self) -> dict[str, Any]:
         """Return the pair's further arguments."""
         return {}
 
     def forward(self, x: Array, tape: Tape | None = None) -> Array:
         """Compute the output, and remember what the backward needs if there is a tape."""
-        self.check_like_weights(x=x)
-        f = bare(self.pair[0])
-        values = [None if p is None else p.value for p in self.arguments()]
+        f, values = bare(self.pair[0]), self.values()
+        check_alike(x=x, weight=values[0] if values else None)
         options = {"keep": tape is not None} if _takes(f, "keep") else {}
         y, cache = f(x, *values, **self.options(), **options)
         if tape is not None:
@@ -50,8 +53,8 @@ class Layer(Module):
 
     def backward(self, dy: Array, tape: Tape, grads: Gradients | None = None) -> Array:
         """Return dx, and add the parameters' gradients to `grads` if it is given."""
-        self.check_like_weights(dy=dy)
-        f_backward = bare(self.pair[1])
+        f_backward, values = bare(self.pair[1]), self.values()
+        check_alike(dy=dy, weight=values[0] if values else None)
         wanted = grads is not None and any(p is not None and grads.wants(p) for p in self.arguments())
         options = {"need_dw": wanted} if _takes(f_backward, "need_dw") else {}
         dx, *d_parameters = f_backward(dy, tape.pop(self), **options)
@@ -60,10 +63,6 @@ class Layer(Module):
                 if parameter is not None:
                     grads.add(parameter, d)
         return dx
-
-    def check_like_weights(self, **array: Array) -> None:
-        """Raise `InputError` unless an array has the dtype and the device of this layer's weights."""
-        check_alike(**array, weight=next((p.value for p in self.arguments() if p is not None), None))
 
 
 @functools.cache
@@ -288,7 +287,7 @@ class Dropout(Layer):
             return x
         if tape.noise is None:
             raise InputError("Dropout needs random numbers: make the tape with Tape(Noise(seed)).")
-        self.check_like_weights(x=x)
+        check_alike(x=x)
         f, uniform = bare(self.pair[0]), tape.noise.uniform(x.shape, "dropout", layer=self.path, dtype=x.dtype)
         y, cache = f(x, self.rate, uniform)
         tape.push(self, cache, y.shape)

@@ -6,12 +6,12 @@ clipped (x_t of a chain has many), or uint8; with shape (N, H, W), (N, H, W, 1) 
 """
 
 from tinydiff.plot.animations import chain_gif, save_gif
-from tinydiff.plot.charts import curves, loss_by_timestep, loss_curve
+from tinydiff.plot.charts import curves, loss_by_timestep_curve, loss_curve
 from tinydiff.plot.course.clouds import loss_by_timestep_runs, paths_to_data, point_clouds, score_fields
 from tinydiff.plot.course.densities import bells, density_over_time, noising_strips, reverse_steps
 from tinydiff.plot.course.layers import jacobian, roofline, signed_maps, unet_passes
 from tinydiff.plot.course.text import attention_maps, guidance_trade, token_maps, token_rows, tone_shares
-from tinydiff.plot.images import chain_strip, image_grid, image_rows, nearest_neighbours, training_progress
+from tinydiff.plot.images import chain_strip, image_grid, image_rows, neighbour_rows, training_progress
 from tinydiff.plot.sheets import save_image
 
 __all__ = [
@@ -25,10 +25,10 @@ __all__ = [
     "image_grid",
     "image_rows",
     "jacobian",
-    "loss_by_timestep",
+    "loss_by_timestep_curve",
     "loss_by_timestep_runs",
     "loss_curve",
-    "nearest_neighbours",
+    "neighbour_rows",
     "noising_strips",
     "paths_to_data",
     "point_clouds",

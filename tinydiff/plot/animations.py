@@ -7,11 +7,11 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from tinydiff.base import InputError, atomic_write, check_count, check_number
+from tinydiff.base import Array, InputError, atomic_write, check_count, check_number
 from tinydiff.plot.frames import shrink, spread
 from tinydiff.plot.sheets import beside, columns_for, sheet
 
-GREY_LEVELS = 32  # of a GIF: two thirds of the bytes of 256 levels, and hardly to be told from them
+GREY_LEVELS = 32  # of a GIF: two thirds of the bytes of 256 levels, with hardly a visible difference
 
 
 def save_gif(frames: Sequence[Image.Image], path: str | Path, ms_per_frame: int = 80, hold_last: int = 2000) -> Path:
@@ -47,7 +47,7 @@ def save_gif(frames: Sequence[Image.Image], path: str | Path, ms_per_frame: int 
 
 
 def chain_gif(
-    frames: Iterable[tuple[Any, ...]],
+    frames: Iterable[tuple[Array, ...]],
     path: str | Path,
     samples: int = 16,
     scale: int = 3,
@@ -60,14 +60,14 @@ def chain_gif(
     Parameters
     ----------
     frames : iterable of (t, x_t, x_0_hat) or (t, x_t, x_0_hat, eps_hat)
-        What a sampler yields; with the predicted noise, it is shown as a third panel.
+        What a sampler yields; the predicted noise, where given, is shown as a third panel.
     path : str or Path
     samples : int
-        The first so many samples are shown.
+        How many samples are shown, from the first.
     scale : int
         As for `image_grid`.
     max_frames : int
-        At most so many frames are kept, evenly spread, the first and the last among them.
+        How many frames are kept at most: evenly spread, the first and the last among them.
     ms_per_frame, hold_last : int
         As for `save_gif`.
     """
@@ -83,7 +83,7 @@ def chain_gif(
 
 
 def _with_one_palette(frames: Sequence[Image.Image]) -> list[Image.Image]:
-    """Return the frames in grey levels if all are grey, else in the colours that suit all of them together."""
+    """Return the frames in grey levels if all are grey, else with one palette of colours for all of them."""
     frames = [frame.convert("RGB") for frame in frames]
     if all(red == green == blue for frame in frames for red, green, blue in [_bands(frame)]):
         levels = [round(round(v * (GREY_LEVELS - 1) / 255) * 255 / (GREY_LEVELS - 1)) for v in range(256)]

@@ -1,4 +1,4 @@
-"""Charts of a training and of any numbers: Matplotlib figures."""
+"""Charts: the loss of a training run, and curves of any numbers, as Matplotlib figures."""
 
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -14,8 +14,8 @@ from tinydiff.plot.style import BLUE, CYCLE, SKY, VERMILION, label_decades, new_
 def loss_curve(log: Iterable[dict[str, Any]]) -> Figure:
     """Return the training and the validation loss over the optimizer steps.
 
-    The raw training loss is drawn faint, and over it its mean in a sliding window, narrow where the run is
-    young and the loss falls fast.
+    The raw training loss is drawn faint, and over it its mean in a sliding window, which is narrow at the start,
+    where the loss falls fast.
 
     Parameters
     ----------
@@ -46,7 +46,7 @@ def loss_curve(log: Iterable[dict[str, Any]]) -> Figure:
     return figure
 
 
-def loss_by_timestep(t: Array, loss: Array, standard_error: Array | None = None) -> Figure:
+def loss_by_timestep_curve(t: Array, loss: Array, standard_error: Array | None = None) -> Figure:
     """Return the loss over the step index t, on a logarithmic axis.
 
     Parameters
@@ -110,7 +110,7 @@ def _series(log: list[dict[str, Any]], key: str) -> tuple[np.ndarray, np.ndarray
 
 
 def _smooth(values: np.ndarray) -> np.ndarray:
-    """Return the mean over as far as a quarter of the way back to the start, at most a fortieth of all."""
+    """Return means in a window round each value; it reaches i // 4 values to each side, at most a fortieth of all."""
     i, n = np.arange(len(values)), len(values)
     reach = np.minimum(i // 4, n // 40)
     first, after = i - reach, np.minimum(i + reach + 1, n)

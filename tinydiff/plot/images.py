@@ -1,7 +1,6 @@
 """Images: grids, rows, the reverse chain as a strip, samples beside their nearest neighbours."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
 
 import numpy as np
 from PIL import Image
@@ -15,7 +14,7 @@ def image_grid(
     images: Array,
     columns: int | None = None,
     scale: int | None = None,
-    labels: Sequence[Any] | None = None,
+    labels: Sequence[object] | None = None,
     title: str | None = None,
 ) -> Image.Image:
     """Return images in rows and columns.
@@ -26,12 +25,12 @@ def image_grid(
     columns : int, optional
         Default: about as many as rows, and if possible a divisor of N.
     scale : int, optional
-        Each pixel becomes a square of `scale` pixels. Default: what makes the grid about 900
-        pixels wide, and the area of an image at most about that of 128 x 128.
+        Each pixel becomes a square of `scale` pixels. Default: chosen so that the grid
+        is about 900 pixels wide, and an image has at most about the area of 128 x 128.
     labels : sequence of N texts, optional
         Written below the images.
     title : str, optional
-        Where it is wider than the images, it goes on in the next line; of a very long one the end is left out.
+        If it is wider than the images, it is broken into lines; a very long one is cut off.
 
     Raises
     ------
@@ -66,11 +65,11 @@ def chain_strip(
     frames : iterable of (t, x_t, x_0_hat)
         What a sampler yields.
     samples : int
-        The first so many samples are shown.
+        How many samples are shown, from the first.
     columns : int
-        So many frames are shown, evenly spread, the first and the last among them.
+        How many frames are shown: evenly spread, the first and the last among them.
     estimate : bool
-        Show x_0_hat, the model's guess of the clean image, in place of x_t.
+        Show x_0_hat, the model's guess of the clean image, instead of x_t.
     scale, title
         As for `image_grid`.
     """
@@ -85,7 +84,7 @@ def image_rows(
     rows: Mapping[str, Array],
     scale: int | None = None,
     title: str | None = None,
-    column_labels: Sequence[Any] = (),
+    column_labels: Sequence[object] = (),
 ) -> Image.Image:
     """Return images as a table whose rows have names.
 
@@ -113,14 +112,14 @@ def training_progress(
     grids: Sequence[tuple[int, Array]],
     scale: int | None = None,
     title: str | None = None,
-    column_labels: Sequence[Any] = (),
+    column_labels: Sequence[object] = (),
 ) -> Image.Image:
-    """Return what the same starts gave as a model learned: one row per time, one column per start.
+    """Return samples drawn during training, always from the same noise: one row per moment, one column per sample.
 
     Parameters
     ----------
     grids : sequence of (step, images)
-        Optimizer step, and the images drawn then: the same number each time.
+        Optimizer step, and the images drawn at it: the same number each time.
     scale, title, column_labels
         As for `image_rows`.
     """
@@ -129,7 +128,7 @@ def training_progress(
     return image_rows({f"step {step:,}": images for step, images in grids}, scale, title, column_labels)
 
 
-def nearest_neighbours(
+def neighbour_rows(
     samples: Array, neighbours: Array, distances: Array, scale: int | None = None, title: str | None = None
 ) -> Image.Image:
     """Return each sample, framed, beside its nearest training images, with their distances.

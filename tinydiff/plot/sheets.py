@@ -16,7 +16,7 @@ from tinydiff.plot.style import INK, ORANGE, PAGE
 
 TEXT, TITLE = 14, 18  # heights of letters in pixels
 GAP, MARGIN = 2, 12  # between images, and round the picture, in pixels
-TITLE_WIDTH, TITLE_LINES = 400, 6  # a title may make a picture so wide, in pixels, and so many lines taller
+TITLE_WIDTH, TITLE_LINES = 400, 6  # a title may widen a picture to this many pixels, and add this many lines
 
 
 def save_image(picture: Image.Image | Figure, path: str | Path) -> Path:
@@ -75,10 +75,10 @@ def sheet(
     row_labels: Sequence[str] = (),
     block: int | None = None,
 ) -> Image.Image:
-    """Return images in a table with texts; in blocks of `block` columns, the first image of each framed."""
+    """Return images in a table with texts; with `block`, columns form blocks, and the first image of each is framed."""
     n, height, width, _ = pixels.shape
     columns, rows = min(columns, n), -(-n // columns)
-    if scale is None:  # about 900 pixels for all columns, and for an image 128 x 128 or as much area, 384 at most
+    if scale is None:  # about 900 pixels for all columns; an image has about the area of 128 x 128, no side above 384
         scale = max(1, min(900 // (columns * width), 128 // math.isqrt(height * width), 384 // max(height, width)))
     check_count("scale", scale)
     height, width = height * scale, width * scale
@@ -93,23 +93,23 @@ def sheet(
     right = max([right, *(left + math.ceil(large.getlength(text)) for text in title_lines)])
     top = MARGIN + (len(title_lines) * (TITLE + 4) + 6 if title_lines else 0) + (line if column_labels else 0)
     bottom = top + rows * pitch_y - GAP
-    places = [(xs[i % columns] + (pitch_x - GAP - width) // 2, top + i // columns * pitch_y) for i in range(n)]
+    positions = [(xs[i % columns] + (pitch_x - GAP - width) // 2, top + i // columns * pitch_y) for i in range(n)]
 
     canvas = np.full((bottom + MARGIN, right + MARGIN, 3), 255, np.uint8)
-    for image, (x, y) in zip(pixels, places, strict=True):
+    for image, (x, y) in zip(pixels, positions, strict=True):
         canvas[y : y + height, x : x + width] = image.repeat(scale, axis=0).repeat(scale, axis=1)
     sheet = Image.fromarray(canvas)
     draw = ImageDraw.Draw(sheet)
-    for x, y in places[::block] if block else ():
+    for x, y in positions[::block] if block else ():
         frame = (x - GAP, y - GAP, x + width + GAP - 1, y + height + GAP - 1)
         draw.rectangle(frame, outline=ORANGE, width=GAP)
     for i, text in enumerate(title_lines):
         draw.text((left, MARGIN + i * (TITLE + 4)), text, INK, large, anchor="la")
-    for text, (x, y) in zip(labels, places, strict=False):
+    for text, (x, y) in zip(labels, positions, strict=False):
         draw.text((x + width // 2, y + height + line // 2), text, INK, small, anchor="mm")
-    for text, (x, y) in zip(column_labels, places, strict=False):
+    for text, (x, y) in zip(column_labels, positions, strict=False):
         draw.text((x + width // 2, y - line // 2), text, INK, small, anchor="mm")
-    for text, (x, y) in zip(row_labels, places[::columns], strict=False):
+    for text, (x, y) in zip(row_labels, positions[::columns], strict=False):
         draw.text((x - 8, y + height // 2), text, INK, small, anchor="rm")
     return sheet
 

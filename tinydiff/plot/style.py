@@ -1,4 +1,4 @@
-"""The style of all pictures: colours, and axes that look alike."""
+"""The common style of all pictures: colours and axes."""
 
 import io
 

@@ -1,6 +1,6 @@
-"""Training: one loop for every objective; optimizers on flat vectors, checkpoints, the log."""
+"""Training: one loop for all objectives, the optimizer on flat vectors, checkpoints, the log."""
 
-from tinydiff.train.config import TrainConfig
+from tinydiff.train.config import TrainConfig, ValidatedConfig
 from tinydiff.train.log import read_log
 from tinydiff.train.objective import Objective, Phase
 from tinydiff.train.objectives import (
@@ -31,6 +31,7 @@ __all__ = [
     "Phase",
     "Run",
     "TrainConfig",
+    "ValidatedConfig",
     "clip_by_global_norm",
     "ema_decay",
     "learn_word",

@@ -1,4 +1,4 @@
-"""Checkpoints: everything that a run is, in one file that is written whole or not at all.
+"""Checkpoints: the whole state of a run in one file, which is written whole or not at all.
 
 A checkpoint stores its arrays by the parameters' names, not by offsets: ``theta/stem.weight``, ``ema/stem.weight``, and
 Adam's moments ``m/...`` and ``v/...``; where several networks learn, the phase's name stands before:
@@ -16,7 +16,7 @@ import numpy as np
 import safetensors
 import safetensors.numpy
 
-from tinydiff.base import CheckpointError, atomic_write, to_numpy
+from tinydiff.base import Array, CheckpointError, atomic_write, to_numpy
 from tinydiff.models.weights import check_fits, read_arrays
 from tinydiff.nn import Module
 
@@ -25,7 +25,7 @@ PARTS = ("theta", "ema", "m", "v")
 
 @dataclass(frozen=True)
 class RunState:
-    """What a run needs to go on, bit for bit.
+    """What is needed to resume a run bit for bit.
 
     Parameters
     ----------
@@ -34,11 +34,11 @@ class RunState:
     vectors : dict
         For each phase, by name, its flat vectors ``theta``, ``ema``, ``m`` and ``v``.
     about : dict
-        Configuration, seed, best validation loss: anything that JSON can hold.
+        Configuration, seed, best validation loss: anything that JSON can represent.
     """
 
     step: int
-    vectors: dict[str, dict[str, Any]]
+    vectors: dict[str, dict[str, Array]]
     about: dict[str, Any]
 
 
@@ -81,7 +81,7 @@ def load_checkpoint(path: Path, networks: dict[str, Module]) -> RunState:
     Raises
     ------
     CheckpointError
-        If the file cannot be read, is truncated, or is of another architecture.
+        If the file cannot be read, is truncated, or belongs to another architecture.
     """
     arrays, metadata = read_arrays(path)
     try:
@@ -90,7 +90,7 @@ def load_checkpoint(path: Path, networks: dict[str, Module]) -> RunState:
         raise CheckpointError(f"{path} is not a checkpoint of a training run (it lacks {error}).") from error
     if not (isinstance(about, dict) and isinstance(about.get("run"), dict) and isinstance(about.get("best"), float)):
         raise CheckpointError(f"{path} is not a checkpoint of a training run: it does not say of which.")
-    vectors: dict[str, dict[str, Any]] = {phase: {} for phase in networks}
+    vectors: dict[str, dict[str, Array]] = {phase: {} for phase in networks}
     for phase, network in networks.items():
         for part in PARTS:
             prefix = _prefix(phase, part)

@@ -1,44 +1,45 @@
-"""The settings of a run that every objective shares."""
+"""The settings of a training run that several objectives share."""
 
 from dataclasses import dataclass
 
 from tinydiff.base import InputError, check_count, check_number, check_positive
 
-# What may differ when a run is taken up again.
+# What may change when a run is resumed: it decides what is written and when, and not the bits of the result.
 FREE = ("log_every", "save_every", "keep", "validate_every", "validation_images", "check_every")
 
 
 @dataclass(frozen=True)
 class TrainConfig:
-    """How to train. Everything but the names in `FREE` decides the bits of the result.
+    """How to train, whatever is minimised. All settings except those in `FREE` decide the bits of the result.
 
-    An objective adds settings of its own in a subclass, such as `DenoiseConfig`.
+    An objective adds its own settings in a subclass, such as `DenoiseConfig`.
 
     Parameters
     ----------
     steps, batch : int
         Optimizer steps, and samples in each.
     micro_batch : int or None
-        A batch is walked in micro-batches of so many samples. None takes the model's, and the run's files say which.
+        A batch is computed in micro-batches (shards) of this many samples. None takes the micro-batch of the model
+        that is trained, or the whole batch where the model has none; the run's files say which.
     lanes : int
-        The micro-batches are summed in so many lanes (see `LaneSum`).
+        The gradients of the micro-batches are summed in this many groups (see `LaneSum`).
     lr, warmup, final_lr
-        Peak of the learning rate, steps to reach it, and its share at the end (Eq. LR-1).
-    betas, weight_decay, clip
-        Of AdamW (Eq. ADAMW-1), and the largest norm of a gradient (Eq. CLIP-1); None does not clip.
+        Peak of the learning rate, steps to reach it, and the final rate as a share of the peak (Eq. LR-1).
+    betas, weight_decay
+        Of AdamW (Eq. ADAMW-1).
+    clip : float or None
+        The largest norm of a gradient (Eq. CLIP-1); None does not clip.
     ema : float or None
         Decay of the average of the weights (Eq. EMA-1); None keeps no average, and the weights are the result.
     ema_warmup : bool
-        Whether the average is short at first (Eq. EMA-2), or has the same decay from the first step on.
+        Whether the decay is smaller in the first steps (Eq. EMA-2), or the same from the first step on.
     seed : int
     log_every : int
         Steps between records in the log.
     save_every, keep : int
         Steps between checkpoints, and how many of them are kept.
-    validate_every, validation_images : int
-        Steps between looks at held-out samples, and how many.
     check_every : int
-        On a GPU, steps between two reads of whether the loss was finite; on the CPU every step is checked.
+        On a GPU, steps between two checks that the loss is finite; on the CPU every step is checked.
     """
 
     steps: int = 2000
@@ -57,15 +58,13 @@ class TrainConfig:
     log_every: int = 10
     save_every: int = 500
     keep: int = 2
-    validate_every: int = 500
-    validation_images: int = 500
     check_every: int = 20
 
     def __post_init__(self):
         object.__setattr__(self, "betas", tuple(self.betas))
         if self.micro_batch is not None:
             check_count("micro_batch", self.micro_batch)
-        for name in ("steps", "batch", "lanes", *FREE):
+        for name in ("steps", "batch", "lanes", "log_every", "save_every", "keep", "check_every"):
             check_count(name, getattr(self, name))
         for name in ("warmup", "seed"):
             check_count(name, getattr(self, name), least=0)
@@ -81,7 +80,7 @@ class TrainConfig:
 
     @property
     def shard_size(self) -> int:
-        """How many samples a shard has; the last one of a batch may have fewer."""
+        """How many samples a shard has; the last shard of a batch may have fewer."""
         return self.batch if self.micro_batch is None else self.micro_batch
 
     @property
@@ -90,6 +89,27 @@ class TrainConfig:
         return -(-self.batch // self.shard_size)
 
     def part(self, shard: int) -> slice:
-        """Return which samples of a batch are those of a shard."""
+        """Return which samples of a batch belong to a shard."""
         start = shard * self.shard_size
         return slice(start, min(start + self.shard_size, self.batch))
+
+
+@dataclass(frozen=True)
+class ValidatedConfig(TrainConfig):
+    """How to train an objective that is validated on held-out samples.
+
+    Parameters
+    ----------
+    validate_every : int
+        Steps between two validations; there is one at the end in any case, and none without held-out samples.
+    validation_images : int
+        How many held-out samples are used, at most.
+    """
+
+    validate_every: int = 500
+    validation_images: int = 500
+
+    def __post_init__(self):
+        super().__post_init__()
+        check_count("validate_every", self.validate_every)
+        check_count("validation_images", self.validation_images)

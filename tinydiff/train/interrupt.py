@@ -1,4 +1,4 @@
-"""Ctrl-C, and SIGTERM likewise: a run finishes its step and saves before it leaves."""
+"""Ctrl-C and SIGTERM: a run finishes its step and saves before it ends."""
 
 import signal
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""A gradient whose shards are added in order, and may meet between their forward and their backward."""
+"""A gradient whose shards are added in order, and may be joined between their forward and their backward."""
 
 from collections.abc import Callable
 from functools import partial
@@ -6,15 +6,16 @@ from typing import Any
 
 import numpy as np
 
-from tinydiff.base import Memo, weights_stand_still, xp_of
+from tinydiff.base import Array, Memo, weights_stand_still, xp_of
 from tinydiff.workers import run_parallel
 
 
 class JoinedSum:
-    """A sum of vectors over shards, each computed by a thread into a vector of its own, added one after the other.
+    """A sum of vectors over shards: threads compute each shard's vector, and these are added one after the other.
 
-    The shards of a loss that looks at the whole batch, such as contrast, are generators: each goes forward and yields,
-    all wait for the join, and each is sent its answer and goes back. What they remember lies in their own variables.
+    With a join, for a loss of the whole batch such as that of contrast, shards are generators: each computes its
+    forward and yields; the join computes the loss from what all have yielded; each receives its answer and computes its
+    backward. Between the two, a shard keeps its values in local variables.
 
     Parameters
     ----------
@@ -22,20 +23,20 @@ class JoinedSum:
         ``work(shard, total, *key)`` adds one shard to `total` and returns its loss; with a join, it is a generator.
     n_shards : int
     like : array
-        A vector of the size, dtype and device of the sum.
+        A vector with the size, dtype and device of the sum.
     join : callable or None
         ``join(yielded, total, *key) -> (loss, answers)``.
     threads : int or None
-        None takes one for each core. Work on a GPU is not shared out.
+        None takes one for each core. On a GPU there is always one.
     memo : Memo or None
-        What is derived from weights that stand still from sum to sum.
+        Keeps arrays derived from weights that do not change between sums.
     """
 
     def __init__(
         self,
         work: Callable[..., Any],
         n_shards: int,
-        like: Any,
+        like: Array,
         join: Callable[..., Any] | None = None,
         threads: int | None = None,
         memo: Memo | None = None,
@@ -45,7 +46,7 @@ class JoinedSum:
         self.threads = threads if xp is np else 1
         self.totals = [xp.zeros(like.shape, like.dtype) for _ in range(1 + n_shards)]  # the sum, then each shard
 
-    def __call__(self, *key: Any) -> list[Any]:
+    def __call__(self, *key: Any) -> list[Array]:
         """Compute the sum, into ``totals[0]``; return the losses of the shards, or that of the join."""
         total, *parts = self.totals
         for vector in self.totals:
@@ -70,9 +71,9 @@ class JoinedSum:
 
 
 def _send(shard, answer):
-    """Send a waiting shard its answer; it goes back, and ends."""
+    """Send a waiting shard its answer, with which it computes its backward and ends."""
     try:
         shard.send(answer)
     except StopIteration:
         return
-    raise RuntimeError("A shard that meets the others yields once; this one has yielded again.")
+    raise RuntimeError("The generator of a shard yielded twice, but with a join it must yield exactly once.")

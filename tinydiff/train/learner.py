@@ -3,7 +3,7 @@
 import math
 from typing import Any
 
-from tinydiff.base import InputError, xp_of
+from tinydiff.base import Array, InputError, xp_of
 from tinydiff.nn import Gradients
 from tinydiff.train.joined import JoinedSum
 from tinydiff.train.objective import Phase
@@ -12,13 +12,13 @@ from tinydiff.workers import LaneSum, shared_zeros
 
 
 class Learner:
-    """What a run keeps of one phase.
+    """The state of one phase during a run.
 
     Parameters
     ----------
     phase : Phase
     steps : int
-        Of the whole run: the learning rate falls until then.
+        Steps of the whole run: the learning rate falls until the last.
     threads, processes
         See `Run`.
     """
@@ -32,8 +32,8 @@ class Learner:
         if phase.join is not None or phase.in_order:
             if processes:
                 raise InputError(
-                    "processes is True, but shards that meet, or are added in order, are computed by threads: leave it "
-                    "out."
+                    "processes is True, but the shards of a phase with a join, or in order, are computed by threads: "
+                    "leave it out."
                 )
             join = None if phase.join is None else self._join
             self.gradient_sum = JoinedSum(self._add, settings.shards, network.theta, join, threads, phase.memo)
@@ -48,12 +48,12 @@ class Learner:
         return isinstance(self.gradient_sum, LaneSum) and self.gradient_sum.crew is not None
 
     def share(self) -> None:
-        """Move the weights to where every process sees them change."""
+        """Move the weights into memory that all processes share."""
         self.network.move_to(shared_zeros(self.network.theta.shape, self.network.theta.dtype))
         self.optimizer.theta = self.network.theta
 
     @property
-    def ema(self) -> Any:
+    def ema(self) -> Array:
         """The average of the weights, or the weights themselves where none is kept."""
         return self.network.theta if self.average is None else self.average
 
@@ -61,14 +61,14 @@ class Learner:
         """Return the network with the average of its weights."""
         return self.network if self.average is None else self.network.bind(self.average)
 
-    def take_step(self, step: int, ok: Any) -> tuple[dict[str, Any], Any]:
-        """Compute the gradient of step 0, 1, ... and move against it; return what happened, and whether all is finite.
+    def take_step(self, step: int, ok: Array) -> tuple[dict[str, Array], Array]:
+        """Compute the gradient of step 0, 1, ... and take the optimizer's step; return (record, whether all is finite).
 
         Parameters
         ----------
         step : int
         ok : boolean array without axes
-            Whether all was finite before; where it is false nothing moves, and no value is read back from a GPU.
+            Whether everything was finite so far; if false, nothing changes. No value is read back from a GPU.
         """
         settings, xp = self.phase.settings, xp_of(self.network.theta)
         loss, gradient = sum(self.gradient_sum(step)), self.gradient_sum.totals[0]
@@ -85,7 +85,7 @@ class Learner:
         if ema is not None:
             decay = ema_decay(step + 1, ema) if self.phase.settings.ema_warmup else ema
         if self.phase.after_step is None:
-            self.optimizer.step(gradient, lr, ok, self.average, decay)  # both in one walk through memory
+            self.optimizer.step(gradient, lr, ok, self.average, decay)  # both in one pass through memory
             return
         self.optimizer.step(gradient, lr, ok)
         self.phase.after_step()
@@ -98,12 +98,12 @@ class Learner:
         gradients = Gradients(self.parameters, self.gradient_sum.totals[0]).named()
         return next((name for name, g in gradients.items() if not bool(xp.isfinite(g).all())), None)
 
-    def state(self) -> dict[str, Any]:
+    def state(self) -> dict[str, Array]:
         """Return the vectors that a checkpoint keeps."""
         return {"theta": self.network.theta, "ema": self.ema, "m": self.optimizer.m, "v": self.optimizer.v}
 
-    def take_up(self, vectors: dict[str, Any], steps: int) -> None:
-        """Go on from the vectors of a checkpoint, after so many steps of the optimizer."""
+    def resume(self, vectors: dict[str, Array], steps: int) -> None:
+        """Continue from the vectors of a checkpoint, after this many steps of the optimizer."""
         for part, vector in self.state().items():
             vector[...] = xp_of(vector).asarray(vectors[part])
         self.optimizer.steps = steps

@@ -15,7 +15,7 @@ except ImportError:  # Windows has none
 
 @contextmanager
 def only_run_in(folder: Path | None) -> Iterator[None]:
-    """Hold the lock of a folder, which the system gives back when the process ends, however it ends.
+    """Hold the lock of a folder, which the system releases when the process ends, however it ends.
 
     The lock belongs to this process: forked ones do not inherit it, and a run of the same process may enter.
 

@@ -38,7 +38,7 @@ class Log:
             hook(record)
 
     def cut(self, step: int) -> None:
-        """Drop the records of later steps: they were logged after the last checkpoint, and will be taken again."""
+        """Drop the records of later steps, which come after the last checkpoint and will be repeated."""
         if self.folder is None or not (path := self.folder / NAME).exists():
             return
         lines = [line for line in path.read_text(encoding="utf-8").splitlines() if _step_of(line) <= step]
@@ -47,7 +47,7 @@ class Log:
 
 
 def read_log(folder: str | Path) -> list[dict[str, Any]]:
-    """Return the records of a run's log; none if there is no log, and without what a killed process left half."""
+    """Return the records of a run's log, if there is one; a line that a killed process left incomplete is skipped."""
     path = Path(folder) / NAME
     lines = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
     return [json.loads(line) for line in lines if _step_of(line) < math.inf]

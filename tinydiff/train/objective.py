@@ -1,58 +1,68 @@
-"""What a run minimises: an objective, which says its phases, and for one micro-batch the loss and its gradient."""
+"""What a run minimises: an objective gives the loss and its gradient for each micro-batch, in one or more phases."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from tinydiff.base import Memo, Noise, xp_of
-from tinydiff.nn import Module
-from tinydiff.train.config import TrainConfig
+from tinydiff.base import Array, InputError, Memo, Noise, xp_of
+from tinydiff.nn import Gradients, Module
+from tinydiff.train.config import TrainConfig, ValidatedConfig
 
 
 @dataclass(frozen=True)
 class Phase:
-    """One turn of a step: a network moves against the gradient of a loss, which is a sum over shards.
+    """One part of a training step: one network, trained by the gradient of one loss, which is a sum over shards.
 
     Parameters
     ----------
     network : Module
-        Whose weights move.
+        The network whose weights are trained.
     add_gradient : callable
-        ``add_gradient(step, shard, grads) -> loss`` adds the gradient of one shard, of its share of the batch, and
-        returns its share of the loss. With a `join` it is a generator: it yields what the join should see, and is sent
-        the join's answer.
+        ``add_gradient(step, shard, grads) -> loss`` adds one shard's part of the gradient to `grads` and returns its
+        part of the loss. With a `join` it is a generator: it yields what the join needs, receives the join's answer,
+        and then adds to `grads`.
     settings : TrainConfig
-        Learning rate, betas, weight decay, clipping, the average of the weights; batch and micro-batch say how many
-        shards there are.
+        Learning rate, betas, weight decay, clipping, and the average of the weights; batch and micro-batch say how many
+        shards there are. The number of steps, and when the run logs and saves, come from the objective's config.
     name : str
         Tells the phases of an objective apart, in the log and in checkpoints; an objective with one phase needs none.
     join : callable or None
-        ``join(step, yielded, grads) -> (loss, answers)``, for a loss that looks at all shards at once: `yielded` has
-        what each shard yielded, `answers` what each shard is sent, such as the gradient in what it yielded. What
-        belongs to no shard is added to `grads` here.
+        ``join(step, yielded, grads) -> (loss, answers)``, for a loss that needs the whole batch: `yielded` holds what
+        each shard yielded, `answers` what each shard receives, such as the gradient with respect to what it yielded.
+        A gradient that belongs to no shard is added to `grads` here.
     after_step : callable or None
         Called without arguments after each step of the optimizer, for example to bound a weight.
     in_order : bool
-        Add the shards one after the other, computed by threads, and not in lanes (see `LaneSum`). With a join it is so
-        in any case.
+        Whether the shards are computed by threads and added one after the other, instead of in lanes (see `LaneSum`).
+        With a join they always are.
     memo : Memo or None
-        What is derived from weights that stand still from step to step, for a phase in order.
+        Keeps arrays that are derived from weights which do not change between steps; only for a phase that has a join
+        or is in order.
+
+    Raises
+    ------
+    InputError
+        If there is a memo, but the shards are summed in lanes.
     """
 
     network: Module
     add_gradient: Callable[..., Any]
     settings: TrainConfig
     name: str = ""
-    join: Callable[[int, list, Any], tuple[Any, Sequence]] | None = None
+    join: Callable[[int, list, Gradients], tuple[Array, Sequence]] | None = None
     after_step: Callable[[], None] | None = None
     in_order: bool = False
     memo: Memo | None = None
 
+    def __post_init__(self):
+        if self.memo is not None and self.join is None and not self.in_order:
+            raise InputError("A memo was given, but only a phase with a join, or in order, uses one: leave it out.")
+
 
 class Objective:
-    """What is minimised. A subclass says `add_gradient`, and overrides of the rest what it needs.
+    """What is minimised. A subclass defines `add_gradient`, and overrides the other methods as needed.
 
-    The common case has one network and one phase; an objective with several sets `phases` itself.
+    Most objectives have one network and one phase; an objective with more sets `phases` itself.
 
     Parameters
     ----------
@@ -66,37 +76,43 @@ class Objective:
         self.phases: Sequence[Phase] = (Phase(network, self.add_gradient, config),)
 
     def turns(self, step: int) -> Sequence[Phase]:
-        """Return the phases of step 0, 1, ... in their order: all of them, unless an objective says otherwise."""
+        """Return the phases that step 0, 1, ... takes, in order: all of them, unless a subclass says otherwise."""
         return self.phases
 
-    def add_gradient(self, step: int, shard: int, grads: Any) -> Any:
+    def add_gradient(self, step: int, shard: int, grads: Gradients) -> Any:
         """Add one micro-batch's part of the gradient to `grads`; return its part of the loss."""
         raise NotImplementedError
 
     def validate(self, *networks: Any) -> dict[str, float]:
-        """Return figures on held-out samples, of the averaged network of each phase; none where none are held out.
+        """Return metrics on held-out samples, by name; without held-out samples, an empty dict.
 
-        The best model is kept by ``"validation_loss"``, if that is among them.
+        The networks are those of the phases, with averaged weights. The run keeps the model with the smallest
+        ``"validation_loss"``, if there is such a metric.
         """
         return {}
 
+    @property
+    def validate_every(self) -> int | None:
+        """Steps between two calls of `validate`; None, for a config without this setting, validates at the end only."""
+        return self.config.validate_every if isinstance(self.config, ValidatedConfig) else None
+
     def measure(self) -> dict[str, float]:
-        """Return what the log should say besides losses and rates."""
+        """Return further values for the log, by name, besides losses, gradient norms and learning rates."""
         return {}
 
     def identity(self) -> dict[str, Any]:
-        """Return what decides the bits of the run besides its configuration: to go on, a run must have the same."""
+        """Return what decides the bits of the run besides its config: a run is resumed only with the same values."""
         return {}
 
     def about(self) -> dict[str, Any]:
-        """Return what a trained model's config.json should say of where it comes from."""
+        """Return what config.json of the trained model says of its origin, such as the data."""
         return {}
 
     def trained(self, *networks: Any) -> Any:
-        """Return the result, made of the averaged network of each phase."""
+        """Return the trained model, given the network of each phase with averaged weights."""
         return networks[0]
 
     def noise(self, step: int, shard: int = 0) -> Noise:
-        """Return the source of the random numbers of a shard."""
+        """Return the source of random numbers for one shard of a step."""
         first = shard * self.config.shard_size
         return Noise(self.config.seed, first=first, step=step, xp=xp_of(self.network.theta))

@@ -1,13 +1,12 @@
-"""AdamW, clipping, the learning rate and the average of the weights: a few lines each, on flat vectors."""
+"""AdamW, gradient clipping, the learning rate and the average of the weights, on flat vectors."""
 
 import math
 from dataclasses import dataclass
-from typing import Any
 
-from tinydiff.base import check_number, xp_of
+from tinydiff.base import Array, check_number, xp_of
 from tinydiff.workers import pieces
 
-PIECE_BYTES = 2**17  # worked on at once: eight arrays of this size fit into a core's cache
+PIECE_BYTES = 2**17  # computed at once: eight arrays of this size fit into a core's cache
 
 
 @dataclass
@@ -19,16 +18,16 @@ class AdamW:
     theta : array
         The parameters, changed in place.
     decay_mask : array or None
-        1 where weight decay acts; None: everywhere.
+        1 where weight decay acts, 0 elsewhere; None: it acts everywhere.
     betas : (float, float)
         Decay of the first and of the second moment.
     eps : float
     weight_decay : float
-        Share of a weight that goes per step, in units of the learning rate.
+        Share of a weight that is taken away per step, in units of the learning rate.
     """
 
-    theta: Any
-    decay_mask: Any = None
+    theta: Array
+    decay_mask: Array | None = None
     betas: tuple[float, float] = (0.9, 0.99)
     eps: float = 1e-8
     weight_decay: float = 0.0
@@ -39,8 +38,8 @@ class AdamW:
         for i, beta in enumerate(self.betas):
             check_number(f"betas[{i}]", beta, 0, 1 - 1e-9)
 
-    def step(self, g: Any, lr: float, ok: Any = True, ema: Any = None, decay: float = 0.0) -> None:
-        """Take one step against the gradient g, and move the average of the weights in the same walk.
+    def step(self, g: Array, lr: float, ok: Array = True, ema: Array | None = None, decay: float = 0.0) -> None:
+        """Take one step against the gradient g, and move the average of the weights in the same pass.
 
         Parameters
         ----------
@@ -51,7 +50,7 @@ class AdamW:
         ema : array, shape of theta, or None
             Moved towards the new theta, see `update_ema`.
         decay : float
-            Of the average.
+            Decay of the average.
         """
         xp = xp_of(self.theta, g, ema)
         self.steps += 1
@@ -82,7 +81,7 @@ class AdamW:
         theta -= update
 
 
-def clip_by_global_norm(g: Any, largest: float) -> Any:
+def clip_by_global_norm(g: Array, largest: float) -> Array:
     """Scale g, in place, so that its norm is at most `largest`; return the norm it had (Eq. CLIP-1)."""
     xp = xp_of(g)
     norm = xp.sqrt(xp.dot(g, g))
@@ -117,6 +116,6 @@ def ema_decay(step: int, decay: float) -> float:
     return min(decay, (1 + step) / (10 + step))
 
 
-def update_ema(ema: Any, theta: Any, decay: float, ok: Any = True) -> None:
+def update_ema(ema: Array, theta: Array, decay: float, ok: Array = True) -> None:
     """Move the average towards theta, in place, where ok: ``ema = decay ema + (1 - decay) theta`` (Eq. EMA-1)."""
     ema += (1 - decay) * xp_of(ema, theta).where(ok, theta - ema, 0)

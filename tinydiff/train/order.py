@@ -6,7 +6,7 @@ import numpy as np
 
 from tinydiff.base import Noise
 
-SPARE = 4  # of so many candidates for a batch, one may have the content of another one
+SPARE = 4  # one spare candidate for every four in a batch, to replace those with the content of another
 
 
 def shuffled(n: int, batch: int, step: int, seed: int) -> np.ndarray:
@@ -18,17 +18,17 @@ def shuffled(n: int, batch: int, step: int, seed: int) -> np.ndarray:
 
 
 def whole_batches(n: int, batch: int, step: int, seed: int) -> np.ndarray:
-    """Return the indices of a step's batch: an epoch has whole batches only, and what is left over waits for the next.
+    """Return the indices of a step's batch: an epoch has only whole batches, and leaves out the rest.
 
     The order of an epoch is drawn at the epoch's first step.
     """
     per_epoch = n // batch
-    place = step % per_epoch
-    return permutation(n, seed, step - place)[place * batch :][:batch]
+    position = step % per_epoch
+    return permutation(n, seed, step - position)[position * batch :][:batch]
 
 
 def distinct(contents: np.ndarray, batch: int, step: int, seed: int) -> np.ndarray:
-    """Return the indices of a step's batch, in random order and, where there are enough, no two of one content.
+    """Return the indices of a step's batch, in random order; where there are enough, no two with the same content.
 
     Parameters
     ----------
@@ -38,8 +38,8 @@ def distinct(contents: np.ndarray, batch: int, step: int, seed: int) -> np.ndarr
     """
     candidates = min(len(contents), batch + batch // SPARE)
     per_epoch = len(contents) // candidates
-    epoch, place = divmod(step, per_epoch)
-    chosen = permutation(len(contents), seed, epoch)[place * candidates :][:candidates]
+    epoch, position = divmod(step, per_epoch)
+    chosen = permutation(len(contents), seed, epoch)[position * candidates :][:candidates]
     _, first = np.unique(contents[chosen], return_index=True)
     again = np.setdiff1d(np.arange(candidates), first)
     return chosen[np.concatenate([np.sort(first), again])[:batch]]

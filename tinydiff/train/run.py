@@ -1,4 +1,4 @@
-"""A training run: one loop for every objective, and everything a run needs to be trusted and taken up again."""
+"""A training run: one loop for all objectives, with checks, log, checkpoints and resuming."""
 
 import json
 import math
@@ -24,7 +24,7 @@ from tinydiff.train.saving import save_trained
 
 
 class Run:
-    """A training run: an objective, and the folder where the run is kept.
+    """A training run: an objective, and the folder that keeps the run. A folder with a checkpoint is resumed.
 
     Parameters
     ----------
@@ -33,13 +33,14 @@ class Run:
     folder : str, Path or None
         Where checkpoints, the log and the trained model go; None keeps nothing.
     hooks : sequence of callables
-        ``hook(record)`` gets every record of the log, a dict with "step": the place for other loggers.
+        ``hook(record)`` gets every record of the log, a dict with "step", for other loggers.
     threads : int or None
-        How many work at the same time; None takes one for each core. It changes the time, not the bits.
+        How many shards are computed at the same time; None takes one for each core. This
+        changes the time, not the bits.
     processes : bool or None
-        Whether they are processes, where those can be made (Linux), or threads of this one; None takes processes
-        unless the network is large, see `processes_pay`. They are made at the first step, and see no change of data or
-        of the network's layers after it; weights they see always.
+        Whether processes compute them, where these are supported (Linux), or threads; None takes processes unless the
+        network is large, see `processes_pay`. Processes start at the first step: later changes of the weights reach
+        them, later changes of the data or of the layers do not.
 
     Examples
     --------
@@ -71,7 +72,7 @@ class Run:
         self.best = math.inf
         self.all_finite = self.xp.asarray(True)
         if self.folder is not None:
-            self._take_up(self.folder)
+            self._resume(self.folder)
 
     def train_step(self) -> dict[str, Any]:
         """Take one step of each phase whose turn it is; return losses, gradient norms and learning rates."""
@@ -88,7 +89,7 @@ class Run:
     def run(self, progress: bool = True, on_step: Callable[["Run"], None] | None = None) -> None:
         """Train until `config.steps`; save on the way and at the end.
 
-        Ctrl-C or SIGTERM finishes the step, saves, and leaves by KeyboardInterrupt; a second one leaves at once.
+        Ctrl-C or SIGTERM finishes the step, saves, and raises KeyboardInterrupt; a second one interrupts at once.
 
         Parameters
         ----------
@@ -100,11 +101,11 @@ class Run:
         Raises
         ------
         TrainingError
-            If the loss or the gradient is not finite. The files keep the state before.
+            If the loss or the gradient is not finite. The files are left as they were before.
         InputError
             If another process is training in this folder.
         """
-        config = self.config
+        config, validate_every = self.config, self.objective.validate_every
         bar = tqdm(total=config.steps, initial=self.step, unit="step", disable=not progress, dynamic_ncols=True)
         started, first = time.perf_counter(), self.step
         with ExitStack() as stack:
@@ -121,7 +122,7 @@ class Run:
                     rate = (self.step - first) * config.batch / (time.perf_counter() - started)
                     self._report(record, rate, bar)
                 bar.update()
-                if done or self.step % config.validate_every == 0:
+                if done or (validate_every is not None and self.step % validate_every == 0):
                     self._validate()
                 if on_step is not None:
                     on_step(self)
@@ -137,7 +138,7 @@ class Run:
         return self.objective.trained(*self._averaged())
 
     def validate(self) -> dict[str, float]:
-        """Return the objective's figures on held-out samples, of the averages of the weights."""
+        """Return the objective's metrics on held-out samples, with averaged weights."""
         found = self.objective.validate(*self._averaged())
         if not found:
             raise InputError("There are no held-out samples: give the objective validation=.")
@@ -156,7 +157,7 @@ class Run:
         return path
 
     def stop_if_not_finite(self) -> None:
-        """Raise `TrainingError` if a loss or a gradient so far was not finite; it makes a GPU wait."""
+        """Raise `TrainingError` if a loss or a gradient so far was not finite. On a GPU this waits for its result."""
         if bool(self.all_finite):
             return
         bad = next(filter(None, (learner.not_finite() for learner in self.learners.values())), None)
@@ -202,20 +203,20 @@ class Run:
         return {"step": self.step, "train": asdict(self.config), **self.objective.about()}
 
     def _identity(self):
-        """Return all that decides the bits of a run: to go on, a run must have the same."""
+        """Return everything that decides the bits of a run: it is resumed only with the same values."""
         train = {name: value for name, value in asdict(self.config).items() if name not in FREE}
         return json.loads(
             json.dumps({"objective": type(self.objective).__name__, **train, **self.objective.identity()})
         )  # tuples become lists
 
-    def _take_up(self, folder):
+    def _resume(self, folder):
         """Go on from the last checkpoint in the folder, if there is one."""
         found = checkpoints(folder)
         if not found:
             return
         state = load_checkpoint(found[-1], self._networks())
         before, now = state.about["run"], self._identity()
-        # a setting that the checkpoint does not know came later than the run; its default is how it was before
+        # a setting that the checkpoint lacks is newer than the run; its default acts as the code did then
         changed = [name for name in now if name in before and before[name] != now[name]]
         if changed:
             raise InputError(
@@ -225,4 +226,4 @@ class Run:
         self.step = self.saved = state.step
         self.best = state.about["best"]
         for name, learner in self.learners.items():
-            learner.take_up(state.vectors[name], state.about.get("steps", {}).get(name, state.step))
+            learner.resume(state.vectors[name], state.about.get("steps", {}).get(name, state.step))

@@ -1,4 +1,4 @@
-"""The finished model of a run is written into the run's folder."""
+"""Writing the trained model of a run into the run's folder."""
 
 from pathlib import Path
 from typing import Any

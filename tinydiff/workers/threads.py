@@ -55,6 +55,7 @@ class _Blas:
 
     @contextmanager
     def one_thread(self) -> Iterator[None]:
+        """Hold BLAS at one thread inside; after the last user it has as many as before."""
         with self.lock:
             if self.users == 0:
                 self.controller = self.controller or ThreadpoolController()  # finding the libraries takes a while

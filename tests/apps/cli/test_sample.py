@@ -39,7 +39,7 @@ def test_a_classifier_pulls_what_is_drawn(trained, tmp_path, capsys):
     assert (late != pulled).any()
     fails(capsys, [*request, "--rescale", "0.5"], 2, "rescale is 0.5, but with a classifier")
     fails(capsys, [*request, "--negative", "a one"], 2, "negative is 'a one', but with a classifier")
-    fails(capsys, [*request, "--label", "10"], 2, "the classifier knows 0 to 9 alone")
+    fails(capsys, [*request, "--label", "10"], 2, "the classifier knows only 0 to 9")
     fails(capsys, [*request, "--model", str(trained)], 2, "(any, 28, 28, 1) was expected")
     fails(capsys, [*request[:-1], "mnist-classifier-28"], 2, "but a classifier of noisy pictures was expected")
 

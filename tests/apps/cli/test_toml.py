@@ -49,7 +49,7 @@ def test_a_value_of_the_command_line_may_be_called_train(tmp_path, monkeypatch):
         ("[unet]\nchannel_mult = 3", "unet.channel_mult is 3, but a list of whole numbers"),
         ("[unet]\nimage_size = 9", "unet.image_size is 9 x 9, but height and width must be multiples"),
         ("[unet]\nimage_size = [8, 9, 8]", "unet.image_size is [8, 9, 8], but a whole number or a list of 2 whole"),
-        ('schedule = "mine"', "schedule is 'mine', but one of 'cosine', 'linear'"),
+        ('schedule = "mine"', "schedule is 'mine', but one of 'linear', 'cosine'"),
         ("out = 3", "out is 3, but a path"),
         ('threads = "all"', "threads is 'all', but a whole number or null"),
         ("train = 3", "train is 3, but a table"),

@@ -8,12 +8,12 @@ import pytest
 
 from tinydiff.base import DataError, InputError
 from tinydiff.data import load_avatars, load_data
-from tinydiff.data.avatars import SPLITS, Portraits, compose, describe, draw, drawing
-from tinydiff.data.avatars.compose import HELD_OUT, combinations, has
-from tinydiff.data.avatars.drawing import PARTS_FILE, fill, paint, rgb, visible
+from tinydiff.data.avatars import SPLITS, Portraits, compose, describe, render, rendering
+from tinydiff.data.avatars.compose import HELD_OUT, combinations, has_word
+from tinydiff.data.avatars.rendering import PARTS_FILE, fill, parts_of, rgb, visible
 from tinydiff.data.avatars.slots import LAYERS, SLOTS
 
-SHAPES = [shape for parts in drawing._file().values() for shapes in parts.values() for shape in shapes]
+SHAPES = [shape for parts in rendering._file().values() for shapes in parts.values() for shape in shapes]
 
 
 def points(path):
@@ -69,12 +69,12 @@ def test_every_shape_of_the_file_is_filled_as_an_svg_renderer_does():
 
 def test_parts_are_painted_like_shapes_one_over_the_other():
     portraits = compose(30, seed=1)
-    for parts, colours, image in zip(*portraits, draw(portraits), strict=True):
+    for parts, colours, image in zip(*portraits, render(portraits), strict=True):
         picture = np.full((16, 16, 3), 255.0)
         for slot, part, colour in zip(SLOTS, parts, colours, strict=True):
             names = [name for names in slot.words.values() for name in names]
             values = [value for values in slot.colours.values() for value in values]
-            for path, rule, fixed, opacity in drawing._file()[slot.layer][names[part - 1]] if part else []:
+            for path, rule, fixed, opacity in rendering._file()[slot.layer][names[part - 1]] if part else []:
                 paint_with = rgb(fixed if fixed.startswith("#") else values[colour])
                 inside = fill(path, rule)
                 picture[inside] = (1 - opacity) * picture[inside] + opacity * np.array(paint_with)
@@ -85,8 +85,8 @@ def test_every_name_in_the_tables_is_a_part_of_the_file():
     for slot in SLOTS:
         names = [name for names in slot.words.values() for name in names]
         assert len(set(names)) == len(names)
-        assert set(names) <= set(drawing._file()[slot.layer])
-        assert not (set(slot.words) & set(slot.colours)) - {""}, "has() could not tell a part from a colour"
+        assert set(names) <= set(rendering._file()[slot.layer])
+        assert not (set(slot.words) & set(slot.colours)) - {""}, "has_word() could not tell a part from a colour"
 
 
 def test_a_portrait_and_its_caption_do_not_depend_on_how_many_are_made():
@@ -112,7 +112,7 @@ def test_the_splits_keep_their_promises():
 def test_held_out_words_are_each_seen_alone():
     portraits = compose(3000)
     for layer, word in itertools.chain.from_iterable(HELD_OUT):
-        assert has(portraits, layer, word).any()
+        assert has_word(portraits, layer, word).any()
 
 
 def test_captions_of_held_out_combinations_say_both_halves_where_they_can_be_seen():
@@ -148,9 +148,9 @@ def test_captions_say_only_what_is_there_and_seen():
         for layer in {*caption.parts, *caption.colours}:
             assert seen[i, LAYERS.index(layer)], caption
         for layer in caption.parts:
-            assert paint(layer).part_words[portraits.parts[i, LAYERS.index(layer)]] in caption.text
+            assert parts_of(layer).part_words[portraits.parts[i, LAYERS.index(layer)]] in caption.text
         for layer in caption.colours:
-            assert paint(layer).colour_words[portraits.colours[i, LAYERS.index(layer)]] in caption.text
+            assert parts_of(layer).colour_words[portraits.colours[i, LAYERS.index(layer)]] in caption.text
         words = {slot.layer: set(slot.words) - {""} for slot in SLOTS}
         unsaid = [word for layer in words if layer not in caption.parts for word in words[layer] if " " in word]
         assert not any(word in caption.text for word in unsaid), caption
@@ -174,9 +174,9 @@ def test_an_attribute_is_seen_if_its_absence_changes_six_pixels_by_32_levels():
     seen = visible(portraits)
     for i, row in itertools.product(range(len(SLOTS)), range(40)):
         one = Portraits(*(values[row : row + 1].copy() for values in portraits))
-        whole = draw(one).astype(int)
+        whole = render(one).astype(int)
         one.parts[0, i] = 0
-        changes = np.sort(abs(draw(one) - whole).max(axis=-1).ravel())
+        changes = np.sort(abs(render(one) - whole).max(axis=-1).ravel())
         if abs(changes[-6] - 32) > 1:  # what is rounded may fall on either side
             assert seen[row, i] == (changes[-6] >= 32 and "" not in SLOTS[i].words)
 
@@ -213,10 +213,10 @@ def test_the_data_set():
 def test_a_damaged_file_is_named(tmp_path, monkeypatch):
     path = tmp_path / "avatar-parts.json"
     path.write_bytes(PARTS_FILE.read_bytes()[:1000])
-    monkeypatch.setattr(drawing, "PARTS_FILE", path)
-    drawing._file.cache_clear()
+    monkeypatch.setattr(rendering, "PARTS_FILE", path)
+    rendering._file.cache_clear()
     try:
         with pytest.raises(DataError, match=r"avatar-parts\.json is damaged.*Install tinydiff again"):
-            drawing._file()
+            rendering._file()
     finally:
-        drawing._file.cache_clear()
+        rendering._file.cache_clear()

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 
 from tinydiff.base import InputError
-from tinydiff.data.avatars import Portraits, agreement, compose, describe, draw, judge
-from tinydiff.data.avatars.drawing import paint, visible
-from tinydiff.data.avatars.judge import MARGIN, skin, words_of
+from tinydiff.data.avatars import Portraits, agreement, compose, describe, judge, render
+from tinydiff.data.avatars.judge import MARGIN, skin_tone, words_of
+from tinydiff.data.avatars.rendering import parts_of, visible
 from tinydiff.data.avatars.slots import LAYERS, SLOTS
 
 N = 40
@@ -18,7 +18,7 @@ def real():
     found = {}
     for split in ("test", "held-out", "swapped"):
         portraits = compose(N, split=split)
-        images = draw(portraits)
+        images = render(portraits)
         found[split] = portraits, describe(portraits, split=split), images, judge(images)
     return found
 
@@ -37,7 +37,7 @@ def test_every_word_of_a_real_portrait_is_found(real, split):
 def test_every_word_of_a_thousand_real_portraits_is_found(split):
     portraits = compose(1000, split=split)
     captions = describe(portraits, split=split)
-    verdict = judge(draw(portraits))
+    verdict = judge(render(portraits))
     for name, (asked, right) in agreement(verdict, portraits, captions).items():
         np.testing.assert_array_equal(asked, right, err_msg=name)
     assert (verdict.distances < MARGIN).mean() > 0.99
@@ -48,7 +48,7 @@ def test_the_nearest_portrait_of_a_real_one_is_itself_in_all_that_can_be_seen(re
     portraits, _, images, verdict = real["test"]
     exact = verdict.distances < 0.25 * images[0].size
     assert exact.mean() > 0.95
-    np.testing.assert_array_equal(draw(verdict.portraits)[exact], images[exact])
+    np.testing.assert_array_equal(render(verdict.portraits)[exact], images[exact])
     seen = visible(portraits)
     for i, layer in enumerate(LAYERS):
         part, _ = words_of(portraits, layer)
@@ -60,15 +60,15 @@ def test_distances_are_those_of_the_pictures(real):
     *_, images, _ = real["test"]
     noisy = noised(images[:20], 20)
     verdict = judge(noisy)
-    gap = draw(verdict.portraits).astype(float) - noisy
-    np.testing.assert_allclose(verdict.distances, (gap**2).sum(axis=(1, 2, 3)), rtol=0.01)  # `draw` rounds to bytes
+    gap = render(verdict.portraits).astype(float) - noisy
+    np.testing.assert_allclose(verdict.distances, (gap**2).sum(axis=(1, 2, 3)), rtol=0.01)  # `render` rounds to bytes
 
 
 def test_it_finds_as_near_a_portrait_as_a_search_from_the_truth(real):
     """Coordinate descent could stop short of the nearest; on noisy pictures it comes as near as the truth is."""
     portraits, _, images, _ = real["test"]
     noisy = noised(images, 15)
-    to_truth = ((draw(portraits).astype(float) - noisy) ** 2).sum(axis=(1, 2, 3))
+    to_truth = ((render(portraits).astype(float) - noisy) ** 2).sum(axis=(1, 2, 3))
     assert (judge(noisy).distances <= to_truth * 1.01).mean() > 0.95
 
 
@@ -102,11 +102,11 @@ def test_swapped_colours_are_wrong_colours(real):
 def test_two_answers_that_fit_as_well_are_said_to_be_ambiguous():
     """A cap of a colour halfway between purple and blue may be either; a purple one may not."""
     i = LAYERS.index("hat")
-    words = paint("hat").colour_words
+    words = parts_of("hat").colour_words
     portraits = Portraits(np.zeros((2, len(SLOTS)), int), np.zeros((2, len(SLOTS)), int))
     portraits.parts[:, LAYERS.index("body")] = portraits.parts[:, i] = 1
     portraits.colours[:, i] = [words.index("purple"), words.index("blue")]
-    purple, blue = draw(portraits)
+    purple, blue = render(portraits)
     halfway = purple.astype(int) + blue
     halfway = ((halfway + np.indices(halfway.shape).sum(axis=0) % 2) // 2).astype(np.uint8)  # halves go up and down
     np.testing.assert_array_equal(judge(np.stack([purple, halfway, blue])).ambiguous[:, i], [False, True, False])
@@ -121,7 +121,7 @@ def test_a_picture_is_judged_alone_as_in_company(real):
 
 def test_skin_is_read_off(real):
     portraits, _, _, verdict = real["test"]
-    np.testing.assert_array_equal(skin(verdict.portraits), skin(portraits))
+    np.testing.assert_array_equal(skin_tone(verdict.portraits), skin_tone(portraits))
 
 
 @pytest.mark.parametrize(

@@ -6,15 +6,15 @@ from clips import PORTRAITS
 
 from tinydiff.base import InputError
 from tinydiff.data.avatars import describe
-from tinydiff.data.avatars.pairs import belongs, said, shown
+from tinydiff.data.avatars.pairs import match_probabilities, words_said, words_shown
 from tinydiff.data.avatars.slots import LAYERS
 
 
 def test_a_caption_belongs_to_portraits_of_which_it_is_true():
     """Against plain loops over words; rows add to 1, and what shows more that is not said is less probable."""
     captions = describe(PORTRAITS)
-    says, shows = said(PORTRAITS, captions), shown(PORTRAITS)
-    found = belongs(says, shows)
+    says, shows = words_said(PORTRAITS, captions), words_shown(PORTRAITS)
+    found = match_probabilities(says, shows)
     for k, caption in enumerate(captions):
         for j in range(len(captions)):
             true, left_out = True, 0
@@ -30,4 +30,4 @@ def test_a_caption_belongs_to_portraits_of_which_it_is_true():
     assert (np.diag(found) > 0).all()
     np.testing.assert_allclose(found.sum(axis=1), 1)
     with pytest.raises(InputError, match="3 captions for 64"):
-        said(PORTRAITS, captions[:3])
+        words_said(PORTRAITS, captions[:3])

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from tinydiff.apps.cli.options import DeviceName, ProgressBar, SamplerName
 from tinydiff.base import InputError, writable_folder
-from tinydiff.data import NAMES
+from tinydiff.data import DATASETS
 from tinydiff.evaluate import evaluate, evaluate_text, retrieval
 from tinydiff.models import SHIPPED, ClipModel, DiffusionModel, Guidance, load, read_about
 
@@ -56,7 +56,7 @@ class Evaluate:
         height, width = model.config.unet.size
         sides = f"{height} x {width}"
         trained_on = read_about(self.model).get("data")
-        data = self.data or (trained_on if trained_on in NAMES and trained_on != "mnist" else "mnist-small")
+        data = self.data or (trained_on if trained_on in tuple(DATASETS) and trained_on != "mnist" else "mnist-small")
         what = data.removesuffix("-small")
         judge = self.classifier or f"{what}-classifier-{height if height == width else sides}"
         if self.classifier is None and not (SHIPPED / judge).is_dir():

@@ -8,7 +8,7 @@ import scipy
 
 import tinydiff
 from tinydiff.base import DataError, DeviceError, select_device
-from tinydiff.data import NAMES, load_data
+from tinydiff.data import DATASETS, load_data
 from tinydiff.models import SHIPPED
 from tinydiff.workers import default_threads
 
@@ -27,7 +27,7 @@ class Info:
             print(f"GPU: none. {error}")
         for card in sorted(SHIPPED.glob("*/config.json")):
             print(f"Model {card.parent.name}: {card.parent}")
-        for name in NAMES:
+        for name in DATASETS:
             try:
                 print(f"Data {load_data(name, 'train', network=False).describe()}")
             except DataError as error:

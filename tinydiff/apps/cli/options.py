@@ -4,13 +4,19 @@ from typing import TYPE_CHECKING, Literal
 
 from tqdm import tqdm
 
-from tinydiff.diffusion import SAMPLERS
+from tinydiff.data import DATASETS
+from tinydiff.diffusion import SAMPLERS, SCHEDULES, TARGETS
 
 DeviceName = Literal["auto", "cpu", "cuda"]
 if TYPE_CHECKING:
     SamplerName = str
+    ScheduleName = str
+    TargetName = str
 else:
     SamplerName = Literal[tuple(SAMPLERS)]
+    ScheduleName = Literal[tuple(SCHEDULES)]
+    TargetName = Literal[tuple(TARGETS)]
+DATASET_NAMES = ", ".join(DATASETS)
 
 
 class ProgressBar:

@@ -33,7 +33,8 @@ def parse_options(command: Callable[..., Any], options: Sequence[str], prog: str
 
 def _refusal_behind(stop, command):
     """Return the sentence of the dataclass because of which tyro stops, or None; it names an option as one types it."""
-    error, inside = stop.__context__, ""
+    error: BaseException | None = stop.__context__
+    inside: Any = ""
     while error is not None and not isinstance(error, InputError):
         inside = getattr(error, "arg", inside)  # tyro's own error knows the option, or the table of options
         error = error.__context__

@@ -1,5 +1,5 @@
 """The exercises of the notebooks, one module per notebook: what is asked, what is right, and known mistakes.
 
 A notebook checks an answer with ``my_step = exercises.STEP.check(my_step)``; see `tinydiff.course.Exercise`.
-Teachers can set more of the same kind.
+Teachers can add more in the same way.
 """

@@ -25,7 +25,7 @@ MIX = Exercise(
         "the clean image has its square root, but the noise has not: its weight is (1 - alpha_bar_s) ** 0.5.": (
             lambda x_0_hat, eps_hat, a: a**0.5 * x_0_hat + (1 - a) * eps_hat
         ),
-        "the two weights are swapped: the more signal is left, the more counts the clean image.": (
+        "the two weights are swapped: the more signal is left, the more the clean image counts.": (
             lambda x_0_hat, eps_hat, a: (1 - a) ** 0.5 * x_0_hat + a**0.5 * eps_hat
         ),
         "the noise is gone: only the guess is left, and then one step would be the last.": (
@@ -59,7 +59,7 @@ LIE = Exercise(
     cases=[_CASE, (*_CASE[:-1], 9)],
     returns=["x"],
     mistakes={
-        "the model is told the true time t; this time it should hear `told`, whatever t is.": (
+        "the model is told the true time t; here it should be told `told`, whatever t is.": (
             partial(_sample, guess_at=lambda t, told: t)
         ),
         "the mix takes alpha_bar at the old time t; the step leads to s.": (
@@ -72,5 +72,5 @@ LIE = Exercise(
             lambda predict, mix, alpha_bar, x, times, told: mix(*predict(x, told), alpha_bar[times[-1]])
         ),
     },
-    praise="Only the model hears the lie.",
+    praise="Only the model is told the lie.",
 )

@@ -42,7 +42,7 @@ SCHEDULE = Exercise(
         "that is the product of the betas; what is kept at each step is 1 - beta.": (
             lambda T, beta_1, beta_T: np.r_[1, np.cumprod(np.linspace(beta_1, beta_T, T))]
         ),
-        "that is 1 - beta of each step alone; alpha_bar is the product over all steps so far.": (
+        "that is 1 - beta of each single step; alpha_bar is the product over all steps so far.": (
             lambda T, beta_1, beta_T: np.r_[1, 1 - np.linspace(beta_1, beta_T, T)]
         ),
         "that is the product of the roots, which multiplies images; alpha_bar is a share of the variance.": (

@@ -46,14 +46,14 @@ DENOISER = Exercise(
         "the 2 is missing: the normal density falls as exp(-distance^2 / (2 variance)).": (
             lambda x_t, points, alpha_bar: _average(x_t, points, alpha_bar, width=1.0)
         ),
-        "under the distance stands the deviation of the noise; it must be its variance, 1 - alpha_bar.": (
+        "the distance is divided by the standard deviation of the noise; it must be the variance, 1 - alpha_bar.": (
             lambda x_t, points, alpha_bar: _average(x_t, points, alpha_bar, noise=0.5)
         ),
         "all points have the same share; those nearer to x_t must count more.": (
             lambda x_t, points, alpha_bar: points.mean(axis=0)
         ),
     },
-    praise="It is softmax attention: x_t asks, the points answer, each as loudly as it is near.",
+    praise="It is softmax attention: x_t is the query, and near points get the large weights.",
 )
 
 
@@ -68,10 +68,10 @@ SCORE = Exercise(
     cases=[(_X_T, _X_0_HAT, 0.5), (_X_T, _X_0_HAT, 0.2)],
     returns=["score"],
     mistakes={
-        "the sign is turned: the score points from x_t towards where data are likely.": (
+        "the sign is wrong: the score points from x_t towards where data are likely.": (
             lambda x_t, x_0_hat, alpha_bar: -_score(x_t, x_0_hat, alpha_bar)
         ),
-        "that is the noise with its sign turned; one more division by sqrt(1 - alpha_bar) makes it the score.": (
+        "that is minus the noise; one more division by sqrt(1 - alpha_bar) makes it the score.": (
             lambda x_t, x_0_hat, alpha_bar: _score(x_t, x_0_hat, alpha_bar) * (1 - alpha_bar) ** 0.5
         ),
         "the guess must be shrunk to the size that it has at t: sqrt(alpha_bar) times x_0_hat.": (
@@ -84,5 +84,5 @@ SCORE = Exercise(
             lambda x_t, x_0_hat, alpha_bar: (alpha_bar**0.5 * x_0_hat - x_t) / alpha_bar
         ),
     },
-    praise="Who can denoise knows the score, and the other way round.",
+    praise="Whoever can denoise knows the score, and the other way round.",
 )

@@ -30,7 +30,7 @@ MEAN = Exercise(
     cases=[(_X_0, _X_T, 0.6, 0.5), (_X_0, _X_T, 0.9, 0.2)],
     returns=["mean"],
     mistakes={
-        "the two terms are swapped: the less noise is left at s, the more counts x_0.": (
+        "the two terms are swapped: the less noise is left at s, the more x_0 counts.": (
             lambda x_0, x_t, s, t: _mean(x_t, x_0, s, t)
         ),
         "the term of x_0 is not shrunk: at time s the image is sqrt(alpha_bar_s) times x_0.": (
@@ -45,7 +45,7 @@ MEAN = Exercise(
         "the weights do not sum to what they should: B must be divided by A.": (
             lambda x_0, x_t, s, t: _product(x_0, x_t, s, t, divide=False)
         ),
-        "x_0 is left out: x_t / sqrt(alpha) is what the second witness says alone; weigh in what the first says.": (
+        "x_0 is left out: x_t / sqrt(alpha) is only what the second witness says; weigh in the first.": (
             lambda x_0, x_t, s, t: _product(x_0, x_t, s, t, prior=0.0)
         ),
     },

@@ -29,7 +29,7 @@ KL = Exercise(
         "the logarithm is upside down: it is log(variance_2 / variance_1).": (
             lambda m_1, v_1, m_2, v_2: _kl(m_1, v_1, m_2, v_2, log=-1.0)
         ),
-        "the means are right, but what differs in the variances is left out.": (
+        "the means are right, but the difference of the variances is left out.": (
             lambda m_1, v_1, m_2, v_2: (m_1 - m_2) ** 2 / (2 * v_2)
         ),
         "the arguments are variances, and yours were squared as if they were deviations.": (

@@ -61,9 +61,7 @@ SOFTMAX = Exercise(
             dy * y * (1 - y)
         ),
         "the sum is missing: every x reaches every y through the common denominator.": lambda dy, y: y * dy,
-        "the sum must be over dy * y, and not over dy alone.": (
-            lambda dy, y: y * (dy - dy.sum(axis=-1, keepdims=True))
-        ),
+        "the sum must be over dy * y, and not over dy only.": (lambda dy, y: y * (dy - dy.sum(axis=-1, keepdims=True))),
         "the rows are mixed: each row has a softmax of its own, so sum along the last axis only.": (
             lambda dy, y: y * (dy - (dy * y).sum())
         ),

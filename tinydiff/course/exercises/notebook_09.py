@@ -108,5 +108,5 @@ DDPM = Exercise(
             partial(_ddpm, variance="beta_tilde")
         ),
     },
-    praise="The mean of the posterior at the guess, and fresh noise but for the last step.",
+    praise="The mean of the posterior at the guess, and fresh noise, except in the last step.",
 )

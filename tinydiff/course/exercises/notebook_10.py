@@ -26,7 +26,7 @@ SIGMA = Exercise(
             lambda eta, s, t: eta * (1 - t / s) ** 0.5
         ),
         "eta is not used: with eta = 0 no fresh noise should be drawn.": lambda eta, s, t: _sigma(1.0, s, t),
-        "the fraction is upside down: (1 - alpha_bar_s) stands above, so that no noise is drawn in the last step.": (
+        "the fraction is upside down: 1 - alpha_bar_s is the numerator, so that no noise is drawn in the last step.": (
             lambda eta, s, t: eta * ((1 - t) / (1 - s) * (1 - t / s)) ** 0.5
         ),
     },
@@ -52,7 +52,9 @@ STEP = Exercise(
         "the fresh noise comes on top of all the old: the variance at s must stay 1 - alpha_bar_s.": (
             partial(_step, less=0)
         ),
-        "under the root stands sigma; variances are subtracted, so it is sigma squared.": (partial(_step, less=1)),
+        "sigma is subtracted under the root; variances are subtracted, so it must be sigma squared.": (
+            partial(_step, less=1)
+        ),
         "the fresh noise is multiplied by its variance, and not by sigma.": partial(_step, fresh=2),
         "the clean image is multiplied by alpha_bar_s; it is the square root.": partial(_step, signal=1.0),
     },

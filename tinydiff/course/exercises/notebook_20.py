@@ -29,7 +29,7 @@ GUIDED = Exercise(
     cases=[(_EPS_HAT, _GRADIENT, 0.36, 1.0), (_EPS_HAT, _GRADIENT, 0.9, 3.0), (_EPS_HAT, _GRADIENT, 0.5, 0.0)],
     returns=["eps_hat"],
     mistakes={
-        "the gradient is added; noise is what lies downhill, so uphill means to take some away.": (
+        "the gradient is added; the noise points downhill, so going uphill means to subtract.": (
             partial(_pushed, sign=1.0)
         ),
         "the gradient is not multiplied by the root of 1 - alpha_bar, by which score and noise differ.": (
@@ -44,10 +44,10 @@ GUIDED = Exercise(
         "the score is divided by the root of 1 - alpha_bar; noise is minus the score times that root.": (
             partial(_pushed, power=-0.5)
         ),
-        "the scale counts from nothing: with s = 0 there is no push at all.": partial(_pushed, more=1.0),
+        "the scale counts from 0: with s = 0 there is no push at all.": partial(_pushed, more=1.0),
         "the scale multiplies the prediction; it is the push that it multiplies.": partial(_pushed, both=True),
     },
-    praise="The noise of the picture, less the way uphill.",
+    praise="The predicted noise, minus a step uphill.",
 )
 
 _LOGITS, _LABELS = np.array([[1.0, -0.5, 0.2], [0.3, 2.0, -1.0]]), np.array([0, 2])
@@ -88,5 +88,5 @@ LOGITS = Exercise(
             lambda logits, labels: np.eye(logits.shape[1])[labels]
         ),
     },
-    praise="One for the label, less what was believed.",
+    praise="One for the label, minus the probabilities.",
 )

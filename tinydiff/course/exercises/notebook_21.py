@@ -25,13 +25,13 @@ GUIDED = Exercise(
     cases=[(_GIVEN, _NOTHING, 1.0), (_GIVEN, _NOTHING, 3.0), (_GIVEN, _NOTHING, 0.0)],
     returns=["guided"],
     mistakes={
-        "that starts from what was given, as the paper's w does; s is 1 + w, and counts from nothing.": (
+        "that starts from what was given, as the paper's w does; s is 1 + w, and starts from nothing.": (
             lambda given, nothing, scale: given + scale * (given - nothing)
         ),
         "the two are swapped: the way goes from nothing to what was given.": (
             lambda given, nothing, scale: given + scale * (nothing - given)
         ),
-        "the scale multiplies all of it; it multiplies the difference alone.": (
+        "the scale multiplies all of it; it multiplies only the difference.": (
             lambda given, nothing, scale: scale * given
         ),
         "the difference is added to nothing at all: start from the prediction without the condition.": (
@@ -80,5 +80,5 @@ DYNAMIC = Exercise(
             lambda x_0_hat, percentile: x_0_hat / max(1.0, abs(x_0_hat).max())
         ),
     },
-    praise="Clip at q, and bring the rest along.",
+    praise="Clip at q, and scale the rest with it.",
 )

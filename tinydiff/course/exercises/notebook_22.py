@@ -72,13 +72,13 @@ GEGLU = Exercise(
     cases=[(_DY, _VALUE, _GATE, *_phi(_GATE)), (_DY[0], _VALUE[0], _GATE[0], *_phi(_GATE[0]))],
     returns=["d_value", "d_gate"],
     mistakes={
-        "d_value needs the value's factor, which is gelu(gate) = gate * cdf, and not the gate alone.": (
+        "d_value needs the value's factor, which is gelu(gate) = gate * cdf, and not only the gate.": (
             lambda dy, value, gate, cdf, pdf: (dy * gate, dy * value * (cdf + gate * pdf))
         ),
         "the gate stands twice in gate * cdf(gate), so d_gate has two terms: cdf + gate * pdf.": (
             lambda dy, value, gate, cdf, pdf: (dy * gate * cdf, dy * value * cdf)
         ),
-        "d_gate has one of its two terms alone; the product rule gives cdf + gate * pdf.": (
+        "d_gate has only one of its two terms; the product rule gives cdf + gate * pdf.": (
             lambda dy, value, gate, cdf, pdf: (dy * gate * cdf, dy * value * gate * pdf)
         ),
         "d_gate lacks the gate's factor, which is the value.": (

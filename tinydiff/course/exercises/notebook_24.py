@@ -28,7 +28,7 @@ HIDE = Exercise(
         "hidden rows are filled with 0, which is the token of a byte; the empty prompt has a start and ends.": (
             lambda rows, empty, u, share: np.where((u < share)[:, None], 0, rows)
         ),
-        "hidden rows are filled with ends alone; the empty prompt begins with a start.": (
+        "hidden rows are filled only with ends; the empty prompt begins with a start.": (
             lambda rows, empty, u, share: np.where((u < share)[:, None], empty[-1], rows)
         ),
         "hidden rows are left out, but each picture needs a row.": lambda rows, empty, u, share: rows[u >= share],

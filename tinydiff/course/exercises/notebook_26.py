@@ -81,7 +81,7 @@ RIDDLE = Exercise(
             partial(_solved, rows=1.0, columns=1.0)
         ),
         "d_logits is not divided by the number of pairs; the loss is a mean over them.": partial(_solved, mean=False),
-        "what was true is taken away once; both directions believed, so it is taken away from each.": (
+        "what was true is subtracted once; both directions have probabilities, so subtract it from each.": (
             partial(_solved, true=0.5)
         ),
         "what was true is not taken away from what was believed: on the diagonal it is 1.": partial(_solved, true=0.0),

@@ -1,16 +1,16 @@
 """Portraits of 16 x 16 pixels with captions: put together from parts, so that what a picture shows is known exactly.
 
 A portrait is a body and up to eight parts, painted one over the other. Each slot (hair, hat, ...) holds one part or
-none, and has one colour. A caption names slots that can be seen; skin, eyes and mouths are never named. Nothing here is
-a photo, and nobody is meant: parts and colours are drawn by chance, each slot by itself.
+none, and has one colour. A caption names only parts that can be seen, and never skin, eyes or mouth. No portrait is a
+photo or shows a real person: the part and the colour of each slot are drawn at random, independently.
 
-Source: the pixel-art parts by DiceBear, CC0 1.0, as `tools/make_avatar_parts.py` found them.
+Source: the pixel-art parts by DiceBear, CC0 1.0, collected by `tools/make_avatar_parts.py`.
 """
 
 from tinydiff.data.avatars.captions import Caption, describe
 from tinydiff.data.avatars.compose import SPLITS, compose
-from tinydiff.data.avatars.drawing import draw
 from tinydiff.data.avatars.judge import Verdict, agreement, judge
+from tinydiff.data.avatars.rendering import render
 from tinydiff.data.avatars.sets import load_avatars
 from tinydiff.data.avatars.slots import Portraits
 
@@ -22,7 +22,7 @@ __all__ = [
     "agreement",
     "compose",
     "describe",
-    "draw",
     "judge",
     "load_avatars",
+    "render",
 ]

@@ -1,4 +1,4 @@
-"""Captions: what of a portrait is visible, in words."""
+"""Captions: texts that name some of the visible parts of a portrait."""
 
 from typing import NamedTuple
 
@@ -6,14 +6,15 @@ import numpy as np
 
 from tinydiff.base import Noise
 from tinydiff.data.avatars.compose import HELD_OUT, combinations
-from tinydiff.data.avatars.drawing import paint, visible
-from tinydiff.data.avatars.slots import FULLY, LAYERS, SLOTS, Portraits
+from tinydiff.data.avatars.rendering import parts_of, visible
+from tinydiff.data.avatars.slots import LAYERS, SLOTS, Portraits
 
-SAID = 0.75  # how often a caption speaks of a part that can be seen
+SAID = 0.75  # the probability that a caption names a part that can be seen
+FULLY = 0.85  # the probability that it then names the colour too; and, for hair, the style
 
 
 class Caption(NamedTuple):
-    """What is said of a portrait, and of which slots."""
+    """A text about a portrait, and which slots it names."""
 
     text: str
     parts: tuple[str, ...]  # layers whose part is named
@@ -21,10 +22,10 @@ class Caption(NamedTuple):
 
 
 def describe(portraits: Portraits, seed: int = 0, split: str = "train", first: int = 0) -> tuple[Caption, ...]:
-    """Write a caption for each portrait: some of what can be seen, in one of several forms of English.
+    """Write a caption for each portrait: some of what can be seen, in one of several English sentence forms.
 
-    In the split ``"held-out"`` every caption says both halves of the combination, if both can be seen. In ``"swapped"``
-    it says hair and clothing, in the same order and form for both portraits of a pair.
+    In the split ``"held-out"`` every caption names both halves of the combination, if both can be seen. In
+    ``"swapped"`` it names hair and clothing, in the same order and form for both portraits of a pair.
 
     Parameters
     ----------
@@ -54,12 +55,16 @@ def describe(portraits: Portraits, seed: int = 0, split: str = "train", first: i
 
 
 def _caption(parts, colours, seen, u, form, must):
-    """Put one caption together; u says of each slot whether, when, and how fully it is said, must which is in full."""
+    """Put one caption together.
+
+    For each slot, the uniform numbers u decide whether it is named, in which order, and whether in full; a slot with
+    `must` is always named, and in full.
+    """
     said = [i for i in np.flatnonzero(seen) if u[i, 0] < SAID or must[i]]
     phrases, with_part, with_colour = [], [], []
     for i in sorted(said, key=lambda i: u[i, 1]):
-        layer, painted = LAYERS[i], paint(LAYERS[i])
-        part, colour = painted.part_words[parts[i]], painted.colour_words[colours[i]]
+        layer, slot_parts = LAYERS[i], parts_of(LAYERS[i])
+        part, colour = slot_parts.part_words[parts[i]], slot_parts.colour_words[colours[i]]
         if u[i, 2] > FULLY and not must[i]:
             colour = ""
         elif u[i, 3] > FULLY and layer == "hair" and not must[i]:  # "red hair" says enough, "a red" does not

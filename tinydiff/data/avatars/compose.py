@@ -3,10 +3,10 @@
 import numpy as np
 
 from tinydiff.base import Noise, check_choice, check_count
-from tinydiff.data.avatars.drawing import paint
+from tinydiff.data.avatars.rendering import parts_of
 from tinydiff.data.avatars.slots import LAYERS, SLOTS, Portraits
 
-SPLITS = {"train": 20_000, "test": 2_000, "held-out": 1_000, "swapped": 1_000}  # and how many portraits each has
+SPLITS = {"train": 20_000, "test": 2_000, "held-out": 1_000, "swapped": 1_000}  # portraits in each
 HELD_OUT = (  # combinations that training never shows: (layer, word of a part or colour) twice
     (("hair", "blond"), ("clothing", "blue")),
     (("hair", "brown"), ("clothing", "red")),
@@ -21,7 +21,7 @@ SWAPPED = (("blue", "green"), ("blue", "red"), ("green", "red"))  # colours that
 
 
 def compose(n: int, seed: int = 0, split: str = "train", first: int = 0) -> Portraits:
-    """Put portraits together by chance; portrait i of a seed and split is always the same one.
+    """Put portraits together at random; portrait i of a seed and split is always the same one.
 
     Parameters
     ----------
@@ -30,8 +30,8 @@ def compose(n: int, seed: int = 0, split: str = "train", first: int = 0) -> Port
     split : str
         - ``"train"``, ``"test"``: any portrait without a combination of `HELD_OUT`;
         - ``"held-out"``: each with one combination of `HELD_OUT`;
-        - ``"swapped"``: pairs (2 k, 2 k + 1) that differ in two colours alone, as red hair and a green shirt, green
-          hair and a red shirt. (A beard goes with the hair.)
+        - ``"swapped"``: pairs (2 k, 2 k + 1) that differ only in two colours, such as red hair with a green shirt
+          and green hair with a red shirt. (A beard has the colour of the hair.)
     first : int
         Index of the first portrait.
     """
@@ -47,7 +47,7 @@ def compose(n: int, seed: int = 0, split: str = "train", first: int = 0) -> Port
 
 
 def _any(n, noise, purpose):
-    """Draw each slot by itself: whether it is filled, the word of its part, the part, and so with colours."""
+    """Draw every slot independently: whether it is filled, a word for its part, a part; likewise a colour."""
     parts, colours = np.zeros((2, n, len(SLOTS)), int)
     for i, slot in enumerate(SLOTS):
         filled, *u = noise.uniform((n, 5), purpose, slot.layer).T
@@ -92,9 +92,9 @@ def _held_out(n, noise):
 
 
 def _swapped(pairs, noise):
-    """Draw pairs of portraits that are alike but for two colours, which hair and clothing have swapped."""
+    """Draw pairs of portraits that are equal except for two colours, which hair and clothing swap."""
     portraits = _any(pairs, noise, "swapped")
-    portraits.parts[:, LAYERS.index("hat")] = 0  # which may hide the hair
+    portraits.parts[:, LAYERS.index("hat")] = 0  # a hat may hide the hair
     portraits = Portraits(*(np.repeat(values, 2, axis=0) for values in portraits))
     which = np.repeat(noise.integers(0, len(SWAPPED) - 1, pairs, "colours"), 2)
     share = np.repeat(noise.uniform((pairs, 1), "value of the word")[:, 0], 2)
@@ -107,22 +107,24 @@ def _swapped(pairs, noise):
 
 
 def _give(portraits, chosen, layer, word, share):
-    """Give the chosen portraits a part or a colour of this word; `share`, 0 .. 1, says which of them."""
-    i, painted = LAYERS.index(layer), paint(layer)
-    is_part = word in painted.part_words
-    words, values = (painted.part_words, portraits.parts) if is_part else (painted.colour_words, portraits.colours)
+    """Give the chosen portraits a part or a colour with this word; `share`, 0 .. 1, selects which of several."""
+    i, slot_parts = LAYERS.index(layer), parts_of(layer)
+    is_part = word in slot_parts.part_words
+    words, values = (
+        (slot_parts.part_words, portraits.parts) if is_part else (slot_parts.colour_words, portraits.colours)
+    )
     candidates = np.flatnonzero(np.array(words) == word)
     values[chosen, i] = candidates[(share * len(candidates)).astype(int)][chosen]
 
 
-def has(portraits: Portraits, layer: str, word: str) -> np.ndarray:
+def has_word(portraits: Portraits, layer: str, word: str) -> np.ndarray:
     """Return which portraits have this word for a slot's part, or for its colour: booleans (N,)."""
-    i, painted = LAYERS.index(layer), paint(layer)
-    part = np.array(painted.part_words)[portraits.parts[:, i]]
-    colour = np.array(painted.colour_words)[portraits.colours[:, i]]
+    i, slot_parts = LAYERS.index(layer), parts_of(layer)
+    part = np.array(slot_parts.part_words)[portraits.parts[:, i]]
+    colour = np.array(slot_parts.colour_words)[portraits.colours[:, i]]
     return (part != "") & ((part == word) | (colour == word))
 
 
 def combinations(portraits: Portraits) -> np.ndarray:
     """Return which combinations of `HELD_OUT` the portraits have: booleans (N, combinations)."""
-    return np.stack([has(portraits, *a) & has(portraits, *b) for a, b in HELD_OUT], axis=1)
+    return np.stack([has_word(portraits, *a) & has_word(portraits, *b) for a, b in HELD_OUT], axis=1)

@@ -1,10 +1,9 @@
-"""The judge of portraits: which parts and colours a picture shows, found by drawing, not by a network.
+"""The judge of portraits: which parts and colours a picture shows, found by rendering, not by a network.
 
-A portrait that is drawn from parts and colours is compared with the picture, pixel by pixel; the judge looks for the
-portrait that comes nearest, in squared distance. It tries, slot by slot, every part in every colour while the other
-slots stay as they are, and goes round until nothing comes nearer (coordinate descent). Hair and hat, which hide each
-other, are tried together. On a picture that was drawn from parts it ends at those parts, or at others that look the
-same.
+The judge looks for the portrait whose pixels have the smallest squared distance to the picture's. It tries, slot by
+slot, every part in every colour while the other slots stay as they are, and repeats this until the distance no longer
+falls (coordinate descent). Hair and hat, which hide each other, are tried together. On a picture that was rendered from
+parts it ends at those parts, or at others that look the same.
 """
 
 from functools import partial
@@ -14,12 +13,12 @@ import numpy as np
 
 from tinydiff.base import InputError, check_shape
 from tinydiff.data.avatars.captions import Caption
-from tinydiff.data.avatars.drawing import BACKGROUND, paint
+from tinydiff.data.avatars.rendering import BACKGROUND, parts_of
 from tinydiff.data.avatars.slots import LAYERS, SIZE, SLOTS, Portraits
 from tinydiff.workers import run_parallel
 
-ROUNDS = 6  # at most; most pictures stand still after three
-AT_ONCE = 20  # pictures, so that what is computed stays in a core's cache
+ROUNDS = 6  # at most; most pictures no longer change after three
+AT_ONCE = 20  # pictures computed together, so that the arrays stay in a core's cache
 MARGIN = 400.0  # squared levels: two answers that differ by less, as one pixel by 20 levels, are equally good
 TOGETHER = tuple((LAYERS.index(over), LAYERS.index(under)) for over, under in (("hat", "hair"), ("glasses", "eyes")))
 
@@ -82,36 +81,36 @@ def _judge(images):
 def _distances(i, images, portraits):
     """Return how far pictures are from their portraits with each part and colour in slot i: (N, parts, colours).
 
-    A slot lies on what is below it, and what is above covers it: ``above(keep * below + own + weight * colour)`` less
-    the picture is ``fixed + weight * colour``, whose square is a square in the colour.
+    The slot is painted over what is below it, and then covered by what is above it. The result minus the picture is
+    ``fixed + weight * colour``, so the squared distance is a quadratic function of the colour.
     """
-    n, painted = len(images), paint(LAYERS[i])
+    n, slot_parts = len(images), parts_of(LAYERS[i])
     below = np.full((n, SIZE, SIZE, 3), BACKGROUND, np.float32)
     for j in range(i):
         below = _painted_over(below, j, portraits)
     seen, hidden = np.ones((n, SIZE, SIZE, 1), np.float32), np.zeros((n, SIZE, SIZE, 3), np.float32)
-    for j in range(i + 1, len(SLOTS)):  # what is above lets `seen` through, and adds `hidden`
-        seen, hidden = seen * paint(LAYERS[j]).keep[portraits.parts[:, j]], _painted_over(hidden, j, portraits)
+    for j in range(i + 1, len(SLOTS)):  # what is above keeps a share `seen` of the slot, and adds `hidden`
+        seen, hidden = seen * parts_of(LAYERS[j]).keep[portraits.parts[:, j]], _painted_over(hidden, j, portraits)
     pixels = SIZE * SIZE
     seen, below = seen.reshape(n, 1, pixels, 1), below.reshape(n, 1, pixels, 3)
-    keep, weight, own = (a.reshape(1, len(a), pixels, -1) for a in painted[:3])
+    keep, weight, own = (a.reshape(1, len(a), pixels, -1) for a in slot_parts[:3])
     fixed = seen * (keep * below + own) + (hidden - images).reshape(n, 1, pixels, 3)
     weight = seen * weight
     square = np.einsum("npxc,npxc->np", fixed, fixed)[..., None]
-    linear = np.einsum("npxc,npx->npc", fixed, weight[..., 0]) @ painted.colours.T
-    quadratic = np.einsum("npxo,npxo->np", weight, weight)[..., None] * (painted.colours**2).sum(axis=1)
+    linear = np.einsum("npxc,npx->npc", fixed, weight[..., 0]) @ slot_parts.colours.T
+    quadratic = np.einsum("npxo,npxo->np", weight, weight)[..., None] * (slot_parts.colours**2).sum(axis=1)
     return square + 2 * linear + quadratic
 
 
 def _painted_over(picture, i, portraits):
     """Paint a slot's part over pictures."""
-    part, painted = portraits.parts[:, i], paint(LAYERS[i])
-    colour = painted.colours[portraits.colours[:, i]][:, None, None, :]
-    return painted.keep[part] * picture + painted.weight[part] * colour + painted.own[part]
+    part, slot_parts = portraits.parts[:, i], parts_of(LAYERS[i])
+    colour = slot_parts.colours[portraits.colours[:, i]][:, None, None, :]
+    return slot_parts.keep[part] * picture + slot_parts.weight[part] * colour + slot_parts.own[part]
 
 
 def _settle(i, distances, portraits):
-    """Put the nearest part and colour into slot i; return how near it comes."""
+    """Put the nearest part and colour into slot i; return the squared distance."""
     if LAYERS[i] == "body":
         distances = distances.copy()
         distances[:, 0] = np.inf
@@ -125,10 +124,10 @@ def _try_together(over, under, images, portraits):
     """Try every part of slot `over` with what then fits best into slot `under`; keep the pair that comes nearest."""
     best = np.full(len(images), np.inf, np.float32)
     kept = Portraits(*(values.copy() for values in portraits))
-    for part in range(len(paint(LAYERS[over]).keep)):
+    for part in range(len(parts_of(LAYERS[over]).keep)):
         trial = Portraits(*(values.copy() for values in portraits))
         trial.parts[:, over] = part
-        for _ in range(2):  # a colour for what is over, then what is under; once more with that
+        for _ in range(2):  # the best colour above, then the best part and colour below; and once more
             trial.colours[:, over] = _distances(over, images, trial)[:, part].argmin(axis=1)
             distance = _settle(under, _distances(under, images, trial), trial)
         nearer = distance < best
@@ -141,8 +140,8 @@ def _try_together(over, under, images, portraits):
 
 def _is_ambiguous(i, distances, portraits):
     """Return whether other words for slot i would come as near as those found, to within `MARGIN`."""
-    painted = paint(LAYERS[i])
-    part_words, colour_words = np.array(painted.part_words), np.array(painted.colour_words)
+    slot_parts = parts_of(LAYERS[i])
+    part_words, colour_words = np.array(slot_parts.part_words), np.array(slot_parts.colour_words)
     part, colour = portraits.parts[:, i], portraits.colours[:, i]
     other_part = (part_words != part_words[part][:, None])[:, :, None]
     other_colour = (colour_words != colour_words[colour][:, None])[:, None, :] & (part_words != "")[:, None]
@@ -152,9 +151,9 @@ def _is_ambiguous(i, distances, portraits):
 
 def words_of(portraits: Portraits, layer: str) -> tuple[np.ndarray, np.ndarray]:
     """Return the words of a slot's part and of its colour in each portrait; both are "" where there is none."""
-    i, painted = LAYERS.index(layer), paint(layer)
-    part = np.array(painted.part_words)[portraits.parts[:, i]]
-    colour = np.where(portraits.parts[:, i] == 0, "", np.array(painted.colour_words)[portraits.colours[:, i]])
+    i, slot_parts = LAYERS.index(layer), parts_of(layer)
+    part = np.array(slot_parts.part_words)[portraits.parts[:, i]]
+    colour = np.where(portraits.parts[:, i] == 0, "", np.array(slot_parts.colour_words)[portraits.colours[:, i]])
     return part, colour
 
 
@@ -170,7 +169,7 @@ def agreement(
     verdict : Verdict
         What the pictures show.
     portraits, captions
-        What they should show, and what was said of it. Only what was said is asked for.
+        The portraits that they should show, and their captions; only what a caption names is checked.
     """
     found = {}
     for layer in LAYERS:
@@ -186,6 +185,6 @@ def agreement(
     return found
 
 
-def skin(portraits: Portraits) -> np.ndarray:
+def skin_tone(portraits: Portraits) -> np.ndarray:
     """Return the number of each portrait's skin tone, from the lightest, 0, to the darkest."""
     return portraits.colours[:, LAYERS.index("body")]

@@ -5,22 +5,21 @@ from typing import NamedTuple
 import numpy as np
 
 SIZE = 16
-FULLY = 0.85  # how often it then says the colour; and of hair, the style
 
 
 class Slot(NamedTuple):
-    """A place on the portrait: which parts it may hold, what they and their colours are called.
+    """One slot of a portrait, such as the hat: which parts it may hold, and the words for them and their colours.
 
     Parameters
     ----------
     layer : str
         The slot's name, and that of its parts in the file.
     colours : dict
-        Word -> colours that the eye cannot tell apart, as hexadecimal numbers; the word "" is never said.
+        Word -> colours that look alike, as hexadecimal numbers; what stands under "" is never named.
     words : dict
-        Word -> parts that it describes; the word "" is never said.
+        Word -> parts that it describes; what stands under "" is never named.
     share : float
-        How often the slot is filled.
+        The probability that the slot is filled.
     """
 
     layer: str
@@ -42,7 +41,7 @@ HAIR = {
     "green": ("91cb15",),
     "blue": ("009bbd",),
 }
-# From the back to the front. A part stands under a word that its pixels show; parts that none describes are left out.
+# From the back to the front. Each part stands under a word that its pixels show; the others of the set are left out.
 SLOTS = (
     Slot("body", {"": SKIN}, {"": ("body",)}),
     Slot(
@@ -87,7 +86,7 @@ SLOTS = (
     ),
     Slot(
         "beard",
-        {"": tuple(colour for colours in HAIR.values() for colour in colours)},  # that of the hair, and not said again
+        {"": tuple(colour for colours in HAIR.values() for colour in colours)},  # always the hair's colour: not named
         {"beard": _numbered("variant", 1, 3, 5, 6, 7, 8), "goatee": _numbered("variant", 2)},
         share=0.3,
     ),
@@ -131,7 +130,7 @@ LAYERS = tuple(slot.layer for slot in SLOTS)
 
 
 class Portraits(NamedTuple):
-    """Portraits as numbers: for each slot of `SLOTS`, which part (0: none) and which colour of `paint(slot)`."""
+    """Portraits as numbers: for each slot of `SLOTS`, which part (0: none) and which colour of `parts_of(slot)`."""
 
     parts: np.ndarray  # (N, slots)
     colours: np.ndarray  # (N, slots)

@@ -9,7 +9,7 @@ from tinydiff.base import Array, InputError, Noise, arrays_of, xp_of
 from tinydiff.diffusion.checks import check_match
 from tinydiff.diffusion.process import GaussianDiffusion
 
-Chain = Iterator[tuple[float, Array, Array]]
+Chain = Iterator[tuple[float, Array, Array]]  # (t, x_t, x_0_hat) after each step; the last x_t is the sample
 
 
 def last(chain: Chain) -> Array:

@@ -85,7 +85,7 @@ class Sampler:
         return self.walk(predict, diffusion, x_T, times, context=context, end=end, **given)
 
 
-SAMPLERS: Choices[Sampler] = Choices("sampler")
+SAMPLERS: Choices[Sampler] = Choices("sampler")  # every sampler by its name
 
 
 def sampler(times: Callable[[GaussianDiffusion, int], list[float]] = equal_steps) -> Callable[[Walk], Walk]:

@@ -1,4 +1,4 @@
-"""The pictures of the course, by subject."""
+"""The pictures of the notebooks, by subject."""
 
 from tinydiff.plot.course.clouds import loss_by_timestep_runs, paths_to_data, point_clouds, score_fields
 from tinydiff.plot.course.densities import bells, density_over_time, noising_strips, reverse_steps

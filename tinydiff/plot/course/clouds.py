@@ -41,15 +41,15 @@ def score_fields(x: Array, y: Array, densities: Mapping[str, Array], scores: Map
         axes.pcolormesh(x, y, density, cmap="cividis", shading="nearest", rasterized=True)
         arrows = score[every // 2 :: every, every // 2 :: every]
         longest = np.linalg.norm(arrows, axis=-1).max() or 1.0
-        places = (x[every // 2 :: every], y[every // 2 :: every])
-        axes.quiver(*places, *np.moveaxis(arrows / longest, -1, 0), color=PAGE, scale=9, width=0.006)
+        positions = (x[every // 2 :: every], y[every // 2 :: every])
+        axes.quiver(*positions, *np.moveaxis(arrows / longest, -1, 0), color=PAGE, scale=9, width=0.006)
         axes.set_aspect("equal")
         set_title(axes, name)
     return figure
 
 
 def loss_by_timestep_runs(t: Array, losses: Mapping[str, Array], floor: Array) -> Figure:
-    """Return the loss over the step index t at several moments of a training, over the least that is possible.
+    """Return the loss over the step index t at several moments of a training, above the least possible loss.
 
     Parameters
     ----------
@@ -121,7 +121,7 @@ def point_clouds(clouds: Mapping[str, Array], reach: float) -> Figure:
         Both coordinates are drawn from -reach to reach; points outside are not seen.
     """
     if not 1 <= len(clouds) <= 5:
-        raise InputError(f"clouds holds {len(clouds)} of them, but 1 to 5 were expected.")
+        raise InputError(f"clouds holds {len(clouds)} clouds, but 1 to 5 were expected.")
     figure = Chart(figsize=(2 * len(clouds) + 0.4, 2.6), dpi=130, layout="constrained", facecolor=PAGE)
     panels = figure.subplots(1, len(clouds), squeeze=False, sharey=True)[0]
     for axes, (name, points) in zip(panels, clouds.items(), strict=True):

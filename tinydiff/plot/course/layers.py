@@ -63,10 +63,10 @@ def signed_maps(
         Written between the maps, such as "+" and "=".
     title : str, optional
     numbers : bool
-        Write the numbers into the squares, but for those that are 0.
+        Write the numbers into the squares, except zeros.
     """
     if not 1 <= len(maps) <= 6:
-        raise InputError(f"maps holds {len(maps)} of them, but 1 to 6 were expected.")
+        raise InputError(f"maps holds {len(maps)} maps, but 1 to 6 were expected.")
     if len(signs) not in (0, len(maps) - 1):
         raise InputError(
             f"signs holds {len(signs)} texts, but none or {len(maps) - 1}, one between each, were expected."
@@ -95,10 +95,10 @@ def signed_maps(
 def unet_passes(
     down: Sequence[tuple[Array, Array]], middle: tuple[Array, Array], up: Sequence[tuple[Array, Array]]
 ) -> Figure:
-    """Return a UNet as a picture: what its levels hold in the forward, and the gradients that return.
+    """Return a UNet as a picture: the features of its levels in the forward, and their gradients in the backward.
 
-    Beside each other, a level's features and their gradient. Blue arrows are the forward, red ones the backward;
-    where a skip's gradient meets the one from below, they add.
+    Each level shows features and their gradient side by side. Blue arrows are the forward, red ones the backward;
+    where the gradient of a skip meets the one from below, the two add.
 
     Parameters
     ----------
@@ -158,7 +158,7 @@ def unet_passes(
 
 
 def roofline(ways: Mapping[str, tuple[float, float]], peak: float, bandwidth: float) -> Figure:
-    """Return what programs reach, under the roof that a machine's two limits make.
+    """Return a roofline plot: what programs reach, under the roof that a machine's two limits form.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""The pictures about words: texts in tokens, where a picture looks for words, and what guidance costs."""
+"""Pictures about words: texts as tokens, attention from pixels to words, and what guidance costs."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -15,8 +15,8 @@ from tinydiff.plot.sheets import to_pixels
 from tinydiff.plot.style import BLUE, GREEN, INK, ORANGE, PAGE, SKY, VERMILION, Chart, dress, set_title
 
 LETTER, LINE = 0.105, 0.36  # width of a letter and height of a line, in inches
-FADED = 0.35  # how dark black stays where a picture is only the ground of a map
-FULL = 0.85  # how much of the ground the largest weight covers
+FADED = 0.35  # how light black becomes where a picture is only the background of a map
+FULL = 0.85  # how much of the background the largest weight covers
 
 
 def token_rows(rows: Mapping[str, Sequence[str]], title: str | None = None) -> Figure:
@@ -67,14 +67,14 @@ def token_maps(
     Parameters
     ----------
     maps : mapping from a name to an array, shape (rows, columns)
-        Such as attention weights: rows are those who look, columns those who are looked at.
+        Such as attention weights: each row's token looks at the columns' tokens.
     rows, columns : sequences of texts
     y_label, x_label : str
         What rows and columns are.
     title : str, optional
     """
     if not 1 <= len(maps) <= 4:
-        raise InputError(f"maps holds {len(maps)} of them, but 1 to 4 were expected.")
+        raise InputError(f"maps holds {len(maps)} maps, but 1 to 4 were expected.")
     arrays = [to_numpy(values) for values in maps.values()]
     for name, values in zip(maps, arrays, strict=True):
         check_shape(name, values, (len(rows), len(columns)))
@@ -131,7 +131,7 @@ def attention_maps(
 
 
 def guidance_trade(
-    scales: Sequence[float], precision: Any, recall: Any, frechet: Any, right: Any, title: str | None = None
+    scales: Sequence[float], precision: Array, recall: Array, frechet: Array, right: Array, title: str | None = None
 ) -> Figure:
     """Return what guidance gives and what it takes: precision over recall, and other figures over the scale.
 
@@ -153,7 +153,7 @@ def guidance_trade(
     dress(trade, "recall: share of real pictures that are drawn", "precision: share that looks real")
     trade.plot(recall, precision, color=BLUE, marker="o", markersize=5)
     for i, (s, x, y) in enumerate(zip(scales, recall, precision, strict=True)):
-        above_or_below = (5, 4) if i % 2 else (5, -13)  # so that two points close to each other keep their names apart
+        above_or_below = (5, 4) if i % 2 else (5, -13)  # so that the labels of two close points do not overlap
         trade.annotate(f"{s:g}", (x, y), above_or_below, textcoords="offset points", fontsize=10, color=INK)
     trade.margins(0.08, 0.12)
     set_title(trade, "one point for each guidance scale")
@@ -172,7 +172,7 @@ def guidance_trade(
     return figure
 
 
-def tone_shares(shares: Mapping[str, Any], colours: Sequence[str], y_label: str, title: str | None = None) -> Figure:
+def tone_shares(shares: Mapping[str, Array], colours: Sequence[str], y_label: str, title: str | None = None) -> Figure:
     """Return how often each colour was drawn, as one bar for each set of pictures, in the colours themselves.
 
     Parameters

@@ -1,4 +1,4 @@
-"""What is minimised, one a file."""
+"""The objectives that can be trained, one in each file."""
 
 from tinydiff.train.objectives.classify import Classify, ClassifyConfig
 from tinydiff.train.objectives.contrast import Contrast, ContrastConfig

@@ -6,31 +6,31 @@ from typing import Any
 
 import numpy as np
 
-from tinydiff.base import InputError, Noise, check_count, xp_of
+from tinydiff.base import Array, InputError, Noise, check_count, xp_of
 from tinydiff.data import Dataset
 from tinydiff.diffusion import GaussianDiffusion
 from tinydiff.functional import cross_entropy, cross_entropy_backward, softmax
 from tinydiff.networks import Classifier, NoisyClassifier
-from tinydiff.nn import Tape
-from tinydiff.train.config import TrainConfig
+from tinydiff.nn import Gradients, Tape
+from tinydiff.train.config import ValidatedConfig
 from tinydiff.train.objective import Objective
 from tinydiff.train.order import whole_batches
 from tinydiff.workers import map_shards
 
 TIMES = (0.001, 0.25, 0.5, 0.75, 0.9)  # at which a classifier of noisy pictures is validated, as shares of T
-SURE = 0.9  # a probability
+SURE = 0.9  # the probability above which an answer counts as sure
 VALIDATION_SHARD = 100  # images
 
 
 @dataclass(frozen=True)
-class ClassifyConfig(TrainConfig):
-    """How a classifier is trained: the settings of every run (`TrainConfig`), with other defaults, and one more.
+class ClassifyConfig(ValidatedConfig):
+    """How a classifier is trained: the settings of every validated run, with other defaults, and one more.
 
     Parameters
     ----------
     shift : int
-        Each batch is moved by up to so many pixels, down or up and right or left; what leaves at one side comes in at
-        the other.
+        Each batch is shifted by at most this many pixels, vertically and horizontally; what leaves at one side enters
+        at the other.
     """
 
     steps: int = 1404
@@ -80,12 +80,12 @@ class Classify(Objective):
         if (diffusion is not None) != isinstance(network, NoisyClassifier):
             raise InputError(
                 f"The network is a {type(network).__name__}, and diffusion is {diffusion}: noisy pictures are for a "
-                "NoisyClassifier, and for no other."
+                "NoisyClassifier, and only for one."
             )
         if len(data) < config.batch:
             raise InputError(f"There are {len(data)} images, but a batch has {config.batch}.")
 
-    def add_gradient(self, step: int, shard: int, grads: Any) -> Any:
+    def add_gradient(self, step: int, shard: int, grads: Gradients) -> Array:
         """Add one micro-batch's part of the gradient to `grads`; return its part of the loss (Eq. CE-1)."""
         config, noise = self.config, self.noise(step, shard)
         indices = self.indices(step)[config.part(shard)]
@@ -108,11 +108,11 @@ class Classify(Objective):
         return self.diffusion.q_sample(x_0, t, noise.normal(x_0.shape, "eps")), t
 
     def indices(self, step: int) -> np.ndarray:
-        """Return which images step 0, 1, ... sees: an epoch is a new order of all of them, in whole batches."""
+        """Return which images step 0, 1, ... sees: an epoch is a new order of all of them, cut into whole batches."""
         return whole_batches(len(self.data), self.config.batch, step, self.config.seed)
 
     def validate(self, *networks: Any) -> dict[str, float]:
-        """Return loss and accuracy on held-out images; of noisy ones the accuracy at several times."""
+        """Return loss and accuracy on held-out images; for noisy ones, the accuracy at several times."""
         (network,), data = networks, self.validation
         if data is None:
             return {}
@@ -143,7 +143,7 @@ class Classify(Objective):
 
 
 def _figures(logits, labels):
-    """Return loss, accuracy, and the share of pictures that a class is given to with p > 0.9."""
+    """Return loss, accuracy, and the share of pictures with a class of probability above 0.9."""
     loss, _ = cross_entropy(logits, labels)
     probabilities, _ = softmax(logits)
     return {

@@ -7,12 +7,12 @@ from typing import Any
 
 import numpy as np
 
-from tinydiff.base import InputError, Noise, check_count, check_number, check_shape, xp_of
+from tinydiff.base import Array, InputError, Noise, check_count, check_number, check_shape, xp_of
 from tinydiff.data import Dataset
 from tinydiff.diffusion import GaussianDiffusion
 from tinydiff.functional import contrastive_loss, contrastive_loss_backward
 from tinydiff.models import ClipModel
-from tinydiff.nn import Tape
+from tinydiff.nn import Gradients, Tape
 from tinydiff.train.config import TrainConfig
 from tinydiff.train.objective import Objective, Phase
 from tinydiff.train.order import distinct
@@ -25,7 +25,7 @@ class ContrastConfig(TrainConfig):
     Parameters
     ----------
     clean : float
-        Share of pictures without noise; the others have a random time.
+        Share of pictures without noise; the others have the noise of a random time.
     """
 
     steps: int = 1600
@@ -45,15 +45,15 @@ class ContrastConfig(TrainConfig):
         check_number("clean", self.clean, 0, 1)
         if self.lanes != 1:
             raise InputError(
-                f"lanes is {self.lanes}, but shards that meet are added one after the other: leave it out."
+                f"lanes is {self.lanes}, but the shards of a CLIP are added one after the other: leave it out."
             )
 
 
 class Contrast(Objective):
     """Each batch asks which caption belongs to which picture (Radford et al. 2021, arXiv 2103.00020, figure 3).
 
-    Pairs are encoded in shards, side by side. The loss compares all with all, so the shards meet for it; then each
-    goes back along its own tape.
+    The shards of a batch are encoded in parallel. The loss compares all pairs with all, so the shards are joined for
+    it; then each computes its own backward.
 
     Parameters
     ----------
@@ -63,7 +63,7 @@ class Contrast(Objective):
         Images with captions.
     config : ContrastConfig
     contents : integer array, shape (N,), or None
-        Equal where captions say the same; None compares their texts.
+        Equal numbers where captions say the same; None compares their texts.
     """
 
     config: ContrastConfig
@@ -82,21 +82,21 @@ class Contrast(Objective):
         check_shape("contents", self.contents, (len(data),))
         self.tokens = clip.tokenizer.rows(data.captions, clip.network.config.text.length)
 
-    def add_gradient(self, step: int, shard: int, grads: Any) -> Generator[Any, Any, None]:
-        """Encode a shard of pairs, and yield its vectors; sent their gradients, add those of the weights."""
+    def add_gradient(self, step: int, shard: int, grads: Gradients) -> Generator[Any, Any, None]:
+        """Encode a shard of pairs and yield its vectors; receive their gradients, and add those of the weights."""
         network, noise = self.network, self.noise(step, shard)
         indices = self.indices(step)[self.config.part(shard)]
         x_0, _ = self.data.batch(indices, noise.xp)
-        x_t, t = noisy(self.clip.diffusion, x_0, self.config.clean, noise)
+        x_t, t = partly_noised(self.clip.diffusion, x_0, self.config.clean, noise)
         tokens = noise.xp.asarray(self.tokens[indices])
 
         tape = Tape()
         image, text = network.encode_image(x_t, t, tape), network.encode_text(tokens, tape)
-        d_image, d_text = yield image, text  # here the shards meet: see `compare`
+        d_image, d_text = yield image, text  # here the shards are joined: see `compare`
         network.encode_text_backward(d_text, tape, grads)
         network.encode_image_backward(d_image, tape, grads)
 
-    def compare(self, step: int, vectors: list, grads: Any) -> tuple[Any, list]:
+    def compare(self, step: int, vectors: list, grads: Gradients) -> tuple[Array, list]:
         """Return the contrastive loss of all pairs, and its gradients in each shard's vectors (Eq. NCE-1)."""
         xp, tape = xp_of(self.network.theta), Tape()
         image, text = (xp.concatenate(shards) for shards in zip(*vectors, strict=True))
@@ -107,7 +107,7 @@ class Contrast(Objective):
         return loss, [(d_image[part], d_text[part]) for part in parts]
 
     def indices(self, step: int) -> np.ndarray:
-        """Return a step's pairs; two captions that say the same would be a question without an answer."""
+        """Return the pairs of a step: where possible no two captions say the same, since either would be right."""
         return distinct(self.contents, self.config.batch, step, self.config.seed)
 
     def measure(self) -> dict[str, float]:
@@ -131,8 +131,8 @@ class Contrast(Objective):
         return replace(self.clip, network=networks[0])
 
 
-def noisy(diffusion: GaussianDiffusion, x_0: Any, clean: float, noise: Noise) -> tuple[Any, Any]:
-    """Return (x_t, t): pictures at random times, and a share of them clean, at t = 0."""
+def partly_noised(diffusion: GaussianDiffusion, x_0: Array, clean: float, noise: Noise) -> tuple[Array, Array]:
+    """Return (x_t, t): pictures with the noise of random times, and a share of them clean, at t = 0."""
     t = noise.integers(1, diffusion.T, len(x_0), "t")
     x_t = diffusion.q_sample(x_0, t, noise.normal(x_0.shape, "eps"))
     is_clean = noise.uniform((len(x_0),), "clean") < clean

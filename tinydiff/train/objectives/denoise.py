@@ -6,29 +6,30 @@ from typing import Any
 
 import numpy as np
 
-from tinydiff.base import InputError, Noise, as_condition, check_number, xp_of
+from tinydiff.base import Array, InputError, Noise, as_condition, check_number, xp_of
 from tinydiff.data import Dataset
 from tinydiff.data.masks import random_masks
 from tinydiff.diffusion.editing import erased
 from tinydiff.functional import mse, mse_backward
 from tinydiff.models import DiffusionModel
-from tinydiff.nn import Tape
-from tinydiff.train.config import TrainConfig
+from tinydiff.nn import Gradients, Tape
+from tinydiff.train.config import ValidatedConfig
 from tinydiff.train.objective import Objective
 from tinydiff.train.order import shuffled
 from tinydiff.workers import map_shards
 
 
 @dataclass(frozen=True)
-class DenoiseConfig(TrainConfig):
-    """How a diffusion model is trained: the settings of every run (`TrainConfig`), and two more.
+class DenoiseConfig(ValidatedConfig):
+    """How a diffusion model is trained: the settings of every validated run (`ValidatedConfig`), and two more.
 
     Parameters
     ----------
     condition_dropout : float
-        Share of images that are shown without their label or caption, so that the model also learns to draw anything.
+        Share of images that are shown without their label or caption, so that the model also learns to draw without
+        one. A model that takes neither sees no difference.
     flip : bool
-        Mirror half of the images, left for right, anew each time: for pictures that allow it, not for digits.
+        Mirror each image, left for right, with probability 1/2 each time: for pictures that allow it, not for digits.
     """
 
     condition_dropout: float = 0.1
@@ -66,7 +67,7 @@ class Denoise(Objective):
         self._check_data()
         self.conditions = self._conditions(data)
 
-    def add_gradient(self, step: int, shard: int, grads: Any) -> Any:
+    def add_gradient(self, step: int, shard: int, grads: Gradients) -> Array:
         """Add one micro-batch's part of the gradient to `grads`; return its part of the loss (Eq. DDPM-ALG1)."""
         config, noise = self.config, self.noise(step, shard)
         indices = self.indices(step)[config.part(shard)]
@@ -89,11 +90,11 @@ class Denoise(Objective):
         return share * loss
 
     def indices(self, step: int) -> np.ndarray:
-        """Return which images step 0, 1, ... sees: every epoch is a new order of all of them."""
+        """Return which images step 0, 1, ... sees: every epoch is a new random order of all."""
         return shuffled(len(self.data), self.config.batch, step, self.config.seed)
 
     def context(self, indices: np.ndarray, noise: Noise) -> Any:
-        """Return what the network is told of some images, and of a share of them nothing."""
+        """Return the condition of each of these images; for a random share of them, the null condition."""
         if self.conditions is None:
             return None
         rows = noise.xp.asarray(self.conditions[indices])
@@ -132,14 +133,14 @@ class Denoise(Objective):
         return replace(self.model, network=networks[0])
 
     def _conditions(self, data):
-        """Return what a network of this kind is told of each image: a row of tokens, a label, or nothing."""
+        """Return the condition of each image, as the network takes it: a row of tokens, a label, or None."""
         config, tokenizer = self.model.config, self.model.tokenizer
         if config.text is not None and tokenizer is not None:
             return tokenizer.rows(data.captions, config.text.length)
         return None if config.unet.num_classes is None else data.labels
 
     def _with_erased(self, context, x_0, noise):
-        """Return a context with the pictures, a part of them erased, for a network that learns to fill in."""
+        """Return the context, with partly erased pictures added for a network that learns to fill in."""
         if not self.model.config.unet.image_channels:
             return context
         return as_condition(context)._replace(image=erased(x_0, random_masks(len(x_0), x_0.shape[1:3], noise)))

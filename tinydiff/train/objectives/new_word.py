@@ -1,4 +1,4 @@
-"""New word: textual inversion, one word learned from a few pictures while the network stands still."""
+"""New word: textual inversion, which learns one word from a few pictures while the network stays frozen."""
 
 import zlib
 from collections.abc import Callable, Sequence
@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from tinydiff.base import InputError, Memo, check_images, check_shape, to_numpy, xp_of
+from tinydiff.base import Array, InputError, Memo, check_images, check_shape, to_numpy, xp_of
 from tinydiff.functional import mse, mse_backward
 from tinydiff.models import DiffusionModel
 from tinydiff.nn import Gradients, Module, Tape
@@ -22,7 +22,7 @@ class NewWordConfig(TrainConfig):
     """How a word is learned: the settings of every run (`TrainConfig`), with other defaults.
 
     The learning rate is constant, no gradient is clipped and no average is kept, as there are few numbers to learn. A
-    batch is drawn from the pictures, each with noise of its own.
+    batch is drawn from the pictures at random, with new noise for each.
     """
 
     steps: int = 300
@@ -38,10 +38,14 @@ class NewWordConfig(TrainConfig):
         super().__post_init__()
         if self.lanes != 1:
             raise InputError(f"lanes is {self.lanes}, but a word's shards are added one after the other: leave it out.")
+        if self.ema is not None:
+            raise InputError(
+                f"ema is {self.ema}, but the vector of a word is learned without an average: leave it out."
+            )
 
 
 class Row(Module):
-    """One row of a table of words, as a module: what changes its weights changes the table."""
+    """One row of a table of embeddings as a module: a view, so that training it changes the table."""
 
     def __init__(self, table: Parameter, row: int):
         self.vector = Parameter(table.value[row])
@@ -50,7 +54,7 @@ class Row(Module):
 
 
 class NewWord(Objective):
-    """A model learns one more word: what all the pictures show, and their prompts do not say (Eq. TI-2).
+    """A model learns one more word: what all the pictures show and their prompts do not name (Eq. TI-2).
 
     Of all numbers in the network only one row changes, that of the word in the text encoder's table. The gradient goes
     back through the UNet and through the encoder, and stops there; no other weight's gradient is computed.
@@ -58,15 +62,15 @@ class NewWord(Objective):
     Parameters
     ----------
     model : DiffusionModel
-        One that reads text; it stays as it is.
+        One that reads text; it is not changed.
     images : array, shape (N, H, W, C)
         A few pictures, in [-1, 1].
     prompts : sequence of str
-        One for each picture, or some to choose from by chance; each holds the word.
+        One for each picture, or another number to choose from at random; each contains the word.
     word : str
-        One token: a sign that no caption has, or a word whose old meaning may go.
+        One token: a sign that occurs in no caption, or a word whose old meaning may be lost.
     like : str or None
-        One token, at whose row the search begins; None begins at the word's own.
+        One token, whose vector is the starting point; None starts from the word's own.
     config : NewWordConfig or None
 
     Raises
@@ -80,7 +84,7 @@ class NewWord(Objective):
     def __init__(
         self,
         model: DiffusionModel,
-        images: Any,
+        images: Array,
         prompts: Sequence[str],
         word: str = "*",
         like: str | None = None,
@@ -103,19 +107,19 @@ class NewWord(Objective):
         super().__init__(Row(self.table, self.row), replace(config, micro_batch=micro_batch))
         self.phases = [Phase(self.network, self.add_gradient, self.config, in_order=True, memo=Memo())]
 
-    def add_gradient(self, step: int, shard: int, grads: Any) -> Any:
+    def add_gradient(self, step: int, shard: int, grads: Gradients) -> Array:
         """Add a micro-batch's part of the gradient in the word's row; return its part of the loss (Eq. TI-2)."""
         model, noise, batch = self.model, self.noise(step, shard), self.config.batch
         part = self.config.part(shard)
         n = part.stop - part.start
-        shown = noise.integers(0, len(self.images) - 1, n, "picture")
+        pictures = noise.integers(0, len(self.images) - 1, n, "picture")
         one_each = len(self.prompts) == len(self.images)
-        said = shown if one_each else noise.integers(0, len(self.prompts) - 1, n, "prompt")
-        x_0, tokens = self.images[shown], self.tokens[said]
+        chosen = pictures if one_each else noise.integers(0, len(self.prompts) - 1, n, "prompt")
+        x_0, tokens = self.images[pictures], self.tokens[chosen]
         t, eps = noise.integers(1, model.diffusion.T, n, "t"), noise.normal(x_0.shape, "eps", dtype=x_0.dtype)
         x_t, target = model.diffusion.q_sample(x_0, t, eps), model.target(x_0, eps, t)
 
-        tape, of_table = Tape(), Gradients([self.table])  # of this parameter, and of no other
+        tape, of_table = Tape(), Gradients([self.table])  # of this parameter only
         loss, cache = mse(model.network.forward(x_t, t, tokens, tape), target)  # Eq. DDPM-14
         share = n / batch
         d_output, _ = mse_backward(share, cache)
@@ -136,7 +140,7 @@ class NewWord(Objective):
 
 def learn_word(
     model: DiffusionModel,
-    images: Any,
+    images: Array,
     prompts: Sequence[str],
     word: str = "*",
     like: str | None = None,
@@ -155,7 +159,7 @@ def learn_word(
     Raises
     ------
     TrainingError
-        If the loss is no number any more.
+        If the loss is not finite.
     """
     config = NewWordConfig() if config is None else config
     losses: list[float] = []
@@ -172,13 +176,13 @@ def learn_word(
 
 
 def token_of(model: DiffusionModel, word: str) -> int:
-    """Return the number of a word that is one token."""
+    """Return the token number of a word that must be one token."""
     if model.tokenizer is None:
         raise InputError(f"The word is {word!r}, but this model does not read text.")
     tokens = model.tokenizer.encode(word)
     if len(tokens) != 1:
         raise InputError(
             f"The word {word!r} is {len(tokens)} tokens, but one was expected: take a sign, such as '*', or a word "
-            "that captions often have."
+            "that is frequent in captions."
         )
     return tokens[0]

@@ -1,9 +1,16 @@
-"""The command ``tinydiff train``: what every training shares, and a file for the options of each objective."""
+"""The command ``tinydiff train``: what every training shares, and a file for the options of each objective.
+
+Each is decorated with `trains`, which puts it into the list `OBJECTIVES`: a new file in this folder is found without
+another being touched.
+"""
 
 from tinydiff.apps.cli.train.arguments import parse_train
 from tinydiff.apps.cli.train.classify import TrainClassifier
 from tinydiff.apps.cli.train.command import OBJECTIVES, TrainCommand
 from tinydiff.apps.cli.train.contrast import TrainClip
 from tinydiff.apps.cli.train.denoise import Train
+from tinydiff.base import import_modules
+
+import_modules(__name__)
 
 __all__ = ["OBJECTIVES", "Train", "TrainClassifier", "TrainClip", "TrainCommand", "parse_train"]

@@ -6,9 +6,8 @@ from dataclasses import replace
 from pathlib import Path
 
 from tinydiff.apps.cli.parsing import parse_options
-from tinydiff.apps.cli.train import classify, contrast, denoise  # noqa: F401  they put themselves on the list
 from tinydiff.apps.cli.train.command import OBJECTIVES, TrainCommand
-from tinydiff.base import check_choice, from_table, read_table
+from tinydiff.base import from_table, read_table
 
 RECIPES = Path(__file__).parents[3] / "recipes"
 DEFAULT = "denoise"
@@ -27,7 +26,6 @@ def parse_train(arguments: Sequence[str]) -> TrainCommand:
         path, arguments, prog, out = recipe, arguments[1:], f"{prog} {recipe.stem}", Path("runs") / recipe.stem
     table = read_table(path) if path else {}
     name = _value_of("--objective", arguments) or table.get("objective") or DEFAULT
-    check_choice("objective", name, tuple(OBJECTIVES))
     kind = OBJECTIVES[name]
     default = from_table(kind, table, str(path), default=kind())
     default = replace(default, objective=name, out=default.out if out is None else out)

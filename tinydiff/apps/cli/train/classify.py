@@ -1,9 +1,12 @@
 """``tinydiff train --objective classify``: the classifiers that judge samples, and those that guide."""
 
 from dataclasses import dataclass, field, fields
+from typing import Annotated
 
 import numpy as np
+from tyro.conf import arg
 
+from tinydiff.apps.cli.options import DATASET_NAMES
 from tinydiff.apps.cli.train.command import TrainCommand, on_device, training_and_test, trains
 from tinydiff.base import Device, InputError
 from tinydiff.diffusion import GaussianDiffusion, cosine_schedule
@@ -20,8 +23,7 @@ class TrainClassifier(TrainCommand):
 
     objective: str = "classify"
     """What is minimised. Each objective has options of its own: see --help with it."""
-    data: str = "mnist-small"
-    """digits, mnist-small, mnist or fashion-mnist."""
+    data: Annotated[str, arg(help=f"One of {DATASET_NAMES}.")] = "mnist-small"
     noisy: bool = False
     """Learn from pictures with the noise of a random time: a classifier that can guide, and not one that judges."""
     network: ClassifierConfig = field(default_factory=lambda: ClassifierConfig(channels=(16, 32, 32)))

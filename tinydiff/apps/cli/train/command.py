@@ -10,11 +10,11 @@ from typing import Any, TypeVar
 
 from tinydiff import plot
 from tinydiff.apps.cli.options import DeviceName
-from tinydiff.base import Device, Size, select_device, to_device, to_table, writable_folder, write_json
+from tinydiff.base import Choices, Device, Size, select_device, to_device, to_table, writable_folder, write_json
 from tinydiff.data import Dataset, load_data
 from tinydiff.train import Objective, Run, TrainConfig, read_log
 
-OBJECTIVES: dict[str, type["TrainCommand"]] = {}  # what can be trained, each with its options
+OBJECTIVES: Choices[type["TrainCommand"]] = Choices("objective")  # what can be trained, each with its options
 Kind = TypeVar("Kind", bound=type["TrainCommand"])
 
 

@@ -7,8 +7,8 @@ import numpy as np
 from tinydiff.apps.cli.train.command import TrainCommand, on_device, trains
 from tinydiff.base import Device, InputError
 from tinydiff.data import Dataset
-from tinydiff.data.avatars import compose, describe, draw
-from tinydiff.data.avatars.pairs import said
+from tinydiff.data.avatars import compose, describe, render
+from tinydiff.data.avatars.pairs import words_said
 from tinydiff.models import ClipModel, find_folder
 from tinydiff.models.store import TOKENIZER
 from tinydiff.networks import CLIP, CLIPConfig, TextConfig
@@ -60,8 +60,8 @@ def _pairs(n: int) -> tuple[Dataset, np.ndarray]:
     """Return portraits with captions, and for each what its caption says, as a number."""
     portraits = compose(n)
     captions = describe(portraits)
-    says = said(portraits, captions)
+    says = words_said(portraits, captions)
     _, contents = np.unique(says.reshape(len(says), -1), axis=0, return_inverse=True)
     texts = tuple(caption.text for caption in captions)
     source = "DiceBear's parts (CC0 1.0)"
-    return Dataset(draw(portraits), np.zeros(n, int), "avatars", "train", source, texts), contents
+    return Dataset(render(portraits), np.zeros(n, int), "avatars", "train", source, texts), contents

@@ -2,13 +2,15 @@
 
 import os
 from dataclasses import dataclass, field, replace
-from typing import Any, Literal
+from typing import Annotated, Any
 
 import numpy as np
+from tyro.conf import arg
 
+from tinydiff.apps.cli.options import DATASET_NAMES, ScheduleName, TargetName
 from tinydiff.apps.cli.train.command import TrainCommand, on_device, training_and_test, trains
 from tinydiff.base import Device, InputError, to_table
-from tinydiff.data import NAMES, Dataset, load_avatars, load_folder
+from tinydiff.data import DATASETS, Dataset, load_avatars, load_folder
 from tinydiff.models import DiffusionModel, ModelConfig, default_micro_batch, load
 from tinydiff.networks import TextConfig, UNetConfig
 from tinydiff.text import Tokenizer
@@ -26,15 +28,16 @@ class Train(TrainCommand):
 
     objective: str = "denoise"
     """What is minimised. Each objective has options of its own: see --help with it."""
-    data: str = "mnist-small"
-    """digits, mnist-small, avatars, mnist, fashion-mnist, or a folder of images (./mnist for one that is called so)."""
+    data: Annotated[str, arg(help=f"{DATASET_NAMES}, or a folder of images (./mnist for one that is called so).")] = (
+        "mnist-small"
+    )
     images: int | None = None
     """How many portraits to put together; without it, 20,000. For avatars only."""
     start_from: str | None = None
     """Fine-tune: start from this shipped model or model folder instead of random weights."""
     unet: UNetConfig = field(default_factory=lambda: UNetConfig(28, channels=16, channel_mult=(1, 3, 4)))
     """The shape of the network; its image_size decides how images are resized."""
-    schedule: Literal["cosine", "linear"] = "cosine"
+    schedule: ScheduleName = "cosine"
     """Of the forward process."""
     captions: bool = False
     """Learn to draw from captions; the UNet's context then has as many channels as the text."""
@@ -42,7 +45,7 @@ class Train(TrainCommand):
     """The shape of the text encoder, for captions; its vocabulary is the largest that is wanted."""
     T: int = 1000
     """Steps of the forward process."""
-    kind: Literal["eps", "x_0", "v"] = "v"
+    kind: TargetName = "v"
     """What the network predicts."""
     train: DenoiseConfig = field(default_factory=DenoiseConfig)
     """How to train."""
@@ -110,7 +113,7 @@ class Train(TrainCommand):
             return load_avatars("train", self.images).resize(size), load_avatars("test").resize(size)
         if self.images is not None:
             raise InputError(f"images is {self.images}, but only avatars are put together: leave it out.")
-        if self.data not in NAMES and os.path.isdir(self.data):  # false, too, for what is no path at all
+        if self.data not in DATASETS and os.path.isdir(self.data):  # false, too, for what is no path at all
             images = load_folder(self.data, size, channels)
             if len(images) < 2:
                 raise InputError(f"{self.data} holds one image, but at least 2 are needed: one in twenty is held out.")

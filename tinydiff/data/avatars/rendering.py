@@ -1,4 +1,4 @@
-"""Drawing portraits: a part is one linear map of what lies below it."""
+"""Rendering portraits: from parts and colours to pixels, where each part is an affine map of the picture below it."""
 
 import functools
 import json
@@ -13,13 +13,13 @@ from tinydiff.data.avatars.slots import LAYERS, SIZE, SLOTS, Portraits
 
 PARTS_FILE = Path(__file__).parent / "parts.json"
 BACKGROUND = 255  # white
-VISIBLE_PIXELS, VISIBLE_LEVELS = 6, 32  # a part is seen if its absence changes so many pixels by so many of 255 levels
+VISIBLE_PIXELS, VISIBLE_LEVELS = 6, 32  # a part is visible if removing it changes that many pixels by that many levels
 
 
-class Painted(NamedTuple):
-    """The parts of a slot, each as one linear map of what lies under it: ``keep * picture + weight * colour + own``.
+class SlotParts(NamedTuple):
+    """The parts of a slot, each as an affine map of what is below it: ``keep * picture + weight * colour + own``.
 
-    Part 0 is none, and lets everything through.
+    Part 0 stands for no part, and changes nothing.
     """
 
     keep: np.ndarray  # (parts, 16, 16, 1)
@@ -33,9 +33,9 @@ class Painted(NamedTuple):
 def fill(path: str, rule: str) -> np.ndarray:
     """Return which pixels a path surrounds, (16, 16) booleans.
 
-    The path is SVG's, with whole numbers and the commands M, H, V and Z alone. An edge that goes down winds everything
-    to its right once, one that goes up unwinds it. Inside is what is wound an odd number of times (rule "evenodd") or
-    at all ("nonzero").
+    The path is SVG's, with whole numbers and only the commands M, H, V and Z. An edge that goes down adds 1 to
+    the winding number of every pixel to its right, one that goes up subtracts 1. Inside are pixels whose winding number
+    is odd (rule "evenodd") or not 0 ("nonzero").
     """
     winding = np.zeros((SIZE, SIZE), int)
     x = y = first_x = first_y = 0
@@ -63,7 +63,7 @@ def rgb(colour: str) -> tuple[int, int, int]:
 
 
 @functools.cache
-def paint(layer: str) -> Painted:
+def parts_of(layer: str) -> SlotParts:
     """Return the parts and colours of a slot."""
     slot = SLOTS[LAYERS.index(layer)]
     names = [("", "")] + [(word, name) for word, names in slot.words.items() for name in names]
@@ -71,7 +71,7 @@ def paint(layer: str) -> Painted:
     shapes = _file()[layer]
     painted = [_overlaid(shapes[name] if name else []) for _, name in names]
     keep, weight, own = (np.stack(arrays).astype(np.float32) for arrays in zip(*painted, strict=True))
-    return Painted(
+    return SlotParts(
         keep,
         weight,
         own,
@@ -82,7 +82,7 @@ def paint(layer: str) -> Painted:
 
 
 def _overlaid(shapes):
-    """Return (keep, weight, own) of shapes that are painted one over the other."""
+    """Return (keep, weight, own) for shapes that are painted one over the other."""
     keep, weight, own = np.ones((SIZE, SIZE, 1)), np.zeros((SIZE, SIZE, 1)), np.zeros((SIZE, SIZE, 3))
     for path, rule, colour, opacity in shapes:
         covered = opacity * fill(path, rule)[..., None]
@@ -102,7 +102,7 @@ def _file() -> dict[str, dict[str, Any]]:
         raise DataError(f"{PARTS_FILE} is damaged ({error}). Install tinydiff again.") from error
 
 
-def draw(portraits: Portraits) -> np.ndarray:
+def render(portraits: Portraits) -> np.ndarray:
     """Return the pictures, uint8, shape (N, 16, 16, 3)."""
     return np.rint(_pictures(portraits)).astype(np.uint8)
 
@@ -110,14 +110,14 @@ def draw(portraits: Portraits) -> np.ndarray:
 def _pictures(portraits):
     picture = np.full((len(portraits.parts), SIZE, SIZE, 3), BACKGROUND, np.float32)
     for layer, part, colour in zip(LAYERS, portraits.parts.T, portraits.colours.T, strict=True):
-        painted = paint(layer)
-        colours = painted.colours[colour][:, None, None, :]
-        picture = painted.keep[part] * picture + painted.weight[part] * colours + painted.own[part]
+        slot_parts = parts_of(layer)
+        colours = slot_parts.colours[colour][:, None, None, :]
+        picture = slot_parts.keep[part] * picture + slot_parts.weight[part] * colours + slot_parts.own[part]
     return picture
 
 
 def visible(portraits: Portraits) -> np.ndarray:
-    """Return which slots a caption may name, booleans (N, slots): taking the part away changes the picture enough."""
+    """Return which slots a caption may name, booleans (N, slots): removing the part changes the picture enough."""
     seen = np.zeros(portraits.parts.shape, bool)
     for i, slot in enumerate(SLOTS):
         if "" in slot.words:

@@ -1,0 +1,127 @@
+"""The recipe "Add a notebook with an exercise", followed with a short one on two smooth ramps."""
+
+import json
+
+import pytest
+from recipe import Recipe
+
+NOTEBOOK = '''
+# %% [markdown]
+# # <NN> · Two smooth ramps
+#
+# **You will learn** how a corner is made smooth. **Prerequisites:** notebook 05. **Time:** 5 minutes.
+
+# %%
+import numpy as np
+
+from tinydiff import functional as F
+from tinydiff import plot
+from tinydiff.course import show_source, slider
+from tinydiff.course.exercises import notebook_<NN> as exercises
+
+# %% [markdown]
+# **Write it yourself:** the logarithm of $1 + e^x$, and its slope.
+
+
+# %%
+def my_ramp(x):
+    """Return log(1 + exp(x))."""
+    ### BEGIN SOLUTION
+    return np.log1p(np.exp(x))
+    ### END SOLUTION
+
+
+# %%
+my_ramp = exercises.RAMP.check(my_ramp)
+
+
+# %%
+def my_slope(x):
+    """Return the slope of the ramp."""
+    ### BEGIN SOLUTION
+    return 1 / (1 + np.exp(-x))
+    ### END SOLUTION
+
+
+# %%
+my_slope = exercises.SLOPE.check(my_slope)
+
+# %% [markdown]
+# **Predict, then run:** is this ramp above the one that the library's networks use, or below?
+
+# %%
+x = np.linspace(-4.0, 4.0, 81)
+silu, _ = F.silu(x)
+assert (my_ramp(x) > silu).all()
+show_source(F.silu)
+slider(lambda k: plot.curves(x, {"ramp": my_ramp(k * x) / k, "SiLU": silu}, "x", "y"), [1, 2, 4], "sharpness")
+
+# %% [markdown]
+# ## Summary
+#
+# 1. A corner has no slope.
+# 2. A smooth ramp has one everywhere.
+# 3. Its slope is the sigmoid.
+# 4. SiLU lies below it.
+# 5. The sharper it is, the nearer it comes to the corner.
+#
+# <details><summary>Why smooth?</summary>For the gradient.</details>
+# <details><summary>What is its slope at 0?</summary>One half.</details>
+# <details><summary>What is it far to the right?</summary>As good as x.</details>
+#
+# **Next:** back to notebook 05.
+'''
+EXERCISES = '''
+"""Exercises of notebook <NN>: a smooth ramp, and its slope."""
+
+import numpy as np
+
+from tinydiff.course.exercise import Exercise
+
+_CASES = [(np.array([-2.0, 0.0, 1.5]),)]
+
+RAMP = Exercise(
+    reference=lambda x: np.log1p(np.exp(x)),
+    cases=_CASES,
+    returns=["y"],
+    mistakes={
+        "the 1 is missing: without it the logarithm gives x back.": lambda x: 1.0 * x,
+        "the logarithm is missing.": lambda x: 1 + np.exp(x),
+        "the sign of x is turned round.": lambda x: np.log1p(np.exp(-x)),
+    },
+    praise="It is smooth everywhere.",
+)
+
+SLOPE = Exercise(
+    reference=lambda x: 1 / (1 + np.exp(-x)),
+    cases=_CASES,
+    returns=["slope"],
+    mistakes={
+        "this is the slope of the corner, not of the ramp.": lambda x: (x > 0) * 1.0,
+        "the sign of x is turned round.": lambda x: 1 / (1 + np.exp(x)),
+        "this is the ramp itself.": lambda x: np.log1p(np.exp(x)),
+    },
+    praise="The slope is a sigmoid.",
+)
+'''
+ROW = "| [<NN>](notebooks/<NN>_<topic>.ipynb) | two smooth ramps | why smooth? |\n"
+
+
+@pytest.mark.slow
+def test_a_notebook(tmp_path):
+    pytest.importorskip("nbclient")
+    recipe = Recipe(tmp_path, "Add a notebook with an exercise", NN="95", topic="two_smooth_ramps")
+    recipe.write("notebooks/src/<NN>_<topic>.py", NOTEBOOK)
+    recipe.write("tinydiff/course/exercises/notebook_<NN>.py", EXERCISES)
+    recipe.python(str(recipe.project / "tools" / "notebooks.py"))
+    recipe.change("README.md", "| [40](", f"{ROW}| [40](")
+    tests = ("tests/test_notebooks.py", "tests/course/test_exercises.py")
+    recipe.tests(*tests, "-k", "<NN> or in_step")
+    recipe.tests(*tests, "-m", "slow", "-k", "<NN>")  # a notebook whose exercises nobody has done runs to its end
+    students = recipe.elsewhere / "students"
+    recipe.python(str(recipe.project / "tools" / "notebooks.py"), "--student", str(students))
+    cells = json.loads((students / recipe.filled("<NN>_<topic>.ipynb")).read_text(encoding="utf-8"))["cells"]
+    text = "".join("".join(cell["source"]) for cell in cells)
+    assert "Your code here" in text
+    assert "log1p" not in text
+    recipe.check()
