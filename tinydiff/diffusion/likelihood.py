@@ -1,4 +1,4 @@
-"""The evidence lower bound: for a chain of normal steps, a bound on -log p(x_0) in nats, term by term.
+"""The evidence lower bound: for a chain of normal steps, an upper bound on -log p(x_0) in nats.
 
 The model goes from t to t - 1 by a normal step whose mean is that of q(x_{t-1} | x_t, x_0) at the predicted x_0, and
 whose variance is beta_t, one of the two choices of DDPM. Then -log p(x_0) is at most `prior_term` plus the sum of

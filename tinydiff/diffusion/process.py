@@ -180,7 +180,7 @@ class GaussianDiffusion:
 
     def _check_signal(self, t):
         """Raise `InputError` where x_t holds no signal, which is only at T, and only if the table ends with 0."""
-        # the table is asked first: with others, this never waits for a GPU
+        # the table, on the host, comes first: unless it ends with 0, nothing waits for a GPU
         if self.alpha_bar[-1] == 0 and (t == self.T if isinstance(t, Real) else (t == self.T).any()):
             raise InputError(
                 f"alpha_bar is 0 at t = {self.T}: x_t holds no signal there, so x_0 cannot be told from eps. Let the "

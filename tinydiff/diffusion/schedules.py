@@ -84,7 +84,7 @@ def cosine_schedule(T: int = 1000, s: float = 0.008, max_beta: float = 0.999) ->
     if max_beta == 0:
         raise InputError("max_beta is 0, but every step must add some noise: a number above 0 was expected.")
     left = 1 - np.arange(T + 1) / T
-    f = np.sin(left / (1 + s) * (np.pi / 2)) ** 2  # the cosine as a sine of what is left: exactly 0 at T
+    f = np.sin(left / (1 + s) * (np.pi / 2)) ** 2  # cos(u) = sin(pi / 2 - u), which is exactly 0 at T
     beta = 1 - f[1:] / f[:-1]
     return _alpha_bar_from_beta(np.minimum(beta, max_beta))
 

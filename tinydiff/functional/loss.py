@@ -1,4 +1,4 @@
-"""Losses: pairs whose output is one number, a 0-d array (so that no step waits for the device)."""
+"""Losses: one number each, a 0-d array (so that no step waits for the device); and the similarity of CLIP."""
 
 from collections import namedtuple
 from typing import Any

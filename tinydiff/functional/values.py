@@ -1,4 +1,4 @@
-"""What the public pairs refuse besides shapes: each function checks the values that one or two pairs take for granted.
+"""Checks of values: what the public pairs refuse besides wrong shapes.
 
 `checked` calls them before a pair, with the pair's arguments of the same names; layers call some in their constructors.
 """

@@ -1,7 +1,7 @@
 """Network architectures, one in each file.
 
 Each has a dataclass that says its shape, and is decorated with `network`, which puts both into the list `NETWORKS`: a
-new file in this folder is found without another being touched, and `build` makes a network of any shape.
+new file in this folder is found by itself, and `build` makes the network that a shape belongs to.
 """
 
 from tinydiff.base import import_modules

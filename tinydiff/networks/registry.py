@@ -38,7 +38,7 @@ NETWORKS: Choices[Network] = Choices("network")
 
 
 def network(name: str, config: type) -> Callable[[Architecture], Architecture]:
-    """Put the module below into `NETWORKS`, and leave it as it is.
+    """Return a decorator that puts a module class into `NETWORKS`, and does not change it.
 
     Parameters
     ----------

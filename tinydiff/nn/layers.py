@@ -326,7 +326,7 @@ class Embedding(Module):
 
 
 class Sequential(Module):
-    """Layers one after the other; the backward walks them in reverse."""
+    """Layers one after the other; the backward runs them in reverse."""
 
     def __init__(self, *layers: Module):
         self.layers = list(layers)

@@ -1,4 +1,4 @@
-"""Work on a few images at a time, so that what lies between two lines of a function stays in a core's cache."""
+"""Pieces: work on a few images at a time, so that intermediate results stay in a core's cache."""
 
 from collections.abc import Iterator
 from typing import Any

@@ -1,4 +1,4 @@
-"""Guidance at some times only."""
+"""Intervals: guidance at some times only."""
 
 from collections.abc import Iterable
 

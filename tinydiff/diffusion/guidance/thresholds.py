@@ -23,7 +23,7 @@ def bounded(predict: Predict, diffusion: GaussianDiffusion, how: str = "static",
     check_choice("how", how, ("static", "dynamic"))
     check_number("percentile", percentile, 0, 1)
 
-    def within(x_t, t, context=None):
+    def bounded_predict(x_t, t, context=None):
         x_0_hat, _ = predict(x_t, t, context)
         xp = xp_of(x_0_hat)
         if how == "static":
@@ -34,4 +34,4 @@ def bounded(predict: Predict, diffusion: GaussianDiffusion, how: str = "static",
             x_0_hat = xp.clip(x_0_hat, -largest, largest) / largest
         return x_0_hat, diffusion.eps_from_x_0(x_t, t, x_0_hat)
 
-    return within
+    return bounded_predict
