@@ -11,7 +11,7 @@ from typing import Any
 
 from tinydiff.base import Array
 from tinydiff.diffusion.process import GaussianDiffusion
-from tinydiff.diffusion.samplers.chain import Chain, alike, scales, start
+from tinydiff.diffusion.samplers.chain import Chain, checked_prediction, scales, start
 from tinydiff.diffusion.samplers.registry import sampler
 from tinydiff.diffusion.targets import Predict
 from tinydiff.diffusion.times import per_sample, step_pairs
@@ -36,7 +36,7 @@ def <name>(
     x_t = start(x_T, context)
     for t, s in step_pairs(diffusion, steps, end):
         (a_t, b_t), (a_s, b_s) = scales(diffusion, t), scales(diffusion, s)
-        x_0_hat, eps_hat = alike(x_t, predict(x_t, per_sample(t, x_t), context))
+        x_0_hat, eps_hat = checked_prediction(x_t, predict(x_t, per_sample(t, x_t), context))
         x_t = a_s * (x_t / a_t + (b_s / a_s - b_t / a_t) * eps_hat) if a_t > 0 else a_s * x_0_hat + b_s * eps_hat
         yield s, x_t, x_0_hat
 '''

@@ -185,7 +185,7 @@ def test_who_draws_noise_needs_some():
 EULER = '''
 """Euler's method for the probability-flow ODE, in x / a and sigma."""
 
-from tinydiff.diffusion.samplers.chain import alike, scales, start
+from tinydiff.diffusion.samplers.chain import checked_prediction, scales, start
 from tinydiff.diffusion.samplers.registry import sampler
 from tinydiff.diffusion.times import log_snr_steps, per_sample, step_pairs
 
@@ -196,7 +196,7 @@ def euler(predict, diffusion, x_T, steps, stretch=1.0, context=None, end=0):
     x_t = start(x_T, context)
     for t, s in step_pairs(diffusion, steps, end):
         (a_t, b_t), (a_s, b_s) = scales(diffusion, t), scales(diffusion, s)
-        x_0_hat, eps_hat = alike(x_t, predict(x_t, per_sample(t, x_t), context))
+        x_0_hat, eps_hat = checked_prediction(x_t, predict(x_t, per_sample(t, x_t), context))
         x_t = a_s * (x_t / a_t + stretch * (b_s / a_s - b_t / a_t) * eps_hat)
         yield s, x_t, x_0_hat
 '''

@@ -8,7 +8,7 @@ from tinydiff.base import Array, InputError, Noise, check_count, xp_of
 from tinydiff.diffusion.checks import check_match
 from tinydiff.diffusion.editing.masks import check_mask
 from tinydiff.diffusion.process import GaussianDiffusion
-from tinydiff.diffusion.samplers.chain import Chain, alike
+from tinydiff.diffusion.samplers.chain import Chain, checked_prediction
 from tinydiff.diffusion.targets import Predict
 from tinydiff.diffusion.times import per_sample, step_pairs
 
@@ -56,7 +56,7 @@ def repaint(
             normal = partial(noise.at(step=next(draws)).normal, x.shape, dtype=x.dtype)  # never the same noise twice
             if repeat:
                 x = diffusion.q_step(x, t, normal("noised again"), s)
-            x_0_hat, _ = alike(x, predict(x, per_sample(t, x)))
+            x_0_hat, _ = checked_prediction(x, predict(x, per_sample(t, x)))
             unknown_s, known_s = diffusion.posterior_mean(x_0_hat, x, t, s), known
             if s > 0:
                 unknown_s = unknown_s + diffusion.posterior_variance(t, s) ** 0.5 * normal("sampler")

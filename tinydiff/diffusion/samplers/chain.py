@@ -34,7 +34,7 @@ def start(x_T: Array, context: Any) -> Array:
     return x_T
 
 
-def alike(x_t: Array, prediction: tuple[Array, Array]) -> tuple[Array, Array]:
+def checked_prediction(x_t: Array, prediction: tuple[Array, Array]) -> tuple[Array, Array]:
     """Check that both parts of a prediction, (x_0_hat, eps_hat), are arrays like x_t, and return them."""
     x_0_hat, eps_hat = prediction
     check_match(x_t=x_t, x_0_hat=x_0_hat, eps_hat=eps_hat)

@@ -5,7 +5,7 @@ from typing import Any
 
 from tinydiff.base import Array, InputError, Noise, check_number
 from tinydiff.diffusion.process import GaussianDiffusion
-from tinydiff.diffusion.samplers.chain import Chain, alike, start, step_noise
+from tinydiff.diffusion.samplers.chain import Chain, checked_prediction, start, step_noise
 from tinydiff.diffusion.samplers.registry import sampler
 from tinydiff.diffusion.targets import Predict
 from tinydiff.diffusion.times import per_sample, step_pairs
@@ -50,7 +50,7 @@ def ddim(
         raise InputError(f"eta is {eta} and noise is None, but eta > 0 draws noise: pass noise=Noise(seed).")
     x_t = start(x_T, context)
     for k, (t, s) in enumerate(step_pairs(diffusion, steps, end)):
-        x_0_hat, eps_hat = alike(x_t, predict(x_t, per_sample(t, x_t), context))
+        x_0_hat, eps_hat = checked_prediction(x_t, predict(x_t, per_sample(t, x_t), context))
         alpha_bar = diffusion.alpha_bar_at(s)
         sigma_squared = eta**2 * diffusion.posterior_variance(t, s)  # Eq. DDIM-16
         radicand = 1 - alpha_bar - sigma_squared

@@ -5,7 +5,7 @@ from typing import Any
 
 from tinydiff.base import Array, InputError, Noise, check_choice
 from tinydiff.diffusion.process import GaussianDiffusion
-from tinydiff.diffusion.samplers.chain import Chain, alike, start, step_noise
+from tinydiff.diffusion.samplers.chain import Chain, checked_prediction, start, step_noise
 from tinydiff.diffusion.samplers.registry import sampler
 from tinydiff.diffusion.targets import Predict
 from tinydiff.diffusion.times import per_sample, step_pairs
@@ -62,7 +62,7 @@ def ddpm(
     steps = diffusion.T if steps is None else steps
     x_t = start(x_T, context)
     for k, (t, s) in enumerate(step_pairs(diffusion, steps, end)):
-        x_0_hat, _ = alike(x_t, predict(x_t, per_sample(t, x_t), context))
+        x_0_hat, _ = checked_prediction(x_t, predict(x_t, per_sample(t, x_t), context))
         x_t = diffusion.posterior_mean(x_0_hat, x_t, t, s)
         if s > 0:
             x_t = x_t + variance_of(t, s) ** 0.5 * step_noise(noise, k, x_t)

@@ -6,7 +6,7 @@ from typing import Any
 
 from tinydiff.base import Array
 from tinydiff.diffusion.process import GaussianDiffusion
-from tinydiff.diffusion.samplers.chain import Chain, alike, scales, start
+from tinydiff.diffusion.samplers.chain import Chain, checked_prediction, scales, start
 from tinydiff.diffusion.samplers.registry import sampler
 from tinydiff.diffusion.targets import Predict
 from tinydiff.diffusion.times import per_sample, step_pairs
@@ -47,7 +47,7 @@ def dpmpp_2m(
     for t, s in step_pairs(diffusion, steps, end):
         (a_t, b_t), (a_s, b_s) = scales(diffusion, t), scales(diffusion, s)
         h = math.log(a_s / b_s) - math.log(a_t / b_t) if a_t > 0 and b_s > 0 else math.inf
-        x_0_hat, _ = alike(x_t, predict(x_t, per_sample(t, x_t), context))
+        x_0_hat, _ = checked_prediction(x_t, predict(x_t, per_sample(t, x_t), context))
         denoised = x_0_hat
         if previous is not None and h < math.inf:
             denoised = x_0_hat + h / (2 * h_previous) * (x_0_hat - previous)

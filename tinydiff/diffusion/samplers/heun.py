@@ -5,7 +5,7 @@ from typing import Any
 
 from tinydiff.base import Array
 from tinydiff.diffusion.process import GaussianDiffusion
-from tinydiff.diffusion.samplers.chain import Chain, alike, scales, start
+from tinydiff.diffusion.samplers.chain import Chain, checked_prediction, scales, start
 from tinydiff.diffusion.samplers.registry import sampler
 from tinydiff.diffusion.targets import Predict
 from tinydiff.diffusion.times import edm_steps, per_sample, step_pairs
@@ -46,9 +46,9 @@ def heun(
     x_t = start(x_T, context)
     for t, s in step_pairs(diffusion, steps, end):
         (a_t, b_t), (a_s, b_s) = scales(diffusion, t), scales(diffusion, s)
-        x_0_hat, eps_hat = alike(x_t, predict(x_t, per_sample(t, x_t), context))
+        x_0_hat, eps_hat = checked_prediction(x_t, predict(x_t, per_sample(t, x_t), context))
         x_t = a_s * x_0_hat + b_s * eps_hat
         if a_t > 0 and b_s > 0:
-            _, eps_hat_s = alike(x_t, predict(x_t, per_sample(s, x_t), context))
+            _, eps_hat_s = checked_prediction(x_t, predict(x_t, per_sample(s, x_t), context))
             x_t = x_t + (b_s - a_s * b_t / a_t) / 2 * (eps_hat_s - eps_hat)  # a_s (sigma_s - sigma_t) / 2
         yield s, x_t, x_0_hat
