@@ -2,12 +2,13 @@
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 
 from tinydiff import plot
-from tinydiff.apps.cli.options import DeviceName, ProgressBar, SamplerName
-from tinydiff.base import check_count, check_shape, select_device, to_numpy, writable_folder, xp_of
+from tinydiff.apps.cli.options import DeviceName, ProgressBar, SamplerName, refuse_given
+from tinydiff.base import InputError, check_count, check_shape, select_device, to_numpy, writable_folder, xp_of
 from tinydiff.models import DiffusionModel, Request, fill_in, fills_in, image_to_image, inpaint, load
 from tinydiff.models.pictures import read_image, read_mask, to_pictures
 
@@ -16,12 +17,14 @@ from tinydiff.models.pictures import read_image, read_mask, to_pictures
 class Edit:
     """Edit a picture (PNG): draw it anew from a prompt, or a part of it."""
 
+    called: ClassVar = {"images": "image"}
+
     image: Path
     """The picture, in colour (RGB) or grey (L)."""
     mask: Path | None = None
     """A picture of the same size, black (0) where the first stays as it is, white (255) where it is drawn anew."""
-    strength: float = 0.6
-    """Without a mask: how much noise is added, from 0 (nothing changes) to 1 (nothing stays)."""
+    strength: float | None = None
+    """How much noise is added, from 0 (nothing changes) to 1 (nothing stays); without it, 0.6. Not with a mask."""
     model: str = "avatars"
     """A model that ships with tinydiff, or a folder."""
     n: int = 8
@@ -29,20 +32,21 @@ class Edit:
     seed: int = 0
     """The same seed gives the same pictures."""
     label: int | None = None
-    """Which class, for a model that knows classes; without it, none: the picture alone says what is drawn."""
+    """Which class, for a model that knows classes; without it, none: only the picture says what is drawn."""
     prompt: str | None = None
     """What the pictures should show, in words."""
     negative: str = ""
-    """What they should not show."""
+    """What they should not show; not where guidance is 1."""
     guidance: float | None = None
     """How strongly the class or the prompt is followed; without it, 2, or 1 for a model that knows neither."""
     steps: int = 50
     """Of the whole chain."""
-    sampler: SamplerName = "ddim"
-    """Which sampler; with a mask, for a model that was trained to fill in, as others draw a part by DDPM alone."""
-    resample: int = 5
+    sampler: SamplerName | None = None
+    """Which sampler; without it, ddim. With a mask only for a model that was trained to fill in: others draw a part by
+    DDPM."""
+    resample: int | None = None
     """With a mask, for a model that was not trained to fill in: how often each step is taken, so that what is drawn
-    fits what is kept."""
+    fits what is kept; without it, 5."""
     out: Path = Path("samples")
     """Folder for the pictures."""
     device: DeviceName = "auto"
@@ -57,21 +61,38 @@ class Edit:
         guidance = self.guidance
         if guidance is None:
             guidance = 1.0 if model.null_context() is None else 2.0
+        if guidance == 1:
+            refuse_given(
+                self, "negative", "it changes nothing where guidance is 1: give another --guidance, or leave it out"
+            )
+        sampler = self.sampler or "ddim"
         request = Request(
             seed=self.seed, labels=self.label, prompt=self.prompt, negative=self.negative, guidance=guidance
         )
         images = xp_of(model.network.theta).asarray(np.repeat(original, self.n, axis=0))
         bar = ProgressBar()
         if self.mask is None:
-            edited = image_to_image(model, images, request, self.strength, self.sampler, self.steps, bar)
+            refuse_given(
+                self, "resample", "steps are repeated only where a part is drawn: give a --mask, or leave it out"
+            )
+            strength = 0.6 if self.strength is None else self.strength
+            edited = image_to_image(model, images, request, strength, sampler, self.steps, bar)
         else:
             known = read_mask(self.mask)
+            refuse_given(self, "strength", "with a mask, the part to draw starts from noise: leave it out")
             check_shape("mask", known, (1, *original.shape[1:3], 1))
+            if known.all():
+                raise InputError("mask is black everywhere, so that nothing would be drawn: paint a part of it white.")
             mask = xp_of(model.network.theta).asarray(known)
             if fills_in(model):
-                edited = fill_in(model, images, mask, request, self.sampler, self.steps, bar)
+                refuse_given(self, "resample", "this model was trained to fill in, and repeats no step: leave it out")
+                edited = fill_in(model, images, mask, request, sampler, self.steps, bar)
             else:
-                edited = inpaint(model, images, mask, request, self.steps, self.resample, bar)
+                refuse_given(
+                    self, "sampler", "a model that was not trained to fill in draws a part by DDPM: leave it out"
+                )
+                resample = 5 if self.resample is None else self.resample
+                edited = inpaint(model, images, mask, request, self.steps, resample, bar)
         writable_folder(self.out)
         pictures = np.concatenate([original, to_numpy(edited)])
         labels = ["before", *("after",) * self.n]

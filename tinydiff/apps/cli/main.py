@@ -16,6 +16,7 @@ from tinydiff.apps.cli.demo import Demo
 from tinydiff.apps.cli.edit import Edit
 from tinydiff.apps.cli.evaluate import Evaluate
 from tinydiff.apps.cli.info import Info
+from tinydiff.apps.cli.naming import as_typed
 from tinydiff.apps.cli.parsing import parse_options
 from tinydiff.apps.cli.sample import Sample
 from tinydiff.apps.cli.serve import Serve
@@ -44,8 +45,13 @@ def main(arguments: list[str] | None = None) -> int:
     except KeyboardInterrupt:
         return 130
     except TinydiffError as error:
-        print(f"tinydiff: {error}", file=sys.stderr)
+        sentence = str(error) if command is None else as_typed(str(error), type(command))
+        print(f"tinydiff: {sentence}", file=sys.stderr)
         return 2 if isinstance(error, InputError) else 1
+    except MemoryError as error:
+        why = f" ({error})" if str(error) else ""
+        print(f"tinydiff: There is not enough memory{why}: ask for less at a time, or for less.", file=sys.stderr)
+        return 1
     except BrokenPipeError:  # `tinydiff info | head`, or --help, is no error; a run that stopped for it is not done
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0 if command is None or isinstance(command, Info) else 1

@@ -1,9 +1,12 @@
 """Options that several commands share, and what they show while they work."""
 
-from typing import TYPE_CHECKING, Literal
+import dataclasses
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
 
 from tqdm import tqdm
 
+from tinydiff.base import InputError
 from tinydiff.diffusion import SAMPLERS
 
 DeviceName = Literal["auto", "cpu", "cuda"]
@@ -11,6 +14,24 @@ if TYPE_CHECKING:
     SamplerName = str
 else:
     SamplerName = Literal[tuple(SAMPLERS)]
+
+
+def refuse_given(command: Any, names: str, why: str) -> None:
+    """Raise `InputError` if one of these options was given, because it would change nothing.
+
+    Parameters
+    ----------
+    command : dataclass
+    names : str
+        Of its fields; one that has its default was not given.
+    why : str
+        The part of the sentence after "but", and what to do.
+    """
+    for field in dataclasses.fields(command):
+        value = getattr(command, field.name)
+        if field.name in names.split() and value != field.default:
+            shown = str(value) if isinstance(value, Path) else repr(value)
+            raise InputError(f"{field.name} is {shown}, but {why}.")
 
 
 class ProgressBar:

@@ -1,15 +1,14 @@
 """From the words after a command to its options; what does not fit is told as one types it."""
 
 import contextlib
-import dataclasses
 import io
 import sys
-import typing
 from collections.abc import Callable, Sequence
 from typing import Any
 
 import tyro
 
+from tinydiff.apps.cli.naming import as_typed
 from tinydiff.apps.cli.sizes import SIZES
 from tinydiff.base import InputError
 
@@ -33,7 +32,8 @@ def parse_options(command: Callable[..., Any], options: Sequence[str], prog: str
 
 def _refusal_behind(stop, command):
     """Return the sentence of the dataclass because of which tyro stops, or None; it names an option as one types it."""
-    error, inside = stop.__context__, ""
+    error: Any = stop.__context__
+    inside: Any = ""
     while error is not None and not isinstance(error, InputError):
         inside = getattr(error, "arg", inside)  # tyro's own error knows the option, or the table of options
         error = error.__context__
@@ -41,10 +41,4 @@ def _refusal_behind(stop, command):
         return None
     if not isinstance(inside, str):  # one option, whose text could not be read
         return f"{inside.lowered.name_or_flags[0]}: {error}"
-    records = filter(dataclasses.is_dataclass, (command, *typing.get_type_hints(command).values()))
-    options = {field.name for record in records for field in dataclasses.fields(record)}
-    name, space, rest = str(error).partition(" ")
-    if name not in options:
-        return str(error)
-    name = f"{inside}.{name}" if inside else name
-    return f"--{name.replace('_', '-')}{space}{rest}"
+    return as_typed(str(error), command, inside)
