@@ -1,6 +1,6 @@
 """The command ``tinydiff edit``."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import ClassVar
 
@@ -8,9 +8,10 @@ import numpy as np
 
 from tinydiff import plot
 from tinydiff.apps.cli.options import DeviceName, ProgressBar, SamplerName, refuse_given
-from tinydiff.base import InputError, check_count, check_shape, select_device, to_numpy, writable_folder, xp_of
+from tinydiff.base import Array, InputError, check_count, check_shape, select_device, to_numpy, writable_folder, xp_of
 from tinydiff.models import DiffusionModel, Request, fill_in, fills_in, image_to_image, inpaint, load
 from tinydiff.models.pictures import read_image, read_mask, to_pictures
+from tinydiff.models.predictor import check_memory
 
 
 @dataclass(frozen=True)
@@ -58,43 +59,58 @@ class Edit:
         check_count("n", self.n)
         model = load(self.model, device, kind=DiffusionModel)
         original = to_pictures(model, read_image(self.image)[None])
-        guidance = self.guidance
-        if guidance is None:
-            guidance = 1.0 if model.null_context() is None else 2.0
-        if guidance == 1:
-            refuse_given(
-                self, "negative", "it changes nothing where guidance is 1: give another --guidance, or leave it out"
-            )
-        sampler = self.sampler or "ddim"
-        request = Request(
-            seed=self.seed, labels=self.label, prompt=self.prompt, negative=self.negative, guidance=guidance
-        )
-        images = xp_of(model.network.theta).asarray(np.repeat(original, self.n, axis=0))
-        bar = ProgressBar()
-        if self.mask is None:
-            refuse_given(
-                self, "resample", "steps are repeated only where a part is drawn: give a --mask, or leave it out"
-            )
-            strength = 0.6 if self.strength is None else self.strength
-            edited = image_to_image(model, images, request, strength, sampler, self.steps, bar)
-        else:
-            known = read_mask(self.mask)
-            refuse_given(self, "strength", "with a mask, the part to draw starts from noise: leave it out")
-            check_shape("mask", known, (1, *original.shape[1:3], 1))
-            if known.all():
-                raise InputError("mask is black everywhere, so that nothing would be drawn: paint a part of it white.")
-            mask = xp_of(model.network.theta).asarray(known)
-            if fills_in(model):
-                refuse_given(self, "resample", "this model was trained to fill in, and repeats no step: leave it out")
-                edited = fill_in(model, images, mask, request, sampler, self.steps, bar)
-            else:
-                refuse_given(
-                    self, "sampler", "a model that was not trained to fill in draws a part by DDPM: leave it out"
-                )
-                resample = 5 if self.resample is None else self.resample
-                edited = inpaint(model, images, mask, request, self.steps, resample, bar)
+        request = replace(self._request(model), n=self.n, size=original.shape[1:3])
+        check_memory(model, request)
+        xp = xp_of(model.network.theta)
+        images = xp.asarray(np.repeat(original, self.n, axis=0))
+        mask = None if self.mask is None else xp.asarray(self._read_mask(self.mask, original))
+        self._refuse_what_is_not_used(fills=fills_in(model))
         writable_folder(self.out)
+        with ProgressBar() as bar:
+            edited = self._edited(model, images, mask, request, bar)
         pictures = np.concatenate([original, to_numpy(edited)])
         labels = ["before", *("after",) * self.n]
         grid = plot.image_grid(pictures, len(pictures), labels=labels, title=" ".join((self.prompt or "").split()))
         print(f"Edited {self.image} in {self.n} ways: {plot.save_image(grid, self.out / 'edited.png')}")
+
+    def _request(self, model: DiffusionModel) -> Request:
+        """Return what is asked, in the words of the library."""
+        guidance = self.guidance
+        if guidance is None:
+            guidance = 1.0 if model.null_context() is None else 2.0
+        if guidance == 1:
+            idle = "it changes nothing where guidance is 1: give another --guidance, or leave it out"
+            refuse_given(self, "negative", idle)
+        return Request(seed=self.seed, labels=self.label, prompt=self.prompt, negative=self.negative, guidance=guidance)
+
+    def _read_mask(self, path: Path, original: Array) -> Array:
+        """Return the mask, of the picture's size, with something to draw."""
+        mask = read_mask(path)
+        check_shape("mask", mask, (1, *original.shape[1:3], 1))
+        if mask.all():
+            raise InputError("mask is black everywhere, so that nothing would be drawn: paint a part of it white.")
+        return mask
+
+    def _refuse_what_is_not_used(self, fills: bool) -> None:
+        """Refuse options of another way to edit than the one that is taken."""
+        if self.mask is None:
+            idle = "steps are repeated only where a part is drawn: give a --mask, or leave it out"
+            refuse_given(self, "resample", idle)
+            return
+        refuse_given(self, "strength", "with a mask, the part to draw starts from noise: leave it out")
+        if fills:
+            refuse_given(self, "resample", "this model was trained to fill in, and repeats no step: leave it out")
+        else:
+            idle = "a model that was not trained to fill in draws a part by DDPM: leave it out"
+            refuse_given(self, "sampler", idle)
+
+    def _edited(self, model: DiffusionModel, images: Array, mask: Array, request: Request, bar: ProgressBar) -> Array:
+        """Return the pictures, drawn anew as a whole or in part."""
+        sampler = "ddim" if self.sampler is None else self.sampler
+        if mask is None:
+            strength = 0.6 if self.strength is None else self.strength
+            return image_to_image(model, images, request, strength, sampler, self.steps, bar)
+        if fills_in(model):
+            return fill_in(model, images, mask, request, sampler, self.steps, bar)
+        resample = 5 if self.resample is None else self.resample
+        return inpaint(model, images, mask, request, self.steps, resample, bar)

@@ -61,7 +61,8 @@ class Evaluate:
         scales = SCALES if self.scales is None else self.scales
         for scale in scales:
             check_number("scales", scale, -100, 100)
-        return evaluate_text(model, self.n, *self._how(), guidance, scales, self._folder(), ProgressBar())
+        with ProgressBar() as bar:
+            return evaluate_text(model, self.n, *self._how(), guidance, scales, self._folder(), bar)
 
     def _of_classes(self, model: DiffusionModel) -> str:
         """Return the report on a model that reads no text, by the classifier that fits."""
@@ -77,7 +78,8 @@ class Evaluate:
         judge = shipped if self.classifier is None else self.classifier
         if self.classifier is None and not (SHIPPED / judge).is_dir():
             raise InputError(f"No classifier of {what} ships for images of {sides}: give one by --classifier.")
-        return evaluate(model, data, judge, self.n, *self._how(), self._folder(), ProgressBar())
+        with ProgressBar() as bar:
+            return evaluate(model, data, judge, self.n, *self._how(), self._folder(), bar)
 
     def _how(self) -> tuple[int, str]:
         """Return steps and sampler."""

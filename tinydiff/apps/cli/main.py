@@ -1,12 +1,14 @@
 """The command line: ``tinydiff demo | train | sample | edit | evaluate | serve | info``.
 
 Each command is a frozen dataclass; its fields are the options. Errors are one sentence on stderr; the exit status
-is 2 for a bad argument, 1 for everything else that fails, and 130 after Ctrl-C.
+is 2 for a bad argument, 1 for everything else that fails, 130 after Ctrl-C, and 143 after SIGTERM.
 """
 
+import contextlib
 import os
+import signal
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import tyro
@@ -40,8 +42,9 @@ def main(arguments: list[str] | None = None) -> int:
     command = None
     try:
         command = parse(arguments)
-        command.run()
-        sys.stdout.flush()
+        with sigterm_ends_cleanly():
+            command.run()
+            sys.stdout.flush()
     except KeyboardInterrupt:
         return 130
     except TinydiffError as error:
@@ -50,7 +53,7 @@ def main(arguments: list[str] | None = None) -> int:
         return 2 if isinstance(error, InputError) else 1
     except MemoryError as error:
         why = f" ({error})" if str(error) else ""
-        print(f"tinydiff: There is not enough memory{why}: ask for less at a time, or for less.", file=sys.stderr)
+        print(f"tinydiff: There is not enough memory{why}. Ask for fewer or smaller pictures.", file=sys.stderr)
         return 1
     except BrokenPipeError:  # `tinydiff info | head`, or --help, is no error; a run that stopped for it is not done
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -60,6 +63,24 @@ def main(arguments: list[str] | None = None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
     return 0
+
+
+@contextlib.contextmanager
+def sigterm_ends_cleanly() -> Iterator[None]:
+    """Let SIGTERM leave as an error does, so that a file that is being written is removed; the exit status is 143."""
+
+    def leave(number, frame):
+        raise SystemExit(128 + number)
+
+    try:
+        before = signal.signal(signal.SIGTERM, leave)
+    except ValueError:  # not in the main thread: signals do not arrive here
+        yield
+        return
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def parse(arguments: list[str]) -> Any:

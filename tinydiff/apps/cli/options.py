@@ -35,7 +35,13 @@ def refuse_given(command: Any, names: str, why: str) -> None:
 
 
 class ProgressBar:
-    """A bar on stderr for chains that are walked one after the other; there is none where stderr is no terminal."""
+    """A bar on stderr for chains that are walked one after the other; there is none where stderr is no terminal.
+
+    Used in a ``with`` statement, so that a bar that is left halfway is taken away before anything else is said.
+    """
+
+    def __init__(self) -> None:
+        self.bar: Any = None
 
     def __call__(self, step: int, steps: int) -> None:
         """Show that a step of a chain was taken."""
@@ -43,4 +49,11 @@ class ProgressBar:
             self.bar = tqdm(total=steps, unit="step", leave=False, disable=None, dynamic_ncols=True)
         self.bar.update()
         if step == steps:
+            self.bar.close()
+
+    def __enter__(self) -> "ProgressBar":
+        return self
+
+    def __exit__(self, *error: Any) -> None:
+        if self.bar is not None:
             self.bar.close()

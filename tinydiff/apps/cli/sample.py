@@ -67,12 +67,12 @@ class Sample:
         request = self._request(model, device)
         if self.micro_batch is not None or request.count == 1:
             model = replace(model, micro_batch=1 if self.micro_batch is None else self.micro_batch)
-        chain = model.chain(request, self.sampler, self.steps, ProgressBar())
-        writable_folder(self.out)
-        start = time.perf_counter()
-        frames = []
-        for t, x_t, x_0_hat in chain:
-            frames.append((t, to_numpy(x_t[:IN_FILM]), to_numpy(x_0_hat[:IN_FILM])))
+        start, frames = time.perf_counter(), []
+        with ProgressBar() as bar:
+            chain = model.chain(request, self.sampler, self.steps, bar)
+            writable_folder(self.out)
+            for t, x_t, x_0_hat in chain:
+                frames.append((t, to_numpy(x_t[:IN_FILM]), to_numpy(x_0_hat[:IN_FILM])))
         images = to_numpy(x_t)
         seconds = time.perf_counter() - start
         grid = plot.save_image(plot.image_grid(images, title=self._title(name, len(images))), self.out / "grid.png")

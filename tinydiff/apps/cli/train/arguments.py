@@ -28,6 +28,8 @@ def parse_train(arguments: Sequence[str]) -> TrainCommand:
     elif arguments and not arguments[0].startswith("-"):
         raise InputError(f"There is no recipe {arguments[0]!r}; there are: {', '.join(recipes())}.")
     table = {} if path is None else read_table(path)
+    if Path(path or "").suffix == ".toml" and "config" in table:
+        raise InputError(f"{path}: config is {table['config']!r}, but a file is not read from within another.")
     name = _value_of("--objective", arguments)
     if name is None:
         name = table.get("objective", DEFAULT)
