@@ -92,6 +92,12 @@ def test_damaged_weights_exit_with_1(trained, tmp_path, capsys, damage):
     fails(capsys, ["sample", "--model", str(tmp_path / "model"), "--n", "1"], 1, "model.safetensors")
 
 
+def test_a_closed_stdout_or_stderr_does_not_keep_it_from_working(trained, tmp_path, monkeypatch):
+    for name in ("stdout", "stderr"):
+        monkeypatch.setattr(sys, name, None)
+    assert main(["sample", "--model", str(trained), "--n", "1", "--steps", "2", "--out", str(tmp_path)]) == 0
+
+
 def test_a_model_of_the_wrong_sort_exits_with_2(trained, capsys):
     expected = "mnist-classifier-28 is a classifier, but a diffusion model was expected"
     for command in ("sample", "serve", "edit --image x.png", "train --start-from"):

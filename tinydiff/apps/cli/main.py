@@ -39,6 +39,9 @@ COMMANDS: dict[str, Callable[..., Any]] = {
 def main(arguments: list[str] | None = None) -> int:
     """Run a command; return the exit status."""
     arguments = sys.argv[1:] if arguments is None else arguments
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:  # it was closed before we began: what is said there is lost
+            setattr(sys, name, open(os.devnull, "w"))  # noqa: SIM115
     command = None
     try:
         command = parse(arguments)
