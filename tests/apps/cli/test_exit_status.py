@@ -96,6 +96,8 @@ def test_a_closed_stdout_or_stderr_does_not_keep_it_from_working(trained, tmp_pa
     for name in ("stdout", "stderr"):
         monkeypatch.setattr(sys, name, None)
     assert main(["sample", "--model", str(trained), "--n", "1", "--steps", "2", "--out", str(tmp_path)]) == 0
+    sys.stdout.close()
+    sys.stderr.close()
 
 
 def test_a_model_of_the_wrong_sort_exits_with_2(trained, capsys):
