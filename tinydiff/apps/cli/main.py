@@ -19,7 +19,7 @@ from tinydiff.apps.cli.edit import Edit
 from tinydiff.apps.cli.evaluate import Evaluate
 from tinydiff.apps.cli.info import Info
 from tinydiff.apps.cli.naming import as_typed
-from tinydiff.apps.cli.parsing import parse_options
+from tinydiff.apps.cli.parsing import one_sentence, parse_options
 from tinydiff.apps.cli.sample import Sample
 from tinydiff.apps.cli.serve import Serve
 from tinydiff.apps.cli.train import Train, parse_train
@@ -87,11 +87,14 @@ def sigterm_ends_cleanly() -> Iterator[None]:
 
 
 def parse(arguments: list[str]) -> Any:
-    """Return the command that the arguments describe; `tyro` exits with status 2 where they describe none."""
+    """Return the command that the arguments describe."""
     name, *options = arguments or [""]
     if name == "train":
         return parse_train(options)
     if name in COMMANDS:
         return parse_options(COMMANDS[name], options, f"tinydiff {name}")
     # help, or a word that is no command: tyro lists those that there are
-    return tyro.extras.subcommand_cli_from_dict(COMMANDS, args=arguments, prog="tinydiff", description=tinydiff.__doc__)
+    with one_sentence():
+        return tyro.extras.subcommand_cli_from_dict(
+            COMMANDS, args=arguments, prog="tinydiff", description=tinydiff.__doc__
+        )
