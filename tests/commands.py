@@ -23,7 +23,8 @@ def fails(capsys, arguments, status, *words):
     assert code == status, error
     assert "Traceback" not in error
     assert "dummy" not in error
-    assert error.strip()
+    assert error.rpartition("tinydiff: ")[2].strip()
+    assert status != 2 or error.rpartition("tinydiff: ")[2].count("\n") == 1, error
     for word in words:
         assert word in error, error
 

@@ -185,7 +185,7 @@ def test_masks_are_read_from_pictures(tmp_path):
         coloured[0, 0, channel] = 255
         Image.fromarray(coloured).save(path)
         with pytest.raises(
-            InputError, match=r"mask.png holds the colour \(.*255.*\), but a mask is black .* and white"
+            InputError, match=r"mask.png holds the colour \(.*255.*\), but a mask is only black .* and white"
         ):
             read_mask(path)
 

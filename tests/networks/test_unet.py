@@ -256,7 +256,7 @@ def test_self_attention_starts_as_the_identity_and_a_resblock_as_its_shortcut():
         ({"attention_levels": (7,)}, "attention_levels holds 7, but the levels are 0 to 2"),
         ({"time_embedding": "mine"}, "time_embedding is 'mine'"),
         ({"dropout": 1.5}, "dropout is 1.5"),
-        ({"heads": 3}, "heads = 3"),
+        ({"heads": 3}, "heads is 3"),
         ({"groups": 5}, "groups = 5"),
     ],
 )

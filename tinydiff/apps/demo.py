@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from tinydiff import plot
+from tinydiff.base import writable_folder
 from tinydiff.data import load_data
 from tinydiff.evaluate import balanced, classifier_frechet, classifier_scores, nearest_neighbours
 from tinydiff.models import DiffusionModel, ModelConfig, Request, load
@@ -20,6 +21,7 @@ SAMPLES = 256
 def run_demo(out: Path, steps: int = 1600, seed: int = 0) -> None:
     """Run the demo and leave its pictures in a folder."""
     config = DenoiseConfig(steps=steps, seed=seed, validate_every=max(1, steps // 8))
+    writable_folder(out)
     start = time.perf_counter()
     draw_with_shipped_weights(out, seed)
     print(f"  ({time.perf_counter() - start:.0f} s)\n")

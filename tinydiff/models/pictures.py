@@ -55,9 +55,9 @@ def read_mask(path: str | Path) -> np.ndarray:
     pixels = read_image(path)[None]
     if not np.isin(pixels, (0, 255)).all():
         value = pixels[~np.isin(pixels, (0, 255))][0]
-        raise InputError(f"{path} holds the level {value}, but a mask is black (0, keep) and white (255, draw) only.")
+        raise InputError(f"{path} holds the level {value}, but a mask is only black (0, keep) and white (255, draw).")
     is_coloured = (pixels != pixels[..., :1]).any(axis=-1)
     if is_coloured.any():
         colour = tuple(pixels[is_coloured][0].tolist())
-        raise InputError(f"{path} holds the colour {colour}, but a mask is black (0, keep) and white (255, draw) only.")
+        raise InputError(f"{path} holds the colour {colour}, but a mask is only black (0, keep) and white (255, draw).")
     return (pixels[..., :1] == 0).astype(np.float32)

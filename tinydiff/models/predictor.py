@@ -1,10 +1,12 @@
 """From a network to a prediction that follows a request: shards, guidance and bounds, composed in one place."""
 
+import math
+import os
 from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from tinydiff.base import Array, Condition, InputError, as_condition, map_arrays, xp_of
+from tinydiff.base import Array, Condition, InputError, as_condition, height_and_width, map_arrays, xp_of
 from tinydiff.diffusion import Predict, bounded, classifier_free_guidance, classifier_guidance, predictor
 from tinydiff.models.request import Request
 from tinydiff.workers import Workers
@@ -19,6 +21,11 @@ def guided_predictor(model: "DiffusionModel", request: Request, workers: Workers
     From the inside out: the network in shards, its output as x_0_hat and eps_hat, guidance, bounds, and the condition.
     """
     guidance, diffusion = request.guidance, model.diffusion
+    if guidance.interval is not None and guidance.interval[0] >= diffusion.T:
+        raise InputError(
+            f"interval is {guidance.interval}, but a chain starts at T = {diffusion.T}, and would never be in it."
+        )
+    check_memory(model, request)
     condition, nothing = conditions(model, request)
     network = partial(workers.map, model.network.forward)
     predict = predictor(network, diffusion, model.config.kind, clip=False)
@@ -54,6 +61,31 @@ def conditions(model: "DiffusionModel", request: Request) -> tuple[Any, Any]:
         xp, n = xp_of(model.network.theta), request.count
         nothing = map_arrays(lambda row: xp.broadcast_to(row, (n, *row.shape[1:])), nothing)
     return condition, nothing
+
+
+def check_memory(model: "DiffusionModel", request: Request) -> None:
+    """Raise `InputError` if even the noise, and one layer's output of one shard, are more than this machine can hold.
+
+    A system that grants memory before there is any would otherwise end the process without a word. That it fits is not
+    promised: what a network needs besides is many times that.
+    """
+    unet = model.config.unet
+    height, width = unet.size if request.size is None else height_and_width("size", request.size)
+    numbers = request.count * unet.in_channels + min(request.count, model.micro_batch) * unet.channels
+    needed, whole = 4 * height * width * numbers, machine_memory()
+    if needed > whole:
+        raise InputError(
+            f"n is {request.count} and size {height} x {width}, which takes more than {needed / 2**30:,.0f} GB of "
+            f"memory, but this machine has {whole / 2**30:,.0f} GB: ask for fewer pictures at a time, or smaller ones."
+        )
+
+
+def machine_memory() -> float:
+    """Return how many bytes of memory this machine has; infinity where the system does not say."""
+    try:
+        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    except (AttributeError, OSError, ValueError):  # Windows has no such question
+        return math.inf
 
 
 def with_condition(predict: Predict, condition: Any) -> Callable[..., tuple[Array, Array]]:

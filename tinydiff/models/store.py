@@ -221,7 +221,7 @@ def _load_folder(folder, device, kind, name):
         for part in head.parts:
             parts[part] = _load_part(folder, part, settings, device)
         return settings.build(**parts)
-    except (InputError, MemoryError) as refusal:
+    except (ValueError, MemoryError) as refusal:  # `InputError` is a ValueError, and NumPy's for a far too large array
         raise CheckpointError(f"{config} does not describe {model_class.noun} ({refusal}).") from refusal
 
 

@@ -124,6 +124,13 @@ class UNetConfig:
         for level in self.attention_levels:
             if level not in range(levels):
                 raise InputError(f"attention_levels holds {level}, but the levels are 0 to {levels - 1}.")
+        for level in {*self.attention_levels, levels - 1}:  # in the middle, too, there is attention
+            width = self.channels * self.channel_mult[level]
+            if width % self.heads:
+                raise InputError(
+                    f"heads is {self.heads}, but the {width} channels of level {level} cannot be divided into so many "
+                    "equal parts."
+                )
         check_choice("time_embedding", self.time_embedding, ("stable-diffusion", "ddpm"))
         check_number("dropout", self.dropout, 0, 0.999)
 

@@ -70,6 +70,8 @@ class TrainConfig:
             check_count(name, getattr(self, name), least=0)
         if len(self.betas) != 2:
             raise InputError(f"betas is {self.betas}, but two numbers were expected.")
+        for i, beta in enumerate(self.betas):
+            check_number(f"betas[{i}]", beta, 0, 1 - 1e-9)  # as `AdamW` does, before any work
         check_positive("lr", self.lr)
         if self.clip is not None:
             check_positive("clip", self.clip)

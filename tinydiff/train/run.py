@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from tqdm import tqdm
 
-from tinydiff.base import InputError, TrainingError, xp_of
+from tinydiff.base import InputError, TrainingError, check_count, xp_of
 from tinydiff.train.checkpoint import RunState, checkpoints, load_checkpoint, save_checkpoint
 from tinydiff.train.config import FREE
 from tinydiff.train.interrupt import interruptible
@@ -56,6 +56,8 @@ class Run:
         threads: int | None = None,
         processes: bool | None = None,
     ):
+        if threads is not None:
+            check_count("threads", threads)
         self.objective, self.config = objective, objective.config
         self.folder = None if folder is None else Path(folder)
         self.log = Log(self.folder, hooks)

@@ -24,20 +24,29 @@ def test_a_picture_is_edited_as_a_whole_or_in_part(portraits, tmp_path, capsys):
     with Image.open(tmp_path / "edited.png") as drawn:
         assert drawn.width > 100
 
-    fails(capsys, [*request, "--strength", "1.5"], 2, "strength is 1.5")
-    fails(capsys, [*request, "--n", "0"], 2, "n is 0")
+    fails(capsys, [*request, "--strength", "1.5"], 2, "--strength is 1.5")
+    fails(capsys, [*request, "--n", "0"], 2, "--n is 0")
     bad = tmp_path / "bad.png"
     for shape, value, mode, words in [
-        ((9, 8), 0, "RGB", "images is 8 x 9, but height and width must be multiples of 2 ** (levels - 1) = 2"),
+        ((9, 8), 0, "RGB", "--image is 8 x 9, but height and width must be multiples of 2 ** (levels - 1) = 2"),
         ((8, 8), 0, "RGBA", "has the mode RGBA"),
         ((8, 8), 0, "P", "has the mode P"),
     ]:
         Image.new(mode, shape, value).save(bad)
         fails(capsys, [*request, "--image", str(bad)], 2, words)
+    fails(
+        capsys, [*request, "--resample", "2"], 2, "--resample is 2, but steps are repeated only where a part is drawn"
+    )
+    for words in (["--strength", "0.6"], ["--sampler", "ddim"]):
+        fails(capsys, [*request, "--mask", str(mask), *words], 2, f"{words[0]} is ", "leave it out")
+    fails(
+        capsys, [*request, "--negative", "a hat", "--guidance", "1"], 2, "--negative is 'a hat', but it changes nothing"
+    )
     for shape, value, words in [
-        ((9, 8), 0, "mask has shape (1, 8, 9, 1), but (1, 8, 8, 1)"),
-        ((1, 1), 0, "mask has shape (1, 1, 1, 1)"),
-        ((1, 8), 255, "mask has shape (1, 8, 1, 1)"),
+        ((8, 8), 0, "--mask is black everywhere, so that nothing would be drawn"),
+        ((9, 8), 0, "--mask has shape (1, 8, 9, 1), but (1, 8, 8, 1)"),
+        ((1, 1), 0, "--mask has shape (1, 1, 1, 1)"),
+        ((1, 8), 255, "--mask has shape (1, 8, 1, 1)"),
         ((8, 8), 7, "holds the level 7"),
         ((8, 8), (255, 0, 0), "holds the colour (255, 0, 0)"),
     ]:
@@ -57,8 +66,12 @@ def test_a_model_can_be_trained_to_fill_in_and_then_does(tmp_path, capsys):
     request = ["edit", "--model", str(tmp_path), "--image", str(picture), "--mask", str(mask), "--label", "3"]
     request += ["--n", "2", "--steps", "2", "--out", str(tmp_path)]
     assert main([*request, "--sampler", "dpmpp_2m"]) == 0
+    fails(capsys, [*request, "--resample", "2"], 2, "--resample is 2, but this model was trained to fill in")
     fails(
-        capsys, ["train", *TINY, "--unet.image-channels", "1", "--out", str(tmp_path / "b")], 2, "image_channels is 1"
+        capsys,
+        ["train", *TINY, "--unet.image-channels", "1", "--out", str(tmp_path / "b")],
+        2,
+        "--unet.image-channels is 1",
     )
 
 
@@ -73,7 +86,7 @@ def test_a_model_without_a_condition_edits_without_guidance(tmp_path, capsys):
     request += ["--out", str(tmp_path)]
     assert main(request) == 0
     assert main([*request, "--mask", str(mask), "--resample", "1"]) == 0
-    fails(capsys, [*request, "--guidance", "2"], 2, "guidance is 2.0, but this model was trained without a condition")
+    fails(capsys, [*request, "--guidance", "2"], 2, "--guidance is 2.0, but this model was trained without a condition")
 
 
 @pytest.mark.parametrize("masked", [False, True])
@@ -88,8 +101,8 @@ def test_guidance_is_2_where_there_is_something_to_follow(trained, portraits, tm
     picture, mask = tmp_path / "in.png", tmp_path / "mask.png"
     Image.new("L", (8, 8), 130).save(picture)
     Image.new("L", (8, 8), 255).save(mask)
-    request = ["edit", "--image", str(picture), "--n", "1", "--steps", "2", "--resample", "1", "--out", str(tmp_path)]
-    request += ["--mask", str(mask)] if masked else []
+    request = ["edit", "--image", str(picture), "--n", "1", "--steps", "2", "--out", str(tmp_path)]
+    request += ["--mask", str(mask), "--resample", "1"] if masked else []
     assert main([*request, "--model", str(portraits)]) == 0
     assert main([*request, "--model", str(trained)]) == 0
     assert main([*request, "--model", str(trained), "--label", "3", "--guidance", "0"]) == 0

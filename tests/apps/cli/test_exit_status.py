@@ -38,15 +38,22 @@ def test_a_closed_pipe_is_no_error_for_info_but_for_training(tmp_path):
         (["fly"], "fly"),
         ([], "demo, train, sample, evaluate, edit, serve, info"),
         (["sample", "--colour", "red"], "--colour"),
-        (["sample", "--n", "many"], "--n"),
+        (["sample", "--n", "many"], "tinydiff: --n is 'many', but INT was expected."),
+        (["sample", "--interval", "a", "b"], "tinydiff: --interval is 'a', 'b', but FLOAT FLOAT was expected."),
+        (["serve", "--port", "x"], "tinydiff: --port"),
+        (["edit"], "Missing from tinydiff edit: --image"),
+        (["train", "--traain.steps", "3"], "Perhaps you meant: --train.steps"),
         (["sample", "--device", "tpu"], "tpu"),
         (["train", "--start-from", "nope"], "There is no model 'nope'"),
         (["train", "--train.seed", "-1"], "tinydiff: --train.seed is -1, but a whole number of at least 0"),
-        (["train", *TINY, "--threads", "0"], "threads is 0"),
-        (["train", *TINY, "--T", "0"], "T is 0"),
-        (["train", *TINY, "--unet.heads", "3"], "heads = 3"),
-        (["train", *TINY, "--unet.num-classes", "3"], "labels up to 9, but the model's num_classes is 3"),
-        (["train", "--data", "cifar"], "name is 'cifar'"),
+        (["train", *TINY, "--threads", "0"], "tinydiff: --threads is 0"),
+        (["train", *TINY, "--T", "0"], "tinydiff: --T is 0"),
+        (["train", *TINY, "--unet.heads", "3"], "tinydiff: --unet.heads is 3, but the 16 channels"),
+        (
+            ["train", *TINY, "--unet.num-classes", "3"],
+            "tinydiff: --data has labels up to 9, but the model's num_classes is 3",
+        ),
+        (["train", "--data", "cifar"], "tinydiff: --data is 'cifar'"),
         (["train", "--train.lr", "-1"], "tinydiff: --train.lr is -1.0, but a positive number was expected."),
         (["train", "--unet.image-size", "9"], "tinydiff: --unet.image-size is 9 x 9"),
         (["train", "avatars", "--unet.image-size", "0"], "tinydiff: --unet.image-size is 0, but a whole number"),
@@ -87,6 +94,14 @@ def test_damaged_weights_exit_with_1(trained, tmp_path, capsys, damage):
     if damage == "truncated":
         weights.write_bytes(data[: len(data) // 2])
     fails(capsys, ["sample", "--model", str(tmp_path / "model"), "--n", "1"], 1, "model.safetensors")
+
+
+def test_a_closed_stdout_or_stderr_does_not_keep_it_from_working(trained, tmp_path, monkeypatch):
+    for name in ("stdout", "stderr"):
+        monkeypatch.setattr(sys, name, None)
+    assert main(["sample", "--model", str(trained), "--n", "1", "--steps", "2", "--out", str(tmp_path)]) == 0
+    sys.stdout.close()
+    sys.stderr.close()
 
 
 def test_a_model_of_the_wrong_sort_exits_with_2(trained, capsys):

@@ -24,8 +24,8 @@ def test_the_recipe_for_avatars_learns_from_captions_and_draws_from_a_prompt(por
     assert pixels[0].shape != pixels[1].shape or (pixels[0] != pixels[1]).any()
     assert main([*request[:-1], "red \udcff hair", "--out", str(tmp_path / "c")]) == 0  # a byte that is no text
     fails(capsys, [*request[:3], "--label", "1"], 2, "draws from text")
-    fails(capsys, [*request, "--guidance", "nan"], 2, "guidance is nan")
-    fails(capsys, [*request, "--interval", "9", "3"], 2, "interval is (9.0, 3.0)")
+    fails(capsys, [*request, "--guidance", "nan"], 2, "--guidance is nan")
+    fails(capsys, [*request, "--interval", "9", "3"], 2, "--interval is (9.0, 3.0)")
     fails(capsys, ["sample", "--model", "mnist", "--prompt", "a seven"], 2, "does not read text")
 
 
@@ -37,10 +37,15 @@ def test_a_classifier_pulls_what_is_drawn(trained, tmp_path, capsys):
     nothing, pulled, late = (np.asarray(Image.open(tmp_path / name / "grid.png")) for name in ("0", "8", "late"))
     assert (nothing != pulled).any()
     assert (late != pulled).any()
-    fails(capsys, [*request, "--rescale", "0.5"], 2, "rescale is 0.5, but with a classifier")
-    fails(capsys, [*request, "--negative", "a one"], 2, "negative is 'a one', but with a classifier")
-    fails(capsys, [*request, "--label", "10"], 2, "the classifier knows only 0 to 9")
-    fails(capsys, [*request, "--model", str(trained)], 2, "(any, 28, 28, 1) was expected")
+    fails(capsys, [*request, "--rescale", "0.5"], 2, "--rescale is 0.5, but with a classifier")
+    fails(capsys, [*request, "--negative", "a one"], 2, "--negative is 'a one', but with a classifier")
+    fails(capsys, [*request, "--label", "10"], 2, "--label is 10, but the classifier knows the classes 0 to 9")
+    fails(
+        capsys,
+        [*request, "--model", str(trained)],
+        2,
+        "which knows pictures of 28 x 28 x 1, but those to draw have 8 x 8 x 1",
+    )
     fails(capsys, [*request[:-1], "mnist-classifier-28"], 2, "but a classifier of noisy pictures was expected")
 
 
@@ -57,7 +62,7 @@ def test_one_picture_is_computed_by_itself_and_several_as_the_model_says(portrai
         assert main([*request, *options]) == 0
     own = load(portraits).micro_batch
     assert taken == [(1, 1), (2, own), (2, 4), (1, 4)]
-    fails(capsys, [*request, "--micro-batch", "0"], 2, "micro_batch is 0")
+    fails(capsys, [*request, "--micro-batch", "0"], 2, "--micro-batch is 0")
 
 
 def test_the_command_line_knows_every_sampler():
@@ -88,7 +93,7 @@ def test_the_same_seed_draws_the_same_pictures(trained, tmp_path):
 
 def test_bad_numbers_for_sampling_exit_with_2(trained, capsys):
     base = ["sample", "--model", str(trained)]
-    fails(capsys, [*base, "--n", "0"], 2, "n is 0")
-    fails(capsys, [*base, "--steps", "2000"], 2, "number of steps is 2000")
-    fails(capsys, [*base, "--label", "11", "--n", "1"], 2, "11")
-    fails(capsys, [*base, "--seed", "-1"], 2, "seed is -1")
+    fails(capsys, [*base, "--n", "0"], 2, "--n is 0")
+    fails(capsys, [*base, "--steps", "2000"], 2, "--steps is 2000")
+    fails(capsys, [*base, "--label", "11", "--n", "1"], 2, "--label is 11, but whole numbers from 0 to 9")
+    fails(capsys, [*base, "--seed", "-1"], 2, "--seed is -1")

@@ -52,6 +52,8 @@ def test_a_value_of_the_command_line_may_be_called_train(tmp_path, monkeypatch):
         ('schedule = "mine"', "schedule is 'mine', but one of 'linear', 'cosine'"),
         ("out = 3", "out is 3, but a path"),
         ('threads = "all"', "threads is 'all', but a whole number or null"),
+        ('config = "more.toml"', "run.toml: config is 'more.toml', but a file is not read from within another"),
+        ("objective = 3", "run.toml: objective is 3, but one of"),
         ("train = 3", "train is 3, but a table"),
         ("[kind]\nv = 1", "kind is {'v': 1}, but one of"),
         ("unet = 3", "unet is 3, but a table"),

@@ -34,12 +34,18 @@ def test_a_recipe_may_go_on_from_a_model_of_its_own_shape_and_of_no_other(portra
     options += ["--train.validation-images", "4", "--out", str(tmp_path)]
     assert main([*options, "--start-from", "avatars"]) == 0
     assert load(tmp_path).config == load("avatars").config
-    fails(capsys, [*options, "--start-from", str(portraits)], 2, "unet was given with start_from")
+    fails(
+        capsys,
+        [*options, "--start-from", str(portraits)],
+        2,
+        "tinydiff: --unet.",
+        " was given, but that of the model to start from",
+    )
 
 
 def test_captions_that_do_not_exist_are_refused(tmp_path, capsys):
     out = ["--out", str(tmp_path / "run")]
-    fails(capsys, ["train", *TINY, "--captions", *out], 2, "captions was given, but digits has none")
+    fails(capsys, ["train", *TINY, "--captions", *out], 2, "--captions was given, but digits has none")
     fails(capsys, ["train", *TINY, "--images", "9", *out], 2, "images is 9, but only avatars")
     fails(capsys, ["train", *TINY_TEXT, "--text.vocabulary", "9", *out], 2, "vocabulary is 9, but 514 or more")
     assert not (tmp_path / "run").exists()
@@ -101,7 +107,7 @@ def test_fine_tuning_starts_from_given_weights_and_takes_the_shape_of_the_model(
     np.testing.assert_allclose(before.network.theta, after.network.theta, atol=1e-6)
     assert before.config == after.config
     assert json.loads((tmp_path / "run.json").read_text())["unet"]["image_size"] == 8
-    fails(capsys, ["train", *options, "--kind", "eps"], 2, "kind was given with start_from")
+    fails(capsys, ["train", *options, "--kind", "eps"], 2, "--kind was given, but that of the model to start from")
 
 
 def test_a_model_folder_named_like_a_shipped_model_is_named_whole(tmp_path, monkeypatch, capsys):

@@ -42,6 +42,11 @@ def test_whole_numbers_may_come_as_floats(model):
     np.testing.assert_array_equal(drawn(model, steps=4.0, seed=5.0)[-1].x_t, drawn(model)[-1].x_t)
 
 
+def test_a_negative_prompt_that_changes_nothing_is_said(model):
+    assert drawn(model, scale=1)[0].notes == ("The negative prompt changes nothing where guidance is 1.",)
+    assert drawn(model, scale=1, negative="")[0].notes == ()
+
+
 def test_an_empty_prompt_asks_for_nothing_and_has_no_maps(model):
     last = drawn(model, prompt="", negative="", scale=1)[-1]
     *_, (_, x_0, _) = model.chain(Request(n=1, seed=5), steps=4)

@@ -39,7 +39,7 @@ def test_more_steps_than_the_model_has_are_refused():
     [
         (["--model", "mnist"], "mnist does not read text"),
         (["--model", "nowhere"], "There is no model 'nowhere'"),
-        (["--port", "0"], "The port is 0, but a whole number from 1 to 65535"),
+        (["--port", "0"], "--port is 0, but a whole number from 1 to 65535"),
         (["--host", "no.such.host.invalid"], "Nobody can listen on no.such.host.invalid:7860"),
         (["--host", "..", "--port", "7860"], "Nobody can listen on ..:7860"),
     ],

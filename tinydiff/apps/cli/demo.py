@@ -4,7 +4,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tinydiff.apps.demo import run_demo
-from tinydiff.base import writable_folder
 
 
 @dataclass(frozen=True)
@@ -20,4 +19,4 @@ class Demo:
 
     def run(self) -> None:
         """Run the demo."""
-        run_demo(writable_folder(self.out), self.steps, self.seed)
+        run_demo(self.out, self.steps, self.seed)

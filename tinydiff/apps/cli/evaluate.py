@@ -3,11 +3,13 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from tinydiff.apps.cli.options import DeviceName, ProgressBar, SamplerName
-from tinydiff.base import InputError, writable_folder
+from tinydiff.apps.cli.options import DeviceName, ProgressBar, SamplerName, refuse_given
+from tinydiff.base import InputError, check_choice, check_count, check_number, writable_folder
 from tinydiff.data import DATASETS
 from tinydiff.evaluate import evaluate, evaluate_text, retrieval
 from tinydiff.models import SHIPPED, ClipModel, DiffusionModel, Guidance, load, read_about
+
+SCALES = (0, 1, 2, 3, 5, 8)  # of guidance, which are compared unless others are asked for
 
 
 @dataclass(frozen=True)
@@ -25,15 +27,15 @@ class Evaluate:
     text)."""
     n: int = 1000
     """How many samples, drawn from seed 0 and not selected."""
-    steps: int = 50
-    """Calls of the network for each image."""
-    sampler: SamplerName = "ddim"
-    """Which sampler."""
-    guidance: float = 3.0
-    """Of a model that reads text: how strongly it follows the captions."""
-    scales: tuple[float, ...] = (0, 1, 2, 3, 5, 8)
+    steps: int | None = None
+    """Calls of the network for each image; without it, 50. Not for a CLIP, which draws nothing."""
+    sampler: SamplerName | None = None
+    """Which sampler; without it, ddim."""
+    guidance: float | None = None
+    """Of a model that reads text: how strongly it follows the captions; without it, 3."""
+    scales: tuple[float, ...] | None = None
     """Of a model that reads text: the guidance scales to compare, each with n / 4 captions and with one prompt, n / 4
-    times."""
+    times; without it, 0 1 2 3 5 8."""
     out: Path | None = None
     """Folder for pictures: samples, nearest training images, loss by timestep; or what guidance gives and takes."""
     device: DeviceName = "auto"
@@ -41,24 +43,48 @@ class Evaluate:
 
     def run(self) -> None:
         """Print the report."""
-        if self.out is not None:
-            writable_folder(self.out)
+        check_count("n", self.n)
         model = load(self.model, self.device, kind=(DiffusionModel, ClipModel))
         if isinstance(model, ClipModel):
+            of_drawing = "data classifier steps sampler guidance scales out"
+            refuse_given(self, of_drawing, f"{self.model} is a CLIP, which draws nothing: leave it out")
             print(retrieval(model, self.n))
-            return
-        if model.config.text is not None:
-            guidance = Guidance(self.guidance)
-            print(
-                evaluate_text(model, self.n, self.steps, self.sampler, guidance, self.scales, self.out, ProgressBar())
-            )
-            return
+        elif model.config.text is not None:
+            print(self._of_text(model))
+        else:
+            print(self._of_classes(model))
+
+    def _of_text(self, model: DiffusionModel) -> str:
+        """Return the report on a model that reads text."""
+        refuse_given(self, "data classifier", "a model that reads text is judged by the avatars: leave it out")
+        guidance = Guidance(3.0 if self.guidance is None else self.guidance)
+        scales = SCALES if self.scales is None else self.scales
+        for scale in scales:
+            check_number("scales", scale, -100, 100)
+        with ProgressBar() as bar:
+            return evaluate_text(model, self.n, *self._how(), guidance, scales, self._folder(), bar)
+
+    def _of_classes(self, model: DiffusionModel) -> str:
+        """Return the report on a model that reads no text, by the classifier that fits."""
+        refuse_given(self, "guidance scales", f"{self.model} does not read text: leave it out")
+        if self.data is not None:
+            check_choice("data", self.data, tuple(DATASETS))
         height, width = model.config.unet.size
         sides = f"{height} x {width}"
-        trained_on = read_about(self.model).get("data")
-        data = self.data or (trained_on if trained_on in tuple(DATASETS) and trained_on != "mnist" else "mnist-small")
+        trained_on = str(read_about(self.model).get("data"))
+        data = self.data or (trained_on if trained_on in DATASETS and trained_on != "mnist" else "mnist-small")
         what = data.removesuffix("-small")
-        judge = self.classifier or f"{what}-classifier-{height if height == width else sides}"
+        shipped = f"{what}-classifier-{height if height == width else sides}"
+        judge = shipped if self.classifier is None else self.classifier
         if self.classifier is None and not (SHIPPED / judge).is_dir():
             raise InputError(f"No classifier of {what} ships for images of {sides}: give one by --classifier.")
-        print(evaluate(model, data, judge, self.n, self.steps, self.sampler, self.out, ProgressBar()))
+        with ProgressBar() as bar:
+            return evaluate(model, data, judge, self.n, *self._how(), self._folder(), bar)
+
+    def _how(self) -> tuple[int, str]:
+        """Return steps and sampler."""
+        return 50 if self.steps is None else self.steps, self.sampler or "ddim"
+
+    def _folder(self) -> Path | None:
+        """Return the folder for pictures, made if it is missing, before the work begins."""
+        return None if self.out is None else writable_folder(self.out)

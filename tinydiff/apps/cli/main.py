@@ -1,12 +1,14 @@
 """The command line: ``tinydiff demo | train | sample | edit | evaluate | serve | info``.
 
 Each command is a frozen dataclass; its fields are the options. Errors are one sentence on stderr; the exit status
-is 2 for a bad argument, 1 for everything else that fails, and 130 after Ctrl-C.
+is 2 for a bad argument, 1 for everything else that fails, 130 after Ctrl-C, and 143 after SIGTERM.
 """
 
+import contextlib
 import os
+import signal
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import tyro
@@ -16,7 +18,8 @@ from tinydiff.apps.cli.demo import Demo
 from tinydiff.apps.cli.edit import Edit
 from tinydiff.apps.cli.evaluate import Evaluate
 from tinydiff.apps.cli.info import Info
-from tinydiff.apps.cli.parsing import parse_options
+from tinydiff.apps.cli.naming import as_typed
+from tinydiff.apps.cli.parsing import one_sentence, parse_options
 from tinydiff.apps.cli.sample import Sample
 from tinydiff.apps.cli.serve import Serve
 from tinydiff.apps.cli.train import Train, parse_train
@@ -36,16 +39,25 @@ COMMANDS: dict[str, Callable[..., Any]] = {
 def main(arguments: list[str] | None = None) -> int:
     """Run a command; return the exit status."""
     arguments = sys.argv[1:] if arguments is None else arguments
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:  # it was closed before we began: what is said there is lost
+            setattr(sys, name, open(os.devnull, "w"))  # noqa: SIM115
     command = None
     try:
         command = parse(arguments)
-        command.run()
-        sys.stdout.flush()
+        with sigterm_ends_cleanly():
+            command.run()
+            sys.stdout.flush()
     except KeyboardInterrupt:
         return 130
     except TinydiffError as error:
-        print(f"tinydiff: {error}", file=sys.stderr)
+        sentence = str(error) if command is None else as_typed(str(error), type(command))
+        print(f"tinydiff: {sentence}", file=sys.stderr)
         return 2 if isinstance(error, InputError) else 1
+    except MemoryError as error:
+        why = f" ({error})" if str(error) else ""
+        print(f"tinydiff: There is not enough memory{why}. Ask for fewer or smaller pictures.", file=sys.stderr)
+        return 1
     except BrokenPipeError:  # `tinydiff info | head`, or --help, is no error; a run that stopped for it is not done
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0 if command is None or isinstance(command, Info) else 1
@@ -56,12 +68,33 @@ def main(arguments: list[str] | None = None) -> int:
     return 0
 
 
+@contextlib.contextmanager
+def sigterm_ends_cleanly() -> Iterator[None]:
+    """Let SIGTERM leave as an error does, so that a file that is being written is removed; the exit status is 143."""
+
+    def leave(number, frame):
+        raise SystemExit(128 + number)
+
+    try:
+        before = signal.signal(signal.SIGTERM, leave)
+    except ValueError:  # not in the main thread: signals do not arrive here
+        yield
+        return
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
 def parse(arguments: list[str]) -> Any:
-    """Return the command that the arguments describe; `tyro` exits with status 2 where they describe none."""
+    """Return the command that the arguments describe."""
     name, *options = arguments or [""]
     if name == "train":
         return parse_train(options)
     if name in COMMANDS:
         return parse_options(COMMANDS[name], options, f"tinydiff {name}")
     # help, or a word that is no command: tyro lists those that there are
-    return tyro.extras.subcommand_cli_from_dict(COMMANDS, args=arguments, prog="tinydiff", description=tinydiff.__doc__)
+    with one_sentence():
+        return tyro.extras.subcommand_cli_from_dict(
+            COMMANDS, args=arguments, prog="tinydiff", description=tinydiff.__doc__
+        )

@@ -1,9 +1,12 @@
 """Options that several commands share, and what they show while they work."""
 
-from typing import TYPE_CHECKING, Literal
+import dataclasses
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
 
 from tqdm import tqdm
 
+from tinydiff.base import InputError
 from tinydiff.data import DATASETS
 from tinydiff.diffusion import SAMPLERS, SCHEDULES, TARGETS
 
@@ -19,8 +22,32 @@ else:
 DATASET_NAMES = ", ".join(DATASETS)
 
 
+def refuse_given(command: Any, names: str, why: str) -> None:
+    """Raise `InputError` if one of these options was given, because it would change nothing.
+
+    Parameters
+    ----------
+    command : dataclass
+    names : str
+        Of its fields; one that has its default was not given.
+    why : str
+        The part of the sentence after "but", and what to do.
+    """
+    for field in dataclasses.fields(command):
+        value = getattr(command, field.name)
+        if field.name in names.split() and value != field.default:
+            shown = str(value) if isinstance(value, Path) else repr(value)
+            raise InputError(f"{field.name} is {shown}, but {why}.")
+
+
 class ProgressBar:
-    """A bar on stderr for chains that are walked one after the other; there is none where stderr is no terminal."""
+    """A bar on stderr for chains that are walked one after the other; there is none where stderr is no terminal.
+
+    Used in a ``with`` statement, so that a bar that is left halfway is taken away before anything else is said.
+    """
+
+    def __init__(self) -> None:
+        self.bar: Any = None
 
     def __call__(self, step: int, steps: int) -> None:
         """Show that a step of a chain was taken."""
@@ -28,4 +55,11 @@ class ProgressBar:
             self.bar = tqdm(total=steps, unit="step", leave=False, disable=None, dynamic_ncols=True)
         self.bar.update()
         if step == steps:
+            self.bar.close()
+
+    def __enter__(self) -> "ProgressBar":
+        return self
+
+    def __exit__(self, *error: Any) -> None:
+        if self.bar is not None:
             self.bar.close()

@@ -1,13 +1,14 @@
 """The command ``tinydiff sample``."""
 
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from tinydiff import plot
-from tinydiff.apps.cli.options import DeviceName, ProgressBar, SamplerName
-from tinydiff.base import Device, Size, select_device, to_numpy, writable_folder
+from tinydiff.apps.cli.options import DeviceName, ProgressBar, SamplerName, refuse_given
+from tinydiff.base import Device, InputError, Size, height_and_width, select_device, to_numpy, writable_folder
 from tinydiff.models import DiffusionModel, Guidance, Request, class_gradient, load
 from tinydiff.networks import NoisyClassifier
 
@@ -30,14 +31,14 @@ class Sample:
     prompt: str | None = None
     """What the pictures should show, in words."""
     negative: str = ""
-    """What they should not show; it counts where guidance is not 1. Not with a classifier."""
+    """What they should not show; not where guidance is 1, nor with a classifier."""
     guidance: float = 1.0
     """How strongly the class or the prompt is followed: 0 not at all, 1 as learned, above 1 exaggerated."""
     classifier: str | None = None
     """A classifier of noisy pictures, such as mnist-noisy-classifier, or its folder: the model is told nothing, and the
     pictures are pulled to the label by its gradient, as strongly as guidance says."""
     interval: tuple[float, float] | None = None
-    """Guide between these times alone, and at strength 1 elsewhere; the first step is at T, usually 1000, the last near
+    """Guide only between these times, and at strength 1 elsewhere; the first step is at T, usually 1000, the last near
     0."""
     rescale: float = 0.0
     """0 to 1: how far guided pictures are brought back to the contrast of those without guidance. Not with a
@@ -61,38 +62,61 @@ class Sample:
     def run(self) -> None:
         """Draw, save, and say where."""
         device = select_device(self.device)
-        name = self.model or ("mnist" if self.prompt is None else "avatars")
+        name = ("mnist" if self.prompt is None else "avatars") if self.model is None else self.model
         model = load(name, device, kind=DiffusionModel)
-        request = self._request(device)
+        request = self._request(model, device)
         if self.micro_batch is not None or request.count == 1:
             model = replace(model, micro_batch=1 if self.micro_batch is None else self.micro_batch)
-        chain = model.chain(request, self.sampler, self.steps, ProgressBar())
-        writable_folder(self.out)
-        start = time.perf_counter()
-        frames = []
-        for t, x_t, x_0_hat in chain:
-            frames.append((t, to_numpy(x_t[:IN_FILM]), to_numpy(x_0_hat[:IN_FILM])))
+        start, frames = time.perf_counter(), []
+        with ProgressBar() as bar:
+            chain = model.chain(request, self.sampler, self.steps, bar)
+            writable_folder(self.out)
+            for t, x_t, x_0_hat in chain:
+                frames.append((t, to_numpy(x_t[:IN_FILM]), to_numpy(x_0_hat[:IN_FILM])))
         images = to_numpy(x_t)
         seconds = time.perf_counter() - start
         grid = plot.save_image(plot.image_grid(images, title=self._title(name, len(images))), self.out / "grid.png")
         gif = plot.chain_gif(frames, self.out / "chain.gif", samples=IN_FILM)
         print(f"Drew {len(images)} images in {seconds:.1f} s on {device.name}: {grid} and {gif}")
 
-    def _request(self, device: Device) -> Request:
+    def _request(self, model: DiffusionModel, device: Device) -> Request:
         """Return what is asked, in the words of the library."""
-        guide = None
-        if self.classifier is not None:
-            guide = class_gradient(load(self.classifier, device, kind=NoisyClassifier))
-        return Request(
+        request = Request(
             n=(64 if self.prompt is None else 16) if self.n is None else self.n,
             seed=self.seed,
             labels=self.label,
             prompt=self.prompt,
             negative=self.negative,
             guidance=Guidance(self.guidance, self.interval, self.rescale, self.threshold),
-            classifier=guide,
+            classifier=None if self.classifier is None else self._guide(self.classifier, model, device),
             size=self.size,
         )
+        if self.guidance == 1:
+            idle = "it changes nothing where guidance is 1: give another --guidance, or leave it out"
+            refuse_given(self, "negative interval rescale", idle)
+        return request
+
+    def _guide(self, name: str, model: DiffusionModel, device: Device) -> Callable[[Any, Any, Any], Any]:
+        """Return the gradient of the classifier; refuse one that does not know these pictures or these classes."""
+        refuse_given(
+            self, "prompt", "the classifier pulls pictures to a class and reads no text: leave one of them out"
+        )
+        network, unet = load(name, device, kind=NoisyClassifier), model.config.unet
+        size = unet.size if self.size is None else height_and_width("size", self.size)
+        shape, known, classes = (*size, unet.in_channels), network.config.shape, network.config.num_classes
+        if shape != known:
+            raise InputError(
+                f"classifier is {name}, which knows pictures of {' x '.join(map(str, known))}, but those to draw have "
+                f"{' x '.join(map(str, shape))}."
+            )
+        if self.label is None and unet.num_classes not in range(1, classes + 1):
+            raise InputError(
+                f"label is missing, but the classifier pulls to a class, and those of the model are not its own: give "
+                f"one from 0 to {classes - 1}."
+            )
+        if self.label is not None and self.label not in range(classes):
+            raise InputError(f"label is {self.label}, but the classifier knows the classes 0 to {classes - 1}.")
+        return class_gradient(network)
 
     def _title(self, name: str, n: int) -> str:
         title = f"{n} samples of {Path(name).name}, {self.sampler}, {self.steps} steps, seed {self.seed}"

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import ClassVar
 
 from tinydiff.apps.cli.options import DeviceName
 from tinydiff.apps.serve.page import serve
@@ -12,10 +13,12 @@ from tinydiff.models import DiffusionModel, load
 class Serve:
     """Serve a page in the browser that draws what one types (needs tinydiff[demo])."""
 
+    called: ClassVar = {"The port": "port"}
+
     model: str = "avatars"
     """A model that draws from text: one that ships with tinydiff, or a folder."""
     host: str = "127.0.0.1"
-    """The address to listen on; this one is reached from this machine alone."""
+    """The address to listen on; this one can only be reached from this machine."""
     port: int = 7860
     """The port to listen on."""
     device: DeviceName = "auto"

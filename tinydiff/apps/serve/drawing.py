@@ -28,7 +28,7 @@ class Frame(NamedTuple):
     x_t, x_0_hat : array, shape (H, W, C)
         The picture at this time, and the guess of the finished one that led there.
     notes : tuple of str
-        What the reader should know of the words: which were dropped.
+        What the reader should know of the words: which were dropped, or change nothing.
     maps : tuple of (str, array of shape (h, w))
         With the last step: the `word_maps` of the moment halfway.
     """
@@ -76,6 +76,8 @@ def draw(
         request = Request(n=1, seed=seed, prompt=prompt, negative=negative, guidance=scale)
         chain = model.chain(request, sampler, steps)
     notes = tuple(dict.fromkeys(str(warning.message) for warning in caught))
+    if negative and scale == 1:
+        notes += ("The negative prompt changes nothing where guidance is 1.",)
     maps: tuple = ()
     for step, (t, x_t, x_0_hat) in enumerate(chain, 1):
         if step == (steps + 1) // 2:

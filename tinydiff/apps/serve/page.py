@@ -1,6 +1,6 @@
 """The demo page: type words, watch noise become a picture, and see where the network looks for each word.
 
-`draw` computes all that the page shows and checks all that is asked of it; it needs NumPy alone. The page itself is
+`draw` computes all that the page shows and checks all that is asked of it; it needs only NumPy. The page itself is
 Gradio's (``pip install 'tinydiff[demo]'``), and loads nothing from anywhere but its own server.
 """
 
@@ -110,7 +110,7 @@ def serve(model: DiffusionModel, name: str, host: str = "127.0.0.1", port: int =
     name : str
         What it is called on the page.
     host : str
-        The address to listen on; the default is reached from this machine alone.
+        The address to listen on; the default can only be reached from this machine.
     port : int
 
     Raises

@@ -82,6 +82,11 @@ class Classify(Objective):
                 f"The network is a {type(network).__name__}, and diffusion is {diffusion}: noisy pictures are for a "
                 "NoisyClassifier, and only for one."
             )
+        shape, classes = network.config.shape, network.config.num_classes
+        if data.images.shape[1:] != shape:
+            raise InputError(f"data has images of shape {data.images.shape[1:]}, but the network's are {shape}.")
+        if data.labels.max(initial=0) >= classes:
+            raise InputError(f"data has labels up to {data.labels.max()}, but the network's num_classes is {classes}.")
         if len(data) < config.batch:
             raise InputError(f"There are {len(data)} images, but a batch has {config.batch}.")
 

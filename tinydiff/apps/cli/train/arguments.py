@@ -7,7 +7,7 @@ from pathlib import Path
 
 from tinydiff.apps.cli.parsing import parse_options
 from tinydiff.apps.cli.train.command import OBJECTIVES, TrainCommand
-from tinydiff.base import from_table, read_table
+from tinydiff.base import InputError, check_choice, from_table, read_table
 
 RECIPES = Path(__file__).parents[3] / "recipes"
 DEFAULT = "denoise"
@@ -24,8 +24,17 @@ def parse_train(arguments: Sequence[str]) -> TrainCommand:
     recipe = RECIPES / f"{arguments[0]}.toml" if arguments else None
     if recipe is not None and recipe.is_file():
         path, arguments, prog, out = recipe, arguments[1:], f"{prog} {recipe.stem}", Path("runs") / recipe.stem
-    table = read_table(path) if path else {}
-    name = _value_of("--objective", arguments) or table.get("objective") or DEFAULT
+    elif arguments and not arguments[0].startswith("-"):
+        raise InputError(f"There is no recipe {arguments[0]!r}; there are: {', '.join(recipes())}.")
+    table = {} if path is None else read_table(path)
+    if Path(path or "").suffix == ".toml" and "config" in table:
+        raise InputError(f"{path}: config is {table['config']!r}, but a file is not read from within another.")
+    name = _value_of("--objective", arguments)
+    if name is None:
+        name = table.get("objective", DEFAULT)
+        check_choice(f"{path}: objective", name, tuple(OBJECTIVES))
+    else:
+        check_choice("--objective", name, tuple(OBJECTIVES))
     kind = OBJECTIVES[name]
     default = from_table(kind, table, str(path), default=kind())
     default = replace(default, objective=name, out=default.out if out is None else out)
@@ -44,10 +53,10 @@ def _description(kind):
 
 
 def _value_of(flag, arguments):
-    """Return what stands after a flag; "" where nothing does, None where there is no such flag."""
+    """Return what stands after a flag; None where nothing does, or where there is no such flag."""
     for i, argument in enumerate(arguments):
         if argument == flag:
-            return "".join(arguments[i + 1 : i + 2])
+            return arguments[i + 1] if i + 1 < len(arguments) else None
         if argument.startswith(f"{flag}="):
             return argument.partition("=")[2]
     return None

@@ -1,6 +1,7 @@
 """``tinydiff train --objective contrast``: a CLIP of the portraits."""
 
 from dataclasses import dataclass, field, replace
+from typing import ClassVar
 
 import numpy as np
 
@@ -25,6 +26,8 @@ def _default_network():
 class TrainClip(TrainCommand):
     """Train a CLIP on portraits and their captions. Ctrl-C finishes the step and saves; the same command goes on."""
 
+    called: ClassVar = {"n": "images"}
+
     objective: str = "contrast"
     """What is minimised. Each objective has options of its own: see --help with it."""
     images: int = 100_000
@@ -38,7 +41,10 @@ class TrainClip(TrainCommand):
 
     def prepare(self, device: Device) -> Contrast:
         """Put the portraits together, and make the network."""
-        tokenizer = Tokenizer.load(find_folder(self.tokenizer) / TOKENIZER)
+        path = find_folder(self.tokenizer) / TOKENIZER
+        if not path.is_file():
+            raise InputError(f"tokenizer is {self.tokenizer!r}, but that model reads no text: name one that does.")
+        tokenizer = Tokenizer.load(path)
         if self.network.text.vocabulary not in (TextConfig.vocabulary, len(tokenizer)):
             raise InputError(
                 f"network.text.vocabulary is {self.network.text.vocabulary}, but the tokenizer of {self.tokenizer} has "

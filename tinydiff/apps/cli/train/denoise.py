@@ -2,7 +2,7 @@
 
 import os
 from dataclasses import dataclass, field, replace
-from typing import Annotated, Any
+from typing import Annotated, Any, ClassVar
 
 import numpy as np
 from tyro.conf import arg
@@ -25,6 +25,8 @@ class Train(TrainCommand):
     `tinydiff train avatars` takes the options of a recipe that ships with tinydiff, here of one that learns to draw
     portraits from captions.
     """
+
+    called: ClassVar = {"n": "images"}
 
     objective: str = "denoise"
     """What is minimised. Each objective has options of its own: see --help with it."""
@@ -81,25 +83,44 @@ class Train(TrainCommand):
         unet, text = replace(self.unet, context_channels=own.unet.context_channels), self.text
         if own.text is not None:
             text = replace(text, vocabulary=own.text.vocabulary)  # that found in captions; given is the largest
-        agrees = {name: getattr(self, name) == getattr(own, name) for name in ("schedule", "T", "kind")}
-        agrees |= {
-            "unet": unet == own.unet,
-            "text": text == own.text,
-            "captions": self.captions == (own.text is not None),
-        }
-        for name, same in agrees.items():
-            if not same and getattr(self, name) != getattr(Train(), name):
-                raise InputError(f"{name} was given with start_from, but is that of the model to start from.")
+        own_text = to_table(TextConfig() if own.text is None else own.text)
+        has = flat({**to_table(own), "captions": own.text is not None, "text": own_text})
+        given, default = flat(to_table(replace(self, unet=unet, text=text))), flat(to_table(Train()))
+        for name, its in has.items():
+            if given[name] not in (its, default[name]):
+                raise InputError(
+                    f"{name} was given, but that of the model to start from ({self.start_from}) is another: leave it "
+                    "out."
+                )
 
     def _new_model(self, training: Dataset) -> DiffusionModel:
         """Return a model with random weights, and a tokenizer that has read the captions if it is to read any."""
         unet, text, tokenizer = self.unet, None, None
-        if self.captions:
+        if unet.pooled_channels is not None:
+            raise InputError(
+                f"unet.pooled_channels is {unet.pooled_channels}, but no data have a vector to tell it: leave it out."
+            )
+        if not self.captions:
+            if unet.context_channels is not None:
+                raise InputError(
+                    f"unet.context_channels is {unet.context_channels}, but there is nothing to look at without "
+                    "captions: leave it out."
+                )
+            if self.text != TextConfig():
+                print("The options of text are not used: nothing is learned from captions.")
+        else:
+            if unet.context_channels not in (None, self.text.channels):
+                raise InputError(
+                    f"unet.context_channels is {unet.context_channels}, but the UNet looks at the text, which has "
+                    f"{self.text.channels} channels: leave it out."
+                )
             if training.captions is None:
                 raise InputError(f"captions was given, but {self.data} has none: leave it out, or take avatars.")
             merges = self.text.vocabulary - len(Tokenizer())
             if merges < 0:
-                raise InputError(f"vocabulary is {self.text.vocabulary}, but {len(Tokenizer())} or more were expected.")
+                raise InputError(
+                    f"text.vocabulary is {self.text.vocabulary}, but {len(Tokenizer())} or more were expected."
+                )
             tokenizer = Tokenizer.train(training.captions, merges)
             text = replace(self.text, vocabulary=len(tokenizer))
             unet = replace(unet, context_channels=text.channels)
@@ -120,3 +141,11 @@ class Train(TrainCommand):
             held_out = np.arange(len(images)) % 20 == 0  # every twentieth, so that each subfolder has its share
             return images.take(~held_out), replace(images.take(held_out), split="held out")
         return training_and_test(self.data, size)
+
+
+def flat(table: dict[str, Any], inside: str = "") -> dict[str, Any]:
+    """Return a table's values, and those of the tables in it, by their dotted names."""
+    values: dict[str, Any] = {}
+    for name, value in table.items():
+        values |= flat(value, f"{inside}{name}.") if isinstance(value, dict) else {inside + name: value}
+    return values
