@@ -10,6 +10,7 @@ from tinydiff.models import DiffusionModel, load
 
 
 def test_a_picture_is_edited_as_a_whole_or_in_part(portraits, tmp_path, capsys):
+    """Each way of editing leaves its picture; what does not fit it is refused, and nothing is written."""
     picture, mask = tmp_path / "in.png", tmp_path / "mask.png"
     Image.new("RGB", (8, 8), (200, 30, 90)).save(picture)
     half = np.zeros((8, 8), np.uint8)
