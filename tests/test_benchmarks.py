@@ -51,6 +51,19 @@ def test_own_times_of_a_network_add_up_to_the_step():
     assert 0 < sum(seconds.values()) <= whole
 
 
+def test_our_side_takes_a_train_step_and_draws():
+    import sides
+
+    unet = {"image_size": 8, "in_channels": 1, "channels": 8, "channel_mult": [1, 2], "blocks_per_level": 1}
+    ours = sides.Tinydiff({"unet": unet}, batch=4, threads=1)
+    before = ours.network.theta.copy()
+    ours.train_step()
+    assert (ours.network.theta != before).any()
+    *_, (t, x_0, _) = ours.chain(2, steps=2)
+    assert t == 0
+    assert x_0.shape == (2, 8, 8, 1)
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [(["--config", "d"], "--config is 'd', but one of a, b1, b2, c"), (["--rounds", "0"], "--rounds is 0")],

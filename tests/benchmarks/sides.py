@@ -10,7 +10,7 @@ from tinydiff.base import Noise
 from tinydiff.diffusion import last
 from tinydiff.diffusion.times import step_pairs
 from tinydiff.functional import mse, mse_backward
-from tinydiff.models import DiffusionModel, ModelConfig
+from tinydiff.models import DiffusionModel, ModelConfig, Request
 from tinydiff.networks import UNet, UNetConfig
 from tinydiff.nn import Gradients, Tape
 from tinydiff.train import AdamW
@@ -63,7 +63,7 @@ class Tinydiff:
     def chain(self, batch: int, steps: int) -> Iterator:
         """Return DDIM's chain; a single image is a shard of its own."""
         model = dataclasses.replace(self.model, micro_batch=min(batch, self.micro_batch))
-        return model.chain(batch, SEED, steps=steps)
+        return model.chain(Request(n=batch, seed=SEED), steps=steps)
 
 
 class PyTorch:
