@@ -218,3 +218,10 @@ def test_bad_arguments(model, images):
     ]:
         with pytest.raises(InputError, match=words):
             call()
+
+
+def test_an_edit_with_a_classifier_needs_a_class():
+    """Without one, "no class" of the model would be a class of the classifier, or none that it knows."""
+    request = Request(classifier=lambda x_t, t, labels: 0 * x_t)
+    with pytest.raises(InputError, match="labels is None, but a classifier pulls pictures to a class"):
+        image_to_image(of_classes(), np.zeros((1, 8, 8, 3), np.float32), request, steps=5)

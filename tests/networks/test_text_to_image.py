@@ -276,7 +276,8 @@ def test_the_prompt_and_the_negative_prompt_count():
     np.testing.assert_array_equal(drawn(model, prompt=""), plain)  # no prompt asks for nothing
     said = drawn(model, prompt=PROMPT)
     assert abs(said - plain).max() > 1e-4
-    np.testing.assert_array_equal(drawn(model, prompt=PROMPT, negative="a hat"), said)  # at scale 1 nothing is pushed
+    with pytest.raises(InputError, match="negative is 'a hat', but it changes nothing where guidance is 1"):
+        drawn(model, prompt=PROMPT, negative="a hat")
     guided = drawn(model, prompt=PROMPT, guidance=3.0)
     assert abs(drawn(model, prompt=PROMPT, guidance=3.0, negative="a hat") - guided).max() > 1e-4
     np.testing.assert_allclose(drawn(model, prompt=PROMPT, guidance=0.0), plain, atol=1e-5)
@@ -315,7 +316,7 @@ def test_bad_requests_are_one_clear_sentence():
     without = DiffusionModel(ModelConfig(plain).network(), ModelConfig(plain))
     for call, words in [
         (lambda: model.chain(Request(n=2, prompt=["one"])), "There are 1 prompts for 2 samples"),
-        (lambda: model.chain(Request(n=1, prompt=[3])), "text is 3"),
+        (lambda: model.chain(Request(n=1, prompt=[3])), "prompt holds 3, but texts were expected"),
         (lambda: model.chain(Request(n=1, prompt=5)), "prompt is 5, but a text, or one for each sample"),
         (lambda: digits.chain(Request(n=1, prompt=5)), "prompt is 5"),
         (lambda: model.chain(Request(n=1, labels=3)), "labels is 3, but this model draws from text"),
@@ -323,7 +324,7 @@ def test_bad_requests_are_one_clear_sentence():
             lambda: digits.chain(Request(n=1, prompt="a seven")),
             "The prompt is 'a seven', but this model does not read text",
         ),
-        (lambda: digits.chain(Request(n=1, negative="a seven")), "does not read text"),
+        (lambda: digits.chain(Request(n=1, negative="a seven", guidance=2.0)), "does not read text"),
         (
             lambda: without.chain(Request(n=1, guidance=2.0)),
             "guidance is 2.0, but this model was trained without a condition",

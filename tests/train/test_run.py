@@ -306,6 +306,13 @@ def test_on_a_gpu_no_file_is_written_after_a_loss_that_is_not_finite(strict_cupy
     assert [path.name for path in tmp_path.iterdir()] == [".lock"]
 
 
+def test_a_run_that_was_overtaken_in_its_folder_does_not_go_on_from_an_older_step(tmp_path):
+    late = make(tmp_path)
+    make(tmp_path).run(progress=False)
+    with pytest.raises(InputError, match="checkpoint of step 6, but this run read that of step 0"):
+        late.run(progress=False)
+
+
 def test_other_options_in_the_folder_of_a_run_are_refused(tmp_path):
     run(tmp_path)
     with pytest.raises(InputError, match=r"holds a run with lr = 0.002, but lr = 0.1 was asked for"):

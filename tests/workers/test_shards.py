@@ -72,3 +72,8 @@ def test_a_context_of_several_arrays_is_cut_with_the_samples():
         return x + context.labels + context.pooled[:, 0]
 
     np.testing.assert_array_equal(map_shards(f, (x, condition, None), micro_batch=4, threads=2, first=3), 3 * x)
+
+
+def test_arrays_of_different_lengths_are_refused_and_no_row_is_dropped():
+    with pytest.raises(InputError, match="The arrays have 11, 10 rows, but as many in each were expected"):
+        map_shards(lambda x, y: x, (X, X[:10]), 4)

@@ -121,7 +121,7 @@ def _sweep(drawn_from, how, guidance, scales, n, out):
     real, others = (coarse_features(render(found)) for found in portraits_of_one_prompt(n))
     rows = {}
     for scale in scales:
-        guided = replace(guidance, scale=scale)
+        guided = replace(guidance, scale=scale) if scale != 1 else Guidance(threshold=guidance.threshold)
         obeyed = obedience(drawn_from(texts, guidance=guided), portraits, captions)
         drawn = coarse_features(drawn_from([ONE_PROMPT] * n, guidance=guided))
         rows[f"{scale:g}"] = (obeyed, *_distances(real, drawn))

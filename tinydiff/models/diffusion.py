@@ -143,7 +143,7 @@ class DiffusionModel:
         return self._walked(chain, workers, request.rows, steps, progress)
 
     def _walked(self, chain, workers, rows, steps, progress):
-        with workers.weights_stand_still(self.network.forward, self.network.theta, rows):
+        with workers.while_weights_stand_still(self.network.forward, self.network.theta, rows):
             for step, state in enumerate(chain, 1):
                 if progress is not None:
                     progress(step, steps)
@@ -168,7 +168,7 @@ class DiffusionModel:
         """Return the condition of each sample: labels, token numbers, encoded texts, or None."""
         if request.prompt is None and (request.classifier is not None or self.config.text is None):
             return self._labels(request)
-        if request.labels is not None:
+        if request.labels is not None and self.config.text is not None:
             raise InputError(f"labels is {request.labels}, but this model draws from text: give a prompt.")
         if isinstance(request.prompt, Condition):
             return request.prompt

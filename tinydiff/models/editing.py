@@ -246,6 +246,8 @@ def asked_of(model: DiffusionModel, images: Array, request: Request | None) -> R
     classes = model.config.unet.num_classes
     knows_classes = model.config.text is None and classes is not None
     if knows_classes and request.labels is None and request.prompt is None:
+        if request.classifier is not None:
+            raise InputError("labels is None, but a classifier pulls pictures to a class: say to which.")
         return replace(request, labels=classes)
     return request
 

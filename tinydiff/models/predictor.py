@@ -6,6 +6,8 @@ from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from tinydiff.base import Array, Condition, InputError, as_condition, height_and_width, map_arrays, xp_of
 from tinydiff.diffusion import Predict, bounded, classifier_free_guidance, classifier_guidance, predictor
 from tinydiff.models.request import Request
@@ -69,14 +71,16 @@ def check_memory(model: "DiffusionModel", request: Request) -> None:
     A system that grants memory before there is any would otherwise end the process without a word. That it fits is not
     promised: what a network needs besides is many times that.
     """
+    if xp_of(model.network.theta) is not np:
+        return  # a GPU refuses by itself what it cannot hold
     unet = model.config.unet
     height, width = unet.size if request.size is None else height_and_width("size", request.size)
-    numbers = request.count * unet.in_channels + min(request.count, model.micro_batch) * unet.channels
+    numbers = request.count * unet.in_channels + model.micro_batch * unet.channels
     needed, whole = 4 * height * width * numbers, machine_memory()
     if needed > whole:
         raise InputError(
-            f"n is {request.count} and size {height} x {width}, which takes more than {needed / 2**30:,.0f} GB of "
-            f"memory, but this machine has {whole / 2**30:,.0f} GB: ask for fewer pictures at a time, or smaller ones."
+            f"n is {request.count} and size {height} x {width}, which takes more than {needed / 2**30:,.0f} GiB of "
+            f"memory, but this machine has {whole / 2**30:,.0f} GiB: ask for fewer pictures at a time, or smaller ones."
         )
 
 

@@ -10,6 +10,7 @@ from tinydiff.base import (
     Array,
     Condition,
     InputError,
+    Noise,
     Size,
     arrays_of,
     check_choice,
@@ -18,6 +19,7 @@ from tinydiff.base import (
     check_shape,
     height_and_width,
     to_numpy,
+    xp_of,
 )
 from tinydiff.diffusion.guidance import check_interval
 
@@ -152,18 +154,51 @@ class Request:
     def _check(self):
         check_count("n", self.count)
         check_count("first", self.first, least=0)
+        Noise(self.seed)  # an unfit seed is refused
+        self._check_texts()
+        self._check_arrays()
+        self._check_options_have_an_effect()
+
+    def _check_texts(self):
         if not (self.prompt is None or isinstance(self.prompt, (str, list, Condition))):
             raise InputError(f"prompt is {self.prompt!r}, but a text, or one for each sample, was expected.")
-        if isinstance(self.prompt, list) and len(self.prompt) != self.count:
-            raise InputError(
-                f"There are {len(self.prompt)} prompts for {self.count} samples, but one, or one for each, was expected"
-                "."
-            )
+        if isinstance(self.prompt, list):
+            for text in self.prompt:
+                if not isinstance(text, str):
+                    raise InputError(f"prompt holds {text!r}, but texts were expected.")
+            if len(self.prompt) != self.count:
+                raise InputError(
+                    f"There are {len(self.prompt)} prompts for {self.count} samples, but one, or one for each, was "
+                    "expected."
+                )
+        if not isinstance(self.negative, str):
+            raise InputError(f"negative is {self.negative!r}, but a text was expected.")
+
+    def _check_arrays(self):
         if self.labels is not None:
             if self.labels.ndim:
                 check_shape("labels", self.labels, (self.count,))
             if self.labels.dtype.kind not in "iu" or self.labels.min() < 0:
                 raise InputError(f"labels is {self.labels.tolist()}, but whole numbers from 0 were expected.")
+        if isinstance(self.prompt, Condition):
+            for array in arrays_of(self.prompt):
+                check_shape("prompt", array, (self.count, *[None] * (array.ndim - 1)))
+        if self.image is not None:
+            xp_of(self.image)
+            check_shape("image", self.image, (self.count, None, None, None))
+        if self.classifier is not None and not callable(self.classifier):
+            raise InputError(f"classifier is {self.classifier!r}, but a function of x_t, t and a context was expected.")
+
+    def _check_options_have_an_effect(self):
+        if self.classifier is None and self.guidance.scale == 1:
+            guidance = self.guidance
+            idle = {"negative": self.negative, "interval": guidance.interval, "rescale": guidance.rescale}
+            for name, value in idle.items():
+                if value:
+                    raise InputError(
+                        f"{name} is {value!r}, but it changes nothing where guidance is 1: give another guidance, or "
+                        "leave it out."
+                    )
         if self.classifier is not None and self.negative:
             raise InputError(
                 f"negative is {self.negative!r}, but with a classifier the network is told nothing, so that there is "

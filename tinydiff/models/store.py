@@ -106,7 +106,7 @@ def register(name: str, noun: str, model: type) -> Callable[[Settings], Settings
 
 def is_registered(model: Any) -> bool:
     """Return whether a model is of a class that can be saved and loaded."""
-    return any(isinstance(model, known.model) for known in REGISTERED.values())
+    return any(known.model is type(model) for known in REGISTERED.values())
 
 
 def save(folder: str | Path, model: Any, theta: Array | None = None, **about: Any) -> Path:
@@ -257,7 +257,8 @@ def _read_config(folder):
         table = in_todays_layout(table, str(path), FORMAT)
     newer = f"install a newer tinydiff than {tinydiff.__version__}"
     if type(table["format"]) is int and table["format"] != FORMAT:
-        raise CheckpointError(f"{path} has the format {table['format']}, but {FORMAT} is the one known here: {newer}.")
+        advice = newer if table["format"] > FORMAT else "use another copy of the folder"
+        raise CheckpointError(f"{path} has the format {table['format']}, but {FORMAT} is the one known here: {advice}.")
     names = [field.name for field in dataclasses.fields(Head)]
     head = from_table(Head, {name: table.pop(name) for name in names if name in table}, str(path), CheckpointError)
     if head.model not in REGISTERED:

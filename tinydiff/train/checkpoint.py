@@ -107,3 +107,8 @@ def checkpoints(folder: Path) -> list[Path]:
 
 def _prefix(phase, part):
     return f"{phase}/{part}/" if phase else f"{part}/"
+
+
+def step_of(checkpoint: Path) -> int:
+    """Return the step of a checkpoint, which is in its name."""
+    return int(checkpoint.stem.removeprefix("step-"))

@@ -62,7 +62,9 @@ class Phase:
 class Objective:
     """What is minimised. A subclass defines `add_gradient`, and overrides the other methods as needed.
 
-    Most objectives have one network and one phase; an objective with more sets `phases` itself.
+    Most objectives have one network and one phase. An objective with more, such as a GAN, sets `phases` itself, one for
+    each network, and `turns` says which of them a step takes. Where one network learns through another, its
+    `add_gradient` calls the other's backward with ``grads=None``, which returns the gradient of the input only.
 
     Parameters
     ----------

@@ -13,7 +13,7 @@ import numpy as np
 from tqdm import tqdm
 
 from tinydiff.base import InputError, TrainingError, check_count, xp_of
-from tinydiff.train.checkpoint import RunState, checkpoints, load_checkpoint, save_checkpoint
+from tinydiff.train.checkpoint import RunState, checkpoints, load_checkpoint, save_checkpoint, step_of
 from tinydiff.train.config import FREE
 from tinydiff.train.interrupt import interruptible
 from tinydiff.train.learner import Learner
@@ -115,6 +115,7 @@ class Run:
             stack.enter_context(only_run_in(self.folder))
             for learner in self.learners.values():
                 stack.enter_context(closing(learner.gradient_sum))
+            self._refuse_another_run()
             interrupted = stack.enter_context(interruptible())
             self.log.cut(self.step)
             while self.step < config.steps:
@@ -165,9 +166,19 @@ class Run:
         bad = next(filter(None, (learner.not_finite() for learner in self.learners.values())), None)
         where = f"the gradient of {bad} is not finite" if bad else "the loss or its gradient was not finite"
         raise TrainingError(
-            f"Training stopped at step {self.step}: {where}. Nothing was overwritten; the weights are those before it. "
-            f"Try a smaller learning rate (lr is {self.config.lr}), a longer warm-up, or look for NaN in the data."
+            f"Training stopped at step {self.step}: {where}. Nothing was overwritten; the last checkpoint is that of "
+            f"step {self.saved}. Try a smaller learning rate (lr is {self.config.lr}), a longer warm-up, or look for NaN in "
+            "the data."
         )
+
+    def _refuse_another_run(self):
+        """Raise where another process has trained on in the folder since this run read it."""
+        found = [] if self.folder is None else checkpoints(self.folder)
+        if found and step_of(found[-1]) > self.saved:
+            raise InputError(
+                f"{self.folder} holds a checkpoint of step {step_of(found[-1])}, but this run read that of step "
+                f"{self.saved}: another process went on from there. Start the run again."
+            )
 
     def _report(self, record, rate, bar):
         """Log a step, and show its losses beside the progress bar."""

@@ -29,8 +29,8 @@ class Workers:
     threads : int or None
         How many shards are computed at the same time; None takes one for each core. On a GPU it is always one.
     processes : bool or None
-        Whether processes (see `Crew`), where they can be made, compute the shards inside `weights_stand_still`; None
-        decides by the size of the network, see `processes_pay`.
+        Whether processes (see `Crew`), where they can be made, compute the shards inside
+        `while_weights_stand_still`; None decides by the size of the network, see `processes_pay`.
     n, first : int
         The number of samples, and the global index of the first one. A call may have several rows for each sample, as
         guidance does; the rows of a sample must then be next to each other.
@@ -72,6 +72,9 @@ class Workers:
         xp, rows = xp_of(*given), len(given[0])
         if not rows:
             raise InputError("There is nothing to compute: the arrays hold no samples.")
+        if any(len(a) != rows for a in given):
+            lengths = ", ".join(str(len(a)) for a in given)
+            raise InputError(f"The arrays have {lengths} rows, but as many in each were expected.")
         starts = self._starts(rows)
         shards = (self._shard(arrays, start, rows, xp) for start in starts)
         at_once = 1 if xp is not np else min(self.threads or default_threads(), len(starts))
@@ -93,7 +96,7 @@ class Workers:
         return map_arrays(joined, *results)
 
     @contextmanager
-    def weights_stand_still(self, f: Callable[..., Any], theta: Array, rows: int) -> Iterator[None]:
+    def while_weights_stand_still(self, f: Callable[..., Any], theta: Array, rows: int) -> Iterator[None]:
         """Promise that the weights `theta` do not change inside, and let processes compute `f` where they are faster.
 
         What is derived from the weights is then computed once for all calls, which have at most `rows` rows.

@@ -1,7 +1,8 @@
 """The command line: ``tinydiff demo | train | sample | edit | evaluate | serve | info``.
 
 Each command is a frozen dataclass; its fields are the options. Errors are one sentence on stderr; the exit status
-is 2 for a bad argument, 1 for everything else that fails, 130 after Ctrl-C, and 143 after SIGTERM.
+is 2 for a bad argument, 1 for everything else that fails, 130 after Ctrl-C, and 143 after SIGTERM; a training that
+either of them stopped, and that was saved, exits with 130.
 """
 
 import contextlib

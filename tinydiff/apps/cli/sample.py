@@ -46,7 +46,7 @@ class Sample:
     threshold: Literal["static", "dynamic"] = "static"
     """How a predicted picture is kept within black and white."""
     steps: int = 50
-    """Calls of the network for each image."""
+    """Steps of the sampler; each calls the network once, for heun about twice."""
     sampler: SamplerName = "ddim"
     """Which sampler."""
     size: Size | None = None
@@ -81,7 +81,7 @@ class Sample:
 
     def _request(self, model: DiffusionModel, device: Device) -> Request:
         """Return what is asked, in the words of the library."""
-        request = Request(
+        return Request(
             n=(64 if self.prompt is None else 16) if self.n is None else self.n,
             seed=self.seed,
             labels=self.label,
@@ -91,10 +91,6 @@ class Sample:
             classifier=None if self.classifier is None else self._guide(self.classifier, model, device),
             size=self.size,
         )
-        if self.guidance == 1:
-            idle = "it changes nothing where guidance is 1: give another --guidance, or leave it out"
-            refuse_given(self, "negative interval rescale", idle)
-        return request
 
     def _guide(self, name: str, model: DiffusionModel, device: Device) -> Callable[[Any, Any, Any], Any]:
         """Return the gradient of the classifier; refuse one that does not know these pictures or these classes."""
@@ -109,10 +105,10 @@ class Sample:
                 f"classifier is {name}, which knows pictures of {' x '.join(map(str, known))}, but those to draw have "
                 f"{' x '.join(map(str, shape))}."
             )
-        if self.label is None and unet.num_classes not in range(1, classes + 1):
+        if self.label is None and unet.num_classes != classes:
             raise InputError(
-                f"label is missing, but the classifier pulls to a class, and those of the model are not its own: give "
-                f"one from 0 to {classes - 1}."
+                f"label is missing, but the classifier pulls to one of its {classes} classes, and the model has "
+                f"{unet.num_classes or 'none'}: give one from 0 to {classes - 1}."
             )
         if self.label is not None and self.label not in range(classes):
             raise InputError(f"label is {self.label}, but the classifier knows the classes 0 to {classes - 1}.")

@@ -73,7 +73,7 @@ def draw(
     if not isinstance(sampler, str) or sampler not in SAMPLERS:
         raise InputError(f"The sampler is {reprlib.repr(sampler)}, but one of {', '.join(SAMPLERS)} was expected.")
     with warnings.catch_warnings(record=True, action="always") as caught:  # the tokenizer's: a text may be too long
-        request = Request(n=1, seed=seed, prompt=prompt, negative=negative, guidance=scale)
+        request = Request(n=1, seed=seed, prompt=prompt, negative="" if scale == 1 else negative, guidance=scale)
         chain = model.chain(request, sampler, steps)
     notes = tuple(dict.fromkeys(str(warning.message) for warning in caught))
     if negative and scale == 1:

@@ -10,9 +10,10 @@ from typing import Any, TypeVar
 
 from tinydiff import plot
 from tinydiff.apps.cli.options import DeviceName
-from tinydiff.base import Choices, Device, Size, select_device, to_device, to_table, writable_folder, write_json
+from tinydiff.base import Choices, Device, Size, select_device, to_device, to_table, write_json
 from tinydiff.data import Dataset, load_data
 from tinydiff.train import Objective, Run, TrainConfig, read_log
+from tinydiff.train.lock import only_run_in
 
 OBJECTIVES: Choices[type["TrainCommand"]] = Choices("objective")  # what can be trained, each with its options
 Kind = TypeVar("Kind", bound=type["TrainCommand"])
@@ -62,17 +63,17 @@ class TrainCommand:
     def run(self) -> None:
         """Train, or go on with a run that was stopped."""
         objective = self.prepare(select_device(self.device))
-        writable_folder(self.out)
         run = Run(objective, self.out, threads=self.threads, processes=self.processes)
-        write_json(self.out / "run.json", self.settings(objective))
-        if run.step:
-            print(f"Going on from step {run.step} in {self.out}.")
-        try:
-            run.run()
-        except KeyboardInterrupt:
-            again = shlex.join(["tinydiff", *sys.argv[1:]])
-            print(f"\nStopped after step {run.step}; saved up to step {run.saved}. To go on: {again}")
-            raise
+        with only_run_in(self.out):  # before anything is written there
+            write_json(self.out / "run.json", self.settings(objective))
+            if run.step:
+                print(f"Going on from step {run.step} in {self.out}.")
+            try:
+                run.run()
+            except KeyboardInterrupt:
+                again = shlex.join(["tinydiff", *sys.argv[1:]])
+                print(f"\nStopped after step {run.step}; saved up to step {run.saved}. To go on: {again}")
+                raise
         log = read_log(self.out)
         curve = plot.save_image(plot.loss_curve(log), self.out / "loss.png") if log else "without a log"
         where = shlex.quote(str(Path.cwd() / self.out))  # whole: `mnist` alone would name the shipped model
