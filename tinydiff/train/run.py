@@ -167,8 +167,8 @@ class Run:
         where = f"the gradient of {bad} is not finite" if bad else "the loss or its gradient was not finite"
         raise TrainingError(
             f"Training stopped at step {self.step}: {where}. Nothing was overwritten; the last checkpoint is that of "
-            f"step {self.saved}. Try a smaller learning rate (lr is {self.config.lr}), a longer warm-up, or look for NaN in "
-            "the data."
+            f"step {self.saved}. Try a smaller learning rate (lr is {self.config.lr}), a longer warm-up, or look for "
+            "NaN in the data."
         )
 
     def _refuse_another_run(self):
