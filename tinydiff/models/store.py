@@ -106,7 +106,7 @@ def register(name: str, noun: str, model: type) -> Callable[[Settings], Settings
 
 def is_registered(model: Any) -> bool:
     """Return whether a model is of a class that can be saved and loaded."""
-    return any(known.model is type(model) for known in REGISTERED.values())
+    return _entry(type(model)) is not None
 
 
 def save(folder: str | Path, model: Any, theta: Array | None = None, **about: Any) -> Path:
@@ -270,10 +270,14 @@ def _read_config(folder):
     return head, REGISTERED[head.model], table
 
 
+def _entry(model):
+    """Return what is registered for a class, or None."""
+    return next((model_class for model_class in REGISTERED.values() if model_class.model is model), None)
+
+
 def _class_of(model):
-    """Return what is registered for a class."""
-    for model_class in REGISTERED.values():
-        if model_class.model is model:
-            return model_class
+    """Return what is registered for a class; one that is not is refused."""
+    if (found := _entry(model)) is not None:
+        return found
     known = ", ".join(sorted(known.model.__name__ for known in REGISTERED.values()))
     raise InputError(f"{model.__name__} is no class of models that is known; there are: {known}.")

@@ -8,7 +8,7 @@ from tinydiff.nn import Gradients
 from tinydiff.train.joined import JoinedSum
 from tinydiff.train.objective import Phase
 from tinydiff.train.optim import AdamW, clip_by_global_norm, ema_decay, learning_rate, update_ema
-from tinydiff.workers import LaneSum, shared_zeros
+from tinydiff.workers import LaneSum, share_weights
 
 
 class Learner:
@@ -49,7 +49,7 @@ class Learner:
 
     def share(self) -> None:
         """Move the weights into memory that all processes share."""
-        self.network.move_to(shared_zeros(self.network.theta.shape, self.network.theta.dtype))
+        share_weights(self.network)
         self.optimizer.theta = self.network.theta
 
     @property

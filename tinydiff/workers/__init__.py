@@ -1,7 +1,7 @@
 """Parallel work: shards and pieces of a batch, threads, processes, sums of gradients."""
 
 from tinydiff.workers.pieces import pieces
-from tinydiff.workers.processes import Crew, can_fork, processes_pay, shared_zeros
+from tinydiff.workers.processes import Crew, can_fork, processes_pay, share_weights, shared_zeros
 from tinydiff.workers.shards import Workers, map_shards
 from tinydiff.workers.sums import LaneSum
 from tinydiff.workers.threads import default_threads, keep_freed_memory, one_blas_thread, run_parallel
@@ -18,5 +18,6 @@ __all__ = [
     "pieces",
     "processes_pay",
     "run_parallel",
+    "share_weights",
     "shared_zeros",
 ]

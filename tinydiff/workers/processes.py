@@ -46,6 +46,11 @@ def shared_zeros(shape: int | tuple[int, ...], dtype: Any) -> np.ndarray:
     return np.frombuffer(mmap.mmap(-1, max(1, count) * np.dtype(dtype).itemsize), dtype, count).reshape(shape)
 
 
+def share_weights(network: Any) -> None:
+    """Move a network's weights into memory that this process shares with all that it forks later."""
+    network.move_to(shared_zeros(network.theta.shape, network.theta.dtype))
+
+
 class Crew:
     """Processes that all call one function; this process is the first of them.
 

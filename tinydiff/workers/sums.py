@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from tinydiff.base import Array, weights_stand_still, xp_of
-from tinydiff.workers.processes import Crew, processes_pay, shared_zeros
+from tinydiff.workers.processes import Crew, processes_pay, share_weights, shared_zeros
 from tinydiff.workers.threads import default_threads, run_parallel
 
 
@@ -72,7 +72,7 @@ class LaneSum:
     def share(self, network: Any) -> None:
         """Move a network's weights into shared memory, so that the processes of this sum see every change."""
         if self.crew is not None:
-            network.move_to(shared_zeros(network.theta.shape, network.theta.dtype))
+            share_weights(network)
 
     def close(self) -> None:
         """End the processes, if there are any; the next sum makes new ones."""

@@ -28,7 +28,7 @@ class Evaluate:
     n: int = 1000
     """How many samples, drawn from seed 0 and not selected."""
     steps: int | None = None
-    """Calls of the network for each image; without it, 50. Not for a CLIP, which draws nothing."""
+    """Steps of the sampler; without it, 50. Not for a CLIP, which draws nothing."""
     sampler: SamplerName | None = None
     """Which sampler; without it, ddim."""
     guidance: float | None = None
