@@ -22,6 +22,11 @@ class Dataset:
         Where the images came from, as a text for people.
     captions : tuple of str or None
         One text for each image.
+    class_names : tuple of str or None
+        What class 0, 1, ... is called.
+    notes : tuple of str
+        What was changed or left out while the images were read, such as colour or borders: a sentence each, which a
+        command prints on a line of its own.
     """
 
     images: np.ndarray
@@ -30,6 +35,8 @@ class Dataset:
     split: str
     source: str
     captions: tuple[str, ...] | None = None
+    class_names: tuple[str, ...] | None = None
+    notes: tuple[str, ...] = ()
 
     def __post_init__(self):
         check_rank("images", self.images, 4)

@@ -27,6 +27,8 @@ class ModelConfig:
         What the network predicts, one of `TARGETS`: ``"eps"``, ``"x_0"`` or ``"v"``.
     text : TextConfig or None
         The text encoder, a part of the network; None for a model without text.
+    class_names : tuple of str or None
+        What class 0, 1, ... is called, one name for each of `unet.num_classes`.
     """
 
     unet: UNetConfig = field(default_factory=UNetConfig)
@@ -34,6 +36,7 @@ class ModelConfig:
     T: int = 1000
     kind: str = "v"
     text: TextConfig | None = None
+    class_names: tuple[str, ...] | None = None
 
     def __post_init__(self):
         SCHEDULES[self.schedule], TARGETS[self.kind]  # an unknown name is refused
@@ -43,6 +46,22 @@ class ModelConfig:
                 f"out_channels is {self.unet.out_channels}, but {self.kind} has as many channels as the image: "
                 f"{self.unet.in_channels} were expected."
             )
+        classes = self.unet.num_classes
+        if self.class_names is not None and len(self.class_names) != classes:
+            raise InputError(
+                f"class_names holds {len(self.class_names)} names, but the network knows {classes or 'no'} classes: "
+                "give a name for each."
+            )
+
+    def label_of(self, name: str) -> int:
+        """Return the label of a class by its name, or by its number written as text."""
+        names = self.class_names or ()
+        if name in names:
+            return names.index(name)
+        if name.isdecimal() and name.isascii():
+            return int(name)
+        known = ", ".join(names) if names else "none by name"
+        raise InputError(f"labels is {name!r}, but this model knows these classes: {known}. Name one of them.")
 
     def network(self, rng: np.random.Generator | None = None) -> UNet | TextToImage:
         """Return a new network of this shape; `rng` draws its weights."""

@@ -207,6 +207,8 @@ class DiffusionModel:
         if request.classifier is None:
             if classes is None:
                 raise InputError(f"labels is {labels}, but this model knows no classes: leave the labels out.")
+            if labels.dtype.kind == "U":
+                labels = np.vectorize(self.config.label_of, otypes=[int])(labels)
             if labels.max() > classes:
                 raise InputError(
                     f"labels is {labels.tolist()}, but whole numbers from 0 to {classes - 1}, or {classes} for no "

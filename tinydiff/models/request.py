@@ -64,9 +64,9 @@ class Request:
         How many samples. None takes as many as there are labels, prompts or images, or 16.
     seed : int
         Sample i of a seed is the same picture, whatever n is.
-    labels : int, sequence of int, or None
-        The class of all samples, or of each; with a classifier, one of the classifier's classes. None: the network's
-        classes in turn, 0, 1, 2, ...
+    labels : int, str, sequence of either, or None
+        The class of all samples, or of each, by its number or by its name (`ModelConfig.class_names`); with a
+        classifier, one of the classifier's classes, by number. None: the network's classes in turn, 0, 1, 2, ...
     prompt : str, sequence of str, `Condition`, or None
         What all samples, or each of them, should show, for a model that reads text; None is the empty prompt. A
         `Condition` holds encoded prompts, see `DiffusionModel.read`.
@@ -178,8 +178,14 @@ class Request:
         if self.labels is not None:
             if self.labels.ndim:
                 check_shape("labels", self.labels, (self.count,))
-            if self.labels.dtype.kind not in "iu" or self.labels.min() < 0:
-                raise InputError(f"labels is {self.labels.tolist()}, but whole numbers from 0 were expected.")
+            if self.labels.dtype.kind != "U" and (self.labels.dtype.kind not in "iu" or self.labels.min() < 0):
+                raise InputError(
+                    f"labels is {self.labels.tolist()}, but whole numbers from 0, or names of classes, were expected."
+                )
+            if self.labels.dtype.kind == "U" and self.classifier is not None:
+                raise InputError(
+                    f"labels is {self.labels.tolist()}, but a classifier knows its classes by number only."
+                )
         if isinstance(self.prompt, Condition):
             for array in arrays_of(self.prompt):
                 check_shape("prompt", array, (self.count, *[None] * (array.ndim - 1)))

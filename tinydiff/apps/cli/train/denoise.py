@@ -87,7 +87,7 @@ class Train(TrainCommand):
         has = flat({**to_table(own), "captions": own.text is not None, "text": own_text})
         given, default = flat(to_table(replace(self, unet=unet, text=text))), flat(to_table(Train()))
         for name, its in has.items():
-            if given[name] not in (its, default[name]):
+            if name in given and given[name] not in (its, default[name]):
                 raise InputError(
                     f"{name} was given, but that of the model to start from ({self.start_from}) is another: leave it "
                     "out."
