@@ -5,12 +5,11 @@ from pathlib import Path
 
 import numpy as np
 
-from tinydiff import plot
 from tinydiff.base import Array, InputError, Noise, check_count, check_images, to_numpy, xp_of
 from tinydiff.data import load_data
-from tinydiff.evaluate.by_timestep import LossByTimestep, loss_by_timestep
+from tinydiff.evaluate.by_timestep import LossByTimestep
 from tinydiff.evaluate.frechet import frechet_distance_of
-from tinydiff.evaluate.neighbours import nearest_neighbours
+from tinydiff.evaluate.report import mean_loss, save_pictures
 from tinydiff.evaluate.shares import Share, class_shares, confident_share
 from tinydiff.functional import softmax
 from tinydiff.models import DiffusionModel, Progress, Request, load
@@ -63,13 +62,7 @@ def held_out_loss(model: DiffusionModel, images: Array, labels: Array, seed: int
     The loss is the mean squared error of what the network predicts: eps, x_0 or v.
     """
     check_images("images", images)
-    noise = Noise(seed, xp=xp_of(images))
-    t = noise.integers(1, model.config.T, len(images), "t")
-    eps = noise.normal(images.shape, "eps")
-    context = labels if model.config.unet.num_classes is not None else None
-    output = model.network_output(model.diffusion.q_sample(images, t, eps), t, context)
-    losses = ((output - model.target(images, eps, t)) ** 2).mean(axis=(1, 2, 3))
-    return loss_by_timestep(to_numpy(t), to_numpy(losses), model.config.T, bins)
+    return mean_loss(model, images, labels if model.config.unet.num_classes is not None else None, seed, bins)
 
 
 def evaluate(
@@ -121,7 +114,6 @@ def evaluate(
     )
     xp = xp_of(model.network.theta)
     loss = held_out_loss(model, xp.asarray(real), xp.asarray(real_labels), bins=min(10, model.config.T))
-    indices, distances = nearest_neighbours(samples[:10], training.batch(np.arange(len(training)))[0], k=3)
 
     lines = [
         f"Real images: {test.describe()}",
@@ -150,14 +142,7 @@ def evaluate(
     bins = [values for values in zip(*loss[:3], strict=True) if np.isfinite(values).all()]  # two images or more
     lines += [f"  t about {t:>5.0f}   {m:.4f} +- {e:.4f}" for t, m, e in bins]
     if out is not None:
-        title = f"The first {min(n, 100)} of {n} samples, {sampler}, {steps} steps, seed 0"
-        plot.save_image(plot.image_grid(samples[:100], columns=10, title=title), out / "samples.png")
-        plot.save_image(plot.loss_by_timestep_curve(*loss[:3]), out / "loss_by_timestep.png")
-        neighbours = training.batch(indices.reshape(-1))[0].reshape(*indices.shape, *samples.shape[1:])
-        title = f"The nearest of {len(training):,} training images of {training.name}, and their distances"
-        pictures = plot.neighbour_rows(samples[:10], neighbours, distances, title=title)
-        plot.save_image(pictures, out / "nearest.png")
-        lines += ["", f"Pictures: {out}/samples.png, {out}/nearest.png, {out}/loss_by_timestep.png"]
+        lines += ["", save_pictures(out, samples, training, loss, f"{sampler}, {steps} steps, seed 0")]
     return "\n".join(lines)
 
 

@@ -1,0 +1,153 @@
+"""A report on a model of pictures for which there is no classifier and no judge, such as one's own."""
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from tinydiff.base import InputError, Noise, to_numpy, xp_of
+from tinydiff.data import Dataset
+from tinydiff.evaluate.neighbours import nearest_neighbours
+from tinydiff.evaluate.random_features import random_features_frechet
+from tinydiff.evaluate.report import mean_loss, save_pictures
+from tinydiff.models import DiffusionModel, Progress, Request
+
+FEWEST_LOSSES, MOST_LOSSES = 200, 1000  # noised pictures whose loss is taken: of few pictures, each several times
+MOST_COMPARED = 500  # training pictures whose nearest other one is looked for
+
+
+def evaluate_pictures(
+    model: DiffusionModel,
+    training: Dataset,
+    held_out: Dataset,
+    request: Request | None = None,
+    sampler: str = "ddim",
+    steps: int = 50,
+    out: Path | None = None,
+    progress: Progress | None = None,
+) -> str:
+    """Return a report in words and figures; real pictures stand beside the samples in every line.
+
+    Samples are compared by their `random_features`, so that any pictures will do. They are told the labels or the
+    captions of the real pictures that they are compared with, in turn.
+
+    Parameters
+    ----------
+    model : DiffusionModel
+    training, held_out : Dataset
+        The pictures that it has learned from, and others of the same kind, of the model's size.
+    request : Request or None
+        How many samples (`n`), their seed and the guidance; None draws as many as there are pictures in half of both
+        sets, at most 1,000.
+    sampler, steps
+        See `DiffusionModel.chain`.
+    out : Path or None
+        Folder for pictures.
+    progress : callable or None
+        As for `DiffusionModel.chain`.
+
+    Raises
+    ------
+    InputError
+        If the pictures do not have the model's shape, there are fewer than four, or the request names what the
+        samples should show.
+    """
+    here, others = real_halves(training, held_out)
+    request = Request(n=min(len(here), 1000)) if request is None else request
+    if request.labels is not None or request.prompt is not None:
+        raise InputError("The request names what the samples should show, but that is said by the data: leave it out.")
+    n, m = request.count, min(request.count, len(here))
+    *_, (_, drawn, _) = model.chain(_told(model, here, request), sampler, steps, progress)
+    samples = np.clip(to_numpy(drawn), -1, 1)
+    real, other_real = _floats(here), _floats(others)
+    how = f"{sampler}, {steps} steps, seed {request.seed}"
+    lines = [
+        f"Real pictures: {training.describe()}",
+        f"               {held_out.describe()}",
+        f"Samples: {n}, {how}, none left out.",
+        "",
+        f"{'':<46}{'samples':>10}{'real':>10}",
+    ]
+    if m >= 2:
+        distances = [random_features_frechet(pictures[:m], real[:m]) for pictures in (samples, other_real)]
+        lines.append(f"{f'Fréchet distance to {m} real pictures':<46}" + "".join(f"{d:>10.4f}" for d in distances))
+    near, apart = _distances(samples, training), _distances_apart(training)
+    for what, of_distances in (("median", np.median), ("smallest", np.min)):
+        name = f"distance to the nearest training picture, {what}"
+        lines.append(f"{name:<46}{of_distances(near):>10.2f}{of_distances(apart):>10.2f}")
+    bins = min(10, model.config.T)
+    told, learned = (_loss(model, data, bins) for data in (held_out, training))
+    lines += [
+        "",
+        "The Fréchet distance is on what fixed random convolutions answer: it sees noise, blur, colours and",
+        "repetitions, and hardly what a picture shows. For real pictures it is that of one half of them to the other,",
+        "and falls as they become more. Their nearest is another training picture. Samples that are far nearer, and a",
+        "loss that is far higher on held-out pictures, show that the training pictures were learned by heart.",
+        "",
+        f"{f'loss ({model.config.kind}), mean and standard error':<46}{'held out':>20}{'training':>20}",
+    ]
+    for t, *both in zip(told.t, told.mean, told.standard_error, learned.mean, learned.standard_error, strict=True):
+        if np.isfinite(both).all():
+            cells = (f"{mean:>10.4f} +- {error:.4f}" for mean, error in (both[:2], both[2:]))
+            lines.append(f"{f't about {t:.0f}':<46}" + "".join(cells))
+    if out is not None:
+        lines += ["", save_pictures(out, samples, training, told, how)]
+    return "\n".join(lines)
+
+
+def real_halves(training: Dataset, held_out: Dataset, seed: int = 0) -> tuple[Dataset, Dataset]:
+    """Return two data sets of equally many pictures, which together are random ones of both sets, none in both."""
+    both = replace(
+        training,
+        images=np.concatenate([training.images, held_out.images]),
+        labels=np.concatenate([training.labels, held_out.labels]),
+        captions=None if training.captions is None else (*training.captions, *(held_out.captions or ())),
+    )
+    if len(both) < 4:
+        raise InputError(f"There are {len(both)} pictures, but at least 4 are needed to compare real ones with real.")
+    order = Noise(seed).permutation(len(both), "real pictures")
+    half = len(both) // 2
+    return both.take(order[:half]), both.take(order[half : 2 * half])
+
+
+def _told(model, data, request):
+    """Return the request with the labels or captions of the data, in turn."""
+    rows = np.arange(request.first, request.first + request.count) % len(data)
+    if model.config.text is not None:
+        if data.captions is None:
+            raise InputError(f"{data.name} has no captions, but the model draws from text.")
+        return replace(request, n=request.count, prompt=[data.captions[i] for i in rows])
+    if model.config.unet.num_classes is not None:
+        return replace(request, n=request.count, labels=data.labels[rows])
+    return replace(request, n=request.count)
+
+
+def _loss(model, data, bins):
+    """Return the loss by timestep on pictures of the data, a few taken several times."""
+    n = min(MOST_LOSSES, max(FEWEST_LOSSES, len(data)))
+    rows, xp = np.arange(n) % len(data), xp_of(model.network.theta)
+    images, labels = data.batch(rows, xp)
+    context: Any = None
+    if model.config.text is not None:
+        context = model.read(model.tokens([data.captions[i] for i in rows]))
+    elif model.config.unet.num_classes is not None:
+        context = labels
+    return mean_loss(model, images, context, 0, bins)
+
+
+def _floats(data):
+    return data.batch(np.arange(len(data)))[0]
+
+
+def _distances(samples, training):
+    """Return how far the nearest training picture is from each sample."""
+    _, distances = nearest_neighbours(samples, _floats(training))
+    return distances[:, 0]
+
+
+def _distances_apart(training):
+    """Return how far the nearest other training picture is from each of the first training pictures."""
+    images = _floats(training)
+    _, distances = nearest_neighbours(images[:MOST_COMPARED], images, k=2)
+    return distances[:, 1]

@@ -1,0 +1,40 @@
+"""What reports on models without text have in common: the loss by timestep, and the pictures."""
+
+from pathlib import Path
+
+import numpy as np
+
+from tinydiff import plot
+from tinydiff.base import Array, Noise, to_numpy, xp_of
+from tinydiff.data import Dataset
+from tinydiff.evaluate.by_timestep import LossByTimestep, loss_by_timestep
+from tinydiff.evaluate.neighbours import nearest_neighbours
+from tinydiff.models import DiffusionModel
+
+SHOWN, NEIGHBOURS = 10, 3  # how many samples are shown beside how many of the nearest training images
+
+
+def mean_loss(model: DiffusionModel, images: Array, context: Array | None, seed: int, bins: int) -> LossByTimestep:
+    """Return the loss in bins of t, each image, with its condition, at one random t (Eq. DDPM-14)."""
+    noise = Noise(seed, xp=xp_of(images))
+    t = noise.integers(1, model.config.T, len(images), "t")
+    eps = noise.normal(images.shape, "eps")
+    output = model.network_output(model.diffusion.q_sample(images, t, eps), t, context)
+    losses = ((output - model.target(images, eps, t)) ** 2).mean(axis=(1, 2, 3))
+    return loss_by_timestep(to_numpy(t), to_numpy(losses), model.config.T, bins)
+
+
+def save_pictures(out: Path, samples: np.ndarray, training: Dataset, loss: LossByTimestep, how: str) -> str:
+    """Save samples, the nearest training images of the first, and the loss; return a line that names the files.
+
+    `how` says how the samples were drawn, for a title.
+    """
+    title = f"The first {min(len(samples), 100)} of {len(samples)} samples, {how}"
+    plot.save_image(plot.image_grid(samples[:100], columns=10, title=title), out / "samples.png")
+    plot.save_image(plot.loss_by_timestep_curve(*loss[:3]), out / "loss_by_timestep.png")
+    images, _ = training.batch(np.arange(len(training)))
+    indices, distances = nearest_neighbours(samples[:SHOWN], images, k=min(NEIGHBOURS, len(training)))
+    title = f"The nearest of {len(training):,} training images of {training.name}, and their distances"
+    pictures = plot.neighbour_rows(samples[:SHOWN], images[indices], distances, title=title)
+    plot.save_image(pictures, out / "nearest.png")
+    return f"Pictures: {out}/samples.png, {out}/nearest.png, {out}/loss_by_timestep.png"
