@@ -50,7 +50,7 @@ def test_a_model_that_repeats_its_training_pictures_is_found_out(digits, model):
     training, held_out = digits
     copies, _ = training.batch(np.arange(60))
     report = evaluate_pictures(Repeats(model, copies), training, held_out)
-    drawn, real = figures(report, "distance to the nearest training picture, median")
+    drawn, real = figures(report, "nearest training picture, median distance")
     assert drawn == 0 < real
 
 

@@ -71,10 +71,10 @@ def evaluate_pictures(
     ]
     if m >= 2:
         distances = [random_features_frechet(pictures[:m], real[:m]) for pictures in (samples, other_real)]
-        lines.append(f"{f'Fréchet distance to {m} real pictures':<46}" + "".join(f"{d:>10.4f}" for d in distances))
+        lines.append(f"{f'Fréchet distance to {m} real pictures':<46}" + "".join(f"{d:>10.3g}" for d in distances))
     near, apart = _distances(samples, training), _distances_apart(training)
     for what, of_distances in (("median", np.median), ("smallest", np.min)):
-        name = f"distance to the nearest training picture, {what}"
+        name = f"nearest training picture, {what} distance"
         lines.append(f"{name:<46}{of_distances(near):>10.2f}{of_distances(apart):>10.2f}")
     bins = min(10, model.config.T)
     told, learned = (_loss(model, data, bins) for data in (held_out, training))
