@@ -58,10 +58,20 @@ class ModelConfig:
         names = self.class_names or ()
         if name in names:
             return names.index(name)
-        if name.isdecimal() and name.isascii():
+        if name.isdecimal() and name.isascii() and len(name) < 18:  # such as fit into an array of whole numbers
             return int(name)
-        known = ", ".join(names) if names else "none by name"
-        raise InputError(f"labels is {name!r}, but this model knows these classes: {known}. Name one of them.")
+        if self.text is not None:
+            raise InputError(f"labels is {name!r}, but this model draws from text: give a prompt.")
+        if self.unet.num_classes is None:
+            raise InputError(f"labels is {name!r}, but this model knows no classes: leave the labels out.")
+        numbers = f"0 to {self.unet.num_classes - 1}"
+        if not names:
+            raise InputError(f"labels is {name!r}, but this model knows its classes by number only: {numbers}.")
+        known = ", ".join(names)
+        raise InputError(
+            f"labels is {name!r}, but this model knows these classes: {known}. Name one of them, or give its number, "
+            f"{numbers}."
+        )
 
     def network(self, rng: np.random.Generator | None = None) -> UNet | TextToImage:
         """Return a new network of this shape; `rng` draws its weights."""

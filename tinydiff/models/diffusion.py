@@ -210,9 +210,11 @@ class DiffusionModel:
             if labels.dtype.kind == "U":
                 labels = np.vectorize(self.config.label_of, otypes=[int])(labels)
             if labels.max() > classes:
+                names = self.config.class_names
+                called = "" if names is None else f": these are {', '.join(names)}"
                 raise InputError(
-                    f"labels is {labels.tolist()}, but whole numbers from 0 to {classes - 1}, or {classes} for no "
-                    "class, were expected."
+                    f"labels is {labels[labels > classes].ravel()[0]}, but whole numbers from 0 to {classes - 1}, or "
+                    f"{classes} for no class, were expected{called}."
                 )
         return xp.asarray(np.broadcast_to(labels, (n,)))
 

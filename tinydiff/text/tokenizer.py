@@ -48,6 +48,9 @@ class Tokenizer:
     ----------
     merges : sequence of pairs of str
         In the order in which they were learned; each joins two tokens that are there before it.
+    words : iterable of str, or None
+        The words of the texts that the merges were learned from, see `words_of`; None where nobody kept them. They
+        change no token: they only tell which words of a prompt are new, see `new_words`.
 
     Raises
     ------
@@ -61,7 +64,8 @@ class Tokenizer:
     'a red hat'
     """
 
-    def __init__(self, merges: Sequence[Pair] = ()):
+    def __init__(self, merges: Sequence[Pair] = (), words: Iterable[str] | None = None):
+        self.words = None if words is None else frozenset(words)
         self.merges = tuple((left, right) for left, right in merges)
         self.tokens = [*BYTES, *(byte + END_OF_WORD for byte in BYTES)]
         known = set(self.tokens)
@@ -112,7 +116,22 @@ class Tokenizer:
             best = min(pairs, key=lambda pair: (-pairs[pair], pair))
             learned.append(best)
             words = {word: merge(symbols, best) for word, symbols in words.items()}
-        return cls(learned)
+        return cls(learned, {word for word in counts if word[0].isalnum()})
+
+    def with_words_of(self, texts: Iterable[str]) -> "Tokenizer":
+        """Return the same tokens, with the words of more texts, such as the captions of a fine-tuning; never fewer."""
+        words = words_of(texts)
+        return Tokenizer(self.merges, words if self.words is None else self.words | words)
+
+    def new_words(self, text: str) -> list[str]:
+        """Return the words of a text that the texts of the training never held, each once.
+
+        Where nobody kept their words, those that are more than one token: they were rare then, or never there.
+        """
+        words = dict.fromkeys(word for word in split_words(text) if word[0].isalnum())
+        if self.words is None:
+            return [word for word in words if len(self._encode_word(word)) > 1]
+        return [word for word in words if word not in self.words]
 
     def encode(self, text: str) -> list[int]:
         """Return the tokens of a text, without start and end; a lone surrogate (no character) is read as "?"."""
@@ -176,17 +195,21 @@ class Tokenizer:
         return rows
 
     def save(self, path: str | Path) -> None:
-        """Write the merges as JSON."""
-        text = json.dumps({"merges": self.merges}, indent=0) + "\n"
+        """Write the merges, and the words where they are known, as JSON."""
+        words = {} if self.words is None else {"words": sorted(self.words)}
+        text = json.dumps({"merges": self.merges, **words}, indent=0) + "\n"
         atomic_write(Path(path), lambda file: file.write(text.encode()))
 
     @classmethod
     def load(cls, path: str | Path) -> "Tokenizer":
         """Read what `save` wrote."""
         try:
-            merges = json.loads(Path(path).read_text(encoding="utf-8"))["merges"]
-            return cls([(str(left), str(right)) for left, right in merges])
-        except (OSError, ValueError, KeyError, TypeError, RecursionError, InputError) as error:
+            table = json.loads(Path(path).read_text(encoding="utf-8"))
+            words = table.get("words")
+            if words is not None and not (isinstance(words, list) and all(isinstance(word, str) for word in words)):
+                raise InputError("words is no list of texts")
+            return cls([(str(left), str(right)) for left, right in table["merges"]], words)
+        except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError, InputError) as error:
             raise DataError(f"{path} cannot be read as a tokenizer ({error}).") from error
 
     @classmethod
@@ -208,6 +231,12 @@ class Tokenizer:
             return cls([(_from_clip(left, letters_of), _from_clip(right, letters_of)) for left, right in parts])
         except (KeyError, InputError) as error:
             raise DataError(f"{path} is no vocabulary of CLIP's form ({error}).") from error
+
+
+def words_of(texts: Iterable[str]) -> set[str]:
+    """Return the words of texts as the tokenizer reads them, in lower case; signs are no words."""
+    _check_texts(texts)
+    return {word for text in texts for word in split_words(text) if word[0].isalnum()}
 
 
 def split_words(text: str) -> Iterator[str]:
