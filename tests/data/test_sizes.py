@@ -6,8 +6,8 @@ from PIL import Image
 
 from tinydiff.base import InputError, Noise
 from tinydiff.data import Dataset, load_avatars, load_data, load_folder
-from tinydiff.data.dataset import area_average, crop_to_aspect
 from tinydiff.data.masks import random_masks
+from tinydiff.data.resizing import area_average, crop_to_aspect
 
 
 def data_of(images, source="here"):

@@ -8,7 +8,8 @@ import numpy as np
 from PIL import Image, ImageOps
 
 from tinydiff.base import DataError, InputError, Size, height_and_width
-from tinydiff.data.dataset import Dataset, area_average, crop_to_aspect
+from tinydiff.data.dataset import Dataset
+from tinydiff.data.resizing import area_average, crop_to_aspect
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".gif", ".bmp", ".webp")
 FORMATS = ("PNG", "JPEG", "GIF", "BMP", "WEBP")  # by content, whatever the name ends in
