@@ -1,6 +1,7 @@
 """One picture in a file, pixel for pixel, with what it was drawn from written into it."""
 
 import json
+import warnings
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -63,7 +64,7 @@ def about_picture(path: str | Path) -> dict[str, Any] | None:
     A sheet of several pictures, such as ``grid.png``, says under ``pictures`` how many it shows.
     """
     try:
-        with Image.open(path) as picture:
+        with warnings.catch_warnings(action="ignore"), Image.open(path) as picture:  # of many pixels: none is read
             comment = picture.info.get("comment", b"")
             text = picture.info.get(KEY) or (comment.decode("utf-8", "replace") if isinstance(comment, bytes) else "")
         about = json.loads(str(text).removeprefix(f"{KEY} "))
