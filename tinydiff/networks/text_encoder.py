@@ -20,8 +20,12 @@ class TextConfig:
         Number of different tokens.
     length : int
         Number of tokens in each text; shorter texts are filled up.
-    channels, layers, heads : int
-        Without layers, a token's vector depends only on the token and its position, not on the other tokens.
+    channels : int
+        Size of a token's vector.
+    layers : int
+        Blocks of the Transformer. Without layers, a token's vector depends only on the token and its position, not on the other tokens.
+    heads : int
+        Heads of every attention; they divide `channels`.
     causal : bool
         Whether a token attends only to itself and those before it, as in CLIP, or to all.
     positions : bool

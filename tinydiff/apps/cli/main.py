@@ -1,4 +1,4 @@
-"""The command line: ``tinydiff demo | train | sample | edit | evaluate | serve | info``.
+"""The command line: ``tinydiff demo | train | sample | edit | evaluate | serve | info``, or --version.
 
 Each command is a frozen dataclass; its fields are the options. Errors are one sentence on stderr; the exit status
 is 2 for a bad argument, 1 for everything else that fails, 130 after Ctrl-C, and 143 after SIGTERM; a training that
@@ -44,6 +44,9 @@ def main(arguments: list[str] | None = None) -> int:
         if getattr(sys, name) is None:  # it was closed before we began: what is said there is lost
             setattr(sys, name, open(os.devnull, "w"))  # noqa: SIM115
     command = None
+    if arguments in (["--version"], ["-V"]):
+        print(f"tinydiff {tinydiff.__version__}")
+        return 0
     try:
         command = parse(arguments)
         with sigterm_ends_cleanly():
