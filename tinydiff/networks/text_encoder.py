@@ -23,7 +23,8 @@ class TextConfig:
     channels : int
         Size of a token's vector.
     layers : int
-        Blocks of the Transformer. Without layers, a token's vector depends only on the token and its position, not on the other tokens.
+        Blocks of the Transformer. Without layers, a token's vector depends only on the token and its position, not on
+        the other tokens.
     heads : int
         Heads of every attention; they divide `channels`.
     causal : bool

@@ -1,5 +1,7 @@
 """`--help` and `--version`: every option of every command says what it is, and the version can be asked for."""
 
+import re
+
 import pytest
 
 import tinydiff
@@ -16,18 +18,17 @@ def shown(capsys, arguments):
 
 
 def without_help(text):
-    """Return the options of a help text that are followed by nothing but their default."""
-    entries, option = {}, ""
+    """Return the options of a help text of which it says no two words, but perhaps a default."""
+    said, option = {}, None
     for line in (line.strip("│| ") for line in text.splitlines()):
-        if line.startswith("-"):
-            option = line.split()[0].rstrip(",")
-            line = line.partition("  ")[2]  # what stands beside the option, if it is short
-            entries[option] = line
-        elif option and line:
-            entries[option] += f" {line}"
-        if not line.strip("─╭╮╰╯│ "):
-            option = option if line == "" else ""
-    return [name for name, said in entries.items() if not said.partition("(default:")[0].strip(" ─╭╮╰╯")]
+        if re.match("[─╭╰+-]{3}", line):  # a frame
+            option = None
+        elif match := re.match(r"--?[A-Za-z][\w.-]*", line):
+            option = match[0]
+            said[option] = line
+        elif option is not None:
+            said[option] += f" {line}"
+    return [name for name, words in said.items() if not re.search("[A-Za-z]+ [a-z]+", words.partition("(default:")[0])]
 
 
 @pytest.mark.parametrize(
@@ -43,10 +44,8 @@ def test_every_option_says_what_it_is(arguments, capsys, monkeypatch):
 
 
 def test_an_option_without_help_is_noticed():
-    assert without_help("│ --a INT   (default: 3) │\n│ --b INT   What it is. (default: 3) │\n│ --c   │") == [
-        "--a",
-        "--c",
-    ]
+    lines = ["╭─ options ─╮", "│ --a INT   (default: 3) │", "│ --b.c INT", "│    What it is. (default: 3) │", "│ --d │"]
+    assert without_help("\n".join(lines)) == ["--a", "--d"]
 
 
 @pytest.mark.parametrize("flag", ["--version", "-V"])

@@ -110,13 +110,14 @@ def pictures_of(folder):
 
 def test_each_picture_says_what_it_was_drawn_from(portraits, tmp_path, capsys):
     request = ["sample", "--model", str(portraits), "--n", "2", "--steps", "2", "--seed", "5", "--sampler", "heun"]
-    request += ["--prompt", 'häir "red"\nand \udcff', "--negative", "a hat", "--npz", "--out", str(tmp_path)]
+    prompt = 'häir "red"\nand \udcff'
+    request += ["--prompt", prompt, "--negative", "a hat", "--npz", "--out", str(tmp_path)]
     assert main(request) == 0
     capsys.readouterr()
     about = [plot.about_picture(tmp_path / "pictures" / name) for name in ("000.png", "001.png")]
     assert [picture["index"] for picture in about] == [0, 1]
     for picture in about:
-        asked = {"prompt": request[13], "negative": "a hat", "seed": 5, "guidance": 2.0, "sampler": "heun", "steps": 2}
+        asked = {"prompt": prompt, "negative": "a hat", "seed": 5, "guidance": 2.0, "sampler": "heun", "steps": 2}
         assert picture.items() >= {**asked, "model": str(portraits), "size": "8x8"}.items()
         assert picture["tinydiff"] == tinydiff.__version__
     assert plot.about_picture(tmp_path / "grid.png")["pictures"] == 2
@@ -124,7 +125,7 @@ def test_each_picture_says_what_it_was_drawn_from(portraits, tmp_path, capsys):
     with np.load(tmp_path / "arrays.npz") as arrays:
         assert arrays["images"].shape == (2, 8, 8, 3)
         assert arrays["images"].dtype == np.float32
-        assert arrays["prompt"] == request[13]
+        assert arrays["prompt"] == prompt
         for i in range(2):
             pixels = np.asarray(Image.open(tmp_path / "pictures" / f"00{i}.png"))
             np.testing.assert_array_equal(pixels, np.rint((arrays["images"][i] + 1) * 127.5))

@@ -7,7 +7,7 @@ from tinydiff.apps.cli.options import DeviceName, ProgressBar, SamplerName, refu
 from tinydiff.base import InputError, check_choice, check_count, check_number, writable_folder
 from tinydiff.data import DATASETS
 from tinydiff.evaluate import evaluate, evaluate_text, retrieval
-from tinydiff.models import SHIPPED, ClipModel, DiffusionModel, Guidance, load, read_about
+from tinydiff.models import GUIDANCE_FOR_PROMPTS, SHIPPED, ClipModel, DiffusionModel, Guidance, load, read_about
 
 SCALES = (0, 1, 2, 3, 5, 8)  # of guidance, which are compared unless others are asked for
 
@@ -32,7 +32,7 @@ class Evaluate:
     sampler: SamplerName | None = None
     """Which sampler; without it, ddim."""
     guidance: float | None = None
-    """Of a model that reads text: how strongly it follows the captions; without it, 3."""
+    """Of a model that reads text: how strongly it follows the captions; without it, 2."""
     scales: tuple[float, ...] | None = None
     """Of a model that reads text: the guidance scales to compare, each with n / 4 captions and with one prompt, n / 4
     times; without it, 0 1 2 3 5 8."""
@@ -57,7 +57,7 @@ class Evaluate:
     def _of_text(self, model: DiffusionModel) -> str:
         """Return the report on a model that reads text."""
         refuse_given(self, "data classifier", "a model that reads text is judged by the avatars: leave it out")
-        guidance = Guidance(3.0 if self.guidance is None else self.guidance)
+        guidance = Guidance(GUIDANCE_FOR_PROMPTS if self.guidance is None else self.guidance)
         scales = SCALES if self.scales is None else self.scales
         for scale in scales:
             check_number("scales", scale, -100, 100)
