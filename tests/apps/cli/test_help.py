@@ -37,7 +37,7 @@ def without_help(text):
     ids=" ".join,
 )
 def test_every_option_says_what_it_is(arguments, capsys, monkeypatch):
-    monkeypatch.setenv("COLUMNS", "200")
+    monkeypatch.setenv("COLUMNS", "90")  # one column of options
     text = shown(capsys, [*arguments, "--help"])
     assert "--help" in text
     assert without_help(text) == []

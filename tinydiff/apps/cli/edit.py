@@ -1,10 +1,11 @@
 """The command ``tinydiff edit``."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
 import numpy as np
+from tyro.conf import OmitArgPrefixes
 
 from tinydiff import plot
 from tinydiff.apps.cli.drawings import EDITED, describe, elsewhere, own_folder, save_pictures
@@ -38,6 +39,26 @@ RESAMPLE = 5  # unless another is asked for
 
 
 @dataclass(frozen=True)
+class EditFinely:
+    """Options of `tinydiff edit` for those who know what they do."""
+
+    feather: float = 0.0
+    """Blur the mask by so many pixels, for a soft edge."""
+    sampler: SamplerName | None = None
+    """Which sampler; without it, ddim. With a mask only for a model that was trained to fill in: others draw a part by
+    DDPM."""
+    resample: int | None = None
+    """With a mask, for a model that was not trained to fill in: how often each step is taken, so that what is drawn
+    fits what is kept; without it, 5."""
+    fit: Literal["crop", "pad", "stretch"] = "crop"
+    """What happens to a picture of another shape: its middle is kept, bars are added, or it is distorted."""
+    background: str = "white"
+    """What transparent parts are put onto, and the colour of bars: a name, or #rrggbb."""
+    device: DeviceName = "auto"
+    """Where to compute."""
+
+
+@dataclass(frozen=True)
 class Edit:
     """Edit a picture: draw it anew from a prompt, or a part of it.
 
@@ -52,8 +73,6 @@ class Edit:
     mask: Path | None = None
     """A picture of the same shape, black where the first stays as it is, white where it is drawn anew; where it is
     grey, both are blended."""
-    feather: float = 0.0
-    """Blur the mask by so many pixels, for a soft edge."""
     strength: float | None = None
     """How much noise is added, from 0 (nothing changes) to 1 (nothing stays); without it, 0.8. Not with a mask."""
     model: str = "avatars"
@@ -73,31 +92,24 @@ class Edit:
     """How strongly the class or the prompt is followed; without it, 2, or 1 where there is neither."""
     steps: int = 50
     """Of the whole chain."""
-    sampler: SamplerName | None = None
-    """Which sampler; without it, ddim. With a mask only for a model that was trained to fill in: others draw a part by
-    DDPM."""
-    resample: int | None = None
-    """With a mask, for a model that was not trained to fill in: how often each step is taken, so that what is drawn
-    fits what is kept; without it, 5."""
     size: Size | None = None
     """Height x width that the picture is brought to, such as 32x48, or 32 for both; without it, those that the model
     was trained on."""
-    fit: Literal["crop", "pad", "stretch"] = "crop"
-    """What happens to a picture of another shape: its middle is kept, bars are added, or it is distorted."""
-    background: str = "white"
-    """What transparent parts are put onto, and the colour of bars: a name, or #rrggbb."""
     out: Path = Path("samples")
     """Folder for the pictures. If it holds an earlier drawing, they go into a new folder in it: 2, 3, ..."""
-    device: DeviceName = "auto"
-    """Where to compute."""
+
+    advanced: OmitArgPrefixes[EditFinely] = field(default_factory=EditFinely)
+    """For those who know what they do."""
 
     def run(self) -> None:
         """Edit, save, and say where."""
-        device = select_device(self.device)
+        device = select_device(self.advanced.device)
         check_count("n", self.n)
         model = load(self.model, device, kind=DiffusionModel)
         self._refuse_sheets(self.image)
-        picture, own_size, notes = picture_for(model, self.image, self.size, self.fit, self.background)
+        picture, own_size, notes = picture_for(
+            model, self.image, self.size, self.advanced.fit, self.advanced.background
+        )
         said = {self.image: notes}
         request = replace(self._request(model), n=self.n, size=picture.shape[1:3])
         check_memory(model, request)
@@ -106,7 +118,9 @@ class Edit:
         self._refuse_what_is_not_used(fills=fills_in(model))
         mask = None
         if self.mask is not None:
-            kept, said[self.mask] = mask_for(self.mask, own_size, picture.shape[1:3], self.fit, self.feather)
+            kept, said[self.mask] = mask_for(
+                self.mask, own_size, picture.shape[1:3], self.advanced.fit, self.advanced.feather
+            )
             if kept.min() == 1:
                 raise InputError("mask is black everywhere, so that nothing would be drawn: paint a part of it white.")
             mask = xp.asarray(kept)
@@ -122,7 +136,7 @@ class Edit:
 
     def _save(self, request: Request, picture: np.ndarray, edited: np.ndarray) -> str:
         """Save the variants, each by itself and all beside the picture; return where they are."""
-        sampler, more = self.sampler or "ddim", dict[str, Any](image=str(self.image))
+        sampler, more = self.advanced.sampler or "ddim", dict[str, Any](image=str(self.image))
         if self.mask is None:
             more["strength"] = STRENGTH if self.strength is None else self.strength
         else:
@@ -161,23 +175,25 @@ class Edit:
         """Refuse options of another way to edit than the one that is taken."""
         if self.mask is None:
             idle = "steps are repeated only where a part is drawn: give a --mask, or leave it out"
-            refuse_given(self, "resample", idle)
-            refuse_given(self, "feather", "there is no mask to blur: give a --mask, or leave it out")
+            refuse_given(self.advanced, "resample", idle)
+            refuse_given(self.advanced, "feather", "there is no mask to blur: give a --mask, or leave it out")
             return
         refuse_given(self, "strength", "with a mask, the part to draw starts from noise: leave it out")
         if fills:
-            refuse_given(self, "resample", "this model was trained to fill in, and repeats no step: leave it out")
+            refuse_given(
+                self.advanced, "resample", "this model was trained to fill in, and repeats no step: leave it out"
+            )
         else:
             idle = "a model that was not trained to fill in draws a part by DDPM: leave it out"
-            refuse_given(self, "sampler", idle)
+            refuse_given(self.advanced, "sampler", idle)
 
     def _edited(self, model: DiffusionModel, images: Array, mask: Array, request: Request, bar: ProgressBar) -> Array:
         """Return the pictures, drawn anew as a whole or in part."""
-        sampler = "ddim" if self.sampler is None else self.sampler
+        sampler = "ddim" if self.advanced.sampler is None else self.advanced.sampler
         if mask is None:
             strength = STRENGTH if self.strength is None else self.strength
             return image_to_image(model, images, request, strength, sampler, self.steps, bar)
         if fills_in(model):
             return fill_in(model, images, mask, request, sampler, self.steps, bar)
-        resample = RESAMPLE if self.resample is None else self.resample
+        resample = RESAMPLE if self.advanced.resample is None else self.advanced.resample
         return inpaint(model, images, mask, request, self.steps, resample, bar)

@@ -33,7 +33,8 @@ class Info:
                     f"{self.picture} does not say what it was drawn from; the PNGs and GIFs of tinydiff do."
                 )
             for name, value in about.items():
-                print(f"{name}: {value if isinstance(value, str) else json.dumps(value)}")
+                plain = isinstance(value, str) and value.isprintable()
+                print(f"{name}: {value if plain else json.dumps(value)}")  # a value with a line break stays on its line
             return
         print(f"tinydiff {tinydiff.__version__}, Python {platform.python_version()}, {platform.platform()}")
         print(f"NumPy {np.__version__}, SciPy {scipy.__version__}, {default_threads()} cores")

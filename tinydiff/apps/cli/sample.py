@@ -2,11 +2,12 @@
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
+from tyro.conf import OmitArgPrefixes
 
 from tinydiff import plot
 from tinydiff.apps.cli.drawings import (
@@ -46,6 +47,25 @@ IN_FILM = 16
 
 
 @dataclass(frozen=True)
+class SampleFinely:
+    """Options of `tinydiff sample` for those who know what they do."""
+
+    interval: tuple[float, float] | None = None
+    """Guide only between these times, and at strength 1 elsewhere; the first step is at T, usually 1000, the last near
+    0."""
+    rescale: float = 0.0
+    """0 to 1: how far guided pictures are brought back to the contrast of those without guidance. Not with a
+    classifier."""
+    threshold: Literal["static", "dynamic"] = "static"
+    """How a predicted picture is kept within black and white."""
+    micro_batch: int | None = None
+    """How many images are computed together, on which their last bits depend; without it, 1 for one image, which is
+    soonest, and for more what the model says."""
+    device: DeviceName = "auto"
+    """Where to compute."""
+
+
+@dataclass(frozen=True)
 class Sample:
     """Draw images: each as PNG, all of them in a grid (PNG), and the reverse chain as a film (GIF).
 
@@ -72,42 +92,32 @@ class Sample:
     classifier: str | None = None
     """A classifier of noisy pictures, such as mnist-noisy-classifier, or its folder: the model is told nothing, and the
     pictures are pulled to the label by its gradient, as strongly as guidance says."""
-    interval: tuple[float, float] | None = None
-    """Guide only between these times, and at strength 1 elsewhere; the first step is at T, usually 1000, the last near
-    0."""
-    rescale: float = 0.0
-    """0 to 1: how far guided pictures are brought back to the contrast of those without guidance. Not with a
-    classifier."""
-    threshold: Literal["static", "dynamic"] = "static"
-    """How a predicted picture is kept within black and white."""
     steps: int = 50
     """Steps of the sampler; each calls the network once, for heun about twice: how often is said at the end."""
     sampler: SamplerName = "ddim"
     """Which sampler."""
     size: Size | None = None
     """Height x width of the images, such as 32x48, or 32 for both; without it, those that the model was trained on."""
-    micro_batch: int | None = None
-    """How many images are computed together, on which their last bits depend; without it, 1 for one image, which is
-    soonest, and for more what the model says."""
     out: Path = Path("samples")
     """Folder for the pictures. If it holds an earlier drawing, they go into a new folder in it: 2, 3, ..."""
     npz: bool = False
     """Save the pictures also as they were drawn, float32, with labels, prompt and seed, for numpy.load."""
     gif: bool = True
     """Save the reverse chain of the first pictures as a film."""
-    device: DeviceName = "auto"
-    """Where to compute."""
+
+    advanced: OmitArgPrefixes[SampleFinely] = field(default_factory=SampleFinely)
+    """For those who know what they do."""
 
     def run(self) -> None:
         """Draw, save, and say where."""
-        device = select_device(self.device)
+        device = select_device(self.advanced.device)
         name = ("mnist" if self.prompt is None else "avatars") if self.model is None else self.model
         model = load(name, device, kind=DiffusionModel)
         request = self._request(model, device)
         for note in notes_on_words(model, (self.prompt or "", self.negative), Path(name).name):
             print(note)
-        if self.micro_batch is not None or request.count == 1:
-            model = replace(model, micro_batch=1 if self.micro_batch is None else self.micro_batch)
+        if self.advanced.micro_batch is not None or request.count == 1:
+            model = replace(model, micro_batch=1 if self.advanced.micro_batch is None else self.advanced.micro_batch)
         start, frames = time.perf_counter(), []
         with ProgressBar() as bar:
             with warnings_said():  # of a prompt that is too long
@@ -169,7 +179,7 @@ class Sample:
             labels=labels[0] if len(labels) == 1 else labels or None,
             prompt=self.prompt,
             negative=self.negative,
-            guidance=Guidance(guidance, self.interval, self.rescale, self.threshold),
+            guidance=Guidance(guidance, self.advanced.interval, self.advanced.rescale, self.advanced.threshold),
             classifier=classifier,
             size=self.size,
         )
