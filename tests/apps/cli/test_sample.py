@@ -1,6 +1,7 @@
 """`tinydiff sample`: a grid and a film, from a seed, a prompt, a label or a classifier."""
 
 import dataclasses
+import os
 import typing
 from concurrent.futures import ThreadPoolExecutor
 
@@ -163,6 +164,13 @@ def test_of_two_drawings_at_one_moment_each_has_its_folder(tmp_path):
     with ThreadPoolExecutor(8) as pool:
         folders = list(pool.map(lambda _: own_folder(tmp_path / "out"), range(24)))
     assert len(set(folders)) == 24
+
+
+@pytest.mark.skipif(os.name == "nt", reason="links need a privilege there")
+def test_a_link_that_leads_nowhere_is_left_alone(tmp_path):
+    (tmp_path / "pictures").symlink_to(tmp_path / "nowhere")
+    (tmp_path / "2").symlink_to(tmp_path / "nowhere")
+    assert own_folder(tmp_path) == tmp_path / "3"
 
 
 @pytest.fixture

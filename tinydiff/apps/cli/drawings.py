@@ -1,8 +1,8 @@
 """What `sample` and `edit` leave: pictures that say what they were drawn from, arrays, sheets; nothing is replaced."""
 
 import contextlib
-import itertools
-from collections.abc import Sequence
+import os
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,27 +17,32 @@ PICTURES, ARRAYS, GRID, FILM, EDITED = "pictures", "arrays.npz", "grid.png", "ch
 LEFT = (PICTURES, ARRAYS, GRID, FILM, EDITED)  # by one of these a folder is known to hold a drawing
 
 
+def unused_folder(out: Path, names: Iterable[str]) -> Path:
+    """Return a folder that holds none of these names: `out` itself, or else a new one in it, named 2, 3, ..."""
+    writable_folder(out)
+    folder, number, names = out, 1, tuple(names)
+    lexists = os.path.lexists  # true, too, for a link that leads nowhere
+    while (lexists(folder) and not folder.is_dir()) or any(lexists(folder / name) for name in names):
+        number += 1
+        folder = out / str(number)
+    return folder
+
+
 def own_folder(out: Path) -> Path:
-    """Return a folder that holds no other drawing: `out` itself, or else a new one in it, named 2, 3, ...
+    """Return a folder that holds no other drawing, see `unused_folder`, with an empty folder for pictures in it.
 
     It is taken by making the folder of pictures in it, so that of two runs at the same moment only one takes it.
     """
-    writable_folder(out)
-    for folder in itertools.chain([out], (out / str(number) for number in itertools.count(2))):
-        if any((folder / name).exists() for name in LEFT):
-            continue
+    while True:
+        folder = unused_folder(out, LEFT)
         try:
             (folder / PICTURES).mkdir(parents=True)
         except FileExistsError:  # taken a moment ago
             continue
         except OSError as refusal:
-            if folder.exists() and not folder.is_dir():  # a file that is called so
-                continue
-            raise DataError(
-                f"{folder} cannot be written: {refusal.strerror or refusal}. Choose another --out."
-            ) from refusal
+            why = refusal.strerror or refusal
+            raise DataError(f"{folder} cannot be written: {why}. Choose another --out.") from refusal
         return folder
-    raise AssertionError("there is no last number")
 
 
 def describe(request: Request, model: str, sampler: str, steps: int, **more: Any) -> dict[str, Any]:

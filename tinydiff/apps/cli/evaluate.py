@@ -3,12 +3,14 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+from tinydiff.apps.cli.drawings import unused_folder
 from tinydiff.apps.cli.options import DeviceName, ProgressBar, SamplerName, refuse_given
 from tinydiff.base import InputError, check_choice, check_count, check_number, writable_folder
 from tinydiff.data import DATASETS
 from tinydiff.evaluate import evaluate, evaluate_text, retrieval
 from tinydiff.models import GUIDANCE_FOR_PROMPTS, SHIPPED, ClipModel, DiffusionModel, Guidance, load, read_about
 
+WRITTEN = ("samples.png", "loss_by_timestep.png", "nearest.png", "rows.png", "trade.png", "skin.png")
 SCALES = (0, 1, 2, 3, 5, 8)  # of guidance, which are compared unless others are asked for
 
 
@@ -37,7 +39,8 @@ class Evaluate:
     """Of a model that reads text: the guidance scales to compare, each with n / 4 captions and with one prompt, n / 4
     times; without it, 0 1 2 3 5 8."""
     out: Path | None = None
-    """Folder for pictures: samples, nearest training images, loss by timestep; or what guidance gives and takes."""
+    """Folder for pictures: samples, nearest training images, loss by timestep; or what guidance gives and takes. If it
+    holds those of an earlier report, they go into a new folder in it: 2, 3, ..."""
     device: DeviceName = "auto"
     """Where to compute."""
 
@@ -86,5 +89,10 @@ class Evaluate:
         return 50 if self.steps is None else self.steps, self.sampler or "ddim"
 
     def _folder(self) -> Path | None:
-        """Return the folder for pictures, made if it is missing, before the work begins."""
-        return None if self.out is None else writable_folder(self.out)
+        """Return a folder for pictures that holds no other report's, made if it is missing, before the work begins."""
+        if self.out is None:
+            return None
+        folder = writable_folder(unused_folder(self.out, WRITTEN))
+        if folder != self.out:
+            print(f"{self.out} holds the pictures of an earlier report, which stay: those of this one are in {folder}.")
+        return folder
