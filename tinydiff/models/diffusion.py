@@ -9,13 +9,13 @@ import numpy as np
 
 from tinydiff.base import Array, Condition, InputError, Noise, check_count, check_sides, height_and_width, xp_of
 from tinydiff.diffusion import SAMPLERS, GaussianDiffusion, Predict, predictor
-from tinydiff.models.config import ModelConfig, default_micro_batch
+from tinydiff.models.config import LARGEST_MICRO_BATCH, ModelConfig, default_micro_batch
 from tinydiff.models.predictor import guided_predictor
 from tinydiff.models.request import Request
 from tinydiff.models.store import register
 from tinydiff.networks import TextToImage, UNet
 from tinydiff.text import Tokenizer
-from tinydiff.workers import Workers
+from tinydiff.workers import MOST_THREADS, Workers
 
 Chain = Iterator[tuple[float, Array, Array]]
 Progress = Callable[[int, int], None]  # progress(step, steps), called after every step
@@ -55,9 +55,9 @@ class DiffusionModel:
             raise InputError(f"The text encoder knows {text.vocabulary} tokens, but the tokenizer is {found}.")
         if self.micro_batch is None:
             object.__setattr__(self, "micro_batch", default_micro_batch(self.config.unet))
-        check_count("micro_batch", self.micro_batch)
+        check_count("micro_batch", self.micro_batch, most=LARGEST_MICRO_BATCH)
         if self.threads is not None:
-            check_count("threads", self.threads)
+            check_count("threads", self.threads, most=MOST_THREADS)
 
     @cached_property
     def diffusion(self) -> GaussianDiffusion:

@@ -11,7 +11,7 @@ from tinydiff.apps.cli.options import DeviceName, ProgressBar, SamplerName, refu
 from tinydiff.base import Array, InputError, check_count, check_shape, select_device, to_numpy, writable_folder, xp_of
 from tinydiff.models import DiffusionModel, Request, fill_in, fills_in, image_to_image, inpaint, load
 from tinydiff.models.pictures import read_image, read_mask, to_pictures
-from tinydiff.models.predictor import check_memory
+from tinydiff.models.predictor import check_fits
 
 
 @dataclass(frozen=True)
@@ -60,7 +60,7 @@ class Edit:
         model = load(self.model, device, kind=DiffusionModel)
         original = to_pictures(model, read_image(self.image)[None])
         request = replace(self._request(model), n=self.n, size=original.shape[1:3])
-        check_memory(model, request)
+        check_fits(model, request)
         xp = xp_of(model.network.theta)
         images = xp.asarray(np.repeat(original, self.n, axis=0))
         mask = None if self.mask is None else xp.asarray(self._read_mask(self.mask, original))
