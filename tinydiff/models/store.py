@@ -203,7 +203,7 @@ def find_folder(name: str | Path) -> Path:
             return folder
     shipped = ", ".join(sorted(p.parent.name for p in SHIPPED.glob(f"*/{CONFIG}"))) or "none"
     raise InputError(
-        f"There is no model {shown(str(name))}. Shipped with tinydiff: {shipped}. Or name a folder with config.json "
+        f"There is no model {str(name)!r}. Shipped with tinydiff: {shipped}. Or name a folder with config.json "
         "and model.safetensors."
     )
 
