@@ -78,28 +78,10 @@ TEXTS += [
 VALUES = [*NUMBERS, *TEXTS, None, True, [], {}, [1], [1, 2], [10**9, 10**9], [1] * 3000, {"a": 1}, [[[[]]]]]
 
 TINY = [
-    "--data",
-    "digits",
-    "--unet.image-size",
-    "8",
-    "--unet.channels",
-    "8",
-    "--unet.channel-mult",
-    "1",
-    "2",
-    "--unet.blocks-per-level",
-    "1",
-    "--train.batch",
-    "4",
-    "--train.micro-batch",
-    "2",
-    "--train.steps",
-    "2",
-    "--train.validation-images",
-    "4",
-    "--threads",
-    "1",
-]
+    "--data", "digits", "--unet.image-size", "8", "--unet.channels", "8", "--unet.channel-mult", "1", "2",
+    "--unet.blocks-per-level", "1", "--train.batch", "4", "--train.micro-batch", "2", "--train.steps", "2",
+    "--train.validation-images", "4", "--threads", "1",
+]  # fmt: skip
 
 
 class Hang(BaseException):
@@ -129,32 +111,24 @@ class Fuzz:
         words = DiffusionModel(TextToImage(unet, text), ModelConfig(unet, T=20, text=text), 2, tokenizer=tokenizer)
         save(folder / "words", words)
         (folder / "pictures").mkdir()
+        (folder / "grey").mkdir()
         rng = np.random.default_rng(0)
         for i in range(6):
-            pixels = rng.integers(0, 256, (9, 8, 3), dtype=np.uint8)
+            pixels = rng.integers(0, 256, (8, 8, 3), dtype=np.uint8)
             Image.fromarray(pixels).save(folder / "pictures" / f"{i}.png")
             (folder / "pictures" / f"{i}.txt").write_text("a red hat")
+            Image.fromarray(pixels[:, :, 0]).save(folder / "grey" / f"{i}.png")
         table = 'data = "digits"\nthreads = 1\n[unet]\nimage_size = 8\nchannels = 8\nchannel_mult = [1, 2]\n'
         (folder / "run.toml").write_text(table + "[train]\nsteps = 2\nbatch = 4\nlr = 0.001\nbetas = [0.9, 0.99]\n")
 
     def honest(self) -> list[list[str]]:
         """Return the commands that the cases are made from."""
         f, out = self.folder, ["--out", str(self.folder / "honest")]
+        edit = ["edit", "--image", str(f / "grey/0.png"), "--model", str(f / "model"), "--n", "1", "--steps", "2"]
         return [
             ["sample", "--model", str(f / "model"), "--n", "2", "--steps", "2", *out],
             ["sample", "--model", str(f / "words"), "--prompt", "a red hat", "--n", "2", "--steps", "2", *out],
-            [
-                "edit",
-                "--image",
-                str(f / "pictures/0.png"),
-                "--model",
-                str(f / "words"),
-                "--n",
-                "1",
-                "--steps",
-                "2",
-                *out,
-            ],
+            [*edit, *out],
             ["train", *TINY, "--out", str(f / "run")],
             ["train", "--config", str(f / "run.toml"), "--out", str(f / "run-2")],
             ["evaluate", "--model", str(f / "model"), "--n", "4", "--steps", "1", *out],
@@ -173,7 +147,7 @@ class Fuzz:
         return Path(shutil.copytree(self.folder / name, self.folder / "case" / name))
 
     def options(self, rng) -> list[str]:
-        """A command line with strange values."""
+        """Return a command line with strange values."""
         commands = [Sample, Sample, Edit, Train, Train, Evaluate]
         which = int(rng.integers(len(commands)))
         honest = self.honest()[[0, 1, 2, 3, 3, 5][which]]
@@ -186,7 +160,7 @@ class Fuzz:
         return line
 
     def config(self, rng) -> list[str]:
-        """A config.json with strange values, or damaged."""
+        """Return how to draw with a config.json with strange values, or damaged."""
         folder = self.copy(pick(rng, ["model", "words"]))
         path = folder / "config.json"
         path.write_bytes(
@@ -195,7 +169,7 @@ class Fuzz:
         return self.drawing(folder)
 
     def weights(self, rng) -> list[str]:
-        """Weights of another type, with NaN or huge numbers, of other shapes, or damaged."""
+        """Return how to draw with weights of another type, with NaN or huge numbers, of other shapes, or damaged."""
         folder = self.copy(pick(rng, ["model", "words"]))
         path = folder / "model.safetensors"
         if rng.random() < 0.4:
@@ -205,7 +179,7 @@ class Fuzz:
         return self.drawing(folder)
 
     def tokenizer(self, rng) -> list[str]:
-        """A tokenizer with strange values, or damaged."""
+        """Return how to draw with a tokenizer with strange values, or damaged."""
         folder = self.copy("words")
         path = folder / "tokenizer.json"
         path.write_bytes(pick(rng, [mutated_table, damaged])(rng, path.read_bytes()))
@@ -217,7 +191,7 @@ class Fuzz:
         return ["sample", "--model", str(folder), "--n", "1", "--steps", "1", *prompt, "--out", str(folder / "out")]
 
     def toml(self, rng) -> list[str]:
-        """A recipe with strange values, or damaged."""
+        """Return a training by a recipe with strange values, or damaged."""
         text = (self.folder / "run.toml").read_text()
         if rng.random() < 0.8:
             lines = text.splitlines()
@@ -232,14 +206,14 @@ class Fuzz:
         return ["train", "--config", str(path), "--out", str(self.folder / "case" / "out")]
 
     def checkpoint(self, rng) -> list[str]:
-        """A run whose checkpoint, log or settings are damaged, resumed."""
+        """Return how to go on with a run whose checkpoint, log or settings are damaged, resumed."""
         folder = self.copy("run")
         path = pick(rng, sorted(folder.glob("*.*")))
         path.write_bytes(damaged(rng, path.read_bytes()))
         return ["train", *TINY, "--train.steps", pick(rng, ["2", "3"]), "--out", str(folder)]
 
     def pictures(self, rng) -> list[str]:
-        """A folder of pictures and captions, some of which are damaged, or something else."""
+        """Return a training on a folder of pictures and captions, some of which are damaged or something else."""
         folder = self.copy("pictures")
         for path in sorted(folder.iterdir()):
             if rng.random() < 0.3:
@@ -249,8 +223,8 @@ class Fuzz:
         return ["train", *TINY, "--data", str(folder), "--out", str(self.folder / "case" / "out")]
 
     def edited(self, rng) -> list[str]:
-        """A damaged picture to edit, or a damaged mask."""
-        folder = self.copy("pictures")
+        """Return an edit of a damaged picture, or with a damaged mask."""
+        folder = self.copy("grey")
         (folder / "0.png").write_bytes(damaged(rng, (folder / "0.png").read_bytes()))
         honest = self.honest()[2]
         line = [*honest[:2], str(folder / pick(rng, ["0.png", "1.png"])), *honest[3:-1], str(folder / "out")]
