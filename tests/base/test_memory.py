@@ -45,7 +45,7 @@ def test_what_the_user_says_counts_and_must_be_a_number(system, monkeypatch):
     assert available_memory() == 2**29
     for wrong in ("much", "-1", "nan", "0"):
         monkeypatch.setenv("TINYDIFF_MEMORY", wrong)
-        with pytest.raises(InputError, match="TINYDIFF_MEMORY is .* a number of GiB"):
+        with pytest.raises(InputError, match=r"TINYDIFF_MEMORY is .* a number of GiB"):
             available_memory()
 
 

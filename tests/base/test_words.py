@@ -28,7 +28,15 @@ def test_any_value_is_shown_in_a_few_words():
     deep: list = []
     for _ in range(100_000):
         deep = [deep]
-    for value in (deep, 10**5000, -(10**40), "x" * 10**6, list(range(10**5)), {"a": {"b": {"c": {"d": {}}}}}, [10**5000]):
+    for value in (
+        deep,
+        10**5000,
+        -(10**40),
+        "x" * 10**6,
+        list(range(10**5)),
+        {"a": {"b": {"c": {"d": {}}}}},
+        [10**5000],
+    ):
         assert len(shown(value)) < 200
     assert shown(10**4999) == "a whole number of about 5,000 digits"
     assert (shown(5), shown(None), shown("a"), shown(2.5)) == ("5", "None", "'a'", "2.5")
