@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 
 from tinydiff.base import Array, check_count, check_divisible, check_shape, xp_of
+from tinydiff.networks.levels import LARGEST_WIDTH, MOST_CLASSES, MOST_LAYERS
 from tinydiff.networks.registry import network
 from tinydiff.nn import Embedding, Gradients, LayerNorm, Module, Tape, TransformerBlock
 
@@ -43,9 +44,10 @@ class TextConfig:
     positions: bool = True
 
     def __post_init__(self):
-        for name in ("vocabulary", "length", "channels", "heads"):
-            check_count(name, getattr(self, name))
-        check_count("layers", self.layers, least=0)
+        check_count("vocabulary", self.vocabulary, most=MOST_CLASSES)
+        for name in ("length", "channels", "heads"):
+            check_count(name, getattr(self, name), most=LARGEST_WIDTH)
+        check_count("layers", self.layers, least=0, most=MOST_LAYERS)
         check_divisible("channels", self.channels, "heads", self.heads)
 
 

@@ -9,20 +9,18 @@ splitting into words and the order of the vocabulary are those of CLIP (Radford 
 its vocabulary can be loaded.
 """
 
-import gzip
 import itertools
 import json
 import re
 import unicodedata
 import warnings
-import zlib
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
 
-from tinydiff.base import DataError, InputError, atomic_write, check_count
+from tinydiff.base import DataError, InputError, atomic_write, check_count, gunzip, read_at_most, shown
 
 END_OF_WORD = "</w>"
 START, END = "<|startoftext|>", "<|endoftext|>"
@@ -32,6 +30,7 @@ PRINTABLE = (*range(33, 127), *range(161, 173), *range(174, 256))
 OTHERS = tuple(byte for byte in range(256) if byte not in PRINTABLE)
 BYTES = tuple(chr(byte) for byte in (*PRINTABLE, *OTHERS))
 CLIP_MERGES = 48_894
+LARGEST_FILE, GZIP = 16 * 2**20, b"\x1f\x8b"  # CLIP's vocabulary has 3 MB, unpacked
 # Encoded words are remembered, at most so many, each of at most so many bytes: texts that are sent to a server cannot
 # take more than about 60 MB of its memory.
 WORDS_KEPT, BYTES_KEPT = 100_000, 40
@@ -72,7 +71,8 @@ class Tokenizer:
         for left, right in self.merges:
             if not {left, right} <= known or left + right in known:
                 raise InputError(
-                    f"The merge of {left!r} and {right!r} joins what is no token yet, or makes a token that exists."
+                    f"The merge of {shown(left)} and {shown(right)} joins what is no token yet, or makes a token that "
+                    "exists."
                 )
             known.add(left + right)
             self.tokens.append(left + right)
@@ -136,7 +136,7 @@ class Tokenizer:
     def encode(self, text: str) -> list[int]:
         """Return the tokens of a text, without start and end; a lone surrogate (no character) is read as "?"."""
         if not isinstance(text, str):
-            raise InputError(f"text is {text!r}, but a text (str) was expected.")
+            raise InputError(f"text is {shown(text)}, but a text (str) was expected.")
         return [token for word in split_words(text) for token in self._encode_word(word)]
 
     def _encode_word(self, word):
@@ -204,12 +204,16 @@ class Tokenizer:
     def load(cls, path: str | Path) -> "Tokenizer":
         """Read what `save` wrote."""
         try:
-            table = json.loads(Path(path).read_text(encoding="utf-8"))
-            words = table.get("words")
+            table = json.loads(read_at_most(path, LARGEST_FILE).decode("utf-8"))
+            merges, words = (table.get("merges"), table.get("words")) if isinstance(table, dict) else (None, None)
+            if not isinstance(merges, list) or not all(map(_is_pair, merges)):
+                raise ValueError("a list of merges, each of two texts, was expected")
             if words is not None and not (isinstance(words, list) and all(isinstance(word, str) for word in words)):
-                raise InputError("words is no list of texts")
-            return cls([(str(left), str(right)) for left, right in table["merges"]], words)
-        except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError, InputError) as error:
+                raise ValueError("words is no list of texts")
+            return cls(merges, words)
+        except RecursionError as error:
+            raise DataError(f"{path} cannot be read as a tokenizer (its lists are nested too deeply).") from error
+        except (OSError, ValueError) as error:
             raise DataError(f"{path} cannot be read as a tokenizer ({error}).") from error
 
     @classmethod
@@ -221,8 +225,11 @@ class Tokenizer:
         """
         letters_of = _clip_letters()
         try:
-            lines = gzip.decompress(Path(path).read_bytes()).decode("utf-8").split("\n")[1:]
-        except (OSError, EOFError, ValueError, zlib.error) as error:
+            data = read_at_most(path, LARGEST_FILE)
+            if not data.startswith(GZIP):
+                raise ValueError("it does not begin as one")
+            lines = gunzip(data, LARGEST_FILE).decode("utf-8").split("\n")[1:]
+        except (OSError, ValueError) as error:
             raise DataError(f"{path} is not a whole gzip file of text ({error}).") from error
         if len(lines) < merges or any(len(line.split(" ")) != 2 for line in lines[:merges]):
             raise DataError(f"{path} does not hold {merges:,} lines with two tokens each after its first line.")
@@ -281,6 +288,10 @@ def merge(symbols: list[str], pair: Pair) -> list[str]:
 def _check_texts(texts):
     if isinstance(texts, str):  # its characters would be taken for texts
         raise InputError("texts is one text, but a list of texts was expected.")
+
+
+def _is_pair(merge):
+    return isinstance(merge, list) and len(merge) == 2 and all(isinstance(part, str) for part in merge)
 
 
 def _clip_letters():

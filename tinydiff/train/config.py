@@ -7,6 +7,10 @@ from tinydiff.base import InputError, check_count, check_number, check_positive
 # What may change when a run is resumed: it decides what is written and when, and not the bits of the result.
 FREE = ("log_every", "save_every", "keep", "validate_every", "validation_images", "check_every")
 
+# What can still be calculated with; whether a batch fits into memory is seen when a run begins.
+LARGEST_BATCH, MOST_LANES, MOST_STEPS = 2**24, 1024, 10**9
+LARGEST_SEED = 2**32 - 1  # as `Noise` takes
+
 
 @dataclass(frozen=True)
 class TrainConfig:
@@ -74,11 +78,14 @@ class TrainConfig:
     def __post_init__(self):
         object.__setattr__(self, "betas", tuple(self.betas))
         if self.micro_batch is not None:
-            check_count("micro_batch", self.micro_batch)
-        for name in ("steps", "batch", "lanes", "log_every", "save_every", "keep", "check_every"):
+            check_count("micro_batch", self.micro_batch, most=LARGEST_BATCH)
+        check_count("batch", self.batch, most=LARGEST_BATCH)
+        check_count("lanes", self.lanes, most=MOST_LANES)
+        check_count("steps", self.steps, most=MOST_STEPS)
+        for name in ("log_every", "save_every", "keep", "check_every"):
             check_count(name, getattr(self, name))
-        for name in ("warmup", "seed"):
-            check_count(name, getattr(self, name), least=0)
+        check_count("warmup", self.warmup, least=0)
+        check_count("seed", self.seed, least=0, most=LARGEST_SEED)
         if len(self.betas) != 2:
             raise InputError(f"betas is {self.betas}, but two numbers were expected.")
         for i, beta in enumerate(self.betas):

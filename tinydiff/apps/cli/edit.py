@@ -16,7 +16,6 @@ from tinydiff.apps.cli.options import (
     counted,
     labels_of,
     refuse_given,
-    warnings_said,
 )
 from tinydiff.base import Array, InputError, Size, check_count, select_device, to_numpy, writable_folder, xp_of
 from tinydiff.models import (
@@ -32,7 +31,7 @@ from tinydiff.models import (
 )
 from tinydiff.models.editing import STRENGTH
 from tinydiff.models.pictures import mask_for, picture_for
-from tinydiff.models.predictor import check_memory
+from tinydiff.models.predictor import check_fits
 from tinydiff.plot.pictures import about_picture, as_png_text
 
 RESAMPLE = 5  # unless another is asked for
@@ -112,7 +111,7 @@ class Edit:
         )
         said = {self.image: notes}
         request = replace(self._request(model), n=self.n, size=picture.shape[1:3])
-        check_memory(model, request)
+        check_fits(model, request)
         xp = xp_of(model.network.theta)
         images = xp.asarray(np.repeat(picture, self.n, axis=0))
         self._refuse_what_is_not_used(fills=fills_in(model))
@@ -130,7 +129,7 @@ class Edit:
         for note in notes_on_words(model, (self.prompt or "", self.negative), Path(self.model).name):
             print(note)
         writable_folder(self.out)
-        with ProgressBar() as bar, warnings_said():  # of a prompt that is too long
+        with ProgressBar() as bar:
             edited = to_numpy(self._edited(model, images, mask, request, bar))
         print(f"Edited {self.image} in {counted(self.n, 'way')}: {self._save(request, picture, edited)}")
 

@@ -1,10 +1,8 @@
 """Options that several commands share, and what they show while they work."""
 
-import contextlib
 import dataclasses
 import re
-import warnings
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -57,15 +55,6 @@ def labels_of(model: DiffusionModel, names: Iterable[str]) -> list[int]:
 def counted(n: int, noun: str) -> str:
     """Return a number with its noun: 1 image, 2 images."""
     return f"{n:,} {noun}" if n == 1 else f"{n:,} {noun}s"
-
-
-@contextlib.contextmanager
-def warnings_said() -> Iterator[None]:
-    """Print what is warned of inside as sentences, each once, without the lines of the program that warned."""
-    with warnings.catch_warnings(record=True, action="always") as caught:
-        yield
-    for sentence in dict.fromkeys(str(warning.message) for warning in caught):
-        print(sentence)
 
 
 class ProgressBar:

@@ -26,7 +26,6 @@ from tinydiff.apps.cli.options import (
     counted,
     labels_of,
     refuse_given,
-    warnings_said,
 )
 from tinydiff.base import (
     Device,
@@ -120,8 +119,7 @@ class Sample:
             model = replace(model, micro_batch=1 if self.advanced.micro_batch is None else self.advanced.micro_batch)
         start, frames = time.perf_counter(), []
         with ProgressBar() as bar:
-            with warnings_said():  # of a prompt that is too long
-                chain = model.chain(request, self.sampler, self.steps, bar)
+            chain = model.chain(request, self.sampler, self.steps, bar)
             writable_folder(self.out)
             for t, x_t, x_0_hat in chain:
                 if self.gif:
