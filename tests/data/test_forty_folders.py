@@ -173,7 +173,7 @@ def tiny(path):
 # Classes
 
 
-@folder(says=["Classes: 0 2, 1 10, 2 B, 3 c."], classes=4)
+@folder(says=["Classes: 0 = 2, 1 = 10, 2 = B, 3 = c."], classes=4)
 def numbered_classes(path):
     some(path, *(f"{name}/{i}.png" for name in ("10", "2", "c", "B") for i in range(3)))
 
@@ -232,7 +232,7 @@ def splits(path):
     some(path, "train/1.png", "train/2.png", "test/1.png")
 
 
-@folder(says=["Passed over: links to folders that are read already: a/loop.", "Classes: 0 a, 1 linked."], classes=2)
+@folder(says=["Passed over: links to folders that are read already: a/loop.", "Classes: 0 = a, 1 = linked."], classes=2)
 def links(path):
     some(path / "data", "a/1.png", "a/2.png")
     some(path / "elsewhere", "3.png")
@@ -244,9 +244,7 @@ def links(path):
 # What is passed over
 
 
-@folder(
-    says=["Passed over: 3 files are no pictures that can be read, by the ending (2 .heic, 1 .pdf).", "1 hidden file"]
-)
+@folder(says=["Passed over, by the endings of their names: 2 .heic, 1 .pdf.", "1 hidden file"])
 def other_kinds(path):
     some(path, "1.png", "2.tif")
     for name in ("3.heic", "4.HEIC", "5.pdf", ".DS_Store"):
@@ -350,7 +348,7 @@ def test_each_folder_has_its_line(tmp_path, capsys, build, options, says, refuse
         assert any(expected in line for line in lines), lines
     assert model.config.unet.in_channels == channels
     assert model.config.unet.num_classes == classes
-    usual = ("Classes: 0 ", *says)
+    usual = ("Classes: 0 = ", *says)
     assert all(any(part in line for part in usual) for line in lines[2:]), lines  # and nothing else is said
 
 

@@ -61,8 +61,7 @@ class Listing:
         if not kinds:
             return ()
         counted = [f"{n} {shown(kind)}" if kind else f"{n} without an ending" for kind, n in sorted(kinds.items())]
-        what = f"{files_are(sum(kinds.values()))} no pictures that can be read, by the ending"
-        return (f"Passed over: {what} ({', '.join(counted)}).",)
+        return (f"Passed over, by the endings of their names: {', '.join(counted)}.",)
 
 
 def list_folder(path: str | Path) -> Listing:
@@ -103,11 +102,6 @@ def named(names: Sequence[str]) -> str:
     """Return names as a text, the first ones if they are many."""
     first = ", ".join(shown(name) for name in names[:MOST_NAMES])
     return first if len(names) <= MOST_NAMES else f"{first}, ... ({len(names)} in all)"
-
-
-def files_are(n: int) -> str:
-    """Return "1 file is", or "3 files are"."""
-    return "1 file is" if n == 1 else f"{n} files are"
 
 
 def _walk(folder):
@@ -165,7 +159,7 @@ def _on_classes(listing, folders):
 
 def _on_what_is_left_out(found):
     if n := len(found["hidden"]):
-        yield f"Passed over: {n} hidden {'file or folder' if n == 1 else 'files or folders'}, with a dot first."
+        yield f"Passed over: {n} hidden {'file or folder' if n == 1 else 'files or folders'}."
     if n := len(found["broken"]):
         yield f"Passed over: {n} {'link' if n == 1 else 'links'} to nothing: {named(found['broken'])}."
     if found["read before"]:

@@ -240,6 +240,6 @@ def _with_remedy(note, options, n):
 def _print_classes(names):
     if list(names) == [str(i) for i in range(len(names))]:
         return  # the digits
-    listed = ", ".join(f"{i} {shown(name)}" for i, name in enumerate(names[:MOST_CLASSES]))
-    more = "" if len(names) <= MOST_CLASSES else f", ... {len(names) - 1} {shown(names[-1])}"
+    listed = ", ".join(f"{i} = {shown(name)}" for i, name in enumerate(names[:MOST_CLASSES]))
+    more = "" if len(names) <= MOST_CLASSES else f", ... {len(names) - 1} = {shown(names[-1])}"
     print(f"{'Class' if len(names) == 1 else 'Classes'}: {listed}{more}.")
