@@ -191,7 +191,7 @@ def classes_that_are_not_wanted(path):
 @folder(
     "--unet.num-classes",
     "4",
-    says=["--unet.num-classes is 4, but there are 2 class folders: nothing is learned of the classes 2 to 3."],
+    says=["--unet.num-classes is 4, but the data have 2: nothing is learned of classes 2 to 3."],
     classes=4,
 )
 def more_classes_than_folders(path):

@@ -39,6 +39,7 @@ def parse_train(arguments: Sequence[str]) -> TrainCommand:
     default = from_table(kind, table, str(path), default=kind())
     default = replace(default, objective=name, out=default.out if out is None else out)
     command = parse_options(kind, arguments, prog, default=default, description=_description(kind))
+    # what was not typed, the data may decide: a folder of pictures in colour makes a network for colour
     object.__setattr__(command, "given", frozenset({*_flags(arguments), *_names(table)}))
     return command
 

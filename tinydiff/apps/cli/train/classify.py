@@ -26,8 +26,7 @@ class TrainClassifier(TrainCommand):
     """What is minimised. Each objective has options of its own: see --help with it."""
     data: Annotated[str, arg(help=f"{DATASET_NAMES}, {FOLDER_HELP}.")] = "mnist-small"
     fit: Fit = "crop"
-    """What happens to a folder's pictures of another shape: the middle is kept, bars are added, or they are
-    stretched."""
+    """What is done to a folder's pictures of another shape: keep the middle, add bars, or distort."""
     background: str = "white"
     """What transparent parts of a folder's pictures are put onto, and the colour of bars: a name, or #rrggbb."""
     noisy: bool = False

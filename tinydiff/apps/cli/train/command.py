@@ -6,7 +6,7 @@ import sys
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, ClassVar, TypeVar
 
 from tinydiff import plot
 from tinydiff.apps.cli.options import DeviceName
@@ -33,6 +33,8 @@ def trains(objective: str) -> Callable[[Kind], Kind]:
 class TrainCommand:
     """The options that every objective has; a subclass adds its own, and `train`, how to train."""
 
+    given: ClassVar[frozenset[str] | None] = None  # dotted names of the options that were typed, or None: all count so
+
     config: Path | None = None
     """A TOML file with any of these options; what is also given on the command line wins."""
     objective: str = ""
@@ -47,8 +49,6 @@ class TrainCommand:
     """Where to compute."""
     train: TrainConfig = dataclasses.field(default_factory=TrainConfig)
     """How to train."""
-    given: frozenset[str] | None = dataclasses.field(default=None, init=False, repr=False, compare=False)
-    """No option: the dotted names of those that were given, so that the data may decide others; None: all."""
 
     def prepare(self, device: Device) -> Objective:
         """Return the objective: its data read, its network made."""
@@ -56,9 +56,7 @@ class TrainCommand:
 
     def settings(self, objective: Any) -> dict[str, Any]:
         """Return all options as they were resolved, for run.json."""
-        table = to_table(replace(self, train=objective.config))
-        del table["given"]
-        return table
+        return to_table(replace(self, train=objective.config))
 
     def last_words(self, run: Run, where: str) -> str:
         """Return what is said at the end, and how to go on with the model in the folder `where`."""

@@ -3,16 +3,18 @@
 import os
 from collections.abc import Collection
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any, Literal, TypeVar
 
 import numpy as np
 
-from tinydiff.base import InputError, Size
+from tinydiff.base import InputError, Size, TinydiffError, read_table
 from tinydiff.data import DATASETS, Dataset, list_folder, load_avatars, load_data, load_folder
 from tinydiff.data.captions import captions_in
 from tinydiff.data.folder import ENLARGED, GREY_AS_COLOUR
 from tinydiff.data.listing import Listing, named, shown
 from tinydiff.data.pictures import COLOUR_DROPPED, OPAQUE
+from tinydiff.train.checkpoint import checkpoints
 
 Config = TypeVar("Config", bound=Any)
 Fit = Literal["crop", "pad", "stretch"]
@@ -94,6 +96,21 @@ def prepare_data(options: DataOptions, config: Config) -> tuple[Dataset, Dataset
     return training, held_out, config
 
 
+def decided_before(out: Path) -> frozenset[str]:
+    """Return what a run in this folder decided when it began, of what folders decide by now.
+
+    Once, a folder's pictures were grey and without classes unless something else was given. Such a run goes on so.
+    """
+    try:
+        began = read_table(out / "run.json").get("unet", {}) if checkpoints(out) else {}
+    except TinydiffError:  # the run itself will say what is wrong
+        return frozenset()
+    once = {"in_channels": 1, "num_classes": None}
+    if not isinstance(began, dict):
+        return frozenset()
+    return frozenset(f"unet.{name}" for name, value in once.items() if name in began and began[name] == value)
+
+
 def names_of_classes(training: Dataset, num_classes: int | None) -> tuple[str, ...] | None:
     """Return a name for each class of a network: the data's, and numbers for those beyond; None if there is none."""
     if num_classes is None or training.class_names is None or len(training.class_names) > num_classes:
@@ -122,8 +139,11 @@ def _by_name(options, config):
     if options.captions and config.num_classes is not None:
         notes.append(_labels_unused(options))
     if classes is not None and config.num_classes is None and not options.captions:
-        how = f"--{options.table}.num-classes {len(classes)}"
-        notes.append(f"The labels of the {len(classes)} classes are not used: give {how} to learn them.")
+        how = f"give --{options.table}.num-classes {len(classes)} to learn them"
+        remedy = "the model knows no classes" if options.given is None else how
+        notes.append(f"The labels of the {len(classes)} classes are not used: {remedy}.")
+    if classes is not None and config.num_classes is not None and config.num_classes > len(classes):
+        notes.append(_nothing_learned_of(options, len(classes), config.num_classes))
     if training.captions is not None and not options.captions:
         notes.append(f"The captions are not used: {_to_use_captions(options)}.")
     return replace(training, notes=(*training.notes, *notes)), held_out, config
@@ -184,9 +204,8 @@ def _classes(options: DataOptions, config: Any, listing: Listing) -> tuple[int |
             notes.append(_labels_unused(options))
         return (config.num_classes if given else None), notes
     if given and config.num_classes is None:
-        return None, [
-            f"The class folders {named(names)} are not used: leave {flag} out to learn them."
-        ] if found else []
+        remedy = "the model knows no classes" if options.given is None else f"leave {flag} out to learn them"
+        return None, [f"The class folders {named(names)} are not used: {remedy}."] if found else []
     if found and listing.outside and (given or found > 1):
         without = f", or give {flag} None to learn without classes" if options.table == "unet" else ""
         raise InputError(
@@ -209,11 +228,7 @@ def _classes(options: DataOptions, config: Any, listing: Listing) -> tuple[int |
             f"({named(names)}): leave it out."
         )
     if given_number > max(found, 1):
-        beyond = f"{found}" if given_number == found + 1 else f"{found} to {given_number - 1}"
-        return given_number, [
-            f"{flag} is {given_number}, but there are {found} class folders: nothing is learned of the "
-            f"{'class' if given_number == found + 1 else 'classes'} {beyond}."
-        ]
+        return given_number, [_nothing_learned_of(options, found, given_number)]
     return given_number, []
 
 
@@ -221,6 +236,12 @@ def _to_use_captions(options):
     if options.table == "network":
         return "a classifier learns classes"
     return "this model reads none" if options.given is None else "give --captions to learn from them"
+
+
+def _nothing_learned_of(options, found, given):
+    beyond = f"class {found}" if given == found + 1 else f"classes {found} to {given - 1}"
+    what = f"the model has {given} classes" if options.given is None else f"--{options.table}.num-classes is {given}"
+    return f"{what[0].upper()}{what[1:]}, but the data have {found}: nothing is learned of {beyond}."
 
 
 def _labels_unused(options):

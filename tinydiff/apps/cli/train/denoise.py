@@ -8,7 +8,7 @@ from tyro.conf import arg
 
 from tinydiff.apps.cli.options import DATASET_NAMES, ScheduleName, TargetName
 from tinydiff.apps.cli.train.command import TrainCommand, on_device, trains
-from tinydiff.apps.cli.train.data import FOLDER_HELP, DataOptions, Fit, names_of_classes, prepare_data
+from tinydiff.apps.cli.train.data import FOLDER_HELP, DataOptions, Fit, decided_before, names_of_classes, prepare_data
 from tinydiff.base import Device, InputError, to_table
 from tinydiff.data import Dataset
 from tinydiff.models import DiffusionModel, ModelConfig, default_micro_batch, load
@@ -32,8 +32,7 @@ class Train(TrainCommand):
     """What is minimised. Each objective has options of its own: see --help with it."""
     data: Annotated[str, arg(help=f"{DATASET_NAMES}, {FOLDER_HELP}.")] = "mnist-small"
     fit: Fit = "crop"
-    """What happens to a folder's pictures of another shape: the middle is kept, bars are added, or they are
-    stretched."""
+    """What is done to a folder's pictures of another shape: keep the middle, add bars, or distort."""
     background: str = "white"
     """What transparent parts of a folder's pictures are put onto, and the colour of bars: a name, or #rrggbb."""
     images: int | None = None
@@ -61,7 +60,8 @@ class Train(TrainCommand):
         if given is not None:
             self._check_agrees_with(given.config)
         if given is None:
-            options = DataOptions(self.data, "unet", self.given, self.captions, **self._of_pictures())
+            fixed = None if self.given is None else self.given | decided_before(self.out)
+            options = DataOptions(self.data, "unet", fixed, self.captions, **self._of_pictures())
             training, held_out, unet = prepare_data(options, self.unet)
             model = self._new_model(training, unet)
         else:  # the model decides everything
