@@ -121,11 +121,12 @@ def test_numbers_without_a_known_black_and_white_are_refused(tmp_path, kind):
         read_picture(path)
 
 
+@pytest.mark.parametrize("ending", ["png", "tif", "webp"])
 @pytest.mark.parametrize("orientation", range(1, 9))
-def test_a_photograph_is_upright_in_all_eight_orientations(tmp_path, orientation):
+def test_a_photograph_is_upright_in_all_eight_orientations(tmp_path, orientation, ending):
     exif = Image.Exif()
     exif[0x0112] = orientation
-    path = written(tmp_path / "x.png", COLOUR, exif=exif)
+    path = written(tmp_path / f"x.{ending}", COLOUR, exif=exif, **({"lossless": True} if ending == "webp" else {}))
     pixels, notes = read_picture(path)
     with Image.open(path) as image:
         np.testing.assert_array_equal(pixels, np.asarray(ImageOps.exif_transpose(image)))

@@ -67,8 +67,9 @@ def read_picture(
     with _opened(path) as image:
         notes = _read_of_the_head(image)
         channels = channels or (3 if _has_colour(image) else 1)
-        orientation = image.getexif().get(0x0112, 1)
+        turned = image.getexif().get(0x0112, 1)
         image.load()
+        orientation = image.getexif().get(0x0112, 1)  # what is left to do: Pillow turns a TIFF by itself
         pixels = np.empty((image.height, image.width, channels), np.uint8)
         rows = max(1, STRIP // image.width)
         for top in range(0, image.height, rows):  # in strips: a large picture is not held three times
@@ -81,6 +82,7 @@ def read_picture(
         notes.add(OPAQUE)
     if orientation in range(2, 9):
         pixels = _upright(pixels, orientation)
+    if turned in range(2, 9):
         notes.add(UPRIGHT)
     return pixels, tuple(sorted(notes))
 

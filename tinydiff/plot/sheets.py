@@ -38,18 +38,24 @@ def save_image(picture: Image.Image | Figure, path: str | Path) -> Path:
 
 
 def to_pixels(name: str, images: Array) -> np.ndarray:
-    """Return images as uint8 of shape (N, H, W, 3)."""
+    """Return images as uint8 of shape (N, H, W, 3); what is transparent, in a fourth channel, shows white."""
     images = to_numpy(images)
     check_rank(name, images, 3, 4)
     images = images[..., None] if images.ndim == 3 else images
     if not images.size:
         raise InputError(f"{name} has shape {images.shape}: there is nothing to draw.")
-    if images.shape[-1] not in (1, 3):
-        raise InputError(f"{name} has {images.shape[-1]} channels, but 1 (grey) or 3 (red, green, blue) were expected.")
+    if images.shape[-1] not in (1, 3, 4):
+        raise InputError(
+            f"{name} has {images.shape[-1]} channels, but 1 (grey), 3 (red, green, blue) or 4 (and transparency) were "
+            "expected."
+        )
     if images.dtype != np.uint8:
         if not np.isfinite(images).all():
             raise InputError(f"{name} holds NaN or infinity, but numbers from -1 to 1 were expected.")
         images = np.rint((images.clip(-1, 1) + 1) * 127.5).astype(np.uint8)
+    if images.shape[-1] == 4:
+        alpha = images[..., 3:] / 255
+        images = np.rint(images[..., :3] * alpha + 255 * (1 - alpha)).astype(np.uint8)
     return np.broadcast_to(images, (*images.shape[:3], 3))
 
 
