@@ -54,7 +54,9 @@ class Dataset:
     def describe(self) -> str:
         """Return one line that says what this is, how many images there are, and where they came from."""
         height, width, channels = self.images.shape[1:]
-        return f"{self.name}, {self.split}: {len(self):,} images {height} x {width} x {channels}, from {self.source}"
+        name, images = self.name or self.source, "image" if len(self) == 1 else "images"
+        shape = f"{height} x {width} x {channels}"
+        return f"{name}, {self.split}: {len(self):,} {images} {shape}, from {self.source}"
 
     def batch(self, indices: Array, xp: Any = np, flip: np.ndarray | None = None) -> tuple[Array, Array]:
         """Return (images, labels) at these indices.

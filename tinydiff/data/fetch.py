@@ -15,7 +15,7 @@ import requests
 
 from tinydiff.base import DataError, atomic_write, gunzip, read_at_most
 from tinydiff.data.dataset import Dataset
-from tinydiff.data.sets import dataset
+from tinydiff.data.sets import CLOTHES, DIGITS, dataset
 
 REDIRECTS = 5  # a mirror may point elsewhere so many times
 TIMEOUT = (5, 20)  # seconds to wait for a connection, and then for an answer, before the next mirror is tried
@@ -76,7 +76,8 @@ def load_fashion_mnist(split: str = "train", network: bool = True) -> Dataset:
 
 def _idx_dataset(name, split, network):
     images, labels, source = read_idx(name, split, download if network else None)
-    return Dataset(images, labels, name, split, source)
+    class_names = DIGITS if name == "mnist" else CLOTHES
+    return Dataset(images, labels, name, split, source, class_names=class_names)
 
 
 def download(url: str, most: int = max(BYTES.values())) -> bytes:

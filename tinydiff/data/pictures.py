@@ -67,8 +67,9 @@ def read_picture(
     with _opened(path) as image:
         notes = _read_of_the_head(image)
         channels = channels or (3 if _has_colour(image) else 1)
-        orientation = image.getexif().get(0x0112, 1)
+        turned = image.getexif().get(0x0112, 1)
         image.load()
+        orientation = image.getexif().get(0x0112, 1)  # what is left to do: Pillow turns a TIFF by itself
         pixels = np.empty((image.height, image.width, channels), np.uint8)
         rows = max(1, STRIP // image.width)
         for top in range(0, image.height, rows):  # in strips: a large picture is not held three times
@@ -76,11 +77,12 @@ def read_picture(
             pixels[top : top + rows], found = _converted(strip, channels, behind, background)
             notes |= found
         if SIXTEEN_BITS in notes and pixels.max() < 32:
-            notes.add(DARK)
+            notes = notes - {SIXTEEN_BITS} | {DARK}
     if channels == 4 and not notes & {_onto(background)} and pixels[..., 3].min() == 255:
         notes.add(OPAQUE)
     if orientation in range(2, 9):
         pixels = _upright(pixels, orientation)
+    if turned in range(2, 9):
         notes.add(UPRIGHT)
     return pixels, tuple(sorted(notes))
 
@@ -195,6 +197,8 @@ def _converted(strip, channels, behind, background):
             raise ValueError("it holds 32-bit numbers, of unknown black and white: save it with 8 or 16 bits")
         notes |= {SIXTEEN_BITS} | ({KEY_LOST} if "transparency" in strip.info else set())
         strip = Image.fromarray((levels >> 8).astype(np.uint8))
+    if channels == 1 and _holds_colour(strip):
+        notes.add(COLOUR_DROPPED)
     if strip.has_transparency_data:
         strip = strip.convert("RGBA")
         if channels != 4 and strip.getextrema()[3][0] < 255:
@@ -202,11 +206,15 @@ def _converted(strip, channels, behind, background):
         if channels != 4:
             strip = Image.alpha_composite(Image.new("RGBA", strip.size, behind), strip)
     pixels = np.asarray(strip.convert({1: "L", 3: "RGB", 4: "RGBA"}[channels]))
-    if channels == 1 and strip.mode not in ("1", "L"):
-        red, green, blue = (np.asarray(band) for band in strip.convert("RGB").split())
-        if (red != green).any() or (green != blue).any():
-            notes.add(COLOUR_DROPPED)
     return pixels.reshape(*pixels.shape[:2], channels), notes
+
+
+def _holds_colour(strip):
+    """Return whether a pixel that is seen has a colour; a picture that is stored in colour may be grey."""
+    if strip.mode in GREY:
+        return False
+    red, green, blue, alpha = (np.asarray(band) for band in strip.convert("RGBA").split())
+    return bool((((red != green) | (green != blue)) & (alpha > 0)).any())
 
 
 def _onto(background):

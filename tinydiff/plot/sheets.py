@@ -46,7 +46,7 @@ def save_image(picture: Image.Image | Figure, path: str | Path, about: Any = Non
 
 
 def to_pixels(name: str, images: Array) -> np.ndarray:
-    """Return images as uint8 of shape (N, H, W, 3); what is transparent lies on white."""
+    """Return images as uint8 of shape (N, H, W, 3); what is transparent, in a fourth channel, shows white."""
     images = to_numpy(images)
     check_rank(name, images, 3, 4)
     images = images[..., None] if images.ndim == 3 else images
@@ -54,7 +54,8 @@ def to_pixels(name: str, images: Array) -> np.ndarray:
         raise InputError(f"{name} has shape {images.shape}: there is nothing to draw.")
     if images.shape[-1] not in (1, 3, 4):
         raise InputError(
-            f"{name} has {images.shape[-1]} channels, but 1 (grey), 3 (colours) or 4 (colours and alpha) were expected."
+            f"{name} has {images.shape[-1]} channels, but 1 (grey), 3 (red, green, blue) or 4 (and transparency) were "
+            "expected."
         )
     images = to_bytes(name, images)
     if images.shape[-1] == 4:
