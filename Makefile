@@ -8,7 +8,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help setup demo test test-slow test-gpu bench lint fix types notebooks check requirements clean
+.PHONY: help setup demo test test-slow test-gpu fuzz bench lint fix types notebooks check requirements clean
 
 help:  ## list these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' Makefile
@@ -29,6 +29,9 @@ test-gpu: $(VENV)/.ready  ## run the tests on a GPU (needs CuPy and a CUDA devic
 		then $(RUN) -m pytest -m gpu; \
 		else echo "$$why" | tail -n 1 | sed 's/^[A-Za-z.]*: //' >&2; \
 		echo "No test was run: there is no GPU here that CuPy can use."; fi
+
+fuzz: $(VENV)/.ready  ## run commands on 2,000 strange and damaged inputs
+	@$(RUN) tools/fuzz.py --cases 2000
 
 bench: $(VENV)/.ready  ## time a train step and a sampling step against PyTorch (needs PyTorch)
 	@$(RUN) tests/benchmarks/bench.py

@@ -73,7 +73,7 @@ def test_a_sampler(tmp_path):
     recipe.write("tests/diffusion/samplers/test_<name>.py", TEST)
     recipe.tests("tests/diffusion/samplers/test_<name>.py", "tests/diffusion/test_sampler_list.py")
     drawn = recipe.tinydiff(*["sample", "--sampler", "<name>", "--n", "1", "--steps", "2", "--out", "samples"])
-    assert "Drew 1 images" in drawn
+    assert "Drew 1 image " in drawn
     assert (recipe.elsewhere / "samples" / "grid.png").is_file()
     assert "dpmpp_2m,heun,tangent" in recipe.tinydiff("sample", "--help")
     recipe.check()

@@ -2,10 +2,12 @@
 
 import gzip
 import hashlib
+import io
 from pathlib import Path
 
 import numpy as np
 import pytest
+import requests
 
 from tinydiff.base import DataError
 from tinydiff.data import fetch, load_data
@@ -71,7 +73,7 @@ def test_a_download_is_checked_and_kept(tiny_mnist, tmp_path, monkeypatch):
 def test_without_files_and_network_the_error_says_what_to_put_where(tiny_mnist, monkeypatch):
     monkeypatch.delenv("TINYDIFF_DATA")
     with pytest.raises(
-        DataError, match=r"train-images-idx3-ubyte.*cache.*could not be.*TINYDIFF_DATA.*'mnist-small'(.|\n)*unreach"
+        DataError, match=r"train-images-idx3-ubyte.*cache.*could not be.*TINYDIFF_DATA.*'mnist-small'.*unreach"
     ):
         fetch.read_idx("mnist", "train", no_network)
     with pytest.raises(DataError, match="was not to be downloaded"):
@@ -80,7 +82,7 @@ def test_without_files_and_network_the_error_says_what_to_put_where(tiny_mnist, 
 
 def test_what_requests_says_is_cut_to_its_reason(tiny_mnist, monkeypatch):
     monkeypatch.delenv("TINYDIFF_DATA")
-    monkeypatch.setattr(fetch, "MIRRORS", {"mnist": ("http://127.0.0.1:1/",)})  # nothing listens there
+    monkeypatch.setattr(fetch, "MIRRORS", {"mnist": ("https://127.0.0.1:1/",)})  # nothing listens there
     with pytest.raises(DataError) as caught:
         load_data("mnist")
     assert "Connection refused" in str(caught.value)
@@ -104,34 +106,68 @@ def test_a_mirror_that_gives_something_else_is_passed_over_and_nothing_is_kept(t
         (cut, "not a whole gzip file"),
         (b"", "0 bytes"),
     ):
-        with pytest.raises(DataError, match=f"could not be downloaded(.|\n)*tried https.*{said}"):
+        with pytest.raises(DataError, match=f"could not be downloaded.* tried https.*{said}"):
             fetch.read_idx("mnist", "train", lambda url, answer=answer: answer)
     assert not (tmp_path / "cache").exists()
 
 
-def test_download_carries_the_bytes_and_prints_nothing(tmp_path, capfd):
-    import http.server
-    import threading
+class Web(requests.adapters.BaseAdapter):
+    """Answers by address, without a network: (status, location or body)."""
 
-    class Handler(http.server.BaseHTTPRequestHandler):
-        def do_GET(self):
-            self.send_response(200 if self.path == "/file.gz" else 404)
-            self.end_headers()
-            self.wfile.write(b"some bytes")
+    def __init__(self, **answers):
+        super().__init__()
+        self.answers, self.asked = answers, []
 
-        def log_message(self, *arguments):
-            pass
+    def send(self, request, **options):
+        self.asked.append(request.url)
+        status, said = self.answers[request.url.rsplit("/", 1)[1]]
+        answer = requests.Response()
+        answer.status_code, answer.url, answer.request = status, request.url, request
+        if status == 302:
+            answer.headers["location"] = said
+        answer.raw = io.BytesIO(b"" if status == 302 else said)
+        return answer
 
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
-        threading.Thread(target=server.serve_forever).start()
-        try:
-            address = f"http://127.0.0.1:{server.server_port}"
-            assert fetch.download(f"{address}/file.gz") == b"some bytes"
-            with pytest.raises(OSError, match="404"):
-                fetch.download(f"{address}/other.gz")
-        finally:
-            server.shutdown()
+    def close(self):
+        pass
+
+
+@pytest.fixture
+def web(monkeypatch):
+    web = Web(
+        file=(200, b"some bytes"), other=(404, b""), moved=(302, "file"), away=(302, "http://elsewhere.org/file"),
+        around=(302, "around"), large=(200, bytes(10**6)), local=(302, "file:///etc/hostname"),
+    )  # fmt: skip
+    monkeypatch.setattr(requests.Session, "get_adapter", lambda self, url: web)
+    return web
+
+
+def test_download_carries_the_bytes_and_prints_nothing(web, capfd):
+    assert fetch.download("https://mirror.org/file") == b"some bytes"
+    assert fetch.download("https://mirror.org/moved") == b"some bytes"
+    with pytest.raises(OSError, match="404"):
+        fetch.download("https://mirror.org/other")
     assert capfd.readouterr() == ("", "")
+
+
+def test_nothing_is_fetched_but_by_https_and_nothing_without_an_end(web):
+    for address in ("http://mirror.org/file", "https://mirror.org/away", "https://mirror.org/local"):
+        with pytest.raises(OSError, match="does not begin with https"):
+            fetch.download(address)
+    assert all(address.startswith("https://") for address in web.asked)
+    with pytest.raises(OSError, match="more than 5 times"):
+        fetch.download("https://mirror.org/around")
+    with pytest.raises(OSError, match="more than 1,000 bytes"):
+        fetch.download("https://mirror.org/large", most=1000)
+    assert all(mirror.startswith("https://") for mirrors in fetch.MIRRORS.values() for mirror in mirrors)
+
+
+def test_a_bomb_in_the_place_of_a_file_is_refused_before_it_is_unpacked(tiny_mnist):
+    path = tiny_mnist / fetch.FILES["test", "labels"]
+    path.unlink()
+    path.with_name(f"{path.name}.gz").write_bytes(gzip.compress(bytes(10**8)))
+    with pytest.raises(DataError, match=r"unpacks to more than 10,008 bytes. Delete it"):
+        load_data("mnist", "test", network=False)
 
 
 def test_a_wrong_checksum_names_the_file_and_the_fix(tiny_mnist):

@@ -158,7 +158,7 @@ def test_slerp_keeps_to_the_sphere():
     [
         (np.ones((3, 2)), r"mask has shape \(3, 2\), but \(4, 2\)"),
         (np.ones(2), "mask has shape"),
-        (np.full((4, 2), 0.5), "mask holds 0.5"),
+        (np.full((4, 2), -0.5), "mask holds -0.5"),
         (np.full((1, 2), np.nan), "mask holds nan"),
         (np.full((1, 2), 255), "mask holds 255"),
     ],
@@ -182,3 +182,36 @@ def test_bad_arguments():
         slerp(x_T, x_T, 2)
     with pytest.raises(InputError, match="b has shape"):
         slerp(x_T, x_T[:1], 0.5)
+
+
+@pytest.mark.equation("REPAINT-8")
+def test_a_soft_edge_is_blended():
+    """Where all guesses are 0.5, m known + (1 - m) 0.5 is left; a mask of 0 and 1 takes the plain path."""
+    rng = np.random.default_rng(0)
+    known, x_T = rng.uniform(-1, 1, (2, 4, 5, 1)), rng.standard_normal((2, 4, 5, 1))
+    mask = np.linspace(0, 1, 5).reshape(1, 1, 5, 1)
+
+    def predict(x_t, t, context=None):
+        x_0_hat = np.full_like(x_t, 0.5)
+        return x_0_hat, DIFFUSION.eps_from_x_0(x_t, t, x_0_hat)
+
+    drawn = last(repaint(predict, DIFFUSION, x_T, 6, known, mask, 2, Noise(0)))
+    np.testing.assert_allclose(drawn, mask * known + (1 - mask) * 0.5, atol=1e-9)
+    np.testing.assert_array_equal(drawn[:, :, -1], known[:, :, -1])
+
+
+def test_a_soft_edge_keeps_the_noise_of_its_time():
+    """Halfway, the pixels of a soft edge are as noisy as those that are drawn.
+
+    Over 4,000 pixels the standard deviation has an error of 1.1 %, so that 6 % are missed once in 10 ** 7 runs.
+    """
+    x_T, known = np.random.default_rng(0).standard_normal((4000, 2)), np.zeros((4000, 2))
+    mask = np.array([[0.5, 0.0]])
+
+    def predict(x_t, t, context=None):
+        return np.zeros_like(x_t), x_t
+
+    for s, x, _ in repaint(predict, DIFFUSION, x_T, 6, known, mask, 2, Noise(0)):
+        if s > 0:
+            soft, drawn = x.std(axis=0)
+            assert abs(soft / drawn - 1) < 0.06

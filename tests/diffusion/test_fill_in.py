@@ -90,6 +90,23 @@ WALKS = {
 
 @pytest.mark.equation("KNOWN-1")
 @pytest.mark.parametrize("walk", WALKS.values(), ids=WALKS.keys())
+def test_a_soft_edge_blends_the_picture_with_what_is_drawn(walk):
+    """Where all guesses are 0.5, m known + (1 - m) 0.5 is left, whatever the sampler."""
+
+    def predict(x_t, t, context=None):
+        x_0_hat = np.full_like(x_t, 0.5)
+        return x_0_hat, DIFFUSION.eps_from_x_0(x_t, t, x_0_hat)
+
+    known = flat_pictures([0.7, -0.1])
+    mask = np.linspace(0, 1, 8, dtype=np.float32).reshape(1, 1, 8, 1)
+    x_T = np.random.default_rng(0).standard_normal(known.shape).astype(np.float32)
+    drawn = last(walk(keep_known(predict, DIFFUSION, known, mask), x_T))
+    np.testing.assert_allclose(drawn, mask * known + (1 - mask) * 0.5 + 0 * known, atol=1e-6)
+    np.testing.assert_array_equal(drawn[:, :, -1], known[:, :, -1])
+
+
+@pytest.mark.equation("KNOWN-1")
+@pytest.mark.parametrize("walk", WALKS.values(), ids=WALKS.keys())
 def test_every_sampler_keeps_what_is_known_to_the_bit_and_the_prediction_stays_consistent(walk):
     data, rng = Gaussian(DIFFUSION, np.zeros((8, 8, 1)), 0.3), np.random.default_rng(0)
     known, x_T = flat_pictures([0.7, -0.1]), rng.standard_normal((2, 8, 8, 1)).astype(np.float32)
@@ -165,7 +182,7 @@ def test_bad_arguments():
         (lambda: fill_in(not_trained, pictures, MASK), "not trained to fill in"),
         (lambda: fill_in(model, pictures, MASK[:, :4]), "mask has shape"),
         (lambda: fill_in(model, pictures, MASK[0]), "mask has shape"),
-        (lambda: fill_in(model, pictures, 0.5 * MASK), "mask holds 0.5"),
+        (lambda: fill_in(model, pictures, 1.5 * MASK), "mask holds 1.5"),
         (lambda: fill_in(model, pictures[..., :0], MASK), "images has shape"),
         (lambda: fill_in(model, 2 * pictures + 1, MASK), "images runs from"),
         (lambda: fill_in(model, pictures, MASK, Request(image=pictures)), "The request holds an image, but the model"),

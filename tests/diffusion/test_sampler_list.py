@@ -247,3 +247,20 @@ def test_two_samplers_of_one_name_are_refused():
     with pytest.raises(InputError, match=r"two samplers named 'ddim', in tinydiff\.diffusion\.samplers\.ddim and "):
         sampler()(ddim)
     assert SAMPLERS["ddim"].walk is room.ddim
+
+
+def test_calls_are_those_that_a_chain_makes():
+    """Heun predicts twice in a step, but once in the last one and where it begins at pure noise."""
+    counts = {}
+    for name in ("ddim", "ddpm", "dpmpp_2m", "heun"):
+        made = []
+
+        def predict(x_t, t, context=None, made=made):
+            made.append(t)
+            return GAUSSIAN.predict(x_t, t, context)
+
+        list(SAMPLERS[name](predict, COSINE, np.ones((3, 2)), 7, NOISE))
+        counts[name] = SAMPLERS[name].calls(COSINE, 7)
+        assert counts[name] == len(made)
+    assert counts == {"ddim": 7, "ddpm": 7, "dpmpp_2m": 7, "heun": counts["heun"]}
+    assert counts["heun"] in (12, 13)

@@ -21,7 +21,7 @@ from tinydiff.models import (
     interpolate,
     invert,
 )
-from tinydiff.models.pictures import read_mask, to_pictures
+from tinydiff.models.pictures import mask_for, to_pictures
 from tinydiff.networks import TextConfig, UNetConfig
 from tinydiff.text import Tokenizer
 
@@ -177,17 +177,36 @@ def test_masks_are_read_from_pictures(tmp_path):
     half[3:] = 255
     for pixels in (half, half[..., 0]):
         Image.fromarray(pixels).save(path)
-        mask = read_mask(path)
+        mask, notes = mask_for(path, (6, 4), (6, 4))
+        assert notes == ()
         assert mask.shape == (1, 6, 4, 1)
         np.testing.assert_array_equal(mask[0, ..., 0], half[..., 0] == 0)
     for channel in range(3):
         coloured = half.copy()
         coloured[0, 0, channel] = 255
         Image.fromarray(coloured).save(path)
-        with pytest.raises(
-            InputError, match=r"mask.png holds the colour \(.*255.*\), but a mask is only black .* and white"
-        ):
-            read_mask(path)
+        with pytest.raises(InputError, match=r"mask.png holds the colour \(.*255.*\), but a mask is black .*, white"):
+            mask_for(path, (6, 4), (6, 4))
+
+
+def test_grey_blends_and_a_mask_follows_its_picture(tmp_path):
+    path, levels = tmp_path / "mask.png", np.zeros((8, 8), np.uint8)
+    levels[:, 4:], levels[:, 3] = 255, 51
+    Image.fromarray(levels).save(path)
+    mask, notes = mask_for(path, (8, 8), (8, 8))
+    np.testing.assert_allclose(mask[0, 0, :, 0], [1, 1, 1, 0.8, 0, 0, 0, 0], atol=1e-6)
+    assert notes == ("8 of its 64 pixels are grey: there old and new are blended",)
+    half, notes = mask_for(path, (80, 80), (4, 4))  # the picture, too, is brought to 4 x 4
+    np.testing.assert_allclose(half[0, 0, :, 0], [1, 0.9, 0, 0], atol=0.01)
+    assert "brought from 8 x 8 to 4 x 4 pixels" in notes
+    feathered, _ = mask_for(path, (8, 8), (8, 8), feather=1)
+    assert (np.diff(feathered[0, 0, :, 0]) <= 0).all()
+    assert ((feathered > 0) & (feathered < 1)).sum() > 8
+    with pytest.raises(InputError, match="mask is 8 x 8, but the picture is 8 x 12"):
+        mask_for(path, (8, 12), (8, 12))
+    Image.new("RGBA", (8, 8), (0, 0, 0, 7)).save(path)
+    with pytest.raises(InputError, match="has transparent parts"):
+        mask_for(path, (8, 8), (8, 8))
 
 
 def test_bytes_become_pictures(model):

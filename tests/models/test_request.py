@@ -1,10 +1,12 @@
 """A request is checked once, when it is made: whatever is wrong with it is one sentence, and nothing is dropped."""
 
+import sys
+
 import numpy as np
 import pytest
 
 from tinydiff.base import Condition, InputError
-from tinydiff.models import Guidance, Request
+from tinydiff.models import GUIDANCE_FOR_PROMPTS, Guidance, Request, guidance_for, sample
 
 
 def image(n):
@@ -71,3 +73,34 @@ def test_a_request_for_images_has_their_number_and_size():
         Request(n=2).for_images(np.zeros((3, 8, 12, 1)))
     with pytest.raises(InputError, match=r"size is .*8, 8.*, but the images have \(8, 12\)"):
         Request(size=(8, 8)).for_images(np.zeros((3, 8, 12, 1)))
+
+
+@pytest.mark.parametrize(
+    ("asked", "scale"),
+    [
+        ({"prompt": "a hat"}, GUIDANCE_FOR_PROMPTS),
+        ({"negative": "a hat"}, GUIDANCE_FOR_PROMPTS),
+        ({"prompt": "a hat", "guidance": 1.5}, 1.5),
+        ({}, 1),
+    ],
+)
+def test_words_are_followed_by_one_default(monkeypatch, asked, scale):
+    """In one line of Python as in the commands."""
+
+    class Asked(Exception):
+        pass
+
+    def loaded(name, device, kind):
+        class Model:
+            def chain(self, request, *how):
+                raise Asked(request.guidance.scale)
+
+        return Model()
+
+    monkeypatch.setattr(sys.modules["tinydiff.models.sample"], "load", loaded)  # `models.sample` is the function
+    with pytest.raises(Asked) as found:
+        sample("any", **asked)
+    assert found.value.args == (scale,)
+    assert guidance_for() == 1
+    with pytest.raises(InputError, match="negative is 'a hat', but it changes nothing where guidance is 1"):
+        sample("any", prompt="red", negative="a hat", guidance=1)

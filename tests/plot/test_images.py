@@ -107,6 +107,15 @@ def test_a_title_may_hold_anything():
         grid_places(plot.image_grid(images, scale=4, title=title), images, 4)
 
 
+def test_what_is_transparent_shows_white():
+    images = bytes_of(3, channels=4)
+    images[..., 3] = np.array([0, 255, 102]).reshape(3, 1, 1)
+    white, whole, part = plot.sheets.to_pixels("images", images)
+    assert (white == 255).all()
+    np.testing.assert_array_equal(whole, images[1, ..., :3])
+    np.testing.assert_array_equal(part, np.rint(images[2, ..., :3] * 0.4 + 153))
+
+
 @pytest.mark.parametrize(
     ("images", "options", "message"),
     [

@@ -1,5 +1,6 @@
 """Files of pictures are whole, and have the format of their ending."""
 
+import numpy as np
 import pytest
 from matplotlib.figure import Figure
 from pictures import bytes_of
@@ -7,6 +8,7 @@ from PIL import Image
 
 from tinydiff import plot
 from tinydiff.base import DataError, InputError
+from tinydiff.plot.sheets import to_pixels
 
 
 def test_saved_image_is_the_picture(tmp_path):
@@ -33,3 +35,21 @@ def test_save_image_refuses_other_endings_and_unwritable_places(tmp_path):
     with pytest.raises(DataError, match=r"is a file, not a folder"):
         plot.save_image(picture, tmp_path / "file" / "grid.png")
     assert [path.name for path in tmp_path.iterdir()] == ["file"]
+
+
+def test_what_is_transparent_lies_on_white():
+    red = np.array([1, -1, -1], np.float32)
+    pictures = np.stack([np.append(red, alpha).reshape(1, 1, 4) for alpha in (-1, 1)])
+    np.testing.assert_array_equal(to_pixels("images", pictures)[:, 0, 0], [[255, 255, 255], [255, 0, 0]])
+
+
+@pytest.mark.parametrize(("channels", "mode"), [(1, "L"), (3, "RGB"), (4, "RGBA")])
+def test_a_picture_is_saved_pixel_for_pixel_with_what_it_is_about(tmp_path, channels, mode):
+    image, about = np.linspace(-1, 1, 6 * channels).reshape(2, 3, channels), {"prompt": "日本 \udcff", "seed": 3}
+    path = plot.save_picture(image, tmp_path / "one.png", about)
+    with Image.open(path) as picture:
+        assert (picture.mode, picture.size) == (mode, (3, 2))
+        np.testing.assert_array_equal(np.reshape(picture, image.shape), np.rint((image + 1) * 127.5))
+        assert picture.text["Description"] == "日本 ?"
+    assert plot.about_picture(path) == about
+    assert plot.about_picture(tmp_path / "none.png") is None

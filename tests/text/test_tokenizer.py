@@ -159,6 +159,30 @@ def test_save_and_load(tmp_path):
     assert Tokenizer.load(tmp_path / "tokenizer.json").tokens == TOKENIZER.tokens
 
 
+def test_words_that_no_text_of_the_training_held_are_known_as_new(tmp_path):
+    tokenizer = Tokenizer.train(["Red hair, don't", "a red hat 2"], 3)
+    assert tokenizer.new_words("a RED dragon, dragon with hair! 2 3 don't ?? 'll") == ["dragon", "with", "3"]
+    tokenizer.save(tmp_path / "tokenizer.json")
+    assert Tokenizer.load(tmp_path / "tokenizer.json").words == tokenizer.words
+    more = tokenizer.with_words_of(["a dragon"])
+    assert more.new_words("red dragon with wings") == ["with", "wings"]
+    assert more.encode("red dragon") == tokenizer.encode("red dragon")
+
+
+def test_without_the_words_of_the_training_those_in_pieces_are_new(tmp_path):
+    tokenizer = Tokenizer.train(["red hair"], 1000)
+    path = tmp_path / "tokenizer.json"
+    path.write_text(json.dumps({"merges": tokenizer.merges}))  # as tokenizers were saved before there were words
+    old = Tokenizer.load(path)
+    assert old.words is None
+    assert old.new_words("red dragon hair") == ["dragon"]
+    old.save(path)
+    assert json.loads(path.read_text()).keys() == {"merges"}
+    path.write_text(json.dumps({"merges": [], "words": [3]}))
+    with pytest.raises(DataError, match="words is no list of texts"):
+        Tokenizer.load(path)
+
+
 def test_every_truncation_of_a_file_is_refused(tmp_path):
     TOKENIZER.save(tmp_path / "whole.json")
     raw = (tmp_path / "whole.json").read_bytes()

@@ -21,12 +21,14 @@ from tinydiff.base.errors import (
     check_shape,
     is_real,
 )
-from tinydiff.base.files import atomic_write, writable_folder
+from tinydiff.base.files import atomic_write, gunzip, read_at_most, writable_folder
 from tinydiff.base.memo import Memo, derived, weights_stand_still
+from tinydiff.base.memory import available_memory, check_memory, in_gib
 from tinydiff.base.noise import Noise, philox
 from tinydiff.base.plain import is_plain, plain
 from tinydiff.base.records import from_table, read_table, to_table, with_prefix, write_json
 from tinydiff.base.size import Size, check_sides, height_and_width
+from tinydiff.base.words import printable, shown
 
 __all__ = [
     "Array",
@@ -46,12 +48,14 @@ __all__ = [
     "arrays_of",
     "as_condition",
     "atomic_write",
+    "available_memory",
     "bare",
     "check_alike",
     "check_choice",
     "check_count",
     "check_divisible",
     "check_images",
+    "check_memory",
     "check_number",
     "check_positive",
     "check_rank",
@@ -62,15 +66,20 @@ __all__ = [
     "derived",
     "erf",
     "from_table",
+    "gunzip",
     "height_and_width",
     "import_modules",
+    "in_gib",
     "is_plain",
     "is_real",
     "map_arrays",
     "philox",
     "plain",
+    "printable",
+    "read_at_most",
     "read_table",
     "select_device",
+    "shown",
     "synchronize",
     "to_device",
     "to_numpy",

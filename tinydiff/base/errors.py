@@ -7,6 +7,10 @@ The command line prints only this message, without a traceback; a bad argument e
 import math
 import numbers
 
+from tinydiff.base.words import shown
+
+LARGEST_COUNT = 2**63 - 1  # what an array of whole numbers can hold
+
 
 class TinydiffError(Exception):
     """Base of every error that tinydiff raises on purpose."""
@@ -75,11 +79,13 @@ def check_images(name, images):
         )
 
 
-def check_count(name, value, least=1):
-    """Raise `InputError` unless `value` is a whole number of at least `least`."""
+def check_count(name, value, least=1, most=LARGEST_COUNT):
+    """Raise `InputError` unless `value` is a whole number, ``least <= value <= most``."""
     whole = isinstance(value, numbers.Integral) and not isinstance(value, bool)
+    if whole and value > most:
+        raise InputError(f"{name} is {shown(value)}, but a whole number from {least} to {most} was expected.")
     if not (whole and value >= least):
-        raise InputError(f"{name} is {value!r}, but a whole number of at least {least} was expected.")
+        raise InputError(f"{name} is {shown(value)}, but a whole number of at least {least} was expected.")
 
 
 def check_number(name, value, low, high):
@@ -100,4 +106,4 @@ def is_real(value):
 
 
 def _shown(value):
-    return value if is_real(value) else repr(value)
+    return shown(value) if not is_real(value) or isinstance(value, int) else value

@@ -6,6 +6,7 @@ refused is named as the user wrote it, with the file: ``run.toml: unet.image_siz
 
 import dataclasses
 import json
+import math
 import re
 import tomllib
 import types
@@ -14,12 +15,15 @@ from pathlib import Path
 from typing import Any, Literal, TypeVar
 
 from tinydiff.base.errors import DataError, InputError, TinydiffError
-from tinydiff.base.files import atomic_write
+from tinydiff.base.files import atomic_write, read_at_most
+from tinydiff.base.words import shown
 
 Record = TypeVar("Record")
 IN_WORDS = {int: "a whole number", float: "a number", str: "a text", bool: "true or false", Path: "a path"}
 IN_WORDS |= {type(None): "null", dict: "a table"}
 ACCEPTED = {float: (int, float), Path: (str,)}  # field type -> the Python types of a file's values that fit it
+LARGEST_TABLE = 4 * 2**20  # bytes of a file; a model's config.json has some 2,000
+LARGEST_WHOLE, LARGEST_NUMBER = 2**63 - 1, 1e300  # what arrays can hold, and what can still be calculated with
 
 
 def read_table(path: str | Path, error: type[TinydiffError] = InputError) -> dict[str, Any]:
@@ -28,16 +32,18 @@ def read_table(path: str | Path, error: type[TinydiffError] = InputError) -> dic
     Raises
     ------
     error
-        If the file cannot be read, or holds something else.
+        If the file cannot be read, is larger than 4 MiB, or holds something else.
     """
     path = Path(path)
     language, loads = ("TOML", tomllib.loads) if path.suffix == ".toml" else ("JSON", json.loads)
     try:
-        table = loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError) as refusal:
+        table = loads(read_at_most(path, LARGEST_TABLE).decode("utf-8"))
+    except RecursionError as refusal:
+        raise error(f"{path} cannot be read as {language} (its tables or lists are nested too deeply).") from refusal
+    except (OSError, ValueError) as refusal:
         raise error(f"{path} cannot be read as {language} ({refusal}).") from refusal
     if not isinstance(table, dict):
-        raise error(f"{path} holds {table!r:.40}, but names with their values (a table) were expected.")
+        raise error(f"{path} holds {shown(table)}, but names with their values (a table) were expected.")
     return table
 
 
@@ -72,12 +78,14 @@ def from_table(
     """
     where = f"{inside}." if inside else ""
     if not isinstance(table, dict):
-        raise error(f"{source}: {inside} is {table!r:.40}, but a table was expected.")
+        raise error(f"{source}: {inside} is {shown(table)}, but a table was expected.")
     hints = typing.get_type_hints(kind)
     fields = {field.name: field for field in dataclasses.fields(kind) if field.init}  # type: ignore[arg-type]
     if unknown := [where + str(name) for name in table if name not in fields]:
         of_which = f" in {inside}" if inside else ""
-        raise error(f"{source}: there is no option {' or '.join(unknown)}; there are{of_which}: {', '.join(fields)}.")
+        more = f" or {len(unknown) - 3:,} others" if len(unknown) > 3 else ""
+        names = f"{' or '.join(name[:80] for name in unknown[:3])}{more}"
+        raise error(f"{source}: there is no option {names}; there are{of_which}: {', '.join(fields)}.")
     values = {} if default is None else {name: getattr(default, name) for name in fields}
     for name, value in table.items():
         values[name] = _value(value, hints[name], values.get(name), source, error, where + name)
@@ -122,7 +130,15 @@ def _value(value, kind, default, source, error, name):
     if _fits(value, kind):
         return _converted(value, kind)
     expected = " or ".join(_in_words(choice) for choice in choices)
-    raise error(f"{source}: {name} is {value!r:.80}, but {expected} was expected.")
+    if largest := _too_large(value, choices):
+        expected += f", not above {largest:,},"
+    raise error(f"{source}: {name} is {shown(value)}, but {expected} was expected.")
+
+
+def _too_large(value, choices):
+    """Return the largest whole number that a field takes, where only its size is wrong; else None."""
+    is_large = type(value) is int and abs(value) > LARGEST_WHOLE
+    return LARGEST_WHOLE if is_large and int in choices else None
 
 
 def _is_union(kind):
@@ -142,7 +158,14 @@ def _fits(value, kind):
     if _is_union(kind):
         return any(_fits(value, part) for part in parts)
     kind = origin or kind
-    return type(value) in ACCEPTED.get(kind, (kind,))
+    return type(value) in ACCEPTED.get(kind, (kind,)) and _within(value, kind)
+
+
+def _within(value, kind):
+    """Whether a number is finite, and not too large for arrays: JSON and TOML know NaN, infinity, and any digits."""
+    if kind is int:
+        return abs(value) <= LARGEST_WHOLE
+    return kind is not float or (math.isfinite(value) if type(value) is float else abs(value) <= LARGEST_NUMBER)
 
 
 def _converted(value, kind):

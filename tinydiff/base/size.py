@@ -3,7 +3,9 @@
 from typing import Any
 
 from tinydiff.base.errors import InputError, check_count
+from tinydiff.base.words import shown
 
+LARGEST_SIDE = 2**16  # pixels; memory ends before that
 Size = int | tuple[int, int]  # of pictures: one number for a square, or (height, width)
 
 
@@ -16,13 +18,13 @@ def height_and_width(name: str, size: Any) -> tuple[int, int]:
         If it is anything else; `name` is what the sentence calls it.
     """
     if not isinstance(size, (tuple, list)):
-        check_count(name, size)
+        check_count(name, size, most=LARGEST_SIDE)
         return size, size
     if len(size) != 2:
-        raise InputError(f"{name} is {size!r}, but one whole number, or two, height and width, were expected.")
+        raise InputError(f"{name} is {shown(size)}, but one whole number, or two, height and width, were expected.")
     height, width = size
-    check_count(f"the height of {name}", height)
-    check_count(f"the width of {name}", width)
+    check_count(f"the height of {name}", height, most=LARGEST_SIDE)
+    check_count(f"the width of {name}", width, most=LARGEST_SIDE)
     return height, width
 
 

@@ -1,23 +1,23 @@
 """Finding the full MNIST and Fashion-MNIST: in a folder, where Debian puts it, in the cache, or from a mirror.
 
-Pooch downloads. A file is accepted by the SHA-256 of its *decompressed* bytes, since a gzip header may differ.
+Only https is used. A file is accepted by the SHA-256 of its *decompressed* bytes, since a gzip header may differ; and
+no more is read, or unpacked, than the file may have.
 """
 
-import gzip
 import hashlib
-import io
 import os
-import zlib
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pooch
+import requests
 
-from tinydiff.base import DataError, atomic_write
+from tinydiff.base import DataError, atomic_write, gunzip, read_at_most
 from tinydiff.data.dataset import Dataset
-from tinydiff.data.sets import dataset
+from tinydiff.data.sets import CLOTHES, DIGITS, dataset
 
+REDIRECTS = 5  # a mirror may point elsewhere so many times
 TIMEOUT = (5, 20)  # seconds to wait for a connection, and then for an answer, before the next mirror is tried
 
 FILES = {
@@ -48,7 +48,10 @@ SHA_256 = {
 }
 MIRRORS = {
     "mnist": ("https://ossci-datasets.s3.amazonaws.com/mnist/", "https://storage.googleapis.com/cvdf-datasets/mnist/"),
-    "fashion-mnist": ("http://fashion-mnist.s3-website.eu-central-1.amazonaws.com/",),
+    "fashion-mnist": (
+        "https://storage.googleapis.com/tensorflow/tf-keras-datasets/",
+        "https://github.com/zalandoresearch/fashion-mnist/raw/master/data/fashion/",
+    ),
 }
 DEBIAN = {"fashion-mnist": Path("/usr/share/datasets/fashion-mnist")}
 
@@ -73,14 +76,39 @@ def load_fashion_mnist(split: str = "train", network: bool = True) -> Dataset:
 
 def _idx_dataset(name, split, network):
     images, labels, source = read_idx(name, split, download if network else None)
-    return Dataset(images, labels, name, split, source)
+    class_names = DIGITS if name == "mnist" else CLOTHES
+    return Dataset(images, labels, name, split, source, class_names=class_names)
 
 
-def download(url: str) -> bytes:
-    """Return what is at a URL."""
-    buffer = io.BytesIO()
-    pooch.HTTPDownloader(timeout=TIMEOUT, chunk_size=2**16)(url, buffer, None)
-    return buffer.getvalue()
+def download(url: str, most: int = max(BYTES.values())) -> bytes:
+    """Return what is at a URL, at most `most` bytes, by https alone, also where the server points to another address.
+
+    Raises
+    ------
+    OSError
+        If it cannot be had, or is too large.
+    """
+    with requests.Session() as session:
+        for _ in range(REDIRECTS + 1):
+            if not url.startswith("https://"):
+                raise OSError(f"{url[:200]} does not begin with https://, and anybody on the way could change it")
+            with session.get(url, stream=True, timeout=TIMEOUT, allow_redirects=False) as answer:
+                if answer.is_redirect:
+                    url = requests.compat.urljoin(url, answer.headers["location"])
+                    continue
+                answer.raise_for_status()
+                return _body(answer, most)
+    raise OSError(f"it points elsewhere more than {REDIRECTS} times")
+
+
+def _body(answer, most):
+    """Return what a server sends, piece by piece; what it says of the size is not trusted."""
+    data = bytearray()
+    for piece in answer.iter_content(2**16):
+        data += piece
+        if len(data) > most:
+            raise OSError(f"it has more than {most:,} bytes")
+    return bytes(data)
 
 
 def read_idx(
@@ -130,7 +158,7 @@ def _find(name, file, fetch):
         if not os.path.isfile(path):
             continue
         try:
-            raw = _unpacked(path.read_bytes())
+            raw = _unpacked(read_at_most(path, 2 * BYTES[file]), BYTES[file])
             if not _is_of_another_set(raw, name, file):
                 return _checked(raw, name, file), str(path.parent)
         except (OSError, ValueError) as error:
@@ -139,9 +167,9 @@ def _find(name, file, fetch):
     for mirror in MIRRORS[name] if fetch is not None else ():
         url = f"{mirror}{file}.gz"
         try:
-            raw = _checked(_unpacked(fetch(url)), name, file)
+            raw = _checked(_unpacked(fetch(url), BYTES[file]), name, file)
         except (OSError, ValueError) as error:  # errors of requests are OSErrors; the next mirror may work
-            tried.append(f"\n  tried {url}: {_reason(error)}")
+            tried.append(f" It tried {url}: {str(_reason(error)).rstrip('.')}.")
             continue
         _keep(cache_folder(name) / file, raw)
         return raw, mirror
@@ -167,13 +195,8 @@ def _is_of_another_set(raw, name, file):
     return _sha_256(raw) in [sums[file] for other, sums in SHA_256.items() if other != name]
 
 
-def _unpacked(data):
-    if data[:2] != b"\x1f\x8b":
-        return data
-    try:
-        return gzip.decompress(data)
-    except (OSError, EOFError, zlib.error) as error:
-        raise ValueError(f"it is not a whole gzip file ({error})") from error
+def _unpacked(data, most):
+    return gunzip(data, most) if data[:2] == b"\x1f\x8b" else data
 
 
 def _checked(raw, name, file):

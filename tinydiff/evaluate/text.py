@@ -26,7 +26,7 @@ from tinydiff.evaluate.obedience import (
     obedience,
 )
 from tinydiff.evaluate.precision_recall import precision_and_recall
-from tinydiff.models import DiffusionModel, Guidance, Progress
+from tinydiff.models import GUIDANCE_FOR_PROMPTS, DiffusionModel, Guidance, Progress
 
 SPLITS = {"seen": "test", "held-out": "held-out", "swapped": "swapped"}  # column of the report -> split
 ONE_PROMPT = "a person with long red hair"  # drawn many times, to see how varied one prompt's portraits are
@@ -54,7 +54,7 @@ def evaluate_text(
     steps, sampler
         See `DiffusionModel.chain`.
     guidance : Guidance or None
-        For the table of attributes; None takes the scale 3.
+        For the table of attributes; None takes the scale `GUIDANCE_FOR_PROMPTS`.
     scales : sequence of float
         Guidance scales for the second table, each with n / 4 captions and n / 4 portraits of one prompt; an empty
         sequence leaves the table out.
@@ -67,7 +67,7 @@ def evaluate_text(
     unet = model.config.unet
     if model.config.text is None or unet.shape != (16, 16, 3):
         raise InputError("This report is for models that draw avatars from text: 16 x 16 pixels, three colours.")
-    guidance = Guidance(3.0) if guidance is None else guidance
+    guidance = Guidance(GUIDANCE_FOR_PROMPTS) if guidance is None else guidance
     sets = {column: captioned_portraits(n, split) for column, split in SPLITS.items()}
     drawn_from = partial(draw_prompts, model, steps=steps, sampler=sampler, progress=progress)
     images = {

@@ -5,12 +5,14 @@ from tinydiff.models.clip import ClipModel, best_of, clip_gradient, clip_guided_
 from tinydiff.models.config import ModelConfig, default_micro_batch
 from tinydiff.models.diffusion import DiffusionModel, Progress
 from tinydiff.models.editing import draw_from, fill_in, fills_in, image_to_image, inpaint, interpolate, invert
-from tinydiff.models.request import Guidance, Request
+from tinydiff.models.new_words import notes_on_words
+from tinydiff.models.request import GUIDANCE_FOR_PROMPTS, Guidance, Request, guidance_for
 from tinydiff.models.sample import sample
 from tinydiff.models.store import SHIPPED, find_folder, load, read_about, register, save
 from tinydiff.models.word_maps import word_maps
 
 __all__ = [
+    "GUIDANCE_FOR_PROMPTS",
     "SHIPPED",
     "ClipModel",
     "DiffusionModel",
@@ -28,11 +30,13 @@ __all__ = [
     "fill_in",
     "fills_in",
     "find_folder",
+    "guidance_for",
     "image_to_image",
     "inpaint",
     "interpolate",
     "invert",
     "load",
+    "notes_on_words",
     "read_about",
     "register",
     "sample",

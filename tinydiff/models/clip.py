@@ -22,6 +22,7 @@ from tinydiff.base import (
 )
 from tinydiff.diffusion import GaussianDiffusion
 from tinydiff.diffusion.schedules import SCHEDULES
+from tinydiff.models.config import LARGEST_MICRO_BATCH, LARGEST_T
 from tinydiff.models.diffusion import DiffusionModel
 from tinydiff.models.request import Request
 from tinydiff.models.store import register
@@ -58,8 +59,8 @@ class ClipModel:
 
     def __post_init__(self):
         check_choice("schedule", self.schedule, tuple(SCHEDULES))
-        check_count("T", self.T)
-        check_count("micro_batch", self.micro_batch)
+        check_count("T", self.T, most=LARGEST_T)
+        check_count("micro_batch", self.micro_batch, most=LARGEST_MICRO_BATCH)
         vocabulary = self.network.config.text.vocabulary
         if len(self.tokenizer) != vocabulary:
             raise InputError(f"The text encoder knows {vocabulary} tokens, but the tokenizer {len(self.tokenizer)}.")

@@ -5,11 +5,14 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from tinydiff.base import Array, InputError, check_count
+from tinydiff.base import Array, InputError, check_count, printable, shown
 from tinydiff.diffusion import SCHEDULES, TARGETS, GaussianDiffusion
 from tinydiff.networks import TextConfig, TextToImage, UNet, UNetConfig
+from tinydiff.nn import weights_that_fit
 
 CACHE_BYTES = 2 * 2**20
+LARGEST_MICRO_BATCH = 2**16
+LARGEST_T = 10**6  # the tables of a schedule have so many entries
 
 
 @dataclass(frozen=True)
@@ -40,7 +43,7 @@ class ModelConfig:
 
     def __post_init__(self):
         SCHEDULES[self.schedule], TARGETS[self.kind]  # an unknown name is refused
-        check_count("T", self.T)
+        check_count("T", self.T, most=LARGEST_T)
         if self.unet.out_channels not in (None, self.unet.in_channels):
             raise InputError(
                 f"out_channels is {self.unet.out_channels}, but {self.kind} has as many channels as the image: "
@@ -58,14 +61,25 @@ class ModelConfig:
         names = self.class_names or ()
         if name in names:
             return names.index(name)
-        if name.isdecimal() and name.isascii():
+        if name.isdecimal() and name.isascii() and len(name) <= 18:  # longer ones fit into no array
             return int(name)
-        known = ", ".join(names) if names else "none by name"
-        raise InputError(f"labels is {name!r}, but this model knows these classes: {known}. Name one of them.")
+        if self.text is not None:
+            raise InputError(f"labels is {shown(name)}, but this model draws from text: give a prompt.")
+        if self.unet.num_classes is None:
+            raise InputError(f"labels is {shown(name)}, but this model knows no classes: leave the labels out.")
+        numbers = f"0 to {self.unet.num_classes - 1}"
+        if not names:
+            raise InputError(f"labels is {shown(name)}, but this model knows its classes by number only: {numbers}.")
+        known = ", ".join(map(printable, names))
+        raise InputError(
+            f"labels is {shown(name)}, but this model knows these classes: {known}. Name one of them, or give its "
+            f"number, {numbers}."
+        )
 
     def network(self, rng: np.random.Generator | None = None) -> UNet | TextToImage:
         """Return a new network of this shape; `rng` draws its weights."""
-        return UNet(self.unet, rng) if self.text is None else TextToImage(self.unet, self.text, rng)
+        with weights_that_fit():
+            return UNet(self.unet, rng) if self.text is None else TextToImage(self.unet, self.text, rng)
 
     def diffusion(self) -> GaussianDiffusion:
         """Return the forward process."""

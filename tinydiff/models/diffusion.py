@@ -7,15 +7,25 @@ from typing import Any
 
 import numpy as np
 
-from tinydiff.base import Array, Condition, InputError, Noise, check_count, check_sides, height_and_width, xp_of
+from tinydiff.base import (
+    Array,
+    Condition,
+    InputError,
+    Noise,
+    TrainingError,
+    check_count,
+    check_sides,
+    height_and_width,
+    xp_of,
+)
 from tinydiff.diffusion import SAMPLERS, GaussianDiffusion, Predict, predictor
-from tinydiff.models.config import ModelConfig, default_micro_batch
+from tinydiff.models.config import LARGEST_MICRO_BATCH, ModelConfig, default_micro_batch
 from tinydiff.models.predictor import guided_predictor
 from tinydiff.models.request import Request
 from tinydiff.models.store import register
 from tinydiff.networks import TextToImage, UNet
 from tinydiff.text import Tokenizer
-from tinydiff.workers import Workers
+from tinydiff.workers import MOST_THREADS, Workers
 
 Chain = Iterator[tuple[float, Array, Array]]
 Progress = Callable[[int, int], None]  # progress(step, steps), called after every step
@@ -55,9 +65,9 @@ class DiffusionModel:
             raise InputError(f"The text encoder knows {text.vocabulary} tokens, but the tokenizer is {found}.")
         if self.micro_batch is None:
             object.__setattr__(self, "micro_batch", default_micro_batch(self.config.unet))
-        check_count("micro_batch", self.micro_batch)
+        check_count("micro_batch", self.micro_batch, most=LARGEST_MICRO_BATCH)
         if self.threads is not None:
-            check_count("threads", self.threads)
+            check_count("threads", self.threads, most=MOST_THREADS)
 
     @cached_property
     def diffusion(self) -> GaussianDiffusion:
@@ -145,9 +155,20 @@ class DiffusionModel:
     def _walked(self, chain, workers, rows, steps, progress):
         with workers.while_weights_stand_still(self.network.forward, self.network.theta, rows):
             for step, state in enumerate(chain, 1):
+                self._check_finite(state, last=step == steps)
                 if progress is not None:
                     progress(step, steps)
                 yield state
+
+    def _check_finite(self, state, last):
+        """Raise where a chain holds NaN or infinity; on a GPU, which would have to wait, only after the last step."""
+        t, x_t, _ = state
+        xp = xp_of(x_t)
+        if (xp is np or last) and not bool(xp.isfinite(x_t).all()):
+            raise TrainingError(
+                f"The network's output is not finite in the step to t = {t:g}: the training of this model diverged, or "
+                "its weights are damaged. Use another checkpoint, or train it with a smaller learning rate."
+            )
 
     def _workers(self, request):
         return Workers(self.micro_batch, self.threads, self.processes, request.count, request.first)
@@ -210,9 +231,11 @@ class DiffusionModel:
             if labels.dtype.kind == "U":
                 labels = np.vectorize(self.config.label_of, otypes=[int])(labels)
             if labels.max() > classes:
+                names = self.config.class_names
+                called = "" if names is None else f": these are {', '.join(names)}"
                 raise InputError(
-                    f"labels is {labels.tolist()}, but whole numbers from 0 to {classes - 1}, or {classes} for no "
-                    "class, were expected."
+                    f"labels is {labels[labels > classes].ravel()[0]}, but whole numbers from 0 to {classes - 1}, or "
+                    f"{classes} for no class, were expected{called}."
                 )
         return xp.asarray(np.broadcast_to(labels, (n,)))
 

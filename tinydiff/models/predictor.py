@@ -1,20 +1,21 @@
 """From a network to a prediction that follows a request: shards, guidance and bounds, composed in one place."""
 
-import math
-import os
 from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tinydiff.base import Array, Condition, InputError, as_condition, height_and_width, map_arrays, xp_of
+from tinydiff.base import Array, Condition, InputError, as_condition, check_memory, height_and_width, map_arrays, xp_of
 from tinydiff.diffusion import Predict, bounded, classifier_free_guidance, classifier_guidance, predictor
 from tinydiff.models.request import Request
-from tinydiff.workers import Workers
+from tinydiff.workers import Workers, default_threads
 
 if TYPE_CHECKING:
     from tinydiff.models.diffusion import DiffusionModel
+
+# Arrays of a picture's size that a step of a chain holds for each row, and of a layer's that a shard holds (measured).
+IN_A_CHAIN, IN_A_LAYER = 8, 2
 
 
 def guided_predictor(model: "DiffusionModel", request: Request, workers: Workers) -> Predict:
@@ -27,7 +28,7 @@ def guided_predictor(model: "DiffusionModel", request: Request, workers: Workers
         raise InputError(
             f"interval is {guidance.interval}, but a chain starts at T = {diffusion.T}, and would never be in it."
         )
-    check_memory(model, request)
+    check_fits(model, request)
     condition, nothing = conditions(model, request)
     network = partial(workers.map, model.network.forward)
     predict = predictor(network, diffusion, model.config.kind, clip=False)
@@ -65,31 +66,24 @@ def conditions(model: "DiffusionModel", request: Request) -> tuple[Any, Any]:
     return condition, nothing
 
 
-def check_memory(model: "DiffusionModel", request: Request) -> None:
-    """Raise `InputError` if even the noise, and one layer's output of one shard, are more than this machine can hold.
+def check_fits(model: "DiffusionModel", request: Request) -> None:
+    """Raise `InputError` if a chain's pictures, and one layer of the shards at work, are more than the memory here.
 
     A system that grants memory before there is any would otherwise end the process without a word. That it fits is not
-    promised: what a network needs besides is many times that.
+    promised: what a network needs besides depends on its layers.
     """
     if xp_of(model.network.theta) is not np:
         return  # a GPU refuses by itself what it cannot hold
     unet = model.config.unet
     height, width = unet.size if request.size is None else height_and_width("size", request.size)
-    numbers = request.count * unet.in_channels + model.micro_batch * unet.channels
-    needed, whole = 4 * height * width * numbers, machine_memory()
-    if needed > whole:
-        raise InputError(
-            f"n is {request.count} and size {height} x {width}, which takes more than {needed / 2**30:,.0f} GiB of "
-            f"memory, but this machine has {whole / 2**30:,.0f} GiB: ask for fewer pictures at a time, or smaller ones."
-        )
-
-
-def machine_memory() -> float:
-    """Return how many bytes of memory this machine has; infinity where the system does not say."""
-    try:
-        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    except (AttributeError, OSError, ValueError):  # Windows has no such question
-        return math.inf
+    shards = -(-request.rows // model.micro_batch)
+    at_once = min(default_threads() if model.threads is None else model.threads, shards)
+    in_work = at_once * model.micro_batch * unet.channels
+    check_memory(
+        4 * height * width * (IN_A_CHAIN * request.rows * unet.in_channels + IN_A_LAYER * in_work),
+        f"n is {request.count} and size {height} x {width}",
+        "ask for fewer pictures at a time, or smaller ones",
+    )
 
 
 def with_condition(predict: Predict, condition: Any) -> Callable[..., tuple[Array, Array]]:

@@ -24,6 +24,7 @@ from tinydiff.base import (
 from tinydiff.diffusion.guidance import check_interval
 
 DEFAULT_N = 16
+GUIDANCE_FOR_PROMPTS = 2.0  # how strongly commands, the page and `sample` follow words unless told otherwise
 
 
 @dataclass(frozen=True)
@@ -54,6 +55,14 @@ class Guidance:
         check_interval(self.interval)
 
 
+def guidance_for(prompt: Any = None, negative: str = "") -> float:
+    """Return how strongly a picture follows its prompt unless it is said: 1 where there are no words to follow.
+
+    A `Request` itself asks for 1, the model as it was learned, which inversion needs too.
+    """
+    return GUIDANCE_FOR_PROMPTS if prompt is not None or negative else 1.0
+
+
 @dataclass(frozen=True, eq=False)
 class Request:
     """What is to be drawn. Whether a model can draw it, the model says.
@@ -73,7 +82,8 @@ class Request:
     negative : str
         What they should not show. It has an effect where guidance is not 1, and is refused with a classifier.
     guidance : Guidance or float
-        How strongly the label or the prompt is followed; a number is its scale.
+        How strongly the label or the prompt is followed; a number is its scale. 1 is the model as it was learned;
+        prompts are followed better by `GUIDANCE_FOR_PROMPTS`, which `tinydiff.sample` and the commands take.
     classifier : callable or None
         ``f(x_t, t, context)``, the gradient of log p(context | x_t) in x_t, such as `class_gradient`. The network
         then gets no condition, and the picture is moved along this gradient, as far as the scale says. The network may

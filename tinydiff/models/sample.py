@@ -7,7 +7,7 @@ import numpy as np
 
 from tinydiff.base import to_numpy
 from tinydiff.models.diffusion import DiffusionModel
-from tinydiff.models.request import Request
+from tinydiff.models.request import Request, guidance_for
 from tinydiff.models.store import load
 
 
@@ -32,7 +32,8 @@ def sample(
     device : str
         ``"auto"``, ``"cpu"`` or ``"cuda"``.
     **asked
-        ``seed``, ``labels``, ``prompt``, ``negative``, ``guidance`` and so on: the fields of `Request`.
+        ``seed``, ``labels``, ``prompt``, ``negative``, ``guidance`` and so on: the fields of `Request`. Without
+        ``guidance``, prompts are followed as strongly as `guidance_for` says.
 
     Returns
     -------
@@ -44,6 +45,8 @@ def sample(
     >>> tinydiff.sample("mnist", n=2, steps=2).shape  # doctest: +SKIP
     (2, 28, 28, 1)
     """
+    if asked.get("classifier") is None:
+        asked.setdefault("guidance", guidance_for(asked.get("prompt"), asked.get("negative", "")))
     request, model = Request.of(n=n, **asked), load(name, device, kind=DiffusionModel)
     for _, x_t, _ in model.chain(request, sampler, steps):
         images = x_t

@@ -23,15 +23,17 @@ from tinydiff.base import (
     Device,
     InputError,
     from_table,
+    printable,
     read_table,
     select_device,
+    shown,
     to_device,
     to_table,
     write_json,
 )
 from tinydiff.models.old_layouts import in_todays_layout
-from tinydiff.models.weights import load_weights, save_weights
-from tinydiff.nn import Module
+from tinydiff.models.weights import count_weights, load_weights, save_weights
+from tinydiff.nn import Module, weights_at_most
 from tinydiff.text import Tokenizer
 
 SHIPPED = Path(__file__).parent.parent / "weights"  # the folder of the models that ship with tinydiff
@@ -201,8 +203,8 @@ def find_folder(name: str | Path) -> Path:
             return folder
     shipped = ", ".join(sorted(p.parent.name for p in SHIPPED.glob(f"*/{CONFIG}"))) or "none"
     raise InputError(
-        f"There is no model {str(name)!r}. Shipped with tinydiff: {shipped}. Or name a folder with config.json and "
-        "model.safetensors."
+        f"There is no model {str(name)!r}. Shipped with tinydiff: {shipped}. Or name a folder with config.json "
+        "and model.safetensors."
     )
 
 
@@ -236,7 +238,10 @@ def _load_part(folder, part, settings, device):
         return Tokenizer.load(path)
     if part != "network":
         return _load_folder(path.parent, device, None, str(path.parent))
-    network = settings.network()
+    count = count_weights(path)
+    more = f"it describes a network of more weights than the {count:,} that {WEIGHTS} holds"
+    with weights_at_most(count, more):  # before any large array is made
+        network = settings.network()
     load_weights(path, network)
     return network if device.kind == "cpu" else network.bind(to_device(network.theta, device))
 
@@ -246,7 +251,9 @@ def _check_parts(parts, build):
     taken = inspect.signature(build).parameters
     needed = [name for name, parameter in taken.items() if parameter.default is parameter.empty]
     if set(parts) - set(taken) or set(needed) - set(parts):
-        raise InputError(f"its parts are {', '.join(parts) or 'none'}, but {', '.join(taken)} were expected")
+        raise InputError(
+            f"its parts are {', '.join(map(printable, parts))[:80] or 'none'}, but {', '.join(taken)} were expected"
+        )
 
 
 def _read_config(folder):
@@ -258,14 +265,16 @@ def _read_config(folder):
     newer = f"install a newer tinydiff than {tinydiff.__version__}"
     if type(table["format"]) is int and table["format"] != FORMAT:
         advice = newer if table["format"] > FORMAT else "use another copy of the folder"
-        raise CheckpointError(f"{path} has the format {table['format']}, but {FORMAT} is the one known here: {advice}.")
+        raise CheckpointError(
+            f"{path} has the format {shown(table['format'])}, but {FORMAT} is the one known here: {advice}."
+        )
     names = [field.name for field in dataclasses.fields(Head)]
     head = from_table(Head, {name: table.pop(name) for name in names if name in table}, str(path), CheckpointError)
     if head.model not in REGISTERED:
         known = ", ".join(sorted(REGISTERED))
         raise CheckpointError(
-            f"{path} describes a model {head.model!r}, which is not known (there are: {known}): {newer}, or import the "
-            "module that registers it."
+            f"{path} describes a model {shown(head.model)}, which is not known (there are: {known}): {newer}, or "
+            "import the module that registers it."
         )
     return head, REGISTERED[head.model], table
 

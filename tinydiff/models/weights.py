@@ -1,12 +1,17 @@
 """Weights by name, in safetensors files."""
 
+import math
+import os
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
 import safetensors.numpy
 
-from tinydiff.base import Array, CheckpointError, atomic_write, to_numpy
+from tinydiff.base import Array, CheckpointError, atomic_write, printable, to_numpy
 from tinydiff.nn import Module
+
+FLOATS = ("F16", "F32", "F64")  # as safetensors calls them; NumPy has no bfloat16
 
 
 def save_weights(path: Path, module: Module, theta: Array | None = None) -> None:
@@ -21,31 +26,77 @@ def save_weights(path: Path, module: Module, theta: Array | None = None) -> None
 def load_weights(path: Path, module: Module) -> None:
     """Read a module's parameters from a file that `save_weights` wrote.
 
+    Numbers of 16, 32 and 64 bits are taken, and become those of the module.
+
     Raises
     ------
     CheckpointError
-        If the file cannot be read, or holds other parameters than the module has.
+        If the file cannot be read, holds other parameters than the module has, or numbers that are none, or too large.
     """
     arrays, _ = read_arrays(path)
     check_fits(str(path), arrays, module)
     for name, parameter in module.named_parameters().items():
-        if not np.isfinite(arrays[name]).all():
-            raise CheckpointError(f"{path} holds NaN or infinity in {name}: it is damaged, or its training diverged.")
-        parameter.value[...] = arrays[name]
+        check_finite(str(path), name, arrays[name])
+        with np.errstate(over="ignore"):
+            parameter.value[...] = arrays[name]
+        if not np.isfinite(parameter.value).all():
+            raise CheckpointError(
+                f"{path} holds numbers beyond those of {parameter.value.dtype} in {name}: it is damaged, or not a file "
+                "of weights."
+            )
+
+
+def count_weights(path: Path) -> int:
+    """Return how many numbers a safetensors file holds, as its header says; the arrays are not read.
+
+    The header is sound: the file is exactly as long as its arrays take.
+    """
+    with _opened(path) as file:
+        return sum(math.prod(file.get_slice(name).get_shape()) for name in file.keys())  # noqa: SIM118
 
 
 def read_arrays(path: Path) -> tuple[dict[str, np.ndarray], dict[str, str]]:
-    """Return the arrays of a safetensors file by name, and its metadata."""
+    """Return the arrays of a safetensors file by name, and its metadata; only floating types are taken.
+
+    Raises
+    ------
+    CheckpointError
+        If the file cannot be read, or holds something else than numbers of 16, 32 or 64 bits.
+    """
+    with _opened(path) as file:
+        for name in file.keys():  # noqa: SIM118
+            dtype = file.get_slice(name).get_dtype()
+            if dtype not in FLOATS:
+                raise CheckpointError(
+                    f"{path} holds {printable(name)} as {dtype}, but {', '.join(FLOATS)} were expected, which are "
+                    "floating numbers: convert the file, or use another copy."
+                )
+        return {name: file.get_tensor(name) for name in file.keys()}, file.metadata() or {}  # noqa: SIM118
+
+
+@contextmanager
+def _opened(path):
+    """Open a safetensors file; what it refuses is told in a sentence."""
     try:
+        if os.path.exists(path) and not os.path.isfile(path):
+            raise OSError("it is not a file")
         with safetensors.safe_open(path, framework="np") as file:
-            return {name: file.get_tensor(name) for name in file.keys()}, file.metadata() or {}  # noqa: SIM118
+            yield file
+    except CheckpointError:
+        raise
     except FileNotFoundError as error:
         raise CheckpointError(f"{path} does not exist.") from error
-    except (OSError, TypeError, safetensors.SafetensorError) as error:  # TypeError: a dtype that NumPy does not know
+    except (OSError, TypeError, ValueError, OverflowError, safetensors.SafetensorError) as error:
         raise CheckpointError(
             f"{path} cannot be read as a safetensors file ({error}). If it is not whole, delete it and use "
             "another copy, such as the checkpoint before it."
         ) from error
+
+
+def check_finite(source: str, name: str, array: np.ndarray) -> None:
+    """Raise `CheckpointError` if an array from a file holds NaN or infinity."""
+    if not np.isfinite(array).all():
+        raise CheckpointError(f"{source} holds NaN or infinity in {name}: it is damaged, or its training diverged.")
 
 
 def check_fits(source: str, arrays: dict[str, Array], module: Module) -> None:
@@ -53,7 +104,7 @@ def check_fits(source: str, arrays: dict[str, Array], module: Module) -> None:
     parameters = module.named_parameters()
     missing, extra = [n for n in parameters if n not in arrays], [n for n in arrays if n not in parameters]
     if missing or extra:
-        which = f"it lacks {missing[0]}" if missing else f"it has {extra[0]} besides"
+        which = f"it lacks {missing[0]}" if missing else f"it has {printable(extra[0])[:80]} besides"
         raise CheckpointError(f"{source} is of another architecture: {which} ({len(missing) + len(extra)} differ).")
     for name, p in parameters.items():
         if arrays[name].shape != p.value.shape:

@@ -20,7 +20,10 @@ class ClassifierConfig:
     image_size : int or (int, int)
         Height and width, or both in one number. Images of another size are refused: the linear layer after the
         convolutions reads every position of the last feature map.
-    in_channels, num_classes : int
+    in_channels : int
+        Channels of the images.
+    num_classes : int
+        Number of class labels.
     channels : tuple of int
         Channels of each level; between two levels, and after the last, height and width are halved.
     features : int

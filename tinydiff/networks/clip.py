@@ -30,6 +30,7 @@ class CLIPConfig:
         Height and width, or both in one number; multiples of ``2 ** (levels - 1)``. Pictures of another size are
         refused: the linear layer after the image encoder reads every position of the last feature map.
     in_channels : int
+        Channels of the images.
     channels : tuple of int
         Channels of each level of the image encoder; between two levels height and width are halved.
     embedding : int

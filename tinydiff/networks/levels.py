@@ -4,6 +4,13 @@ from typing import Any
 
 from tinydiff.base import InputError, check_count, height_and_width
 
+# What is far beyond every network that was ever trained, but still a number to calculate with. A configuration within
+# these bounds may be too large all the same: then the weights, or the memory, refuse it.
+LARGEST_WIDTH = 2**16  # channels, features, tokens of a text, channels in units of others
+MOST_LEVELS, MOST_LAYERS = 16, 1024
+MOST_CLASSES = 2**20  # or different tokens
+LARGEST_TIME = 10**6
+
 
 def check_levels(config: Any, *counts: str) -> None:
     """Raise `InputError` unless a config's size, counts and channels of each level are whole numbers from 1.
@@ -13,11 +20,18 @@ def check_levels(config: Any, *counts: str) -> None:
     object.__setattr__(config, "channels", tuple(config.channels))
     keep_size(config)
     for name in counts:
-        check_count(name, getattr(config, name))
-    if not config.channels:
-        raise InputError("channels is empty, but one whole number for each level was expected.")
-    for width in config.channels:
-        check_count("channels", width)
+        check_count(name, getattr(config, name), most=MOST_CLASSES if name == "num_classes" else LARGEST_WIDTH)
+    check_widths("channels", config.channels)
+
+
+def check_widths(name: str, widths: tuple[int, ...]) -> None:
+    """Raise `InputError` unless there is a whole number from 1 for each level, and at least one level."""
+    if not widths:
+        raise InputError(f"{name} is empty, but one whole number for each level was expected.")
+    if len(widths) > MOST_LEVELS:
+        raise InputError(f"{name} has {len(widths):,} levels, but at most {MOST_LEVELS} were expected.")
+    for width in widths:
+        check_count(name, width, most=LARGEST_WIDTH)
 
 
 def keep_size(config: Any) -> None:

@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 import numpy as np
 
 from tinydiff.base import Choices, InputError
-from tinydiff.nn import Module
+from tinydiff.nn import Module, weights_that_fit
 
 Architecture = TypeVar("Architecture", bound=type[Module])
 
@@ -85,6 +85,7 @@ def build(config: Any, rng: np.random.Generator | None = None, dtype: Any = np.f
     """
     for known in NETWORKS.values():
         if type(config) is known.config:
-            return known.architecture(config, rng, dtype)  # type: ignore[call-arg]  # a Module says nothing of it
+            with weights_that_fit():
+                return known.architecture(config, rng, dtype)  # type: ignore[call-arg]  # a Module says nothing of it
     shapes = ", ".join(known.config.__name__ for known in NETWORKS.values())
     raise InputError(f"config is {config!r}, but the shape of a network, one of {shapes}, was expected.")

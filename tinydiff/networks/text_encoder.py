@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 
 from tinydiff.base import Array, check_count, check_divisible, check_shape, xp_of
+from tinydiff.networks.levels import LARGEST_WIDTH, MOST_CLASSES, MOST_LAYERS
 from tinydiff.networks.registry import network
 from tinydiff.nn import Embedding, Gradients, LayerNorm, Module, Tape, TransformerBlock
 
@@ -20,8 +21,13 @@ class TextConfig:
         Number of different tokens.
     length : int
         Number of tokens in each text; shorter texts are filled up.
-    channels, layers, heads : int
-        Without layers, a token's vector depends only on the token and its position, not on the other tokens.
+    channels : int
+        Size of a token's vector.
+    layers : int
+        Blocks of the Transformer. Without layers, a token's vector depends only on the token and its position, not on
+        the other tokens.
+    heads : int
+        Heads of every attention; they divide `channels`.
     causal : bool
         Whether a token attends only to itself and those before it, as in CLIP, or to all.
     positions : bool
@@ -38,9 +44,10 @@ class TextConfig:
     positions: bool = True
 
     def __post_init__(self):
-        for name in ("vocabulary", "length", "channels", "heads"):
-            check_count(name, getattr(self, name))
-        check_count("layers", self.layers, least=0)
+        check_count("vocabulary", self.vocabulary, most=MOST_CLASSES)
+        for name in ("length", "channels", "heads"):
+            check_count(name, getattr(self, name), most=LARGEST_WIDTH)
+        check_count("layers", self.layers, least=0, most=MOST_LAYERS)
         check_divisible("channels", self.channels, "heads", self.heads)
 
 

@@ -23,7 +23,14 @@ from tinydiff.base import (
     height_and_width,
     xp_of,
 )
-from tinydiff.networks.levels import keep_size
+from tinydiff.networks.levels import (
+    LARGEST_TIME,
+    LARGEST_WIDTH,
+    MOST_CLASSES,
+    MOST_LAYERS,
+    check_widths,
+    keep_size,
+)
 from tinydiff.networks.registry import network
 from tinydiff.nn import (
     BlockConfig,
@@ -108,17 +115,17 @@ class UNetConfig:
         for name in ("channel_mult", "attention_levels"):
             object.__setattr__(self, name, tuple(getattr(self, name)))  # lists come out of TOML and JSON
         keep_size(self)
-        for name in ("in_channels", "channels", "blocks_per_level", "heads"):
-            check_count(name, getattr(self, name))
-        for name in ("out_channels", "groups", "num_classes", "context_channels", "pooled_channels"):
+        for name in ("in_channels", "channels", "heads"):
+            check_count(name, getattr(self, name), most=LARGEST_WIDTH)
+        check_count("blocks_per_level", self.blocks_per_level, most=MOST_LAYERS)
+        for name in ("out_channels", "groups", "context_channels", "pooled_channels"):
             if getattr(self, name) is not None:
-                check_count(name, getattr(self, name))
-        for name in ("time_offset", "image_channels"):
-            check_count(name, getattr(self, name), least=0)
-        if not self.channel_mult:
-            raise InputError("channel_mult is empty, but one whole number for each level was expected.")
-        for mult in self.channel_mult:
-            check_count("channel_mult", mult)
+                check_count(name, getattr(self, name), most=LARGEST_WIDTH)
+        if self.num_classes is not None:
+            check_count("num_classes", self.num_classes, most=MOST_CLASSES)
+        check_count("time_offset", self.time_offset, least=0, most=LARGEST_TIME)
+        check_count("image_channels", self.image_channels, least=0, most=LARGEST_WIDTH)
+        check_widths("channel_mult", self.channel_mult)
         levels = len(self.channel_mult)
         check_sides("image_size", self.size, self.multiple)
         for level in self.attention_levels:

@@ -22,7 +22,7 @@ from tinydiff.nn.layers import (
     Upsample,
 )
 from tinydiff.nn.module import Module
-from tinydiff.nn.parameter import Parameter
+from tinydiff.nn.parameter import Parameter, weights_at_most, weights_that_fit
 from tinydiff.nn.tape import Tape
 from tinydiff.nn.transformer import SpatialTransformer, TransformerBlock
 
@@ -53,4 +53,6 @@ __all__ = [
     "TransformerBlock",
     "UnitLength",
     "Upsample",
+    "weights_at_most",
+    "weights_that_fit",
 ]

@@ -1,8 +1,16 @@
-"""A parameter: an array that is trained, and its position in the model's flat vector."""
+"""A parameter: an array that is trained, and its position in the model's flat vector.
 
+How large a network may become is decided before its arrays are made (`weights_at_most`).
+"""
+
+import math
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from tinydiff.base import Array
+from tinydiff.base import Array, InputError, available_memory, in_gib
 
 if TYPE_CHECKING:
     from tinydiff.nn.module import Module
@@ -19,6 +27,8 @@ class Parameter:
     """
 
     def __init__(self, value: Array, decay: bool = True):
+        if (allowance := _allowance.get()) is not None:
+            allowance.take(value.shape)
         self.value = value
         self.decay = decay
         self.name = ""
@@ -32,3 +42,60 @@ class Parameter:
 
     def __repr__(self) -> str:
         return f"Parameter({self.name or 'unnamed'}, shape {tuple(self.value.shape)}, {self.value.dtype})"
+
+
+@dataclass
+class _Allowance:
+    """How many weights may still be made, and the sentence for those who want more."""
+
+    left: float
+    refusal: str
+
+    def check(self, shape):
+        if math.prod(shape) > self.left:
+            raise InputError(self.refusal)
+
+    def take(self, shape):
+        self.check(shape)
+        self.left -= math.prod(shape)
+
+
+_allowance: ContextVar[_Allowance | None] = ContextVar("allowance", default=None)
+
+
+@contextmanager
+def weights_at_most(most: float, refusal: str) -> Iterator[None]:
+    """Refuse networks of more than `most` weights inside, before the array that would be too much is made.
+
+    A configuration is a few words, and can describe a network of any size; a file of weights cannot lie about its own.
+    An allowance that is already there, which somebody outside has made, counts instead.
+
+    Parameters
+    ----------
+    most : int or float
+    refusal : str
+        The sentence of the `InputError`.
+    """
+    if _allowance.get() is not None:
+        yield
+        return
+    token = _allowance.set(_Allowance(most, refusal))
+    try:
+        yield
+    finally:
+        _allowance.reset(token)
+
+
+@contextmanager
+def weights_that_fit() -> Iterator[None]:
+    """Refuse networks whose weights do not fit into memory inside: each is made in 8 bytes, and copied to 4."""
+    available = available_memory()
+    refusal = f"The network has more weights than fit into the {in_gib(available)} of memory that can be had here: "
+    with weights_at_most(available / 12, refusal + "choose fewer channels, levels or layers."):
+        yield
+
+
+def check_allowance(shape: tuple[int, ...]) -> None:
+    """Raise `InputError` if an array of weights of this shape, which is to be made, would be too much."""
+    if (allowance := _allowance.get()) is not None:
+        allowance.check(shape)

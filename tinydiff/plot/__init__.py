@@ -12,9 +12,11 @@ from tinydiff.plot.course.densities import bells, density_over_time, noising_str
 from tinydiff.plot.course.layers import jacobian, roofline, signed_maps, unet_passes
 from tinydiff.plot.course.text import attention_maps, guidance_trade, token_maps, token_rows, tone_shares
 from tinydiff.plot.images import chain_strip, image_grid, image_rows, neighbour_rows, training_progress
+from tinydiff.plot.pictures import about_picture, save_picture
 from tinydiff.plot.sheets import save_image
 
 __all__ = [
+    "about_picture",
     "attention_maps",
     "bells",
     "chain_gif",
@@ -36,6 +38,7 @@ __all__ = [
     "roofline",
     "save_gif",
     "save_image",
+    "save_picture",
     "score_fields",
     "signed_maps",
     "token_maps",

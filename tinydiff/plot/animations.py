@@ -1,6 +1,6 @@
 """Animations: GIFs, and the reverse chain as one."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -9,12 +9,19 @@ from PIL import Image
 
 from tinydiff.base import Array, InputError, atomic_write, check_count, check_number
 from tinydiff.plot.frames import shrink, spread
+from tinydiff.plot.pictures import as_gif_comment
 from tinydiff.plot.sheets import beside, columns_for, sheet
 
 GREY_LEVELS = 32  # of a GIF: two thirds of the bytes of 256 levels, with hardly a visible difference
 
 
-def save_gif(frames: Sequence[Image.Image], path: str | Path, ms_per_frame: int = 80, hold_last: int = 2000) -> Path:
+def save_gif(
+    frames: Sequence[Image.Image],
+    path: str | Path,
+    ms_per_frame: int = 80,
+    hold_last: int = 2000,
+    about: Mapping[str, Any] | None = None,
+) -> Path:
     """Save an animation that repeats for ever; atomic.
 
     All frames share one palette, so colours do not flicker.
@@ -25,6 +32,8 @@ def save_gif(frames: Sequence[Image.Image], path: str | Path, ms_per_frame: int 
     path : str or Path
     ms_per_frame, hold_last : int
         How long a frame, and the last one, are shown, in milliseconds (GIF counts hundredths of a second).
+    about : mapping or None
+        What is written into the file as a comment, see `about_picture`.
 
     Raises
     ------
@@ -43,6 +52,7 @@ def save_gif(frames: Sequence[Image.Image], path: str | Path, ms_per_frame: int 
     first, *rest = _with_one_palette(frames)
     times = [ms_per_frame] * len(rest) + [hold_last]
     options: dict[str, Any] = {"save_all": True, "append_images": rest, "duration": times, "loop": 0}
+    options["comment"] = as_gif_comment(about)
     return atomic_write(path, lambda file: first.save(file, format="GIF", optimize=False, **options))
 
 
@@ -54,6 +64,7 @@ def chain_gif(
     max_frames: int = 60,
     ms_per_frame: int = 80,
     hold_last: int = 2000,
+    about: Mapping[str, Any] | None = None,
 ) -> Path:
     """Save a chain as an animation: x_t beside the guess x_0_hat that led there, t above them.
 
@@ -68,7 +79,7 @@ def chain_gif(
         As for `image_grid`.
     max_frames : int
         How many frames are kept at most: evenly spread, the first and the last among them.
-    ms_per_frame, hold_last : int
+    ms_per_frame, hold_last, about
         As for `save_gif`.
     """
     check_count("max_frames", max_frames)
@@ -79,7 +90,7 @@ def chain_gif(
     for t, *panels in chosen:
         sheets = [sheet(p, columns_for(len(p)), scale, title) for p, title in zip(panels, titles, strict=False)]
         pictures.append(beside(sheets, f"t = {t:.4g}", t / highest if highest else 0))
-    return save_gif(pictures, path, ms_per_frame, hold_last)
+    return save_gif(pictures, path, ms_per_frame, hold_last, about)
 
 
 def _with_one_palette(frames: Sequence[Image.Image]) -> list[Image.Image]:

@@ -5,6 +5,7 @@ import math
 import textwrap
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import matplotlib
 import numpy as np
@@ -19,8 +20,15 @@ GAP, MARGIN = 2, 12  # between images, and round the picture, in pixels
 TITLE_WIDTH, TITLE_LINES = 400, 6  # a title may widen a picture to this many pixels, and add this many lines
 
 
-def save_image(picture: Image.Image | Figure, path: str | Path) -> Path:
+def save_image(picture: Image.Image | Figure, path: str | Path, about: Any = None) -> Path:
     """Save a Pillow image as PNG, or a Matplotlib figure as PNG, SVG or PDF; atomic.
+
+    Parameters
+    ----------
+    picture : Pillow image or Matplotlib figure
+    path : str or Path
+    about : PngInfo or None
+        Texts that are written into the PNG of a Pillow image, see `tinydiff.plot.pictures`.
 
     Raises
     ------
@@ -34,23 +42,35 @@ def save_image(picture: Image.Image | Figure, path: str | Path) -> Path:
         check_choice("the ending of path", ending, (".png", ".svg", ".pdf"))
         return atomic_write(path, lambda file: picture.savefig(file, format=ending[1:]))
     check_choice("the ending of path", ending, (".png",))
-    return atomic_write(path, lambda file: picture.save(file, format="PNG", optimize=True))
+    return atomic_write(path, lambda file: picture.save(file, format="PNG", optimize=True, pnginfo=about))
 
 
 def to_pixels(name: str, images: Array) -> np.ndarray:
-    """Return images as uint8 of shape (N, H, W, 3)."""
+    """Return images as uint8 of shape (N, H, W, 3); what is transparent, in a fourth channel, shows white."""
     images = to_numpy(images)
     check_rank(name, images, 3, 4)
     images = images[..., None] if images.ndim == 3 else images
     if not images.size:
         raise InputError(f"{name} has shape {images.shape}: there is nothing to draw.")
-    if images.shape[-1] not in (1, 3):
-        raise InputError(f"{name} has {images.shape[-1]} channels, but 1 (grey) or 3 (red, green, blue) were expected.")
-    if images.dtype != np.uint8:
-        if not np.isfinite(images).all():
-            raise InputError(f"{name} holds NaN or infinity, but numbers from -1 to 1 were expected.")
-        images = np.rint((images.clip(-1, 1) + 1) * 127.5).astype(np.uint8)
+    if images.shape[-1] not in (1, 3, 4):
+        raise InputError(
+            f"{name} has {images.shape[-1]} channels, but 1 (grey), 3 (red, green, blue) or 4 (and transparency) were "
+            "expected."
+        )
+    images = to_bytes(name, images)
+    if images.shape[-1] == 4:
+        colours, alpha = images[..., :3], images[..., 3:] / 255
+        images = np.rint(alpha * colours + (1 - alpha) * 255).astype(np.uint8)
     return np.broadcast_to(images, (*images.shape[:3], 3))
+
+
+def to_bytes(name: str, images: np.ndarray) -> np.ndarray:
+    """Return floats in [-1, 1] as uint8, 0 .. 255; bytes stay as they are."""
+    if images.dtype == np.uint8:
+        return images
+    if not np.isfinite(images).all():
+        raise InputError(f"{name} holds NaN or infinity, but numbers from -1 to 1 were expected.")
+    return np.rint((images.clip(-1, 1) + 1) * 127.5).astype(np.uint8)
 
 
 def columns_for(n: int) -> int:

@@ -9,20 +9,18 @@ splitting into words and the order of the vocabulary are those of CLIP (Radford 
 its vocabulary can be loaded.
 """
 
-import gzip
 import itertools
 import json
 import re
 import unicodedata
 import warnings
-import zlib
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
 
-from tinydiff.base import DataError, InputError, atomic_write, check_count
+from tinydiff.base import DataError, InputError, atomic_write, check_count, gunzip, read_at_most, shown
 
 END_OF_WORD = "</w>"
 START, END = "<|startoftext|>", "<|endoftext|>"
@@ -32,6 +30,7 @@ PRINTABLE = (*range(33, 127), *range(161, 173), *range(174, 256))
 OTHERS = tuple(byte for byte in range(256) if byte not in PRINTABLE)
 BYTES = tuple(chr(byte) for byte in (*PRINTABLE, *OTHERS))
 CLIP_MERGES = 48_894
+LARGEST_FILE, GZIP = 16 * 2**20, b"\x1f\x8b"  # CLIP's vocabulary has 3 MB, unpacked
 # Encoded words are remembered, at most so many, each of at most so many bytes: texts that are sent to a server cannot
 # take more than about 60 MB of its memory.
 WORDS_KEPT, BYTES_KEPT = 100_000, 40
@@ -48,6 +47,9 @@ class Tokenizer:
     ----------
     merges : sequence of pairs of str
         In the order in which they were learned; each joins two tokens that are there before it.
+    words : iterable of str, or None
+        The words of the texts that the merges were learned from, see `words_of`; None where nobody kept them. They
+        change no token: they only tell which words of a prompt are new, see `new_words`.
 
     Raises
     ------
@@ -61,14 +63,16 @@ class Tokenizer:
     'a red hat'
     """
 
-    def __init__(self, merges: Sequence[Pair] = ()):
+    def __init__(self, merges: Sequence[Pair] = (), words: Iterable[str] | None = None):
+        self.words = None if words is None else frozenset(words)
         self.merges = tuple((left, right) for left, right in merges)
         self.tokens = [*BYTES, *(byte + END_OF_WORD for byte in BYTES)]
         known = set(self.tokens)
         for left, right in self.merges:
             if not {left, right} <= known or left + right in known:
                 raise InputError(
-                    f"The merge of {left!r} and {right!r} joins what is no token yet, or makes a token that exists."
+                    f"The merge of {shown(left)} and {shown(right)} joins what is no token yet, or makes a token that "
+                    "exists."
                 )
             known.add(left + right)
             self.tokens.append(left + right)
@@ -112,12 +116,27 @@ class Tokenizer:
             best = min(pairs, key=lambda pair: (-pairs[pair], pair))
             learned.append(best)
             words = {word: merge(symbols, best) for word, symbols in words.items()}
-        return cls(learned)
+        return cls(learned, {word for word in counts if word[0].isalnum()})
+
+    def with_words_of(self, texts: Iterable[str]) -> "Tokenizer":
+        """Return the same tokens, with the words of more texts, such as the captions of a fine-tuning; never fewer."""
+        words = words_of(texts)
+        return Tokenizer(self.merges, words if self.words is None else self.words | words)
+
+    def new_words(self, text: str) -> list[str]:
+        """Return the words of a text that the texts of the training never held, each once.
+
+        Where nobody kept their words, those that are more than one token: they were rare then, or never there.
+        """
+        words = dict.fromkeys(word for word in split_words(text) if word[0].isalnum())
+        if self.words is None:
+            return [word for word in words if len(self._encode_word(word)) > 1]
+        return [word for word in words if word not in self.words]
 
     def encode(self, text: str) -> list[int]:
         """Return the tokens of a text, without start and end; a lone surrogate (no character) is read as "?"."""
         if not isinstance(text, str):
-            raise InputError(f"text is {text!r}, but a text (str) was expected.")
+            raise InputError(f"text is {shown(text)}, but a text (str) was expected.")
         return [token for word in split_words(text) for token in self._encode_word(word)]
 
     def _encode_word(self, word):
@@ -176,17 +195,25 @@ class Tokenizer:
         return rows
 
     def save(self, path: str | Path) -> None:
-        """Write the merges as JSON."""
-        text = json.dumps({"merges": self.merges}, indent=0) + "\n"
+        """Write the merges, and the words where they are known, as JSON."""
+        words = {} if self.words is None else {"words": sorted(self.words)}
+        text = json.dumps({"merges": self.merges, **words}, indent=0) + "\n"
         atomic_write(Path(path), lambda file: file.write(text.encode()))
 
     @classmethod
     def load(cls, path: str | Path) -> "Tokenizer":
         """Read what `save` wrote."""
         try:
-            merges = json.loads(Path(path).read_text(encoding="utf-8"))["merges"]
-            return cls([(str(left), str(right)) for left, right in merges])
-        except (OSError, ValueError, KeyError, TypeError, RecursionError, InputError) as error:
+            table = json.loads(read_at_most(path, LARGEST_FILE).decode("utf-8"))
+            merges, words = (table.get("merges"), table.get("words")) if isinstance(table, dict) else (None, None)
+            if not isinstance(merges, list) or not all(map(_is_pair, merges)):
+                raise ValueError("a list of merges, each of two texts, was expected")
+            if words is not None and not (isinstance(words, list) and all(isinstance(word, str) for word in words)):
+                raise ValueError("words is no list of texts")
+            return cls(merges, words)
+        except RecursionError as error:
+            raise DataError(f"{path} cannot be read as a tokenizer (its lists are nested too deeply).") from error
+        except (OSError, ValueError) as error:
             raise DataError(f"{path} cannot be read as a tokenizer ({error}).") from error
 
     @classmethod
@@ -198,8 +225,11 @@ class Tokenizer:
         """
         letters_of = _clip_letters()
         try:
-            lines = gzip.decompress(Path(path).read_bytes()).decode("utf-8").split("\n")[1:]
-        except (OSError, EOFError, ValueError, zlib.error) as error:
+            data = read_at_most(path, LARGEST_FILE)
+            if not data.startswith(GZIP):
+                raise ValueError("it does not begin as one")
+            lines = gunzip(data, LARGEST_FILE).decode("utf-8").split("\n")[1:]
+        except (OSError, ValueError) as error:
             raise DataError(f"{path} is not a whole gzip file of text ({error}).") from error
         if len(lines) < merges or any(len(line.split(" ")) != 2 for line in lines[:merges]):
             raise DataError(f"{path} does not hold {merges:,} lines with two tokens each after its first line.")
@@ -208,6 +238,12 @@ class Tokenizer:
             return cls([(_from_clip(left, letters_of), _from_clip(right, letters_of)) for left, right in parts])
         except (KeyError, InputError) as error:
             raise DataError(f"{path} is no vocabulary of CLIP's form ({error}).") from error
+
+
+def words_of(texts: Iterable[str]) -> set[str]:
+    """Return the words of texts as the tokenizer reads them, in lower case; signs are no words."""
+    _check_texts(texts)
+    return {word for text in texts for word in split_words(text) if word[0].isalnum()}
 
 
 def split_words(text: str) -> Iterator[str]:
@@ -252,6 +288,10 @@ def merge(symbols: list[str], pair: Pair) -> list[str]:
 def _check_texts(texts):
     if isinstance(texts, str):  # its characters would be taken for texts
         raise InputError("texts is one text, but a list of texts was expected.")
+
+
+def _is_pair(merge):
+    return isinstance(merge, list) and len(merge) == 2 and all(isinstance(part, str) for part in merge)
 
 
 def _clip_letters():

@@ -7,6 +7,10 @@ from tinydiff.base import InputError, check_count, check_number, check_positive
 # What may change when a run is resumed: it decides what is written and when, and not the bits of the result.
 FREE = ("log_every", "save_every", "keep", "validate_every", "validation_images", "check_every")
 
+# What can still be calculated with; whether a batch fits into memory is seen when a run begins.
+LARGEST_BATCH, MOST_LANES, MOST_STEPS = 2**24, 1024, 10**9
+LARGEST_SEED = 2**32 - 1  # as `Noise` takes
+
 
 @dataclass(frozen=True)
 class TrainConfig:
@@ -16,17 +20,25 @@ class TrainConfig:
 
     Parameters
     ----------
-    steps, batch : int
-        Optimizer steps, and samples in each.
+    steps : int
+        Optimizer steps.
+    batch : int
+        Samples in each step.
     micro_batch : int or None
         A batch is computed in micro-batches (shards) of this many samples. None takes the micro-batch of the model
         that is trained, or the whole batch where the model has none; the run's files say which.
     lanes : int
         The gradients of the micro-batches are summed in this many groups (see `LaneSum`).
-    lr, warmup, final_lr
-        Peak of the learning rate, steps to reach it, and the final rate as a share of the peak (Eq. LR-1).
-    betas, weight_decay
-        Of AdamW (Eq. ADAMW-1).
+    lr : float
+        Peak of the learning rate (Eq. LR-1).
+    warmup : int
+        Steps until the learning rate has reached its peak.
+    final_lr : float
+        Learning rate at the last step, as a share of the peak.
+    betas : (float, float)
+        How long AdamW's averages of the gradient and of its square remember (Eq. ADAMW-1).
+    weight_decay : float
+        How strongly AdamW pulls weights to 0, times the learning rate; 0 does not.
     clip : float or None
         The largest norm of a gradient (Eq. CLIP-1); None does not clip.
     ema : float or None
@@ -34,10 +46,13 @@ class TrainConfig:
     ema_warmup : bool
         Whether the decay is smaller in the first steps (Eq. EMA-2), or the same from the first step on.
     seed : int
+        Of the first weights, the order of the data and the noise: the same seed trains the same model.
     log_every : int
         Steps between records in the log.
-    save_every, keep : int
-        Steps between checkpoints, and how many of them are kept.
+    save_every : int
+        Steps between checkpoints.
+    keep : int
+        How many checkpoints are kept: the newest.
     check_every : int
         On a GPU, steps between two checks that the loss is finite; on the CPU every step is checked.
     """
@@ -63,11 +78,14 @@ class TrainConfig:
     def __post_init__(self):
         object.__setattr__(self, "betas", tuple(self.betas))
         if self.micro_batch is not None:
-            check_count("micro_batch", self.micro_batch)
-        for name in ("steps", "batch", "lanes", "log_every", "save_every", "keep", "check_every"):
+            check_count("micro_batch", self.micro_batch, most=LARGEST_BATCH)
+        check_count("batch", self.batch, most=LARGEST_BATCH)
+        check_count("lanes", self.lanes, most=MOST_LANES)
+        check_count("steps", self.steps, most=MOST_STEPS)
+        for name in ("log_every", "save_every", "keep", "check_every"):
             check_count(name, getattr(self, name))
-        for name in ("warmup", "seed"):
-            check_count(name, getattr(self, name), least=0)
+        check_count("warmup", self.warmup, least=0)
+        check_count("seed", self.seed, least=0, most=LARGEST_SEED)
         if len(self.betas) != 2:
             raise InputError(f"betas is {self.betas}, but two numbers were expected.")
         for i, beta in enumerate(self.betas):

@@ -41,7 +41,7 @@ class Log:
         """Drop the records of later steps, which come after the last checkpoint and will be repeated."""
         if self.folder is None or not (path := self.folder / NAME).exists():
             return
-        lines = [line for line in path.read_text(encoding="utf-8").splitlines() if _step_of(line) <= step]
+        lines = [line for line in _lines(path) if _step_of(line) <= step]
         text = "".join(f"{line}\n" for line in lines)
         atomic_write(path, lambda file: file.write(text.encode()), error=CheckpointError)
 
@@ -49,12 +49,18 @@ class Log:
 def read_log(folder: str | Path) -> list[dict[str, Any]]:
     """Return the records of a run's log, if there is one; a line that a killed process left incomplete is skipped."""
     path = Path(folder) / NAME
-    lines = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
+    lines = _lines(path) if path.exists() else []
     return [json.loads(line) for line in lines if _step_of(line) < math.inf]
 
 
+def _lines(path):
+    return path.read_text(encoding="utf-8", errors="replace").splitlines()  # a damaged line is dropped, not the file
+
+
 def _step_of(line):
+    """Return the step of a record; infinity for a line that is none, as after a process was killed while it wrote."""
     try:
-        return json.loads(line)["step"]
-    except (ValueError, TypeError, KeyError):  # the process was killed while it wrote
+        step = json.loads(line)["step"]
+    except (ValueError, TypeError, KeyError, RecursionError):
         return math.inf
+    return step if type(step) is int else math.inf

@@ -19,8 +19,10 @@ from tinydiff.train.interrupt import interruptible
 from tinydiff.train.learner import Learner
 from tinydiff.train.lock import only_run_in
 from tinydiff.train.log import Log
+from tinydiff.train.memory import check_training_fits
 from tinydiff.train.objective import Objective
 from tinydiff.train.saving import save_trained
+from tinydiff.workers import MOST_THREADS
 
 
 class Run:
@@ -57,7 +59,8 @@ class Run:
         processes: bool | None = None,
     ):
         if threads is not None:
-            check_count("threads", threads)
+            check_count("threads", threads, most=MOST_THREADS)
+        check_training_fits(objective.phases, threads)
         self.objective, self.config = objective, objective.config
         self.folder = None if folder is None else Path(folder)
         self.log = Log(self.folder, hooks)

@@ -4,9 +4,10 @@ from tinydiff.workers.pieces import pieces
 from tinydiff.workers.processes import Crew, can_fork, processes_pay, share_weights, shared_zeros
 from tinydiff.workers.shards import Workers, map_shards
 from tinydiff.workers.sums import LaneSum
-from tinydiff.workers.threads import default_threads, keep_freed_memory, one_blas_thread, run_parallel
+from tinydiff.workers.threads import MOST_THREADS, default_threads, keep_freed_memory, one_blas_thread, run_parallel
 
 __all__ = [
+    "MOST_THREADS",
     "Crew",
     "LaneSum",
     "Workers",

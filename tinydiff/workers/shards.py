@@ -13,7 +13,7 @@ import numpy as np
 
 from tinydiff.base import Array, InputError, Memo, arrays_of, check_count, map_arrays, weights_stand_still, xp_of
 from tinydiff.workers.processes import Crew, processes_pay
-from tinydiff.workers.threads import default_threads, keep_freed_memory, one_blas_thread, run_parallel
+from tinydiff.workers.threads import MOST_THREADS, default_threads, keep_freed_memory, one_blas_thread, run_parallel
 
 
 class Workers:
@@ -52,7 +52,7 @@ class Workers:
     ):
         check_count("micro_batch", micro_batch)
         if threads is not None:
-            check_count("threads", threads)
+            check_count("threads", threads, most=MOST_THREADS)
         self.micro_batch, self.threads, self.processes = micro_batch, threads, processes
         self.n, self.first = n, first
         self.memo: Memo | None = None

@@ -19,6 +19,8 @@ from threadpoolctl import OpenBLASController, ThreadpoolController
 
 from tinydiff.base import InputError
 
+MOST_THREADS = 1024
+
 
 def default_threads() -> int:
     """Return the number of cores that this process may use."""

@@ -63,8 +63,9 @@ def test_unknown_words_are_read_as_bytes(model, prompt):
 def test_of_a_prompt_that_is_too_long_a_note_says_what_was_dropped(model):
     frames = drawn(model, prompt=f"{'red hair, ' * 8} the very end")
     assert {frame.notes for frame in frames} == {frames[0].notes}
-    (note,) = frames[0].notes
+    note, new = frames[0].notes
     assert re.search(r"tokens, but 14 fit; dropped at its end: '.*the very end'", note)
+    assert new == "'the', 'very' and 'end' never occurred in the captions that this model learned from."
     assert len(drawn(model, prompt="red hair, " * 8, negative="red hat, " * 8)[0].notes) == 2
 
 

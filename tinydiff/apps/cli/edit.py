@@ -1,116 +1,198 @@
 """The command ``tinydiff edit``."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar, Literal
 
 import numpy as np
+from tyro.conf import OmitArgPrefixes
 
 from tinydiff import plot
-from tinydiff.apps.cli.options import DeviceName, ProgressBar, SamplerName, refuse_given
-from tinydiff.base import Array, InputError, check_count, check_shape, select_device, to_numpy, writable_folder, xp_of
-from tinydiff.models import DiffusionModel, Request, fill_in, fills_in, image_to_image, inpaint, load
-from tinydiff.models.pictures import read_image, read_mask, to_pictures
-from tinydiff.models.predictor import check_memory
+from tinydiff.apps.cli.drawings import EDITED, describe, elsewhere, own_folder, save_pictures
+from tinydiff.apps.cli.options import (
+    DeviceName,
+    ProgressBar,
+    SamplerName,
+    counted,
+    labels_of,
+    refuse_given,
+)
+from tinydiff.base import Array, InputError, Size, check_count, select_device, to_numpy, writable_folder, xp_of
+from tinydiff.models import (
+    GUIDANCE_FOR_PROMPTS,
+    DiffusionModel,
+    Request,
+    fill_in,
+    fills_in,
+    image_to_image,
+    inpaint,
+    load,
+    notes_on_words,
+)
+from tinydiff.models.editing import STRENGTH
+from tinydiff.models.pictures import mask_for, picture_for
+from tinydiff.models.predictor import check_fits
+from tinydiff.plot.pictures import about_picture, as_png_text
+
+RESAMPLE = 5  # unless another is asked for
 
 
 @dataclass(frozen=True)
-class Edit:
-    """Edit a picture (PNG): draw it anew from a prompt, or a part of it."""
+class EditFinely:
+    """Options of `tinydiff edit` for those who know what they do."""
 
-    called: ClassVar = {"images": "image"}
-
-    image: Path
-    """The picture, in colour (RGB) or grey (L)."""
-    mask: Path | None = None
-    """A picture of the same size, black (0) where the first stays as it is, white (255) where it is drawn anew."""
-    strength: float | None = None
-    """How much noise is added, from 0 (nothing changes) to 1 (nothing stays); without it, 0.6. Not with a mask."""
-    model: str = "avatars"
-    """A model that ships with tinydiff, or a folder."""
-    n: int = 8
-    """How many variants."""
-    seed: int = 0
-    """The same seed gives the same pictures."""
-    label: int | None = None
-    """Which class, for a model that knows classes; without it, none: only the picture says what is drawn."""
-    prompt: str | None = None
-    """What the pictures should show, in words."""
-    negative: str = ""
-    """What they should not show; not where guidance is 1."""
-    guidance: float | None = None
-    """How strongly the class or the prompt is followed; without it, 2, or 1 for a model that knows neither."""
-    steps: int = 50
-    """Of the whole chain."""
+    feather: float = 0.0
+    """Blur the mask by so many pixels, for a soft edge."""
     sampler: SamplerName | None = None
     """Which sampler; without it, ddim. With a mask only for a model that was trained to fill in: others draw a part by
     DDPM."""
     resample: int | None = None
     """With a mask, for a model that was not trained to fill in: how often each step is taken, so that what is drawn
     fits what is kept; without it, 5."""
-    out: Path = Path("samples")
-    """Folder for the pictures."""
+    fit: Literal["crop", "pad", "stretch"] = "crop"
+    """What happens to a picture of another shape: its middle is kept, bars are added, or it is distorted."""
+    background: str = "white"
+    """What transparent parts are put onto, and the colour of bars: a name, or #rrggbb."""
     device: DeviceName = "auto"
     """Where to compute."""
 
+
+@dataclass(frozen=True)
+class Edit:
+    """Edit a picture: draw it anew from a prompt, or a part of it.
+
+    The picture may be any PNG, JPEG, GIF, BMP, WebP or TIFF. It is brought to the size of the model and to its colours,
+    as training does; what was done to it is said.
+    """
+
+    called: ClassVar = {"images": "image"}
+
+    image: Path
+    """The picture; one that tinydiff drew lies in the folder pictures beside the grid."""
+    mask: Path | None = None
+    """A picture of the same shape, black where the first stays as it is, white where it is drawn anew; where it is
+    grey, both are blended."""
+    strength: float | None = None
+    """How much noise is added, from 0 (nothing changes) to 1 (nothing stays); without it, 0.8. Not with a mask."""
+    model: str = "avatars"
+    """A model that ships with tinydiff, or a folder."""
+    n: int = 8
+    """How many variants."""
+    seed: int = 0
+    """The same seed gives the same pictures."""
+    label: str | None = None
+    """Which class, by name or by number, for a model that knows classes; without it, none: only the picture says what
+    is drawn."""
+    prompt: str | None = None
+    """What the pictures should show, in words."""
+    negative: str = ""
+    """What they should not show; not where guidance is 1."""
+    guidance: float | None = None
+    """How strongly the class or the prompt is followed; without it, 2, or 1 where there is neither."""
+    steps: int = 50
+    """Of the whole chain."""
+    size: Size | None = None
+    """Height x width that the picture is brought to, such as 32x48, or 32 for both; without it, those that the model
+    was trained on."""
+    out: Path = Path("samples")
+    """Folder for the pictures. If it holds an earlier drawing, they go into a new folder in it: 2, 3, ..."""
+
+    advanced: OmitArgPrefixes[EditFinely] = field(default_factory=EditFinely)
+    """For those who know what they do."""
+
     def run(self) -> None:
         """Edit, save, and say where."""
-        device = select_device(self.device)
+        device = select_device(self.advanced.device)
         check_count("n", self.n)
         model = load(self.model, device, kind=DiffusionModel)
-        original = to_pictures(model, read_image(self.image)[None])
-        request = replace(self._request(model), n=self.n, size=original.shape[1:3])
-        check_memory(model, request)
+        self._refuse_sheets(self.image)
+        picture, own_size, notes = picture_for(
+            model, self.image, self.size, self.advanced.fit, self.advanced.background
+        )
+        said = {self.image: notes}
+        request = replace(self._request(model), n=self.n, size=picture.shape[1:3])
+        check_fits(model, request)
         xp = xp_of(model.network.theta)
-        images = xp.asarray(np.repeat(original, self.n, axis=0))
-        mask = None if self.mask is None else xp.asarray(self._read_mask(self.mask, original))
+        images = xp.asarray(np.repeat(picture, self.n, axis=0))
         self._refuse_what_is_not_used(fills=fills_in(model))
+        mask = None
+        if self.mask is not None:
+            kept, said[self.mask] = mask_for(
+                self.mask, own_size, picture.shape[1:3], self.advanced.fit, self.advanced.feather
+            )
+            if kept.min() == 1:
+                raise InputError("mask is black everywhere, so that nothing would be drawn: paint a part of it white.")
+            mask = xp.asarray(kept)
+        for path, phrases in said.items():
+            if phrases:
+                print(f"{path}: {'; '.join(phrases)}.")
+        for note in notes_on_words(model, (self.prompt or "", self.negative), Path(self.model).name):
+            print(note)
         writable_folder(self.out)
         with ProgressBar() as bar:
-            edited = self._edited(model, images, mask, request, bar)
-        pictures = np.concatenate([original, to_numpy(edited)])
+            edited = to_numpy(self._edited(model, images, mask, request, bar))
+        print(f"Edited {self.image} in {counted(self.n, 'way')}: {self._save(request, picture, edited)}")
+
+    def _save(self, request: Request, picture: np.ndarray, edited: np.ndarray) -> str:
+        """Save the variants, each by itself and all beside the picture; return where they are."""
+        sampler, more = self.advanced.sampler or "ddim", dict[str, Any](image=str(self.image))
+        if self.mask is None:
+            more["strength"] = STRENGTH if self.strength is None else self.strength
+        else:
+            more["mask"] = str(self.mask)
+        about = describe(request, self.model, sampler, self.steps, **more)
+        own = {} if self.label is None else {"label": self.label}
+        folder = own_folder(self.out)
+        pictures = save_pictures(folder, edited, about, [own] * len(edited))
+        both = np.concatenate([picture, edited])
         labels = ["before", *("after",) * self.n]
-        grid = plot.image_grid(pictures, len(pictures), labels=labels, title=" ".join((self.prompt or "").split()))
-        print(f"Edited {self.image} in {self.n} ways: {plot.save_image(grid, self.out / 'edited.png')}")
+        title = " ".join((self.prompt or "").split())
+        grid = plot.image_grid(both, len(both), labels=labels, title=title)
+        sheet = plot.save_image(grid, folder / EDITED, as_png_text({**about, "pictures": len(both)}))
+        return f"{sheet}, and each by itself in {pictures}. {elsewhere(self.out, folder)}".rstrip()
+
+    def _refuse_sheets(self, path: Path) -> None:
+        """Refuse a sheet of several pictures, which tinydiff drew: it is no picture that a model could have drawn."""
+        about = about_picture(path) or {}
+        if "pictures" in about:
+            raise InputError(
+                f"image is {path}, a sheet that shows {counted(about['pictures'], 'picture')}: give one of them, such "
+                f"as {path.parent / 'pictures' / '000.png'}."
+            )
 
     def _request(self, model: DiffusionModel) -> Request:
         """Return what is asked, in the words of the library."""
-        guidance = self.guidance
-        if guidance is None:
-            guidance = 1.0 if model.null_context() is None else 2.0
+        followed = bool(self.prompt or self.negative or self.label is not None)
+        guidance = (GUIDANCE_FOR_PROMPTS if followed else 1.0) if self.guidance is None else self.guidance
         if guidance == 1:
             idle = "it changes nothing where guidance is 1: give another --guidance, or leave it out"
             refuse_given(self, "negative", idle)
-        return Request(seed=self.seed, labels=self.label, prompt=self.prompt, negative=self.negative, guidance=guidance)
-
-    def _read_mask(self, path: Path, original: Array) -> Array:
-        """Return the mask, of the picture's size, with something to draw."""
-        mask = read_mask(path)
-        check_shape("mask", mask, (1, *original.shape[1:3], 1))
-        if mask.all():
-            raise InputError("mask is black everywhere, so that nothing would be drawn: paint a part of it white.")
-        return mask
+        label = None if self.label is None else labels_of(model, [self.label])[0]
+        return Request(seed=self.seed, labels=label, prompt=self.prompt, negative=self.negative, guidance=guidance)
 
     def _refuse_what_is_not_used(self, fills: bool) -> None:
         """Refuse options of another way to edit than the one that is taken."""
         if self.mask is None:
             idle = "steps are repeated only where a part is drawn: give a --mask, or leave it out"
-            refuse_given(self, "resample", idle)
+            refuse_given(self.advanced, "resample", idle)
+            refuse_given(self.advanced, "feather", "there is no mask to blur: give a --mask, or leave it out")
             return
         refuse_given(self, "strength", "with a mask, the part to draw starts from noise: leave it out")
         if fills:
-            refuse_given(self, "resample", "this model was trained to fill in, and repeats no step: leave it out")
+            refuse_given(
+                self.advanced, "resample", "this model was trained to fill in, and repeats no step: leave it out"
+            )
         else:
             idle = "a model that was not trained to fill in draws a part by DDPM: leave it out"
-            refuse_given(self, "sampler", idle)
+            refuse_given(self.advanced, "sampler", idle)
 
     def _edited(self, model: DiffusionModel, images: Array, mask: Array, request: Request, bar: ProgressBar) -> Array:
         """Return the pictures, drawn anew as a whole or in part."""
-        sampler = "ddim" if self.sampler is None else self.sampler
+        sampler = "ddim" if self.advanced.sampler is None else self.advanced.sampler
         if mask is None:
-            strength = 0.6 if self.strength is None else self.strength
+            strength = STRENGTH if self.strength is None else self.strength
             return image_to_image(model, images, request, strength, sampler, self.steps, bar)
         if fills_in(model):
             return fill_in(model, images, mask, request, sampler, self.steps, bar)
-        resample = 5 if self.resample is None else self.resample
+        resample = RESAMPLE if self.advanced.resample is None else self.advanced.resample
         return inpaint(model, images, mask, request, self.steps, resample, bar)

@@ -3,12 +3,14 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+from tinydiff.apps.cli.drawings import unused_folder
 from tinydiff.apps.cli.options import DeviceName, ProgressBar, SamplerName, refuse_given
 from tinydiff.base import InputError, check_choice, check_count, check_number, writable_folder
 from tinydiff.data import DATASETS
 from tinydiff.evaluate import evaluate, evaluate_text, retrieval
-from tinydiff.models import SHIPPED, ClipModel, DiffusionModel, Guidance, load, read_about
+from tinydiff.models import GUIDANCE_FOR_PROMPTS, SHIPPED, ClipModel, DiffusionModel, Guidance, load, read_about
 
+WRITTEN = ("samples.png", "loss_by_timestep.png", "nearest.png", "rows.png", "trade.png", "skin.png")
 SCALES = (0, 1, 2, 3, 5, 8)  # of guidance, which are compared unless others are asked for
 
 
@@ -32,12 +34,13 @@ class Evaluate:
     sampler: SamplerName | None = None
     """Which sampler; without it, ddim."""
     guidance: float | None = None
-    """Of a model that reads text: how strongly it follows the captions; without it, 3."""
+    """Of a model that reads text: how strongly it follows the captions; without it, 2."""
     scales: tuple[float, ...] | None = None
     """Of a model that reads text: the guidance scales to compare, each with n / 4 captions and with one prompt, n / 4
     times; without it, 0 1 2 3 5 8."""
     out: Path | None = None
-    """Folder for pictures: samples, nearest training images, loss by timestep; or what guidance gives and takes."""
+    """Folder for pictures: samples, nearest training images, loss by timestep; or what guidance gives and takes. If it
+    holds those of an earlier report, they go into a new folder in it: 2, 3, ..."""
     device: DeviceName = "auto"
     """Where to compute."""
 
@@ -57,7 +60,7 @@ class Evaluate:
     def _of_text(self, model: DiffusionModel) -> str:
         """Return the report on a model that reads text."""
         refuse_given(self, "data classifier", "a model that reads text is judged by the avatars: leave it out")
-        guidance = Guidance(3.0 if self.guidance is None else self.guidance)
+        guidance = Guidance(GUIDANCE_FOR_PROMPTS if self.guidance is None else self.guidance)
         scales = SCALES if self.scales is None else self.scales
         for scale in scales:
             check_number("scales", scale, -100, 100)
@@ -86,5 +89,10 @@ class Evaluate:
         return 50 if self.steps is None else self.steps, self.sampler or "ddim"
 
     def _folder(self) -> Path | None:
-        """Return the folder for pictures, made if it is missing, before the work begins."""
-        return None if self.out is None else writable_folder(self.out)
+        """Return a folder for pictures that holds no other report's, made if it is missing, before the work begins."""
+        if self.out is None:
+            return None
+        folder = writable_folder(unused_folder(self.out, WRITTEN))
+        if folder != self.out:
+            print(f"{self.out} holds the pictures of an earlier report, which stay: those of this one are in {folder}.")
+        return folder

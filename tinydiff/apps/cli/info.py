@@ -1,24 +1,41 @@
 """The command ``tinydiff info``."""
 
+import json
 import platform
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import scipy
+from tyro.conf import Positional
 
 import tinydiff
 from tinydiff.base import DataError, DeviceError, select_device
 from tinydiff.data import DATASETS, load_data
 from tinydiff.models import SHIPPED
+from tinydiff.plot import about_picture
 from tinydiff.workers import default_threads
 
 
 @dataclass(frozen=True)
 class Info:
-    """Print versions, the device, the models that ship and the data sets that are found."""
+    """Print versions, the device, the models that ship and the data sets; or what a picture was drawn from."""
+
+    picture: Positional[Path | None] = None
+    """A picture that tinydiff drew, such as samples/pictures/000.png or samples/grid.png."""
 
     def run(self) -> None:
-        """Print all of it."""
+        """Print all of it, or what the picture's file says."""
+        if self.picture is not None:
+            about = about_picture(self.picture)
+            if about is None:
+                raise DataError(
+                    f"{self.picture} does not say what it was drawn from; the PNGs and GIFs of tinydiff do."
+                )
+            for name, value in about.items():
+                plain = isinstance(value, str) and value.isprintable()
+                print(f"{name}: {value if plain else json.dumps(value)}")  # a value with a line break stays on its line
+            return
         print(f"tinydiff {tinydiff.__version__}, Python {platform.python_version()}, {platform.platform()}")
         print(f"NumPy {np.__version__}, SciPy {scipy.__version__}, {default_threads()} cores")
         try:

@@ -1,8 +1,8 @@
-"""The command line: ``tinydiff demo | train | sample | edit | evaluate | serve | info``.
+"""The command line: ``tinydiff demo | train | sample | edit | evaluate | serve | info``, or --version.
 
 Each command is a frozen dataclass; its fields are the options. Errors are one sentence on stderr; the exit status
-is 2 for a bad argument, 1 for everything else that fails, 130 after Ctrl-C, and 143 after SIGTERM; a training that
-either of them stopped, and that was saved, exits with 130.
+is 2 for a bad argument, 1 for everything else that fails (what nobody has foreseen, too), 130 after Ctrl-C, and 143
+after SIGTERM; a training that either of them stopped, and that was saved, exits with 130.
 """
 
 import contextlib
@@ -22,6 +22,7 @@ from tinydiff.apps.cli.info import Info
 from tinydiff.apps.cli.naming import as_typed
 from tinydiff.apps.cli.parsing import one_sentence, parse_options
 from tinydiff.apps.cli.sample import Sample
+from tinydiff.apps.cli.screen import one_line_warnings, prepare_streams, say_refusal, say_unexpected
 from tinydiff.apps.cli.serve import Serve
 from tinydiff.apps.cli.train import Train, parse_train
 from tinydiff.base import InputError, TinydiffError
@@ -40,31 +41,36 @@ COMMANDS: dict[str, Callable[..., Any]] = {
 def main(arguments: list[str] | None = None) -> int:
     """Run a command; return the exit status."""
     arguments = sys.argv[1:] if arguments is None else arguments
-    for name in ("stdout", "stderr"):
-        if getattr(sys, name) is None:  # it was closed before we began: what is said there is lost
-            setattr(sys, name, open(os.devnull, "w"))  # noqa: SIM115
+    prepare_streams()
     command = None
+    if arguments in (["--version"], ["-V"]):
+        print(f"tinydiff {tinydiff.__version__}")
+        return 0
     try:
         command = parse(arguments)
-        with sigterm_ends_cleanly():
+        with sigterm_ends_cleanly(), one_line_warnings():
             command.run()
             sys.stdout.flush()
     except KeyboardInterrupt:
         return 130
     except TinydiffError as error:
         sentence = str(error) if command is None else as_typed(str(error), type(command))
-        print(f"tinydiff: {sentence}", file=sys.stderr)
+        say_refusal(sentence)
         return 2 if isinstance(error, InputError) else 1
     except MemoryError as error:
         why = f" ({error})" if str(error) else ""
-        print(f"tinydiff: There is not enough memory{why}. Ask for fewer or smaller pictures.", file=sys.stderr)
+        say_refusal(f"There is not enough memory{why}. Ask for fewer or smaller pictures.")
         return 1
     except BrokenPipeError:  # `tinydiff info | head`, or --help, is no error; a run that stopped for it is not done
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0 if command is None or isinstance(command, Info) else 1
     except OSError as error:  # what is printed cannot be written; files have errors of their own
-        print(f"tinydiff: {error}", file=sys.stderr)
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        say_refusal(str(error))
+        with contextlib.suppress(OSError, ValueError):  # it has no number where it was replaced
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+    except Exception as error:  # nobody has foreseen it
+        say_unexpected(error)
         return 1
     return 0
 

@@ -1,6 +1,8 @@
 """Options that several commands share, and what they show while they work."""
 
 import dataclasses
+import re
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -9,6 +11,7 @@ from tqdm import tqdm
 from tinydiff.base import InputError
 from tinydiff.data import DATASETS
 from tinydiff.diffusion import SAMPLERS, SCHEDULES, TARGETS
+from tinydiff.models import DiffusionModel
 
 DeviceName = Literal["auto", "cpu", "cuda"]
 if TYPE_CHECKING:
@@ -38,6 +41,20 @@ def refuse_given(command: Any, names: str, why: str) -> None:
         if field.name in names.split() and value != field.default:
             shown = str(value) if isinstance(value, Path) else repr(value)
             raise InputError(f"{field.name} is {shown}, but {why}.")
+
+
+def labels_of(model: DiffusionModel, names: Iterable[str]) -> list[int]:
+    """Return classes by number, from what was typed: the names of the model's classes, or numbers."""
+    known = model.config.class_names or ()
+    is_number = re.compile("-?[0-9]{1,17}")
+    return [
+        int(name) if name not in known and is_number.fullmatch(name) else model.config.label_of(name) for name in names
+    ]
+
+
+def counted(n: int, noun: str) -> str:
+    """Return a number with its noun: 1 image, 2 images."""
+    return f"{n:,} {noun}" if n == 1 else f"{n:,} {noun}s"
 
 
 class ProgressBar:

@@ -2,41 +2,53 @@
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
+import numpy as np
+from tyro.conf import OmitArgPrefixes
+
 from tinydiff import plot
-from tinydiff.apps.cli.options import DeviceName, ProgressBar, SamplerName, refuse_given
-from tinydiff.base import Device, InputError, Size, height_and_width, select_device, to_numpy, writable_folder
-from tinydiff.models import DiffusionModel, Guidance, Request, class_gradient, load
+from tinydiff.apps.cli.drawings import (
+    FILM,
+    GRID,
+    describe,
+    elsewhere,
+    own_folder,
+    save_arrays,
+    save_pictures,
+)
+from tinydiff.apps.cli.options import (
+    DeviceName,
+    ProgressBar,
+    SamplerName,
+    counted,
+    labels_of,
+    refuse_given,
+)
+from tinydiff.base import (
+    Device,
+    InputError,
+    Size,
+    check_count,
+    height_and_width,
+    select_device,
+    to_numpy,
+    writable_folder,
+)
+from tinydiff.diffusion import SAMPLERS
+from tinydiff.models import DiffusionModel, Guidance, Request, class_gradient, guidance_for, load, notes_on_words
 from tinydiff.networks import NoisyClassifier
+from tinydiff.plot.pictures import as_png_text
 
 IN_FILM = 16
 
 
 @dataclass(frozen=True)
-class Sample:
-    """Draw images: a grid (PNG) and the reverse chain (GIF)."""
+class SampleFinely:
+    """Options of `tinydiff sample` for those who know what they do."""
 
-    model: str | None = None
-    """A model that ships with tinydiff, or a folder with config.json and model.safetensors; without it, mnist, or
-    avatars where a prompt is given."""
-    n: int | None = None
-    """How many images; without it, 64, or 16 where a prompt is given."""
-    seed: int = 0
-    """The same seed gives the same pictures, whatever n is."""
-    label: int | None = None
-    """Which class, of the classifier if there is one; without it, all classes of the model in turn."""
-    prompt: str | None = None
-    """What the pictures should show, in words."""
-    negative: str = ""
-    """What they should not show; not where guidance is 1, nor with a classifier."""
-    guidance: float = 1.0
-    """How strongly the class or the prompt is followed: 0 not at all, 1 as learned, above 1 exaggerated."""
-    classifier: str | None = None
-    """A classifier of noisy pictures, such as mnist-noisy-classifier, or its folder: the model is told nothing, and the
-    pictures are pulled to the label by its gradient, as strongly as guidance says."""
     interval: tuple[float, float] | None = None
     """Guide only between these times, and at strength 1 elsewhere; the first step is at T, usually 1000, the last near
     0."""
@@ -45,54 +57,132 @@ class Sample:
     classifier."""
     threshold: Literal["static", "dynamic"] = "static"
     """How a predicted picture is kept within black and white."""
+    micro_batch: int | None = None
+    """How many images are computed together, on which their last bits depend; without it, 1 for one image, which is
+    soonest, and for more what the model says."""
+    device: DeviceName = "auto"
+    """Where to compute."""
+
+
+@dataclass(frozen=True)
+class Sample:
+    """Draw images: each as PNG, all of them in a grid (PNG), and the reverse chain as a film (GIF).
+
+    What each picture was drawn from is written into its file: see `tinydiff info FILE`.
+    """
+
+    model: str | None = None
+    """A model that ships with tinydiff, or a folder with config.json and model.safetensors; without it, mnist, or
+    avatars where a prompt is given."""
+    n: int | None = None
+    """How many images; without it, 64, or 16 where a prompt is given."""
+    seed: int = 0
+    """The same seed gives the same pictures, whatever n is."""
+    label: tuple[str, ...] = ()
+    """Which class, by name or by number, such as dog or 7, of the classifier if there is one; several are drawn in
+    turn. Without it, all classes of the model in turn."""
+    prompt: str | None = None
+    """What the pictures should show, in words."""
+    negative: str = ""
+    """What they should not show; not where guidance is 1, nor with a classifier."""
+    guidance: float | None = None
+    """How strongly the class or the prompt is followed: 0 not at all, 1 as learned, above 1 exaggerated; without it, 2
+    for a prompt, 1 for a class."""
+    classifier: str | None = None
+    """A classifier of noisy pictures, such as mnist-noisy-classifier, or its folder: the model is told nothing, and the
+    pictures are pulled to the label by its gradient, as strongly as guidance says."""
     steps: int = 50
-    """Steps of the sampler; each calls the network once, for heun about twice."""
+    """Steps of the sampler; each calls the network once, for heun about twice: how often is said at the end."""
     sampler: SamplerName = "ddim"
     """Which sampler."""
     size: Size | None = None
     """Height x width of the images, such as 32x48, or 32 for both; without it, those that the model was trained on."""
-    micro_batch: int | None = None
-    """How many images are computed together, on which their last bits depend; without it, 1 for one image, which is
-    soonest, and for more what the model says."""
     out: Path = Path("samples")
-    """Folder for the pictures."""
-    device: DeviceName = "auto"
-    """Where to compute."""
+    """Folder for the pictures. If it holds an earlier drawing, they go into a new folder in it: 2, 3, ..."""
+    npz: bool = False
+    """Save the pictures also as they were drawn, float32, with labels, prompt and seed, for numpy.load."""
+    gif: bool = True
+    """Save the reverse chain of the first pictures as a film."""
+
+    advanced: OmitArgPrefixes[SampleFinely] = field(default_factory=SampleFinely)
+    """For those who know what they do."""
 
     def run(self) -> None:
         """Draw, save, and say where."""
-        device = select_device(self.device)
+        device = select_device(self.advanced.device)
         name = ("mnist" if self.prompt is None else "avatars") if self.model is None else self.model
         model = load(name, device, kind=DiffusionModel)
         request = self._request(model, device)
-        if self.micro_batch is not None or request.count == 1:
-            model = replace(model, micro_batch=1 if self.micro_batch is None else self.micro_batch)
+        for note in notes_on_words(model, (self.prompt or "", self.negative), Path(name).name):
+            print(note)
+        if self.advanced.micro_batch is not None or request.count == 1:
+            model = replace(model, micro_batch=1 if self.advanced.micro_batch is None else self.advanced.micro_batch)
         start, frames = time.perf_counter(), []
         with ProgressBar() as bar:
             chain = model.chain(request, self.sampler, self.steps, bar)
             writable_folder(self.out)
             for t, x_t, x_0_hat in chain:
-                frames.append((t, to_numpy(x_t[:IN_FILM]), to_numpy(x_0_hat[:IN_FILM])))
+                if self.gif:
+                    frames.append((t, to_numpy(x_t[:IN_FILM]), to_numpy(x_0_hat[:IN_FILM])))
         images = to_numpy(x_t)
-        seconds = time.perf_counter() - start
-        grid = plot.save_image(plot.image_grid(images, title=self._title(name, len(images))), self.out / "grid.png")
-        gif = plot.chain_gif(frames, self.out / "chain.gif", samples=IN_FILM)
-        print(f"Drew {len(images)} images in {seconds:.1f} s on {device.name}: {grid} and {gif}")
+        took = f"{counted(len(images), 'image')} in {time.perf_counter() - start:.1f} s on {device.name}"
+        calls = SAMPLERS[self.sampler].calls(model.diffusion, self.steps)
+        how = f"{counted(self.steps, 'step')} of {self.sampler}"
+        if calls != self.steps:
+            how += f", {counted(calls, 'call')} of the network"
+        print(f"Drew {took} ({how}): {self._save(model, request, name, images, frames)}")
+
+    def _save(self, model: DiffusionModel, request: Request, name: str, images: np.ndarray, frames: list) -> str:
+        """Save all that is left of a drawing; return where it is."""
+        about = describe(request, name, self.sampler, self.steps, classifier=self.classifier)
+        about["micro_batch"] = model.micro_batch
+        classes = self._classes(model, request, len(images))
+        folder = own_folder(self.out)
+        pictures = save_pictures(folder, images, about, classes)
+        called = [of_one["class"] for of_one in classes if "class" in of_one]
+        below = called if len(set(called)) > 1 else None
+        grid = plot.image_grid(images, labels=below, title=self._title(name, request, called))
+        saved = [plot.save_image(grid, folder / GRID, as_png_text({**about, "pictures": len(images)}))]
+        if self.gif:
+            shown = min(IN_FILM, len(images))
+            film = plot.chain_gif(frames, folder / FILM, samples=shown, about={**about, "pictures": shown})
+            saved.append(film)
+        if self.npz:
+            saved.append(save_arrays(folder, images, about, classes))
+        sheets = ", ".join(map(str, saved))
+        return f"{sheets}, and each by itself in {pictures}. {elsewhere(self.out, folder)}".rstrip()
+
+    def _classes(self, model: DiffusionModel, request: Request, n: int) -> list[dict[str, Any]]:
+        """Return the label of each picture, and the name of its class, as far as there are any."""
+        labels = None if model.config.text is not None else model.condition(request)
+        if labels is None:
+            return [{} for _ in range(n)]
+        numbers, names = to_numpy(labels).tolist(), model.config.class_names
+        if names is None:
+            return [{"label": number} for number in numbers]
+        return [{"label": number, "class": (*names, "no class")[number]} for number in numbers]
 
     def _request(self, model: DiffusionModel, device: Device) -> Request:
         """Return what is asked, in the words of the library."""
+        n = (64 if self.prompt is None else 16) if self.n is None else self.n
+        labels = labels_of(model, self.label)
+        classifier = None if self.classifier is None else self._guide(self.classifier, model, labels, device)
+        if len(labels) > 1:
+            check_count("n", n)
+            labels = [labels[i % len(labels)] for i in range(n)]
+        guidance = guidance_for(self.prompt, self.negative) if self.guidance is None else self.guidance
         return Request(
-            n=(64 if self.prompt is None else 16) if self.n is None else self.n,
+            n=n,
             seed=self.seed,
-            labels=self.label,
+            labels=labels[0] if len(labels) == 1 else labels or None,
             prompt=self.prompt,
             negative=self.negative,
-            guidance=Guidance(self.guidance, self.interval, self.rescale, self.threshold),
-            classifier=None if self.classifier is None else self._guide(self.classifier, model, device),
+            guidance=Guidance(guidance, self.advanced.interval, self.advanced.rescale, self.advanced.threshold),
+            classifier=classifier,
             size=self.size,
         )
 
-    def _guide(self, name: str, model: DiffusionModel, device: Device) -> Callable[[Any, Any, Any], Any]:
+    def _guide(self, name: str, model: DiffusionModel, labels: list[int], device: Device) -> Callable[..., Any]:
         """Return the gradient of the classifier; refuse one that does not know these pictures or these classes."""
         refuse_given(
             self, "prompt", "the classifier pulls pictures to a class and reads no text: leave one of them out"
@@ -105,17 +195,22 @@ class Sample:
                 f"classifier is {name}, which knows pictures of {' x '.join(map(str, known))}, but those to draw have "
                 f"{' x '.join(map(str, shape))}."
             )
-        if self.label is None and unet.num_classes != classes:
+        if not labels and unet.num_classes != classes:
             raise InputError(
                 f"label is missing, but the classifier pulls to one of its {classes} classes, and the model has "
                 f"{unet.num_classes or 'none'}: give one from 0 to {classes - 1}."
             )
-        if self.label is not None and self.label not in range(classes):
-            raise InputError(f"label is {self.label}, but the classifier knows the classes 0 to {classes - 1}.")
+        for label in labels:
+            if label not in range(classes):
+                raise InputError(f"label is {label}, but the classifier knows the classes 0 to {classes - 1}.")
         return class_gradient(network)
 
-    def _title(self, name: str, n: int) -> str:
-        title = f"{n} samples of {Path(name).name}, {self.sampler}, {self.steps} steps, seed {self.seed}"
+    def _title(self, name: str, request: Request, called: list[str]) -> str:
+        """Return the title of the grid: what was asked, of whom, and how."""
+        what = [f"{counted(request.count, 'sample')} of {Path(name).name}"]
+        if self.label and len(set(self.label)) == 1:
+            what.append(called[0] if called else f"class {self.label[0]}")
+        what += [self.sampler, counted(self.steps, "step"), f"seed {self.seed}"]
         if self.prompt:
-            title = f"{' '.join(self.prompt.split())}: {title}, guidance {self.guidance:g}"
-        return title
+            what.append(f"guidance {request.guidance.scale:g}")
+        return (f"{' '.join(self.prompt.split())}: " if self.prompt else "") + ", ".join(what)

@@ -10,7 +10,7 @@ import numpy as np
 
 from tinydiff.base import InputError, to_numpy
 from tinydiff.diffusion import SAMPLERS
-from tinydiff.models import DiffusionModel, Request, word_maps
+from tinydiff.models import DiffusionModel, Request, notes_on_words, word_maps
 
 MOST_CHARACTERS, MOST_SCALE, MOST_STEPS = 1_000, 20, 250  # of one picture, so that it does not keep others waiting
 MOST_SHOWN = 40  # steps of a chain, so that an answer, which waits in memory until it is read, stays below 1 MB
@@ -76,6 +76,7 @@ def draw(
         request = Request(n=1, seed=seed, prompt=prompt, negative="" if scale == 1 else negative, guidance=scale)
         chain = model.chain(request, sampler, steps)
     notes = tuple(dict.fromkeys(str(warning.message) for warning in caught))
+    notes += notes_on_words(model, (prompt, negative))
     if negative and scale == 1:
         notes += ("The negative prompt changes nothing where guidance is 1.",)
     maps: tuple = ()

@@ -20,7 +20,7 @@ from tinydiff.apps.serve.drawing import MOST_SCALE, MOST_STEPS, Frame, draw, is_
 from tinydiff.apps.serve.limits import _SmallRequests
 from tinydiff.base import InputError, TinydiffError
 from tinydiff.diffusion import SAMPLERS
-from tinydiff.models import DiffusionModel
+from tinydiff.models import GUIDANCE_FOR_PROMPTS, DiffusionModel
 from tinydiff.plot.sheets import to_pixels
 
 MOST_WAITING = 8  # pictures in the queue
@@ -78,7 +78,12 @@ def page(model: DiffusionModel, name: str) -> Any:
                     start = gr.Button("Draw", variant="primary", elem_id="draw")
                     another = gr.Button("Draw another", elem_id="another")
                 scale = gr.Slider(
-                    0, MOST_SCALE, 3, step=0.1, label="Guidance", info="0 ignores the words, 1 follows them"
+                    0,
+                    MOST_SCALE,
+                    GUIDANCE_FOR_PROMPTS,
+                    step=0.1,
+                    label="Guidance",
+                    info="0 ignores the words, 1 follows them",
                 )
                 steps = gr.Slider(1, MOST_STEPS, 30, step=1, label="Steps")
                 sampler = gr.Dropdown(SAMPLERS, label="Sampler")

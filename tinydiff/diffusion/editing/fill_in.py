@@ -2,7 +2,7 @@
 
 from tinydiff.base import Array, check_shape, xp_of
 from tinydiff.diffusion.checks import check_match
-from tinydiff.diffusion.editing.masks import check_mask
+from tinydiff.diffusion.editing.masks import check_mask, joined
 from tinydiff.diffusion.process import GaussianDiffusion
 from tinydiff.diffusion.targets import Predict
 
@@ -15,8 +15,8 @@ def erased(x_0: Array, mask: Array) -> Array:
     Parameters
     ----------
     x_0 : array, shape (N, H, W, C)
-    mask : array of 0 and 1, shape (N or 1, H, W, 1)
-        1 where the picture is known.
+    mask : array of 0 .. 1, shape (N or 1, H, W, 1)
+        1 where the picture is known; what is known in part only, at a soft edge, is not shown.
 
     Returns
     -------
@@ -27,14 +27,15 @@ def erased(x_0: Array, mask: Array) -> Array:
     xp = xp_of(x_0, mask)
     check_shape("mask", mask, (None, *x_0.shape[1:-1], 1))
     check_mask(mask, x_0.shape)
-    mask = xp.broadcast_to(mask.astype(x_0.dtype), (*x_0.shape[:-1], 1))
+    mask = xp.broadcast_to((mask == 1).astype(x_0.dtype), (*x_0.shape[:-1], 1))
     return xp.concatenate([mask, mask * x_0], axis=-1)
 
 
 def keep_known(predict: Predict, diffusion: GaussianDiffusion, known: Array, mask: Array) -> Predict:
     """Return a prediction whose x_0_hat is `known` where the mask is 1, with the eps_hat that follows (Eq. KNOWN-1).
 
-    At its last step every sampler returns x_0_hat, so the known pixels are kept to the bit.
+    At its last step every sampler returns x_0_hat, so the known pixels are kept to the bit. At a soft edge, where the
+    mask m is between, x_0_hat becomes m known + (1 - m) x_0_hat at every step.
 
     Parameters
     ----------
@@ -42,16 +43,15 @@ def keep_known(predict: Predict, diffusion: GaussianDiffusion, known: Array, mas
     diffusion : GaussianDiffusion
     known : array, shape (N, ...)
         Pictures; their values where the mask is 0 are not used.
-    mask : array of 0 and 1, broadcastable to `known`
+    mask : array of 0 .. 1, broadcastable to `known`
         1 where the picture is known.
     """
     check_mask(mask, known.shape)
-    xp, mask = xp_of(known, mask), mask.astype(bool)
 
     def keeping(x_t, t, context=None):
         check_match(x_t=x_t, known=known)
         x_0_hat, _ = predict(x_t, t, context)
-        x_0_hat = xp.where(mask, known, x_0_hat)
+        x_0_hat = joined(mask, known, x_0_hat)
         return x_0_hat, diffusion.eps_from_x_0(x_t, t, x_0_hat)
 
     return keeping

@@ -6,9 +6,11 @@ from dataclasses import dataclass
 from numbers import Integral
 from typing import Any, TypeVar
 
+import numpy as np
+
 from tinydiff.base import Array, Choices, InputError, Noise
 from tinydiff.diffusion.process import GaussianDiffusion
-from tinydiff.diffusion.samplers.chain import Chain
+from tinydiff.diffusion.samplers.chain import Chain, last
 from tinydiff.diffusion.targets import Predict
 from tinydiff.diffusion.times import equal_steps
 
@@ -83,6 +85,18 @@ class Sampler:
         if self.draws_noise:
             given["noise"] = noise
         return self.walk(predict, diffusion, x_T, times, context=context, end=end, **given)
+
+    def calls(self, diffusion: GaussianDiffusion, steps: int | Iterable[float]) -> int:
+        """Return how often the sampler predicts in so many steps, counted while it walks a picture of one pixel."""
+        count = 0
+
+        def predict(x_t, t, context=None):
+            nonlocal count
+            count += 1
+            return x_t, x_t
+
+        last(self(predict, diffusion, np.zeros((1, 1)), steps, Noise(0)))
+        return count
 
 
 SAMPLERS: Choices[Sampler] = Choices("sampler")  # every sampler by its name

@@ -6,7 +6,7 @@ import sys
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, ClassVar, TypeVar
 
 from tinydiff import plot
 from tinydiff.apps.cli.options import DeviceName
@@ -32,6 +32,8 @@ def trains(objective: str) -> Callable[[Kind], Kind]:
 @dataclass(frozen=True)
 class TrainCommand:
     """The options that every objective has; a subclass adds its own, and `train`, how to train."""
+
+    given: ClassVar[frozenset[str] | None] = None  # dotted names of the options that were typed, or None: all count so
 
     config: Path | None = None
     """A TOML file with any of these options; what is also given on the command line wins."""

@@ -1,0 +1,100 @@
+"""What `sample` and `edit` leave: pictures that say what they were drawn from, arrays, sheets; nothing is replaced."""
+
+import contextlib
+import os
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+import tinydiff
+from tinydiff import plot
+from tinydiff.base import DataError, atomic_write, writable_folder
+from tinydiff.models import Request
+
+PICTURES, ARRAYS, GRID, FILM, EDITED = "pictures", "arrays.npz", "grid.png", "chain.gif", "edited.png"
+LEFT = (PICTURES, ARRAYS, GRID, FILM, EDITED)  # by one of these a folder is known to hold a drawing
+
+
+def unused_folder(out: Path, names: Iterable[str]) -> Path:
+    """Return a folder that holds none of these names: `out` itself, or else a new one in it, named 2, 3, ..."""
+    writable_folder(out)
+    folder, number, names = out, 1, tuple(names)
+    lexists = os.path.lexists  # true, too, for a link that leads nowhere
+    while (lexists(folder) and not folder.is_dir()) or any(lexists(folder / name) for name in names):
+        number += 1
+        folder = out / str(number)
+    return folder
+
+
+def own_folder(out: Path) -> Path:
+    """Return a folder that holds no other drawing, see `unused_folder`, with an empty folder for pictures in it.
+
+    It is taken by making the folder of pictures in it, so that of two runs at the same moment only one takes it.
+    """
+    while True:
+        folder = unused_folder(out, LEFT)
+        try:
+            (folder / PICTURES).mkdir(parents=True)
+        except FileExistsError:  # taken a moment ago
+            continue
+        except OSError as refusal:
+            why = refusal.strerror or refusal
+            raise DataError(f"{folder} cannot be written: {why}. Choose another --out.") from refusal
+        return folder
+
+
+def describe(request: Request, model: str, sampler: str, steps: int, **more: Any) -> dict[str, Any]:
+    """Return what pictures are drawn from, to be written into their files: all that decides them."""
+    guidance = request.guidance
+    about: dict[str, Any] = {
+        "tinydiff": tinydiff.__version__,
+        "model": model,
+        "prompt": request.prompt,
+        "negative": request.negative or None,
+        "seed": request.seed,
+        "guidance": guidance.scale,
+        "interval": guidance.interval,
+        "rescale": guidance.rescale or None,
+        "threshold": guidance.threshold,
+        "sampler": sampler,
+        "steps": steps,
+        **more,
+    }
+    return {name: value for name, value in about.items() if value is not None}
+
+
+def save_pictures(folder: Path, images: np.ndarray, about: dict[str, Any], of_each: Sequence[dict[str, Any]]) -> Path:
+    """Save each picture, named by its index, with what it was drawn from and what it has of its own.
+
+    A folder in which nothing could be written is given back.
+    """
+    pictures = folder / PICTURES
+    digits = max(3, len(str(len(images) - 1)))
+    try:
+        for index, (image, own) in enumerate(zip(images, of_each, strict=True)):
+            size = f"{image.shape[0]}x{image.shape[1]}"
+            path = pictures / f"{index:0{digits}}.png"
+            plot.save_picture(image, path, {**about, "index": index, "size": size, **own})
+    except BaseException:
+        with contextlib.suppress(OSError):  # there are some: they stay
+            pictures.rmdir()
+            if folder.name.isdecimal():
+                folder.rmdir()
+        raise
+    return pictures
+
+
+def save_arrays(folder: Path, images: np.ndarray, about: dict[str, Any], of_each: Sequence[dict[str, Any]]) -> Path:
+    """Save pictures as they were drawn, float32 in [-1, 1], and what they were drawn from, for ``numpy.load``."""
+    entries: dict[str, Any] = {name: np.asarray(value) for name, value in about.items()}
+    for name in of_each[0]:
+        entries[name] = np.asarray([of_one[name] for of_one in of_each])
+    entries |= {"images": images, "index": np.arange(len(images))}
+    return atomic_write(folder / ARRAYS, lambda file: np.savez(file, **entries))
+
+
+def elsewhere(out: Path, folder: Path) -> str:
+    """Return a sentence where a drawing went elsewhere than asked, because another one is there; else an empty text."""
+    return "" if folder == out else f"{out} holds an earlier drawing, which stays as it is: this one is in {folder}."

@@ -1,0 +1,60 @@
+r"""What a command says: on any screen, in any encoding, without what a terminal would obey.
+
+A character that the screen's encoding lacks, or half a character of a file's name that is no text, is written as an
+escape (``\u0444``), so that a command never fails after its work because of a name. A warning is one sentence.
+"""
+
+import contextlib
+import os
+import sys
+import traceback
+import warnings
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+
+from tinydiff.base import printable
+
+VARIABLE = "TINYDIFF_TRACEBACK"  # 1 shows where an unexpected error came from
+
+
+def prepare_streams() -> None:
+    """Let stdout and stderr take any text; one that was closed before the command began swallows what is said."""
+    for name in ("stdout", "stderr"):
+        stream: Any = getattr(sys, name)
+        if stream is None:
+            setattr(sys, name, open(os.devnull, "w"))  # noqa: SIM115
+        elif hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="backslashreplace")
+
+
+@contextlib.contextmanager
+def one_line_warnings() -> Iterator[None]:
+    """Show a warning as one sentence, without lines of source; NumPy's on overflow are left to tinydiff's own checks.
+
+    Where a number overflows, a sentence about the loss, the weights or the picture follows, which says what to do.
+    """
+    before = warnings.formatwarning
+    warnings.formatwarning = lambda message, *_: f"tinydiff: {printable(str(message))}\n"
+    try:
+        with np.errstate(all="ignore"):
+            yield
+    finally:
+        warnings.formatwarning = before
+
+
+def say_refusal(sentence: str) -> None:
+    """Print a refusal on stderr, in one line."""
+    print(f"tinydiff: {printable(sentence)}", file=sys.stderr)
+
+
+def say_unexpected(error: Exception) -> None:
+    """Print a sentence on an error that nobody has foreseen, which asks to report it; with the variable, its origin."""
+    if os.environ.get(VARIABLE, "0") not in ("", "0"):
+        traceback.print_exception(error)
+    what = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
+    say_refusal(
+        f"This is a fault of tinydiff ({what[:300]}). Please report it, with the command, and with what it "
+        f"shows where {VARIABLE}=1 stands before it."
+    )
