@@ -4,7 +4,9 @@ from tinydiff.evaluate.by_timestep import LossByTimestep, loss_by_timestep
 from tinydiff.evaluate.frechet import frechet_distance, frechet_distance_of
 from tinydiff.evaluate.neighbours import nearest_neighbours
 from tinydiff.evaluate.obedience import Obedience, obedience
+from tinydiff.evaluate.pictures import evaluate_pictures, real_halves
 from tinydiff.evaluate.precision_recall import precision_and_recall
+from tinydiff.evaluate.random_features import random_features, random_features_frechet
 from tinydiff.evaluate.retrieval import Retrieval, retrieval
 from tinydiff.evaluate.samples import (
     ClassifierScores,
@@ -29,6 +31,7 @@ __all__ = [
     "classifier_scores",
     "confident_share",
     "evaluate",
+    "evaluate_pictures",
     "evaluate_text",
     "frechet_distance",
     "frechet_distance_of",
@@ -37,6 +40,9 @@ __all__ = [
     "nearest_neighbours",
     "obedience",
     "precision_and_recall",
+    "random_features",
+    "random_features_frechet",
+    "real_halves",
     "retrieval",
     "wilson_share",
 ]

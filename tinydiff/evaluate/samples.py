@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from tinydiff.base import Array, InputError, Noise, check_count, check_images, to_numpy, xp_of
-from tinydiff.data import load_data
+from tinydiff.data import Dataset, load_data
 from tinydiff.evaluate.by_timestep import LossByTimestep
 from tinydiff.evaluate.frechet import frechet_distance_of
 from tinydiff.evaluate.report import mean_loss, save_pictures
@@ -67,7 +67,7 @@ def held_out_loss(model: DiffusionModel, images: Array, labels: Array, seed: int
 
 def evaluate(
     model: DiffusionModel,
-    data: str = "mnist-small",
+    data: str | tuple[Dataset, Dataset] = "mnist-small",
     judge_name: str = "mnist-classifier-28",
     n: int = 1000,
     steps: int = 50,
@@ -80,8 +80,8 @@ def evaluate(
     Parameters
     ----------
     model : DiffusionModel
-    data : str
-        Data set of the real images.
+    data : str or (Dataset, Dataset)
+        Data set of the real images, by name, or its training and its test images.
     judge_name : str
         The classifier: a shipped one, or a folder.
     n : int
@@ -100,7 +100,8 @@ def evaluate(
             f"The model draws pictures of {_sides(unet.shape)}, but {judge_name} judges those of "
             f"{_sides(classifier.config.shape)}."
         )
-    training, test = (load_data(data, split).resize(unet.size) for split in ("train", "test"))
+    sets = tuple(load_data(data, split) for split in ("train", "test")) if isinstance(data, str) else data
+    training, test = (split.resize(unet.size) for split in sets)
     n_real = min(n, len(test))
     real, real_labels = test.batch(np.arange(n_real))
     other_real, _ = training.batch(balanced(training.labels)[:n_real])

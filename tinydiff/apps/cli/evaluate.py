@@ -1,14 +1,27 @@
 """The command ``tinydiff evaluate``."""
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from tinydiff.apps.cli.drawings import unused_folder
 from tinydiff.apps.cli.options import DeviceName, ProgressBar, SamplerName, refuse_given
-from tinydiff.base import InputError, check_choice, check_count, check_number, writable_folder
-from tinydiff.data import DATASETS
-from tinydiff.evaluate import evaluate, evaluate_text, retrieval
-from tinydiff.models import GUIDANCE_FOR_PROMPTS, SHIPPED, ClipModel, DiffusionModel, Guidance, load, read_about
+from tinydiff.apps.cli.train.data import DataOptions, prepare_data
+from tinydiff.base import InputError, check_count, check_number, read_table, writable_folder
+from tinydiff.data import DATASETS, Dataset
+from tinydiff.evaluate import evaluate, evaluate_pictures, evaluate_text, retrieval
+from tinydiff.models import (
+    GUIDANCE_FOR_PROMPTS,
+    SHIPPED,
+    ClipModel,
+    DiffusionModel,
+    Guidance,
+    Request,
+    find_folder,
+    load,
+    read_about,
+)
 
 WRITTEN = ("samples.png", "loss_by_timestep.png", "nearest.png", "rows.png", "trade.png", "skin.png")
 SCALES = (0, 1, 2, 3, 5, 8)  # of guidance, which are compared unless others are asked for
@@ -16,19 +29,24 @@ SCALES = (0, 1, 2, 3, 5, 8)  # of guidance, which are compared unless others are
 
 @dataclass(frozen=True)
 class Evaluate:
-    """Measure a model: its loss, and what a classifier says of its samples; or whether it draws what captions say."""
+    """Measure a model: its loss, and how its samples compare with real images.
+
+    Samples of shipped data sets are judged by a classifier, portraits by how far they show what captions say. Any other
+    model, such as one of your own pictures, is measured by loss, nearest training images, and a Fréchet distance that
+    needs no classifier of these pictures.
+    """
 
     model: str = "mnist"
-    """A model that ships with tinydiff, or a folder; one that reads text is judged by the avatars, and a CLIP by how
-    well it finds which caption belongs to which of n portraits."""
+    """A model that ships with tinydiff, or a folder. Of a CLIP it is measured how well it finds which caption belongs
+    to which of n portraits."""
     data: str | None = None
-    """Data set of the real images; without it, that on which the model was trained, of MNIST the part that ships (not
-    for a model that reads text)."""
+    """The real images, by the name of a data set or as a folder; without it, those on which the model was trained (of
+    MNIST the part that ships)."""
     classifier: str | None = None
-    """The judge; without it, the shipped one for these data and the size of the images (not for a model that reads
-    text)."""
-    n: int = 1000
-    """How many samples, drawn from seed 0 and not selected."""
+    """The judge; without it, the shipped one for these data and the size of the images, or none where there is none.
+    Not for a model that reads text."""
+    n: int | None = None
+    """How many samples, drawn from seed 0 and not selected; without it, 1,000, or of fewer pictures half as many."""
     steps: int | None = None
     """Steps of the sampler; without it, 50. Not for a CLIP, which draws nothing."""
     sampler: SamplerName | None = None
@@ -46,43 +64,91 @@ class Evaluate:
 
     def run(self) -> None:
         """Print the report."""
-        check_count("n", self.n)
+        if self.n is not None:
+            check_count("n", self.n)
         model = load(self.model, self.device, kind=(DiffusionModel, ClipModel))
         if isinstance(model, ClipModel):
             of_drawing = "data classifier steps sampler guidance scales out"
             refuse_given(self, of_drawing, f"{self.model} is a CLIP, which draws nothing: leave it out")
-            print(retrieval(model, self.n))
-        elif model.config.text is not None:
-            print(self._of_text(model))
+            print(retrieval(model, self._count()))
+            return
+        options = self._data(model)
+        if model.config.text is None:
+            refuse_given(self, "guidance scales", f"{self.model} does not read text: leave it out")
         else:
-            print(self._of_classes(model))
+            refuse_given(self, "classifier", "a model that reads text is judged without one: leave it out")
+        judge = None if model.config.text is not None else self._judge(model, options)
+        if model.config.text is not None and options.data == "avatars":
+            print(self._of_portraits(model))
+        elif judge is not None:
+            print(self._of_classes(model, options, judge))
+        else:
+            print(self._of_pictures(model, options))
 
-    def _of_text(self, model: DiffusionModel) -> str:
-        """Return the report on a model that reads text."""
-        refuse_given(self, "data classifier", "a model that reads text is judged by the avatars: leave it out")
+    def _data(self, model: DiffusionModel) -> DataOptions:
+        """Return which real images to compare with: those that are asked for, or those of the training."""
+        captions = model.config.text is not None
+        if self.data is not None:
+            if not _is_here(self.data):
+                raise InputError(f"data is {self.data!r}, but {', '.join(DATASETS)}, or a folder, was expected.")
+            return DataOptions(self.data, "unet", None, captions)
+        folder = find_folder(self.model)
+        asked = _options_of_training(folder)
+        data = str(asked.get("data", read_about(self.model).get("data")))
+        if not _is_here(data):
+            raise InputError(
+                f"data is missing, and {folder} learned from {data}, which is not found from here: give a folder, or "
+                f"one of {', '.join(DATASETS)}."
+            )
+        fitted = {name: asked[name] for name in ("images", "fit", "background") if name in asked}
+        return DataOptions(data, "unet", None, captions, **fitted)
+
+    def _judge(self, model: DiffusionModel, options: DataOptions) -> str | None:
+        """Return the classifier that is asked for, or the shipped one that fits the data, or None."""
+        if self.classifier is not None:
+            return self.classifier
+        height, width = model.config.unet.size
+        sides = f"{height}" if height == width else f"{height} x {width}"
+        shipped = f"{options.data.removesuffix('-small')}-classifier-{sides}"
+        fits = not options.is_folder and model.config.unet.in_channels == 1 and (SHIPPED / shipped).is_dir()
+        return shipped if fits else None
+
+    def _of_portraits(self, model: DiffusionModel) -> str:
+        """Return the report on a model that draws portraits from text, by the judge of portraits."""
         guidance = Guidance(GUIDANCE_FOR_PROMPTS if self.guidance is None else self.guidance)
         scales = SCALES if self.scales is None else self.scales
         for scale in scales:
             check_number("scales", scale, -100, 100)
         with ProgressBar() as bar:
-            return evaluate_text(model, self.n, *self._how(), guidance, scales, self._folder(), bar)
+            return evaluate_text(model, self._count(), *self._how(), guidance, scales, self._folder(), bar)
 
-    def _of_classes(self, model: DiffusionModel) -> str:
-        """Return the report on a model that reads no text, by the classifier that fits."""
-        refuse_given(self, "guidance scales", f"{self.model} does not read text: leave it out")
-        if self.data is not None:
-            check_choice("data", self.data, tuple(DATASETS))
-        height, width = model.config.unet.size
-        sides = f"{height} x {width}"
-        trained_on = str(read_about(self.model).get("data"))
-        data = self.data or (trained_on if trained_on in DATASETS and trained_on != "mnist" else "mnist-small")
-        what = data.removesuffix("-small")
-        shipped = f"{what}-classifier-{height if height == width else sides}"
-        judge = shipped if self.classifier is None else self.classifier
-        if self.classifier is None and not (SHIPPED / judge).is_dir():
-            raise InputError(f"No classifier of {what} ships for images of {sides}: give one by --classifier.")
+    def _of_classes(self, model: DiffusionModel, options: DataOptions, judge: str) -> str:
+        """Return the report on a model that reads no text, by a classifier."""
+        data: str | tuple[Dataset, Dataset] = "mnist-small" if options.data == "mnist" else options.data
+        if options.is_folder:
+            data = self._real(model, options)
         with ProgressBar() as bar:
-            return evaluate(model, data, judge, self.n, *self._how(), self._folder(), bar)
+            return evaluate(model, data, judge, self._count(), *self._how(), self._folder(), bar)
+
+    def _of_pictures(self, model: DiffusionModel, options: DataOptions) -> str:
+        """Return the report on a model of any pictures."""
+        refuse_given(self, "scales", "scales are compared on portraits only: leave it out")
+        training, held_out = self._real(model, options)
+        n = min((len(training) + len(held_out)) // 2, self._count()) if self.n is None else self.n
+        asked = GUIDANCE_FOR_PROMPTS if self.guidance is None else self.guidance
+        request = Request(n=n, guidance=1.0 if model.config.text is None else asked)
+        steps, sampler = self._how()
+        with ProgressBar() as bar:
+            return evaluate_pictures(model, training, held_out, request, sampler, steps, self._folder(), bar)
+
+    def _real(self, model: DiffusionModel, options: DataOptions) -> tuple[Dataset, Dataset]:
+        """Return the training and the held-out pictures, and print what was changed in them."""
+        training, held_out, _ = prepare_data(options, model.config.unet)
+        return training, held_out
+
+    def _count(self) -> int:
+        """Return how many samples."""
+        return 1000 if self.n is None else self.n
 
     def _how(self) -> tuple[int, str]:
         """Return steps and sampler."""
@@ -96,3 +162,15 @@ class Evaluate:
         if folder != self.out:
             print(f"{self.out} holds the pictures of an earlier report, which stay: those of this one are in {folder}.")
         return folder
+
+
+def _is_here(data: str) -> bool:
+    return data in DATASETS or os.path.isdir(data)
+
+
+def _options_of_training(folder: Path) -> dict[str, Any]:
+    """Return the options that a trained model's run was started with; of the model with the best loss, one deeper."""
+    if folder.parent == SHIPPED:
+        return {}
+    runs = [place / "run.json" for place in (folder, folder.parent)]
+    return next((read_table(run) for run in runs if run.is_file()), {})
