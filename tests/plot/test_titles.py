@@ -13,7 +13,7 @@ def test_any_text_can_be_a_title_or_a_name(text, tmp_path):
     x = np.arange(1.0, 4.0)
     pictures = np.zeros((2, 8, 8, 1), np.float32)
     for i, picture in enumerate([
-        plot.curves(x, {text[:100] or "none": x}, "x", "y", title=text[:100]),
-        plot.image_grid(pictures, title=text, labels=[text[:100]] * 2),
+        plot.curves(x, {text[:40] or "none": x}, "x", "y", title=text[:40]),
+        plot.image_grid(pictures, title=text, labels=[text[:40]] * 2),
     ]):  # fmt: skip
         assert plot.save_image(picture, tmp_path / f"{i}.png").stat().st_size > 0
