@@ -64,3 +64,9 @@ def test_a_huge_number_is_refused_when_drawing(folder, tmp_path, capsys, options
 @pytest.mark.parametrize(("options", "words"), [(options, words) for options, *words in TRAIN])
 def test_a_huge_number_is_refused_when_training(tmp_path, capsys, options, words):
     fails(capsys, ["train", *TINY, "--out", str(tmp_path / "run"), *options.split()], 2, *words)
+
+
+@pytest.mark.parametrize("images", [10**9, 10**12, 10**18])
+def test_more_portraits_than_memory_holds_are_refused(tmp_path, capsys, images):
+    line = ["train", "avatars", "--images", str(images), "--out", str(tmp_path / "run")]
+    fails(capsys, line, 2, f"--images is {images}", "GiB")
