@@ -12,7 +12,7 @@ from tinydiff.nn import weights_that_fit
 
 CACHE_BYTES = 2 * 2**20
 LARGEST_MICRO_BATCH = 2**16
-LARGEST_T = 10**6  # the tables of a schedule have so many entries
+LARGEST_T = 10**5  # the tables of a schedule have so many entries
 
 
 @dataclass(frozen=True)

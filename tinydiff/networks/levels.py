@@ -9,7 +9,7 @@ from tinydiff.base import InputError, check_count, height_and_width
 LARGEST_WIDTH = 2**16  # channels, features, tokens of a text, channels in units of others
 MOST_LEVELS, MOST_LAYERS = 16, 1024
 MOST_CLASSES = 2**20  # or different tokens
-LARGEST_TIME = 10**6
+LARGEST_TIME = 10**5
 
 
 def check_levels(config: Any, *counts: str) -> None:

@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from tinydiff.base import Array, InputError, check_choice, check_rank, check_shape, to_numpy
-from tinydiff.plot.style import BLUE, CYCLE, SKY, VERMILION, label_decades, new_axes, new_loss_axes, set_title
+from tinydiff.plot.style import BLUE, CYCLE, SKY, VERMILION, drawable, label_decades, new_axes, new_loss_axes, set_title
 
 
 def loss_curve(log: Iterable[dict[str, Any]]) -> Figure:
@@ -91,7 +91,7 @@ def curves(
     figure, axes = new_axes(x_label, y_label)
     for (name, y), (color, style) in zip(lines.items(), CYCLE, strict=False):
         check_shape(name, to_numpy(y), x.shape)
-        axes.plot(x, to_numpy(y), color=color, linestyle=style, label=name)
+        axes.plot(x, to_numpy(y), color=color, linestyle=style, label=drawable(name))
     if "x" in log:
         axes.set_xscale("log")
         label_decades(axes.xaxis)

@@ -1,12 +1,16 @@
 """The common style of all pictures: colours and axes."""
 
+import functools
 import io
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.axis import Axis
 from matplotlib.figure import Figure
+from matplotlib.font_manager import findfont, get_font
 from matplotlib.ticker import LogLocator, NullFormatter
+
+from tinydiff.base import printable
 
 # Okabe and Ito's colours (2008), told apart with any kind of colour vision; black and grey are for text.
 BLUE, ORANGE, GREEN, VERMILION = "#0072B2", "#E69F00", "#009E73", "#D55E00"
@@ -62,10 +66,23 @@ def draw_signed(axes: Axes, values: np.ndarray, largest: float = 0.0) -> None:
     axes.spines[:].set_color(FAINT)
 
 
+def drawable(text: str) -> str:
+    """Return a text of somebody else's as Matplotlib can draw it: no formulas, and a sign for letters it lacks."""
+    known = _letters()
+    text = "".join(c if ord(c) in known or c == "\n" else "\N{REPLACEMENT CHARACTER}" for c in printable(text, "\n"))
+    return text.replace("$", r"\$")  # a pair of dollars would begin a formula
+
+
+@functools.cache
+def _letters():
+    """Return the numbers of the characters that the font of all charts has."""
+    return frozenset(get_font(findfont("DejaVu Sans")).get_charmap())
+
+
 def set_title(axes: Axes, title: str | None) -> None:
     """Write a title, if there is one."""
     if title is not None:
-        axes.set_title(title, fontsize=12, color=INK, loc="left")
+        axes.set_title(drawable(title), fontsize=12, color=INK, loc="left")
 
 
 def new_loss_axes(x_label: str) -> tuple[Chart, Axes]:

@@ -19,7 +19,7 @@ from threadpoolctl import OpenBLASController, ThreadpoolController
 
 from tinydiff.base import InputError
 
-MOST_THREADS = 1024
+MOST_THREADS = 1024  # that a person may ask for: no machine gains by more
 
 
 def default_threads() -> int:

@@ -8,6 +8,7 @@ import sys
 
 import pooch
 import pytest
+import requests
 from commands import TINY, fails
 
 from tinydiff.apps.cli import main
@@ -73,12 +74,12 @@ def test_missing_data_exits_with_1(capsys, monkeypatch, tmp_path):
 
 
 def test_without_a_network_missing_data_exits_with_1_and_leaves_nothing(capsys, monkeypatch, tmp_path):
-    def offline(self, url, output_file, *_, **__):
+    def offline(self, url, **options):
         raise OSError("no route to host")
 
     monkeypatch.delenv("TINYDIFF_DATA", raising=False)
     monkeypatch.setattr(fetch, "cache_folder", lambda name: tmp_path / "cache")
-    monkeypatch.setattr(pooch.HTTPDownloader, "__call__", offline)
+    monkeypatch.setattr(requests.Session, "get", offline)
     monkeypatch.setattr(pooch, "os_cache", lambda name: tmp_path / "pooch")
     fails(capsys, ["train", "--data", "mnist", "--out", str(tmp_path / "out")], 1, "no route to host", "TINYDIFF_DATA")
     assert not (tmp_path / "out").exists()

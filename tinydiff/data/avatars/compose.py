@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from tinydiff.base import Noise, check_choice, check_count
+from tinydiff.base import Noise, check_choice, check_count, check_memory
 from tinydiff.data.avatars.rendering import parts_of
 from tinydiff.data.avatars.slots import LAYERS, SLOTS, Portraits
 
@@ -17,6 +17,7 @@ HELD_OUT = (  # combinations that training never shows: (layer, word of a part o
     (("hair", "curly"), ("glasses", "sunglasses")),
     (("hair", "long"), ("hat", "beanie")),
 )
+BYTES_OF_A_PORTRAIT = 2000  # its random numbers, what it is made of, and its pixels
 SWAPPED = (("blue", "green"), ("blue", "red"), ("green", "red"))  # colours that hair and clothing may have
 
 
@@ -36,6 +37,7 @@ def compose(n: int, seed: int = 0, split: str = "train", first: int = 0) -> Port
         Index of the first portrait.
     """
     check_count("n", n)
+    check_memory(BYTES_OF_A_PORTRAIT * n, f"n is {n}", "ask for fewer portraits")
     check_count("first", first, least=0)
     check_choice("split", split, tuple(SPLITS))
     if split == "swapped":
