@@ -31,8 +31,14 @@ def normal_kl(mean_1: Array, variance_1: float, mean_2: Array, variance_2: float
     """
     if not (variance_1 > 0 and variance_2 > 0):
         raise InputError(f"The variances are {variance_1} and {variance_2}, but numbers above 0 were expected.")
-    ratio = float(variance_1 / variance_2)
-    return (ratio - 1 - math.log(ratio)) / 2 + (mean_1 - mean_2) ** 2 / (2 * float(variance_2))
+    variance_1, variance_2 = float(variance_1), float(variance_2)
+    ratio = variance_1 / variance_2
+    if not 0 < ratio < math.inf:
+        of_variances = ratio - 1 - (math.log(variance_1) - math.log(variance_2))
+    else:
+        change = (variance_1 - variance_2) / variance_2  # of two nearly equal variances, ratio - 1 would keep no digit
+        of_variances = change - math.log1p(change) if change > -0.5 else change - math.log(ratio)
+    return of_variances / 2 + ((mean_1 - mean_2) * (2 * variance_2) ** -0.5) ** 2
 
 
 def prior_term(diffusion: GaussianDiffusion, x_0: Array) -> Array:
