@@ -1,8 +1,8 @@
-"""float32 at its ends: every elementwise function, norm and softmax against float64, from the least to the largest number.
+"""float32 at its ends: elementwise functions, norms and softmax against float64, from the least to the largest number.
 
 Each function gets float32 numbers, and the same numbers as float64, in which nothing here overflows. The tolerances are
-shares of the largest right value of an array (or of 1, where values are at most 1). Warnings are errors, so that nothing
-is computed by an overflow on the way.
+shares of the largest right value of an array (or of 1, where values are at most 1). Warnings are errors, so nothing is
+computed by an overflow on the way.
 """
 
 import contextlib
@@ -15,8 +15,9 @@ from tinydiff import functional as F
 from tinydiff.base import plain, power_of_two
 from tinydiff.functional.fast import attention_in_pieces as in_pieces
 
-LARGEST, TINY, LEAST = (float(f(np.float32)) for f in (lambda d: np.finfo(d).max, lambda d: np.finfo(d).tiny, lambda d: np.nextafter(d(0), d(1))))
-POSITIVE = [LEAST, 1e-42, TINY, 1e-30, 1e-20, 1e-8, 0.1, 1.0, 3.0, 5.59, 5.61, 5.9, 6.01, 9.0, 20.0, 89.0, 1e4, 1e6, 1e19, 1e20, 1e30, LARGEST / 4]
+LARGEST, TINY = float(np.finfo(np.float32).max), float(np.finfo(np.float32).tiny)
+LEAST = float(np.nextafter(np.float32(0), np.float32(1)))  # 1.4e-45, with one digit; numbers below TINY have fewer
+POSITIVE = [LEAST, 1e-42, TINY, 1e-30, 1e-20, 1e-8, *np.linspace(0.1, 25, 250), 89.0, 1e4, 1e6, 1e19, 1e30, LARGEST / 4]
 X = np.array([*(-x for x in reversed(POSITIVE)), -0.0, 0.0, *POSITIVE], np.float32)
 SCALES = [LEAST, 1e-42, TINY, 1e-30, 1e-20, 1e-12, 1e-3, 1.0, 1e6, 1e12, 1e19, 1e20, 1e30, LARGEST / 4]
 TWINS = pytest.mark.parametrize("twin", [contextlib.nullcontext, plain], ids=["fast", "plain"])
@@ -39,16 +40,16 @@ def assert_right(actual, expected, rtol):
     ("f", "f_backward"), [(F.silu, F.silu_backward), (F.gelu, F.gelu_backward)], ids=["silu", "gelu"]
 )
 def test_activations_from_the_least_to_the_largest_number(twin, f, f_backward):
-    """Within 2e-7 of the right value, plus what a sigmoid or Phi near 0 is off, 7e-8 of |x| up to 20."""
+    """Within 2e-7 of the right value, plus what a sigmoid or Phi near 0 is off, 7e-8 of |x|; the ends are exact."""
     dy = np.float32(1.5) + 0 * X
     with twin():
         y, cache = f(X)
         (dx,) = f_backward(dy, cache)
     exact, exact_cache = f(X.astype(float))
     (exact_dx,) = f_backward(dy.astype(float), exact_cache)
-    tolerance = 2e-7 * abs(exact) + 7e-8 * np.where(abs(X) <= 20, abs(X), 0)
+    tolerance = 2e-7 * abs(exact) + 7e-8 * np.where(abs(X) <= 30, abs(X), 0) + LEAST
     assert (abs(y - exact) <= tolerance).all()
-    assert (abs(dx - exact_dx) <= 4e-7 * (1 + np.where(abs(X) <= 20, abs(X), 0))).all()
+    assert (abs(dx - exact_dx) <= 4e-7 * (1 + np.where(abs(X) <= 30, abs(X), 0))).all()
     assert (y[X < -20] == 0).all()
     assert (y[X > 20] == X[X > 20]).all()
     assert (dx[X < -20] == 0).all()
@@ -99,9 +100,9 @@ def test_a_class_that_has_no_chance_does_not_spoil_the_loss_of_another():
 
 @pytest.mark.parametrize("scale", [1e-20, 1e-3, 1.0, 10.0, 1e4, 1e9, 1e18])
 def test_attention_and_its_twin_in_pieces(monkeypatch, scale):
-    """Scores up to 1e37. Keys come in equal pairs, so that no softmax has one weight alone, where nothing could be wrong.
+    """Scores up to 1e37. Keys come in equal pairs, so that no softmax is 1 at one key, where nothing could be wrong.
 
-    q and k hold whole numbers times a power of two, so that scores are exact and their differences are those of float64.
+    q and k hold whole numbers times a power of two, so that scores are exact, and their differences those of float64.
     """
     monkeypatch.setattr(in_pieces, "WORKING_SET", 64)
     unit = np.float32(2.0 ** round(np.log2(scale)))
@@ -150,7 +151,7 @@ def test_norms_from_the_least_to_the_largest_number(twin, name, eps, scale):
 @pytest.mark.parametrize("mean", [1e3, 1e4, 1e6, 1e7])
 @pytest.mark.parametrize("name", NORMS)
 def test_norms_far_from_zero(twin, name, mean):
-    """As right at a mean of 1e6 standard deviations as beside 0 (but for the digits that x itself lost): within 3e-6."""
+    """As right at a mean of 1e6 standard deviations as beside 0, given the digits that x still has: within 3e-6."""
     f, f_backward, options = NORMS[name]
     x = (mean + RNG.standard_normal((2, 4, 4, 8))).astype(np.float32)
     gamma, beta = RNG.uniform(0.5, 2, (2, 8)).astype(np.float32)
@@ -205,7 +206,7 @@ def test_unit_length_below_its_shortest_length_is_a_division(scale):
 
 
 def test_powers_of_two(xp):
-    """Dividing by one is exact, and brings any number to between 1/4 and 4, but for those that are no ordinary numbers."""
+    """To divide by one is exact, and brings any number to between 1/2 and 4, but for those below 1e-38."""
     x = np.array([*POSITIVE, LARGEST], np.float32)
     powers = power_of_two(to_xp(xp, x))
     host = np.asarray(powers.get() if hasattr(powers, "get") else powers)

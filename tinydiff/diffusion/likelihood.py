@@ -8,8 +8,10 @@ whose variance is beta_t, one of the two choices of DDPM. Then -log p(x_0) is at
 import math
 from typing import Any
 
+import numpy as np
+
 from tinydiff.base import Array, InputError
-from tinydiff.diffusion.alpha_bar import Time
+from tinydiff.diffusion.alpha_bar import Time, is_on_host
 from tinydiff.diffusion.process import GaussianDiffusion
 from tinydiff.diffusion.targets import Predict
 from tinydiff.diffusion.times import per_sample
@@ -90,8 +92,16 @@ def step_term(
 
 
 def eps_weight(diffusion: GaussianDiffusion, t: Time) -> float | Array:
-    """Return what multiplies the squared error of the noise in `step_term`, float64 (Eq. DDPM-12)."""
+    """Return what multiplies the squared error of the noise in `step_term`, float64 (Eq. DDPM-12).
+
+    Raises
+    ------
+    InputError
+        On the host, at a step that leaves no signal, where beta is 1: the weight is infinite there.
+    """
     beta = diffusion.beta(t)
+    if is_on_host(beta) and np.any(beta == 1):
+        raise InputError(f"t is {t}, but alpha_bar is 0 there, so eps has no finite weight: take t < {diffusion.T}.")
     return beta / (2 * (1 - beta) * (1 - diffusion.alpha_bar_at(t)))
 
 

@@ -129,7 +129,8 @@ def clip_by_global_norm(g: Array, largest: float) -> Array:
     g *= 1 / unit
     norm = xp.sqrt(xp.dot(g, g)).astype(np.float64)
     unit = unit.astype(np.float64)
-    g *= xp.minimum(unit, largest / xp.maximum(norm, np.finfo(g.dtype).tiny)).astype(g.dtype)
+    factor = xp.minimum(unit, largest / xp.maximum(norm, np.finfo(g.dtype).tiny))
+    g *= xp.where(xp.isfinite(norm), factor, unit).astype(g.dtype)  # one NaN must not spread to all entries
     return unit * norm
 
 

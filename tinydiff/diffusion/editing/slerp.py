@@ -31,7 +31,8 @@ def slerp(a: Array, b: Array, share: float) -> Array:
     product = lengths[0] * lengths[1]
     cosine = (p * q).sum(axis=axes, keepdims=True) / xp.where(product > 0, product, 1)
     angle = xp.arccos(xp.clip(cosine, -1, 1))
-    is_straight = (xp.sin(angle) < 1e-4) | (product == 0)
+    is_opposite = cosine < -1 + 1e-5  # to float32, whose cosines are wrong by 1e-7, an angle of pi or nearly
+    is_straight = (angle < 1e-4) | is_opposite | (product == 0)
     sine = xp.where(is_straight, 1, xp.sin(angle))
     w_a = xp.where(is_straight, 1 - share, xp.sin((1 - share) * angle) / sine)
     w_b = xp.where(is_straight, share, xp.sin(share * angle) / sine)
