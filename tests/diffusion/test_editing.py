@@ -139,6 +139,24 @@ def test_the_times_of_a_part_of_the_chain():
 
 
 @pytest.mark.equation("SLERP-1")
+@pytest.mark.parametrize("scale", [1e-45, 1e-30, 1e-10, 1.0, 1e19, 1e20, 1e38])
+def test_slerp_of_float32_does_not_depend_on_the_size_of_numbers(xp, scale):
+    """Within 1e-5, for two directions 60 degrees apart, and where there is no arc or more than one."""
+    a = np.array([[scale, 0, scale], [0, 0, 0], [0, 0, 0], [scale, scale, 0]], np.float32)
+    b = np.array([[scale, scale, 0], [scale, 0, 0], [0, 0, 0], [-scale, -scale, 0]], np.float32)
+    between = to_host(slerp(to_xp(xp, a), to_xp(xp, b), 0.25))
+    w_a, w_b = np.sin(np.pi / 4) / np.sin(np.pi / 3), np.sin(np.pi / 12) / np.sin(np.pi / 3)
+    expected = np.array([[w_a + w_b, w_b, w_a], [0.25, 0, 0], [0, 0, 0], [0.5, 0.5, 0]])
+    assert between.dtype == np.float32
+    np.testing.assert_allclose(between.astype(float), np.float64(np.float32(scale)) * expected, rtol=1e-5, atol=2e-45)
+
+
+def test_slerp_between_noises_of_different_length_follows_the_angle():
+    """Its weights are those of the angle, which lengths do not change (Eq. SLERP-1)."""
+    a, b = np.array([[3.0, 0.0]]), np.array([[0.0, 0.5]])
+    np.testing.assert_allclose(slerp(a, b, 1 / 3), [[3 * np.cos(np.pi / 6), 0.5 * np.sin(np.pi / 6)]], rtol=1e-12)
+
+
 def test_slerp_keeps_to_the_sphere():
     a, b = normal(5, 6, 6, 1), normal(5, 6, 6, 1, seed=1)
     np.testing.assert_allclose(slerp(a, b, 0.0), a, atol=1e-12)

@@ -151,3 +151,36 @@ def test_terms_are_one_number_per_sample_on_every_device(xp, t):
     for i in range(3):
         alone = step_term(exact.predict, diffusion, x_0[i : i + 1], t, eps[i : i + 1])
         np.testing.assert_allclose(to_host(steps)[i], alone[0], rtol=1e-5)
+
+
+@pytest.mark.equation("KL-1")
+@pytest.mark.parametrize(
+    ("v_1", "v_2", "expected"),
+    [
+        (1.0, 1.0, 0.0),
+        (1 + 2**-30, 1.0, 2.0**-62),  # (d - log(1 + d)) / 2 = d^2 / 4
+        (1.0, 1 + 2**-30, 2.0**-62),
+        (4.0, 1.0, (3 - np.log(4)) / 2),
+        (0.25, 1.0, (-0.75 + np.log(4)) / 2),
+        (1e-300, 1.0, (-1 + 300 * np.log(10)) / 2),
+        (1e-300, 1e300, (-1 + 600 * np.log(10)) / 2),
+        (1e300, 1e-300, np.inf),
+    ],
+)
+def test_the_divergence_at_any_two_variances(v_1, v_2, expected):
+    assert normal_kl(0.5, v_1, 0.5, v_2) == pytest.approx(expected, rel=1e-7)
+
+
+@pytest.mark.equation("KL-1")
+def test_the_divergence_of_float32_means_whose_squares_are_too_large():
+    means = np.array([0, 1e20, -3e38], np.float32)
+    kl = normal_kl(means, 1e40, np.zeros(3, np.float32), 1e40)
+    np.testing.assert_allclose(kl, (means.astype(float) / 1e20) ** 2 / 2, rtol=1e-5)
+
+
+def test_the_weight_of_eps_at_a_step_without_signal_is_refused():
+    diffusion = GaussianDiffusion(linear_schedule(10, beta_T=1.0))
+    for t in (10, np.array([3, 10])):
+        with pytest.raises(InputError, match=r"eps has no finite weight: take t < 10"):
+            eps_weight(diffusion, t)
+    assert np.isfinite(eps_weight(diffusion, 9))

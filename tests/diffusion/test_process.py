@@ -320,3 +320,56 @@ def test_host_and_device_arrays_do_not_mix(monkeypatch):
         LINEAR.q_sample(normal(2, 3), 5, cupy.ndarray())
     with pytest.raises(InputError, match="two devices meet"):
         LINEAR.q_sample(cupy.ndarray(), np.array([1, 2]), cupy.ndarray())
+
+
+@pytest.mark.equation("SNR-1")
+@pytest.mark.parametrize("t", [1e-300, 1e-40, 1e-17, 1e-10, 0.3])
+@pytest.mark.parametrize("as_array", [False, True])
+def test_just_above_zero_noise_is_proportional_to_t_and_nothing_divides_by_zero(xp, t, as_array):
+    """Even where alpha_bar is 1 in float64: its distance from 1 is t beta_1 there."""
+    diffusion, beta_1 = GaussianDiffusion(linear_schedule()), 1e-4
+    time = to_xp(xp, np.array([t])) if as_array else t
+
+    def number(x):
+        return np.asarray(to_host(x)).reshape(-1)[0]
+
+    assert number(diffusion.snr(time)) == pytest.approx((1 - t * beta_1) / (t * beta_1), rel=1e-11)
+    assert number(diffusion.beta(time, s=0 * time)) == pytest.approx(t * beta_1, rel=1e-11)
+    half = diffusion.beta(time, s=time / 2)
+    assert number(half) == pytest.approx(t / 2 * beta_1 / (1 - t / 2 * beta_1), rel=1e-11)
+    posterior = diffusion.posterior_variance(time, s=time / 2)
+    assert number(posterior) == pytest.approx(number(half) / 2, rel=1e-9)
+    x_0, eps = (to_xp(xp, np.array([[c]])) for c in (0.5, 2.0))
+    x_t = diffusion.q_sample(x_0, time, eps)
+    b = (t * beta_1) ** 0.5
+    assert number(diffusion.score_from_eps(eps, time)) == pytest.approx(-2 / b, rel=1e-11)
+    assert number(diffusion.eps_from_x_0(x_t, time, x_0)) == pytest.approx(2, abs=1e-15 / b)
+    assert number(diffusion.posterior_mean(x_0, x_t, time, s=time / 2)) == pytest.approx(0.5, abs=3 * b)
+    assert number(diffusion.posterior_mean_from_eps(x_t, time, eps, s=time / 2)) == pytest.approx(0.5, abs=3 * b)
+
+
+@pytest.mark.parametrize(
+    "schedule", [linear_schedule(1000, beta_T=1.0), cosine_schedule(max_beta=1), linear_schedule()]
+)
+def test_at_both_ends_every_number_is_finite_and_right(schedule):
+    """Of float32 arrays, also where the scale of the signal is smaller than all numbers of float32."""
+    diffusion = GaussianDiffusion(schedule)
+    x_0, eps = np.full((1, 2), 0.5, np.float32), np.full((1, 2), -1, np.float32)
+    for t in (1, 2, diffusion.T - 1, diffusion.T, diffusion.T - 0.5):
+        x_t = diffusion.q_sample(x_0, t, eps)
+        a_squared = diffusion.alpha_bar_at(t)
+        np.testing.assert_allclose(x_t, a_squared**0.5 * 0.5 - (1 - a_squared) ** 0.5, rtol=1e-6)
+        np.testing.assert_allclose(diffusion.eps_from_x_0(x_t, t, x_0), eps, rtol=1e-4)
+        v = diffusion.v_from(x_0, eps, t)
+        np.testing.assert_allclose(diffusion.x_0_from_v(x_t, t, v), x_0, rtol=1e-5)
+        np.testing.assert_allclose(diffusion.eps_from_v(x_t, t, v), eps, rtol=1e-5)
+        assert 0 <= diffusion.posterior_variance(t) <= diffusion.beta(t) <= 1
+        assert np.isfinite(diffusion.posterior_mean(x_0, x_t, t)).all()
+        for f in (diffusion.x_0_from_eps, diffusion.posterior_mean_from_eps):
+            if a_squared > 1e-12:
+                assert np.isfinite(f(x_t, t, eps)).all()
+            elif a_squared < 1e-75:
+                with pytest.raises(InputError, match=r"x_t holds no signal there"):
+                    f(x_t, t, eps)
+                with pytest.raises(InputError, match=r"x_t holds no signal there"):
+                    f(x_t, np.array([float(t)]), eps)

@@ -29,8 +29,17 @@ def test_linear_schedule_is_the_product_of_one_minus_beta():
         assert math.isclose(alpha_bar[t], product, rel_tol=1e-12)
 
 
-def test_linear_schedule_can_end_with_no_signal():
-    assert linear_schedule(100, beta_T=1)[-1] == 0
+@pytest.mark.parametrize("T", [2, 100, 1000, 20_000])
+@pytest.mark.parametrize("beta_T", [0.5, 0.999, 1.0])
+def test_linear_schedule_can_end_with_no_signal_and_falls_at_every_step(T, beta_T):
+    """Also where the product of 1 - beta is smaller than all numbers, long before T."""
+    alpha_bar = linear_schedule(T, beta_T=beta_T)
+    assert (alpha_bar[-1] == 0) == (beta_T == 1)
+    assert GaussianDiffusion(alpha_bar).T == T
+    log_product = np.cumsum(np.log1p(-np.linspace(1e-4, beta_T, T)[:-1]))
+    is_large = log_product > -600
+    np.testing.assert_allclose(np.log(alpha_bar[1:-1][is_large]), log_product[is_large], rtol=1e-9)
+    assert (alpha_bar[1:-1][~is_large] < 1e-260).all()
 
 
 @pytest.mark.equation("IDDPM-17")
@@ -62,6 +71,7 @@ def test_a_bad_T_is_refused(schedule, T):
     ("call", "name"),
     [
         (lambda: linear_schedule(10, beta_1=0), "beta_1"),
+        (lambda: linear_schedule(10, beta_1=1e-17), r"beta_1 is 1e-17, which is lost in 1 - beta_1"),
         (lambda: linear_schedule(10, beta_1=0.03), "beta_1"),
         (lambda: linear_schedule(10, beta_T=1.1), "beta_T"),
         (lambda: linear_schedule(10, beta_T=math.nan), "beta_T"),

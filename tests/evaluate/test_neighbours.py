@@ -22,6 +22,25 @@ def test_nearest_neighbours_agree_with_brute_force(xp, monkeypatch, k, chunk):
     assert_close(distances, np.sort(brute, axis=1)[:, :k], rtol=1e-14)
 
 
+@pytest.mark.parametrize("offset", [1e3, 1e6, 1e9, 1e15])
+def test_nearest_neighbours_far_from_zero_are_the_nearest(xp, offset):
+    """|s|^2 - 2 s.x + |x|^2 keeps no digit of such distances, so it may only say who might be near."""
+    rng = np.random.default_rng(11)
+    samples, images = offset + rng.uniform(-1, 1, (7, 12)), offset + rng.uniform(-1, 1, (300, 12))
+    brute = np.sqrt(((samples[:, None] - images[None]) ** 2).sum(axis=2))
+    indices, distances = nearest_neighbours(to_xp(xp, samples), to_xp(xp, images), 3)
+    assert_close(distances, np.sort(brute, axis=1)[:, :3], rtol=1e-12)
+    assert_close(np.take_along_axis(brute, to_host(indices), axis=1), np.sort(brute, axis=1)[:, :3], rtol=1e-12)
+
+
+@pytest.mark.parametrize("scale", [1e-45, 1e-30, 1e30, 1e38])
+def test_nearest_neighbours_of_the_least_and_the_largest_float32(scale):
+    images = np.float32(scale) * np.array([[0, 0], [3, 0], [1, 1]], np.float32)
+    indices, distances = nearest_neighbours(np.float32(scale) * np.array([[2, 1]], np.float32), images, 3)
+    assert indices.tolist() == [[2, 1, 0]]
+    np.testing.assert_allclose(distances / float(np.float32(scale)), [[1, 2**0.5, 5**0.5]], rtol=1e-6)
+
+
 def test_nearest_neighbour_of_a_copy_is_the_original_at_distance_zero():
     rng = np.random.default_rng(10)
     images = rng.uniform(-1, 1, (50, 28, 28, 1)).astype(np.float32)

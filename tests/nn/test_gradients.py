@@ -47,3 +47,53 @@ def test_a_gradient_of_a_wrong_shape_names_the_parameter():
     net = small_net()
     with pytest.raises(InputError, match=r"gradient of layers\.0\.bias has shape \(3,\)"):
         Gradients(net.parameters()).add(net.layers[0].bias, np.zeros(3))
+
+
+def test_the_layers_of_no_packed_model_get_their_gradients():
+    rng = np.random.default_rng(0)
+    first, second = Linear(3, 4, rng, dtype=np.float64), Linear(4, 2, rng, dtype=np.float64)
+    x, dy = rng.standard_normal((5, 3)), rng.standard_normal((5, 2))
+    tape, grads = Tape(), Gradients([*first.parameters(), *second.parameters()])
+    h = first.forward(x, tape)
+    second.forward(h, tape)
+    first.backward(second.backward(dy, tape, grads), tape, grads)
+    np.testing.assert_allclose(grads[second.weight], h.T @ dy, rtol=1e-12)
+    np.testing.assert_allclose(grads[first.weight], x.T @ (dy @ second.weight.value.T), rtol=1e-12)
+    np.testing.assert_allclose(grads["unnamed 3"], dy.sum(axis=0), rtol=1e-12)
+    assert list(grads.named()) == ["unnamed 0", "unnamed 1", "unnamed 2", "unnamed 3"]
+
+
+def test_two_packed_models_in_one_do_not_meet_by_name():
+    rng = np.random.default_rng(0)
+    one, two = Linear(3, 3, rng, dtype=np.float64), Linear(3, 3, rng, dtype=np.float64)
+    for model in (one, two):
+        model.pack()
+    x, dy = rng.standard_normal((2, 5, 3))
+    tape, grads = Tape(), Gradients([*one.parameters(), *two.parameters()])
+    two.forward(x, tape)
+    two.backward(dy, tape, grads)
+    assert not grads[one.weight].any()
+    np.testing.assert_allclose(grads[two.weight], x.T @ dy, rtol=1e-12)
+    assert list(grads.named()) == ["weight", "bias", "weight (2)", "bias (2)"]
+    np.testing.assert_array_equal(grads["weight (2)"], grads[two.weight])
+    only_one = Gradients(one.parameters())
+    assert only_one.wants(one.weight)
+    assert not only_one.wants(two.weight), "another model's parameter of the same name"
+    with pytest.raises(InputError, match=r"no gradient for weight; there are: weight, bias"):
+        _ = only_one[two.weight]
+
+
+def test_a_model_that_is_packed_after_its_gradients_were_made_keeps_them():
+    layer = Linear(3, 2, np.random.default_rng(0), dtype=np.float64)
+    grads, tape = Gradients(layer.parameters()), Tape()
+    layer.pack()
+    layer.forward(np.ones((1, 3)), tape)
+    layer.backward(np.ones((1, 2)), tape, grads)
+    np.testing.assert_array_equal(grads["weight"], 1)
+
+
+def test_a_parameter_twice_is_refused():
+    layer = Linear(3, 2, np.random.default_rng(0))
+    layer.pack()
+    with pytest.raises(InputError, match=r"given weight more than once"):
+        Gradients([layer.weight, layer.bias, layer.weight])

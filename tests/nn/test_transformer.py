@@ -224,3 +224,12 @@ def test_bad_arguments():
     with pytest.raises(InputError, match="indices"):
         encoder().forward(TOKENS + 10)
     assert "token" in encoder().summary()
+
+
+@pytest.mark.parametrize("keys", [3, 7])
+def test_the_multiplications_of_attention_are_those_of_its_two_products(keys):
+    """q k^T and weights v: for each of 2 x 5 queries, and each key, 8 multiplications and 8 additions, twice."""
+    layer, tape = stirred(Attention(8, 2, np.random.default_rng(0), 6, dtype=np.float64)), Tape()
+    layer.forward(X, random(2, keys, 6), tape)
+    (cache,) = (entry.cache for entry in tape.entries if entry.owner is layer)
+    assert layer.flops(cache) == 2 * 5 * keys * (8 + 8) * 2

@@ -203,6 +203,8 @@ def test_clip_s_form_of_a_vocabulary(tmp_path):
     lines = ["#version", "l o", "lo w</w>", f"{space} a", "x y", ""]
     path = tmp_path / "vocabulary.txt.gz"
     path.write_bytes(gzip.compress("\n".join(lines).encode()))
+    assert Tokenizer.from_clip(path, merges=4).merges[-1] == ("x", "y")
+    path.write_bytes(gzip.compress("\n".join(lines[:4]).encode()))  # as many lines as are asked for, and none after
     tokenizer = Tokenizer.from_clip(path, merges=3)
     assert tokenizer.merges == (("l", "o"), ("lo", "w</w>"), (" ", "a"))
     assert tokenizer.encode("low") == [513]

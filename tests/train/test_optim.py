@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 import pytest
-from arrays import assert_equal, to_host, to_xp
+from arrays import assert_equal, no_synchronisation, to_host, to_xp
 
 from tinydiff.base import InputError
 from tinydiff.train import AdamW, clip_by_global_norm, ema_decay, learning_rate, optim, update_ema
@@ -116,6 +116,91 @@ def test_betas_outside_the_interval_are_one_clear_sentence(betas, name):
         AdamW(np.ones(2), betas=betas)
 
 
+@pytest.mark.equation("ADAMW-1")
+@pytest.mark.parametrize("scale", [1e-45, 1e-38, 1e-30, 1e-10, 1.0, 1e10, 1e19, 1e20, 3e38])
+@pytest.mark.parametrize("betas", [(0.9, 0.99), (0.0, 0.0), (0.95, 0.999), (0.9, 0.999999), (0.999, 1 - 1e-8)])
+def test_float32_steps_are_those_of_float64_whatever_the_gradient_and_the_betas(xp, betas, scale):
+    """Within 1e-6 of twenty steps' length, 0.2. Signs change, and sizes by a tenth, but for those beyond 1e18."""
+    rng = np.random.default_rng(0)
+    narrow, wide = (AdamW(to_xp(xp, np.zeros(50, dtype)), betas=betas) for dtype in (np.float32, np.float64))
+    for _ in range(20):
+        size = rng.uniform(0.9, 1.0, 50) if scale < 1e18 else 1
+        g = (scale * rng.choice([-1, 1], 50) * size).astype(np.float32)
+        narrow.step(to_xp(xp, g), 0.01)
+        wide.step(to_xp(xp, g.astype(float)), 0.01)
+    np.testing.assert_allclose(to_host(narrow.theta), to_host(wide.theta), rtol=0, atol=2e-7 + 1e-5 * (scale < 1e-18))
+
+
+def test_an_average_of_squares_is_the_gradients_square_however_near_to_one_beta_is():
+    """After the correction of the start, the moments of a constant gradient are that gradient and its square."""
+    for beta in (0.9, 0.999, 0.999999, 1 - 1e-8):
+        optimizer = AdamW(np.zeros(3, np.float32), betas=(beta, beta))
+        for _ in range(10):
+            optimizer.step(np.full(3, 0.5, np.float32), 0.1)
+        rest = -math.expm1(10 * math.log(beta))
+        np.testing.assert_allclose(optimizer.m / rest, 0.5, rtol=1e-6)
+        np.testing.assert_allclose(optimizer.v / rest, 0.25, rtol=1e-6)
+
+
+def test_a_step_that_is_not_ok_does_not_count(xp):
+    """Else the corrections of the moments would take them for older than they are."""
+    one, two = (AdamW(to_xp(xp, np.ones(5)), weight_decay=0.1) for _ in range(2))
+    one.step(to_xp(xp, np.full(5, np.nan)), 0.1, ok=xp.asarray(False))  # the first step, before there are moments
+    assert one.steps == 0
+    assert_equal(one.theta, np.ones(5))
+    for g in G[:2, :5]:
+        one.step(to_xp(xp, g), 0.1, ok=xp.asarray(True))
+        one.step(to_xp(xp, g), 0.1, ok=False)
+        two.step(to_xp(xp, g), 0.1)
+    assert one.steps == two.steps == 2
+    for a, b in ((one.theta, two.theta), (one.m, two.m), (one.v, two.v)):
+        assert_equal(a, to_host(b))
+
+
+def test_no_step_waits_for_the_device(xp):
+    optimizer, ema, g = AdamW(to_xp(xp, np.ones(5)), weight_decay=0.1), to_xp(xp, np.ones(5)), to_xp(xp, G[0])
+    ok = xp.asarray(True)
+    with no_synchronisation(xp):
+        for _ in range(2):
+            clip_by_global_norm(g, 0.1)
+            optimizer.step(g, 0.1, ok, ema, 0.9)
+
+
+@pytest.mark.parametrize("shape", [(4,), (6,), (5, 1), (1,)])
+def test_a_gradient_or_an_average_of_another_shape_is_refused_before_anything_changes(shape):
+    optimizer = AdamW(np.ones(5))
+    with pytest.raises(InputError, match=r"g has shape"):
+        optimizer.step(np.ones(shape), 0.1)
+    with pytest.raises(InputError, match=r"ema has shape"):
+        optimizer.step(np.ones(5), 0.1, ema=np.ones(shape))
+    assert optimizer.steps == 0
+    np.testing.assert_array_equal(optimizer.theta, 1)
+
+
+@pytest.mark.parametrize("eps", [0, -1e-8, 1e-30, math.inf, math.nan])
+def test_an_eps_that_float32_cannot_use_is_refused(eps):
+    with pytest.raises(InputError, match=r"eps is .* a number from 1\.1e-19"):
+        AdamW(np.ones(2, np.float32), eps=eps)
+
+
+@pytest.mark.equation("CLIP-1")
+@pytest.mark.parametrize("scale", [1e-45, 1e-38, 1e-30, 1e-20, 1.0, 1e19, 1e20, 1e30, 3.4e38])
+def test_clipping_of_float32_from_the_least_to_the_largest_number(xp, scale):
+    """Within 1e-6. The norm, in float64, may be larger than all numbers of float32."""
+    g = (scale * np.sign(np.random.default_rng(0).standard_normal(1000))).astype(np.float32)
+    for largest in (1.0, 1e30, math.inf):
+        clipped = to_xp(xp, g)
+        norm = clip_by_global_norm(clipped, largest)
+        exact = np.linalg.norm(g.astype(float))
+        assert float(norm) == pytest.approx(exact, rel=1e-6)
+        assert clipped.dtype == np.float32
+        np.testing.assert_allclose(to_host(clipped), g * np.float64(min(1, largest / exact)), rtol=1e-6)
+    for bad in (math.nan, math.inf):  # then the others stay as they are: a run says whose gradient was bad
+        g = to_xp(xp, np.array([1.0, bad, 2.0], np.float32))
+        assert not math.isfinite(float(clip_by_global_norm(g, 1.0)))
+        assert_equal(g, np.array([1.0, bad, 2.0], np.float32))
+
+
 @pytest.mark.equation("CLIP-1")
 def test_clipping_shortens_what_is_too_long_and_keeps_the_direction(xp):
     for largest in (0.5, 100.0):
@@ -143,6 +228,8 @@ def test_the_learning_rate_rises_in_a_line_and_falls_in_half_a_cosine():
     assert learning_rate(1, 10, 1.0) <= 1.0
     assert learning_rate(100, 100, 2.0) == pytest.approx(0, abs=1e-15)
     assert learning_rate(150, 100, 2.0, final=0.1) == pytest.approx(0.2)  # past the end it stays there
+    assert learning_rate(0, 100, 2.0) == 2.0
+    assert learning_rate(1, 1, 2.0) == pytest.approx(0, abs=1e-15)
     assert learning_rate(5, 10, 2.0, warmup=10) == pytest.approx(1.0)  # a run that is all warm-up
 
 

@@ -1,6 +1,16 @@
 """What all other rooms use: errors, files and records, arrays and devices, noise, conditions, derived weights."""
 
-from tinydiff.base.arrays import Array, Device, erf, select_device, synchronize, to_device, to_numpy, xp_of
+from tinydiff.base.arrays import (
+    Array,
+    Device,
+    erf,
+    power_of_two,
+    select_device,
+    synchronize,
+    to_device,
+    to_numpy,
+    xp_of,
+)
 from tinydiff.base.checks import Checked, bare, check_alike, check_shapes, checked
 from tinydiff.base.choices import Choices, import_modules
 from tinydiff.base.condition import Condition, arrays_of, as_condition, map_arrays
@@ -75,6 +85,7 @@ __all__ = [
     "map_arrays",
     "philox",
     "plain",
+    "power_of_two",
     "printable",
     "read_at_most",
     "read_table",

@@ -77,6 +77,17 @@ def erf(x: Array) -> Array:
     return cupyx.scipy.special.erf(x)
 
 
+def power_of_two(x: Array) -> Array:
+    """Return, for each number x >= 0, a power of two near it: above it, at most twice as large; at most 2 ** 126.
+
+    To divide by such a number is exact, where nothing gets too small. So squares and their sums can be taken of numbers
+    whose own squares a float32 cannot hold, without another rounding. 0 gives 1, and so do infinity and NaN.
+    """
+    xp = xp_of(x)
+    _, exponent = xp.frexp(xp.where(xp.isfinite(x), x, 0))
+    return xp.ldexp(xp.ones_like(x), xp.clip(exponent, -126, 126))
+
+
 @dataclass(frozen=True)
 class Device:
     """Where arrays live, the CPU or a GPU: its kind (``"cpu"`` or ``"cuda"``) and a name to print."""

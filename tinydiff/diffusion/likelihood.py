@@ -8,8 +8,10 @@ whose variance is beta_t, one of the two choices of DDPM. Then -log p(x_0) is at
 import math
 from typing import Any
 
+import numpy as np
+
 from tinydiff.base import Array, InputError
-from tinydiff.diffusion.alpha_bar import Time
+from tinydiff.diffusion.alpha_bar import Time, is_on_host
 from tinydiff.diffusion.process import GaussianDiffusion
 from tinydiff.diffusion.targets import Predict
 from tinydiff.diffusion.times import per_sample
@@ -31,8 +33,14 @@ def normal_kl(mean_1: Array, variance_1: float, mean_2: Array, variance_2: float
     """
     if not (variance_1 > 0 and variance_2 > 0):
         raise InputError(f"The variances are {variance_1} and {variance_2}, but numbers above 0 were expected.")
-    ratio = float(variance_1 / variance_2)
-    return (ratio - 1 - math.log(ratio)) / 2 + (mean_1 - mean_2) ** 2 / (2 * float(variance_2))
+    variance_1, variance_2 = float(variance_1), float(variance_2)
+    ratio = variance_1 / variance_2
+    if not 0 < ratio < math.inf:
+        of_variances = ratio - 1 - (math.log(variance_1) - math.log(variance_2))
+    else:
+        change = (variance_1 - variance_2) / variance_2  # of two nearly equal variances, ratio - 1 would keep no digit
+        of_variances = change - math.log1p(change) if change > -0.5 else change - math.log(ratio)
+    return of_variances / 2 + ((mean_1 - mean_2) * (2 * variance_2) ** -0.5) ** 2
 
 
 def prior_term(diffusion: GaussianDiffusion, x_0: Array) -> Array:
@@ -84,8 +92,16 @@ def step_term(
 
 
 def eps_weight(diffusion: GaussianDiffusion, t: Time) -> float | Array:
-    """Return what multiplies the squared error of the noise in `step_term`, float64 (Eq. DDPM-12)."""
+    """Return what multiplies the squared error of the noise in `step_term`, float64 (Eq. DDPM-12).
+
+    Raises
+    ------
+    InputError
+        On the host, at a step that leaves no signal, where beta is 1: the weight is infinite there.
+    """
     beta = diffusion.beta(t)
+    if is_on_host(beta) and np.any(beta == 1):
+        raise InputError(f"t is {t}, but alpha_bar is 0 there, so eps has no finite weight: take t < {diffusion.T}.")
     return beta / (2 * (1 - beta) * (1 - diffusion.alpha_bar_at(t)))
 
 

@@ -4,14 +4,29 @@ In every formula a = sqrt(alpha_bar) is the scale of the signal and b = sqrt(1 -
 Coefficients are computed in float64 and rounded once, to the dtype of the arrays they multiply.
 """
 
+from collections import namedtuple
 from dataclasses import dataclass, field
 from numbers import Real
 
 import numpy as np
 
 from tinydiff.base import Array, InputError, xp_of
-from tinydiff.diffusion.alpha_bar import Time, check_earlier, check_time, falling_table, look_up, to_multiply
+from tinydiff.diffusion.alpha_bar import (
+    Time,
+    check_earlier,
+    check_time,
+    falling_table,
+    is_on_host,
+    look_up,
+    noise_share,
+    to_multiply,
+)
 from tinydiff.diffusion.checks import check_match
+
+LEAST_SIGNAL = 1e-75  # the square of the smallest scale of a signal, 3e-38, that a float32 holds with all its digits
+
+# The step from s to t: alpha = alpha_bar_t / alpha_bar_s is the share of the signal that it keeps, beta = 1 - alpha.
+Step = namedtuple("Step", "alpha_bar_s noise_s noise_t alpha beta")
 
 
 @dataclass(frozen=True, eq=False)
@@ -72,42 +87,38 @@ class GaussianDiffusion:
 
     def q_step(self, x_s: Array, t: Time, eps: Array, s: Time | None = None) -> Array:
         """Return x_t ~ q(x_t | x_s), the noise of the step from s to t, from standard normal `eps` (Eq. DDPM-2)."""
-        alpha_bar_t, alpha_bar_s = self._alpha_bars(t, s)
-        alpha = alpha_bar_t / alpha_bar_s  # 1 - beta
-        keep, add = _fit((alpha**0.5, (1 - alpha) ** 0.5), x_s=x_s, eps=eps)
+        step = self._step(t, s)
+        keep, add = _fit((step.alpha**0.5, step.beta**0.5), x_s=x_s, eps=eps)
         return keep * x_s + add * eps
 
     def snr(self, t: Time) -> float | Array:
         """Return the signal-to-noise ratio at t > 0, alpha_bar / (1 - alpha_bar), in float64 (Eq. SNR-1)."""
-        alpha_bar = self._alpha_bar(t)
-        return alpha_bar / (1 - alpha_bar)
+        alpha_bar, noise = self._shares(t)
+        return alpha_bar / noise
 
     def beta(self, t: Time, s: Time | None = None) -> float | Array:
         """Return the variance of q(x_t | x_s) in float64 (Eq. IDDPM-19): 1 - alpha_bar_t / alpha_bar_s."""
-        alpha_bar_t, alpha_bar_s = self._alpha_bars(t, s)
-        return 1 - alpha_bar_t / alpha_bar_s
+        return self._step(t, s).beta
 
     def posterior_variance(self, t: Time, s: Time | None = None) -> float | Array:
         """Return beta-tilde, the variance of q(x_s | x_t, x_0), in float64 (Eq. DDPM-7). It is 0 at s = 0."""
-        alpha_bar_t, alpha_bar_s = self._alpha_bars(t, s)
+        step = self._step(t, s)
         # the quotient cannot round above 1, so beta-tilde never exceeds 1 - alpha_bar_s: DDIM-12 relies on it
-        return (1 - alpha_bar_s) * ((1 - alpha_bar_t / alpha_bar_s) / (1 - alpha_bar_t))
+        return step.noise_s * (step.beta / step.noise_t)
 
     def posterior_mean(self, x_0: Array, x_t: Array, t: Time, s: Time | None = None) -> Array:
         """Return the mean of q(x_s | x_t, x_0) (Eq. DDPM-7)."""
-        alpha_bar_t, alpha_bar_s = self._alpha_bars(t, s)
-        alpha = alpha_bar_t / alpha_bar_s
-        c_0 = alpha_bar_s**0.5 * (1 - alpha) / (1 - alpha_bar_t)
-        c_t = alpha**0.5 * (1 - alpha_bar_s) / (1 - alpha_bar_t)
+        step = self._step(t, s)
+        c_0 = step.alpha_bar_s**0.5 * step.beta / step.noise_t
+        c_t = step.alpha**0.5 * step.noise_s / step.noise_t
         c_0, c_t = _fit((c_0, c_t), x_0=x_0, x_t=x_t)
         return c_0 * x_0 + c_t * x_t
 
     def posterior_mean_from_eps(self, x_t: Array, t: Time, eps: Array, s: Time | None = None) -> Array:
         """Return the same mean from the noise in x_t (Eq. DDPM-11), as line 4 of Algorithm 2 writes it."""
-        alpha_bar_t, alpha_bar_s = self._alpha_bars(t, s)
+        step = self._step(t, s)
         self._check_signal(t)
-        alpha = alpha_bar_t / alpha_bar_s
-        scale, share = _fit((alpha**0.5, (1 - alpha) / (1 - alpha_bar_t) ** 0.5), x_t=x_t, eps=eps)
+        scale, share = _fit((step.alpha**0.5, step.beta / step.noise_t**0.5), x_t=x_t, eps=eps)
         return (x_t - share * eps) / scale
 
     def x_0_from_eps(self, x_t: Array, t: Time, eps: Array) -> Array:
@@ -116,7 +127,7 @@ class GaussianDiffusion:
         Raises
         ------
         InputError
-            Where alpha_bar is 0: x_t is pure noise there, and its noise says nothing about x_0.
+            Where alpha_bar is 0, or below 1e-75: x_t is pure noise there, and its noise says nothing about x_0.
         """
         a, b = self._scales(t, x_t=x_t, eps=eps)
         self._check_signal(t)
@@ -154,16 +165,26 @@ class GaussianDiffusion:
 
     def _scales(self, t, **arrays):
         """Return a and b at t, broadcastable to the given arrays."""
-        alpha_bar = self._alpha_bar(t)
-        return _fit((alpha_bar**0.5, (1 - alpha_bar) ** 0.5), **arrays)
+        alpha_bar, noise = self._shares(t)
+        return _fit((alpha_bar**0.5, noise**0.5), **arrays)
 
-    def _alpha_bars(self, t, s):
-        """Return alpha_bar at t and at an earlier s, which is t - 1 if it is None."""
-        alpha_bar_t = self._alpha_bar(t)
+    def _step(self, t, s):
+        """Return the numbers of the step from an earlier s, which is t - 1 if it is None, to t."""
+        alpha_bar_t, noise_t = self._shares(t)
         s = t - 1 if s is None else s
-        alpha_bar_s = self._alpha_bar(s, first=0, name="s")
+        alpha_bar_s, noise_s = self._shares(s, first=0, name="s")
         check_earlier(s, t)
-        return alpha_bar_t, alpha_bar_s
+        alpha = alpha_bar_t / alpha_bar_s
+        # before the first step the noise is so little that 1 - alpha would be 0 or rounded
+        beta = _where(t < 1, (noise_t - noise_s) / alpha_bar_s, 1 - alpha)
+        return Step(alpha_bar_s, noise_s, noise_t, alpha, beta)
+
+    def _shares(self, t, first=1, name="t"):
+        """Return alpha_bar and 1 - alpha_bar at t, the variances of signal and noise, as `_alpha_bar` does."""
+        alpha_bar = self._alpha_bar(t, first, name)
+        if isinstance(t, Real):
+            return alpha_bar, float(noise_share(self.alpha_bar, np.asarray(t)))
+        return alpha_bar, noise_share(self._table(xp_of(t)), t)
 
     def _alpha_bar(self, t, first=1, name="t"):
         """Return alpha_bar at t: a float for a number, so that it keeps the dtype of what it multiplies."""
@@ -179,13 +200,24 @@ class GaussianDiffusion:
         return self._tables[xp.__name__]
 
     def _check_signal(self, t):
-        """Raise `InputError` where x_t holds no signal, which is only at T, and only if the table ends with 0."""
-        # the table, on the host, comes first: unless it ends with 0, nothing waits for a GPU
-        if self.alpha_bar[-1] == 0 and (t == self.T if isinstance(t, Real) else (t == self.T).any()):
+        """Raise `InputError` where x_t holds no signal, or so little that a float32 cannot say by what to divide."""
+        # the table, on the host, comes first: unless it ends with 0 or nearly 0, nothing waits for a GPU
+        if self.alpha_bar[-1] >= LEAST_SIGNAL:
+            return
+        first = int(np.argmax(self.alpha_bar < LEAST_SIGNAL))
+        if np.any(t >= first) if is_on_host(t) else (t >= first).any():
             raise InputError(
-                f"alpha_bar is 0 at t = {self.T}: x_t holds no signal there, so x_0 cannot be told from eps. Let the "
-                "network predict x_0 or v, or use a schedule with alpha_bar[T] > 0 (cosine_schedule with max_beta < 1)."
+                f"alpha_bar is {self.alpha_bar[first]:.3g} at t = {first}: x_t holds no signal there, so x_0 cannot be "
+                "told from eps. Let the network predict x_0 or v, or use a schedule with alpha_bar[T] > 0 "
+                "(cosine_schedule with max_beta < 1)."
             )
+
+
+def _where(condition, a, b):
+    """Return a where the condition holds, else b: numbers for a number, so that they stay numbers."""
+    if isinstance(condition, (bool, np.bool_)):
+        return a if condition else b
+    return xp_of(condition).where(condition, a, b)
 
 
 def _fit(coefficients, **arrays):

@@ -22,7 +22,8 @@ def linear_schedule(T: int = 1000, beta_1: float = 1e-4, beta_T: float = 0.02) -
         Number of steps.
     beta_1, beta_T : float
         Variance of the noise added by the first and by the last step, ``0 < beta_1 <= beta_T <= 1``.
-        beta_T = 1 leaves no signal at T.
+        beta_T = 1 leaves no signal at T. Where the signal gets smaller than numbers can be before T (with T = 1000 and
+        beta_T = 1, from t = 900 on), it falls by equal steps, of 1e-300, instead.
 
     Returns
     -------
@@ -43,6 +44,8 @@ def linear_schedule(T: int = 1000, beta_1: float = 1e-4, beta_T: float = 0.02) -
     check_number("beta_1", beta_1, 0, beta_T)
     if beta_1 == 0:
         raise InputError("beta_1 is 0, but every step must add some noise: a number above 0 was expected.")
+    if 1 - beta_1 == 1:
+        raise InputError(f"beta_1 is {beta_1}, which is lost in 1 - beta_1: a number from 1.2e-16 was expected.")
     beta = np.linspace(beta_1, beta_T, T)
     return _alpha_bar_from_beta(beta)
 
@@ -95,7 +98,9 @@ SCHEDULES: Choices[Callable[..., np.ndarray]] = Choices(  # functions of T that 
 
 
 def _alpha_bar_from_beta(beta):
-    return np.concatenate([[1.0], np.cumprod(1 - beta)])
+    alpha_bar = np.cumprod(1 - beta)
+    steps_left = len(beta) - np.arange(1, len(beta) + 1) + (beta[-1] < 1)
+    return np.concatenate([[1.0], np.maximum(alpha_bar, 1e-300 * steps_left)])  # a product of many numbers may get 0
 
 
 def _check_T(T):

@@ -3,6 +3,8 @@
 import math
 from collections import namedtuple
 
+import numpy as np
+
 from tinydiff.base import Array, check_divisible, check_shape, checked, erf, is_plain, xp_of
 from tinydiff.functional.values import check_dropout, check_softmax
 
@@ -13,10 +15,12 @@ SoftmaxCache = namedtuple("SoftmaxCache", "y")
 DropoutCache = namedtuple("DropoutCache", "factor")
 
 # Phi(x) = (1 + tanh(x p(x^2))) / 2. The coefficients of p are a weighted least-squares fit of artanh(2 Phi(x) - 1) / x
-# for |x| up to 5.6; the weights make the largest error of Phi as small as possible. For larger |x|, Phi is, to
-# 1.1e-8, 0 or 1.
+# for |x| up to 5.6; the weights make the largest error of Phi as small as possible. Beyond, x p(x^2) grows on, and from
+# 10 on tanh is exactly 1 in float32: at LARGEST_X it is 11.8, so that Phi is exactly 0 or 1 for all larger |x|. It must
+# be, since GELU multiplies it by x.
 TANH_SERIES = (0.79788494, 0.036333085, -3.2594974e-5, -5.5306206e-5, 3.9647488e-6, -1.3226385e-7, 1.7561893e-9)
-LARGEST_X = 5.6
+LARGEST_X = 6.0
+LARGEST_SQUARED = 1e3  # the density is 0 beyond; x may be so large that x^2 is infinite
 
 
 @checked("x")
@@ -84,7 +88,11 @@ def gelu_backward(dy: Array, cache: GELUCache) -> tuple[Array]:
     x, cdf = cache
     xp = xp_of(x)
     check_shape("dy", dy, x.shape)
-    pdf = xp.exp(-0.5 * x * x) * (2 * math.pi) ** -0.5
+    pdf = xp.clip(x, -LARGEST_SQUARED, LARGEST_SQUARED)
+    pdf *= pdf
+    pdf *= -0.5
+    xp.exp(pdf, out=pdf)
+    pdf *= (2 * math.pi) ** -0.5
     return (dy * (cdf + x * pdf),)
 
 
@@ -118,7 +126,9 @@ def softmax(x: Array) -> tuple[Array, SoftmaxCache]:
     The largest entry is subtracted first: the result is the same, and no exponential can overflow.
     """
     xp = xp_of(x)
-    y = xp.exp(x - x.max(axis=-1, keepdims=True))
+    with np.errstate(over="ignore"):  # a difference may be -inf, whose exponential is 0
+        y = x - x.max(axis=-1, keepdims=True)
+    xp.exp(y, out=y)
     y /= y.sum(axis=-1, keepdims=True)
     return y, SoftmaxCache(y)
 

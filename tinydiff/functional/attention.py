@@ -2,6 +2,8 @@
 
 from collections import namedtuple
 
+import numpy as np
+
 from tinydiff.base import Array, check_divisible, check_rank, check_shape, check_shapes, checked, xp_of
 from tinydiff.functional.activation import SoftmaxCache, softmax_backward
 from tinydiff.functional.values import check_mask
@@ -45,7 +47,8 @@ def attention(q: Array, k: Array, v: Array, mask: Array | None = None, return_we
     largest = weights.max(axis=-1, keepdims=True)
     if mask is not None:
         largest = xp.where(xp.isfinite(largest), largest, 0)  # a row without any allowed key
-    weights -= largest
+    with np.errstate(over="ignore"):  # a difference may be -inf, whose exponential is 0
+        weights -= largest
     xp.exp(weights, out=weights)
     total = weights.sum(axis=-1, keepdims=True)
     weights /= total if mask is None else xp.where(total > 0, total, 1)

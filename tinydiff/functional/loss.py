@@ -3,6 +3,8 @@
 from collections import namedtuple
 from typing import Any
 
+import numpy as np
+
 from tinydiff.base import Array, check_shape, check_shapes, checked, xp_of
 from tinydiff.functional.values import check_classes, check_logits, check_prediction
 
@@ -58,10 +60,9 @@ def cross_entropy(logits: Array, labels: Array) -> tuple[Array, CrossEntropyCach
     """
     check_shapes("logits: N classes, labels: N", logits=logits, labels=labels)
     xp, one_hot = xp_of(logits), labels_to_one_hot(labels, logits.shape[1], logits.dtype)
-    shifted = logits - logits.max(axis=-1, keepdims=True)
-    log_sum = xp.log(xp.exp(shifted).sum(axis=-1, keepdims=True))
-    loss = (log_sum[:, 0] - (shifted * one_hot).sum(axis=-1)).mean()
-    return loss, CrossEntropyCache(xp.exp(shifted - log_sum), one_hot)
+    log_p = log_softmax(xp, logits, axis=-1)
+    of_label = xp.where(one_hot > 0, log_p, 0).sum(axis=-1)  # a product would be NaN where another log_p is -inf
+    return -of_label.mean(), CrossEntropyCache(xp.exp(log_p), one_hot)
 
 
 def cross_entropy_backward(d_loss: float | Array, cache: CrossEntropyCache) -> tuple:
@@ -126,7 +127,7 @@ def contrastive_loss(logits: Array) -> tuple[Array, ContrastiveLossCache]:
     log_p_column = log_softmax(xp, logits, axis=1)  # of each text, given the picture
     log_p_row = log_softmax(xp, logits, axis=0)  # of each picture, given the text
     pairs = xp.arange(len(logits))
-    loss = -0.5 * (log_p_column + log_p_row)[pairs, pairs].mean()
+    loss = -0.5 * (log_p_column[pairs, pairs] + log_p_row[pairs, pairs]).mean()
     return loss, ContrastiveLossCache(xp.exp(log_p_column), xp.exp(log_p_row))
 
 
@@ -139,7 +140,8 @@ def contrastive_loss_backward(d_loss: float | Array, cache: ContrastiveLossCache
 
 def log_softmax(xp: Any, x: Array, axis: int) -> Array:
     """Return log softmax along an axis, without overflow."""
-    shifted = x - x.max(axis=axis, keepdims=True)
+    with np.errstate(over="ignore"):  # a difference may be -inf, whose exponential is 0
+        shifted = x - x.max(axis=axis, keepdims=True)
     return shifted - xp.log(xp.exp(shifted).sum(axis=axis, keepdims=True))
 
 

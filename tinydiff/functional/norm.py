@@ -3,17 +3,24 @@
 The first three subtract a mean and divide by a standard deviation; they differ in which numbers share them. All three
 therefore have one backward: x reaches y along three paths, directly, through the mean and through the variance,
 and the three gradients add.
+
+In float32 the three are right for numbers of ordinary size. Where a variance or a mean shows that numbers are not of
+that kind (their squares are infinite or zero, or the mean is a thousand standard deviations away from 0), they are
+computed once more in float64, on the host: a GPU is not made to wait for such a look at its numbers.
 """
 
 from collections import namedtuple
+from typing import Any
 
-from tinydiff.base import Array, check_shape, check_shapes, checked, xp_of
+import numpy as np
+
+from tinydiff.base import Array, Checked, check_shape, check_shapes, checked, power_of_two, xp_of
 from tinydiff.functional.values import check_group_norm, check_norm
 
 GroupNormCache = namedtuple("GroupNormCache", "centred gamma rstd groups")
 LayerNormCache = namedtuple("LayerNormCache", "x_hat gamma rstd")
 BatchNormCache = namedtuple("BatchNormCache", "x_hat gamma rstd")
-UnitLengthCache = namedtuple("UnitLengthCache", "y length")
+UnitLengthCache = namedtuple("UnitLengthCache", "y length shrink is_short")
 
 SHORTEST = 1e-12  # a vector is divided by at least this length
 
@@ -59,10 +66,13 @@ def group_norm(x: Array, gamma: Array, beta: Array, groups: int | None = None, e
     rows = x.reshape(len(x), -1, channels)
 
     # The mean is subtracted before squaring: E[x^2] - mu^2 would lose every digit when |mu| >> sigma.
-    mu = group_mean(row_sums(xp, rows), groups, len(rows[0]))
-    centred = rows - mu
-    variance = group_mean(row_dots(xp, centred, centred), groups, len(rows[0]))
-    rstd = (variance + eps) ** -0.5
+    with np.errstate(over="ignore", invalid="ignore"):  # what overflows is computed in float64
+        mu = group_mean(row_sums(xp, rows), groups, len(rows[0]))
+        centred = rows - mu
+    variance = group_mean(row_dots(xp, centred, centred), groups, len(rows[0])) + eps
+    if is_beyond_float32(mu, variance):
+        return in_float64(group_norm, x, gamma, beta, groups=groups, eps=eps)
+    rstd = variance**-0.5
     y = centred * (rstd * gamma)
     y += beta
     return y.reshape(x.shape), GroupNormCache(centred, gamma, rstd, groups)
@@ -91,10 +101,10 @@ def group_norm_backward(dy: Array, cache: GroupNormCache, need_dx: bool = True, 
         dx = rows * (rstd * gamma)
         dx -= rstd * mean_g
         dx -= centred * (rstd * rstd * mean_g_x_hat)
-        dx = dx.reshape(dy.shape)
+        dx = dx.reshape(dy.shape).astype(dy.dtype, copy=False)
     if not need_dw:
         return dx, None, None
-    return dx, sum_dy_x_hat.sum(axis=(0, 1)), sum_dy.sum(axis=(0, 1))
+    return dx, sum_dy_x_hat.sum(axis=(0, 1)).astype(dy.dtype, copy=False), sum_dy.sum(axis=(0, 1))
 
 
 @checked("x gamma beta", check_norm)
@@ -109,7 +119,7 @@ def layer_norm(x: Array, gamma: Array, beta: Array, eps: float = 1e-5) -> tuple[
         Added to the variance.
     """
     check_shapes("x: N ... C, gamma: C, beta: C", x=x, gamma=gamma, beta=beta)
-    return _normalise(x, gamma, beta, eps, axes=-1, cache=LayerNormCache)
+    return _normalise(layer_norm, x, gamma, beta, eps, axes=-1, cache=LayerNormCache)
 
 
 @checked("dy cache.gamma")
@@ -134,7 +144,7 @@ def batch_norm(x: Array, gamma: Array, beta: Array, eps: float = 1e-5) -> tuple[
         Added to the variance.
     """
     check_shapes("x: N ... C, gamma: C, beta: C", x=x, gamma=gamma, beta=beta)
-    return _normalise(x, gamma, beta, eps, axes=tuple(range(x.ndim - 1)), cache=BatchNormCache)
+    return _normalise(batch_norm, x, gamma, beta, eps, axes=tuple(range(x.ndim - 1)), cache=BatchNormCache)
 
 
 @checked("dy cache.gamma")
@@ -148,27 +158,43 @@ def batch_norm_backward(dy: Array, cache: BatchNormCache, need_dx: bool = True, 
 def unit_length(x: Array) -> tuple[Array, UnitLengthCache]:
     """Divide each vector by its length, so that only its direction stays (Eq. UNIT-1).
 
+    A vector shorter than `SHORTEST` is divided by `SHORTEST`: so 0 stays 0.
+
     Parameters
     ----------
     x : array, shape (..., C)
     """
     xp = xp_of(x)
-    length = xp.maximum(xp.sqrt((x * x).sum(axis=-1, keepdims=True)), SHORTEST)
+    shrink = 1 / xp.maximum(power_of_two(abs(x).max(axis=-1, keepdims=True)), 1)  # the squares of x may be infinite
+    x = x * shrink
+    length, shortest = xp.sqrt((x * x).sum(axis=-1, keepdims=True)), SHORTEST * shrink
+    is_short = length < shortest
+    length = xp.maximum(length, shortest)
     y = x / length
-    return y, UnitLengthCache(y, length)
+    return y, UnitLengthCache(y, length, shrink, is_short)
 
 
 @checked("dy cache.y")
 def unit_length_backward(dy: Array, cache: UnitLengthCache) -> tuple:
-    """Return dx = (dy - y <dy, y>) / |x|: a change of x along y does not change the direction (Eq. UNIT-2)."""
-    y, length = cache
+    """Return dx = (dy - y <dy, y>) / |x|: a change of x along y does not change the direction (Eq. UNIT-2).
+
+    A vector shorter than `SHORTEST` was divided by a constant: dx = dy / SHORTEST.
+    """
+    y, length, shrink, is_short = cache
+    xp = xp_of(y)
     check_shape("dy", dy, y.shape)
-    return ((dy - y * (dy * y).sum(axis=-1, keepdims=True)) / length,)
+    along = xp.where(is_short, 0, (dy * y).sum(axis=-1, keepdims=True))
+    return ((dy - y * along) / length * shrink,)
 
 
-def _normalise(x, gamma, beta, eps, axes, cache):
-    x_hat = x - x.mean(axis=axes, keepdims=True)
-    rstd = ((x_hat * x_hat).mean(axis=axes, keepdims=True) + eps) ** -0.5
+def _normalise(norm, x, gamma, beta, eps, axes, cache):
+    with np.errstate(over="ignore", invalid="ignore"):  # what overflows is computed in float64
+        mu = x.mean(axis=axes, keepdims=True)
+        x_hat = x - mu
+        variance = (x_hat * x_hat).mean(axis=axes, keepdims=True) + eps
+    if is_beyond_float32(mu, variance):
+        return in_float64(norm, x, gamma, beta, eps=eps)
+    rstd = variance**-0.5
     x_hat *= rstd
     y = x_hat * gamma
     y += beta
@@ -182,11 +208,31 @@ def _normalise_backward(dy, x_hat, gamma, rstd, axes, need_dx, need_dw):
         g = dy * gamma
         mean_g = g.mean(axis=axes, keepdims=True)
         mean_g_x_hat = (g * x_hat).mean(axis=axes, keepdims=True)
-        dx = rstd * (g - mean_g - x_hat * mean_g_x_hat)
+        dx = (rstd * (g - mean_g - x_hat * mean_g_x_hat)).astype(dy.dtype, copy=False)
     if need_dw:
         rows = tuple(range(dy.ndim - 1))
-        d_gamma, d_beta = (dy * x_hat).sum(axis=rows), dy.sum(axis=rows)
+        d_gamma, d_beta = (dy * x_hat).sum(axis=rows).astype(dy.dtype, copy=False), dy.sum(axis=rows)
     return dx, d_gamma, d_beta
+
+
+def is_beyond_float32(mu: Array, variance: Array) -> bool:
+    """Whether float32 on the host is too coarse for numbers of this mean and variance (eps included), or they for it.
+
+    The mean is wrong by some 1e-7 of itself, and so is every number that it is subtracted from: that counts as soon as
+    a standard deviation is a thousandth of the mean. And squares are infinite from 1.8e19 on, and inexact below 1e-19.
+    """
+    if xp_of(mu) is not np or mu.dtype != np.float32:
+        return False
+    with np.errstate(over="ignore", invalid="ignore"):
+        is_ordinary = (mu * mu <= 1e6 * variance) & (variance > 1e-30) & (variance < 1e30)
+    return not is_ordinary.all()
+
+
+def in_float64(norm: Checked, x: Array, gamma: Array, beta: Array, **options: Any) -> tuple:
+    """Return what a norm returns, computed in float64: y in the dtype of x, and a cache that stays in float64."""
+    y, cache = norm.bare(*(a.astype(np.float64) for a in (x, gamma, beta)), **options)
+    kept = {name: a for name, a in (("gamma", gamma), ("beta", beta)) if name in cache._fields}
+    return y.astype(x.dtype), cache._replace(**kept)
 
 
 def row_sums(xp, a):

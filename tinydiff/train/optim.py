@@ -3,7 +3,9 @@
 import math
 from dataclasses import dataclass
 
-from tinydiff.base import Array, check_number, xp_of
+import numpy as np
+
+from tinydiff.base import Array, InputError, check_number, check_shape, power_of_two, xp_of
 from tinydiff.workers import pieces
 
 PIECE_BYTES = 2**17  # computed at once: eight arrays of this size fit into a core's cache
@@ -22,8 +24,15 @@ class AdamW:
     betas : (float, float)
         Decay of the first and of the second moment.
     eps : float
+        Added to the root of the second moment. In float32 that root is exact from 1e-19 on, so eps must not be smaller.
     weight_decay : float
         Share of a weight that is taken away per step, in units of the learning rate.
+
+    Notes
+    -----
+    A beta is used as 1 - beta, rounded once: float32(0.999999) is so near to 1 that its own distance from 1 is wrong by
+    a hundredth. Entries of a gradient whose square is too large for the dtype (above 9.2e18 in float32) count as that
+    large; Adam hardly looks at the size of a gradient, and an infinite second moment would stop the weight for good.
     """
 
     theta: Array
@@ -34,9 +43,24 @@ class AdamW:
 
     def __post_init__(self):
         xp = xp_of(self.theta)
-        self.m, self.v, self.steps = xp.zeros_like(self.theta), xp.zeros_like(self.theta), 0
+        self.m, self.v = xp.zeros_like(self.theta), xp.zeros_like(self.theta)
+        self._steps = 0  # or, once a step's `ok` came from a GPU, an array there
         for i, beta in enumerate(self.betas):
             check_number(f"betas[{i}]", beta, 0, 1 - 1e-9)
+        number = np.finfo(self.theta.dtype)
+        self.largest = float(number.max) ** 0.5 / 2
+        least = float(number.tiny) ** 0.5
+        if not least <= self.eps < math.inf:
+            raise InputError(f"eps is {self.eps}, but a number from {least:.1e}, such as 1e-8, was expected.")
+
+    @property
+    def steps(self) -> int:
+        """How many steps were taken; those that were not ok do not count. On a GPU, this waits for the last of them."""
+        return int(self._steps)
+
+    @steps.setter
+    def steps(self, steps: int) -> None:
+        self._steps = steps
 
     def step(self, g: Array, lr: float, ok: Array = True, ema: Array | None = None, decay: float = 0.0) -> None:
         """Take one step against the gradient g, and move the average of the weights in the same pass.
@@ -46,47 +70,68 @@ class AdamW:
         g : array, shape of theta
         lr : float
         ok : bool, or boolean array without axes
-            Where it is false, nothing changes; no value is read back from a GPU.
+            Where it is false, nothing changes, and the step does not count; no value is read back from a GPU.
         ema : array, shape of theta, or None
             Moved towards the new theta, see `update_ema`.
         decay : float
             Decay of the average.
+
+        Raises
+        ------
+        InputError
+            If g or ema is not like theta.
         """
-        xp = xp_of(self.theta, g, ema)
-        self.steps += 1
-        beta_1, beta_2 = (xp.where(ok, beta, 1).astype(self.theta.dtype) for beta in self.betas)
-        lr = xp.where(ok, lr, 0).astype(self.theta.dtype)
+        xp, dtype = xp_of(self.theta, g, ema), self.theta.dtype
+        check_shape("g", g, self.theta.shape)
+        if ema is not None:
+            check_shape("ema", ema, self.theta.shape)
+        self._steps = self._steps + xp.where(ok, 1, 0)
+        k = xp.maximum(self._steps, 1)  # if no step was ever ok, both moments are still 0
+        rest_1, rest_2 = (xp.where(ok, 1 - beta, 0).astype(dtype) for beta in self.betas)
+        # lr m_hat is m times the first, v_hat is v times the second
+        of_m = (xp.where(ok, lr, 0) / (1 - self.betas[0] ** k)).astype(dtype)
+        of_v = (1 / (1 - self.betas[1] ** k)).astype(dtype)
+        lr = xp.where(ok, lr, 0).astype(dtype)
         for piece in pieces(xp, len(g), self.theta.itemsize, PIECE_BYTES):
-            self._step(piece, xp.where(ok, g[piece], 0), lr, beta_1, beta_2)
+            self._step(piece, xp.where(ok, g[piece], 0), lr, (rest_1, rest_2), (of_m, of_v))
             if ema is not None:
                 update_ema(ema[piece], self.theta[piece], decay, ok)
 
-    def _step(self, piece, g, lr, beta_1, beta_2):
+    def _step(self, piece, g, lr, rests, corrections):
         xp = xp_of(self.theta)
         theta, m, v = self.theta[piece], self.m[piece], self.v[piece]
-        m *= beta_1
-        m += (1 - beta_1) * g
+        (rest_1, rest_2), (of_m, of_v) = rests, corrections
+        xp.clip(g, -self.largest, self.largest, out=g)
+        m += rest_1 * (g - m)  # m = beta_1 m + (1 - beta_1) g
         g *= g
-        g *= 1 - beta_2
-        v *= beta_2
-        v += g
-        denominator = v * (1 / (1 - self.betas[1] ** self.steps))  # v_hat
+        g -= v
+        g *= rest_2
+        v += g  # v = beta_2 v + (1 - beta_2) g^2
+        denominator = v * of_v
         xp.sqrt(denominator, out=denominator)
         denominator += self.eps
         if self.weight_decay:
             decay = self.weight_decay if self.decay_mask is None else self.weight_decay * self.decay_mask[piece]
             theta -= lr * decay * theta
-        update = m * (lr / (1 - self.betas[0] ** self.steps))  # lr m_hat
+        update = m * of_m
         update /= denominator
         theta -= update
 
 
 def clip_by_global_norm(g: Array, largest: float) -> Array:
-    """Scale g, in place, so that its norm is at most `largest`; return the norm it had (Eq. CLIP-1)."""
+    """Scale g, in place, so that its norm is at most `largest`; return the norm it had, in float64 (Eq. CLIP-1).
+
+    The squares of entries beyond 1e19, or below 1e-19, are no numbers of float32. So g is first divided by a power of
+    two near its largest entry, which rounds nothing.
+    """
     xp = xp_of(g)
-    norm = xp.sqrt(xp.dot(g, g))
-    g *= xp.minimum(1.0, largest / (norm + 1e-12)).astype(g.dtype)
-    return norm
+    unit = power_of_two(xp.maximum(g.max(keepdims=True), -g.min(keepdims=True)))[0]
+    g *= 1 / unit
+    norm = xp.sqrt(xp.dot(g, g)).astype(np.float64)
+    unit = unit.astype(np.float64)
+    factor = xp.minimum(unit, largest / xp.maximum(norm, np.finfo(g.dtype).tiny))
+    g *= xp.where(xp.isfinite(norm), factor, unit).astype(g.dtype)  # one NaN must not spread to all entries
+    return unit * norm
 
 
 def learning_rate(step: int, steps: int, peak: float, warmup: int = 0, final: float = 0.0) -> float:
@@ -101,7 +146,7 @@ def learning_rate(step: int, steps: int, peak: float, warmup: int = 0, final: fl
     final : float
         Learning rate at the end, as a share of the peak.
     """
-    if step <= warmup:
+    if warmup and step <= warmup:
         return peak * step / warmup
     progress = min(1.0, (step - warmup) / max(1, steps - warmup))
     return peak * (final + (1 - final) * 0.5 * (1 + math.cos(math.pi * progress)))

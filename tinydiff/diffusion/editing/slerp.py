@@ -1,6 +1,6 @@
 """Spherical interpolation between two arrays of noise."""
 
-from tinydiff.base import Array, check_number, xp_of
+from tinydiff.base import Array, check_number, power_of_two, xp_of
 from tinydiff.diffusion.checks import check_match
 
 
@@ -16,16 +16,24 @@ def slerp(a: Array, b: Array, share: float) -> Array:
     share : float
         0 returns a, 1 returns b.
 
+    Notes
+    -----
+    Where there is no arc (a or b is zero), or any (they point in opposite directions), the line is straight.
+
     Source: Shoemake 1985; for DDIM, Song, Meng, Ermon 2021, appendix D.5.
     """
     check_number("share", share, 0, 1)
     check_match(a=a, b=b)
     xp, axes = xp_of(a), tuple(range(1, a.ndim))
-    lengths = [xp.sqrt((x * x).sum(axis=axes, keepdims=True)) for x in (a, b)]
-    cosine = (a * b).sum(axis=axes, keepdims=True) / (lengths[0] * lengths[1])
+    # an angle does not depend on lengths, and the squares of very large or small numbers are no floats
+    p, q = (x / power_of_two(abs(x).max(axis=axes, keepdims=True)) for x in (a, b))
+    lengths = [xp.sqrt((x * x).sum(axis=axes, keepdims=True)) for x in (p, q)]
+    product = lengths[0] * lengths[1]
+    cosine = (p * q).sum(axis=axes, keepdims=True) / xp.where(product > 0, product, 1)
     angle = xp.arccos(xp.clip(cosine, -1, 1))
-    is_small = angle < 1e-4  # then the arc is a straight line
-    sine = xp.where(is_small, 1, xp.sin(angle))
-    w_a = xp.where(is_small, 1 - share, xp.sin((1 - share) * angle) / sine)
-    w_b = xp.where(is_small, share, xp.sin(share * angle) / sine)
+    is_opposite = cosine < -1 + 1e-5  # to float32, whose cosines are wrong by 1e-7, an angle of pi or nearly
+    is_straight = (angle < 1e-4) | is_opposite | (product == 0)
+    sine = xp.where(is_straight, 1, xp.sin(angle))
+    w_a = xp.where(is_straight, 1 - share, xp.sin((1 - share) * angle) / sine)
+    w_b = xp.where(is_straight, share, xp.sin(share * angle) / sine)
     return (w_a * a + w_b * b).astype(a.dtype)

@@ -5,14 +5,20 @@ The plain twin is `attention`, which computes all weights at once and keeps them
 
 from collections import namedtuple
 
+import numpy as np
+
 from tinydiff.base import Array, check_shape, check_shapes, checked, xp_of
 from tinydiff.workers import pieces
 
-AttentionInPiecesCache = namedtuple("AttentionInPiecesCache", "q k v y log_total")
+AttentionInPiecesCache = namedtuple("AttentionInPiecesCache", "q k v y shift total")
 
 # Bytes of weights that are computed at once, so that they stay in the processor's cache. If all weights fit, layers
 # take `attention`, which keeps them for the backward.
 WORKING_SET = 2**20
+
+# Up to this score, the backward subtracts the logarithm of a softmax's denominator from the scores. Beside a larger one
+# the logarithm, some log(keys), would be lost in rounding: there the backward divides, as the forward does.
+LARGEST_SCORE = 2**10
 
 
 @checked("q k v")
@@ -20,9 +26,9 @@ def attention_in_pieces(q: Array, k: Array, v: Array) -> tuple[Array, AttentionI
     """Return what `attention` returns, without keeping any weights (Eq. ATT-1; Dao et al. 2022, arXiv 2205.14135).
 
     An image of 32 x 32 pixels has a million weights for each head. Here they are computed for a few heads, or a few
-    queries of one head, at a time, in an array that stays in the processor's cache. Only the logarithm of each query's
-    softmax denominator is kept; from it the backward computes the weights again. A GPU computes all weights at once,
-    and keeps none.
+    queries of one head, at a time, in an array that stays in the processor's cache. Only each query's softmax
+    denominator is kept, as two numbers; from them the backward computes the weights again. A GPU computes all weights
+    at once, and keeps none.
 
     Parameters
     ----------
@@ -32,39 +38,46 @@ def attention_in_pieces(q: Array, k: Array, v: Array) -> tuple[Array, AttentionI
     """
     check_shapes("q: ... queries d, k: ... keys d, v: ... keys d_v", q=q, k=k, v=v)
     xp = xp_of(q)
-    y, log_total = xp.empty((*q.shape[:-1], v.shape[-1]), q.dtype), xp.empty((*q.shape[:-1], 1), q.dtype)
-    for (q_part, y_part, log_part), (k_part, v_part) in _parts(xp, (q, y, log_total), (k, v)):
+    y = xp.empty((*q.shape[:-1], v.shape[-1]), q.dtype)
+    shift, total = (xp.empty((*q.shape[:-1], 1), q.dtype) for _ in range(2))  # weights = exp(scores - shift) / total
+    of_queries = (q, y, shift, total)
+    for (q_part, y_part, shift_part, total_part), (k_part, v_part) in _parts(xp, of_queries, (k, v)):
         scores = (q_part * q.shape[-1] ** -0.5) @ k_part.swapaxes(-1, -2)
         largest = scores.max(axis=-1, keepdims=True)
-        scores -= largest
+        with np.errstate(over="ignore"):  # a difference may be -inf, whose exponential is 0
+            scores -= largest
         weights = xp.exp(scores, out=scores)
-        total = weights.sum(axis=-1, keepdims=True)
+        sums = weights.sum(axis=-1, keepdims=True)
         y_part[...] = weights @ v_part
-        y_part /= total  # d_v divisions for each query; of the weights, there would be one for each key
-        log_part[...] = largest + xp.log(total)
-    return y, AttentionInPiecesCache(q, k, v, y, log_total)
+        y_part /= sums  # d_v divisions for each query; of the weights, there would be one for each key
+        is_small = abs(largest) < LARGEST_SCORE
+        shift_part[...] = xp.where(is_small, largest + xp.log(sums), largest)
+        total_part[...] = xp.where(is_small, 1, sums)
+    return y, AttentionInPiecesCache(q, k, v, y, shift, total)
 
 
 @checked("dy cache.q")
 def attention_in_pieces_backward(dy: Array, cache: AttentionInPiecesCache) -> tuple:
-    """Return dq, dk and dv (Eq. ATT-2), with the weights computed again: exp(scores - log_total).
+    """Return dq, dk and dv (Eq. ATT-2), with the weights computed again: exp(scores - shift) / total.
 
-    Eq. SM-2 needs the sum over keys of the weights times their gradients. It equals the sum of y times dy.
+    The division is done where it is cheap, on queries instead of on weights. Eq. SM-2 needs the sum
+    over keys of the weights times their gradients. It equals the sum of y times dy.
     """
-    q, k, v, y, log_total = cache
+    q, k, v, y, shift, total = cache
     xp = xp_of(dy)
     check_shape("dy", dy, y.shape)
     dq, dk, dv = xp.empty(q.shape, q.dtype), xp.zeros(k.shape, q.dtype), xp.zeros(v.shape, q.dtype)
     scale = q.shape[-1] ** -0.5
-    of_queries, of_keys = (q, y, log_total, dy, dq), (k, v, dk, dv)
-    for (q_part, y_part, log_part, dy_part, dq_part), (k_part, v_part, dk_part, dv_part) in _parts(
+    of_queries, of_keys = (q, y, shift, dy / total, dq), (k, v, dk, dv)
+    for (q_part, y_part, shift_part, dy_part, dq_part), (k_part, v_part, dk_part, dv_part) in _parts(
         xp, of_queries, of_keys
     ):
         scaled = q_part * scale
         weights = scaled @ k_part.swapaxes(-1, -2)
-        weights -= log_part
+        with np.errstate(over="ignore"):
+            weights -= shift_part
         xp.exp(weights, out=weights)
-        dv_part += weights.swapaxes(-1, -2) @ dy_part  # y = weights v
+        dv_part += weights.swapaxes(-1, -2) @ dy_part  # y = weights v / total
         d_scores = dy_part @ v_part.swapaxes(-1, -2)
         d_scores -= (dy_part * y_part).sum(axis=-1, keepdims=True)  # the softmax, Eq. SM-2
         d_scores *= weights

@@ -11,6 +11,8 @@ The plain twins are `group_norm` and `silu`, one after the other; ``tinydiff.pla
 
 from collections import namedtuple
 
+import numpy as np
+
 from tinydiff.base import Array, check_shape, check_shapes, checked, is_plain, xp_of
 from tinydiff.functional.activation import silu, silu_backward
 from tinydiff.functional.norm import (
@@ -19,6 +21,8 @@ from tinydiff.functional.norm import (
     group_mean,
     group_norm,
     group_norm_backward,
+    in_float64,
+    is_beyond_float32,
     row_dots,
     row_sums,
 )
@@ -57,9 +61,13 @@ def group_norm_silu(x: Array, gamma: Array, beta: Array, groups: int | None = No
         h, (centred, _, rstd, _) = group_norm.bare(x, gamma, beta, groups, eps)
         return silu.bare(h)[0], GroupNormSiLUCache(centred.reshape(x.shape), gamma, beta, rstd, groups)
     rows, pixels = _long_rows(x), x[0].size // len(gamma)
-    centred = rows - _spread(xp, group_mean(_channel_sums(xp, row_sums(xp, rows), gamma), groups, pixels), rows)
-    variance = group_mean(_channel_sums(xp, row_dots(xp, centred, centred), gamma), groups, pixels)
-    rstd = (variance + eps) ** -0.5
+    with np.errstate(over="ignore", invalid="ignore"):  # what overflows is computed in float64
+        mu = group_mean(_channel_sums(xp, row_sums(xp, rows), gamma), groups, pixels)
+        centred = rows - _spread(xp, mu, rows)
+        variance = group_mean(_channel_sums(xp, row_dots(xp, centred, centred), gamma), groups, pixels) + eps
+    if is_beyond_float32(mu, variance):
+        return in_float64(group_norm_silu, x, gamma, beta, groups=groups, eps=eps)
+    rstd = variance**-0.5
     y, twice_sigmoid = _half_and_twice_sigmoid(xp, centred, gamma, beta, rstd)
     y *= twice_sigmoid
     return y.reshape(x.shape), GroupNormSiLUCache(centred.reshape(x.shape), gamma, beta, rstd, groups)
@@ -75,7 +83,7 @@ def group_norm_silu_backward(dy: Array, cache: GroupNormSiLUCache, need_dx: bool
     if is_plain():
         rows = centred.reshape(len(dy), pixels, len(gamma))
         h = (rows * (rstd * gamma) + beta).reshape(dy.shape)
-        (dh,) = silu_backward.bare(dy, silu.bare(h)[1])
+        dh = silu_backward.bare(dy, silu.bare(h)[1])[0].astype(dy.dtype, copy=False)
         return group_norm_backward.bare(dh, GroupNormCache(rows, gamma, rstd, groups), need_dx, need_dw)
     centred, dy = _long_rows(centred), _long_rows(dy)
     half_h, twice_sigmoid = _half_and_twice_sigmoid(xp, centred, gamma, beta, rstd)
@@ -96,10 +104,10 @@ def group_norm_silu_backward(dy: Array, cache: GroupNormSiLUCache, need_dx: bool
         indirect = xp.multiply(centred, _spread(xp, rstd * rstd * mean_g_x_hat, dy), out=half_h)
         indirect += _spread(xp, rstd * mean_g, dy)
         dx -= indirect
-        dx = dx.reshape(cache.centred.shape)
+        dx = dx.reshape(cache.centred.shape).astype(dy.dtype, copy=False)
     if not need_dw:
         return dx, None, None
-    return dx, sum_dh_x_hat.sum(axis=(0, 1)), sum_dh.sum(axis=(0, 1))
+    return dx, *(sums.sum(axis=(0, 1)).astype(dy.dtype, copy=False) for sums in (sum_dh_x_hat, sum_dh))
 
 
 def _half_and_twice_sigmoid(xp, centred, gamma, beta, rstd):
