@@ -21,7 +21,8 @@ from tinydiff.base.errors import (
     check_shape,
     is_real,
 )
-from tinydiff.base.files import atomic_write, writable_folder
+from tinydiff.base.files import atomic_write, sweep, writable_folder
+from tinydiff.base.lock import FolderLock
 from tinydiff.base.memo import Memo, derived, weights_stand_still
 from tinydiff.base.noise import Noise, philox
 from tinydiff.base.plain import is_plain, plain
@@ -37,6 +38,7 @@ __all__ = [
     "DataError",
     "Device",
     "DeviceError",
+    "FolderLock",
     "InputError",
     "Memo",
     "Noise",
@@ -71,6 +73,7 @@ __all__ = [
     "plain",
     "read_table",
     "select_device",
+    "sweep",
     "synchronize",
     "to_device",
     "to_numpy",

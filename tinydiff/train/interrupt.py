@@ -1,18 +1,22 @@
-"""Ctrl-C and SIGTERM: a run finishes its step and saves before it ends."""
+"""Ctrl-C, SIGTERM and the end of the terminal: a run finishes its step and saves before it ends."""
 
 import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-SIGNALS = (signal.SIGINT, signal.SIGTERM)
+SIGNALS = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)]
 
 
 @contextmanager
 def interruptible() -> Iterator[list[int]]:
-    """Collect the first Ctrl-C or SIGTERM in a list instead of acting on it; the second acts as usual."""
+    """Collect the first Ctrl-C, SIGTERM or SIGHUP in a list instead of acting on it; the second acts as usual.
+
+    A signal that this process was started to ignore, as by ``nohup``, is ignored on.
+    """
     pressed: list[int] = []
     try:
-        previous = {number: signal.getsignal(number) for number in SIGNALS}
+        found = {number: signal.getsignal(number) for number in SIGNALS}
+        previous = {number: handler for number, handler in found.items() if handler != signal.SIG_IGN}
 
         def restore():
             for number, handler in previous.items():
@@ -22,7 +26,7 @@ def interruptible() -> Iterator[list[int]]:
             pressed.append(number)
             restore()
 
-        for number in SIGNALS:
+        for number in previous:
             signal.signal(number, remember)
     except ValueError:  # not in the main thread: signals do not arrive here
         yield pressed

@@ -54,8 +54,16 @@ def test_captions_that_do_not_exist_are_refused(tmp_path, capsys):
 def test_the_same_command_goes_on_and_other_options_are_refused(tmp_path, capsys):
     assert train(tmp_path) == 0
     assert train(tmp_path) == 0
-    assert "Going on from step 4" in capsys.readouterr().out
-    fails(capsys, ["train", *TINY, "--train.steps", "9", "--out", str(tmp_path)], 2, "steps = 4, but steps = 9")
+    assert "has trained 4 steps already; give --train.steps more to go on." in capsys.readouterr().out
+    assert train(tmp_path, steps=9) == 0
+    said = capsys.readouterr().out
+    assert f"Going on from step 4 in {tmp_path}. It goes on to step 9 instead of 4. The learning rate" in said
+    again = ["train", *TINY, "--out", str(tmp_path), "--train.steps"]
+    fails(capsys, [*again, "8"], 2, "tinydiff: --train.steps is 8, but the run in", "has taken 9 steps already")
+    fails(capsys, [*again, "9", "--unet.channels", "16"], 2, "tinydiff: --unet.channels is 16, but the run in")
+    fails(
+        capsys, [*again, "9", "--train.lr", "1"], 2, "tinydiff: --train.lr is 1.0, but the run in", "except for steps"
+    )
 
 
 def test_the_same_command_goes_on_from_a_checkpoint_to_the_same_weights(trained, tmp_path, capsys):

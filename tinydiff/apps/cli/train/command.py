@@ -13,7 +13,6 @@ from tinydiff.apps.cli.options import DeviceName
 from tinydiff.base import Choices, Device, Size, select_device, to_device, to_table, write_json
 from tinydiff.data import Dataset, load_data
 from tinydiff.train import Objective, Run, TrainConfig, read_log
-from tinydiff.train.lock import only_run_in
 
 OBJECTIVES: Choices[type["TrainCommand"]] = Choices("objective")  # what can be trained, each with its options
 Kind = TypeVar("Kind", bound=type["TrainCommand"])
@@ -64,10 +63,14 @@ class TrainCommand:
         """Train, or go on with a run that was stopped."""
         objective = self.prepare(select_device(self.device))
         run = Run(objective, self.out, threads=self.threads, processes=self.processes)
-        with only_run_in(self.out):  # before anything is written there
+        with run.lock:  # before anything is written there
+            if not run.lock.is_locked:
+                print(f"The file system of {self.out} has no locks: do not start another run there.")
             write_json(self.out / "run.json", self.settings(objective))
-            if run.step:
-                print(f"Going on from step {run.step} in {self.out}.")
+            if run.step == objective.config.steps and not run.notes:
+                print(f"{self.out} has trained {run.step} steps already; give --train.steps more to go on.")
+            elif run.step:
+                print(" ".join([f"Going on from step {run.step} in {self.out}.", *run.notes]))
             try:
                 run.run()
             except KeyboardInterrupt:
