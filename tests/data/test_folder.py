@@ -90,6 +90,7 @@ def test_bad_folders_are_one_clear_sentence(tmp_path):
     (tmp_path / "captions.csv").write_text("file,caption\n1.png\n")
     with pytest.raises(DataError, match=r"no caption for 1\.png"):
         load_folder(tmp_path, 8)
+    (tmp_path / "captions.csv").unlink()
     (tmp_path / "2.png").write_bytes((tmp_path / "1.png").read_bytes()[:30])
     with pytest.raises(DataError, match=r"2\.png cannot be read as an image"):
         load_folder(tmp_path, 8)

@@ -6,8 +6,8 @@ from PIL import Image
 
 from tinydiff.base import InputError, Noise
 from tinydiff.data import Dataset, load_avatars, load_data, load_folder
-from tinydiff.data.dataset import area_average, crop_to_aspect
 from tinydiff.data.masks import random_masks
+from tinydiff.data.resizing import area_average, crop_to_aspect
 
 
 def data_of(images, source="here"):
@@ -92,10 +92,11 @@ def test_a_folder_gives_images_of_any_shape_and_says_how_many_were_cropped(tmp_p
     assert data.images.shape == (3, 4, 6, 3)
     np.testing.assert_array_equal(data.images[0], area_average(pixels["a.png"][None], (4, 6))[0])
     np.testing.assert_array_equal(data.images[1], area_average(pixels["b.png"][None, 6:14], (4, 6))[0])
-    assert data.source == f"{tmp_path} (1 of 3 cropped in the middle)"
-    assert load_folder(tmp_path, 4).source == f"{tmp_path} (3 of 3 cropped in the middle)"
+    assert data.notes == ("1 of 3 pictures: cropped in the middle.",)
+    assert load_folder(tmp_path, 4).notes == ("3 of 3 pictures: cropped in the middle.",)
+    assert load_folder(tmp_path, 4, fit="pad").notes == ("3 of 3 pictures: bars of white are added at two sides.",)
     (tmp_path / "b.png").unlink()
-    assert load_folder(tmp_path, (4, 6)).source == str(tmp_path)
+    assert load_folder(tmp_path, (4, 6)).notes == ()
 
 
 def test_a_mask_of_a_wide_picture_is_that_of_a_square_drawn_twice_as_fine_across():

@@ -8,6 +8,8 @@ from tinydiff.base import import_modules
 from tinydiff.data.avatars.sets import load_avatars
 from tinydiff.data.dataset import Dataset, to_floats, to_images
 from tinydiff.data.folder import load_folder
+from tinydiff.data.listing import Listing, list_folder
+from tinydiff.data.pictures import fit_picture, read_picture
 from tinydiff.data.sets import DATASETS, KnownDataset, dataset, load_data
 
 import_modules(__name__)
@@ -16,10 +18,14 @@ __all__ = [
     "DATASETS",
     "Dataset",
     "KnownDataset",
+    "Listing",
     "dataset",
+    "fit_picture",
+    "list_folder",
     "load_avatars",
     "load_data",
     "load_folder",
+    "read_picture",
     "to_floats",
     "to_images",
 ]

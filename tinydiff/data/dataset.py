@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 
 from tinydiff.base import Array, InputError, Size, check_alike, check_rank, check_shape, height_and_width, xp_of
+from tinydiff.data.resizing import area_average, crop_to_aspect
 
 
 @dataclass(frozen=True, eq=False)
@@ -145,69 +146,6 @@ def to_images(x: Array) -> Array:
     check_alike(x=x)
     xp = xp_of(x)
     return xp.clip(xp.rint((x + 1) * 127.5), 0, 255).astype(xp.uint8)
-
-
-def crop_to_aspect(images: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-    """Return the middle of images, cropped to the aspect ratio of a size, to within half a pixel.
-
-    Where an odd number of rows or columns is removed, one more of them is removed at the bottom or on the right.
-
-    Parameters
-    ----------
-    images : array, shape (N, H, W, C)
-    size : (int, int)
-        Height and width whose ratio is wanted.
-
-    Returns
-    -------
-    array, shape (N, H', W', C)
-        With H' = H or W' = W; a view.
-    """
-    old_height, old_width = images.shape[1:3]
-    height, width = size
-    if old_height * width > old_width * height:  # too tall
-        rows, columns = max(1, _rounded(old_width * height, width)), old_width
-    else:
-        rows, columns = old_height, max(1, _rounded(old_height * width, height))
-    top, left = (old_height - rows) // 2, (old_width - columns) // 2
-    return images[:, top : top + rows, left : left + columns]
-
-
-def area_average(images: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-    """Return images of another size, each pixel the average of the area that it covers; enlarging repeats pixels.
-
-    The sums are whole numbers, exact in float64, so every machine gives the same bytes. (Pillow's BOX filter takes a
-    pixel wholly or not at all, which distorts strokes where the ratio is no whole number, as from 28 to 16.)
-
-    Parameters
-    ----------
-    images : uint8 array, shape (N, H, W, C)
-    size : (int, int)
-        The new height and width.
-
-    Returns
-    -------
-    uint8 array, shape (N, height, width, C)
-    """
-    n, old_height, old_width, channels = images.shape
-    height, width = size
-    rows, columns = _overlaps(old_height, height), _overlaps(old_width, width)
-    means = np.empty((n, height, width, channels), np.uint8)
-    for i in range(0, n, 1000):  # not all at once: the sums take eight times the bytes
-        sums = np.einsum("ah,nhwc,bw->nabc", rows, images[i : i + 1000], columns, optimize=True)
-        means[i : i + 1000] = np.rint(sums / (old_height * old_width))
-    return means
-
-
-def _overlaps(old, new):
-    """Return how much of each old pixel each new one covers, on a ruler of old x new marks: shape (new, old)."""
-    i, j = np.arange(new)[:, None] * old, np.arange(old) * new
-    return np.clip(np.minimum(i + old, j + new) - np.maximum(i, j), 0, None).astype(np.float64)
-
-
-def _rounded(a, b):
-    """Return a / b as the nearest whole number."""
-    return (2 * a + b) // (2 * b)
 
 
 def _sides(images):

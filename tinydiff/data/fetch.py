@@ -16,7 +16,7 @@ import pooch
 
 from tinydiff.base import DataError, atomic_write
 from tinydiff.data.dataset import Dataset
-from tinydiff.data.sets import dataset
+from tinydiff.data.sets import CLOTHES, DIGITS, dataset
 
 TIMEOUT = (5, 20)  # seconds to wait for a connection, and then for an answer, before the next mirror is tried
 
@@ -73,7 +73,8 @@ def load_fashion_mnist(split: str = "train", network: bool = True) -> Dataset:
 
 def _idx_dataset(name, split, network):
     images, labels, source = read_idx(name, split, download if network else None)
-    return Dataset(images, labels, name, split, source)
+    class_names = DIGITS if name == "mnist" else CLOTHES
+    return Dataset(images, labels, name, split, source, class_names=class_names)
 
 
 def download(url: str) -> bytes:

@@ -1,101 +1,96 @@
 """Images of your own, from a folder."""
 
-import csv
-import struct
+from collections import Counter
 from pathlib import Path
 
 import numpy as np
-from PIL import Image, ImageOps
 
-from tinydiff.base import DataError, InputError, Size, height_and_width
-from tinydiff.data.dataset import Dataset, area_average, crop_to_aspect
+from tinydiff.base import DataError, InputError, Size, check_choice, height_and_width
+from tinydiff.data.captions import captions_in, read_captions
+from tinydiff.data.dataset import Dataset
+from tinydiff.data.listing import Listing, list_folder, named, shown
+from tinydiff.data.pictures import FITS, colour_of, fit_picture, read_picture
+from tinydiff.data.resizing import crop_to_aspect
 
-SUFFIXES = (".png", ".jpg", ".jpeg", ".gif", ".bmp", ".webp")
-FORMATS = ("PNG", "JPEG", "GIF", "BMP", "WEBP")  # by content, whatever the name ends in
+ENLARGED = "smaller than wanted, and enlarged by repeating pixels"
+GREY_AS_COLOUR = "grey, so that three channels are equal"
 
 
-def load_folder(path: str | Path, size: Size, channels: int = 3) -> Dataset:
-    """Return the images in a folder and in its subfolders, cropped in the middle to one aspect ratio and resized.
+def load_folder(
+    path: str | Path | Listing,
+    size: Size,
+    channels: int | None = None,
+    fit: str = "crop",
+    background: str = "white",
+    classes: bool = True,
+    captions: bool = True,
+) -> Dataset:
+    """Return the images in a folder and in its subfolders, fitted to one shape and resized.
 
-    Nothing is distorted: an image with another aspect ratio than `size` is cropped equally on both sides; `source` of
-    the data set says how many were. Each pixel is then the average of the area that it covers.
-
-    Photographs are turned upright, transparent pixels become white, and names that begin with a dot are skipped.
+    Each pixel is the average of the area that it covers. Photographs are turned upright; names that begin with a dot
+    are passed over; links to folders are followed. What is changed, left out or passed over is in the data set's
+    `notes`, a sentence each. One picture is held in memory at a time, besides the results.
 
     Parameters
     ----------
-    path : str or Path
-        The names of the subfolders, sorted, become labels 0, 1, ...; images outside subfolders have label 0.
-        A file ``captions.csv`` with the columns ``file`` and ``caption`` gives the images' texts.
+    path : str, Path or Listing
+        The folder. The names of its subfolders, sorted as people sort, are the classes 0, 1, ... A file
+        ``captions.csv`` with the columns ``file`` and ``caption``, Hugging Face's ``metadata.csv`` or
+        ``metadata.jsonl`` with ``file_name`` and ``text``, or a ``.txt`` beside each image, gives the images' texts.
     size : int or (int, int)
         Height and width, or both in one number.
-    channels : int
-        1 for grey, 3 for colour.
+    channels : int or None
+        1 for grey, 3 for colour, 4 for colour and transparency; None: 3 if any image has colours, and 1 if not.
+    fit : str
+        What happens to images of another shape: ``"crop"`` keeps the middle, ``"pad"`` adds bars, ``"stretch"``
+        distorts; see `fit_picture`.
+    background : str
+        What transparent pixels are put onto, and the colour of bars: a name, or ``#rrggbb``.
+    classes : bool
+        Whether subfolders are classes; without, every label is 0.
+    captions : bool
+        Whether captions are read.
 
     Raises
     ------
     InputError
-        If `size` or `channels` is none of these.
+        If an argument is none of these.
     DataError
-        If the folder holds no images, an image cannot be read, or a caption is missing.
+        If the folder holds no images, an image cannot be read, images lie outside the class folders, or captions are
+        missing or damaged.
     """
-    folder = Path(path)
-    if channels not in (1, 3):
-        raise InputError(f"channels is {channels}, but 1 (grey) or 3 (colour) was expected.")
+    if channels not in (None, 1, 3, 4) or isinstance(channels, bool):
+        raise InputError(f"channels is {channels!r}, but 1 (grey), 3 (colour) or 4 (with transparency) was expected.")
     size = height_and_width("size", size)
-    if not folder.is_dir():
-        raise DataError(f"{folder} is not a folder. Give the folder that holds the images.")
-    files = sorted(p for p in folder.rglob("*") if p.suffix.lower() in SUFFIXES and not _hidden(p.relative_to(folder)))
-    files = [p for p in files if p.is_file()]
-    if not files:
-        raise DataError(f"{folder} holds no images; files ending in {', '.join(SUFFIXES)} were looked for.")
-    names = sorted({p.relative_to(folder).parts[0] for p in files if len(p.relative_to(folder).parts) > 1})
-    labels = [names.index(p.relative_to(folder).parts[0]) if p.parent != folder else 0 for p in files]
-    images, cropped = zip(*(_read(p, size, channels) for p in files), strict=True)
-    source = str(folder) + (f" ({sum(cropped)} of {len(files)} cropped in the middle)" if any(cropped) else "")
-    captions = _captions(folder / "captions.csv", [p.relative_to(folder).as_posix() for p in files])
-    return Dataset(np.stack(images), np.array(labels), folder.name, "all", source, captions)
-
-
-def _hidden(path):
-    return any(part.startswith(".") for part in path.parts)
-
-
-def _read(path, size, channels):
-    """Return an image of this size, and whether it had to be cropped."""
-    try:
-        with Image.open(path, formats=FORMATS) as image:
-            pixels = np.asarray(_opaque(ImageOps.exif_transpose(image)).convert("L" if channels == 1 else "RGB"))
-    except (OSError, ValueError, SyntaxError, EOFError, struct.error, Image.DecompressionBombError) as error:
-        raise DataError(f"{path} cannot be read as an image ({error}). Remove or replace it.") from error
-    whole = pixels.reshape(1, *pixels.shape[:2], channels)
-    middle = crop_to_aspect(whole, size)
-    return area_average(middle, size)[0], middle.shape != whole.shape
-
-
-def _opaque(image):
-    if image.mode.startswith("I"):  # 16 bits, which Pillow would clip at 255 instead of scaling
-        return Image.fromarray((np.asarray(image) >> 8).astype(np.uint8))
-    if image.has_transparency_data:
-        return Image.alpha_composite(Image.new("RGBA", image.size, "white"), image.convert("RGBA"))
-    return image
-
-
-def _captions(path, files):
-    if not path.is_file():
-        return None
-    try:
-        with open(path, newline="", encoding="utf-8-sig") as file:  # spreadsheets put a byte order mark first
-            rows = csv.DictReader(file)
-            texts = {row.get("file"): row.get("caption") for row in rows}
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise DataError(f"{path} cannot be read as CSV in UTF-8 ({error}). Save it again in that form.") from error
-    if not {"file", "caption"} <= set(rows.fieldnames or ()):
-        raise DataError(f"{path} has the columns {rows.fieldnames}, but 'file' and 'caption' were expected.")
-    missing = [name for name in files if texts.get(name) is None]
-    if missing:
+    check_choice("fit", fit, FITS)
+    colour_of(background)
+    listing = path if isinstance(path, Listing) else list_folder(path)
+    if classes and len(listing.class_names) > 1 and listing.outside:
         raise DataError(
-            f"{path} has no caption for {missing[0]} ({len(missing)} of {len(files)} images lack one). Add a line for "
-            "each, with its path in the folder, or remove the file."
+            f"{listing.folder} holds pictures outside its class folders, such as {shown(listing.outside[0])} "
+            f"({len(listing.outside)} of {len(listing.files)}), so that their class is unknown. Move them into one of "
+            f"{named(listing.class_names)}, or load without classes."
         )
-    return tuple(texts[name] for name in files)
+    texts, odd = read_captions(listing) if captions else (None, ())
+    images, notes = _read_all(listing, size, channels or listing.channels, fit, background)
+    labels = np.array(listing.labels if classes else [0] * len(listing.files))
+    notes = [*listing.notes, *listing.passed_over(captions_in(listing)), *odd, *notes]
+    names = listing.class_names if classes and listing.class_names and not listing.outside else None
+    return Dataset(images, labels, listing.folder.name, "all", str(listing.folder), texts, names, tuple(notes))
+
+
+def _read_all(listing, size, channels, fit, background):
+    """Return all images, (N, height, width, channels), and a sentence for each kind of change, with how many."""
+    images = np.empty((len(listing.files), *size, channels), np.uint8)
+    changes: Counter[str] = Counter()
+    for i, file in enumerate(listing.files):
+        pixels, notes = read_picture(listing.folder / file, channels, background)
+        images[i], fitted = fit_picture(pixels, size, fit, background)
+        changes.update(notes)
+        if fitted:
+            changes[fitted] += 1
+        used = crop_to_aspect(pixels[None], size) if fit == "crop" else pixels[None]
+        changes[ENLARGED] += used.shape[1] < size[0] or used.shape[2] < size[1]
+        changes[GREY_AS_COLOUR] += channels > 1 and bool((images[i, ..., :3] == images[i, ..., :1]).all())
+    n = len(listing.files)
+    return images, [f"{count} of {n} pictures: {what}." for what, count in sorted(changes.items()) if count]

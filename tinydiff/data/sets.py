@@ -38,6 +38,9 @@ class KnownDataset:
     summary: str
 
 
+DIGITS = tuple("0123456789")  # what the classes of digits are called
+CLOTHES = ("T-shirt", "trousers", "pullover", "dress", "coat", "sandal", "shirt", "sneaker", "bag", "boot")
+
 DATASETS: Choices[KnownDataset] = Choices("name")
 
 
@@ -113,4 +116,4 @@ def _shipped(name, split):
             images, labels = arrays[f"{split}_images"], arrays[f"{split}_labels"]
     except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error) as error:
         raise DataError(f"{path} is damaged ({error}). Install tinydiff again.") from error
-    return Dataset(images[..., None], labels.astype(np.int64), name, split, "the package")
+    return Dataset(images[..., None], labels.astype(np.int64), name, split, "the package", class_names=DIGITS)

@@ -31,6 +31,5 @@ def load_avatars(split: str = "train", n: int | None = None, seed: int = 0) -> D
     words = list(HAIR)
     hair = LAYERS.index("hair")
     label_of_colour = np.array([words.index(word) for word in parts_of("hair").colour_words])
-    return Dataset(
-        render(portraits), label_of_colour[portraits.colours[:, hair]], "avatars", split, "the package", captions
-    )
+    labels = label_of_colour[portraits.colours[:, hair]]
+    return Dataset(render(portraits), labels, "avatars", split, "the package", captions, tuple(words))

@@ -38,7 +38,9 @@ def parse_train(arguments: Sequence[str]) -> TrainCommand:
     kind = OBJECTIVES[name]
     default = from_table(kind, table, str(path), default=kind())
     default = replace(default, objective=name, out=default.out if out is None else out)
-    return parse_options(kind, arguments, prog, default=default, description=_description(kind))
+    command = parse_options(kind, arguments, prog, default=default, description=_description(kind))
+    object.__setattr__(command, "given", frozenset({*_flags(arguments), *_names(table)}))
+    return command
 
 
 def recipes() -> list[str]:
@@ -50,6 +52,22 @@ def _description(kind):
     """Return the text above the options: what the class says, and the lists of what there is."""
     others = ", ".join(f"`--objective {name}`" for name in OBJECTIVES)
     return f"{inspect.getdoc(kind)}\n\nObjectives: {others}. Recipes: {', '.join(recipes())}."
+
+
+def _flags(arguments):
+    """Yield the dotted names of the options that were typed."""
+    for argument in arguments:
+        if argument.startswith("--"):
+            yield argument[2:].partition("=")[0].replace("-", "_")
+
+
+def _names(table, inside=""):
+    """Yield the dotted names of the options in a table."""
+    for name, value in table.items():
+        if isinstance(value, dict):
+            yield from _names(value, f"{inside}{name}.")
+        else:
+            yield inside + name
 
 
 def _value_of(flag, arguments):

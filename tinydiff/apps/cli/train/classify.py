@@ -7,7 +7,8 @@ import numpy as np
 from tyro.conf import arg
 
 from tinydiff.apps.cli.options import DATASET_NAMES
-from tinydiff.apps.cli.train.command import TrainCommand, on_device, training_and_test, trains
+from tinydiff.apps.cli.train.command import TrainCommand, on_device, trains
+from tinydiff.apps.cli.train.data import FOLDER_HELP, DataOptions, Fit, prepare_data
 from tinydiff.base import Device, InputError
 from tinydiff.diffusion import GaussianDiffusion, cosine_schedule
 from tinydiff.networks import Classifier, ClassifierConfig, NoisyClassifier, NoisyClassifierConfig
@@ -23,7 +24,12 @@ class TrainClassifier(TrainCommand):
 
     objective: str = "classify"
     """What is minimised. Each objective has options of its own: see --help with it."""
-    data: Annotated[str, arg(help=f"One of {DATASET_NAMES}.")] = "mnist-small"
+    data: Annotated[str, arg(help=f"{DATASET_NAMES}, {FOLDER_HELP}.")] = "mnist-small"
+    fit: Fit = "crop"
+    """What happens to a folder's pictures of another shape: the middle is kept, bars are added, or they are
+    stretched."""
+    background: str = "white"
+    """What transparent parts of a folder's pictures are put onto, and the colour of bars: a name, or #rrggbb."""
     noisy: bool = False
     """Learn from pictures with the noise of a random time: a classifier that can guide, and not one that judges."""
     network: ClassifierConfig = field(default_factory=lambda: ClassifierConfig(channels=(16, 32, 32)))
@@ -33,18 +39,18 @@ class TrainClassifier(TrainCommand):
 
     def prepare(self, device: Device) -> Classify:
         """Read the data, and make the network."""
-        training, test = training_and_test(self.data, self.network.image_size)
-        print(training.describe(), test.describe(), sep="\n")
+        options = DataOptions(self.data, "network", self.given, fit=self.fit, background=self.background)
+        training, test, config = prepare_data(options, self.network)
         rng = np.random.default_rng(self.train.seed)
         if not self.noisy:
-            return Classify(on_device(Classifier(self.network, rng), device), training, self.train, test)
-        if self.network.features != ClassifierConfig.features:
+            return Classify(on_device(Classifier(config, rng), device), training, self.train, test)
+        if config.features != ClassifierConfig.features:
             raise InputError(
-                f"network.features is {self.network.features}, but a classifier of noisy pictures has no hidden layer "
+                f"network.features is {config.features}, but a classifier of noisy pictures has no hidden layer "
                 "of features: leave it out."
             )
-        config = NoisyClassifierConfig(**{f.name: getattr(self.network, f.name) for f in fields(NoisyClassifierConfig)})
-        network, diffusion = NoisyClassifier(config, rng), GaussianDiffusion(cosine_schedule(T))
+        noisy = NoisyClassifierConfig(**{f.name: getattr(config, f.name) for f in fields(NoisyClassifierConfig)})
+        network, diffusion = NoisyClassifier(noisy, rng), GaussianDiffusion(cosine_schedule(T))
         return Classify(on_device(network, device), training, self.train, test, diffusion)
 
     def last_words(self, run: Run, where: str) -> str:

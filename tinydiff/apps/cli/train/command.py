@@ -46,6 +46,8 @@ class TrainCommand:
     """Where to compute."""
     train: TrainConfig = dataclasses.field(default_factory=TrainConfig)
     """How to train."""
+    given: frozenset[str] | None = dataclasses.field(default=None, init=False, repr=False, compare=False)
+    """No option: the dotted names of those that were given, so that the data may decide others; None: all."""
 
     def prepare(self, device: Device) -> Objective:
         """Return the objective: its data read, its network made."""
@@ -53,7 +55,9 @@ class TrainCommand:
 
     def settings(self, objective: Any) -> dict[str, Any]:
         """Return all options as they were resolved, for run.json."""
-        return to_table(replace(self, train=objective.config))
+        table = to_table(replace(self, train=objective.config))
+        del table["given"]
+        return table
 
     def last_words(self, run: Run, where: str) -> str:
         """Return what is said at the end, and how to go on with the model in the folder `where`."""

@@ -1,6 +1,5 @@
 """``tinydiff train``, which is ``--objective denoise``: diffusion models."""
 
-import os
 from dataclasses import dataclass, field, replace
 from typing import Annotated, Any, ClassVar
 
@@ -8,9 +7,10 @@ import numpy as np
 from tyro.conf import arg
 
 from tinydiff.apps.cli.options import DATASET_NAMES, ScheduleName, TargetName
-from tinydiff.apps.cli.train.command import TrainCommand, on_device, training_and_test, trains
+from tinydiff.apps.cli.train.command import TrainCommand, on_device, trains
+from tinydiff.apps.cli.train.data import FOLDER_HELP, DataOptions, Fit, names_of_classes, prepare_data
 from tinydiff.base import Device, InputError, to_table
-from tinydiff.data import DATASETS, Dataset, load_avatars, load_folder
+from tinydiff.data import Dataset
 from tinydiff.models import DiffusionModel, ModelConfig, default_micro_batch, load
 from tinydiff.networks import TextConfig, UNetConfig
 from tinydiff.text import Tokenizer
@@ -30,9 +30,12 @@ class Train(TrainCommand):
 
     objective: str = "denoise"
     """What is minimised. Each objective has options of its own: see --help with it."""
-    data: Annotated[str, arg(help=f"{DATASET_NAMES}, or a folder of images (./mnist for one that is called so).")] = (
-        "mnist-small"
-    )
+    data: Annotated[str, arg(help=f"{DATASET_NAMES}, {FOLDER_HELP}.")] = "mnist-small"
+    fit: Fit = "crop"
+    """What happens to a folder's pictures of another shape: the middle is kept, bars are added, or they are
+    stretched."""
+    background: str = "white"
+    """What transparent parts of a folder's pictures are put onto, and the colour of bars: a name, or #rrggbb."""
     images: int | None = None
     """How many portraits to put together; without it, 20,000. For avatars only."""
     start_from: str | None = None
@@ -57,9 +60,14 @@ class Train(TrainCommand):
         given = None if self.start_from is None else load(self.start_from, kind=DiffusionModel)
         if given is not None:
             self._check_agrees_with(given.config)
-        training, held_out = self._data(self.unet if given is None else given.config.unet)
-        print(training.describe(), held_out.describe(), sep="\n")
-        model = self._new_model(training) if given is None else given
+        if given is None:
+            options = DataOptions(self.data, "unet", self.given, self.captions, **self._of_pictures())
+            training, held_out, unet = prepare_data(options, self.unet)
+            model = self._new_model(training, unet)
+        else:  # the model decides everything
+            options = DataOptions(self.data, "unet", None, given.config.text is not None, **self._of_pictures())
+            training, held_out, _ = prepare_data(options, given.config.unet)
+            model = given
         micro_batch = self.train.micro_batch or default_micro_batch(model.config.unet)
         model = replace(
             model,
@@ -72,7 +80,8 @@ class Train(TrainCommand):
 
     def settings(self, objective: Denoise) -> dict[str, Any]:
         """Return all options; of the model its own, where it was given."""
-        return super().settings(objective) | to_table(objective.model.config)
+        table = super().settings(objective) | to_table(objective.model.config)
+        return {name: value for name, value in table.items() if name != "class_names"}  # no option: the data have them
 
     def last_words(self, run: Run, where: str) -> str:
         """Return how to draw with it."""
@@ -93,9 +102,12 @@ class Train(TrainCommand):
                     "out."
                 )
 
-    def _new_model(self, training: Dataset) -> DiffusionModel:
+    def _of_pictures(self) -> dict[str, Any]:
+        return {"images": self.images, "fit": self.fit, "background": self.background}
+
+    def _new_model(self, training: Dataset, unet: UNetConfig) -> DiffusionModel:
         """Return a model with random weights, and a tokenizer that has read the captions if it is to read any."""
-        unet, text, tokenizer = self.unet, None, None
+        text, tokenizer = None, None
         if unet.pooled_channels is not None:
             raise InputError(
                 f"unet.pooled_channels is {unet.pooled_channels}, but no data have a vector to tell it: leave it out."
@@ -124,23 +136,10 @@ class Train(TrainCommand):
             tokenizer = Tokenizer.train(training.captions, merges)
             text = replace(self.text, vocabulary=len(tokenizer))
             unet = replace(unet, context_channels=text.channels)
-        config = ModelConfig(unet, self.schedule, self.T, self.kind, text)
+        class_names = None if self.captions else names_of_classes(training, unet.num_classes)
+        config = ModelConfig(unet, self.schedule, self.T, self.kind, text, class_names)
         network = config.network(np.random.default_rng(self.train.seed))
         return DiffusionModel(network, config, self.train.micro_batch, tokenizer=tokenizer)
-
-    def _data(self, unet: UNetConfig) -> tuple[Dataset, Dataset]:
-        size, channels = unet.image_size, unet.in_channels
-        if self.data == "avatars":
-            return load_avatars("train", self.images).resize(size), load_avatars("test").resize(size)
-        if self.images is not None:
-            raise InputError(f"images is {self.images}, but only avatars are put together: leave it out.")
-        if self.data not in DATASETS and os.path.isdir(self.data):  # false, too, for what is no path at all
-            images = load_folder(self.data, size, channels)
-            if len(images) < 2:
-                raise InputError(f"{self.data} holds one image, but at least 2 are needed: one in twenty is held out.")
-            held_out = np.arange(len(images)) % 20 == 0  # every twentieth, so that each subfolder has its share
-            return images.take(~held_out), replace(images.take(held_out), split="held out")
-        return training_and_test(self.data, size)
 
 
 def flat(table: dict[str, Any], inside: str = "") -> dict[str, Any]:

@@ -1,0 +1,245 @@
+"""The data of ``tinydiff train``, by name or from a folder: what they decide, and what is said of them."""
+
+import os
+from collections.abc import Collection
+from dataclasses import dataclass, replace
+from typing import Any, Literal, TypeVar
+
+import numpy as np
+
+from tinydiff.base import InputError, Size
+from tinydiff.data import DATASETS, Dataset, list_folder, load_avatars, load_data, load_folder
+from tinydiff.data.captions import captions_in
+from tinydiff.data.folder import ENLARGED, GREY_AS_COLOUR
+from tinydiff.data.listing import Listing, named, shown
+from tinydiff.data.pictures import COLOUR_DROPPED, OPAQUE
+
+Config = TypeVar("Config", bound=Any)
+Fit = Literal["crop", "pad", "stretch"]
+FOLDER_HELP = (
+    "or a folder of your own pictures. Its subfolders, where there are any, are the classes: cat/1.png, dog/2.png. "
+    "Captions stand in captions.csv (columns file, caption), in metadata.csv or metadata.jsonl (file_name, text), "
+    "or in 1.txt beside 1.png. Channels and classes are those of the pictures unless you give others. One picture in "
+    "twenty is held out. Write ./mnist for a folder that is called so"
+)
+REMEDIES = {  # what to do about a note, where it was chosen by an option
+    COLOUR_DROPPED: "leave --{table}.in-channels out to keep it",
+    OPAQUE: "--{table}.in-channels 3 does without",
+    GREY_AS_COLOUR: "--{table}.in-channels 1 would do",
+    "cropped in the middle": "--fit pad keeps the borders",
+    ENLARGED: "a smaller --{table}.image-size would do",
+    "transparent parts are put onto": "--background chooses another colour",
+}
+MOST_CLASSES = 20  # in one line
+
+
+@dataclass(frozen=True)
+class DataOptions:
+    """What the options of ``tinydiff train`` say of the data.
+
+    Parameters
+    ----------
+    data : str
+        A data set's name, or a folder.
+    table : str
+        The options of the network, as one types them: ``"unet"`` or ``"network"``.
+    given : collection of str or None
+        Dotted names of the options that were given; None: all, so that the data decide nothing.
+    captions : bool
+        Whether captions are learned, and not classes.
+    images : int or None
+        How many portraits are put together.
+    fit, background : str
+        See `load_folder`.
+    """
+
+    data: str
+    table: str
+    given: Collection[str] | None
+    captions: bool = False
+    images: int | None = None
+    fit: str = "crop"
+    background: str = "white"
+
+    def left_open(self, name: str) -> bool:
+        """Return whether an option of the network was not given, so that the data decide it."""
+        return self.given is not None and f"{self.table}.{name}" not in self.given
+
+    @property
+    def is_folder(self) -> bool:
+        """Whether the data are a folder; the name of a data set goes first."""
+        return self.data not in DATASETS and os.path.isdir(self.data)  # false, too, for what is no path at all
+
+
+def prepare_data(options: DataOptions, config: Config) -> tuple[Dataset, Dataset, Config]:
+    """Return training and held-out images, and the network's configuration with the data's channels and classes.
+
+    What the data are, what was changed and left out, and the names of the classes are printed.
+
+    Parameters
+    ----------
+    options : DataOptions
+    config : UNetConfig or ClassifierConfig
+        What was given of it stays.
+    """
+    if options.images is not None and options.data != "avatars":
+        raise InputError(f"images is {options.images}, but only avatars are put together: leave it out.")
+    if options.is_folder:
+        training, held_out, config = _from_folder(options, config)
+    else:
+        training, held_out, config = _by_name(options, config)
+    print(training.describe(), held_out.describe(), *training.notes, sep="\n")
+    if training.class_names and config.num_classes is not None and not options.captions:
+        _print_classes(training.class_names)
+    return training, held_out, config
+
+
+def names_of_classes(training: Dataset, num_classes: int | None) -> tuple[str, ...] | None:
+    """Return a name for each class of a network: the data's, and numbers for those beyond; None if there is none."""
+    if num_classes is None or training.class_names is None or len(training.class_names) > num_classes:
+        return None
+    beyond = (f"class {i}" for i in range(len(training.class_names), num_classes))
+    return (*training.class_names, *beyond)
+
+
+def _by_name(options, config):
+    """Return the splits of a data set that has a name."""
+    for name, default in (("fit", "crop"), ("background", "white")):
+        if getattr(options, name) != default:
+            raise InputError(
+                f"{name} is {getattr(options, name)!r}, but only a folder's pictures are fitted: leave it out."
+            )
+    size: Size = config.image_size
+    if options.data == "avatars":
+        training, held_out = load_avatars("train", options.images), load_avatars("test")
+    else:
+        training, held_out = load_data(options.data, "train"), load_data(options.data, "test")
+    training, held_out = training.resize(size), held_out.resize(size)
+    if options.left_open("in_channels"):
+        config = replace(config, in_channels=training.images.shape[-1])
+    notes = []
+    classes = training.class_names
+    if options.captions and config.num_classes is not None:
+        notes.append(_labels_unused(options))
+    if classes is not None and config.num_classes is None and not options.captions:
+        how = f"--{options.table}.num-classes {len(classes)}"
+        notes.append(f"The labels of the {len(classes)} classes are not used: give {how} to learn them.")
+    if training.captions is not None and not options.captions:
+        notes.append(f"The captions are not used: {_to_use_captions(options)}.")
+    return replace(training, notes=(*training.notes, *notes)), held_out, config
+
+
+def _from_folder(options, config):
+    """Return every twentieth picture of a folder as held out, and the others to train."""
+    listing = list_folder(options.data)
+    n = len(listing.files)
+    if n < 2:
+        raise InputError(f"{options.data} holds one image, but at least 2 are needed: one in twenty is held out.")
+    num_classes, notes = _classes(options, config, listing)
+    if num_classes is None and options.table == "network":
+        raise InputError(
+            f"{options.data} has no two subfolders with pictures, but a classifier learns to tell classes apart: give "
+            "each class a subfolder."
+        )
+    given_channels = None if options.left_open("in_channels") else config.in_channels
+    if given_channels not in (None, 1, 3, 4):
+        raise InputError(
+            f"{options.table}.in_channels is {given_channels}, but pictures have 1 channel (grey), 3 (colour) or 4 "
+            "(with transparency): leave it out."
+        )
+    with_classes = num_classes is not None and not options.captions
+    how = (given_channels, options.fit, options.background)
+    images = load_folder(listing, config.image_size, *how, with_classes, options.captions)
+    if options.captions and images.captions is None:
+        raise InputError(
+            f"captions was given, but {options.data} has none: leave it out, or write them into captions.csv."
+        )
+    if not options.captions and (unused := captions_in(listing)):
+        notes.append(f"The captions in {named(unused)} are not used: {_to_use_captions(options)}.")
+    notes += [_with_remedy(note, options, n) for note in images.notes]
+    if options.background != "white" and not any(options.background in note for note in notes):
+        notes.append(
+            f"--background {options.background} changes nothing: nothing is transparent, and no bars are added."
+        )
+    held_out = np.arange(n) % 20 == 0  # every twentieth, so that each subfolder has its share
+    training = images.take(~held_out)
+    if with_classes and listing.class_names:
+        seen = set(training.labels.tolist())
+        if unseen := [name for label, name in enumerate(listing.class_names) if label not in seen]:
+            notes.append(
+                f"Classes whose only picture is held out, so that nothing is learned of them: {named(unseen)}."
+            )
+    held_out = replace(images.take(held_out), split="held out")
+    config = replace(config, in_channels=images.images.shape[-1], num_classes=num_classes)
+    return replace(training, notes=tuple(notes)), held_out, config
+
+
+def _classes(options: DataOptions, config: Any, listing: Listing) -> tuple[int | None, list[str]]:
+    """Return the network's number of classes: what was given, or the folder's; and what there is to say of it."""
+    names, found = listing.class_names, len(listing.class_names)
+    flag, given = f"--{options.table}.num-classes", not options.left_open("num_classes")
+    if options.captions:
+        notes = [f"The class folders {named(names)} are not used, since captions are learned."] if found > 1 else []
+        if given and config.num_classes is not None:
+            notes.append(_labels_unused(options))
+        return (config.num_classes if given else None), notes
+    if given and config.num_classes is None:
+        return None, [
+            f"The class folders {named(names)} are not used: leave {flag} out to learn them."
+        ] if found else []
+    if found and listing.outside and (given or found > 1):
+        without = f", or give {flag} None to learn without classes" if options.table == "unet" else ""
+        raise InputError(
+            f"{options.data} holds pictures outside its class folders, such as {shown(listing.outside[0])} "
+            f"({len(listing.outside)} of {len(listing.files)}): move them into one of {named(names)}{without}."
+        )
+    if not given:
+        if found == 1 and not listing.outside:
+            return None, [f"There is one subfolder, {named(names)}, so that there are no classes to learn."]
+        return (found or None), []
+    given_number = config.num_classes
+    if given_number > 1 and not found:
+        raise InputError(
+            f"{options.table}.num_classes is {given_number}, but {options.data} has no subfolders, which would be the "
+            "classes: leave it out."
+        )
+    if given_number < found:
+        raise InputError(
+            f"{options.table}.num_classes is {given_number}, but {options.data} has {found} class folders "
+            f"({named(names)}): leave it out."
+        )
+    if given_number > max(found, 1):
+        beyond = f"{found}" if given_number == found + 1 else f"{found} to {given_number - 1}"
+        return given_number, [
+            f"{flag} is {given_number}, but there are {found} class folders: nothing is learned of the "
+            f"{'class' if given_number == found + 1 else 'classes'} {beyond}."
+        ]
+    return given_number, []
+
+
+def _to_use_captions(options):
+    if options.table == "network":
+        return "a classifier learns classes"
+    return "this model reads none" if options.given is None else "give --captions to learn from them"
+
+
+def _labels_unused(options):
+    return f"--{options.table}.num-classes is given, but labels are not used, since captions are learned: leave it out."
+
+
+def _with_remedy(note, options, n):
+    """Return a note on some of n pictures with what to do about it, where an option decides it."""
+    for phrase, remedy in REMEDIES.items():
+        fixed = "{table}" in remedy and options.given is None  # the network's options are another model's
+        only_some = phrase == GREY_AS_COLOUR and not note.startswith(f"{n} of {n} ")  # others need their colours
+        if phrase in note and not fixed and not only_some:
+            return f"{note.rstrip('.')}: {remedy.format(table=options.table)}."
+    return note
+
+
+def _print_classes(names):
+    if list(names) == [str(i) for i in range(len(names))]:
+        return  # the digits
+    listed = ", ".join(f"{i} {shown(name)}" for i, name in enumerate(names[:MOST_CLASSES]))
+    more = "" if len(names) <= MOST_CLASSES else f", ... {len(names) - 1} {shown(names[-1])}"
+    print(f"{'Class' if len(names) == 1 else 'Classes'}: {listed}{more}.")
