@@ -34,13 +34,7 @@ def test_a_recipe_may_go_on_from_a_model_of_its_own_shape_and_of_no_other(portra
     options += ["--train.validation-images", "4", "--out", str(tmp_path)]
     assert main([*options, "--start-from", "avatars"]) == 0
     assert load(tmp_path).config == load("avatars").config
-    fails(
-        capsys,
-        [*options, "--start-from", str(portraits)],
-        2,
-        "tinydiff: --unet.",
-        " was given, but that of the model to start from",
-    )
+    fails(capsys, [*options, "--start-from", str(portraits)], 2, "tinydiff: --start-from is", "next to none of its")
 
 
 def test_captions_that_do_not_exist_are_refused(tmp_path, capsys):
@@ -115,7 +109,7 @@ def test_fine_tuning_starts_from_given_weights_and_takes_the_shape_of_the_model(
     np.testing.assert_allclose(before.network.theta, after.network.theta, atol=1e-6)
     assert before.config == after.config
     assert json.loads((tmp_path / "run.json").read_text())["unet"]["image_size"] == 8
-    fails(capsys, ["train", *options, "--kind", "eps"], 2, "--kind was given, but that of the model to start from")
+    assert "Starting from" in capsys.readouterr().out
 
 
 def test_a_model_folder_named_like_a_shipped_model_is_named_whole(tmp_path, monkeypatch, capsys):
