@@ -80,6 +80,7 @@ class Run:
         self.all_finite = self.xp.asarray(True)
         if self.folder is not None:
             self._resume(self.folder)
+        self.first = self.step  # the steps that were taken before this run was made
 
     def train_step(self) -> dict[str, Any]:
         """Take one step of each phase whose turn it is; return losses, gradient norms and learning rates."""

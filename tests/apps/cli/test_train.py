@@ -5,7 +5,7 @@ import os
 import signal
 
 import numpy as np
-from commands import TINY, TINY_TEXT, fails, train
+from commands import TINY, TINY_TEXT, fails, train, without_classes
 from PIL import Image
 
 from tinydiff.apps.cli import main
@@ -153,3 +153,23 @@ def test_the_name_of_a_data_set_is_not_taken_for_a_folder(tmp_path, monkeypatch,
     monkeypatch.chdir(tmp_path)
     assert train("run", steps=1) == 0
     assert "1,497 images" in capsys.readouterr().out
+
+
+def test_the_card_says_what_the_model_learned_from_and_how_to_go_on(tmp_path):
+    """The names of the folders are shown as they are, and break no table."""
+    for name in ("cat", "a|b"):
+        (tmp_path / "pictures" / name).mkdir(parents=True)
+        for i in range(3):
+            Image.new("RGB", (8, 10), (i, 90, 200)).save(tmp_path / "pictures" / name / f"{i}.png")
+    options = [*without_classes(TINY), "--train.steps", "2", "--out", str(tmp_path / "run")]
+    options[options.index("digits")] = str(tmp_path / "pictures")
+    assert main(["train", *options]) == 0
+    assert main(["train", *options, "--train.steps", "3"]) == 0
+    card = (tmp_path / "run" / "CARD.md").read_text()
+    assert "| classes | 0 a\\|b, 1 cat |" in card
+    assert "| data | pictures, all: 5 images 8 x 8 x 3, from " in card
+    assert "| steps | 3 of 8 samples each, at step 2 to 3 instead of 2 |" in card
+    assert "| validation loss | " in card
+    assert "for the last 1 steps, on " in card
+    assert "cropped" in card
+    assert f"tinydiff sample --model {tmp_path / 'run'}" in card
