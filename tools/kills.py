@@ -152,7 +152,8 @@ def kill_one(name: str, models: Path, out: Path, rng: random.Random) -> tuple[st
             os.killpg(process.pid, number)
         else:
             process.send_signal(number)
-        how = f"{name}: {number.name} {moment:.1f} s after its {'start' if early else 'folder'}, {target}, {len(others)} workers"
+        since = f"{moment:.1f} s after its {'start' if early else 'folder'}"
+        how = f"{name}: {number.name} {since}, {target}, {len(others)} workers"
         if not until(lambda: process.poll() is not None, PATIENCE):
             return how, ["it goes on"]
         wrong = [] if until(lambda: not any(marked(mark)), PATIENCE) else ["a process is left"]
@@ -168,6 +169,7 @@ def kill_one(name: str, models: Path, out: Path, rng: random.Random) -> tuple[st
 
 def run(n: int, seed: int, show: Callable[[str], object] = print) -> list[str]:
     """Kill n commands; return what was found wrong, a line each."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell starts what runs in the background deaf to it
     rng, faults, counts = random.Random(seed), [], Counter()
     with tempfile.TemporaryDirectory(prefix="kills-") as folder:
         prepare(Path(folder))

@@ -99,7 +99,7 @@ def test_the_loss_falls():
     assert np.mean(losses[-3:]) < 0.5 * losses[0]
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", [getattr(signal, n) for n in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, n)])
 def test_ctrl_c_or_sigterm_finishes_the_step_saves_and_can_be_taken_up(tmp_path, number):
     def interrupt(trainer):
         if trainer.step == 3:
@@ -113,6 +113,17 @@ def test_ctrl_c_or_sigterm_finishes_the_step_saves_and_can_be_taken_up(tmp_path,
     assert [p.name for p in tmp_path.glob("step-*")] == [f"step-{trainer.step:08d}.safetensors"]
     again = run(tmp_path)
     np.testing.assert_array_equal(state(again), state(run()))
+
+
+@pytest.mark.skipif(not hasattr(signal, "SIGHUP"), reason="Windows has no SIGHUP")
+def test_under_nohup_the_end_of_the_terminal_is_no_reason_to_stop(tmp_path):
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        make(tmp_path).run(progress=False, on_step=lambda trainer: os.kill(os.getpid(), signal.SIGHUP))
+        assert signal.getsignal(signal.SIGHUP) == signal.SIG_IGN
+    finally:
+        signal.signal(signal.SIGHUP, before)
+    assert list(tmp_path.glob("step-00000006.*"))
 
 
 def test_a_run_leaves_a_model_that_can_be_loaded_and_sampled(tmp_path):

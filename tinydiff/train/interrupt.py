@@ -4,19 +4,21 @@ import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-SIGNALS = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)]
+HANGUP = getattr(signal, "SIGHUP", None)  # Windows has none
+SIGNALS = [number for number in (signal.SIGINT, signal.SIGTERM, HANGUP) if number is not None]
 
 
 @contextmanager
 def interruptible() -> Iterator[list[int]]:
     """Collect the first Ctrl-C, SIGTERM or SIGHUP in a list instead of acting on it; the second acts as usual.
 
-    A signal that this process was started to ignore, as by ``nohup``, is ignored on.
+    Where this process was started to ignore the end of its terminal, as by ``nohup``, it goes on ignoring it.
     """
     pressed: list[int] = []
     try:
-        found = {number: signal.getsignal(number) for number in SIGNALS}
-        previous = {number: handler for number, handler in found.items() if handler != signal.SIG_IGN}
+        previous = {number: signal.getsignal(number) for number in SIGNALS}
+        if previous.get(HANGUP) == signal.SIG_IGN:
+            del previous[HANGUP]
 
         def restore():
             for number, handler in previous.items():
