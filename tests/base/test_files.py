@@ -2,10 +2,23 @@
 
 import errno
 import os
+import signal
+import stat
+import subprocess
+import sys
 
 import pytest
 
-from tinydiff.base import CheckpointError, DataError, atomic_write
+from tinydiff.base import (
+    CheckpointError,
+    DataError,
+    FolderLock,
+    InputError,
+    atomic_write,
+    files,
+    sweep,
+    writable_folder,
+)
 
 
 def write_hello(file):
@@ -139,3 +152,98 @@ def test_an_error_of_the_writer_is_passed_on_as_it_is(tmp_path):
 
     with pytest.raises(CheckpointError, match=r"^theta is missing\.$"):
         atomic_write(tmp_path / "file.bin", refuse, error=DataError)
+
+
+KILLED = """
+import os, signal, sys
+from tinydiff.base import atomic_write
+def write(file):
+    file.write(b"half")
+    print("writing", flush=True)
+    {then}
+atomic_write(sys.argv[1], write)
+"""
+
+
+def start(path, then):
+    command = [sys.executable, "-c", KILLED.format(then=then), str(path)]
+    process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    assert process.stdout.readline() == b"writing\n"
+    return process
+
+
+@pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="Windows has no SIGKILL")
+@pytest.mark.parametrize("next_use", [sweep, writable_folder, lambda folder: atomic_write(folder / "b", write_hello)])
+def test_what_a_killed_writer_left_is_swept_by_the_next_and_nothing_else(tmp_path, next_use):
+    mine = [".file.tmp", "a.12345678.tmp", ".file.bin.1234567.tmp", "file.tmp"]
+    for name in mine:
+        (tmp_path / name).write_bytes(b"mine")
+    with start(tmp_path / "living", "sys.stdin.read()") as living:
+        with start(tmp_path / "dead", "os.kill(os.getpid(), signal.SIGKILL)"):
+            pass
+        left = set(os.listdir(tmp_path)) - set(mine)
+        assert sorted(name.split(".")[1] for name in left) == ["dead", "living"]
+        next_use(tmp_path)
+        names = set(os.listdir(tmp_path)) - set(mine) - {"b"}
+        assert [name.split(".")[1] for name in names] == ["living"]
+        living.stdin.close()
+    assert (tmp_path / "living").read_bytes() == b"half"
+    assert not [name for name in os.listdir(tmp_path) if files.TEMPORARY.fullmatch(name)]
+    assert set(mine) <= set(os.listdir(tmp_path))
+
+
+def test_a_file_that_is_swept_before_it_is_locked_is_made_again(tmp_path, monkeypatch):
+    locked, calls = files._locked, []
+
+    def swept_once(file):
+        if not calls:
+            os.unlink(file.name)
+        calls.append(file.name)
+        return locked(file)
+
+    monkeypatch.setattr(files, "_locked", swept_once)
+    atomic_write(tmp_path / "file", write_hello)
+    assert len(set(calls)) == 2
+    assert os.listdir(tmp_path) == ["file"]
+
+
+@pytest.mark.skipif(not files.HAS_LOCKS, reason="there are no such locks on Windows")
+def test_a_folder_that_cannot_be_locked_is_locked_by_a_file_or_not_at_all(tmp_path, monkeypatch):
+    flock = files.fcntl.flock
+
+    def refuse_folders(file, how):
+        if stat.S_ISDIR(os.fstat(file).st_mode):
+            raise OSError(errno.EBADF, os.strerror(errno.EBADF))
+        flock(file, how)
+
+    monkeypatch.setattr(files.fcntl, "flock", refuse_folders)
+    with FolderLock(tmp_path) as lock:
+        assert lock.is_locked
+        with lock, pytest.raises(InputError, match="is in use"), FolderLock(tmp_path):
+            pass
+    monkeypatch.setattr(files.fcntl, "flock", refuse_with(errno.ENOLCK))
+    with FolderLock(tmp_path) as first, FolderLock(tmp_path) as second:
+        assert not first.is_locked
+        assert not second.is_locked
+    atomic_write(tmp_path / "file", write_hello)
+    (tmp_path / ".file.12345678.tmp").write_bytes(b"perhaps of a living writer")
+    sweep(tmp_path)
+    assert sorted(os.listdir(tmp_path)) == [".file.12345678.tmp", ".lock", "file"]
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork here")
+def test_a_process_made_by_fork_does_not_hold_the_lock_of_its_parent(tmp_path):
+    read, write = os.pipe()
+    with FolderLock(tmp_path):
+        child = os.fork()
+        if child == 0:
+            os.close(write)
+            os.read(read, 1)  # until the parent closes its end
+            os._exit(0)
+        with pytest.raises(InputError, match="is in use"), FolderLock(tmp_path):
+            pass
+    with FolderLock(tmp_path):
+        pass
+    os.close(write)
+    os.waitpid(child, 0)
+    os.close(read)

@@ -1,5 +1,6 @@
 """Worker processes made by fork: they answer, they fail in words, and none is left behind."""
 
+import errno
 import gc
 import os
 import signal
@@ -7,6 +8,7 @@ import subprocess
 import sys
 import textwrap
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -141,23 +143,100 @@ def test_a_crew_that_nobody_holds_ends():
     assert ends(pid)
 
 
-@pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGKILL, signal.SIGINT])
-def test_no_process_outlives_its_parent(how):
-    code = """
-        import os, time
-        from tinydiff.workers import processes
-        processes.SECONDS_BETWEEN_CHECKS = 0.1
-        crew = processes.Crew(os.getpid, 3)
-        print(*crew([()] * 3), flush=True)
-        time.sleep(60)
+WHEN = {  # what the two others do when their parent is killed, while it sleeps: task of member 0, 1, 2
+    "idle": "lambda k: None",
+    "in a task": "lambda k: time.sleep(1000) if k == 0 else list(iter(int, 1))",
+    "in an answer that nobody reads": "lambda k: time.sleep(1000) if k == 0 else bytes(10**7)",
+}
+
+
+@pytest.mark.parametrize(
+    ("how", "when", "kernel_helps"),
+    [
+        (signal.SIGKILL, "in a task", True),
+        (signal.SIGTERM, "in a task", True),
+        (signal.SIGHUP, "in an answer that nobody reads", True),
+        (signal.SIGINT, "idle", True),
+        (signal.SIGKILL, "in an answer that nobody reads", False),
+        (signal.SIGTERM, "idle", False),
+    ],
+)
+def test_no_process_outlives_its_parent(how, when, kernel_helps, tmp_path):
+    """Neither at rest, nor in the midst of a task, nor with another crew beside it that has copies of its pipes."""
+    code = f"""
+        import os, sys, time
+        from tinydiff.workers import Crew, orphans
+        if not {kernel_helps}:
+            orphans.PR_SET_PDEATHSIG = 0
+            orphans.prepare_to_end_with_parent = lambda: None
+        first, second = Crew({WHEN[when]}, 3), Crew(lambda: os.getpid(), 2)
+        first._fork()
+        second._fork()
+        pids = [process.pid for crew in (first, second) for process, _ in crew.others]
+        print(*pids, flush=True)
+        first([(0,), (1,), (2,)])
+        time.sleep(1000)
     """
     command = [sys.executable, "-c", textwrap.dedent(code)]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as parent:
+    with (
+        open(tmp_path / "said", "w+") as said,
+        subprocess.Popen(command, stdout=subprocess.PIPE, stderr=said, text=True, start_new_session=True) as parent,
+    ):
         pids = [int(pid) for pid in parent.stdout.readline().split()]
         assert len(set(pids)) == 3
+        time.sleep(0.1)  # so that most are where they should be
         parent.send_signal(how)
-        parent.wait(timeout=20)
-    assert all(ends(pid) for pid in pids)
+        parent.wait()
+        assert all(ends(pid, seconds=60) for pid in pids)
+        said.seek(0)
+        assert how == signal.SIGINT or not said.read()  # of the others; Python itself shows a KeyboardInterrupt
+
+
+def test_the_end_of_the_thread_that_forked_is_not_the_end_of_the_parent():
+    with Crew(os.getpid, 2) as crew, ThreadPoolExecutor(1) as pool:
+        pids = pool.submit(crew, [(), ()]).result()
+        pool.shutdown()
+        time.sleep(0.05)  # in which the kernel's signal arrives
+        assert crew([(), ()]) == pids
+
+
+def test_signals_for_the_parent_do_not_end_the_others():
+    """Such as Ctrl-C or SIGTERM to the whole group, upon which a training finishes its step and saves."""
+    with Crew(os.getpid, 2) as crew:
+        pids = crew([(), ()])
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            os.kill(pids[1], number)
+            assert crew([(), ()]) == pids
+
+
+def test_an_interrupted_call_ends_the_others_at_once():
+    def f(k):
+        if os.getpid() == parent:
+            raise KeyboardInterrupt
+        time.sleep(1000)
+
+    parent = os.getpid()
+    crew = Crew(f, 3)
+    crew._fork()
+    pids = [process.pid for process, _ in crew.others]
+    with pytest.raises(KeyboardInterrupt):
+        crew([(0,), (1,), (2,)])
+    assert not any(is_running(pid) for pid in pids)
+
+
+def test_where_no_process_can_be_made_it_says_so_and_leaves_none(monkeypatch):
+    fork, made = os.fork, []
+
+    def refuse_the_second():
+        if made:
+            raise BlockingIOError(errno.EAGAIN, os.strerror(errno.EAGAIN))
+        made.append(fork())
+        return made[0]
+
+    monkeypatch.setattr(os, "fork", refuse_the_second)
+    with pytest.raises(TinydiffError, match=r"cannot be made .* threads=1"):
+        Crew(os.getpid, 3)([()])
+    assert ends(made[0])
 
 
 def test_processes_are_taken_for_small_networks_and_as_asked():

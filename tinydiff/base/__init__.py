@@ -31,11 +31,13 @@ from tinydiff.base.errors import (
     check_shape,
     is_real,
 )
-from tinydiff.base.files import atomic_write, gunzip, read_at_most, writable_folder
+from tinydiff.base.files import atomic_write, sweep, writable_folder
+from tinydiff.base.lock import FolderLock
 from tinydiff.base.memo import Memo, derived, weights_stand_still
 from tinydiff.base.memory import available_memory, check_memory, in_gib
 from tinydiff.base.noise import Noise, philox
 from tinydiff.base.plain import is_plain, plain
+from tinydiff.base.reading import gunzip, read_at_most
 from tinydiff.base.records import from_table, read_table, to_table, with_prefix, write_json
 from tinydiff.base.size import Size, check_sides, height_and_width
 from tinydiff.base.words import printable, shown
@@ -49,6 +51,7 @@ __all__ = [
     "DataError",
     "Device",
     "DeviceError",
+    "FolderLock",
     "InputError",
     "Memo",
     "Noise",
@@ -91,6 +94,7 @@ __all__ = [
     "read_table",
     "select_device",
     "shown",
+    "sweep",
     "synchronize",
     "to_device",
     "to_numpy",

@@ -3,22 +3,30 @@
 import contextlib
 import errno
 import os
+import re
 import secrets
-import zlib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, BinaryIO
 
 from tinydiff.base.errors import DataError, InputError, TinydiffError
 
-PIECE, MEMBERS = 2**16, 1000  # bytes that are unpacked at once, and the most members that a gzip file may have
+try:
+    import fcntl
+except ImportError:  # Windows has none
+    fcntl = None  # type: ignore[assignment]
+
+HAS_LOCKS = fcntl is not None
+TEMPORARY = re.compile(r"\..+\.[0-9a-f]{8}\.tmp", re.DOTALL)  # the name of a file that is being written
+_swept: set[Path] = set()  # the folders in which this process has looked for what others left
 
 
 def atomic_write(path: str | Path, write: Callable[[BinaryIO], Any], error: type[TinydiffError] = DataError) -> Path:
     """Write a file atomically: whatever happens, the old file or the whole new one is at `path`.
 
     The bytes go to a file beside `path`, are forced to the disk, and then take the name `path` in one step.
-    If anything fails, Ctrl-C included, the file beside is removed. Missing folders are made.
+    If anything fails, Ctrl-C included, the file beside is removed; what a killed process left is removed by the next
+    that writes into the folder (`sweep`). Missing folders are made.
 
     Parameters
     ----------
@@ -43,78 +51,75 @@ def atomic_write(path: str | Path, write: Callable[[BinaryIO], Any], error: type
     --------
     >>> atomic_write("out/hello.txt", lambda file: file.write(b"hello"))  # doctest: +SKIP
     """
-    path = Path(path)
-    aside = path.parent / f".{path.name}.{secrets.token_hex(4)}.tmp"  # random: two writers never share it
+    path, aside = Path(path), None
     try:
         if path.is_dir():
             raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
         path.parent.mkdir(parents=True, exist_ok=True)
-        with open(aside, "xb") as file:
-            write(file)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(aside, path)
+        if path.parent not in _swept:
+            _swept.add(path.parent)
+            sweep(path.parent)
+        while aside is None:
+            aside = path.parent / f".{path.name}.{secrets.token_hex(4)}.tmp"  # random: two writers never share it
+            with open(aside, "xb") as file:
+                if not _locked(file):
+                    aside = None  # somebody swept it away before it was locked
+                    continue
+                write(file)
+                file.flush()
+                os.fsync(file.fileno())
+                if HAS_LOCKS:  # Windows does not rename an open file
+                    os.replace(aside, path)
+        if not HAS_LOCKS:
+            os.replace(aside, path)
     except TinydiffError:
         raise  # `write` itself has said what is wrong
     except OSError as refusal:
         raise error(f"{path} cannot be written: {_advice(refusal, path)}") from refusal
     finally:
-        with contextlib.suppress(OSError):  # it has taken its new name, or was never made
-            aside.unlink()
+        if aside is not None:
+            with contextlib.suppress(OSError):  # it has taken its new name, or was never made
+                aside.unlink()
     return path
 
 
-def read_at_most(path: str | Path, most: int) -> bytes:
-    """Return what a file holds, without reading more than `most` bytes of one that is larger, or that has no end.
+def sweep(folder: str | Path) -> None:
+    """Remove the temporary files in a folder whose writers were killed; those of living writers stay.
 
-    Raises
-    ------
-    OSError
-        If it cannot be read, or is no regular file (a pipe would wait for a writer).
-    ValueError
-        If it holds more than `most` bytes, or `path` cannot be a path.
+    A writer holds a lock on its file, which the system releases when it ends. Where there are no locks, as on some
+    network file systems, nothing is removed.
     """
-    if os.path.exists(path) and not os.path.isfile(path):
-        raise OSError(errno.EINVAL, "it is not a file")
-    with open(path, "rb") as file:
-        data = file.read(most + 1)
-    if len(data) > most:
-        raise ValueError(f"it has more than {most:,} bytes")
-    return data
+    with contextlib.suppress(OSError, ValueError), os.scandir(folder) as entries:
+        for entry in entries:
+            if TEMPORARY.fullmatch(entry.name) and entry.is_file(follow_symlinks=False):
+                _remove_unless_locked(entry.path)
 
 
-def gunzip(data: bytes, most: int) -> bytes:
-    """Return what gzip packed, without ever holding more than `most` bytes: a small file may unpack to a huge one.
-
-    Raises
-    ------
-    ValueError
-        If it is not a whole gzip file, its checksum is wrong, or it holds more than `most` bytes.
-    """
-    parts: list[bytes] = []
-    size = members = 0
+def _locked(file):
+    """Lock a new file; return false if it is gone already. A file system without locks is no reason not to write."""
+    if not HAS_LOCKS:
+        return True
     try:
-        while data:  # a gzip file may have several members, one after the other
-            unpacker, members = zlib.decompressobj(16 + zlib.MAX_WBITS), members + 1
-            if members > MEMBERS:
-                raise ValueError(f"it has more than {MEMBERS:,} members")
-            while not unpacker.eof:
-                part = unpacker.decompress(data, PIECE)
-                data = unpacker.unused_data if unpacker.eof else unpacker.unconsumed_tail
-                if not part and not data and not unpacker.eof:
-                    raise ValueError("it is not a whole gzip file (it ends too early)")
-                size += len(part)
-                if size > most:
-                    raise ValueError(f"it unpacks to more than {most:,} bytes")
-                parts.append(part)
-            data = data.lstrip(b"\0")  # some writers fill the last block
-    except zlib.error as error:
-        raise ValueError(f"it is not a whole gzip file ({error})") from error
-    return b"".join(parts)
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:  # somebody is about to sweep it away
+        return False
+    except OSError:
+        return True
+    return os.path.exists(file.name)
+
+
+def _remove_unless_locked(path):
+    with contextlib.suppress(OSError):
+        if not HAS_LOCKS:
+            os.unlink(path)  # which Windows refuses while the file is open
+            return
+        with open(path, "r+b") as file:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            os.unlink(path)
 
 
 def writable_folder(path: str | Path) -> Path:
-    """Make a folder if it is missing, and check that it is writable before any work is done.
+    """Make a folder if it is missing, and check that it is writable before any work is done; `sweep` it.
 
     Raises
     ------
@@ -130,6 +135,7 @@ def writable_folder(path: str | Path) -> Path:
         raise InputError(f"{str(path)!r} is no path ({refusal}).") from refusal
     except OSError as refusal:
         raise InputError(f"{path} cannot be written: {_advice(refusal, path / 'a file')}") from refusal
+    sweep(path)
     return path
 
 

@@ -15,7 +15,8 @@ from pathlib import Path
 from typing import Any, Literal, TypeVar
 
 from tinydiff.base.errors import DataError, InputError, TinydiffError
-from tinydiff.base.files import atomic_write, read_at_most
+from tinydiff.base.files import atomic_write
+from tinydiff.base.reading import read_at_most
 from tinydiff.base.words import shown
 
 Record = TypeVar("Record")

@@ -8,6 +8,7 @@ functions of it.
 
 import json
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -66,7 +67,8 @@ def save_checkpoint(folder: Path, networks: dict[str, Module], state: RunState, 
                 value = vector[p.offset : p.offset + p.size].reshape(p.value.shape)
                 # safetensors 0.8.0 corrupts any other order
                 arrays[f"{_prefix(phase, part)}{name}"] = np.asarray(value, order="C")
-    about = {"step": str(state.step), "about": json.dumps(state.about)}
+    # one entry: safetensors writes several in a random order, but equal states should be equal bytes
+    about = {"run": json.dumps({"step": state.step, "about": state.about})}
     data = safetensors.numpy.save(arrays, metadata=about)
     path = folder / f"step-{state.step:08d}.safetensors"
     atomic_write(path, lambda file: file.write(data), error=CheckpointError)
@@ -75,8 +77,17 @@ def save_checkpoint(folder: Path, networks: dict[str, Module], state: RunState, 
     return path
 
 
-def load_checkpoint(path: Path, networks: dict[str, Module]) -> RunState:
+def load_checkpoint(
+    path: Path, networks: dict[str, Module], accept: Callable[[int, dict[str, Any]], None] | None = None
+) -> RunState:
     """Read a checkpoint for these networks, phase name -> network.
+
+    Parameters
+    ----------
+    path : Path
+    networks : dict
+    accept : callable or None
+        ``accept(step, about)`` may refuse what the checkpoint says, before its arrays are compared with the networks.
 
     Raises
     ------
@@ -84,12 +95,9 @@ def load_checkpoint(path: Path, networks: dict[str, Module]) -> RunState:
         If the file cannot be read, is truncated, or belongs to another architecture.
     """
     arrays, metadata = read_arrays(path)
-    try:
-        step, about = int(metadata["step"]), json.loads(metadata["about"])
-    except (KeyError, ValueError) as error:
-        raise CheckpointError(f"{path} is not a checkpoint of a training run (it lacks {error}).") from error
-    if not (isinstance(about, dict) and isinstance(about.get("run"), dict) and isinstance(about.get("best"), float)):
-        raise CheckpointError(f"{path} is not a checkpoint of a training run: it does not say of which.")
+    step, about = _step_and_about(path, metadata)
+    if accept is not None:
+        accept(step, about)
     vectors: dict[str, dict[str, Array]] = {phase: {} for phase in networks}
     for phase, network in networks.items():
         for part in PARTS:
@@ -98,6 +106,21 @@ def load_checkpoint(path: Path, networks: dict[str, Module]) -> RunState:
             check_fits(str(path), own, network)
             vectors[phase][part] = np.concatenate([own[name].reshape(-1) for name in network.named_parameters()])
     return RunState(step, vectors, about)
+
+
+def _step_and_about(path, metadata):
+    """Return what the metadata of a checkpoint say; at first they had two entries, one for each."""
+    try:
+        if "run" in metadata:
+            found = json.loads(metadata["run"])
+            step, about = int(found["step"]), found["about"]
+        else:
+            step, about = int(metadata["step"]), json.loads(metadata["about"])
+    except (KeyError, ValueError, TypeError, RecursionError) as error:
+        raise CheckpointError(f"{path} is not a checkpoint of a training run (it lacks {error}).") from error
+    if not (isinstance(about, dict) and isinstance(about.get("run"), dict) and isinstance(about.get("best"), float)):
+        raise CheckpointError(f"{path} is not a checkpoint of a training run: it does not say of which.")
+    return step, about
 
 
 def checkpoints(folder: Path) -> list[Path]:

@@ -12,21 +12,24 @@ from typing import Any
 import numpy as np
 from tqdm import tqdm
 
-from tinydiff.base import InputError, TrainingError, check_count, xp_of
+from tinydiff.base import CheckpointError, FolderLock, InputError, TrainingError, check_count, sweep, xp_of
 from tinydiff.train.checkpoint import RunState, checkpoints, load_checkpoint, save_checkpoint, step_of
 from tinydiff.train.config import FREE
 from tinydiff.train.interrupt import interruptible
 from tinydiff.train.learner import Learner
-from tinydiff.train.lock import only_run_in
 from tinydiff.train.log import Log
 from tinydiff.train.memory import check_training_fits
 from tinydiff.train.objective import Objective
+from tinydiff.train.resume import check_same_run, new_steps
 from tinydiff.train.saving import save_trained
 from tinydiff.workers import MOST_THREADS
 
 
 class Run:
     """A training run: an objective, and the folder that keeps the run. A folder with a checkpoint is resumed.
+
+    A run that is resumed has the same options as before, but may have another number of steps: it then goes on with the
+    learning rate of that many, and `notes` says so.
 
     Parameters
     ----------
@@ -63,7 +66,7 @@ class Run:
         check_training_fits(objective.phases, threads)
         self.objective, self.config = objective, objective.config
         self.folder = None if folder is None else Path(folder)
-        self.log = Log(self.folder, hooks)
+        self.log, self.lock = Log(self.folder, hooks), FolderLock(self.folder)
         self.learners = {
             phase.name: Learner(phase, self.config.steps, threads, processes) for phase in objective.phases
         }
@@ -75,9 +78,12 @@ class Run:
         self.xp = xp_of(objective.phases[0].network.theta)
         self.step = self.saved = 0
         self.best = math.inf
+        self.notes: list[str] = []  # sentences on what resuming changed
+        self.prolonged: list[dict[str, int]] = []  # at which steps the run was given another number of steps
         self.all_finite = self.xp.asarray(True)
         if self.folder is not None:
             self._resume(self.folder)
+        self.first = self.step  # the steps that were taken before this run was made
 
     def train_step(self) -> dict[str, Any]:
         """Take one step of each phase whose turn it is; return losses, gradient norms and learning rates."""
@@ -94,7 +100,8 @@ class Run:
     def run(self, progress: bool = True, on_step: Callable[["Run"], None] | None = None) -> None:
         """Train until `config.steps`; save on the way and at the end.
 
-        Ctrl-C or SIGTERM finishes the step, saves, and raises KeyboardInterrupt; a second one interrupts at once.
+        Ctrl-C, SIGTERM, or the end of the terminal, finishes the step, saves, and raises KeyboardInterrupt; a second
+        one interrupts at once.
 
         Parameters
         ----------
@@ -108,14 +115,19 @@ class Run:
         TrainingError
             If the loss or the gradient is not finite. The files are left as they were before.
         InputError
-            If another process is training in this folder.
+            If another run is training in this folder.
+        CheckpointError
+            If something cannot be written, or the folder was removed meanwhile.
         """
         config, validate_every = self.config, self.objective.validate_every
         bar = tqdm(total=config.steps, initial=self.step, unit="step", disable=not progress, dynamic_ncols=True)
         started, first = time.perf_counter(), self.step
         with ExitStack() as stack:
             stack.enter_context(bar)
-            stack.enter_context(only_run_in(self.folder))
+            self._refuse_lost_folder()
+            stack.enter_context(self.lock)
+            if self.folder is not None:
+                sweep(self.folder / "best")  # in which this run may not write
             for learner in self.learners.values():
                 stack.enter_context(closing(learner.gradient_sum))
             self._refuse_another_run()
@@ -127,7 +139,7 @@ class Run:
                 if done or self.step % config.log_every == 0:
                     rate = (self.step - first) * config.batch / (time.perf_counter() - started)
                     self._report(record, rate, bar)
-                bar.update()
+                _show(bar)
                 if done or (validate_every is not None and self.step % validate_every == 0):
                     self._validate()
                 if on_step is not None:
@@ -137,6 +149,7 @@ class Run:
                 if interrupted:
                     raise KeyboardInterrupt
             if self.folder is not None:
+                self.lock.check()
                 save_trained(self.trained(), self.folder, self._about())
 
     def trained(self) -> Any:
@@ -155,9 +168,10 @@ class Run:
         if self.folder is None:
             raise InputError("This run has no folder, so it cannot be saved: give the Run folder=.")
         self.stop_if_not_finite()
+        self.lock.check()
         vectors = {name: learner.state() for name, learner in self.learners.items()}
         steps = {name: learner.optimizer.steps for name, learner in self.learners.items()}
-        about = {"run": self._identity(), "best": self.best, "steps": steps}
+        about = {"run": self._identity(), "best": self.best, "steps": steps, **self._prolonged()}
         path = save_checkpoint(self.folder, self._networks(), RunState(self.step, vectors, about), self.config.keep)
         self.saved = self.step
         return path
@@ -183,12 +197,20 @@ class Run:
                 f"{self.saved}: another process went on from there. Start the run again."
             )
 
+    def _refuse_lost_folder(self):
+        """Raise where the checkpoint that this run went on from is gone with its folder."""
+        if self.folder is not None and self.saved and not checkpoints(self.folder):
+            raise CheckpointError(
+                f"{self.folder} was removed after this run had saved step {self.saved} there. Start again, in a folder "
+                "that stays."
+            )
+
     def _report(self, record, rate, bar):
         """Log a step, and show its losses beside the progress bar."""
         self.stop_if_not_finite()
         record = {key: float(value) for key, value in record.items()}
         record |= {"step": self.step, "images_per_second": round(rate, 1), **self.objective.measure()}
-        self.log.write(record)
+        self._log(record)
         losses = ", ".join(f"{key} {value:.4f}" for key, value in record.items() if key.endswith("loss"))
         bar.set_postfix_str(f"{losses}, {rate:.0f} images/s", refresh=False)
 
@@ -203,11 +225,15 @@ class Run:
                     f"checkpoint is that of step {self.saved}. Try a smaller learning rate (lr is {self.config.lr}) or "
                     "a longer warm-up."
                 )
-        self.log.write({"step": self.step, **found})
+        self._log({"step": self.step, **found})
         if (loss := found.get("validation_loss", math.inf)) < self.best:
             self.best = loss
             if self.folder is not None:
                 save_trained(self.trained(), self.folder / "best", {**self._about(), **found})
+
+    def _log(self, record):
+        self.lock.check()
+        self.log.write(record)
 
     def _averaged(self):
         return [learner.averaged() for learner in self.learners.values()]
@@ -216,7 +242,10 @@ class Run:
         return {name: learner.network for name, learner in self.learners.items()}
 
     def _about(self):
-        return {"step": self.step, "train": asdict(self.config), **self.objective.about()}
+        return {"step": self.step, "train": asdict(self.config), **self._prolonged(), **self.objective.about()}
+
+    def _prolonged(self):
+        return {"prolonged": self.prolonged} if self.prolonged else {}
 
     def _identity(self):
         """Return everything that decides the bits of a run: it is resumed only with the same values."""
@@ -230,16 +259,25 @@ class Run:
         found = checkpoints(folder)
         if not found:
             return
-        state = load_checkpoint(found[-1], self._networks())
-        before, now = state.about["run"], self._identity()
-        # a setting that the checkpoint lacks is newer than the run; its default acts as the code did then
-        changed = [name for name in now if name in before and before[name] != now[name]]
-        if changed:
-            raise InputError(
-                f"{folder} holds a run with {changed[0]} = {before[changed[0]]}, but {changed[0]} = "
-                f"{now[changed[0]]} was asked for. Use the same options to go on, or another folder to start anew."
-            )
+        now = self._identity()
+
+        def accept(step, about):
+            check_same_run(folder, about["run"], now)
+            if (before := about["run"].get("steps", now["steps"])) != now["steps"]:
+                self.notes.append(new_steps(folder, step, before, self.config))
+                self.prolonged = [{"at": step, "from": before, "to": now["steps"]}]
+
+        state = load_checkpoint(found[-1], self._networks(), accept)
+        self.prolonged = [*state.about.get("prolonged", []), *self.prolonged]
         self.step = self.saved = state.step
         self.best = state.about["best"]
         for name, learner in self.learners.items():
             learner.resume(state.vectors[name], state.about.get("steps", {}).get(name, state.step))
+
+
+def _show(bar):
+    """Move the progress bar. One that nobody can see any more, as the terminal was closed, stops no training."""
+    try:
+        bar.update()
+    except OSError:
+        bar.disable = True

@@ -4,25 +4,28 @@ Threads of one process run Python one at a time; only the inside of NumPy's oper
 network those operations are short, and the threads mostly wait for each other. Processes do not. They are made by fork,
 so they have a copy of everything that this process held at that moment, functions and data included. What changes
 later is sent to them: arguments and results through a pipe, vectors through shared memory.
+
+None outlives the process that made it, however that one ends: see `tinydiff.workers.orphans`.
 """
 
 import itertools
 import mmap
 import multiprocessing
 import os
-import signal
 import sys
+import threading
 import warnings
-import weakref
 from collections.abc import Callable, Sequence
+from multiprocessing.util import Finalize
 from typing import Any
 
 import numpy as np
 
 from tinydiff.base import Array, Memo, TinydiffError, weights_stand_still
+from tinydiff.workers.orphans import Ends, end_with_parent, prepare_to_end_with_parent, without_signals
 from tinydiff.workers.threads import keep_freed_memory, one_blas_thread
 
-SECONDS_BETWEEN_CHECKS = 5  # of whether the parent still runs
+SECONDS_TO_LEAVE = 1  # for a process that was told to end; then it is killed
 LARGE = 16 * 2**20  # weights
 
 
@@ -92,13 +95,13 @@ class Crew:
                 answers = [_answer(self.f, tasks[:: self.members], self.memo)]
                 answers += [pipe.recv() for _, pipe in self.others]
             except (EOFError, ConnectionError) as error:
-                self.close()
+                self._kill()
                 raise TinydiffError(
                     "A worker process ended before its work was done; it may have been killed for lack of memory. "
                     "Try a smaller micro_batch, or threads=1, which needs no other process."
                 ) from error
-            except BaseException:  # such as a second Ctrl-C: later calls must not get the answers that are in the pipes
-                self.close()
+            except BaseException:  # such as a second Ctrl-C: nobody waits for the answers, and none must be left over
+                self._kill()
                 raise
         for answer in answers:
             if isinstance(answer, BaseException):
@@ -107,9 +110,12 @@ class Crew:
 
     def close(self) -> None:
         """End the other processes. A later call forks new ones."""
-        if self._stop is not None:
-            self._stop()
+        others, stop = self.others, self._stop
         self.others, self._stop = [], None
+        if stop is not None:
+            stop()  # once; at the end of this process it has been called already
+        else:
+            _end(others)
 
     def __enter__(self) -> "Crew":
         return self
@@ -117,20 +123,42 @@ class Crew:
     def __exit__(self, *error: Any) -> None:
         self.close()
 
+    def _kill(self):
+        """End the other processes at once, in the midst of what they do."""
+        for process, _ in self.others:
+            process.kill()
+        self.close()
+
     def _fork(self):
         context = multiprocessing.get_context("fork")
         keep_freed_memory()
-        with one_blas_thread(), warnings.catch_warnings():  # so that the others begin with one BLAS thread
-            warnings.simplefilter(
-                "ignore", DeprecationWarning
-            )  # Python 3.12: other threads are not copied; none is needed
-            for _ in range(self.members - 1):
-                ours, theirs = context.Pipe()
-                process = context.Process(target=_serve, args=(self.f, self.memo, theirs, os.getpid()), daemon=True)
-                process.start()
-                theirs.close()
-                self.others.append((process, ours))
-        self._stop = weakref.finalize(self, _end, list(self.others))
+        prepare_to_end_with_parent()
+        by_main_thread = threading.current_thread() is threading.main_thread()
+        try:
+            with one_blas_thread(), warnings.catch_warnings():  # so that the others begin with one BLAS thread
+                # Python 3.12: other threads are not copied; none is needed
+                warnings.simplefilter("ignore", DeprecationWarning)
+                for _ in range(self.members - 1):
+                    with without_signals(), Ends.lock:
+                        ours, theirs = context.Pipe()
+                        Ends.of_parents.add(ours)
+                        arguments = (self.f, self.memo, theirs, os.getpid(), by_main_thread)
+                        process = context.Process(target=_serve, args=arguments, daemon=True)
+                        process.start()
+                        self.others.append((process, ours))
+                        theirs.close()
+        except OSError as error:
+            self._kill()
+            raise TinydiffError(
+                f"A worker process cannot be made ({error.strerror}): end other programs, or use threads=1, which "
+                "needs no other process."
+            ) from error
+        except BaseException:
+            self._kill()
+            raise
+        # when nobody holds the crew any more, and, unlike `weakref.finalize`, before `multiprocessing` itself waits for
+        # the processes at the end of this one
+        self._stop = Finalize(self, _end, (list(self.others),), exitpriority=1)
 
 
 def _answer(f, tasks, memo):
@@ -142,32 +170,23 @@ def _answer(f, tasks, memo):
         return error
 
 
-def _serve(f, memo, pipe, parent):
-    """Answer the parent's calls, until it says to end or is gone."""
-    told_to_end: list[int] = []
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the parent decides
-    signal.signal(signal.SIGTERM, lambda number, frame: told_to_end.append(number))  # tasks at hand are finished first
+def _serve(f, memo, pipe, parent, by_main_thread):
+    """Answer the parent's calls, until it closes its end of the pipe or is gone."""
+    end_with_parent(parent, by_main_thread)
     while True:
-        while not pipe.poll(SECONDS_BETWEEN_CHECKS):
-            if told_to_end or os.getppid() != parent:
-                return
         try:
             tasks = pipe.recv()
-        except EOFError:
+            pipe.send(_answer(f, tasks, memo))
+        except (EOFError, OSError):  # nobody is at the other end
             return
-        if tasks is None:
-            return
-        pipe.send(_answer(f, tasks, memo))
 
 
 def _end(others):
+    """Close the pipes, upon which the processes end; one that does not is killed."""
     for _, pipe in others:
-        try:
-            pipe.send(None)
-            pipe.close()
-        except OSError:  # it has ended already
-            pass
+        pipe.close()
     for process, _ in others:
-        process.join(timeout=1)
+        process.join(timeout=SECONDS_TO_LEAVE)
         if process.is_alive():
             process.kill()
+            process.join()

@@ -5,7 +5,7 @@ import os
 import signal
 
 import numpy as np
-from commands import TINY, TINY_TEXT, fails, train
+from commands import TINY, TINY_TEXT, fails, train, without_classes
 from PIL import Image
 
 from tinydiff.apps.cli import main
@@ -34,13 +34,7 @@ def test_a_recipe_may_go_on_from_a_model_of_its_own_shape_and_of_no_other(portra
     options += ["--train.validation-images", "4", "--out", str(tmp_path)]
     assert main([*options, "--start-from", "avatars"]) == 0
     assert load(tmp_path).config == load("avatars").config
-    fails(
-        capsys,
-        [*options, "--start-from", str(portraits)],
-        2,
-        "tinydiff: --unet.",
-        " was given, but that of the model to start from",
-    )
+    fails(capsys, [*options, "--start-from", str(portraits)], 2, "tinydiff: --start-from is", "next to none of its")
 
 
 def test_captions_that_do_not_exist_are_refused(tmp_path, capsys):
@@ -54,8 +48,16 @@ def test_captions_that_do_not_exist_are_refused(tmp_path, capsys):
 def test_the_same_command_goes_on_and_other_options_are_refused(tmp_path, capsys):
     assert train(tmp_path) == 0
     assert train(tmp_path) == 0
-    assert "Going on from step 4" in capsys.readouterr().out
-    fails(capsys, ["train", *TINY, "--train.steps", "9", "--out", str(tmp_path)], 2, "steps = 4, but steps = 9")
+    assert "has trained 4 steps already; give --train.steps more to go on." in capsys.readouterr().out
+    assert train(tmp_path, steps=9) == 0
+    said = capsys.readouterr().out
+    assert f"Going on from step 4 in {tmp_path}. It goes on to step 9 instead of 4. The learning rate" in said
+    again = ["train", *TINY, "--out", str(tmp_path), "--train.steps"]
+    fails(capsys, [*again, "8"], 2, "tinydiff: --train.steps is 8, but the run in", "has taken 9 steps already")
+    fails(capsys, [*again, "9", "--unet.channels", "16"], 2, "tinydiff: --unet.channels is 16, but the run in")
+    fails(
+        capsys, [*again, "9", "--train.lr", "1"], 2, "tinydiff: --train.lr is 1.0, but the run in", "except for steps"
+    )
 
 
 def test_the_same_command_goes_on_from_a_checkpoint_to_the_same_weights(trained, tmp_path, capsys):
@@ -107,7 +109,7 @@ def test_fine_tuning_starts_from_given_weights_and_takes_the_shape_of_the_model(
     np.testing.assert_allclose(before.network.theta, after.network.theta, atol=1e-6)
     assert before.config == after.config
     assert json.loads((tmp_path / "run.json").read_text())["unet"]["image_size"] == 8
-    fails(capsys, ["train", *options, "--kind", "eps"], 2, "--kind was given, but that of the model to start from")
+    assert "Starting from" in capsys.readouterr().out
 
 
 def test_a_model_folder_named_like_a_shipped_model_is_named_whole(tmp_path, monkeypatch, capsys):
@@ -151,3 +153,23 @@ def test_the_name_of_a_data_set_is_not_taken_for_a_folder(tmp_path, monkeypatch,
     monkeypatch.chdir(tmp_path)
     assert train("run", steps=1) == 0
     assert "1,497 images" in capsys.readouterr().out
+
+
+def test_the_card_says_what_the_model_learned_from_and_how_to_go_on(tmp_path):
+    """The names of the folders are shown as they are, and break no table."""
+    for name in ("cat", "a|b"):
+        (tmp_path / "pictures" / name).mkdir(parents=True)
+        for i in range(3):
+            Image.new("RGB", (8, 10), (i, 90, 200)).save(tmp_path / "pictures" / name / f"{i}.png")
+    options = [*without_classes(TINY), "--train.steps", "2", "--out", str(tmp_path / "run")]
+    options[options.index("digits")] = str(tmp_path / "pictures")
+    assert main(["train", *options]) == 0
+    assert main(["train", *options, "--train.steps", "3"]) == 0
+    card = (tmp_path / "run" / "CARD.md").read_text()
+    assert "| classes | 0 a\\|b, 1 cat |" in card
+    assert "| data | pictures, all: 5 images 8 x 8 x 3, from " in card
+    assert "| steps | 3 of 8 samples each, at step 2 to 3 instead of 2 |" in card
+    assert "| validation loss | " in card
+    assert "for the last 1 steps, on " in card
+    assert "cropped" in card
+    assert f"tinydiff sample --model {tmp_path / 'run'}" in card

@@ -133,7 +133,7 @@ def test_sigterm_to_all_processes_saves_and_a_second_run_in_the_folder_is_refuse
             time.sleep(0.2)
         second = subprocess.run(command, capture_output=True, text=True, timeout=120)
         assert second.returncode == 2
-        assert f"Another process is training in {tmp_path}" in second.stderr
+        assert f"{tmp_path} is in use: another process or thread is training in it" in second.stderr
         os.killpg(first.pid, signal.SIGTERM)
         assert first.wait(timeout=60) == 130
     finally:

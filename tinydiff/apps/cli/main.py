@@ -65,7 +65,8 @@ def main(arguments: list[str] | None = None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0 if command is None or isinstance(command, Info) else 1
     except OSError as error:  # what is printed cannot be written; files have errors of their own
-        say_refusal(str(error))
+        with contextlib.suppress(OSError):  # nor there, where the terminal is gone
+            say_refusal(str(error))
         with contextlib.suppress(OSError, ValueError):  # it has no number where it was replaced
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
@@ -77,20 +78,24 @@ def main(arguments: list[str] | None = None) -> int:
 
 @contextlib.contextmanager
 def sigterm_ends_cleanly() -> Iterator[None]:
-    """Let SIGTERM leave as an error does, so that a file that is being written is removed; the exit status is 143."""
+    """Let SIGTERM leave as an error does, so that a file that is being written is removed; the exit status is 143.
+
+    So does SIGHUP, the end of the terminal, unless this process was started to ignore it, as by ``nohup``.
+    """
 
     def leave(number, frame):
         raise SystemExit(128 + number)
 
-    try:
-        before = signal.signal(signal.SIGTERM, leave)
-    except ValueError:  # not in the main thread: signals do not arrive here
-        yield
-        return
+    before = {}
+    with contextlib.suppress(ValueError):  # not in the main thread: signals do not arrive here
+        for number in filter(None, (signal.SIGTERM, getattr(signal, "SIGHUP", None))):
+            if signal.getsignal(number) != signal.SIG_IGN:
+                before[number] = signal.signal(number, leave)
     try:
         yield
     finally:
-        signal.signal(signal.SIGTERM, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def parse(arguments: list[str]) -> Any:

@@ -3,6 +3,7 @@
 import dataclasses
 import shlex
 import sys
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -10,10 +11,10 @@ from typing import Any, ClassVar, TypeVar
 
 from tinydiff import plot
 from tinydiff.apps.cli.options import DeviceName
+from tinydiff.apps.cli.train.card import write_card
 from tinydiff.base import Choices, Device, Size, select_device, to_device, to_table, write_json
 from tinydiff.data import Dataset, load_data
 from tinydiff.train import Objective, Run, TrainConfig, read_log
-from tinydiff.train.lock import only_run_in
 
 OBJECTIVES: Choices[type["TrainCommand"]] = Choices("objective")  # what can be trained, each with its options
 Kind = TypeVar("Kind", bound=type["TrainCommand"])
@@ -64,22 +65,32 @@ class TrainCommand:
 
     def run(self) -> None:
         """Train, or go on with a run that was stopped."""
-        objective = self.prepare(select_device(self.device))
+        device = select_device(self.device)
+        objective = self.prepare(device)
         run = Run(objective, self.out, threads=self.threads, processes=self.processes)
-        with only_run_in(self.out):  # before anything is written there
+        with run.lock:  # before anything is written there
+            if not run.lock.is_locked:
+                print(f"The file system of {self.out} has no locks: do not start another run there.")
             write_json(self.out / "run.json", self.settings(objective))
-            if run.step:
-                print(f"Going on from step {run.step} in {self.out}.")
+            if run.step == objective.config.steps and not run.notes:
+                print(f"{self.out} has trained {run.step} steps already; give --train.steps more to go on.")
+            elif run.step:
+                print(" ".join([f"Going on from step {run.step} in {self.out}.", *run.notes]))
+            started = time.perf_counter()
             try:
                 run.run()
             except KeyboardInterrupt:
                 again = shlex.join(["tinydiff", *sys.argv[1:]])
                 print(f"\nStopped after step {run.step}; saved up to step {run.saved}. To go on: {again}")
                 raise
-        log = read_log(self.out)
-        curve = plot.save_image(plot.loss_curve(log), self.out / "loss.png") if log else "without a log"
-        where = shlex.quote(str(Path.cwd() / self.out))  # whole: `mnist` alone would name the shipped model
-        print(f"Trained {run.step} steps: {curve}. {self.last_words(run, where)}")
+            seconds = time.perf_counter() - started
+            log = read_log(self.out)
+            curve = plot.save_image(plot.loss_curve(log), self.out / "loss.png") if log else "without a log"
+            where = shlex.quote(str(Path.cwd() / self.out))  # whole: `mnist` alone would name the shipped model
+            last_words = self.last_words(run, where)
+            if run.step > run.first:  # else the card of the run that took the steps stays
+                write_card(run, self.out, device, seconds, last_words)
+        print(f"Trained {run.step} steps: {curve}. {last_words}")
 
 
 def on_device(network: Any, device: Device) -> Any:

@@ -9,6 +9,7 @@ from tyro.conf import arg
 from tinydiff.apps.cli.options import DATASET_NAMES, ScheduleName, TargetName
 from tinydiff.apps.cli.train.command import TrainCommand, on_device, trains
 from tinydiff.apps.cli.train.data import FOLDER_HELP, DataOptions, Fit, decided_before, names_of_classes, prepare_data
+from tinydiff.apps.cli.train.start_from import start_model
 from tinydiff.base import Device, InputError, to_table
 from tinydiff.data import Dataset
 from tinydiff.models import DiffusionModel, ModelConfig, default_micro_batch, load
@@ -38,7 +39,8 @@ class Train(TrainCommand):
     images: int | None = None
     """How many portraits to put together; without it, 20,000. For avatars only."""
     start_from: str | None = None
-    """Fine-tune: start from this shipped model or model folder instead of random weights."""
+    """Fine-tune: start from this shipped model or model folder instead of random weights. The shape of the network is
+    its own, but for what you give, and what the data decide; weights that do not fit are new."""
     unet: UNetConfig = field(default_factory=lambda: UNetConfig(28, channels=16, channel_mult=(1, 3, 4)))
     """The shape of the network; its image_size decides how images are resized."""
     schedule: ScheduleName = "cosine"
@@ -56,18 +58,14 @@ class Train(TrainCommand):
 
     def prepare(self, device: Device) -> Denoise:
         """Read the data, and make the network or load the one to start from."""
-        given = None if self.start_from is None else load(self.start_from, kind=DiffusionModel)
-        if given is not None:
-            self._check_agrees_with(given.config)
-        if given is None:
+        if self.start_from is not None:
+            start = load(self.start_from, kind=DiffusionModel)
+            training, held_out, model = start_model(self, start)
+        else:
             fixed = None if self.given is None else self.given | decided_before(self.out)
             options = DataOptions(self.data, "unet", fixed, self.captions, **self._of_pictures())
             training, held_out, unet = prepare_data(options, self.unet)
             model = self._new_model(training, unet)
-        else:  # the model decides everything
-            options = DataOptions(self.data, "unet", None, given.config.text is not None, **self._of_pictures())
-            training, held_out, _ = prepare_data(options, given.config.unet)
-            model = given
         micro_batch = self.train.micro_batch or default_micro_batch(model.config.unet)
         model = replace(
             model,
@@ -86,21 +84,6 @@ class Train(TrainCommand):
     def last_words(self, run: Run, where: str) -> str:
         """Return how to draw with it."""
         return f"To draw: tinydiff sample --model {where}"
-
-    def _check_agrees_with(self, own: ModelConfig) -> None:
-        """Raise where what belongs to the model to start from was given and is another than its own."""
-        unet, text = replace(self.unet, context_channels=own.unet.context_channels), self.text
-        if own.text is not None:
-            text = replace(text, vocabulary=own.text.vocabulary)  # that found in captions; given is the largest
-        own_text = to_table(TextConfig() if own.text is None else own.text)
-        has = flat({**to_table(own), "captions": own.text is not None, "text": own_text})
-        given, default = flat(to_table(replace(self, unet=unet, text=text))), flat(to_table(Train()))
-        for name, its in has.items():
-            if name in given and given[name] not in (its, default[name]):
-                raise InputError(
-                    f"{name} was given, but that of the model to start from ({self.start_from}) is another: leave it "
-                    "out."
-                )
 
     def _of_pictures(self) -> dict[str, Any]:
         return {"images": self.images, "fit": self.fit, "background": self.background}
@@ -140,11 +123,3 @@ class Train(TrainCommand):
         config = ModelConfig(unet, self.schedule, self.T, self.kind, text, class_names)
         network = config.network(np.random.default_rng(self.train.seed))
         return DiffusionModel(network, config, self.train.micro_batch, tokenizer=tokenizer)
-
-
-def flat(table: dict[str, Any], inside: str = "") -> dict[str, Any]:
-    """Return a table's values, and those of the tables in it, by their dotted names."""
-    values: dict[str, Any] = {}
-    for name, value in table.items():
-        values |= flat(value, f"{inside}{name}.") if isinstance(value, dict) else {inside + name: value}
-    return values

@@ -1,0 +1,157 @@
+"""``tinydiff train --start-from``: a new network of the wanted shape, and what fits of another model's weights.
+
+The shape is that of the model to start from, except for what was given, and for what the data decide: channels and
+classes. So a model can be fine-tuned to other sizes, channels and classes.
+"""
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from tinydiff.apps.cli.train.data import DataOptions, names_of_classes, prepare_data
+from tinydiff.base import InputError, to_table
+from tinydiff.data import Dataset
+from tinydiff.models import DiffusionModel, ModelConfig
+from tinydiff.models.take import take_weights
+from tinydiff.networks import TextConfig, UNetConfig
+from tinydiff.text import Tokenizer
+
+LEAST = 0.01  # the share of the weights that must fit
+
+
+def start_model(command: Any, start: DiffusionModel) -> tuple[Dataset, Dataset, DiffusionModel]:
+    """Return the training and held-out images, and the model to train; print what was taken and what is new.
+
+    Parameters
+    ----------
+    command : Train
+        The options. What is in its `given` goes before what the model to start from has.
+    start : DiffusionModel
+
+    Raises
+    ------
+    InputError
+        If next to none of the weights fit.
+    """
+    given = given_options(command)
+    captions = command.captions if {"captions", "no_captions"} & given else start.config.text is not None
+    unet = with_given(start.config.unet, command.unet, "unet", given)
+    if captions and start.config.text is None and "unet.num_classes" not in given:
+        unet = replace(unet, num_classes=None)
+    if not captions:
+        unlooked = {name: None for name in ("context_channels", "pooled_channels") if f"unet.{name}" not in given}
+        unet = replace(unet, **unlooked)
+    training, held_out, unet = _data(command, start, given, captions, unet)
+    text, tokenizer = _text(command, start, given, training) if captions else (None, None)
+    if text is not None:
+        unet = replace(unet, context_channels=text.channels)
+        if unet.pooled_channels is not None:
+            unet = replace(unet, pooled_channels=text.channels)
+    options = {name: getattr(command if name in given else start.config, name) for name in ("schedule", "T", "kind")}
+    config = ModelConfig(unet, text=text, class_names=_names(training, start.config, unet, captions), **options)
+    network = config.network(np.random.default_rng(command.train.seed))
+    taken = take_weights(network, start.network, _rows(config, start.config))
+    if taken.share < LEAST:
+        raise InputError(
+            f"start_from is {command.start_from!r}, but next to none of its weights ({taken.share:.1%}) fit the "
+            f"network that is wanted, which has {_differences(config, start.config)}. Leave out what was given of the "
+            "shape, or leave --start-from out."
+        )
+    differences = _differences(config, start.config)
+    print(f"Starting from {command.start_from}{f', but: {differences}' if differences else ''}.")
+    print(*taken.lines(), sep="\n")
+    return training, held_out, DiffusionModel(network, config, start.micro_batch, tokenizer=tokenizer)
+
+
+def given_options(command: Any) -> frozenset[str]:
+    """Return the dotted names of the options that were given; in Python, of those that are not at their default."""
+    if command.given is not None:
+        return frozenset(command.given)
+    default = flat(to_table(type(command)()))
+    return frozenset(name for name, value in flat(to_table(command)).items() if value != default.get(name))
+
+
+def with_given(own: Any, options: Any, table: str, given: frozenset[str]) -> Any:
+    """Return a configuration with those of its values that were given as options of this table."""
+    names = [name for name in to_table(own) if f"{table}.{name}" in given]
+    return replace(own, **{name: getattr(options, name) for name in names})
+
+
+def flat(table: dict[str, Any], inside: str = "") -> dict[str, Any]:
+    """Return a table's values, and those of the tables in it, by their dotted names."""
+    values: dict[str, Any] = {}
+    for name, value in table.items():
+        values |= flat(value, f"{inside}{name}.") if isinstance(value, dict) else {inside + name: value}
+    return values
+
+
+def _data(command, start, given, captions, unet: UNetConfig):
+    """Read the data, which decide channels and classes where these were not given."""
+    pictures = {"images": command.images, "fit": command.fit, "background": command.background}
+    options = DataOptions(command.data, "unet", given, captions, **pictures)
+    try:
+        training, held_out, unet = prepare_data(options, unet)
+    except InputError as error:
+        if str(error).startswith("captions was given") and "captions" not in given:
+            raise InputError(
+                f"{command.start_from} reads text, but {command.data} has no captions: give --no-captions to learn "
+                "without them, or write them into captions.csv."
+            ) from error
+        raise
+    if captions and training.captions is None:
+        advice = "leave it out, or take avatars" if "captions" in given else "give --no-captions to learn without them"
+        raise InputError(f"captions was given, but {command.data} has none: {advice}.")
+    if not options.is_folder and options.left_open("num_classes") and unet.num_classes is not None:
+        found = len(training.class_names or ())
+        unet = replace(unet, num_classes=found or None)
+    return training, held_out, unet
+
+
+def _text(command, start, given, training):
+    """Return the shape of the text encoder, and the tokenizer: that of the model to start from, if it has one."""
+    own = start.config.text
+    if own is not None:
+        print(
+            f"The captions are read by the tokenizer of {command.start_from}, with its {len(start.tokenizer)} tokens."
+        )
+        return replace(with_given(own, command.text, "text", given), vocabulary=own.vocabulary), start.tokenizer
+    tokenizer = Tokenizer.train(training.captions, max(0, command.text.vocabulary - len(Tokenizer())))
+    return replace(command.text, vocabulary=len(tokenizer)), tokenizer
+
+
+def _names(training, own: ModelConfig, unet, captions):
+    """Return what the classes are called: as the data call them, or else as the model to start from does."""
+    names = None if captions else names_of_classes(training, unet.num_classes)
+    if names is None and own.class_names is not None and len(own.class_names) == unet.num_classes:
+        return own.class_names
+    return names
+
+
+def _rows(config: ModelConfig, own: ModelConfig):
+    """Return which row of the table of classes is taken from which: those of one name, and that of no class."""
+    here, there, names, known = config.unet.num_classes, own.unet.num_classes, config.class_names, own.class_names
+    if here is None or there is None or (here == there and (names is None or known is None or names == known)):
+        return {}  # taken or new as a whole
+    same = {i: known.index(name) for i, name in enumerate(names or ()) if known is not None and name in known}
+    return {f"{'' if config.text is None else 'unet.'}embed.label.table": {**same, here: there}}
+
+
+def _differences(config: ModelConfig, own: ModelConfig) -> str:
+    """Return in what a model differs from the one that it starts from."""
+    now, before = flat(to_table(config)), flat(to_table(own))
+    if (config.text is None) != (own.text is None):
+        shape = flat({"text": to_table(TextConfig())})
+        now, before = ({n: v for n, v in table.items() if n not in shape} for table in (now, before))
+        now["text"], before["text"] = ("yes" if c.text is not None else None for c in (config, own))
+    changed = [name for name in now if name in before and now[name] != before[name] and name != "class_names"]
+    said = [f"{name} {_shown(now[name])} instead of {_shown(before[name])}" for name in changed]
+    if own.class_names is not None and config.class_names not in (None, own.class_names):
+        said.append("classes of other names")
+    return ", ".join(said)
+
+
+def _shown(value):
+    if value is None:
+        return "none"
+    return " ".join(map(str, value)) if isinstance(value, list) else value

@@ -1,0 +1,93 @@
+"""Taking up a run again: what must be as it was, what may change, and what a change does to the learning rate."""
+
+from pathlib import Path
+from typing import Any
+
+from tinydiff.base import InputError
+from tinydiff.train.config import FREE, TrainConfig
+from tinydiff.train.optim import learning_rate
+
+IN_WORDS = {  # what is no option, in a sentence
+    "images": "The number of images",
+    "class_names": "What the classes are called",
+    "objective": "The objective",
+}
+
+
+def check_same_run(folder: Path, before: dict[str, Any], now: dict[str, Any]) -> None:
+    """Raise `InputError` if something that decides the bits of a run, except its steps, is another than before.
+
+    Parameters
+    ----------
+    folder : Path
+        Of the run.
+    before, now : dict
+        The identity of the run that is found there, and of the one that is to go on with it.
+    """
+    # a setting that the checkpoint lacks is newer than the run; its default acts as the code did then
+    changed = [name for name in now if name in before and before[name] != now[name] and name != "steps"]
+    if not changed:
+        return
+    name, was, given = _first_difference(changed[0], before[changed[0]], now[changed[0]])
+    if name.startswith("checksum"):
+        raise InputError(
+            f"The data are not those that the run in {folder} learned from (their contents differ): a run goes on with "
+            "the same data only. Give those, or another folder to start anew; to go on with other data, let a new run "
+            "start from the model of this one."
+        )
+    raise InputError(
+        f"{IN_WORDS.get(name, name)} is {_shown(given)}, but the run in {folder} has {_shown(was)}: a run goes on with "
+        f"the same options, except for steps, {', '.join(FREE)}. Give it as it was, or another folder to start anew."
+    )
+
+
+def new_steps(folder: Path, step: int, before: int, config: TrainConfig) -> str:
+    """Return what is said where a run goes on to another number of steps: what that does to the learning rate.
+
+    Parameters
+    ----------
+    folder : Path
+        Of the run.
+    step, before : int
+        The steps that the run has taken, and those that it was to take.
+    config : TrainConfig
+        With the steps that it is to take now.
+
+    Raises
+    ------
+    InputError
+        If the run has taken more steps already.
+    """
+    if config.steps < step:
+        raise InputError(
+            f"steps is {config.steps}, but the run in {folder} has taken {step} steps already: give {step} or more, or "
+            "another folder to start anew."
+        )
+    sentence = f"It goes on to step {config.steps} instead of {before}."
+    if config.steps == step:
+        return sentence
+    rate = config.lr, config.warmup, config.final_lr
+    last, following = learning_rate(step, before, *rate), learning_rate(step + 1, config.steps, *rate)
+    if step < config.warmup or config.final_lr == 1:
+        return f"{sentence} The learning rate of the next step is {following:.2g}."
+    return (
+        f"{sentence} The learning rate, which had come down to {last:.2g}, follows the cosine of {config.steps} steps "
+        f"from here: {following:.2g}."
+    )
+
+
+def _first_difference(name, was, given):
+    """Return (dotted name, value before, value now) of the first thing that differs, in tables of options too."""
+    if name == "text" and (was is None or given is None):
+        return "captions", was is not None, given is not None
+    if isinstance(was, dict) and isinstance(given, dict):
+        for inner in given:
+            if inner in was and was[inner] != given[inner]:
+                return _first_difference(f"{name}.{inner}", was[inner], given[inner])
+    return name, was, given
+
+
+def _shown(value):
+    if value is None:
+        return "not given"
+    return ", ".join(map(str, value)) if isinstance(value, list) else value
