@@ -6,6 +6,8 @@ import json
 import logging
 import re
 import socket
+import sys
+import types
 from contextlib import ExitStack
 from typing import Any
 from urllib.parse import parse_qs
@@ -113,13 +115,23 @@ class Guard:
 
 
 def silence_tracebacks() -> None:
-    """Let the server's loggers write one line where they would write a traceback."""
+    """Let the server's loggers, and Gradio, write one line where they would write a traceback."""
+    import gradio.queueing
+    import gradio.routes
+
+    for module in (gradio.queueing, gradio.routes):
+        module.traceback = types.SimpleNamespace(print_exc=_print_one_line)  # what they call for each bad request
     handler = logging.StreamHandler()
     handler.setFormatter(_OneLine("%(message)s"))
     for name in ("uvicorn.error", "uvicorn", "asyncio"):
         logger = logging.getLogger(name)
         logger.handlers, logger.propagate = [handler], False
         logger.setLevel(logging.ERROR)
+
+
+def _print_one_line(*_, **__):
+    error = sys.exc_info()[1]
+    print(f"A request failed: {type(error).__name__}: {str(error).partition(chr(10))[0][:200]}", file=sys.stderr)
 
 
 class _OneLine(logging.Formatter):
