@@ -45,6 +45,7 @@ def browser_page():
 
 @pytest.mark.slow
 def test_in_a_browser_words_become_a_picture(address, browser_page, model, tmp_path):
+    """One long visit, since a browser takes a while to start: draw, save, draw another, err, and stop."""
     there, asked, errors = browser_page, [], []
     there.on("request", lambda request: asked.append(request.url))
     there.on("pageerror", lambda error: errors.append(str(error)))

@@ -3,12 +3,13 @@
 import asyncio
 import json
 import socket
+import time
 
 import pytest
 from demo_page import ASKED
 from demo_server import ask, post, raw
 
-from tinydiff.apps.serve.easel import Easel, Turn, Waiting
+from tinydiff.apps.serve.easel import PATIENCE, Easel, Turn, Waiting
 from tinydiff.apps.serve.limits import Guard
 from tinydiff.base import TinydiffError
 
@@ -236,6 +237,7 @@ def test_malformed_requests_and_strangers_leave_no_traceback_and_the_page_goes_o
     ):
         assert "root:" not in raw(address, head.encode())
     assert raw(address, b"GET / HTTP/1.1\r\nHost: evil.example\r\nConnection: close\r\n\r\n").startswith("HTTP/1.1 403")
+    time.sleep(PATIENCE + 2)  # what was asked for and not read is given up
     assert ask(address, *values)[0] == "complete"
 
 
