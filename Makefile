@@ -8,7 +8,8 @@ export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help setup demo test test-slow test-gpu fuzz bench lint fix types notebooks check requirements clean
+.PHONY: help setup demo test test-slow test-oldest test-newest test-gpu fuzz bench dist lint fix types notebooks check \
+	requirements clean
 
 help:  ## list these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' Makefile
@@ -23,6 +24,21 @@ test: $(VENV)/.ready  ## run the tests
 
 test-slow: $(VENV)/.ready  ## run the tests that take longer
 	@$(RUN) -m pytest -m "slow and not gpu" || [ $$? -eq 5 ]  # 5: there are none
+
+# An environment of its own each, beside $(VENV); uv finds the oldest versions that pyproject.toml declares.
+test-oldest: $(VENV)/.ready  ## run the tests with the oldest versions that pyproject.toml allows
+	@$(RUN) -m pip install --quiet uv
+	@$(RUN) -m uv pip compile --quiet pyproject.toml --extra test --extra notebooks --resolution lowest-direct \
+		--no-annotate -o $(VENV)/oldest.txt
+	@$(PYTHON) -m venv $(VENV)-oldest
+	@$(VENV)-oldest/bin/python -m pip install --quiet -r $(VENV)/oldest.txt
+	@$(VENV)-oldest/bin/python -m pip install --quiet --no-deps -e .
+	@$(VENV)-oldest/bin/python -m pytest -W ignore::DeprecationWarning  # of what they import, and what came after them
+
+test-newest:  ## run the tests with the newest versions that can be had
+	@$(PYTHON) -m venv $(VENV)-newest
+	@$(VENV)-newest/bin/python -m pip install --quiet --upgrade -e ".[test,notebooks]"
+	@$(VENV)-newest/bin/python -m pytest
 
 test-gpu: $(VENV)/.ready  ## run the tests on a GPU (needs CuPy and a CUDA device)
 	@if why=$$($(RUN) -c "from tinydiff.base.arrays import select_device; select_device('cuda')" 2>&1); \
@@ -53,12 +69,17 @@ notebooks: $(VENV)/.ready-dev  ## check that the notebooks are in step with thei
 
 check: lint types notebooks test-slow test  ## all of the above that continuous integration runs
 
+dist: $(VENV)/.ready  ## build the wheel and the source distribution into dist/, and say what is large in them
+	@$(RUN) -m pip install --quiet build
+	@$(RUN) -m build --outdir dist .
+	@$(RUN) tools/dist_size.py dist
+
 requirements:  ## pin requirements.txt anew from pyproject.toml (needs uv)
 	uv pip compile pyproject.toml --extra notebooks --extra test --universal --python-version 3.11 \
 		--no-annotate --upgrade --custom-compile-command "make requirements" -o requirements.txt
 
 clean:  ## remove the environment, builds and caches; what was drawn and trained stays
-	rm -rf "$(VENV)" build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf "$(VENV)" "$(VENV)-oldest" "$(VENV)-newest" build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # The stamps are written last, so an interrupted installation is taken up again.

@@ -36,6 +36,12 @@ sys.exit(main(sys.argv[1:]))
 """
 
 
+class Address(str):
+    """Where the server is reached; with the number of its process."""
+
+    pid: int
+
+
 @contextmanager
 def serving(folder, files):
     """Run `tinydiff serve` for the model of this folder, and stop it as Ctrl-C does; yields its address."""
@@ -53,11 +59,14 @@ def serving(folder, files):
             while f"draws at {address}/ until Ctrl-C." not in log.read_text():
                 assert process.poll() is None, log.read_text()
                 time.sleep(0.1)
-            yield address
+            there = Address(address)
+            there.pid = process.pid
+            yield there
         finally:
             process.send_signal(signal.SIGINT)
     assert process.returncode == 130, log.read_text()
     assert "outside:" not in log.read_text()
+    assert "Traceback" not in log.read_text(), log.read_text()
 
 
 def post(address, path, body, kind="application/json"):
@@ -90,6 +99,26 @@ def ask(address, *values):
     with urllib.request.urlopen(f"{address}/gradio_api/call/draw/{json.loads(text)['event_id']}") as stream:
         *_, (name, data) = re.findall(r"event: (\w+)\ndata: (.*)\n", stream.read().decode())
     return name, json.loads(data)
+
+
+@contextmanager
+def asking(address, *values):
+    """Ask for a picture, and yield the stream of the answer, whose reader may leave before its end."""
+    status, text = post(address, "/call/draw", json.dumps({"data": values}).encode())
+    assert status == 200, text
+    with urllib.request.urlopen(f"{address}/gradio_api/call/draw/{json.loads(text)['event_id']}") as stream:
+        yield stream
+
+
+def raw(address, head, body=b"", wait=60.0):
+    """Send these bytes as they are; return what comes back until the server closes."""
+    host, _, port = address.removeprefix("http://").rpartition(":")
+    with socket.create_connection((host, int(port)), timeout=wait) as connection:
+        connection.sendall(head + body)
+        answer = b""
+        while piece := connection.recv(65536):
+            answer += piece
+    return answer.decode("latin-1")
 
 
 def picture_of(shown):

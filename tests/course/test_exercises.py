@@ -6,14 +6,14 @@ import itertools
 import pkgutil
 import re
 import sys
+import time
 
 import jupytext
 import nbformat
 import numpy as np
 import pytest
 
-from tinydiff.course import Exercise, exercises
-from tinydiff.course import exercise as exercise_module
+from tinydiff.course import Exercise, ending, exercises
 from tools import notebooks
 
 LONGEST_ANSWER = 8
@@ -140,13 +140,96 @@ def test_bad_answer_gets_one_sentence_and_the_notebook_goes_on(key, message, cap
     assert capsys.readouterr().out == f"{verdict}\nThe notebook goes on with the library's.\n"
 
 
-@pytest.mark.parametrize("answer", [endless, endless_and_stubborn])
-def test_loop_without_end_is_stopped(answer, monkeypatch):
-    monkeypatch.setattr(exercise_module, "MOST_LINES", 20_000)
+def endless_on_one_line(x):
+    while True: pass  # fmt: skip  # noqa: E701
+
+
+def endless_in_all_ways(*args):
+    while True:
+        try:
+            endless()
+        except:  # noqa: E722
+            continue
+
+
+def forgetful(x):
+    sys.settrace(None)
+    while True:
+        pass
+
+
+ENDLESS = {
+    "many lines": endless,
+    "catches exceptions": endless_and_stubborn,
+    "one line": endless_on_one_line,
+    "lambda": lambda x: [None for _ in iter(int, 1)],
+    "generator": lambda x: sum(1 for _ in iter(int, 1)),
+    "any": lambda x: any(n < 0 for n in itertools.count()),
+    "map": lambda x: list(map(endless_on_one_line, [1])),
+    "conditional": lambda x: [n for n in itertools.count() if n < 0],
+}
+
+
+@pytest.mark.parametrize("answer", ENDLESS.values(), ids=ENDLESS)
+@pytest.mark.parametrize("with_child", [True, False])
+def test_loop_without_end_is_stopped(answer, with_child, monkeypatch):
+    monkeypatch.setattr(ending, "MOST_LINES", 20_000)
+    monkeypatch.setattr(ending, "MOST_INSTRUCTIONS", 80_000)
+    if not with_child:
+        monkeypatch.setattr(sys, "platform", "another")
     exercise = Exercise(lambda x: 2 * x, [(3.0,)], ["y"], {}, "Indeed.")
     before = sys.gettrace()
-    assert "ran 20,000 lines for a small input: does its loop ever end?" in exercise.verdict(answer)
+    expected = "ran 20,000 lines, or 80,000 instructions, for a small input: does its loop ever end?"
+    assert expected in exercise.verdict(answer)
     assert sys.gettrace() is before
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="only on Linux an answer is tried by a child first")
+@pytest.mark.parametrize(
+    ("answer", "message"),
+    [
+        (lambda x: sum(iter(int, 1)), "ran for more than 1 seconds for a small input: does it ever end?"),
+        pytest.param(lambda x: max(itertools.repeat(1)), "ran for more than 1 seconds", marks=pytest.mark.slow),
+        (lambda x: time.sleep(1e6), "ran for more than 1 seconds"),
+        pytest.param(endless_in_all_ways, "ran for more than 1 seconds", marks=pytest.mark.slow),
+        pytest.param(forgetful, "ran for more than 1 seconds", marks=pytest.mark.slow),
+        (lambda x: bytearray(2**40), "takes more than 2 GB of memory"),
+    ],
+)
+def test_what_no_debugger_sees_is_stopped_too(answer, message, monkeypatch):
+    monkeypatch.setattr(ending, "MOST_SECONDS", 1)
+    exercise = Exercise(lambda x: 2 * x, [(3.0,)], ["y"], {}, "Indeed.")
+    assert message in exercise.verdict(answer)
+
+
+def test_a_loop_is_stopped_at_the_same_place_each_time(monkeypatch):
+    monkeypatch.setattr(ending, "MOST_INSTRUCTIONS", 10_000)
+    counts = []
+
+    def counting():
+        n = 0
+        try:
+            while True: n += 1  # fmt: skip  # noqa: E701
+        finally:
+            counts.append(n)
+
+    for _ in range(3):
+        with pytest.raises(ending.TooLong):
+            ending.within_steps(counting, ())
+    assert counts[0] == counts[1] == counts[2] > 100
+
+
+def test_an_answer_prints_and_remembers_once(capsys):
+    calls = []
+
+    def answer(x):
+        print("looking at", x)
+        calls.append(x)
+        return 2 * x
+
+    assert Exercise(lambda x: 2 * x, [(3.0,)], ["y"], {}, "Indeed.").verdict(answer) == ""
+    assert capsys.readouterr().out == "looking at 3.0\n"
+    assert calls == [3.0]
 
 
 def test_right_answer_is_kept(capsys):

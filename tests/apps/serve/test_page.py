@@ -5,17 +5,17 @@ import html
 import numpy as np
 from demo_page import drawn
 
-from tinydiff.apps.serve.page import DARK, _chain, _lit, _maps
+from tinydiff.apps.serve.shown import DARK, _lit, shown, shown_maps
 
 
 def test_a_frame_is_html_that_words_cannot_break(model):
     frame = drawn(model, prompt="<b>red</b> hair & 'hat' " * 3)[-1]
-    shown = _chain(frame, []) + _maps(frame)
+    text = shown(frame) + shown_maps(frame)
     assert frame.notes
-    assert "<b>" not in shown
-    assert html.escape(frame.notes[0]) in shown
-    assert shown.count("<img") == 2 + len(frame.maps)
-    assert "step 4 of 4, t = 0" in shown
+    assert "<b>" not in text
+    assert html.escape(frame.notes[0]) in text
+    assert text.count("<img") == 2 + len(frame.maps)
+    assert "step 4 of 4, t = 0" in text
 
 
 def test_a_map_is_bright_where_a_word_is_looked_for():

@@ -13,7 +13,8 @@ from demo_page import ASKED, BAD, drawn
 from demo_server import ask, picture_of, post, post_in_pieces
 
 from tinydiff.apps.serve.drawing import MOST_SHOWN, MOST_STEPS
-from tinydiff.apps.serve.page import MOST_WAITING, SHOWN
+from tinydiff.apps.serve.easel import MOST_OF_ONE
+from tinydiff.apps.serve.page import SHOWN
 from tinydiff.plot.sheets import to_pixels
 
 
@@ -105,14 +106,14 @@ def test_the_server_listens_on_this_machine_alone(address):
 
 
 @pytest.mark.slow
-def test_one_request_too_many_is_refused_and_the_queue_cannot_be_avoided(address):
+def test_one_address_has_so_many_drawings_and_the_queue_cannot_be_avoided(address):
     """The last test: what waits then is not waited for."""
     body = json.dumps({"data": [*(ASKED | {"steps": MOST_STEPS, "sampler": "heun"}).values()]}).encode()
-    answers = [post(address, "/call/draw", body) for _ in range(MOST_WAITING + 2)]  # one is drawn, and eight wait
-    assert [status for status, _ in answers[:MOST_WAITING]] == [200] * MOST_WAITING
-    status, text = answers[-1]
-    assert status == 503
-    assert f"Queue is full. Max size is {MOST_WAITING}" in text
+    for _ in range(MOST_OF_ONE):
+        assert post(address, "/call/draw", body)[0] == 200
+    event, data = ask(address, *ASKED.values())
+    assert event == "error"
+    assert f"You have {MOST_OF_ONE} drawings here already" in data["error"]
     for way in ("run", "api"):
         status, text = post(address, f"/{way}/draw", body)
         assert status == 404

@@ -3,7 +3,8 @@
 import numbers
 import reprlib
 import warnings
-from collections.abc import Iterator
+from collections.abc import Generator
+from contextlib import closing
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -14,6 +15,17 @@ from tinydiff.models import DiffusionModel, Request, notes_on_words, word_maps
 
 MOST_CHARACTERS, MOST_SCALE, MOST_STEPS = 1_000, 20, 250  # of one picture, so that it does not keep others waiting
 MOST_SHOWN = 40  # steps of a chain, so that an answer, which waits in memory until it is read, stays below 1 MB
+
+
+class Asked(NamedTuple):
+    """What was asked for, after it was checked; see `draw`."""
+
+    prompt: str
+    negative: str
+    scale: float
+    steps: int
+    sampler: str
+    seed: int
 
 
 class Frame(NamedTuple):
@@ -31,6 +43,7 @@ class Frame(NamedTuple):
         What the reader should know of the words: which were dropped, or change nothing.
     maps : tuple of (str, array of shape (h, w))
         With the last step: the `word_maps` of the moment halfway.
+    asked : Asked
     """
 
     step: int
@@ -40,12 +53,16 @@ class Frame(NamedTuple):
     x_0_hat: np.ndarray
     notes: tuple[str, ...]
     maps: tuple[tuple[str, np.ndarray], ...]
+    asked: Asked
 
 
 def draw(
     model: DiffusionModel, prompt: Any, negative: Any, scale: Any, steps: Any, sampler: Any, seed: Any
-) -> Iterator[Frame]:
+) -> Generator[Frame, None, None]:
     """Draw one picture from words, and yield what there is to see after every step.
+
+    What is asked for is checked by this call; all else is done as the frames are asked for. Closing the generator ends
+    the chain.
 
     Parameters
     ----------
@@ -66,12 +83,11 @@ def draw(
     InputError
         If an argument is none of these, whatever it is: arguments come from anybody.
     """
-    prompt, negative = _text("The prompt", prompt), _text("The negative prompt", negative)
-    scale = number("The guidance scale", scale, 0, MOST_SCALE)
-    steps = number("The number of steps", steps, 1, MOST_STEPS, whole=True)
-    seed = number("The seed", seed, 0, 2**32 - 1, whole=True)
-    if not isinstance(sampler, str) or sampler not in SAMPLERS:
-        raise InputError(f"The sampler is {reprlib.repr(sampler)}, but one of {', '.join(SAMPLERS)} was expected.")
+    return _frames(model, check(prompt, negative, scale, steps, sampler, seed))
+
+
+def _frames(model, asked):
+    prompt, negative, scale, steps, sampler, seed = asked
     with warnings.catch_warnings(record=True, action="always") as caught:  # the tokenizer's: a text may be too long
         request = Request(n=1, seed=seed, prompt=prompt, negative="" if scale == 1 else negative, guidance=scale)
         chain = model.chain(request, sampler, steps)
@@ -80,12 +96,24 @@ def draw(
     if negative and scale == 1:
         notes += ("The negative prompt changes nothing where guidance is 1.",)
     maps: tuple = ()
-    for step, (t, x_t, x_0_hat) in enumerate(chain, 1):
-        if step == (steps + 1) // 2:
-            halfway = x_t, max(t, 1)
-        if step == steps:
-            maps = tuple(word_maps(model, prompt, *halfway))
-        yield Frame(step, steps, t, to_numpy(x_t[0]), to_numpy(x_0_hat[0]), notes, maps)
+    with closing(chain):
+        for step, (t, x_t, x_0_hat) in enumerate(chain, 1):
+            if step == (steps + 1) // 2:
+                halfway = x_t, max(t, 1)
+            if step == steps:
+                maps = tuple(word_maps(model, prompt, *halfway))
+            yield Frame(step, steps, t, to_numpy(x_t[0]), to_numpy(x_0_hat[0]), notes, maps, asked)
+
+
+def check(prompt: Any, negative: Any, scale: Any, steps: Any, sampler: Any, seed: Any) -> Asked:
+    """Return what was asked for, or raise an `InputError` as `draw` does."""
+    prompt, negative = _text("The prompt", prompt), _text("The negative prompt", negative)
+    scale = number("The guidance scale", scale, 0, MOST_SCALE)
+    steps = number("The number of steps", steps, 1, MOST_STEPS, whole=True)
+    seed = number("The seed", seed, 0, 2**32 - 1, whole=True)
+    if not isinstance(sampler, str) or sampler not in SAMPLERS:
+        raise InputError(f"The sampler is {reprlib.repr(sampler)}, but one of {', '.join(SAMPLERS)} was expected.")
+    return Asked(prompt, negative, scale, steps, sampler, seed)
 
 
 def _text(name, value):

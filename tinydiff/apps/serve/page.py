@@ -4,29 +4,24 @@
 Gradio's (``pip install 'tinydiff[demo]'``), and loads nothing from anywhere but its own server.
 """
 
-import base64
 import html
-import io
 import os
 import socket
 import threading
-from collections.abc import Iterable
+import time
+from contextlib import aclosing, closing
 from typing import Any
 
-import numpy as np
-from PIL import Image
-
-from tinydiff.apps.serve.drawing import MOST_SCALE, MOST_STEPS, Frame, draw, is_shown, number
-from tinydiff.apps.serve.limits import _SmallRequests
+from tinydiff.apps.serve.drawing import MOST_SCALE, MOST_STEPS, check, draw, is_shown, number
+from tinydiff.apps.serve.easel import MOST_WAITING, Easel, Turn, Waiting
+from tinydiff.apps.serve.limits import MOST_CONNECTIONS, Guard, patient_protocol, silence_tracebacks
+from tinydiff.apps.serve.shown import moment, note, shown, shown_maps
 from tinydiff.base import InputError, TinydiffError
 from tinydiff.diffusion import SAMPLERS
 from tinydiff.models import GUIDANCE_FOR_PROMPTS, DiffusionModel
-from tinydiff.plot.sheets import to_pixels
 
-MOST_WAITING = 8  # pictures in the queue
 SHOWN = 10  # moments of the chain that stay on the page
-WIDTH = 256  # of a picture, at least, in pixels of the screen
-DARK = -0.7  # where a word is not looked for
+ASKED = '<p role="status">Asked for: the picture will appear here.</p>'  # in the place of an earlier picture
 EXAMPLES = (
     "a person with long red hair, round glasses and a green shirt",
     "curly blond hair, blue cap, pink turtleneck",
@@ -43,6 +38,7 @@ STYLE = """
 .maps figure { width: 104px; }
 .progress { height: 8px; margin-top: 12px; background: var(--border-color-primary); border-radius: 4px; }
 .progress div { height: 100%; background: #0072B2; border-radius: 4px; }
+.download { margin-right: 12px; }
 .note { border-left: 4px solid #E69F00; padding: 4px 12px; margin-bottom: 12px; }
 """
 ABOUT = """# tinydiff: words to pictures
@@ -51,20 +47,47 @@ finished picture, and a little of the noise is taken away. The network is **{nam
 gradients that were written by hand."""
 
 
-def page(model: DiffusionModel, name: str) -> Any:
-    """Return the page, a Gradio `Blocks`; `name` is what the model is called on it."""
+def page(model: DiffusionModel, name: str, easel: Easel | None = None) -> Any:
+    """Return the page, a Gradio `Blocks`; `name` is what the model is called on it, `easel` is where it draws."""
     gr = _gradio()
+    from gradio.context import LocalContext
 
-    def drawn(*asked):
+    easel = Easel() if easel is None else easel
+
+    def pictures(asked):
+        """Yield each frame with the moments so far, and with what the page shows of it, or None for most of many."""
         moments: list[str] = []
-        try:
-            for frame in draw(model, *asked):
+        with closing(draw(model, *asked)) as frames:
+            for frame in frames:
                 if frame.step * SHOWN // frame.steps > len(moments):
-                    moments.append(_picture(frame.x_t, f"t = {frame.t:.0f}"))
-                if is_shown(frame):
-                    yield _chain(frame, moments), _maps(frame)
+                    moments.append(moment(frame))
+                here = (shown(frame, moments, name), shown_maps(frame)) if is_shown(frame) else None
+                yield frame, tuple(moments), here
+
+    async def drawn(*asked):
+        request, event = LocalContext.request.get(), LocalContext.event_id.get()
+        last: list = []
+        try:
+            asked = check(*asked)
+            turn = Turn(
+                lambda: pictures(asked), request.client.host, frozenset(filter(None, [request.session_hash, event]))
+            )
+            async with aclosing(easel.steps(turn)) as steps:
+                async for step in steps:
+                    if isinstance(step, Waiting):
+                        yield f'<p role="status">Drawings before yours: {step.before}.</p>', ""
+                        continue
+                    *last, here = step
+                    if here is not None:
+                        yield here
+            if turn.why:
+                yield (shown(last[0], last[1], name, turn.why) if last else note(turn.why)), ""
         except TinydiffError as error:
+            yield note(str(error)), ""  # in the place of an earlier picture
             raise gr.Error(html.escape(str(error)), print_exception=False) from error
+
+    async def stop():
+        easel.stop(LocalContext.request.get().session_hash, "You stopped it.")
 
     with gr.Blocks(title="tinydiff: words to pictures", analytics_enabled=False) as blocks:
         gr.Markdown(ABOUT.format(name=name, size=model.network.theta.size))
@@ -77,6 +100,7 @@ def page(model: DiffusionModel, name: str) -> Any:
                 with gr.Row():
                     start = gr.Button("Draw", variant="primary", elem_id="draw")
                     another = gr.Button("Draw another", elem_id="another")
+                    halt = gr.Button("Stop", variant="stop", elem_id="stop")
                 scale = gr.Slider(
                     0,
                     MOST_SCALE,
@@ -97,12 +121,17 @@ def page(model: DiffusionModel, name: str) -> Any:
             "outputs": [chain, maps],
             "preprocess": False,  # `draw` checks what comes, and says in sentences what is wrong
             "show_progress": "minimal",
+            "trigger_mode": "once",
         }
-        gr.on([start.click, prompt.submit], api_name="draw", **event)
+        clear = f"() => [{ASKED!r}, '']"  # by the browser: whatever comes then, an earlier picture is gone
+        asked = gr.on([start.click, prompt.submit], None, None, [chain, maps], js=clear, api_visibility="private")
+        asked.then(api_name="draw", **event)
         next_seed = another.click(None, seed, seed, js="seed => seed + 1", api_visibility="private")
-        next_seed.then(api_visibility="private", **event)
-    # One picture at a time, and no way round the queue.
-    return blocks.queue(max_size=MOST_WAITING, default_concurrency_limit=1, api_open=False)
+        cleared = next_seed.then(None, None, [chain, maps], js=clear, api_visibility="private")
+        cleared.then(api_visibility="private", **event)
+        halt.click(stop, api_visibility="private", show_progress="hidden")
+    # The easel draws one picture at a time and keeps the queue; there is no way round Gradio's own.
+    return blocks.queue(max_size=MOST_WAITING, default_concurrency_limit=None, api_open=False)
 
 
 def serve(model: DiffusionModel, name: str, host: str = "127.0.0.1", port: int = 7860) -> None:
@@ -129,31 +158,62 @@ def serve(model: DiffusionModel, name: str, host: str = "127.0.0.1", port: int =
         raise InputError(f"The model {name} does not read text: serve one that does.")
     port = number("The port", port, 1, 65535, whole=True)
     try:
-        socket.create_server((host, port)).close()
+        listening = socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET)
     except (OSError, UnicodeError) as error:  # UnicodeError: a name that no host can have
         raise InputError(f"Nobody can listen on {host}:{port} ({error}): choose another --port or --host.") from error
-    blocks = page(model, name)
-    from starlette.middleware import Middleware  # which Gradio stands on
+    with listening:
+        easel = Easel()
+        server = _server(page(model, name, easel), easel, host, port)
+        thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]}, daemon=True)
+        thread.start()
+        while not server.started:
+            if not thread.is_alive():
+                raise TinydiffError(f"The server at {host}:{port} did not start.")
+            time.sleep(0.01)
+        print(f"{name} draws at {_address(host, port)} until Ctrl-C.", flush=True)
+        try:
+            threading.Event().wait()
+        finally:
+            easel.close()
+            server.should_exit = True
+            thread.join()
 
-    blocks.launch(
+
+def _server(blocks, easel, host, port):
+    """Return uvicorn's server of a page, with what guards it."""
+    import fastapi
+    import uvicorn
+
+    silence_tracebacks()
+    gr = _gradio()
+    app = gr.mount_gradio_app(
+        fastapi.FastAPI(docs_url=None, redoc_url=None, openapi_url=None),
+        blocks,
+        path="/",
         server_name=host,
         server_port=port,
-        theme=_gradio().themes.Default(font=["system-ui", "sans-serif"], font_mono=["monospace"]),
+        theme=gr.themes.Default(font=["system-ui", "sans-serif"], font_mono=["monospace"]),
         css=STYLE,
         footer_links=[],
-        app_kwargs={"middleware": [Middleware(_SmallRequests)]},
         max_file_size=0,
-        share=False,
         run_history=False,  # which would keep what was asked
-        quiet=True,
         show_error=True,
-        prevent_thread_lock=True,
     )
-    print(f"{name} draws at {blocks.local_url} until Ctrl-C.", flush=True)
-    try:
-        threading.Event().wait()
-    finally:
-        blocks.close(verbose=False)
+    config = uvicorn.Config(
+        Guard(app, easel, host),
+        http=patient_protocol(),
+        ws="none",
+        log_config=None,
+        access_log=False,
+        limit_concurrency=MOST_CONNECTIONS,
+        timeout_graceful_shutdown=1,
+    )
+    return uvicorn.Server(config)
+
+
+def _address(host, port):
+    name = {"0.0.0.0": "localhost", "::": "localhost", "": "localhost"}.get(host, f"[{host}]" if ":" in host else host)
+    return f"http://{name}:{port}/"
 
 
 def _gradio() -> Any:
@@ -165,45 +225,3 @@ def _gradio() -> Any:
             f"The demo page needs Gradio, which cannot be imported ({error}): pip install 'tinydiff[demo]'"
         ) from error
     return gradio
-
-
-def _chain(frame: Frame, moments: Iterable[str]) -> str:
-    """Return what there is to see of the chain, as HTML."""
-    notes = "".join(f'<p class="note">{html.escape(note)}</p>' for note in frame.notes)
-    x_t = _picture(frame.x_t, "the picture" if frame.step == frame.steps else "x<sub>t</sub>, being denoised")
-    x_0_hat = _picture(frame.x_0_hat, "x\u0302<sub>0</sub>, the guess that led there")
-    return (
-        f'{notes}<div class="frames">{x_t}{x_0_hat}</div>'
-        f'<div class="progress"><div style="width: {frame.step / frame.steps:.0%}"></div></div>'
-        f'<p>step {frame.step} of {frame.steps}, t = {frame.t:.0f}</p><div class="moments">{"".join(moments)}</div>'
-    )
-
-
-def _maps(frame: Frame) -> str:
-    """Return what there is to see of each word, as HTML."""
-    if not frame.maps:
-        return ""
-    maps = "".join(_picture(_lit(frame.x_t, map), html.escape(word)) for word, map in frame.maps)
-    return (
-        "<h3>Where the network looks for each word</h3><p>Halfway through the chain; each word on its own scale, from "
-        "least (dark) to most (bright). Dots part a word that the tokenizer knows only in pieces.</p>"
-        f'<div class="maps">{maps}</div>'
-    )
-
-
-def _lit(image, weights):
-    """Return the picture, bright where a word is looked for most, dark where least."""
-    share = (weights - weights.min()) / max(np.ptp(weights), 1e-12)
-    scale = len(image) // len(weights)
-    share = share.repeat(scale, axis=0).repeat(scale, axis=1)[..., None]
-    return share * image.clip(-1, 1) + (1 - share) * DARK
-
-
-def _picture(image, caption):
-    """Return an image of HTML that holds its own bytes, enlarged by a whole factor."""
-    (pixels,) = to_pixels("image", image[None])
-    scale = -(-WIDTH // max(pixels.shape))
-    file = io.BytesIO()
-    Image.fromarray(pixels.repeat(scale, axis=0).repeat(scale, axis=1)).save(file, format="PNG")
-    source = "data:image/png;base64," + base64.b64encode(file.getvalue()).decode()
-    return f'<figure><img src="{source}" alt=""><figcaption>{caption}</figcaption></figure>'

@@ -68,6 +68,7 @@ def _pairs(n: int) -> tuple[Dataset, np.ndarray]:
     captions = describe(portraits)
     says = words_said(portraits, captions)
     _, contents = np.unique(says.reshape(len(says), -1), axis=0, return_inverse=True)
+    contents = contents.reshape(-1)  # NumPy 2.0.0 keeps an axis
     texts = tuple(caption.text for caption in captions)
     source = "DiceBear's parts (CC0 1.0)"
     return Dataset(render(portraits), np.zeros(n, int), "avatars", "train", source, texts), contents
