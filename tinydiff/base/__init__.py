@@ -1,7 +1,7 @@
 """What all other rooms use: errors, files and records, arrays and devices, noise, conditions, derived weights."""
 
 from tinydiff.base.arrays import Array, Device, erf, select_device, synchronize, to_device, to_numpy, xp_of
-from tinydiff.base.checks import Checked, bare, check_alike, check_shapes, checked
+from tinydiff.base.checks import Checked, bare, check_alike, check_shapes, checked, checks_arguments
 from tinydiff.base.choices import Choices, import_modules
 from tinydiff.base.condition import Condition, arrays_of, as_condition, map_arrays
 from tinydiff.base.errors import (
@@ -59,6 +59,7 @@ __all__ = [
     "check_shapes",
     "check_sides",
     "checked",
+    "checks_arguments",
     "derived",
     "erf",
     "from_table",

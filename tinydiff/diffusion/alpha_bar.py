@@ -38,6 +38,11 @@ def check_time(name: str, t: Time, T: int, first: int = 1) -> None:
     """Raise `InputError` unless t is a time up to T and above 0; with first=0 it may be 0 too."""
     if not isinstance(t, Real) and not hasattr(t, "dtype"):
         raise InputError(f"{name} is {t!r}, but a number or an array of step indices was expected.")
+    if not isinstance(t, Real) and (t.ndim != 1 or t.dtype.kind not in "iuf"):
+        raise InputError(
+            f"{name} is an array of shape {tuple(t.shape)} and dtype {t.dtype}, but a number, or an array (N,) of step "
+            "indices, was expected."
+        )
     if is_on_host(t):
         times = np.asarray(t)
         right = ((times >= 0) if first == 0 else (times > 0)) & (times <= T)

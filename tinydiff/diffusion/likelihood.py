@@ -8,13 +8,14 @@ whose variance is beta_t, one of the two choices of DDPM. Then -log p(x_0) is at
 import math
 from typing import Any
 
-from tinydiff.base import Array, InputError
+from tinydiff.base import Array, InputError, checked
 from tinydiff.diffusion.alpha_bar import Time
 from tinydiff.diffusion.process import GaussianDiffusion
 from tinydiff.diffusion.targets import Predict
 from tinydiff.diffusion.times import per_sample
 
 
+@checked()
 def normal_kl(mean_1: Array, variance_1: float, mean_2: Array, variance_2: float) -> Array:
     """Return the divergence KL(N(mean_1, variance_1) || N(mean_2, variance_2)) in nats, elementwise (Eq. KL-1).
 
@@ -35,12 +36,14 @@ def normal_kl(mean_1: Array, variance_1: float, mean_2: Array, variance_2: float
     return (ratio - 1 - math.log(ratio)) / 2 + (mean_1 - mean_2) ** 2 / (2 * float(variance_2))
 
 
+@checked()
 def prior_term(diffusion: GaussianDiffusion, x_0: Array) -> Array:
     """Return KL(q(x_T | x_0) || N(0, I)) in nats, shape (N,): the term for starting from pure noise (Eq. DDPM-5)."""
     alpha_bar = float(diffusion.alpha_bar[-1])
     return _sum(normal_kl(alpha_bar**0.5 * x_0, 1 - alpha_bar, 0.0, 1.0))
 
 
+@checked()
 def step_term(
     predict: Predict,
     diffusion: GaussianDiffusion,
@@ -83,6 +86,7 @@ def step_term(
     return _sum(normal_kl(diffusion.posterior_mean(x_0, x_t, t), diffusion.posterior_variance(t), mean, variance))
 
 
+@checked()
 def eps_weight(diffusion: GaussianDiffusion, t: Time) -> float | Array:
     """Return what multiplies the squared error of the noise in `step_term`, float64 (Eq. DDPM-12)."""
     beta = diffusion.beta(t)

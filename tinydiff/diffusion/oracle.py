@@ -10,12 +10,13 @@ from typing import Any
 
 import numpy as np
 
-from tinydiff.base import Array, InputError, check_shape, xp_of
+from tinydiff.base import Array, InputError, check_shape, checks_arguments, xp_of
 from tinydiff.diffusion.alpha_bar import Time
 from tinydiff.diffusion.checks import check_match
 from tinydiff.diffusion.process import GaussianDiffusion
 
 
+@checks_arguments()
 class Density:
     """A density of clean data whose noisy versions q(x_t) are known exactly.
 
@@ -79,6 +80,7 @@ class Density:
         return x_t.reshape(len(x_t), -1).astype(np.float64), alpha_bar[:, None]
 
 
+@checks_arguments()
 class Gaussian(Density):
     """A Gaussian with any covariance.
 
@@ -131,6 +133,7 @@ class Gaussian(Density):
         return y if self.axes is None else y @ xp_of(y).asarray(self.axes).T
 
 
+@checks_arguments()
 class GaussianMixture(Density):
     """A mixture of K Gaussians.
 
@@ -189,6 +192,7 @@ class GaussianMixture(Density):
         return classes
 
 
+@checks_arguments()
 class FiniteData(Density):
     """A finite data set: a point mass on each of K samples. Its denoiser is that of a network that memorised them.
 

@@ -9,11 +9,12 @@ from numbers import Real
 
 import numpy as np
 
-from tinydiff.base import Array, InputError, xp_of
+from tinydiff.base import Array, InputError, checks_arguments, xp_of
 from tinydiff.diffusion.alpha_bar import Time, check_earlier, check_time, falling_table, look_up, to_multiply
 from tinydiff.diffusion.checks import check_match
 
 
+@checks_arguments()
 @dataclass(frozen=True, eq=False)
 class GaussianDiffusion:
     """A forward process that turns data into noise in T steps.

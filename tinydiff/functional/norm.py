@@ -7,8 +7,8 @@ and the three gradients add.
 
 from collections import namedtuple
 
-from tinydiff.base import Array, check_shape, check_shapes, checked, xp_of
-from tinydiff.functional.values import check_group_norm, check_norm
+from tinydiff.base import Array, check_count, check_shape, check_shapes, checked, xp_of
+from tinydiff.functional.values import check_dy, check_group_norm, check_norm
 
 GroupNormCache = namedtuple("GroupNormCache", "centred gamma rstd groups")
 LayerNormCache = namedtuple("LayerNormCache", "x_hat gamma rstd")
@@ -18,6 +18,7 @@ UnitLengthCache = namedtuple("UnitLengthCache", "y length")
 SHORTEST = 1e-12  # a vector is divided by at least this length
 
 
+@checked(check=lambda channels: check_count("channels", channels))
 def default_groups(channels: int) -> int:
     """Return the number of groups where none is asked for: ``min(32, channels // 4)``, at least 1.
 
@@ -68,7 +69,7 @@ def group_norm(x: Array, gamma: Array, beta: Array, groups: int | None = None, e
     return y.reshape(x.shape), GroupNormCache(centred, gamma, rstd, groups)
 
 
-@checked("dy cache.gamma")
+@checked("dy cache.gamma", check_dy)
 def group_norm_backward(dy: Array, cache: GroupNormCache, need_dx: bool = True, need_dw: bool = True) -> tuple:
     """Return dx, d_gamma and d_beta (Eq. GN-2).
 

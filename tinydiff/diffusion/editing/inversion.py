@@ -3,12 +3,13 @@
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from tinydiff.base import Array
+from tinydiff.base import Array, checked
 from tinydiff.diffusion.process import GaussianDiffusion
 from tinydiff.diffusion.targets import Predict
 from tinydiff.diffusion.times import per_sample, step_pairs
 
 
+@checked()
 def ddim_inversion(
     predict: Predict, diffusion: GaussianDiffusion, x_0: Array, steps: int | Iterable[float], context: Any = None
 ) -> Iterator[tuple[float, Array]]:

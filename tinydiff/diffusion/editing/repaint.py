@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from functools import partial
 from itertools import count
 
-from tinydiff.base import Array, InputError, Noise, check_count, xp_of
+from tinydiff.base import Array, InputError, Noise, check_count, checked, xp_of
 from tinydiff.diffusion.checks import check_match
 from tinydiff.diffusion.editing.masks import check_mask
 from tinydiff.diffusion.process import GaussianDiffusion
@@ -13,6 +13,7 @@ from tinydiff.diffusion.targets import Predict
 from tinydiff.diffusion.times import per_sample, step_pairs
 
 
+@checked()
 def repaint(
     predict: Predict,
     diffusion: GaussianDiffusion,

@@ -2,13 +2,14 @@
 
 from typing import Any
 
-from tinydiff.base import Condition, InputError, check_number, map_arrays, xp_of
+from tinydiff.base import Condition, InputError, check_number, checked, map_arrays, xp_of
 from tinydiff.diffusion.guidance.interval import check_interval, is_never_within, scale_at
 from tinydiff.diffusion.guidance.rescale import rescaled
 from tinydiff.diffusion.process import GaussianDiffusion
 from tinydiff.diffusion.targets import Predict
 
 
+@checked()
 def classifier_free_guidance(
     predict: Predict,
     diffusion: GaussianDiffusion,

@@ -5,13 +5,14 @@ from typing import Any
 
 import numpy as np
 
-from tinydiff.base import Array, InputError, Noise, arrays_of, xp_of
+from tinydiff.base import Array, InputError, Noise, arrays_of, checked, xp_of
 from tinydiff.diffusion.checks import check_match
 from tinydiff.diffusion.process import GaussianDiffusion
 
 Chain = Iterator[tuple[float, Array, Array]]  # (t, x_t, x_0_hat) after each step; the last x_t is the sample
 
 
+@checked()
 def last(chain: Chain) -> Array:
     """Run a sampler to its end and return the sample."""
     for _, x_t, _ in chain:
