@@ -1,4 +1,4 @@
-"""Every public function, given every kind of bad argument: one clear sentence, or the right result, and nothing else."""
+"""Every public function, given every kind of bad argument: one clear sentence, or the right result, nothing else."""
 
 import dataclasses
 import importlib
@@ -37,7 +37,7 @@ def outcome(f, arguments):
 
 def equal(a, b):
     """Whether two results are the same: types and dtypes to the letter, floats within rounding."""
-    if isinstance(a, np.ndarray) or isinstance(a, np.generic):
+    if isinstance(a, (np.ndarray, np.generic)):
         if type(a) is not type(b) or a.dtype != b.dtype or a.shape != b.shape:
             return False
         exact = a.dtype.kind not in "fc"
@@ -59,7 +59,7 @@ def faults(room, name):
     """Return how many inputs were tried, and a line for each that ended in neither a refusal nor the right result."""
     f, honest = calls_of(room)[name]()
     kind, right, said = outcome(f, honest)
-    assert kind == "result" and not said, f"the honest call of {name} fails: {right} {said}"
+    assert (kind, said) == ("result", []), f"the honest call of {name} fails: {right} {said}"
     defaults = {p.name for p in inspect.signature(f).parameters.values() if p.default is None}
     found, tried = [], 0
     for argument, value in honest.items():
@@ -73,7 +73,7 @@ def faults(room, name):
             where = f"{name}({argument} = {label})"
             if kind == "error":
                 if not isinstance(result, InputError):
-                    found.append(f"raw: {where}: {type(result).__name__}: {str(result):.100}")
+                    found.append(f"raw: {where}: {type(result).__name__}: {result!s:.100}")
             elif label in wrong and not (bad is None and argument in defaults):
                 found.append(f"silent: {where} is computed without a word")
             elif label in alike and (not equal(right, result) or said):
@@ -118,5 +118,6 @@ if __name__ == "__main__":  # the figures of all rooms: python tests/test_public
         except AssertionError as error:
             tried, found = 0, [f"raw: {error}"]
         print(*found, sep="\n", end="\n" if found else "")
-        totals = [a + b for a, b in zip(totals, (1, tried, sum(x[0] == "r" for x in found), sum(x[0] == "s" for x in found)))]
+        counts = (1, tried, sum(line.startswith("raw") for line in found), sum(line.startswith("si") for line in found))
+        totals = [a + b for a, b in zip(totals, counts, strict=True)]
     print("functions {}, inputs {}, raw errors {}, silent {}".format(*totals))

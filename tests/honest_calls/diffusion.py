@@ -78,7 +78,7 @@ CALLS |= {
     "ddpm": chain(D.ddpm, variance="beta", noise=Noise(0)),
     "dpmpp_2m": chain(D.dpmpp_2m),
     "heun": chain(D.heun),
-    "Sampler": chain(D.SAMPLERS["ddim"], eta=0.5, noise=Noise(0), steps=4),
+    "Sampler": chain(D.SAMPLERS["ddpm"], noise=Noise(0), steps=4),
     "last": lambda: (D.last, {"chain": D.heun(predict, PROCESS, X, STEPS)}),
     "autoguidance": lambda: (
         applied(D.autoguidance),

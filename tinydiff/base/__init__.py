@@ -1,6 +1,16 @@
 """What all other rooms use: errors, files and records, arrays and devices, noise, conditions, derived weights."""
 
-from tinydiff.base.arrays import Array, Device, erf, select_device, synchronize, to_device, to_numpy, xp_of
+from tinydiff.base.arrays import (
+    Array,
+    Device,
+    check_numbers,
+    erf,
+    select_device,
+    synchronize,
+    to_device,
+    to_numpy,
+    xp_of,
+)
 from tinydiff.base.checks import Checked, bare, check_alike, check_shapes, checked, checks_arguments
 from tinydiff.base.choices import Choices, import_modules
 from tinydiff.base.condition import Condition, arrays_of, as_condition, map_arrays
@@ -53,6 +63,7 @@ __all__ = [
     "check_divisible",
     "check_images",
     "check_number",
+    "check_numbers",
     "check_positive",
     "check_rank",
     "check_shape",

@@ -1,7 +1,7 @@
 """What an argument may be, read from its annotation, so that one place refuses what no function can compute with.
 
 Annotations are what readers see already: `Array`, ``float``, ``int | None``. From each of them a list of kinds is made
-once, when a function is defined; `taken` then takes a value as the first kind that it fits, or refuses it in a sentence.
+once, when a function is defined; `taken` then takes a value as the first kind that it fits, or refuses it.
 
 A number of NumPy is taken as a Python number: ``np.float64(0.5) * x`` would turn a float32 array x into float64, and
 ``np.uint8(200) + 100`` wraps. Arrays must be plain ones (`check_numbers`).
@@ -71,7 +71,7 @@ def _kinds(annotation):
         return [_pair(inner)]
     if origin is not None and issubclass(origin, collections.abc.Mapping):
         return [_group("a mapping", origin, inner[-1], lambda value: value.values())]
-    if origin is collections.abc.Iterable:
+    if origin in (collections.abc.Iterable, collections.abc.Iterator):
         return [Kind("a sequence", _is_iterable, _take_group)]
     if origin in (collections.abc.Sequence, list):
         return [_group("a sequence", (collections.abc.Sequence, np.ndarray), inner[0], iter)]
@@ -108,7 +108,8 @@ def _pair(inner):
 
     def take(name, value):
         of_each = [kinds] * len(value) if size is None else kinds
-        parts = [taken(f"{name}[{i}]", part, of) if of else part for i, (part, of) in enumerate(zip(value, of_each))]
+        pairs = enumerate(zip(value, of_each, strict=True))
+        parts = [taken(f"{name}[{i}]", part, of) if of else part for i, (part, of) in pairs]
         return value if hasattr(value, "_fields") else tuple(parts)
 
     words = "a tuple" if size is None else f"a tuple of {size}"

@@ -61,8 +61,8 @@ def _module_of_one(name, a):
         return np
     if isinstance(a, np.ma.MaskedArray):
         raise InputError(
-            f"{name} is a masked array, whose mask would be ignored, but a plain array was expected: choose a value for "
-            f"what is masked, such as {name}.filled(0)."
+            f"{name} is a masked array, whose mask would be ignored, but a plain array was expected: choose a value "
+            f"for what is masked, such as {name}.filled(0)."
         )
     if isinstance(a, np.ndarray):
         # a subclass may give * and @ another meaning, as np.matrix does
@@ -105,6 +105,7 @@ def to_numpy(x: Array) -> np.ndarray:
 
 def erf(x: Array) -> Array:
     """Return the error function of `x`, elementwise, on the device of `x`."""
+    check_numbers("x", x)
     if xp_of(x) is np:
         import scipy.special  # here, since it takes longer to import than all of tinydiff, and few ask for it
 

@@ -66,7 +66,7 @@ def check_divisible(name, value, by_name, by):
 
 def check_choice(name, value, choices):
     """Raise `InputError` unless `value` is one of `choices`."""
-    if value not in choices:
+    if not any(isinstance(value, type(choice)) and value == choice for choice in choices):
         listed = ", ".join(repr(choice) for choice in choices)
         raise InputError(f"{name} is {value!r}, but one of {listed} was expected.")
 

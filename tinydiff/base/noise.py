@@ -8,7 +8,6 @@ where a run was interrupted. The integers are the same on NumPy and CuPy.
 Source: Salmon, Moraes, Dror, Shaw, "Parallel random numbers: as easy as 1, 2, 3" (SC 2011), Philox4x32-10.
 """
 
-import numbers
 import zlib
 from dataclasses import dataclass, replace
 from typing import Any
@@ -187,7 +186,7 @@ def _check_dtype(dtype):
 
 def _samples(shape):
     """Return the number of samples of a shape, after a check of the shape."""
-    if not shape or not all(isinstance(n, numbers.Integral) and not isinstance(n, bool) and n >= 0 for n in shape):
+    if not shape or not all(isinstance(n, (int, np.integer)) and n >= 0 for n in shape):
         raise InputError(f"shape is {shape}, but whole numbers, the first one of samples, were expected.")
     return int(shape[0])
 

@@ -8,7 +8,7 @@ whose variance is beta_t, one of the two choices of DDPM. Then -log p(x_0) is at
 import math
 from typing import Any
 
-from tinydiff.base import Array, InputError, checked
+from tinydiff.base import Array, InputError, check_positive, checked
 from tinydiff.diffusion.alpha_bar import Time
 from tinydiff.diffusion.process import GaussianDiffusion
 from tinydiff.diffusion.targets import Predict
@@ -16,7 +16,7 @@ from tinydiff.diffusion.times import per_sample
 
 
 @checked()
-def normal_kl(mean_1: Array, variance_1: float, mean_2: Array, variance_2: float) -> Array:
+def normal_kl(mean_1: float | Array, variance_1: float, mean_2: float | Array, variance_2: float) -> Array:
     """Return the divergence KL(N(mean_1, variance_1) || N(mean_2, variance_2)) in nats, elementwise (Eq. KL-1).
 
     Parameters
@@ -30,8 +30,11 @@ def normal_kl(mean_1: Array, variance_1: float, mean_2: Array, variance_2: float
     InputError
         If a variance is not above 0.
     """
-    if not (variance_1 > 0 and variance_2 > 0):
-        raise InputError(f"The variances are {variance_1} and {variance_2}, but numbers above 0 were expected.")
+    check_positive("variance_1", variance_1)
+    check_positive("variance_2", variance_2)
+    shape_1, shape_2 = getattr(mean_1, "shape", ()), getattr(mean_2, "shape", ())
+    if any(m != n and 1 not in (m, n) for m, n in zip(shape_1[::-1], shape_2[::-1], strict=False)):
+        raise InputError(f"mean_1 has shape {tuple(shape_1)} and mean_2 {tuple(shape_2)}, which do not fit each other.")
     ratio = float(variance_1 / variance_2)
     return (ratio - 1 - math.log(ratio)) / 2 + (mean_1 - mean_2) ** 2 / (2 * float(variance_2))
 
@@ -95,4 +98,4 @@ def eps_weight(diffusion: GaussianDiffusion, t: Time) -> float | Array:
 
 def _sum(x):
     """Return the sum over all axes but the first."""
-    return x.reshape(len(x), -1).sum(axis=1)
+    return x.reshape(len(x), math.prod(x.shape[1:])).sum(axis=1)

@@ -9,7 +9,6 @@ import numpy as np
 
 from tinydiff.base import Choices, InputError, check_number, checked
 
-
 MOST_STEPS = 10**6  # of a forward process
 
 

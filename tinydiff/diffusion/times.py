@@ -3,6 +3,7 @@
 import math
 from collections.abc import Iterable
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
 
@@ -138,12 +139,12 @@ def step_pairs(diffusion: GaussianDiffusion, steps: int | Iterable[float], end: 
     """
     chosen = spaced_steps(diffusion.T, steps) if isinstance(steps, (int, np.integer)) else steps
     try:
-        times = list(chosen)
+        given: list[Any] = list(chosen)
     except TypeError:
-        times = [None]
-    if not all(is_real(t) for t in times):
+        given = [None]
+    if not all(is_real(t) for t in given):
         raise InputError(f"steps is {steps!r}, but a number of steps or a sequence of times was expected.")
-    times = [float(t) for t in times]
+    times = [float(t) for t in given]
     check_number("end", end, 0, diffusion.T)
     if not times:
         raise InputError("steps is empty, but at least one time was expected.")

@@ -113,7 +113,7 @@ def check_group_norm(gamma: Array, groups: int | None, eps: float) -> None:
 
 def check_factor(factor: Any) -> None:
     """Refuse a factor that is not a whole number from 1."""
-    if not isinstance(factor, Integral) or not 1 <= factor <= LARGEST_FACTOR:
+    if not isinstance(factor, Integral) or factor < 1 or int(factor) > LARGEST_FACTOR:
         raise InputError(f"factor is {factor!r}, but an integer from 1 to {LARGEST_FACTOR} was expected.")
 
 
@@ -155,8 +155,8 @@ def check_d_loss(d_loss: Any, cache: Any) -> None:
     """Refuse an upstream gradient that is no number, and no array of one number in the dtype of the loss."""
     if hasattr(d_loss, "dtype") and (d_loss.ndim > 0 or d_loss.dtype != cache[0].dtype):
         raise InputError(
-            f"d_loss is an array of shape {tuple(d_loss.shape)} and dtype {d_loss.dtype}, but a number, or an array () of "
-            f"{cache[0].dtype}, was expected."
+            f"d_loss is an array of shape {tuple(d_loss.shape)} and dtype {d_loss.dtype}, but a number, or an array () "
+            f"of {cache[0].dtype}, was expected."
         )
 
 
@@ -178,8 +178,9 @@ def check_timesteps(t: Array, channels: int, max_period: float, variant: str) ->
     check_rank("t", t, 1)
     if t.dtype.kind == "b":
         raise InputError("t holds True and False, but step indices were expected.")
-    if xp_of(t).__name__ == "numpy" and not ((t >= 0) & (t < np.inf)).all():  # NaN too is neither
-        raise InputError(f"t holds {np.extract(~((t >= 0) & (t < np.inf)), t)[0]}, but step indices from 0 were expected.")
+    right = (t >= 0) & (t < np.inf)  # NaN is neither
+    if xp_of(t).__name__ == "numpy" and not right.all():
+        raise InputError(f"t holds {np.extract(~right, t)[0]}, but step indices from 0 were expected.")
     check_choice("variant", variant, ("stable-diffusion", "ddpm"))
     check_divisible("channels", channels, "the two halves", 2)
     if not 4 <= channels <= MOST_CHANNELS:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from numbers import Integral
 from typing import Any, TypeVar
 
-from tinydiff.base import Array, Choices, InputError, Noise
+from tinydiff.base import Array, Choices, InputError, Noise, checks_arguments
 from tinydiff.diffusion.process import GaussianDiffusion
 from tinydiff.diffusion.samplers.chain import Chain
 from tinydiff.diffusion.targets import Predict
@@ -16,6 +16,7 @@ Walk = TypeVar("Walk", bound=Callable[..., Chain])
 SHARED = ("predict", "diffusion", "x_T", "steps", "noise", "context", "end")  # arguments; all others are options
 
 
+@checks_arguments("__call__")
 @dataclass(frozen=True)
 class Sampler:
     """A sampler and what is known about it.
