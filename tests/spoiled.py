@@ -5,6 +5,7 @@ form be refused. ``wrong``: nothing can be computed, so it must be refused. ``od
 ends, of which some are good; there may be a result or a refusal, but no other error.
 """
 
+import warnings
 from fractions import Fraction
 from types import ModuleType
 
@@ -80,7 +81,8 @@ def spoil_array(a):
         "no mask": np.ma.MaskedArray(a),
     }
     if a.ndim == 2:
-        alike["matrix"] = np.matrix(a)
+        with warnings.catch_warnings(action="ignore", category=PendingDeprecationWarning):
+            alike["matrix"] = np.matrix(a)
     if a.dtype.kind == "f":
         alike |= {"float16": a.astype(np.float16), "longdouble": a.astype(np.longdouble)}
     if a.dtype.kind == "i":

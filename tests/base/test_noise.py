@@ -169,5 +169,5 @@ def test_integers_of_wide_ranges_are_the_high_half_of_a_product():
 
 @pytest.mark.parametrize(("low", "high"), [(3, 2), (0, 2**63), (-(2**63) - 1, 0)])
 def test_a_range_that_int64_cannot_hold_is_refused(low, high):
-    with pytest.raises(InputError, match="low|high"):
+    with pytest.raises(InputError, match=r"low|high"):
         Noise(seed=0).integers(low, high, 4, "wide")
