@@ -254,10 +254,10 @@ def test_bad_arguments():
         (lambda: classifier_free_guidance(PREDICT, DIFFUSION, NULL, 2.0, rescale=2), "rescale is 2"),
         (lambda: classifier_free_guidance(PREDICT, DIFFUSION, NULL, 2.0, (150, 50)), r"interval is \(150, 50\)"),
         (lambda: classifier_free_guidance(PREDICT, DIFFUSION, NULL, 2.0, (-5, 50)), r"interval is \(-5, 50\)"),
-        (lambda: classifier_free_guidance(PREDICT, DIFFUSION, NULL, 2.0, (np.nan, 50)), "interval is .*nan"),
+        (lambda: classifier_free_guidance(PREDICT, DIFFUSION, NULL, 2.0, (np.nan, 50)), r"interval.* is nan"),
         (lambda: classifier_guidance(PREDICT, DIFFUSION, PREDICT, 2.0, (1, 2, 3)), r"interval is \(1, 2, 3\)"),
         (lambda: classifier_guidance(PREDICT, DIFFUSION, PREDICT, 2.0, 50), "interval is 50"),
-        (lambda: autoguidance(PREDICT, PREDICT, 2.0, ("50", "150")), r"interval is \('50', '150'\)"),
+        (lambda: autoguidance(PREDICT, PREDICT, 2.0, ("50", "150")), r"interval.* is .50."),
         (lambda: classifier_free_guidance(PREDICT, DIFFUSION, NULL, 2.0)(X_T, T_), "context is None"),
         (lambda: classifier_free_guidance(PREDICT, DIFFUSION, NULL, 1.0)(X_T, T_), "context is None"),
         (

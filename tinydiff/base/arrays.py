@@ -7,15 +7,15 @@ Library code never asks which device it is on. It asks an array for its module, 
 import functools
 import sys
 from dataclasses import dataclass
-from typing import Any, TypeAlias
+from typing import Annotated, Any, TypeAlias
 
 import numpy as np
 
 from tinydiff.base.errors import DeviceError, InputError, check_choice
 
 # An array of NumPy or of CuPy. To a type checker it is Any: the two libraries share no type, CuPy has no stubs, and the
-# same line must hold for both. The name tells the reader what is meant.
-Array: TypeAlias = Any
+# same line must hold for both. The name tells the reader what is meant, and `checked` what to refuse.
+Array: TypeAlias = Annotated[Any, "array"]
 
 HOW_TO_INSTALL_CUPY = (
     'Install it with: pip install "cupy-cuda13x[ctk]" (cupy-cuda12x for an older NVIDIA driver), or use --device cpu.'
@@ -43,9 +43,13 @@ def xp_of(*arrays: Array) -> Any:
     return module_of({f"argument {i}": a for i, a in enumerate(arrays)})
 
 
-def module_of(arrays: dict[str, Array]) -> Any:
-    """Return the array module that all these arrays share; their names are for the error message."""
-    modules = {name: _module_of_one(name, a) for name, a in arrays.items() if a is not None}
+def module_of(arrays: dict[str, Array], some: bool = False) -> Any:
+    """Return the array module that all these arrays share; their names are for the error message.
+
+    None is skipped, but for `some`, where the first may not be None.
+    """
+    given = {name: a for i, (name, a) in enumerate(arrays.items()) if a is not None or (some and i == 0)}
+    modules = {name: _module_of_one(name, a) for name, a in given.items()}
     if len({id(m) for m in modules.values()}) > 1:
         where = ", ".join(f"{name} is a {m.__name__} array" for name, m in modules.items())
         raise InputError(f"Arrays of two devices meet: {where}. Move one with to_device() or to_numpy() first.")
@@ -53,12 +57,45 @@ def module_of(arrays: dict[str, Array]) -> Any:
 
 
 def _module_of_one(name, a):
-    if isinstance(a, np.ndarray):
+    if type(a) is np.ndarray or type(a) is np.memmap:
         return np
+    if isinstance(a, np.ma.MaskedArray):
+        raise InputError(
+            f"{name} is a masked array, whose mask would be ignored, but a plain array was expected: choose a value "
+            f"for what is masked, such as {name}.filled(0)."
+        )
+    if isinstance(a, np.ndarray):
+        # a subclass may give * and @ another meaning, as np.matrix does
+        raise InputError(
+            f"{name} is of type {type(a).__name__}, but a plain array was expected: pass np.asarray({name})."
+        )
     cupy = sys.modules.get("cupy")  # an array of CuPy can only exist once CuPy has been imported
     if cupy is not None and isinstance(a, cupy.ndarray):
         return cupy
     raise InputError(f"{name} is of type {type(a).__name__}, but a NumPy or CuPy array was expected.")
+
+
+def check_numbers(name: str, a: Array) -> None:
+    """Raise `InputError` unless `a` is a plain array of numbers that tinydiff computes with.
+
+    These are booleans, whole numbers, float32 and float64, in the byte order of the machine. float16 is refused, since
+    a sum of squares soon exceeds its largest number, 65,504.
+    """
+    _module_of_one(name, a)
+    dtype = a.dtype
+    if dtype.kind == "f" and dtype.itemsize not in (4, 8):
+        raise InputError(
+            f"{name} has dtype {dtype}, but float32 or float64 was expected: convert it with .astype(np.float32)."
+        )
+    if dtype.kind == "c":
+        raise InputError(f"{name} has dtype {dtype}, but real numbers were expected: take {name}.real, or its abs().")
+    if dtype.kind not in "biuf":
+        raise InputError(f"{name} has dtype {dtype}, but an array of numbers was expected.")
+    if not dtype.isnative:
+        raise InputError(
+            f"{name} has dtype {dtype.str}, the byte order of another machine: convert it with "
+            f'.astype({name}.dtype.newbyteorder("=")).'
+        )
 
 
 def to_numpy(x: Array) -> np.ndarray:
@@ -68,6 +105,7 @@ def to_numpy(x: Array) -> np.ndarray:
 
 def erf(x: Array) -> Array:
     """Return the error function of `x`, elementwise, on the device of `x`."""
+    check_numbers("x", x)
     if xp_of(x) is np:
         import scipy.special  # here, since it takes longer to import than all of tinydiff, and few ask for it
 

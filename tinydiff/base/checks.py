@@ -1,7 +1,8 @@
-"""Checks of several arrays together, and the decorator that keeps checks of values out of the mathematics.
+"""Checks of several arrays together, and the decorators that keep checks of values out of the mathematics.
 
-A pair's first line, `check_shapes`, says which shapes fit together. What else must hold (one library, one floating
-dtype, a stride of 1 or 2) is checked by `checked`, at the public name, so that a function's body is its formula.
+A pair's first line, `check_shapes`, says which shapes fit together. What else must hold (an array where one is
+annotated, one library, one floating dtype, a stride of 1 or 2) is checked by `checked`, at the public name, so that a
+function's body is its formula. `checks_arguments` does the same for the methods of a class.
 """
 
 import functools
@@ -11,11 +12,14 @@ from typing import Any, ParamSpec, Protocol, TypeVar
 
 import numpy as np
 
-from tinydiff.base.arrays import Array, module_of
+from tinydiff.base.arguments import kinds_of, taken
+from tinydiff.base.arrays import Array, check_numbers, module_of
 from tinydiff.base.errors import InputError
 
 P = ParamSpec("P")
 R = TypeVar("R")
+C = TypeVar("C", bound=type)
+SINGLE, DOUBLE = np.dtype(np.float32), np.dtype(np.float64)
 
 
 class Checked(Protocol[P, R]):
@@ -31,6 +35,9 @@ class Checked(Protocol[P, R]):
 
 def checked(floats: str = "", check: Callable[..., None] | None = None) -> Callable[[Callable[P, R]], Checked[P, R]]:
     """Return a decorator that checks the values of a function's arguments before each call.
+
+    Each must be what its annotation says (see `tinydiff.base.arguments`): arrays plain ones of numbers, numbers real
+    ones; a number of NumPy arrives as a Python number.
 
     Callers that have checked the values already, as layers have, call ``f.bare``, the function without its checks.
 
@@ -56,9 +63,35 @@ def checked(floats: str = "", check: Callable[..., None] | None = None) -> Calla
     return functools.partial(_add_checks, floats.split(), check)
 
 
+def checks_arguments(*methods: str) -> Callable[[C], C]:
+    """Return a decorator that puts the checks of `checked` before these methods of a class, by default all public ones.
+
+    Examples
+    --------
+    >>> @checks_arguments()
+    ... class Scale:
+    ...     def __init__(self, rate: float):
+    ...         self.rate = rate
+    >>> Scale("fast")
+    Traceback (most recent call last):
+        ...
+    tinydiff.base.errors.InputError: rate is 'fast', but a number was expected.
+    """
+
+    def decorate(kind):
+        for name, f in list(vars(kind).items()):
+            wanted = name in methods if methods else name == "__init__" or not name.startswith("_")
+            if wanted and inspect.isfunction(f):
+                setattr(kind, name, _add_checks([], None, f))
+        return kind
+
+    return decorate
+
+
 def _add_checks(floats, check, f):
-    signature = inspect.signature(f)
+    signature, kinds = inspect.signature(f), kinds_of(f)
     reads = [] if check is None else list(inspect.signature(check).parameters)
+    optional = {name for name, p in signature.parameters.items() if p.default is None}  # None stands for a default
 
     @functools.wraps(f)
     def with_checks(*args, **kwargs):
@@ -66,11 +99,20 @@ def _add_checks(floats, check, f):
             given = signature.bind(*args, **kwargs)
         except TypeError as error:
             raise TypeError(f"{f.__name__}: {error}.") from None
-        given.apply_defaults()
-        check_alike(**dict(_named(given.arguments, path) for path in floats))
+        for name, value in given.arguments.items():
+            if name in kinds and not (value is None and name in optional):
+                given.arguments[name] = taken(name, value, kinds[name])
+        args, kwargs = given.args, given.kwargs
+        if floats or check is not None:
+            given.apply_defaults()
+            check_alike(**dict(_named(given.arguments, path) for path in floats))
         if check is not None:
             check(**{name: given.arguments[name] for name in reads})
-        return f(*args, **kwargs)
+        try:
+            return f(*args, **kwargs)
+        except (MemoryError, OverflowError) as refusal:
+            reason = str(refusal) or "there is not enough memory"
+            raise InputError(f"{f.__name__}: its arguments ask for too much ({reason}).") from refusal
 
     vars(with_checks)["bare"] = f
     return with_checks
@@ -88,7 +130,9 @@ def bare(f: Callable[P, R]) -> Callable[P, R]:
 
 
 def check_alike(**arrays: Array) -> None:
-    """Raise `InputError` unless all arrays belong to one library and share one floating dtype; None is skipped.
+    """Raise `InputError` unless all arrays belong to one library and share one floating dtype.
+
+    None is skipped, but for the first array.
 
     Examples
     --------
@@ -101,7 +145,7 @@ with .astype().
     """
     if _share_a_float(arrays):
         return  # the usual case, in every layer and every step
-    module_of(arrays)
+    module_of(arrays, some=True)
     dtypes = {name: a.dtype for name, a in arrays.items() if a is not None}
     if len(set(dtypes.values())) > 1:
         listed = ", ".join(f"{name} is {dtype}" for name, dtype in dtypes.items())
@@ -109,14 +153,19 @@ with .astype().
     for name, dtype in dtypes.items():
         if dtype.kind != "f":
             raise InputError(f"{name} has dtype {dtype}, but a floating dtype such as float32 was expected.")
+        check_numbers(name, arrays[name])
 
 
 def _share_a_float(arrays):
-    """Whether all are NumPy arrays (or None) of one floating dtype."""
+    """Whether the first is a NumPy array of float32 or float64, and all others are like it, or None."""
     dtype = None
     for a in arrays.values():
-        if a is not None:
-            if type(a) is not np.ndarray or (a.dtype is not dtype and dtype is not None) or a.dtype.kind != "f":
+        if type(a) is not np.ndarray:
+            if a is None and dtype is not None:
+                continue
+            return False
+        if a.dtype is not dtype:
+            if dtype is not None or (a.dtype is not SINGLE and a.dtype is not DOUBLE):
                 return False
             dtype = a.dtype
     return True

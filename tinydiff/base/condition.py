@@ -6,7 +6,7 @@ Samplers and shards pass a context on without knowing what it means; the functio
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-from tinydiff.base.arrays import Array
+from tinydiff.base.arrays import Array, check_numbers
 
 
 class Condition(NamedTuple):
@@ -36,6 +36,7 @@ def as_condition(context: Any) -> Condition:
         return context
     if context is None:
         return Condition()
+    check_numbers("context", context)
     return Condition(labels=context) if context.ndim == 1 else Condition(tokens=context)
 
 

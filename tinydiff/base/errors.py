@@ -38,30 +38,39 @@ class TrainingError(TinydiffError, ArithmeticError):
 
 def check_rank(name, x, *ranks):
     """Raise `InputError` unless the array `x` has one of the given numbers of axes."""
-    if x.ndim not in ranks:
+    if _axes(name, x) not in ranks:
         expected = " or ".join(str(rank) for rank in ranks)
         raise InputError(f"{name} has {x.ndim} axes (shape {tuple(x.shape)}), but {expected} were expected.")
 
 
 def check_shape(name, x, expected):
     """Raise `InputError` unless `x.shape` equals `expected`; ``None`` in `expected` allows any size."""
-    if x.shape == expected:
+    if getattr(x, "shape", None) == expected:
         return
-    fits = x.ndim == len(expected) and all(e in (None, n) for n, e in zip(x.shape, expected, strict=True))
+    fits = _axes(name, x) == len(expected) and all(e in (None, n) for n, e in zip(x.shape, expected, strict=True))
     if not fits:
         wanted = ", ".join("any" if e is None else str(e) for e in expected)
         raise InputError(f"{name} has shape {tuple(x.shape)}, but ({wanted}) was expected.")
 
 
+def _axes(name, x):
+    """Return the number of axes of an array; raise `InputError` for what is no array."""
+    try:
+        return x.ndim
+    except AttributeError:
+        raise InputError(f"{name} is of type {type(x).__name__}, but an array was expected.") from None
+
+
 def check_divisible(name, value, by_name, by):
     """Raise `InputError` unless `value` is a positive multiple of `by`."""
-    if by < 1 or value < 1 or value % by:
+    whole = isinstance(value, numbers.Integral) and isinstance(by, numbers.Integral)
+    if not whole or by < 1 or value < 1 or value % by:
         raise InputError(f"{name} = {value} cannot be divided into {by_name} = {by} equal parts.")
 
 
 def check_choice(name, value, choices):
     """Raise `InputError` unless `value` is one of `choices`."""
-    if value not in choices:
+    if not any(isinstance(value, type(choice)) and value == choice for choice in choices):
         listed = ", ".join(repr(choice) for choice in choices)
         raise InputError(f"{name} is {value!r}, but one of {listed} was expected.")
 

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from tinydiff.base.checks import checked
 from tinydiff.base.errors import InputError, check_count
 from tinydiff.base.words import shown
 
@@ -9,6 +10,7 @@ LARGEST_SIDE = 2**16  # pixels; memory ends before that
 Size = int | tuple[int, int]  # of pictures: one number for a square, or (height, width)
 
 
+@checked()
 def height_and_width(name: str, size: Any) -> tuple[int, int]:
     """Return height and width of a size: one whole number for both, or a pair of two.
 
@@ -19,13 +21,13 @@ def height_and_width(name: str, size: Any) -> tuple[int, int]:
     """
     if not isinstance(size, (tuple, list)):
         check_count(name, size, most=LARGEST_SIDE)
-        return size, size
+        return int(size), int(size)
     if len(size) != 2:
         raise InputError(f"{name} is {shown(size)}, but one whole number, or two, height and width, were expected.")
     height, width = size
     check_count(f"the height of {name}", height, most=LARGEST_SIDE)
     check_count(f"the width of {name}", width, most=LARGEST_SIDE)
-    return height, width
+    return int(height), int(width)
 
 
 def check_sides(name: str, sides: tuple[int, ...], multiple: int) -> None:

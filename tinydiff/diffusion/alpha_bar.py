@@ -5,7 +5,7 @@ on the host are checked.
 """
 
 from numbers import Real
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
 
@@ -38,6 +38,12 @@ def check_time(name: str, t: Time, T: int, first: int = 1) -> None:
     """Raise `InputError` unless t is a time up to T and above 0; with first=0 it may be 0 too."""
     if not isinstance(t, Real) and not hasattr(t, "dtype"):
         raise InputError(f"{name} is {t!r}, but a number or an array of step indices was expected.")
+    times: Any = t
+    if not isinstance(t, Real) and (times.ndim != 1 or times.dtype.kind not in "iuf"):
+        raise InputError(
+            f"{name} is an array of shape {tuple(times.shape)} and dtype {times.dtype}, but a number, or an array (N,) "
+            "of step indices, was expected."
+        )
     if is_on_host(t):
         times = np.asarray(t)
         right = ((times >= 0) if first == 0 else (times > 0)) & (times <= T)
@@ -48,6 +54,9 @@ def check_time(name: str, t: Time, T: int, first: int = 1) -> None:
 
 def check_earlier(s: Time, t: Time) -> None:
     """Raise `InputError` unless s < t, for every sample."""
+    times: Any = t
+    if not isinstance(s, Real) and not isinstance(t, Real):
+        check_shape("s", s, times.shape)
     if is_on_host(t) and is_on_host(s) and not np.all(s < t):
         raise InputError(f"s is {s} and t is {t}, but s must be the earlier time: s < t.")
 

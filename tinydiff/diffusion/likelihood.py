@@ -10,14 +10,15 @@ from typing import Any
 
 import numpy as np
 
-from tinydiff.base import Array, InputError
+from tinydiff.base import Array, InputError, check_positive, checked
 from tinydiff.diffusion.alpha_bar import Time, is_on_host
 from tinydiff.diffusion.process import GaussianDiffusion
 from tinydiff.diffusion.targets import Predict
 from tinydiff.diffusion.times import per_sample
 
 
-def normal_kl(mean_1: Array, variance_1: float, mean_2: Array, variance_2: float) -> Array:
+@checked()
+def normal_kl(mean_1: float | Array, variance_1: float, mean_2: float | Array, variance_2: float) -> Array:
     """Return the divergence KL(N(mean_1, variance_1) || N(mean_2, variance_2)) in nats, elementwise (Eq. KL-1).
 
     Parameters
@@ -31,8 +32,11 @@ def normal_kl(mean_1: Array, variance_1: float, mean_2: Array, variance_2: float
     InputError
         If a variance is not above 0.
     """
-    if not (variance_1 > 0 and variance_2 > 0):
-        raise InputError(f"The variances are {variance_1} and {variance_2}, but numbers above 0 were expected.")
+    check_positive("variance_1", variance_1)
+    check_positive("variance_2", variance_2)
+    shape_1, shape_2 = getattr(mean_1, "shape", ()), getattr(mean_2, "shape", ())
+    if any(m != n and 1 not in (m, n) for m, n in zip(shape_1[::-1], shape_2[::-1], strict=False)):
+        raise InputError(f"mean_1 has shape {tuple(shape_1)} and mean_2 {tuple(shape_2)}, which do not fit each other.")
     variance_1, variance_2 = float(variance_1), float(variance_2)
     ratio = variance_1 / variance_2
     if not 0 < ratio < math.inf:
@@ -43,12 +47,14 @@ def normal_kl(mean_1: Array, variance_1: float, mean_2: Array, variance_2: float
     return of_variances / 2 + ((mean_1 - mean_2) * (2 * variance_2) ** -0.5) ** 2
 
 
+@checked()
 def prior_term(diffusion: GaussianDiffusion, x_0: Array) -> Array:
     """Return KL(q(x_T | x_0) || N(0, I)) in nats, shape (N,): the term for starting from pure noise (Eq. DDPM-5)."""
     alpha_bar = float(diffusion.alpha_bar[-1])
     return _sum(normal_kl(alpha_bar**0.5 * x_0, 1 - alpha_bar, 0.0, 1.0))
 
 
+@checked()
 def step_term(
     predict: Predict,
     diffusion: GaussianDiffusion,
@@ -91,6 +97,7 @@ def step_term(
     return _sum(normal_kl(diffusion.posterior_mean(x_0, x_t, t), diffusion.posterior_variance(t), mean, variance))
 
 
+@checked()
 def eps_weight(diffusion: GaussianDiffusion, t: Time) -> float | Array:
     """Return what multiplies the squared error of the noise in `step_term`, float64 (Eq. DDPM-12).
 
@@ -107,4 +114,4 @@ def eps_weight(diffusion: GaussianDiffusion, t: Time) -> float | Array:
 
 def _sum(x):
     """Return the sum over all axes but the first."""
-    return x.reshape(len(x), -1).sum(axis=1)
+    return x.reshape(len(x), math.prod(x.shape[1:])).sum(axis=1)

@@ -4,18 +4,21 @@ Each density q(x_0) here stays in closed form when noise is added, so its best d
 score at any t are known. The arithmetic is float64 on the device of x_t; results have the dtype of x_t.
 """
 
+import math
 from collections.abc import Sequence
 from numbers import Real
 from typing import Any
 
 import numpy as np
 
-from tinydiff.base import Array, InputError, check_shape, xp_of
+from tinydiff.base import Array, InputError, check_numbers, check_shape, checks_arguments, xp_of
 from tinydiff.diffusion.alpha_bar import Time
 from tinydiff.diffusion.checks import check_match
 from tinydiff.diffusion.process import GaussianDiffusion
+from tinydiff.functional.values import check_labels
 
 
+@checks_arguments()
 class Density:
     """A density of clean data whose noisy versions q(x_t) are known exactly.
 
@@ -76,9 +79,10 @@ class Density:
             raise InputError("t is 0, where this needs some noise: a step index from 1 to T was expected.")
         xp_of(x_t, t)
         check_shape("t", t, (len(x_t),))
-        return x_t.reshape(len(x_t), -1).astype(np.float64), alpha_bar[:, None]
+        return x_t.reshape(len(x_t), math.prod(self.shape)).astype(np.float64), alpha_bar[:, None]
 
 
+@checks_arguments()
 class Gaussian(Density):
     """A Gaussian with any covariance.
 
@@ -96,9 +100,9 @@ class Gaussian(Density):
         If the covariance has another shape, is not symmetric, or has an eigenvalue below 0.
     """
 
-    def __init__(self, diffusion: GaussianDiffusion, mean: np.ndarray, covariance: float | Array):
-        self.mean = np.asarray(mean, dtype=np.float64).reshape(-1)
-        self.variances, self.axes = _principal_axes(np.asarray(covariance, dtype=np.float64), np.shape(mean))
+    def __init__(self, diffusion: GaussianDiffusion, mean: Array | Sequence, covariance: float | Array | Sequence):
+        self.mean = _table("mean", mean).reshape(-1)
+        self.variances, self.axes = _principal_axes(_table("covariance", covariance), np.shape(mean))
         super().__init__(diffusion, np.shape(mean), smooth=bool(self.variances.min() > 0))
 
     def posterior(self, x: Array, alpha_bar: Array) -> tuple[Array, Array]:
@@ -131,6 +135,7 @@ class Gaussian(Density):
         return y if self.axes is None else y @ xp_of(y).asarray(self.axes).T
 
 
+@checks_arguments()
 class GaussianMixture(Density):
     """A mixture of K Gaussians.
 
@@ -150,7 +155,11 @@ class GaussianMixture(Density):
     """
 
     def __init__(
-        self, diffusion: GaussianDiffusion, weights: Array, means: np.ndarray, covariances: Sequence | np.ndarray
+        self,
+        diffusion: GaussianDiffusion,
+        weights: Array | Sequence,
+        means: Array | Sequence,
+        covariances: Array | Sequence,
     ):
         self.log_weights = _log_weights(weights, len(means))
         if len(covariances) != len(means):
@@ -186,9 +195,11 @@ class GaussianMixture(Density):
 
     def _classes(self, x_t, classes):
         check_shape("classes", classes, (len(x_t),))
+        check_labels("classes", classes, len(self.components))
         return classes
 
 
+@checks_arguments()
 class FiniteData(Density):
     """A finite data set: a point mass on each of K samples. Its denoiser is that of a network that memorised them.
 
@@ -205,9 +216,9 @@ class FiniteData(Density):
         If there is no point, or a weight is not positive.
     """
 
-    def __init__(self, diffusion: GaussianDiffusion, points: np.ndarray, weights: Array | None = None):
+    def __init__(self, diffusion: GaussianDiffusion, points: Array | Sequence, weights: Array | Sequence | None = None):
         self.log_weights = _log_weights(np.ones(len(points)) if weights is None else weights, len(points))
-        self.points = np.asarray(points, dtype=np.float64).reshape(len(points), -1)
+        self.points = _table("points", points).reshape(len(points), -1)
         super().__init__(diffusion, np.shape(points)[1:], smooth=False)
 
     def posterior(self, x: Array, alpha_bar: Array) -> tuple[Array, Array]:
@@ -222,6 +233,18 @@ class FiniteData(Density):
         return share @ points, log_sum - 0.5 * x.shape[1] * xp.log(2 * np.pi * b_squared[:, 0])
 
 
+def _table(name, numbers):
+    """Return numbers, or lists of them, as float64."""
+    try:
+        table = np.asarray(numbers)
+    except ValueError:  # rows of different lengths
+        table = np.asarray(None)
+    check_numbers(name, table)
+    if not (table.size and np.isfinite(table).all()):
+        raise InputError(f"{name} is {numbers}, but finite numbers, and at least one, were expected.")
+    return table.astype(np.float64)
+
+
 def _softmax_and_log_sum(z):
     """Return softmax(z) and log sum exp(z) over the last axis; the largest entry is subtracted, so exp is safe."""
     xp = xp_of(z)
@@ -232,7 +255,7 @@ def _softmax_and_log_sum(z):
 
 
 def _log_weights(weights, n):
-    weights = np.asarray(weights, dtype=np.float64)
+    weights = _table("weights", weights)
     check_shape("weights", weights, (n,))
     if not (n and (weights > 0).all() and np.isfinite(weights).all()):
         raise InputError(f"weights is {weights}, but one or more finite numbers above 0 were expected.")

@@ -10,7 +10,7 @@ from numbers import Real
 
 import numpy as np
 
-from tinydiff.base import Array, InputError, xp_of
+from tinydiff.base import Array, InputError, checks_arguments, xp_of
 from tinydiff.diffusion.alpha_bar import (
     Time,
     check_earlier,
@@ -29,6 +29,7 @@ LEAST_SIGNAL = 1e-75  # the square of the smallest scale of a signal, 3e-38, tha
 Step = namedtuple("Step", "alpha_bar_s noise_s noise_t alpha beta")
 
 
+@checks_arguments()
 @dataclass(frozen=True, eq=False)
 class GaussianDiffusion:
     """A forward process that turns data into noise in T steps.

@@ -7,9 +7,12 @@ from collections.abc import Callable
 
 import numpy as np
 
-from tinydiff.base import Choices, InputError, check_number
+from tinydiff.base import Choices, InputError, check_number, checked
+
+MOST_STEPS = 10**6  # of a forward process
 
 
+@checked()
 def linear_schedule(T: int = 1000, beta_1: float = 1e-4, beta_T: float = 0.02) -> np.ndarray:
     """Return alpha_bar for variances beta that grow linearly (Eq. DDPM-BETA).
 
@@ -50,6 +53,7 @@ def linear_schedule(T: int = 1000, beta_1: float = 1e-4, beta_T: float = 0.02) -
     return _alpha_bar_from_beta(beta)
 
 
+@checked()
 def cosine_schedule(T: int = 1000, s: float = 0.008, max_beta: float = 0.999) -> np.ndarray:
     r"""Return alpha_bar that falls like a squared cosine (Eq. IDDPM-17).
 
@@ -104,5 +108,5 @@ def _alpha_bar_from_beta(beta):
 
 
 def _check_T(T):
-    if not (isinstance(T, (int, np.integer)) and T >= 1):
-        raise InputError(f"T is {T!r}, but a positive integer (the number of steps) was expected.")
+    if not (isinstance(T, (int, np.integer)) and 1 <= T <= MOST_STEPS):
+        raise InputError(f"T is {T!r}, but a positive integer (the number of steps) up to {MOST_STEPS} was expected.")

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
-from tinydiff.base import Array, Choices, xp_of
+from tinydiff.base import Array, Choices, checked, xp_of
 from tinydiff.diffusion.alpha_bar import Time
 from tinydiff.diffusion.checks import check_match
 from tinydiff.diffusion.process import GaussianDiffusion
@@ -54,6 +54,7 @@ TARGETS: Choices[Target] = Choices(  # what a network can be trained to predict,
 )
 
 
+@checked()
 def predictor(
     network: Callable[..., Array], diffusion: GaussianDiffusion, kind: str = "eps", clip: bool = True
 ) -> Predict:
@@ -91,6 +92,7 @@ def predictor(
     return predict
 
 
+@checked()
 def simple_loss(
     network: Callable[..., Array],
     diffusion: GaussianDiffusion,

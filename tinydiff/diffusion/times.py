@@ -3,13 +3,15 @@
 import math
 from collections.abc import Iterable
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
 
-from tinydiff.base import Array, InputError, check_choice, check_number, xp_of
+from tinydiff.base import Array, InputError, check_choice, check_number, checked, is_real, xp_of
 from tinydiff.diffusion.process import GaussianDiffusion
 
 
+@checked()
 def spaced_steps(T: int, N: int, spacing: str = "linear") -> list[int]:
     """Return N distinct steps from T down, at which a sampler predicts; the one after the last is 0.
 
@@ -38,11 +40,13 @@ def spaced_steps(T: int, N: int, spacing: str = "linear") -> list[int]:
     return [max(i, -(-T * i**power // N**power)) for i in range(int(N), 0, -1)]
 
 
+@checked()
 def equal_steps(diffusion: GaussianDiffusion, N: int) -> list[float]:
     """Return N steps from T down at equal gaps, the default times of a sampler."""
     return list(spaced_steps(diffusion.T, N))
 
 
+@checked()
 def log_snr_steps(diffusion: GaussianDiffusion, N: int, start: float, end: float = 1) -> list[float]:
     """Return N real times, from `start` to `end` inclusive, at equal distances in log-SNR.
 
@@ -73,6 +77,7 @@ def log_snr_steps(diffusion: GaussianDiffusion, N: int, start: float, end: float
     return [start, *(float(t) for t in inside), end]
 
 
+@checked()
 def edm_steps(diffusion: GaussianDiffusion, N: int, sigma_max: float = 80.0, rho: float = 7.0) -> list[float]:
     """Return N real times at the noise levels of EDM (Eq. EDM-5), made for `heun`.
 
@@ -134,9 +139,12 @@ def step_pairs(diffusion: GaussianDiffusion, steps: int | Iterable[float], end: 
     """
     chosen = spaced_steps(diffusion.T, steps) if isinstance(steps, (int, np.integer)) else steps
     try:
-        times = [float(t) for t in chosen]
-    except (TypeError, ValueError):
-        raise InputError(f"steps is {steps!r}, but a number of steps or a sequence of times was expected.") from None
+        given: list[Any] = list(chosen)
+    except TypeError:
+        given = [None]
+    if not all(is_real(t) for t in given):
+        raise InputError(f"steps is {steps!r}, but a number of steps or a sequence of times was expected.")
+    times = [float(t) for t in given]
     check_number("end", end, 0, diffusion.T)
     if not times:
         raise InputError("steps is empty, but at least one time was expected.")

@@ -74,6 +74,7 @@ def attention_backward(dy: Array, cache: AttentionCache) -> tuple:
     return dq, dk, dv
 
 
+@checked()
 def split_heads(x: Array, heads: int) -> Array:
     """Reshape tokens (N, tokens, C) to (N, heads, tokens, C / heads)."""
     check_rank("x", x, 3)
@@ -82,6 +83,7 @@ def split_heads(x: Array, heads: int) -> Array:
     return x.reshape(n, tokens, heads, channels // heads).swapaxes(1, 2)
 
 
+@checked()
 def merge_heads(x: Array) -> Array:
     """Reshape (N, heads, tokens, d) back to (N, tokens, heads d)."""
     check_rank("x", x, 4)

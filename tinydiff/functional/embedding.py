@@ -6,7 +6,7 @@ from typing import Any
 
 from tinydiff.base import Array, check_shape, check_shapes, checked, xp_of
 from tinydiff.functional.loss import labels_to_one_hot
-from tinydiff.functional.values import check_indices, check_timesteps
+from tinydiff.functional.values import check_dy, check_indices, check_timesteps
 
 EmbeddingCache = namedtuple("EmbeddingCache", "one_hot")
 
@@ -38,7 +38,7 @@ def embedding(indices: Array, table: Array) -> tuple[Array, EmbeddingCache]:
     return one_hot @ table, EmbeddingCache(one_hot)
 
 
-@checked("dy cache.one_hot")
+@checked("dy cache.one_hot", check_dy)
 def embedding_backward(dy: Array, cache: EmbeddingCache) -> tuple:
     """Return None for the indices, and d_table: each row gets the sum of dy wherever it was read (Eq. EMB-2)."""
     (one_hot,) = cache

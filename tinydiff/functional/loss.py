@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from tinydiff.base import Array, check_shape, check_shapes, checked, xp_of
-from tinydiff.functional.values import check_classes, check_logits, check_prediction
+from tinydiff.functional.values import check_classes, check_d_loss, check_logits, check_prediction
 
 MSECache = namedtuple("MSECache", "difference")
 CrossEntropyCache = namedtuple("CrossEntropyCache", "probabilities one_hot")
@@ -32,6 +32,7 @@ def mse(prediction: Array, target: Array) -> tuple[Array, MSECache]:
     return (difference * difference).mean(), MSECache(difference)
 
 
+@checked(check=check_d_loss)
 def mse_backward(d_loss: float | Array, cache: MSECache) -> tuple:
     """Return d_prediction = d_loss 2 (prediction - target) / size, and d_target, its negative (Eq. MSE-2)."""
     (difference,) = cache
@@ -65,6 +66,7 @@ def cross_entropy(logits: Array, labels: Array) -> tuple[Array, CrossEntropyCach
     return -of_label.mean(), CrossEntropyCache(xp.exp(log_p), one_hot)
 
 
+@checked(check=check_d_loss)
 def cross_entropy_backward(d_loss: float | Array, cache: CrossEntropyCache) -> tuple:
     """Return d_logits = d_loss (softmax(logits) - one_hot) / N (Eq. CE-2). Labels have no gradient."""
     probabilities, one_hot = cache
@@ -131,6 +133,7 @@ def contrastive_loss(logits: Array) -> tuple[Array, ContrastiveLossCache]:
     return loss, ContrastiveLossCache(xp.exp(log_p_column), xp.exp(log_p_row))
 
 
+@checked(check=check_d_loss)
 def contrastive_loss_backward(d_loss: float | Array, cache: ContrastiveLossCache) -> tuple:
     """Return d_logits = d_loss (p_column + p_row - 2 I) / (2 N): probabilities minus one-hot, twice (Eq. NCE-4)."""
     p_column, p_row = cache

@@ -14,8 +14,8 @@ from typing import Any
 
 import numpy as np
 
-from tinydiff.base import Array, Checked, check_shape, check_shapes, checked, power_of_two, xp_of
-from tinydiff.functional.values import check_group_norm, check_norm
+from tinydiff.base import Array, Checked, check_count, check_shape, check_shapes, checked, power_of_two, xp_of
+from tinydiff.functional.values import check_dy, check_group_norm, check_norm
 
 GroupNormCache = namedtuple("GroupNormCache", "centred gamma rstd groups")
 LayerNormCache = namedtuple("LayerNormCache", "x_hat gamma rstd")
@@ -25,6 +25,7 @@ UnitLengthCache = namedtuple("UnitLengthCache", "y length shrink is_short")
 SHORTEST = 1e-12  # a vector is divided by at least this length
 
 
+@checked(check=lambda channels: check_count("channels", channels))
 def default_groups(channels: int) -> int:
     """Return the number of groups where none is asked for: ``min(32, channels // 4)``, at least 1.
 
@@ -78,7 +79,7 @@ def group_norm(x: Array, gamma: Array, beta: Array, groups: int | None = None, e
     return y.reshape(x.shape), GroupNormCache(centred, gamma, rstd, groups)
 
 
-@checked("dy cache.gamma")
+@checked("dy cache.gamma", check_dy)
 def group_norm_backward(dy: Array, cache: GroupNormCache, need_dx: bool = True, need_dw: bool = True) -> tuple:
     """Return dx, d_gamma and d_beta (Eq. GN-2).
 

@@ -6,6 +6,8 @@
 from numbers import Integral
 from typing import Any
 
+import numpy as np
+
 from tinydiff.base import (
     Array,
     InputError,
@@ -17,6 +19,9 @@ from tinydiff.base import (
     xp_of,
 )
 from tinydiff.functional.patches import Padding, Sides, all_sides
+
+LARGEST_FACTOR = 2**16  # by which a picture is enlarged or reduced
+MOST_CHANNELS = 2**20  # of the embedding of a time
 
 
 def check_softmax(x: Array) -> None:
@@ -108,8 +113,8 @@ def check_group_norm(gamma: Array, groups: int | None, eps: float) -> None:
 
 def check_factor(factor: Any) -> None:
     """Refuse a factor that is not a whole number from 1."""
-    if not isinstance(factor, Integral) or factor < 1:
-        raise InputError(f"factor is {factor!r}, but an integer from 1 was expected.")
+    if not isinstance(factor, Integral) or factor < 1 or int(factor) > LARGEST_FACTOR:
+        raise InputError(f"factor is {factor!r}, but an integer from 1 to {LARGEST_FACTOR} was expected.")
 
 
 def check_indices(indices: Array, table: Array) -> None:
@@ -146,6 +151,21 @@ def check_logits(logits: Array) -> None:
     check_some("logits", logits)
 
 
+def check_d_loss(d_loss: Any, cache: Any) -> None:
+    """Refuse an upstream gradient that is no number, and no array of one number in the dtype of the loss."""
+    if hasattr(d_loss, "dtype") and (d_loss.ndim > 0 or d_loss.dtype != cache[0].dtype):
+        raise InputError(
+            f"d_loss is an array of shape {tuple(d_loss.shape)} and dtype {d_loss.dtype}, but a number, or an array () "
+            f"of {cache[0].dtype}, was expected."
+        )
+
+
+def check_dy(dy: Array) -> None:
+    """Refuse a gradient without entries."""
+    if not dy.size:
+        raise InputError(f"dy has shape {tuple(dy.shape)}, but no axis may have size 0.")
+
+
 def check_some(name: str, x: Array) -> None:
     """Raise `InputError` if an array is empty, so that its mean is undefined."""
     if not x.size:
@@ -156,9 +176,14 @@ def check_timesteps(t: Array, channels: int, max_period: float, variant: str) ->
     """Refuse an unknown variant, an odd number of channels, and a period that is not above 1."""
     xp_of(t)
     check_rank("t", t, 1)
+    if t.dtype.kind == "b":
+        raise InputError("t holds True and False, but step indices were expected.")
+    right = (t >= 0) & (t < np.inf)  # NaN is neither
+    if xp_of(t).__name__ == "numpy" and not right.all():
+        raise InputError(f"t holds {np.extract(~right, t)[0]}, but step indices from 0 were expected.")
     check_choice("variant", variant, ("stable-diffusion", "ddpm"))
     check_divisible("channels", channels, "the two halves", 2)
-    if channels < 4:
-        raise InputError(f"channels is {channels}, but at least 4 were expected.")
+    if not 4 <= channels <= MOST_CHANNELS:
+        raise InputError(f"channels is {channels}, but at least 4 were expected, and at most {MOST_CHANNELS}.")
     if not max_period > 1:
         raise InputError(f"max_period is {max_period}, but a number above 1 was expected, such as 10000.")

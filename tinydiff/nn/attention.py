@@ -114,15 +114,15 @@ class Attention(Module):
 
 def attend(module: Any, q: Array, k: Array, v: Array, tape: Tape | None, mask: Array | None = None) -> Array:
     """Return multi-head attention of q, k and v, each (N, tokens, C); its cache goes onto the tape for `module`."""
-    q, k, v = (F.split_heads(part, module.heads) for part in (q, k, v))
-    if mask is not None or is_plain() or F.fits_in_one_piece(q, k):
+    q, k, v = (F.split_heads.bare(part, module.heads) for part in (q, k, v))
+    if mask is not None or is_plain() or F.fits_in_one_piece.bare(q, k):
         check_mask(q, k, mask)
         y, cache = F.attention.bare(q, k, v, mask)
     else:
         y, cache = F.attention_in_pieces.bare(q, k, v)
     if tape is not None:
         tape.push(module, cache, y.shape)
-    return F.merge_heads(y)
+    return F.merge_heads.bare(y)
 
 
 def attend_backward(module: Any, dy: Array, tape: Tape) -> tuple[Array, Array, Array]:
@@ -130,8 +130,8 @@ def attend_backward(module: Any, dy: Array, tape: Tape) -> tuple[Array, Array, A
     cache = tape.pop(module)
     in_one = isinstance(cache, AttentionCache)
     backward = F.attention_backward.bare if in_one else F.attention_in_pieces_backward.bare
-    dq, dk, dv = backward(F.split_heads(dy, module.heads), cache)
-    return F.merge_heads(dq), F.merge_heads(dk), F.merge_heads(dv)
+    dq, dk, dv = backward(F.split_heads.bare(dy, module.heads), cache)
+    return F.merge_heads.bare(dq), F.merge_heads.bare(dk), F.merge_heads.bare(dv)
 
 
 def cut(x: Array, parts: int) -> list[Array]:

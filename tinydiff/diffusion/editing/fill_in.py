@@ -1,12 +1,13 @@
 """Filling in with a network that was trained for it (inpainting): its extra input, and how known pixels are kept."""
 
-from tinydiff.base import Array, check_shape, xp_of
+from tinydiff.base import Array, check_shape, checked, xp_of
 from tinydiff.diffusion.checks import check_match
 from tinydiff.diffusion.editing.masks import check_mask, joined
 from tinydiff.diffusion.process import GaussianDiffusion
 from tinydiff.diffusion.targets import Predict
 
 
+@checked()
 def erased(x_0: Array, mask: Array) -> Array:
     """Return an inpainting network's extra input: the mask, and the picture with unknown pixels 0 (Eq. GLIDE-FILL).
 
@@ -31,6 +32,7 @@ def erased(x_0: Array, mask: Array) -> Array:
     return xp.concatenate([mask, mask * x_0], axis=-1)
 
 
+@checked()
 def keep_known(predict: Predict, diffusion: GaussianDiffusion, known: Array, mask: Array) -> Predict:
     """Return a prediction whose x_0_hat is `known` where the mask is 1, with the eps_hat that follows (Eq. KNOWN-1).
 

@@ -3,12 +3,14 @@
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from tinydiff.base import Array
+from tinydiff.base import Array, checked
 from tinydiff.diffusion.process import GaussianDiffusion
+from tinydiff.diffusion.samplers.chain import start
 from tinydiff.diffusion.targets import Predict
 from tinydiff.diffusion.times import per_sample, step_pairs
 
 
+@checked()
 def ddim_inversion(
     predict: Predict, diffusion: GaussianDiffusion, x_0: Array, steps: int | Iterable[float], context: Any = None
 ) -> Iterator[tuple[float, Array]]:
@@ -30,7 +32,7 @@ def ddim_inversion(
 
     Source: Song, Meng, Ermon 2021 (arXiv 2010.02502), section 4.3 and appendix F.
     """
-    x = x_0
+    x = start(x_0, context)
     for t, s in reversed(step_pairs(diffusion, steps)):
         x_0_hat, eps_hat = predict(x, per_sample(s if s > 0 else t, x), context)
         x = diffusion.q_sample(x_0_hat, per_sample(t, x), eps_hat)

@@ -1,8 +1,9 @@
 """Masks: which part of a picture is known, and how much of it counts at a soft edge."""
 
-from tinydiff.base import Array, InputError, xp_of
+from tinydiff.base import Array, InputError, checked, xp_of
 
 
+@checked()
 def check_mask(mask: Array, shape: tuple[int, ...]) -> None:
     """Raise `InputError` unless a mask holds 0 .. 1 and is broadcastable to this shape, with as many axes."""
     fits = mask.ndim == len(shape) and all(m in (1, n) for m, n in zip(mask.shape, shape, strict=True))

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from functools import partial
 from itertools import count
 
-from tinydiff.base import Array, InputError, Noise, check_count, xp_of
+from tinydiff.base import Array, InputError, Noise, check_number, checked, xp_of
 from tinydiff.diffusion.checks import check_match
 from tinydiff.diffusion.editing.masks import check_mask, joined
 from tinydiff.diffusion.process import GaussianDiffusion
@@ -12,7 +12,10 @@ from tinydiff.diffusion.samplers.chain import Chain, checked_prediction
 from tinydiff.diffusion.targets import Predict
 from tinydiff.diffusion.times import per_sample, step_pairs
 
+MOST_TIMES = 10_000  # that a step is taken
 
+
+@checked()
 def repaint(
     predict: Predict,
     diffusion: GaussianDiffusion,
@@ -48,7 +51,7 @@ def repaint(
 
     Source: Lugmayr et al. 2022 (RePaint, arXiv 2201.09865), Algorithm 1.
     """
-    check_count("resample", resample)
+    check_number("resample", resample, 1, MOST_TIMES)
     check_match(x_T=x_T, known=known)
     check_mask(mask, x_T.shape)
     if noise is None:

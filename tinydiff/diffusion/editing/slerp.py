@@ -1,9 +1,10 @@
 """Spherical interpolation between two arrays of noise."""
 
-from tinydiff.base import Array, check_number, power_of_two, xp_of
+from tinydiff.base import Array, check_number, checked, power_of_two, xp_of
 from tinydiff.diffusion.checks import check_match
 
 
+@checked()
 def slerp(a: Array, b: Array, share: float) -> Array:
     """Interpolate between two arrays of noise along an arc, sample by sample (Eq. SLERP-1).
 

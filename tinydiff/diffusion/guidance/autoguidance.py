@@ -1,10 +1,11 @@
 """Autoguidance: away from the prediction of a worse network."""
 
-from tinydiff.base import check_number
+from tinydiff.base import check_number, checked
 from tinydiff.diffusion.guidance.interval import check_interval, scale_at
 from tinydiff.diffusion.targets import Predict
 
 
+@checked()
 def autoguidance(
     predict: Predict, weak_predict: Predict, scale: float, interval: tuple[float, float] | None = None
 ) -> Predict:

@@ -2,13 +2,14 @@
 
 from collections.abc import Callable
 
-from tinydiff.base import Array, check_number
+from tinydiff.base import Array, check_number, checked
 from tinydiff.diffusion.checks import check_match
 from tinydiff.diffusion.guidance.interval import check_interval, scale_at
 from tinydiff.diffusion.process import GaussianDiffusion
 from tinydiff.diffusion.targets import Predict
 
 
+@checked()
 def classifier_guidance(
     predict: Predict,
     diffusion: GaussianDiffusion,

@@ -2,13 +2,23 @@
 
 from typing import Any
 
-from tinydiff.base import Condition, InputError, check_number, map_arrays, xp_of
+from tinydiff.base import (
+    Condition,
+    InputError,
+    arrays_of,
+    check_number,
+    check_numbers,
+    checked,
+    map_arrays,
+    xp_of,
+)
 from tinydiff.diffusion.guidance.interval import check_interval, is_never_within, scale_at
 from tinydiff.diffusion.guidance.rescale import rescaled
 from tinydiff.diffusion.process import GaussianDiffusion
 from tinydiff.diffusion.targets import Predict
 
 
+@checked()
 def classifier_free_guidance(
     predict: Predict,
     diffusion: GaussianDiffusion,
@@ -46,6 +56,9 @@ def classifier_free_guidance(
     if null_context is None:
         raise InputError("null_context is None, but guidance starts from a prediction without the condition.")
 
+    for a in arrays_of(null_context):
+        check_numbers("null_context", a)
+
     def guided(x_t, t, context=None):
         _check_both(context, null_context)
         if scale == 1 or is_never_within(t, interval):
@@ -65,6 +78,8 @@ def classifier_free_guidance(
 def _in_pairs(rows, null_rows):
     """Return a_0, b_0, a_1, b_1, ... for rows a and null rows b, of which there may be one for all."""
     xp = xp_of(rows, null_rows)
+    if null_rows.shape[1:] != rows.shape[1:] or null_rows.shape[:1] not in ((1,), rows.shape[:1]):
+        raise InputError(f"null_context has shape {tuple(null_rows.shape)}, but context has {tuple(rows.shape)}.")
     pairs = xp.stack([rows, xp.broadcast_to(null_rows, rows.shape)], axis=1)
     return pairs.reshape(2 * len(rows), *rows.shape[1:])
 

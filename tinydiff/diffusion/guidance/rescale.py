@@ -1,8 +1,10 @@
 """Rescaling: guided pictures get back the contrast of those without guidance."""
 
-from tinydiff.base import Array, xp_of
+from tinydiff.base import Array, check_number, checked, xp_of
+from tinydiff.diffusion.checks import check_match
 
 
+@checked()
 def rescaled(guided: Array, given: Array, share: float) -> Array:
     """Return `guided`, with standard deviations moved towards those of `given` by a share, 0 .. 1 (Eq. RESCALE-16).
 
@@ -10,7 +12,9 @@ def rescaled(guided: Array, given: Array, share: float) -> Array:
 
     Source: Lin et al. 2023 (arXiv 2305.08891), Eq. 15 and 16, taken on x_0_hat.
     """
-    xp, share = xp_of(guided), float(share)  # a NumPy float64 would make float64 of float32 arrays
+    check_number("share", share, 0, 1)
+    check_match(guided=guided, given=given)
+    xp = xp_of(guided)
     axes = tuple(range(1, guided.ndim))
     own, wanted = (x.std(axis=axes, keepdims=True) for x in (guided, given))
     factor = xp.where(own > 0, wanted, 1) / xp.where(own > 0, own, 1)

@@ -1,10 +1,11 @@
 """Thresholds: how a predicted picture is kept within [-1, 1], from black to white."""
 
-from tinydiff.base import check_choice, check_number, xp_of
+from tinydiff.base import check_choice, check_number, checked, xp_of
 from tinydiff.diffusion.process import GaussianDiffusion
 from tinydiff.diffusion.targets import Predict
 
 
+@checked()
 def bounded(predict: Predict, diffusion: GaussianDiffusion, how: str = "static", percentile: float = 0.995) -> Predict:
     """Return a prediction whose x_0_hat lies in [-1, 1], and whose eps_hat is derived from it.
 

@@ -5,17 +5,23 @@ from typing import Any
 
 import numpy as np
 
-from tinydiff.base import Array, InputError, Noise, arrays_of, xp_of
+from tinydiff.base import Array, InputError, Noise, arrays_of, check_numbers, checked, xp_of
 from tinydiff.diffusion.checks import check_match
 from tinydiff.diffusion.process import GaussianDiffusion
 
 Chain = Iterator[tuple[float, Array, Array]]  # (t, x_t, x_0_hat) after each step; the last x_t is the sample
 
 
+@checked()
 def last(chain: Chain) -> Array:
     """Run a sampler to its end and return the sample."""
-    for _, x_t, _ in chain:
-        sample = x_t
+    sample = None
+    for step in chain:
+        if not (isinstance(step, tuple) and len(step) == 3):
+            raise InputError("chain does not yield (t, x_t, x_0_hat), as a sampler does.")
+        _, sample, _ = step
+    if sample is None:
+        raise InputError("chain is empty, but at least one step of a sampler was expected.")
     return sample
 
 
@@ -23,6 +29,8 @@ def start(x_T: Array, context: Any) -> Array:
     """Check that x_T and the context fit each other, and return x_T."""
     xp = xp_of(x_T, *arrays_of(context))
     check_match(x_T=x_T)
+    for a in arrays_of(context):
+        check_numbers("context", a)
     if x_T.ndim == 0 or any(a.shape[:1] != x_T.shape[:1] for a in arrays_of(context)):
         shapes = ", ".join(str(a.shape) for a in arrays_of(context))
         raise InputError(

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from typing import Any
 
-from tinydiff.base import Array, InputError, Noise, check_number
+from tinydiff.base import Array, InputError, Noise, check_number, checked
 from tinydiff.diffusion.process import GaussianDiffusion
 from tinydiff.diffusion.samplers.chain import Chain, checked_prediction, start, step_noise
 from tinydiff.diffusion.samplers.registry import sampler
@@ -12,6 +12,7 @@ from tinydiff.diffusion.times import per_sample, step_pairs
 
 
 @sampler()
+@checked()
 def ddim(
     predict: Predict,
     diffusion: GaussianDiffusion,

@@ -4,7 +4,7 @@ import math
 from collections.abc import Iterable
 from typing import Any
 
-from tinydiff.base import Array
+from tinydiff.base import Array, checked
 from tinydiff.diffusion.process import GaussianDiffusion
 from tinydiff.diffusion.samplers.chain import Chain, checked_prediction, scales, start
 from tinydiff.diffusion.samplers.registry import sampler
@@ -13,6 +13,7 @@ from tinydiff.diffusion.times import per_sample, step_pairs
 
 
 @sampler()
+@checked()
 def dpmpp_2m(
     predict: Predict,
     diffusion: GaussianDiffusion,

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from typing import Any
 
-from tinydiff.base import Array
+from tinydiff.base import Array, checked
 from tinydiff.diffusion.process import GaussianDiffusion
 from tinydiff.diffusion.samplers.chain import Chain, checked_prediction, scales, start
 from tinydiff.diffusion.samplers.registry import sampler
@@ -12,6 +12,7 @@ from tinydiff.diffusion.times import edm_steps, per_sample, step_pairs
 
 
 @sampler(times=edm_steps)
+@checked()
 def heun(
     predict: Predict,
     diffusion: GaussianDiffusion,

@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from tinydiff.base import Array, Choices, InputError, Noise
+from tinydiff.base import Array, Choices, InputError, Noise, checks_arguments
 from tinydiff.diffusion.process import GaussianDiffusion
 from tinydiff.diffusion.samplers.chain import Chain, last
 from tinydiff.diffusion.targets import Predict
@@ -18,6 +18,7 @@ Walk = TypeVar("Walk", bound=Callable[..., Chain])
 SHARED = ("predict", "diffusion", "x_T", "steps", "noise", "context", "end")  # arguments; all others are options
 
 
+@checks_arguments("__call__")
 @dataclass(frozen=True)
 class Sampler:
     """A sampler and what is known about it.

@@ -87,6 +87,7 @@ def attention_in_pieces_backward(dy: Array, cache: AttentionInPiecesCache) -> tu
     return dq, dk, dv
 
 
+@checked("q k", lambda q, k: check_shapes("q: ... queries d, k: ... keys d", q=q, k=k))
 def fits_in_one_piece(q: Array, k: Array) -> bool:
     """Return whether the weights of these queries and keys are so few that `attention` can compute them all at once."""
     return (q.size // q.shape[-1]) * k.shape[-2] * q.itemsize <= WORKING_SET

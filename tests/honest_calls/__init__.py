@@ -1,0 +1,4 @@
+"""A good call of every public function and method, room by room: what `test_public_inputs` spoils, one argument a time.
+
+An entry is a function that returns (what to call, its arguments by name). An iterator that comes back is walked.
+"""

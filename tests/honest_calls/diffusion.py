@@ -1,0 +1,161 @@
+"""Good calls of `tinydiff.diffusion`: schedules, the process, samplers, guidance, editing, exact densities."""
+
+import numpy as np
+
+from tinydiff import diffusion as D
+from tinydiff.base import Noise
+from tinydiff.diffusion import editing as E
+from tinydiff.diffusion import guidance as G
+
+PROCESS = D.GaussianDiffusion(D.cosine_schedule(20))
+rng = np.random.default_rng(0)
+X, EPS, T = rng.normal(size=(2, 4, 4, 1)).astype("f4"), rng.normal(size=(2, 4, 4, 1)).astype("f4"), np.array([3, 7])
+MASK, LABELS, FLAT = np.ones((2, 4, 4, 1), "f4"), np.array([1, 0]), rng.normal(size=(2, 2)).astype("f4")
+GAUSSIAN = D.Gaussian(PROCESS, np.zeros(2), 1.0)
+MIXTURE = D.GaussianMixture(PROCESS, np.ones(2), np.eye(2), [1.0, 1.0])
+FINITE = D.FiniteData(PROCESS, np.eye(2))
+STEPS = [20, 10, 5]
+
+
+def predict(x_t, t, context=None):
+    return 0.5 * x_t, x_t
+
+
+def network(x_t, t, context=None):
+    return 0.5 * x_t
+
+
+def gradient(x_t, t, context=None):
+    return x_t
+
+
+def applied(guidance):
+    """Return a function that makes a guided prediction of its arguments, and asks it once."""
+    return lambda **arguments: guidance(**arguments)(X, T.astype(float), LABELS)
+
+
+def chain(sampler, **own):
+    arguments = {"predict": predict, "diffusion": PROCESS, "x_T": X, "steps": STEPS, "context": LABELS, "end": 0}
+    return lambda: (sampler, arguments | own)
+
+
+METHODS = {  # of the forward process
+    "alpha_bar_at": {"t": T},
+    "q_sample": {"x_0": X, "t": T, "eps": EPS},
+    "q_step": {"x_s": X, "t": 7, "eps": EPS, "s": 3},
+    "snr": {"t": T},
+    "beta": {"t": T, "s": T - 1},
+    "posterior_variance": {"t": 7.0, "s": 3.0},
+    "posterior_mean": {"x_0": X, "x_t": EPS, "t": T, "s": T - 1},
+    "posterior_mean_from_eps": {"x_t": X, "t": T, "eps": EPS, "s": T - 1},
+    "x_0_from_eps": {"x_t": X, "t": T, "eps": EPS},
+    "eps_from_x_0": {"x_t": X, "t": 7, "x_0": EPS},
+    "v_from": {"x_0": X, "eps": EPS, "t": 7.5},
+    "x_0_from_v": {"x_t": X, "t": T, "v": EPS},
+    "eps_from_v": {"x_t": X, "t": T, "v": EPS},
+    "score_from_eps": {"eps": EPS, "t": T},
+    "eps_from_score": {"score": EPS, "t": T},
+}
+CALLS = {f"GaussianDiffusion.{name}": lambda name=name: (getattr(PROCESS, name), METHODS[name]) for name in METHODS}
+CALLS |= {
+    "GaussianDiffusion": lambda: (D.GaussianDiffusion, {"alpha_bar": D.linear_schedule(5)}),
+    "linear_schedule": lambda: (D.linear_schedule, {"T": 9, "beta_1": 1e-3, "beta_T": 0.5}),
+    "cosine_schedule": lambda: (D.cosine_schedule, {"T": 9, "s": 0.25, "max_beta": 0.5}),
+    "spaced_steps": lambda: (D.spaced_steps, {"T": 20, "N": 4, "spacing": "linear"}),
+    "equal_steps": lambda: (D.equal_steps, {"diffusion": PROCESS, "N": 4}),
+    "log_snr_steps": lambda: (D.log_snr_steps, {"diffusion": PROCESS, "N": 4, "start": 19.0, "end": 1.0}),
+    "edm_steps": lambda: (D.edm_steps, {"diffusion": PROCESS, "N": 4, "sigma_max": 80.0, "rho": 7.0}),
+    "eps_weight": lambda: (D.eps_weight, {"diffusion": PROCESS, "t": T}),
+    "normal_kl": lambda: (D.normal_kl, {"mean_1": X, "variance_1": 1.0, "mean_2": EPS, "variance_2": 2.0}),
+    "prior_term": lambda: (D.prior_term, {"diffusion": PROCESS, "x_0": X}),
+    "step_term": lambda: (D.step_term, {"predict": predict, "diffusion": PROCESS, "x_0": X, "t": 7, "eps": EPS}),
+    "simple_loss": lambda: (D.simple_loss, {"network": network, "diffusion": PROCESS, "x_0": X, "t": T, "eps": EPS}),
+    "predictor": lambda: (
+        lambda **arguments: D.predictor(**arguments)(X, T),
+        {"network": network, "diffusion": PROCESS, "kind": "v", "clip": True},
+    ),
+    "ddim": chain(D.ddim, eta=0.5, noise=Noise(0)),
+    "ddpm": chain(D.ddpm, variance="beta", noise=Noise(0)),
+    "dpmpp_2m": chain(D.dpmpp_2m),
+    "heun": chain(D.heun),
+    "Sampler": chain(D.SAMPLERS["ddpm"], noise=Noise(0), steps=4),
+    "last": lambda: (D.last, {"chain": D.heun(predict, PROCESS, X, STEPS)}),
+    "autoguidance": lambda: (
+        applied(D.autoguidance),
+        {"predict": predict, "weak_predict": network_pair, "scale": 2.0, "interval": (1.0, 10.0)},
+    ),
+    "bounded": lambda: (
+        applied(D.bounded),
+        {"predict": predict, "diffusion": PROCESS, "how": "dynamic", "percentile": 0.5},
+    ),
+    "classifier_free_guidance": lambda: (
+        applied(D.classifier_free_guidance),
+        {
+            "predict": predict,
+            "diffusion": PROCESS,
+            "null_context": LABELS,
+            "scale": 2.0,
+            "interval": (1.0, 10.0),
+            "rescale": 0.5,
+        },
+    ),
+    "classifier_guidance": lambda: (
+        applied(D.classifier_guidance),
+        {
+            "predict": predict,
+            "diffusion": PROCESS,
+            "log_probability_gradient": gradient,
+            "scale": 2.0,
+            "interval": (1.0, 10.0),
+        },
+    ),
+    "check_interval": lambda: (G.check_interval, {"interval": (1.0, 10.0)}),
+    "rescaled": lambda: (G.rescaled, {"guided": X, "given": EPS, "share": 0.5}),
+    "check_mask": lambda: (E.check_mask, {"mask": MASK, "shape": X.shape}),
+    "ddim_inversion": lambda: (
+        E.ddim_inversion,
+        {"predict": predict, "diffusion": PROCESS, "x_0": X, "steps": STEPS, "context": LABELS},
+    ),
+    "erased": lambda: (E.erased, {"x_0": X, "mask": MASK}),
+    "keep_known": lambda: (
+        applied(E.keep_known),
+        {"predict": predict, "diffusion": PROCESS, "known": X, "mask": MASK},
+    ),
+    "repaint": lambda: (
+        E.repaint,
+        {
+            "predict": predict,
+            "diffusion": PROCESS,
+            "x_T": X,
+            "steps": STEPS,
+            "known": EPS,
+            "mask": MASK,
+            "resample": 2,
+            "noise": Noise(0),
+        },
+    ),
+    "slerp": lambda: (E.slerp, {"a": X, "b": EPS, "share": 0.5}),
+    "times_below": lambda: (E.times_below, {"diffusion": PROCESS, "times": STEPS, "strength": 0.5}),
+    "Gaussian": lambda: (D.Gaussian, {"diffusion": PROCESS, "mean": np.zeros(2), "covariance": np.eye(2)}),
+    "GaussianMixture": lambda: (
+        D.GaussianMixture,
+        {"diffusion": PROCESS, "weights": np.ones(2), "means": np.eye(2), "covariances": [1.0, 1.0]},
+    ),
+    "FiniteData": lambda: (D.FiniteData, {"diffusion": PROCESS, "points": np.eye(2), "weights": np.ones(2)}),
+    "Gaussian.flow": lambda: (GAUSSIAN.flow, {"x_t": FLAT, "t": 7.0, "s": 3.0}),
+    "Density.predict": lambda: (GAUSSIAN.predict, {"x_t": FLAT, "t": T}),
+    "Density.score": lambda: (FINITE.score, {"x_t": FLAT, "t": T}),
+    "Density.log_density": lambda: (MIXTURE.log_density, {"x_t": FLAT, "t": T}),
+    "GaussianMixture.log_class_probability": lambda: (
+        MIXTURE.log_class_probability,
+        {"x_t": FLAT, "t": T, "classes": LABELS},
+    ),
+    "GaussianMixture.class_gradient": lambda: (MIXTURE.class_gradient, {"x_t": FLAT, "t": T, "classes": LABELS}),
+}
+# `posterior` is the formula that a density states, called by its other methods; `sampler` is a decorator.
+WITHOUT = {"Gaussian.posterior", "GaussianMixture.posterior", "FiniteData.posterior", "sampler"}
+RECORDS = {"Target"}
+
+
+def network_pair(x_t, t, context=None):
+    return 0.25 * x_t, x_t

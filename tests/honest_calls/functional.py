@@ -1,0 +1,57 @@
+"""Good calls of `tinydiff.functional`."""
+
+import numpy as np
+
+from tinydiff import functional as F
+
+rng = np.random.default_rng(0)
+X, MATRIX, BIAS = rng.normal(size=(2, 4, 4, 8)).astype("f4"), rng.normal(size=(8, 4)).astype("f4"), np.ones(4, "f4")
+KERNEL, TOKENS, ROWS = rng.normal(size=(3, 3, 8, 4)).astype("f4"), rng.normal(size=(2, 3, 8)).astype("f4"), X[:, 0, 0]
+SCALE, LABELS, UNIFORM = np.ones(8, "f4"), np.array([1, 0]), rng.uniform(size=X.shape).astype("f4")
+SQUARE = rng.normal(size=(3, 3)).astype("f4")
+HEADS = TOKENS[:, None]  # one head
+LOG_SCALE = np.zeros(1, "f4")
+
+
+def backward(pair, *arguments, **options):
+    """Return an honest call of a pair's backward, for the dy that is the output itself."""
+    y, cache = getattr(F, pair)(*arguments, **options)
+    dy = "d_loss" if y.ndim == 0 else "dy"
+    return getattr(F, f"{pair}_backward"), {dy: 0.5 if y.ndim == 0 else np.asarray(y).copy(), "cache": cache}
+
+
+PAIRS = {
+    "linear": {"x": X, "w": MATRIX, "b": BIAS},
+    "conv2d": {"x": X, "w": KERNEL, "b": BIAS, "stride": 1, "padding": 1, "algorithm": "im2col", "keep": True},
+    "group_norm": {"x": X, "gamma": SCALE, "beta": SCALE, "groups": 2, "eps": 1e-5},
+    "group_norm_silu": {"x": X, "gamma": SCALE, "beta": SCALE, "groups": 2, "eps": 1e-5},
+    "layer_norm": {"x": X, "gamma": SCALE, "beta": SCALE, "eps": 1e-5},
+    "batch_norm": {"x": X, "gamma": SCALE, "beta": SCALE, "eps": 1e-5},
+    "unit_length": {"x": ROWS},
+    "silu": {"x": X},
+    "gelu": {"x": X},
+    "geglu": {"x": X},
+    "softmax": {"x": ROWS},
+    "dropout": {"x": X, "rate": 0.25, "uniform": UNIFORM},
+    "attention": {"q": HEADS, "k": HEADS, "v": HEADS, "mask": np.tri(3, dtype=bool)},
+    "attention_in_pieces": {"q": HEADS, "k": HEADS, "v": HEADS},
+    "avg_pool": {"x": X, "factor": 2},
+    "upsample_nearest": {"x": X, "factor": 2},
+    "embedding": {"indices": LABELS, "table": MATRIX},
+    "mse": {"prediction": ROWS, "target": ROWS * 2},
+    "cross_entropy": {"logits": ROWS, "labels": LABELS},
+    "contrastive_loss": {"logits": SQUARE},
+    "scaled_similarity": {"a": ROWS, "b": ROWS, "log_scale": LOG_SCALE},
+}
+CALLS = {pair: lambda pair=pair: (getattr(F, pair), PAIRS[pair]) for pair in PAIRS}
+CALLS |= {f"{pair}_backward": lambda pair=pair: backward(pair, **PAIRS[pair]) for pair in PAIRS}
+CALLS |= {
+    "default_groups": lambda: (F.default_groups, {"channels": 24}),
+    "split_heads": lambda: (F.split_heads, {"x": TOKENS, "heads": 2}),
+    "merge_heads": lambda: (F.merge_heads, {"x": HEADS}),
+    "fits_in_one_piece": lambda: (F.fits_in_one_piece, {"q": HEADS, "k": HEADS}),
+    "timestep_embedding": lambda: (
+        F.timestep_embedding,
+        {"t": np.array([1.0, 7.5]), "channels": 8, "max_period": 1e4, "variant": "ddpm", "dtype": np.float32},
+    ),
+}

@@ -1,0 +1,123 @@
+"""Every public function, given every kind of bad argument: one clear sentence, or the right result, nothing else."""
+
+import dataclasses
+import importlib
+import inspect
+import warnings
+from collections.abc import Iterator
+
+import numpy as np
+import pytest
+from spoiled import spoil
+
+from tinydiff.base import InputError
+from tools import public_api
+
+# Rooms whose every public function has an honest call in `tests/honest_calls`.
+ROOMS = ("base", "functional", "diffusion")
+
+
+def calls_of(room):
+    return importlib.import_module(f"honest_calls.{room}").CALLS
+
+
+ALL = [(room, name) for room in ROOMS for name in calls_of(room)]
+
+
+def outcome(f, arguments):
+    """Return (result, warnings), or the error and what it says."""
+    with warnings.catch_warnings(record=True) as said, np.errstate(all="ignore"):
+        warnings.simplefilter("always")
+        try:
+            result = f(**arguments)
+            return "result", (list(result) if isinstance(result, Iterator) else result), said
+        except Exception as error:
+            return "error", error, said
+
+
+def equal(a, b):
+    """Whether two results are the same: types and dtypes to the letter, floats within rounding."""
+    if isinstance(a, (np.ndarray, np.generic)):
+        if type(a) is not type(b) or a.dtype != b.dtype or a.shape != b.shape:
+            return False
+        exact = a.dtype.kind not in "fc"
+        return np.array_equal(a, b) if exact else np.allclose(a, b, rtol=1e-5, atol=1e-6, equal_nan=True)
+    if dataclasses.is_dataclass(a) and not isinstance(a, type):
+        return type(a) is type(b) and equal(vars(a), vars(b))
+    if isinstance(a, dict):
+        return isinstance(b, dict) and list(a) == list(b) and all(equal(a[key], b[key]) for key in a)
+    if isinstance(a, (tuple, list)):
+        return type(a) is type(b) and len(a) == len(b) and all(map(equal, a, b))
+    if hasattr(a, "tobytes"):  # a picture of Pillow
+        return type(a) is type(b) and a.tobytes() == b.tobytes()
+    if isinstance(a, (bool, int, float, str, bytes, type(None))):
+        return type(a) is type(b) and (a == b or a != a)
+    return type(a) is type(b)
+
+
+def faults(room, name):
+    """Return how many inputs were tried, and a line for each that ended in neither a refusal nor the right result."""
+    f, honest = calls_of(room)[name]()
+    kind, right, said = outcome(f, honest)
+    assert (kind, said) == ("result", []), f"the honest call of {name} fails: {right} {said}"
+    defaults = {p.name for p in inspect.signature(f).parameters.values() if p.default is None}
+    found, tried = [], 0
+    for argument, value in honest.items():
+        if argument == "dtype":
+            continue
+        alike, wrong, odd = spoil(value)
+        for label, bad in [*alike.items(), *wrong.items(), *odd.items()]:
+            f, fresh = calls_of(room)[name]()
+            tried += 1
+            kind, result, said = outcome(f, {**fresh, argument: bad})
+            where = f"{name}({argument} = {label})"
+            if kind == "error":
+                if not isinstance(result, InputError):
+                    found.append(f"raw: {where}: {type(result).__name__}: {result!s:.100}")
+            elif label in wrong and not (bad is None and argument in defaults):
+                found.append(f"silent: {where} is computed without a word")
+            elif label in alike and (not equal(right, result) or said):
+                found.append(f"silent: {where} gives another result, or a warning")
+    return tried, found
+
+
+@pytest.mark.parametrize(("room", "name"), ALL)
+def test_a_bad_argument_is_refused_in_a_sentence_or_computed_rightly(room, name):
+    _, found = faults(room, name)
+    assert not found, "\n".join(found)
+
+
+@pytest.mark.parametrize("room", ROOMS)
+def test_every_public_function_has_an_honest_call(room):
+    """A new public function must be added to its room in `tests/honest_calls`."""
+    exported = {
+        name.name: name.thing
+        for package, names in public_api.public_names()
+        if package.split(".")[1:2] == [room]
+        for name in names
+        if name.kind == "function" or (name.kind == "class" and name.name not in getattr(spelled(room), "RECORDS", ()))
+    }
+    wanted = set()
+    for name, thing in exported.items():
+        wanted.add(name)
+        if inspect.isclass(thing):
+            methods = [m for m, g in vars(thing).items() if inspect.isfunction(g) and not m.startswith("_")]
+            wanted |= {f"{name}.{method}" for method in methods}
+    assert wanted - set(calls_of(room)) - set(getattr(spelled(room), "WITHOUT", ())) == set()
+
+
+def spelled(room):
+    return importlib.import_module(f"honest_calls.{room}")
+
+
+if __name__ == "__main__":  # the figures of all rooms: python tests/test_public_inputs.py
+    totals = [0, 0, 0, 0]
+    for room, name in ALL:
+        try:
+            tried, found = faults(room, name)
+        except AssertionError as error:
+            tried, found = 0, [f"raw: {error}"]
+        print(*found, sep="\n", end="\n" if found else "")
+        counts = (1, tried, sum(line.startswith("raw") for line in found), sum(line.startswith("si") for line in found))
+        totals = [a + b for a, b in zip(totals, counts, strict=True)]
+    print("functions {}, inputs {}, raw errors {}, silent {}".format(*totals))

@@ -1,0 +1,205 @@
+"""What an argument may be, read from its annotation, so that one place refuses what no function can compute with.
+
+Annotations are what readers see already: `Array`, ``float``, ``int | None``. From each of them a list of kinds is made
+once, when a function is defined; `taken` then takes a value as the first kind that it fits, or refuses it.
+
+A number of NumPy is taken as a Python number: ``np.float64(0.5) * x`` would turn a float32 array x into float64, and
+``np.uint8(200) + 100`` wraps. Arrays must be plain ones (`check_numbers`).
+"""
+
+import collections.abc
+import inspect
+import math
+import numbers
+import types
+import typing
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from tinydiff.base.arrays import Array, check_numbers, module_of
+from tinydiff.base.errors import InputError
+
+LARGEST = 2**63  # whole numbers are below it, as indices of arrays are
+NO_CHECK: list["Kind"] = []  # of an annotation that allows anything, or that says too little
+
+
+class Kind(NamedTuple):
+    """One kind of values: its name in a sentence, whether a value is of it, and the value that is used instead."""
+
+    words: str
+    fits: Callable[[Any], bool]
+    take: Callable[[str, Any], Any] = lambda name, value: value
+
+
+def kinds_of(f: Callable[..., Any]) -> dict[str, list[Kind]]:
+    """Return argument -> the kinds that its annotation allows; arguments that may be anything are left out."""
+    found = {}
+    for name, parameter in inspect.signature(f).parameters.items():
+        several = parameter.kind in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD)
+        if not several and parameter.annotation is not parameter.empty:
+            found[name] = _kinds(_evaluated(parameter.annotation, f))
+    return {name: kinds for name, kinds in found.items() if kinds}
+
+
+def taken(name: str, value: Any, kinds: list[Kind]) -> Any:
+    """Return a value as the first of these kinds that it is of; raise `InputError` if it is of none."""
+    for kind in kinds:
+        if kind.fits(value):
+            if kind is ARRAY and value.ndim == 0 and NUMBER not in kinds:
+                raise InputError(f"{name} is an array without axes, but at least one axis was expected.")
+            return kind.take(name, value)
+    if all(kind in (ARRAY, NONE) for kind in kinds):
+        module_of({name: value}, some=True)  # says what is wrong with an array
+    raise InputError(f"{name} is {_shown(value)}, but {' or '.join(kind.words for kind in kinds)} was expected.")
+
+
+def _kinds(annotation):
+    """Return the kinds that an annotation allows; an empty list means that anything goes."""
+    origin, inner = typing.get_origin(annotation), typing.get_args(annotation)
+    if origin in (typing.Union, types.UnionType):
+        members = [_kinds(member) for member in inner]
+        return [kind for member in members for kind in member] if all(members) else NO_CHECK
+    if annotation in KINDS:
+        return [KINDS[annotation]]
+    if origin is collections.abc.Callable:
+        return [CALLABLE]
+    if origin is typing.Literal:
+        return [Kind(f"one of {', '.join(map(repr, inner))}", lambda value: _is_plain(value) and value in inner)]
+    if annotation is tuple or origin is tuple:
+        return [_pair(inner)]
+    if origin is not None and issubclass(origin, collections.abc.Mapping):
+        return [_group("a mapping", origin, inner[-1], lambda value: value.values())]
+    if origin in (collections.abc.Iterable, collections.abc.Iterator):
+        return [Kind("a sequence", _is_iterable, _take_group)]
+    if origin in (collections.abc.Sequence, list):
+        return [_group("a sequence", (collections.abc.Sequence, np.ndarray), inner[0], iter)]
+    says_little = annotation in (Any, object) or getattr(annotation, "_is_protocol", False)
+    return [_instance(annotation)] if isinstance(annotation, type) and not says_little else NO_CHECK
+
+
+def _instance(kind):
+    """Return the kind of a class's instances; for a cache, a plain tuple of as many things will do."""
+    fields = len(getattr(kind, "_fields", ()))
+    article = "an" if kind.__name__[0] in "AEIOU" else "a"
+    return Kind(
+        f"{article} {kind.__name__}",
+        lambda value: isinstance(value, kind) or (fields > 0 and type(value) is tuple and len(value) == fields),
+    )
+
+
+def _evaluated(annotation, f):
+    """Return an annotation that is written as a text as what it stands for, or as one that allows anything."""
+    if not isinstance(annotation, str):
+        return annotation
+    try:
+        return eval(annotation, vars(inspect.getmodule(f)))
+    except (NameError, AttributeError, SyntaxError):  # such as a name that only a type checker imports
+        return Any
+
+
+def _pair(inner):
+    """Return the kind of a tuple with these types; a list is taken too, since files hold no tuples."""
+    if not inner or inner[-1] is Ellipsis:
+        kinds, size = _kinds(inner[0]) if inner else NO_CHECK, None
+    else:
+        kinds, size = [_kinds(member) for member in inner], len(inner)
+
+    def take(name, value):
+        of_each = [kinds] * len(value) if size is None else kinds
+        pairs = enumerate(zip(value, of_each, strict=True))
+        parts = [taken(f"{name}[{i}]", part, of) if of else part for i, (part, of) in pairs]
+        return value if hasattr(value, "_fields") else tuple(parts)
+
+    words = "a tuple" if size is None else f"a tuple of {size}"
+    return Kind(words, lambda value: isinstance(value, (tuple, list)) and size in (None, len(value)), take)
+
+
+def _group(words, kind, inner, members):
+    """Return the kind of a sequence or mapping whose members are of one type."""
+    kinds = _kinds(inner)
+
+    def take(name, value):
+        _take_group(name, value)
+        for i, member in enumerate(members(value)):
+            if kinds and not isinstance(value, np.ndarray):
+                taken(f"{name}[{i}]", member, kinds)
+        return value
+
+    return Kind(words, lambda value: isinstance(value, kind) and not isinstance(value, (str, bytes)), take)
+
+
+def _take_group(name, value):
+    """Return a sequence; an array in its place must be a plain one, with at least one axis."""
+    if isinstance(value, np.ndarray):
+        check_numbers(name, value)
+        if value.ndim == 0:
+            raise InputError(f"{name} is an array without axes, but a sequence was expected.")
+    return value
+
+
+def _take_number(name, value):
+    if isinstance(value, numbers.Integral):
+        return _take_whole(name, value)
+    try:
+        value = float(value)
+    except OverflowError:
+        raise InputError(f"{name} is too large for a number of float64.") from None
+    if math.isnan(value):
+        raise InputError(f"{name} is nan, but a number was expected.")
+    return value
+
+
+def _take_whole(name, value):
+    value = int(value)
+    if not -LARGEST <= value < LARGEST:
+        raise InputError(f"{name} is {_shown(value)}, but a whole number from -(2**63) to 2**63 - 1 was expected.")
+    return value
+
+
+def _take_array(name, value):
+    check_numbers(name, value)
+    return value
+
+
+def _is_array(value):
+    return hasattr(value, "dtype") and hasattr(value, "strides") and not isinstance(value, np.generic)
+
+
+def _is_bool(value):
+    return isinstance(value, (bool, np.bool_))
+
+
+def _is_iterable(value):
+    return isinstance(value, collections.abc.Iterable) and not isinstance(value, (str, bytes, dict, set, frozenset))
+
+
+def _is_plain(value):
+    return isinstance(value, (str, int, float, type(None)))
+
+
+def _shown(value):
+    """Return a value for a sentence: short, and what kind it is where that is not seen."""
+    if _is_array(value):
+        return f"an array of shape {tuple(value.shape)}"
+    text = repr(value)
+    text = text if len(text) <= 60 else f"{text[:56]} ..."
+    return text if isinstance(value, (str, int, float, complex, type(None))) else f"{text} ({type(value).__name__})"
+
+
+ARRAY = Kind("an array", _is_array, _take_array)
+NONE = Kind("None", lambda value: value is None)
+CALLABLE = Kind("a function", callable)
+WHOLE = Kind("a whole number", lambda value: isinstance(value, numbers.Integral) and not _is_bool(value), _take_whole)
+NUMBER = Kind("a number", lambda value: isinstance(value, numbers.Real) and not _is_bool(value), _take_number)
+KINDS = {
+    Array: ARRAY,
+    np.ndarray: ARRAY,
+    type(None): NONE,
+    None: NONE,
+    int: WHOLE,
+    float: NUMBER,
+    bool: Kind("True or False", _is_bool, lambda name, value: bool(value)),
+    str: Kind("a text", lambda value: isinstance(value, str), lambda name, value: str(value)),
+}
