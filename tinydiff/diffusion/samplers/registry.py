@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from numbers import Integral
 from typing import Any, TypeVar
 
-from tinydiff.base import Array, Choices, InputError, Noise, checks_arguments
+from tinydiff.base import Array, Choices, InputError, checks_arguments
 from tinydiff.diffusion.process import GaussianDiffusion
-from tinydiff.diffusion.samplers.chain import Chain
+from tinydiff.diffusion.samplers.chain import Chain, NoiseSource
 from tinydiff.diffusion.targets import Predict
 from tinydiff.diffusion.times import equal_steps
 
@@ -49,7 +49,7 @@ class Sampler:
         diffusion: GaussianDiffusion,
         x_T: Array,
         steps: int | Iterable[float] | None = None,
-        noise: Noise | None = None,
+        noise: NoiseSource | None = None,
         context: Any = None,
         end: float = 0,
         **options: Any,
