@@ -204,7 +204,7 @@ def test_log_density_of_clean_data_exists_for_smooth_densities_only():
         (lambda: Gaussian(LINEAR, MEAN, np.ones(2)), r"covariance has shape \(2,\)"),
         (lambda: Gaussian(LINEAR, MEAN, np.triu(np.ones((3, 3)))), "symmetric"),
         (lambda: Gaussian(LINEAR, MEAN, -1.0), "covariance has the eigenvalue -1.0"),
-        (lambda: Gaussian(LINEAR, MEAN, np.nan), "covariance has the eigenvalue nan"),
+        (lambda: Gaussian(LINEAR, MEAN, np.nan), "covariance is nan"),
         (lambda: Gaussian(LINEAR, MEAN, np.diag([1.0, 1.0, -0.5])), "covariance has the eigenvalue -0.5"),
         (lambda: GaussianMixture(LINEAR, [1, 1], POINTS[:2], [1.0]), "covariances has length 1"),
         (lambda: GaussianMixture(LINEAR, [1], POINTS[:2], [1.0, 1.0]), r"weights has shape \(1,\)"),

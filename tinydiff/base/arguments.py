@@ -18,7 +18,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from tinydiff.base.arrays import Array, check_numbers, module_of
+from tinydiff.base.arrays import Array, check_numbers, is_array, module_of
 from tinydiff.base.errors import InputError
 
 LARGEST = 2**63  # whole numbers are below it, as indices of arrays are
@@ -75,7 +75,10 @@ def _kinds(annotation):
         return [Kind("a sequence", _is_iterable, _take_group)]
     if origin in (collections.abc.Sequence, list):
         return [_group("a sequence", (collections.abc.Sequence, np.ndarray), inner[0], iter)]
-    says_little = annotation in (Any, object) or getattr(annotation, "_is_protocol", False)
+    open_protocol = getattr(annotation, "_is_protocol", False) and not getattr(
+        annotation, "_is_runtime_protocol", False
+    )
+    says_little = annotation in (Any, object) or open_protocol
     return [_instance(annotation)] if isinstance(annotation, type) and not says_little else NO_CHECK
 
 
@@ -163,10 +166,6 @@ def _take_array(name, value):
     return value
 
 
-def _is_array(value):
-    return hasattr(value, "dtype") and hasattr(value, "strides") and not isinstance(value, np.generic)
-
-
 def _is_bool(value):
     return isinstance(value, (bool, np.bool_))
 
@@ -181,14 +180,14 @@ def _is_plain(value):
 
 def _shown(value):
     """Return a value for a sentence: short, and what kind it is where that is not seen."""
-    if _is_array(value):
+    if is_array(value):
         return f"an array of shape {tuple(value.shape)}"
     text = repr(value)
     text = text if len(text) <= 60 else f"{text[:56]} ..."
     return text if isinstance(value, (str, int, float, complex, type(None))) else f"{text} ({type(value).__name__})"
 
 
-ARRAY = Kind("an array", _is_array, _take_array)
+ARRAY = Kind("an array", is_array, _take_array)
 NONE = Kind("None", lambda value: value is None)
 CALLABLE = Kind("a function", callable)
 WHOLE = Kind("a whole number", lambda value: isinstance(value, numbers.Integral) and not _is_bool(value), _take_whole)

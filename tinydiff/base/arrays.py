@@ -75,6 +75,12 @@ def _module_of_one(name, a):
     raise InputError(f"{name} is of type {type(a).__name__}, but a NumPy or CuPy array was expected.")
 
 
+def is_array(value: Any) -> bool:
+    """Whether a value is an array of NumPy or of CuPy, plain or not."""
+    cupy = sys.modules.get("cupy")
+    return isinstance(value, np.ndarray) or (cupy is not None and isinstance(value, cupy.ndarray))
+
+
 def check_numbers(name: str, a: Array) -> None:
     """Raise `InputError` unless `a` is a plain array of numbers that tinydiff computes with.
 

@@ -18,7 +18,7 @@ from tinydiff.diffusion.process import GaussianDiffusion
 from tinydiff.functional.values import check_labels
 
 
-@checks_arguments()
+@checks_arguments("__init__", "predict", "score", "log_density")
 class Density:
     """A density of clean data whose noisy versions q(x_t) are known exactly.
 
@@ -82,7 +82,7 @@ class Density:
         return x_t.reshape(len(x_t), math.prod(self.shape)).astype(np.float64), alpha_bar[:, None]
 
 
-@checks_arguments()
+@checks_arguments("__init__", "flow")
 class Gaussian(Density):
     """A Gaussian with any covariance.
 
@@ -135,7 +135,7 @@ class Gaussian(Density):
         return y if self.axes is None else y @ xp_of(y).asarray(self.axes).T
 
 
-@checks_arguments()
+@checks_arguments("__init__", "log_class_probability", "class_gradient")
 class GaussianMixture(Density):
     """A mixture of K Gaussians.
 
@@ -199,7 +199,7 @@ class GaussianMixture(Density):
         return classes
 
 
-@checks_arguments()
+@checks_arguments("__init__")
 class FiniteData(Density):
     """A finite data set: a point mass on each of K samples. Its denoiser is that of a network that memorised them.
 

@@ -1,20 +1,34 @@
 """What the loops of all samplers share: the start of a chain, the check of a prediction, the scales, fresh noise."""
 
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Iterable, Iterator
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 
-from tinydiff.base import Array, InputError, Noise, arrays_of, check_numbers, checked, xp_of
+from tinydiff.base import Array, InputError, arrays_of, check_numbers, xp_of
 from tinydiff.diffusion.checks import check_match
 from tinydiff.diffusion.process import GaussianDiffusion
 
 Chain = Iterator[tuple[float, Array, Array]]  # (t, x_t, x_0_hat) after each step; the last x_t is the sample
 
 
-@checked()
+@runtime_checkable
+class NoiseSource(Protocol):
+    """What samplers draw noise from: `Noise`, or something else with these two methods."""
+
+    def at(self, **changes: Any) -> "NoiseSource":
+        """Return the same source at another step."""
+        ...
+
+    def normal(self, shape: tuple, purpose: str, layer: str = "", dtype: Any = np.float32) -> Array:
+        """Return standard normal numbers."""
+        ...
+
+
 def last(chain: Chain) -> Array:
     """Run a sampler to its end and return the sample."""
+    if not isinstance(chain, Iterable):
+        raise InputError(f"chain is {chain!r}, but what a sampler returns was expected.")
     sample = None
     for step in chain:
         if not (isinstance(step, tuple) and len(step) == 3):
@@ -55,6 +69,6 @@ def scales(diffusion: GaussianDiffusion, t: float) -> tuple[float, float]:
     return alpha_bar**0.5, (1 - alpha_bar) ** 0.5
 
 
-def step_noise(noise: Noise, k: int, x: Array) -> Array:
+def step_noise(noise: NoiseSource, k: int, x: Array) -> Array:
     """Return the noise that step k adds to each sample of x."""
     return noise.at(step=k, xp=xp_of(x)).normal(x.shape, "sampler", dtype=x.dtype)

@@ -3,23 +3,23 @@
 from collections.abc import Iterable
 from typing import Any
 
-from tinydiff.base import Array, InputError, Noise, check_number, checked
+from tinydiff.base import Array, InputError, check_number, checked
 from tinydiff.diffusion.process import GaussianDiffusion
-from tinydiff.diffusion.samplers.chain import Chain, checked_prediction, start, step_noise
+from tinydiff.diffusion.samplers.chain import Chain, NoiseSource, checked_prediction, start, step_noise
 from tinydiff.diffusion.samplers.registry import sampler
 from tinydiff.diffusion.targets import Predict
 from tinydiff.diffusion.times import per_sample, step_pairs
 
 
-@sampler()
 @checked()
+@sampler()
 def ddim(
     predict: Predict,
     diffusion: GaussianDiffusion,
     x_T: Array,
     steps: int | Iterable[float],
     eta: float = 0.0,
-    noise: Noise | None = None,
+    noise: NoiseSource | None = None,
     context: Any = None,
     end: float = 0,
 ) -> Chain:

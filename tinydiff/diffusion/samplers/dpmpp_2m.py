@@ -12,8 +12,8 @@ from tinydiff.diffusion.targets import Predict
 from tinydiff.diffusion.times import per_sample, step_pairs
 
 
-@sampler()
 @checked()
+@sampler()
 def dpmpp_2m(
     predict: Predict,
     diffusion: GaussianDiffusion,

@@ -11,8 +11,8 @@ from tinydiff.diffusion.targets import Predict
 from tinydiff.diffusion.times import edm_steps, per_sample, step_pairs
 
 
-@sampler(times=edm_steps)
 @checked()
+@sampler(times=edm_steps)
 def heun(
     predict: Predict,
     diffusion: GaussianDiffusion,

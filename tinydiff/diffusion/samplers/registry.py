@@ -10,7 +10,7 @@ import numpy as np
 
 from tinydiff.base import Array, Choices, InputError, Noise, checks_arguments
 from tinydiff.diffusion.process import GaussianDiffusion
-from tinydiff.diffusion.samplers.chain import Chain, last
+from tinydiff.diffusion.samplers.chain import Chain, NoiseSource, last
 from tinydiff.diffusion.targets import Predict
 from tinydiff.diffusion.times import equal_steps
 
@@ -51,7 +51,7 @@ class Sampler:
         diffusion: GaussianDiffusion,
         x_T: Array,
         steps: int | Iterable[float] | None = None,
-        noise: Noise | None = None,
+        noise: NoiseSource | None = None,
         context: Any = None,
         end: float = 0,
         **options: Any,
