@@ -15,7 +15,7 @@ from tinydiff.diffusion import GaussianDiffusion
 def test_source_is_shown_without_its_docstring(capsys):
     show_source(GaussianDiffusion.snr, GaussianDiffusion.score_from_eps)
     shown = capsys.readouterr().out
-    assert shown.startswith("def snr(self, t: Time) -> float | Array:\n    alpha_bar = self._alpha_bar(t)\n")
+    assert shown.startswith("def snr(self, t: Time) -> float | Array:\n    alpha_bar, noise = self._shares(t)\n")
     assert "signal-to-noise" not in shown
     assert "def score_from_eps(self, eps: Array, t: Time) -> Array:\n    _, b" in shown
 

@@ -44,6 +44,17 @@ WITHOUT = {
         "check_positive",
     ),
     *("check_rank", "check_shape", "check_shapes", "plain", "weights_stand_still", "with_prefix", "philox"),
+    *(
+        "FolderLock",
+        "FolderLock.check",
+        "available_memory",
+        "check_memory",
+        "in_gib",
+        "gunzip",
+        "read_at_most",
+        "sweep",
+    ),
+    *("power_of_two", "printable", "shown"),
     *("atomic_write", "from_table", "read_table", "to_table", "writable_folder", "write_json"),
 }
 RECORDS = {"Choices", "Condition", "Device", "Memo"}

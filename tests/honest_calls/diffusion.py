@@ -78,6 +78,7 @@ CALLS |= {
     "ddpm": chain(D.ddpm, variance="beta", noise=Noise(0)),
     "dpmpp_2m": chain(D.dpmpp_2m),
     "heun": chain(D.heun),
+    "Sampler.calls": lambda: (D.SAMPLERS["ddim"].calls, {"diffusion": PROCESS, "steps": 4}),
     "Sampler": chain(D.SAMPLERS["ddpm"], noise=Noise(0), steps=4),
     "last": lambda: (D.last, {"chain": D.heun(predict, PROCESS, X, STEPS)}),
     "autoguidance": lambda: (

@@ -213,7 +213,7 @@ def test_a_run_with_captions_goes_on_bit_for_bit_and_in_any_number_of_threads(tm
 def test_other_captions_are_another_run(tmp_path):
     trainer(tmp_path).run(progress=False)
     others = dataclasses.replace(PORTRAITS, captions=("a person",) * len(PORTRAITS))
-    with pytest.raises(InputError, match="checksums of the data"):
+    with pytest.raises(InputError, match="The data are not those"):
         Run(Denoise(make(), others, trainer().config), tmp_path)
 
 

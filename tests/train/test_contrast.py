@@ -60,7 +60,7 @@ def test_a_run_that_was_stopped_goes_on_bit_for_bit_on_any_number_of_threads(tmp
     again.run(progress=False)
     np.testing.assert_array_equal(again.trained().network.theta, whole.trained().network.theta)
     np.testing.assert_array_equal(load(tmp_path).network.theta, whole.trained().network.theta)
-    with pytest.raises(InputError, match=r"lr = 0.002, but lr = 1.0 was asked for"):
+    with pytest.raises(InputError, match=r"lr is 1.0, but the run in .* has 0.002"):
         run(tmp_path, dataclasses.replace(CONFIG, lr=1.0))
 
 

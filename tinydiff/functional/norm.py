@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from tinydiff.base import Array, Checked, check_count, check_shape, check_shapes, checked, power_of_two, xp_of
-from tinydiff.functional.values import check_dy, check_group_norm, check_norm
+from tinydiff.functional.values import check_direction, check_dy, check_group_norm, check_norm
 
 GroupNormCache = namedtuple("GroupNormCache", "centred gamma rstd groups")
 LayerNormCache = namedtuple("LayerNormCache", "x_hat gamma rstd")
@@ -155,7 +155,7 @@ def batch_norm_backward(dy: Array, cache: BatchNormCache, need_dx: bool = True, 
     return _normalise_backward(dy, x_hat, gamma, rstd, tuple(range(dy.ndim - 1)), need_dx, need_dw)
 
 
-@checked("x")
+@checked("x", check_direction)
 def unit_length(x: Array) -> tuple[Array, UnitLengthCache]:
     """Divide each vector by its length, so that only its direction stays (Eq. UNIT-1).
 
@@ -224,6 +224,10 @@ def is_beyond_float32(mu: Array, variance: Array) -> bool:
     """
     if xp_of(mu) is not np or mu.dtype != np.float32:
         return False
+    mu, variance = mu.ravel(), variance.ravel()
+    least = float(variance.min())
+    if least > 1e-30 and float(np.vdot(mu, mu)) <= 1e6 * least and np.vdot(variance, variance) < 1e30:
+        return False  # so it nearly always is: the sums, which are quick, bound each number
     with np.errstate(over="ignore", invalid="ignore"):
         is_ordinary = (mu * mu <= 1e6 * variance) & (variance > 1e-30) & (variance < 1e30)
     return not is_ordinary.all()

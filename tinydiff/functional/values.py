@@ -30,6 +30,12 @@ def check_softmax(x: Array) -> None:
         raise InputError(f"x has shape {tuple(x.shape)}: a softmax of no numbers is undefined.")
 
 
+def check_direction(x: Array) -> None:
+    """Refuse a last axis of size 0."""
+    if not all(x.shape[-1:]):
+        raise InputError(f"x has shape {tuple(x.shape)}: no numbers have no direction.")
+
+
 def check_dropout(x: Array, rate: float, uniform: Array) -> None:
     """Refuse a rate that is not a probability below 1, and random numbers on another device."""
     xp_of(x, uniform)

@@ -1,6 +1,8 @@
 """`tinydiff evaluate`: samples beside real images, as numbers and pictures."""
 
+import numpy as np
 from commands import fails
+from PIL import Image
 
 from tinydiff.apps.cli import main
 
@@ -20,4 +22,42 @@ def test_evaluate_prints_samples_beside_real_images(trained, tmp_path, capsys, m
     assert main([*arguments, "--out", str(tmp_path)]) == 0
     assert f"those of this one are in {tmp_path / '2'}." in capsys.readouterr().out
     assert (tmp_path / "2" / "samples.png").is_file()
-    fails(capsys, ["evaluate", "--model", str(trained)], 2, "No classifier of digits ships", "of 8 x 8", "--classifier")
+
+
+def test_a_model_for_whose_data_no_classifier_ships_is_measured_without_one(trained, tmp_path, capsys):
+    assert main(["evaluate", "--model", str(trained), "--n", "8", "--steps", "2", "--out", str(tmp_path)]) == 0
+    text = capsys.readouterr().out
+    for line in ("digits, train", "Fréchet distance to 8 real pictures", "nearest training picture", "held out"):
+        assert line in text
+    assert {p.name for p in tmp_path.iterdir()} == {"samples.png", "nearest.png", "loss_by_timestep.png"}
+
+
+def test_a_model_of_ones_own_pictures_finds_them_by_itself(tmp_path, capsys, monkeypatch):
+    """Also the model with the best loss, one folder deeper, and not where the pictures have gone."""
+    monkeypatch.chdir(tmp_path)
+    rng = np.random.default_rng(0)
+    for i in range(40):
+        path = tmp_path / "pets" / ("cat", "dog")[i % 2] / f"{i}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(rng.integers(0, 256, (9, 12, 3), dtype=np.uint8)).save(path)
+    tiny = [
+        "--unet.image-size",
+        "8",
+        "--unet.channels",
+        "8",
+        "--unet.channel-mult",
+        "1",
+        "--unet.blocks-per-level",
+        "1",
+    ]
+    assert main(["train", "--data", "pets", "--train.steps", "1", "--train.batch", "4", *tiny, "--out", "run"]) == 0
+    capsys.readouterr()
+    for model in ("run", "run/best"):
+        assert main(["evaluate", "--model", model, "--steps", "2"]) == 0
+        text = capsys.readouterr().out
+        assert "Classes: 0 = cat, 1 = dog." in text
+        assert "Samples: 20, ddim, 2 steps" in text  # half of 40
+    assert main(["evaluate", "--model", "run", "--data", "pets", "--n", "4", "--steps", "2"]) == 0
+    capsys.readouterr()
+    (tmp_path / "pets").rename(tmp_path / "elsewhere")
+    fails(capsys, ["evaluate", "--model", "run"], 2, "--data is missing", "pets", "not found from here")

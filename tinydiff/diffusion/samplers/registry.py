@@ -87,7 +87,7 @@ class Sampler:
             given["noise"] = noise
         return self.walk(predict, diffusion, x_T, times, context=context, end=end, **given)
 
-    def calls(self, diffusion: GaussianDiffusion, steps: int | Iterable[float]) -> int:
+    def calls(self, diffusion: GaussianDiffusion, steps: int | Iterable[float] | None = None) -> int:
         """Return how often the sampler predicts in so many steps, counted while it walks a picture of one pixel."""
         count = 0
 
