@@ -65,14 +65,14 @@ def check_divisible(name, value, by_name, by):
     """Raise `InputError` unless `value` is a positive multiple of `by`."""
     whole = isinstance(value, numbers.Integral) and isinstance(by, numbers.Integral)
     if not whole or by < 1 or value < 1 or value % by:
-        raise InputError(f"{name} = {value} cannot be divided into {by_name} = {by} equal parts.")
+        raise InputError(f"{name} = {_shown(value)} cannot be divided into {by_name} = {_shown(by)} equal parts.")
 
 
 def check_choice(name, value, choices):
     """Raise `InputError` unless `value` is one of `choices`."""
     if not any(isinstance(value, type(choice)) and value == choice for choice in choices):
         listed = ", ".join(repr(choice) for choice in choices)
-        raise InputError(f"{name} is {value!r}, but one of {listed} was expected.")
+        raise InputError(f"{name} is {shown(value)}, but one of {listed} was expected.")
 
 
 def check_images(name, images):

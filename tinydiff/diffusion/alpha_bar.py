@@ -83,16 +83,6 @@ def look_up(table: Array, t: Array) -> Array:
     return signal / (signal + noise)
 
 
-def noise_share(table: Array, t: Array) -> Array:
-    """Return 1 - alpha_bar at t, an array: the variance of the noise.
-
-    Before the first step it is proportional to t. It is computed so there, since 1 - alpha_bar would be 0 or rounded.
-    """
-    if t.dtype.kind in "iu":
-        return 1 - table[t]
-    return xp_of(table).where(t < 1, t.astype(np.float64) * (1 - table[1]), 1 - look_up(table, t))
-
-
 def to_multiply(coefficient: Array, x: Array) -> Array:
     """Return a coefficient, one number or one per sample (N,), in the dtype of x and broadcastable to it."""
     if isinstance(coefficient, float):
