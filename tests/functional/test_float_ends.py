@@ -253,4 +253,4 @@ def test_one_large_pixel_through_winograd_stays_in_its_tile():
     slow, _ = F.conv2d(x, w, padding=1, algorithm="im2col")
     assert not np.delete(slow, [4, 5, 6], axis=1).any()
     assert not np.delete(fast, [4, 5, 6, 7], axis=1).any()
-    assert abs(fast - slow).max() < 2e-5 * 1e6
+    assert abs(fast - slow).max() < 5e-6 * 1e6

@@ -187,7 +187,7 @@ def _header(path, text):
 def _json_rows(path: Path) -> tuple[list[tuple[int, str, str]], int]:
     """Return (line, file, caption) of each line of JSON, and how many lines are empty."""
     rows, empty = [], 0
-    for line, text in enumerate(_text(path).split("\n"), start=1):
+    for line, text in enumerate(_text(path).removesuffix("\n").split("\n"), start=1):
         if not text.strip():
             empty += 1
             continue
@@ -202,7 +202,7 @@ def _json_rows(path: Path) -> tuple[list[tuple[int, str, str]], int]:
                 f"{printable(text.strip())[:60]} was found."
             )
         rows.append((line, name, caption))
-    return rows, empty - 1 if empty else 0  # the last line ends the one before it
+    return rows, empty
 
 
 def _value(record, names: Sequence[str]) -> str | None:
