@@ -15,6 +15,8 @@ from tinydiff.base import (
     check_shapes,
     checked,
 )
+from tinydiff.diffusion.times import spaced_steps
+from tinydiff.functional.values import check_padding, check_stride
 
 # Alike: one library, one floating dtype.
 
@@ -164,6 +166,10 @@ def test_a_value_that_cannot_be_written_out_is_refused_in_a_sentence(value):
         lambda: check_choice("how", value, ("a", "b")),
         lambda: check_divisible("channels", value, "groups", 0),
         lambda: check_divisible("channels", 7, "groups", value),
+        lambda: check_positive("lr", value),
+        lambda: check_stride(value),
+        lambda: check_padding(value, (3, 3)),
+        lambda: spaced_steps(10, value),
     ):
         with pytest.raises(InputError) as caught:
             refused()

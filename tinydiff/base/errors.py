@@ -4,12 +4,13 @@ Each message is a sentence for a person: what was wrong, its value, what was exp
 The command line prints only this message, without a traceback; a bad argument exits with status 2.
 """
 
-import math
 import numbers
+import sys
 
 from tinydiff.base.words import shown
 
 LARGEST_COUNT = 2**63 - 1  # what an array of whole numbers can hold
+LARGEST_NUMBER = sys.float_info.max  # Python has larger whole numbers, with which nothing can be calculated
 
 
 class TinydiffError(Exception):
@@ -105,7 +106,7 @@ def check_number(name, value, low, high):
 
 def check_positive(name, value):
     """Raise `InputError` unless `value` is a positive number, and finite."""
-    if not (is_real(value) and 0 < value < math.inf):
+    if not (is_real(value) and 0 < value <= LARGEST_NUMBER):
         raise InputError(f"{name} is {_shown(value)}, but a positive number was expected.")
 
 

@@ -9,7 +9,7 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
-from tinydiff.base import Array, InputError, check_shape, xp_of
+from tinydiff.base import Array, InputError, check_shape, shown, xp_of
 
 Time: TypeAlias = float | Array  # a number, or an array (N,)
 
@@ -37,7 +37,7 @@ def falling_table(alpha_bar: Array) -> np.ndarray:
 def check_time(name: str, t: Time, T: int, first: int = 1) -> None:
     """Raise `InputError` unless t is a time up to T and above 0; with first=0 it may be 0 too."""
     if not isinstance(t, Real) and not hasattr(t, "dtype"):
-        raise InputError(f"{name} is {t!r}, but a number or an array of step indices was expected.")
+        raise InputError(f"{name} is {shown(t)}, but a number or an array of step indices was expected.")
     times: Any = t
     if not isinstance(t, Real) and (times.ndim != 1 or times.dtype.kind not in "iuf"):
         raise InputError(
