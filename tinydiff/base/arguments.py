@@ -94,7 +94,7 @@ def _instance(kind):
 
 
 def _evaluated(annotation, f):
-    """Return an annotation that is written as a text as what it stands for, or as one that allows anything."""
+    """Return what an annotation stands for that is written as a text; where that is not known, `Any`."""
     if not isinstance(annotation, str):
         return annotation
     try:
