@@ -5,7 +5,18 @@ import inspect
 import numpy as np
 import pytest
 
-from tinydiff.base import InputError, bare, check_alike, check_positive, check_shapes, checked
+from tinydiff.base import (
+    InputError,
+    bare,
+    check_alike,
+    check_choice,
+    check_divisible,
+    check_positive,
+    check_shapes,
+    checked,
+)
+from tinydiff.diffusion.times import spaced_steps
+from tinydiff.functional.values import check_padding, check_stride
 
 # Alike: one library, one floating dtype.
 
@@ -128,3 +139,38 @@ def test_name_docstring_signature_and_source_stay():
     assert (scale.__name__, scale.__doc__) == ("scale", "Return x, scaled.")
     assert list(inspect.signature(scale).parameters) == ["x", "cache", "rate"]
     assert "return rate * x" in inspect.getsource(scale)
+
+
+class Stubborn:
+    """A value that does not even say what it is."""
+
+    def __repr__(self):
+        raise RuntimeError("no")
+
+
+@pytest.mark.parametrize(
+    "value",
+    [10**5000, -(10**5000), [10**5000], Stubborn(), "x" * 10**6],
+    ids=["large", "negative", "in a list", "stubborn", "long"],
+)
+def test_a_value_that_cannot_be_written_out_is_refused_in_a_sentence(value):
+    @checked()
+    def f(count: int, share: float, cut: tuple[int, int]):
+        return count, share, cut
+
+    for given in ((value, 0.5, (1, 1)), (1, value, (1, 1)), (1, 0.5, (1, value))):
+        with pytest.raises(InputError, match="was expected") as caught:
+            f(*given)
+        assert len(str(caught.value)) < 250
+    for refused in (
+        lambda: check_choice("how", value, ("a", "b")),
+        lambda: check_divisible("channels", value, "groups", 0),
+        lambda: check_divisible("channels", 7, "groups", value),
+        lambda: check_positive("lr", value),
+        lambda: check_stride(value),
+        lambda: check_padding(value, (3, 3)),
+        lambda: spaced_steps(10, value),
+    ):
+        with pytest.raises(InputError) as caught:
+            refused()
+        assert len(str(caught.value)) < 250

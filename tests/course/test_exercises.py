@@ -3,8 +3,10 @@
 import ast
 import importlib
 import itertools
+import os
 import pkgutil
 import re
+import signal
 import sys
 import time
 
@@ -194,6 +196,8 @@ def test_loop_without_end_is_stopped(answer, with_child, monkeypatch):
         pytest.param(endless_in_all_ways, "ran for more than 1 seconds", marks=pytest.mark.slow),
         pytest.param(forgetful, "ran for more than 1 seconds", marks=pytest.mark.slow),
         (lambda x: bytearray(2**40), "takes more than 2 GB of memory"),
+        (lambda x: os._exit(0), "ends Python itself"),
+        (lambda x: os.kill(os.getpid(), signal.SIGUSR1), "ends Python itself"),
     ],
 )
 def test_what_no_debugger_sees_is_stopped_too(answer, message, monkeypatch):

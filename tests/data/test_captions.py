@@ -53,6 +53,15 @@ def test_every_form_gives_the_same_captions(three, name, content):
     assert data.notes == ()
 
 
+@pytest.mark.parametrize("end", ["", "\n"])
+def test_an_empty_line_between_records_is_said(three, end):
+    first, rest = lines().split("\n", 1)
+    (three / "metadata.jsonl").write_text(f"{first}\n\n{rest.removesuffix(chr(10))}{end}")
+    data = load_folder(three, 4)
+    assert data.captions == CAPTIONS
+    assert data.notes == ("metadata.jsonl: 1 empty line is passed over.",)
+
+
 def test_texts_beside_the_pictures_and_a_readme(three):
     for i, caption in enumerate(CAPTIONS, start=1):
         (three / f"{i}.txt").write_text(caption + "\n", encoding="utf-8")

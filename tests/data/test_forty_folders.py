@@ -121,7 +121,7 @@ def sixteen_bits(path):
         Image.fromarray(np.full((9, 9), 40_000 + i, np.uint16)).save(path / f"{i}.png")
 
 
-@folder(says=["2 of 2 pictures: 16 bits of which fewer than 13 are used"], channels=1)
+@folder(says=["2 of 2 pictures: 16 bits of which at most 13 are used"], channels=1)
 def twelve_bits_of_sixteen(path):
     for i in range(2):
         Image.fromarray(np.full((9, 9), 4_000 + i, np.uint16)).save(path / f"{i}.tif")

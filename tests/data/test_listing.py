@@ -7,7 +7,7 @@ from PIL import Image
 
 from tinydiff.base import DataError
 from tinydiff.data import list_folder, load_folder
-from tinydiff.data.listing import MOST_NAMES, as_people_sort, named, shown
+from tinydiff.data.listing import MOST_NAMES, as_people_sort, named
 
 
 def pictures(folder, *names):
@@ -92,9 +92,8 @@ def test_pictures_without_a_class_are_refused_unless_classes_are(tmp_path):
     assert load_folder(tmp_path, 4, classes=False).labels.tolist() == [0, 0, 0]
 
 
-def test_names_that_cannot_be_printed_are_escaped():
-    assert shown("a\x1b[2Jb\n") == "a\\x1b[2Jb\\n"
-    assert shown("Bär 2") == "Bär 2"
+def test_names_that_cannot_be_printed_are_escaped_and_many_are_counted():
+    assert named(["a\x1b[2Jb\n", "Bär 2"]) == "a\\x1b[2Jb\\n, Bär 2"
     assert named(["x"] * (MOST_NAMES + 1)) == f"{', '.join(['x'] * MOST_NAMES)}, ... ({MOST_NAMES + 1} in all)"
 
 

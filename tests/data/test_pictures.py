@@ -106,7 +106,7 @@ def test_sixteen_bits_become_eight_over_the_full_range_and_this_is_said(tmp_path
         np.testing.assert_array_equal(pixels[..., 0], levels >> 8)
         assert notes == ("16 bits are scaled to 8",)
     _, notes = read_picture(written(tmp_path / "dark.png", levels >> 4))
-    assert notes == ("16 bits of which fewer than 13 are used, so that it is very dark",)
+    assert notes == ("16 bits of which at most 13 are used, so that it is very dark",)
     colour = RNG.integers(0, 2**16, (2, 3, 3)).astype(">u2")
     (tmp_path / "c.png").write_bytes(png(3, 2, 16, 2, b"".join(b"\0" + row.tobytes() for row in colour)))
     pixels, notes = read_picture(tmp_path / "c.png")

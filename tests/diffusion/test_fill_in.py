@@ -106,6 +106,20 @@ def test_a_soft_edge_blends_the_picture_with_what_is_drawn(walk):
 
 
 @pytest.mark.equation("KNOWN-1")
+def test_at_a_soft_edge_more_is_kept_than_the_share_of_the_mask():
+    """Of pixels that say nothing of each other, as the docstring says: the slope of what is drawn over what is known.
+
+    Over 3,000 pictures a slope has an error of at most 0.02, so that 0.08 is missed less than once in 10 ** 4 runs.
+    """
+    rng, mask = np.random.default_rng(0), np.array([[0, 0.1, 0.5, 1]])
+    exact = Gaussian(DIFFUSION, np.zeros(4), np.eye(4) / 4)
+    x_T, known = rng.standard_normal((3000, 4)), rng.standard_normal((3000, 4)) / 2
+    drawn = last(ddim(keep_known(exact.predict, DIFFUSION, known, mask), DIFFUSION, x_T, 50))
+    slopes = (drawn * known).mean(axis=0) / (known * known).mean(axis=0)
+    np.testing.assert_allclose(slopes, [0, 0.35, 0.9, 1], atol=0.08)
+
+
+@pytest.mark.equation("KNOWN-1")
 @pytest.mark.parametrize("walk", WALKS.values(), ids=WALKS.keys())
 def test_every_sampler_keeps_what_is_known_to_the_bit_and_the_prediction_stays_consistent(walk):
     data, rng = Gaussian(DIFFUSION, np.zeros((8, 8, 1)), 0.3), np.random.default_rng(0)

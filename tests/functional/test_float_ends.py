@@ -13,7 +13,9 @@ from arrays import assert_close, to_xp
 
 from tinydiff import functional as F
 from tinydiff.base import plain, power_of_two
+from tinydiff.diffusion.editing import slerp
 from tinydiff.functional.fast import attention_in_pieces as in_pieces
+from tinydiff.train.optim import clip_by_global_norm
 
 LARGEST, TINY = float(np.finfo(np.float32).max), float(np.finfo(np.float32).tiny)
 LEAST = float(np.nextafter(np.float32(0), np.float32(1)))  # 1.4e-45, with one digit; numbers below TINY have fewer
@@ -174,6 +176,31 @@ def test_one_image_of_a_batch_that_is_far_out_leaves_the_others_right():
     assert_right(y, F.group_norm_silu(*wide(x, gamma, beta), 2)[0], 1e-6)
 
 
+@TWINS
+@pytest.mark.parametrize("name", ["group", "group and silu", "layer"])
+def test_a_sample_has_the_same_bits_beside_one_that_is_far_out(twin, name):
+    f, _, options = NORMS[name]
+    x = RNG.standard_normal((3, 4, 4, 8)).astype(np.float32)
+    gamma, beta = RNG.uniform(0.5, 2, (2, 8)).astype(np.float32)
+    with twin():
+        beside_others, _ = f(x, gamma, beta, **options)
+        for far_out in (1e25 * x[1], 1e5 + x[1], 0 * x[1] + 7):
+            y, _ = f(np.stack([x[0], far_out.astype(np.float32), x[2]]), gamma, beta, **options)
+            np.testing.assert_array_equal(y[::2], beside_others[::2])
+
+
+def test_float64_at_its_ends():
+    """What divides by a power of two before it squares is right in float64, too, where squares end at 1e154."""
+    for scale in (1e-300, 1e200, 1e300):
+        vector = scale * np.array([[0.6, 0.0, 0.8]])
+        if scale > 1:
+            assert_close(F.unit_length(vector)[0], [[0.6, 0.0, 0.8]])
+        assert_close(slerp(vector, vector[:, ::-1], 0.5) / scale, [[0.7, 0.0, 0.7]] / np.sqrt(0.98))
+        g = vector[0].copy()
+        assert clip_by_global_norm(g, 1e-310 if scale < 1 else 1.0) == pytest.approx(scale)
+        assert_close(g / np.abs(g).max(), [0.75, 0.0, 1.0])
+
+
 @pytest.mark.parametrize("scale", SCALES)
 def test_unit_length(xp, scale):
     """Within 1e-6. Below a length of 1e-12, x is divided by 1e-12."""
@@ -226,4 +253,4 @@ def test_one_large_pixel_through_winograd_stays_in_its_tile():
     slow, _ = F.conv2d(x, w, padding=1, algorithm="im2col")
     assert not np.delete(slow, [4, 5, 6], axis=1).any()
     assert not np.delete(fast, [4, 5, 6, 7], axis=1).any()
-    assert abs(fast - slow).max() < 2e-5 * 1e6
+    assert abs(fast - slow).max() < 5e-6 * 1e6

@@ -176,6 +176,7 @@ def test_without_the_words_of_the_training_those_in_pieces_are_new(tmp_path):
     old = Tokenizer.load(path)
     assert old.words is None
     assert old.new_words("red dragon hair") == ["dragon"]
+    assert old.with_words_of(["a blue hat"]).new_words("red hair") == []
     old.save(path)
     assert json.loads(path.read_text()).keys() == {"merges"}
     path.write_text(json.dumps({"merges": [], "words": [3]}))

@@ -20,8 +20,9 @@ import numpy as np
 
 from tinydiff.base.arrays import Array, check_numbers, is_array, module_of
 from tinydiff.base.errors import InputError
+from tinydiff.base.words import shown
 
-LARGEST = 2**63  # whole numbers are below it, as indices of arrays are
+LARGEST = 2**63  # whole numbers are below it, as those in arrays are
 NO_CHECK: list["Kind"] = []  # of an annotation that allows anything, or that says too little
 
 
@@ -93,7 +94,7 @@ def _instance(kind):
 
 
 def _evaluated(annotation, f):
-    """Return an annotation that is written as a text as what it stands for, or as one that allows anything."""
+    """Return what an annotation stands for that is written as a text; where that is not known, `Any`."""
     if not isinstance(annotation, str):
         return annotation
     try:
@@ -182,8 +183,7 @@ def _shown(value):
     """Return a value for a sentence: short, and what kind it is where that is not seen."""
     if is_array(value):
         return f"an array of shape {tuple(value.shape)}"
-    text = repr(value)
-    text = text if len(text) <= 60 else f"{text[:56]} ..."
+    text = shown(value)
     return text if isinstance(value, (str, int, float, complex, type(None))) else f"{text} ({type(value).__name__})"
 
 

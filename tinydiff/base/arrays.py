@@ -122,14 +122,16 @@ def erf(x: Array) -> Array:
 
 
 def power_of_two(x: Array) -> Array:
-    """Return, for each number x >= 0, a power of two near it: above it, at most twice as large; at most 2 ** 126.
+    """Return, for each number x >= 0, a power of two near it, such that x divided by it lies between 1/2 and 4.
 
     To divide by such a number is exact, where nothing gets too small. So squares and their sums can be taken of numbers
-    whose own squares a float32 cannot hold, without another rounding. 0 gives 1, and so do infinity and NaN.
+    whose own squares a float32 (or a float64) cannot hold, without another rounding. 0 gives 1, and so do infinity and
+    NaN. Of x below 1e-38 (1e-308), which have fewer digits, the share is smaller than 1/2.
     """
     xp = xp_of(x)
     _, exponent = xp.frexp(xp.where(xp.isfinite(x), x, 0))
-    return xp.ldexp(xp.ones_like(x), xp.clip(exponent, -126, 126))
+    largest = np.finfo(x.dtype).maxexp - 2  # its reciprocal, too, is a number with all digits
+    return xp.ldexp(xp.ones_like(x), xp.clip(exponent, -largest, largest))
 
 
 @dataclass(frozen=True)

@@ -4,12 +4,13 @@ Each message is a sentence for a person: what was wrong, its value, what was exp
 The command line prints only this message, without a traceback; a bad argument exits with status 2.
 """
 
-import math
 import numbers
+import sys
 
 from tinydiff.base.words import shown
 
 LARGEST_COUNT = 2**63 - 1  # what an array of whole numbers can hold
+LARGEST_NUMBER = sys.float_info.max  # Python has larger whole numbers, with which nothing can be calculated
 
 
 class TinydiffError(Exception):
@@ -65,14 +66,14 @@ def check_divisible(name, value, by_name, by):
     """Raise `InputError` unless `value` is a positive multiple of `by`."""
     whole = isinstance(value, numbers.Integral) and isinstance(by, numbers.Integral)
     if not whole or by < 1 or value < 1 or value % by:
-        raise InputError(f"{name} = {value} cannot be divided into {by_name} = {by} equal parts.")
+        raise InputError(f"{name} = {_shown(value)} cannot be divided into {by_name} = {_shown(by)} equal parts.")
 
 
 def check_choice(name, value, choices):
     """Raise `InputError` unless `value` is one of `choices`."""
     if not any(isinstance(value, type(choice)) and value == choice for choice in choices):
         listed = ", ".join(repr(choice) for choice in choices)
-        raise InputError(f"{name} is {value!r}, but one of {listed} was expected.")
+        raise InputError(f"{name} is {shown(value)}, but one of {listed} was expected.")
 
 
 def check_images(name, images):
@@ -105,7 +106,7 @@ def check_number(name, value, low, high):
 
 def check_positive(name, value):
     """Raise `InputError` unless `value` is a positive number, and finite."""
-    if not (is_real(value) and 0 < value < math.inf):
+    if not (is_real(value) and 0 < value <= LARGEST_NUMBER):
         raise InputError(f"{name} is {_shown(value)}, but a positive number was expected.")
 
 

@@ -21,8 +21,8 @@ class FolderLock:
     """A lock on a folder, held in a ``with`` statement: two writers in one folder would mix their files.
 
     Who holds it may enter again; any other lock on the folder is refused, also one of the same process, such as that of
-    another thread. Where there are no locks (Windows, some network
-    file systems) everybody may enter, and `is_locked` is false.
+    another thread. Where there are no locks (Windows, some network file systems) everybody may enter, and `is_locked`
+    is false.
 
     Parameters
     ----------

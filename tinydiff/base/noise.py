@@ -8,6 +8,7 @@ where a run was interrupted. The integers are the same on NumPy and CuPy.
 Source: Salmon, Moraes, Dror, Shaw, "Parallel random numbers: as easy as 1, 2, 3" (SC 2011), Philox4x32-10.
 """
 
+import math
 import zlib
 from dataclasses import dataclass, replace
 from typing import Any
@@ -17,6 +18,7 @@ import numpy as np
 from tinydiff.base.arrays import Array
 from tinydiff.base.checks import checks_arguments
 from tinydiff.base.errors import InputError, check_count
+from tinydiff.base.words import shown
 
 ROUNDS = 10
 MULTIPLIERS = (0xD2511F53, 0xCD9E8D57)
@@ -118,7 +120,7 @@ class Noise:
     def uniform(self, shape: tuple, purpose: str, layer: str = "", dtype: Any = np.float32) -> Array:
         """Return numbers of float32 or float64 in the open interval (0, 1); ``shape[0]`` counts samples."""
         _check_dtype(dtype)
-        u = (self.words(_samples(shape), _size(shape), purpose, layer) + 0.5) * 2.0**-32
+        u = (self.words(*_samples_and_size(shape), purpose, layer) + 0.5) * 2.0**-32
         below_one = 1.0 - 2.0**-24  # rounding to float32 could otherwise give exactly 1
         return self.xp.minimum(u, below_one).astype(dtype).reshape(shape)
 
@@ -130,13 +132,13 @@ class Noise:
         """
         _check_dtype(dtype)
         xp = self.xp
-        n = _size(shape)
-        words = self.words(_samples(shape), n + n % 2, purpose, layer)
+        n_samples, n = _samples_and_size(shape)
+        words = self.words(n_samples, n + n % 2, purpose, layer)
         u = (words[:, 0::2] + 0.5) * 2.0**-32
         angle = (words[:, 1::2] + 0.5) * (2.0**-32 * 2 * np.pi)
         radius = xp.sqrt(-2.0 * xp.log(u))
         pairs = xp.stack([radius * xp.cos(angle), radius * xp.sin(angle)], axis=-1)
-        return pairs.reshape(shape[0], -1)[:, :n].astype(dtype).reshape(shape)
+        return pairs.reshape(n_samples, n + n % 2)[:, :n].astype(dtype).reshape(shape)
 
     def integers(self, low: int, high: int, n: int, purpose: str) -> Array:
         """Return `n` integers from `low` to `high`, both included, one per sample.
@@ -184,21 +186,14 @@ def _check_dtype(dtype):
         raise InputError(f"dtype is {dtype!r}, but float32 or float64 was expected.")
 
 
-def _samples(shape):
-    """Return the number of samples of a shape, after a check of the shape."""
+def _samples_and_size(shape: tuple) -> tuple[int, int]:
+    """Return how many samples a shape has, and how many numbers each of them, after a check."""
     if not shape or not all(isinstance(n, (int, np.integer)) and n >= 0 for n in shape):
-        raise InputError(f"shape is {shape}, but whole numbers, the first one of samples, were expected.")
-    return int(shape[0])
+        raise InputError(f"shape is {shown(shape)}, but whole numbers, the first one of samples, were expected.")
+    n_samples, *rest = map(int, shape)
+    return n_samples, math.prod(rest)
 
 
 def _code(name: str) -> int:
     """Return a fixed 32-bit number for a name (Python's own hash changes from run to run)."""
     return zlib.crc32(name.encode())
-
-
-def _size(shape):
-    size = 1
-    _samples(shape)
-    for n in shape[1:]:
-        size *= int(n)
-    return size

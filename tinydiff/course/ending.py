@@ -70,16 +70,21 @@ def tried(run: Callable[[], Any]) -> str:
         _as_child(run, writing)
     os.close(writing)
     try:
-        ended = select.select([reading], [], [], 3 * MOST_SECONDS)[0] and os.read(reading, 1)
+        in_time = bool(select.select([reading], [], [], 3 * MOST_SECONDS)[0])
+        ended = os.read(reading, 1) if in_time else b""
     finally:
         os.close(reading)
         os.kill(child, signal.SIGKILL)
-        os.waitpid(child, 0)
+        _, status = os.waitpid(child, 0)
     if ended == b"m":
         return f"takes more than {MOST_BYTES >> 30} GB of memory for a small input: does it ever end?"
     if ended == b"l":
         return str(TooLong())
-    return "" if ended else f"ran for more than {MOST_SECONDS} seconds for a small input: does it ever end?"
+    if ended:
+        return ""
+    if in_time and os.waitstatus_to_exitcode(status) not in (-signal.SIGKILL, -signal.SIGXCPU):
+        return "ends Python itself, and would end this notebook too; return a result instead."
+    return f"ran for more than {MOST_SECONDS} seconds for a small input: does it ever end?"
 
 
 def _as_child(run, writing):

@@ -10,8 +10,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from tinydiff.base import DataError
-from tinydiff.data.listing import Listing, named, shown
+from tinydiff.base import DataError, printable
+from tinydiff.data.listing import Listing, named
 
 TABLES = ("captions.csv", "captions.tsv", "metadata.csv", "metadata.tsv", "metadata.jsonl")
 FILE_COLUMNS = ("file", "file_name", "filename")
@@ -75,12 +75,13 @@ def _of_table(listing, table):
         tidy = re.sub(r"^(\./)+", "", name.replace("\\", "/"))
         file = exact.get(tidy) or by_name.get(_plain(tidy))
         if not caption.strip():
-            raise DataError(f"{path}, line {line}: the caption of {shown(name)} is empty. Write one.")
+            raise DataError(f"{path}, line {line}: the caption of {printable(name)} is empty. Write one.")
         if file is None:
             unknown.append(name)
         elif file in found and found[file][1] != caption:
             raise DataError(
-                f"{path}, line {line}: {shown(name)} has another caption already, in line {found[file][0]}. Keep one."
+                f"{path}, line {line}: {printable(name)} has another caption already, in line {found[file][0]}. Keep "
+                "one."
             )
         elif file in found:
             again.append(name)
@@ -90,10 +91,10 @@ def _of_table(listing, table):
             differently.append(name)
     missing = [file for file in listing.files if file not in found]
     if missing:
-        other = f" It names files that are not there, such as {shown(unknown[0])}." if unknown else ""
+        other = f" It names files that are not there, such as {printable(unknown[0])}." if unknown else ""
         raise DataError(
-            f"{path} has no caption for {shown(missing[0])} ({len(missing)} of {len(listing.files)} images lack one). "
-            f"Add a line for each, with its path in the folder, or remove the file.{other}"
+            f"{path} has no caption for {printable(missing[0])} ({len(missing)} of {len(listing.files)} images lack "
+            f"one). Add a line for each, with its path in the folder, or remove the file.{other}"
         )
     if unknown:
         notes.append(f"{table}: captions of pictures that are not in the folder are not used: {named(unknown)}.")
@@ -111,14 +112,14 @@ def _beside(listing, texts):
     missing = [file for file, stem in zip(listing.files, stems, strict=True) if stem not in by_stem]
     if missing:
         raise DataError(
-            f"{listing.folder} has no caption for {shown(missing[0])} ({len(missing)} of {len(stems)} images lack "
-            f"one): write it into {shown(missing[0].rpartition('.')[0])}.txt, or remove the other texts."
+            f"{listing.folder} has no caption for {printable(missing[0])} ({len(missing)} of {len(stems)} images lack "
+            f"one): write it into {printable(missing[0].rpartition('.')[0])}.txt, or remove the other texts."
         )
     captions, lines = {}, 0
     for stem, text in by_stem.items():
         read = _text(listing.folder / text).strip()
         if not read:
-            raise DataError(f"{listing.folder / text} is empty, but holds the caption of {shown(stem)}. Write one.")
+            raise DataError(f"{listing.folder / text} is empty, but holds the caption of {printable(stem)}. Write one.")
         lines += len(read.splitlines()) > 1
         captions[stem] = " ".join(read.split())
     notes = []
@@ -158,7 +159,7 @@ def _csv_rows(path: Path) -> tuple[list[tuple[int, str, str]], int]:
             continue
         if len(row) < len(header):
             raise DataError(
-                f"{path}, line {line}: no caption for {shown(row[0])}, or no picture: there are {len(row)} of "
+                f"{path}, line {line}: no caption for {printable(row[0])}, or no picture: there are {len(row)} of "
                 f"{len(header)} columns. Complete the line."
             )
         if len(row) > len(header):
@@ -186,7 +187,7 @@ def _header(path, text):
 def _json_rows(path: Path) -> tuple[list[tuple[int, str, str]], int]:
     """Return (line, file, caption) of each line of JSON, and how many lines are empty."""
     rows, empty = [], 0
-    for line, text in enumerate(_text(path).split("\n"), start=1):
+    for line, text in enumerate(_text(path).removesuffix("\n").split("\n"), start=1):
         if not text.strip():
             empty += 1
             continue
@@ -198,10 +199,10 @@ def _json_rows(path: Path) -> tuple[list[tuple[int, str, str]], int]:
         if name is None or caption is None:
             raise DataError(
                 f"{path}, line {line}: a record with the texts 'file_name' and 'text' was expected, but "
-                f"{shown(text.strip())[:60]} was found."
+                f"{printable(text.strip())[:60]} was found."
             )
         rows.append((line, name, caption))
-    return rows, empty - 1 if empty else 0  # the last line ends the one before it
+    return rows, empty
 
 
 def _value(record, names: Sequence[str]) -> str | None:

@@ -5,10 +5,10 @@ from pathlib import Path
 
 import numpy as np
 
-from tinydiff.base import DataError, InputError, Size, check_choice, height_and_width
+from tinydiff.base import DataError, InputError, Size, check_choice, height_and_width, printable
 from tinydiff.data.captions import captions_in, read_captions
 from tinydiff.data.dataset import Dataset
-from tinydiff.data.listing import Listing, list_folder, named, shown
+from tinydiff.data.listing import Listing, list_folder, named
 from tinydiff.data.pictures import FITS, colour_of, fit_picture, read_picture
 from tinydiff.data.resizing import crop_to_aspect
 
@@ -67,7 +67,7 @@ def load_folder(
     listing = path if isinstance(path, Listing) else list_folder(path)
     if classes and len(listing.class_names) > 1 and listing.outside:
         raise DataError(
-            f"{listing.folder} holds pictures outside its class folders, such as {shown(listing.outside[0])} "
+            f"{listing.folder} holds pictures outside its class folders, such as {printable(listing.outside[0])} "
             f"({len(listing.outside)} of {len(listing.files)}), so that their class is unknown. Move them into one of "
             f"{named(listing.class_names)}, or load without classes."
         )

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tinydiff.base import DataError
+from tinydiff.base import DataError, printable
 from tinydiff.data.pictures import SUFFIXES, channels_of
 
 SPLITS = {"train", "training", "test", "testing", "val", "valid", "validation"}  # folders that seldom are classes
@@ -60,7 +60,7 @@ class Listing:
         kinds = Counter(Path(file).suffix.lower() for file in self.others if file not in used)
         if not kinds:
             return ()
-        counted = [f"{n} {shown(kind)}" if kind else f"{n} without an ending" for kind, n in sorted(kinds.items())]
+        counted = [f"{n} {printable(kind)}" if kind else f"{n} without an ending" for kind, n in sorted(kinds.items())]
         return (f"Passed over, by the endings of their names: {', '.join(counted)}.",)
 
 
@@ -93,14 +93,9 @@ def as_people_sort(name: str) -> Any:
     return [(0, int(part), "") if part.isdecimal() else (1, 0, part) for part in parts if part], name
 
 
-def shown(name: str) -> str:
-    """Return a name as it can be printed: what would move the cursor, or is no character at all, is escaped."""
-    return name if name.isprintable() else ascii(name)[1:-1]
-
-
 def named(names: Sequence[str]) -> str:
     """Return names as a text, the first ones if they are many."""
-    first = ", ".join(shown(name) for name in names[:MOST_NAMES])
+    first = ", ".join(printable(name) for name in names[:MOST_NAMES])
     return first if len(names) <= MOST_NAMES else f"{first}, ... ({len(names)} in all)"
 
 

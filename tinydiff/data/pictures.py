@@ -23,7 +23,7 @@ STRIP = 2**20  # pixels that are converted at a time
 # What may happen to a picture, in words that follow "3 of 50 pictures: " or "me.png: "
 COLOUR_DROPPED = "colour is dropped (1 channel)"
 SIXTEEN_BITS = "16 bits are scaled to 8"
-DARK = "16 bits of which fewer than 13 are used, so that it is very dark"
+DARK = "16 bits of which at most 13 are used, so that it is very dark"
 FRAMES = "several frames, of which the first is read"
 UPRIGHT = "turned upright, as its EXIF data say"
 CMYK = "colours for print (CMYK) are turned into red, green and blue"

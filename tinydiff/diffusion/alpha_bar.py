@@ -9,7 +9,7 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
-from tinydiff.base import Array, InputError, check_shape, xp_of
+from tinydiff.base import Array, InputError, check_shape, shown, xp_of
 
 Time: TypeAlias = float | Array  # a number, or an array (N,)
 
@@ -37,7 +37,7 @@ def falling_table(alpha_bar: Array) -> np.ndarray:
 def check_time(name: str, t: Time, T: int, first: int = 1) -> None:
     """Raise `InputError` unless t is a time up to T and above 0; with first=0 it may be 0 too."""
     if not isinstance(t, Real) and not hasattr(t, "dtype"):
-        raise InputError(f"{name} is {t!r}, but a number or an array of step indices was expected.")
+        raise InputError(f"{name} is {shown(t)}, but a number or an array of step indices was expected.")
     times: Any = t
     if not isinstance(t, Real) and (times.ndim != 1 or times.dtype.kind not in "iuf"):
         raise InputError(
@@ -81,16 +81,6 @@ def look_up(table: Array, t: Array) -> Array:
     infinite = (first == 1) | (last == 0)
     signal, noise = xp.where(infinite, linear, signal), xp.where(infinite, 1 - linear, noise)
     return signal / (signal + noise)
-
-
-def noise_share(table: Array, t: Array) -> Array:
-    """Return 1 - alpha_bar at t, an array: the variance of the noise.
-
-    Before the first step it is proportional to t. It is computed so there, since 1 - alpha_bar would be 0 or rounded.
-    """
-    if t.dtype.kind in "iu":
-        return 1 - table[t]
-    return xp_of(table).where(t < 1, t.astype(np.float64) * (1 - table[1]), 1 - look_up(table, t))
 
 
 def to_multiply(coefficient: Array, x: Array) -> Array:

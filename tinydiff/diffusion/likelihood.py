@@ -38,13 +38,9 @@ def normal_kl(mean_1: float | Array, variance_1: float, mean_2: float | Array, v
     if any(m != n and 1 not in (m, n) for m, n in zip(shape_1[::-1], shape_2[::-1], strict=False)):
         raise InputError(f"mean_1 has shape {tuple(shape_1)} and mean_2 {tuple(shape_2)}, which do not fit each other.")
     variance_1, variance_2 = float(variance_1), float(variance_2)
-    ratio = variance_1 / variance_2
-    if not 0 < ratio < math.inf:
-        of_variances = ratio - 1 - (math.log(variance_1) - math.log(variance_2))
-    else:
-        change = (variance_1 - variance_2) / variance_2  # of two nearly equal variances, ratio - 1 would keep no digit
-        of_variances = change - math.log1p(change) if change > -0.5 else change - math.log(ratio)
-    return of_variances / 2 + ((mean_1 - mean_2) * (2 * variance_2) ** -0.5) ** 2
+    change = (variance_1 - variance_2) / variance_2  # ratio - 1, without its rounding where the two are nearly equal
+    log_ratio = math.log1p(change) if abs(change) < 0.5 else math.log(variance_1) - math.log(variance_2)
+    return (change - log_ratio) / 2 + ((mean_1 - mean_2) * (2 * variance_2) ** -0.5) ** 2
 
 
 @checked()

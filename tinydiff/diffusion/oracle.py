@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from tinydiff.base import Array, InputError, check_numbers, check_shape, checks_arguments, xp_of
+from tinydiff.base import Array, InputError, check_numbers, check_shape, checks_arguments, shown, xp_of
 from tinydiff.diffusion.alpha_bar import Time
 from tinydiff.diffusion.checks import check_match
 from tinydiff.diffusion.process import GaussianDiffusion
@@ -241,7 +241,7 @@ def _table(name, numbers):
         table = np.asarray(None)
     check_numbers(name, table)
     if not (table.size and np.isfinite(table).all()):
-        raise InputError(f"{name} is {numbers}, but finite numbers, and at least one, were expected.")
+        raise InputError(f"{name} is {shown(numbers)}, but finite numbers, and at least one, were expected.")
     return table.astype(np.float64)
 
 
@@ -258,7 +258,7 @@ def _log_weights(weights, n):
     weights = _table("weights", weights)
     check_shape("weights", weights, (n,))
     if not (n and (weights > 0).all() and np.isfinite(weights).all()):
-        raise InputError(f"weights is {weights}, but one or more finite numbers above 0 were expected.")
+        raise InputError(f"weights is {shown(weights)}, but one or more finite numbers above 0 were expected.")
     return np.log(weights / weights.sum())
 
 

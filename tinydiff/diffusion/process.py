@@ -18,7 +18,6 @@ from tinydiff.diffusion.alpha_bar import (
     falling_table,
     is_on_host,
     look_up,
-    noise_share,
     to_multiply,
 )
 from tinydiff.diffusion.checks import check_match
@@ -183,9 +182,9 @@ class GaussianDiffusion:
     def _shares(self, t, first=1, name="t"):
         """Return alpha_bar and 1 - alpha_bar at t, the variances of signal and noise, as `_alpha_bar` does."""
         alpha_bar = self._alpha_bar(t, first, name)
-        if isinstance(t, Real):
-            return alpha_bar, float(noise_share(self.alpha_bar, np.asarray(t)))
-        return alpha_bar, noise_share(self._table(xp_of(t)), t)
+        # before the first step the noise grows with t; there 1 - alpha_bar would be 0 or rounded
+        of_first_step = (1 - float(self.alpha_bar[1])) * (t if isinstance(t, Real) else t.astype(np.float64))
+        return alpha_bar, _where(t < 1, of_first_step, 1 - alpha_bar)
 
     def _alpha_bar(self, t, first=1, name="t"):
         """Return alpha_bar at t: a float for a number, so that it keeps the dtype of what it multiplies."""

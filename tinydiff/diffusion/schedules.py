@@ -7,9 +7,9 @@ from collections.abc import Callable
 
 import numpy as np
 
-from tinydiff.base import Choices, InputError, check_number, checked
+from tinydiff.base import Choices, InputError, check_number, checked, shown
 
-MOST_STEPS = 10**6  # of a forward process
+LARGEST_T = 10**5  # more steps than any forward process needs; the tables have so many entries
 
 
 @checked()
@@ -108,5 +108,7 @@ def _alpha_bar_from_beta(beta):
 
 
 def _check_T(T):
-    if not (isinstance(T, (int, np.integer)) and 1 <= T <= MOST_STEPS):
-        raise InputError(f"T is {T!r}, but a positive integer (the number of steps) up to {MOST_STEPS} was expected.")
+    if not (isinstance(T, (int, np.integer)) and 1 <= T <= LARGEST_T):
+        raise InputError(
+            f"T is {shown(T)}, but a positive integer (the number of steps) up to {LARGEST_T} was expected."
+        )

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from tinydiff.base import Array, InputError, check_choice, check_number, checked, is_real, xp_of
+from tinydiff.base import Array, InputError, check_choice, check_number, checked, is_real, shown, xp_of
 from tinydiff.diffusion.process import GaussianDiffusion
 
 
@@ -33,7 +33,7 @@ def spaced_steps(T: int, N: int, spacing: str = "linear") -> list[int]:
         If N is not an integer from 1 to T, or spacing is unknown.
     """
     if not (isinstance(N, (int, np.integer)) and 1 <= N <= T):
-        raise InputError(f"The number of steps is {N!r}, but an integer from 1 to T = {T} was expected.")
+        raise InputError(f"The number of steps is {shown(N)}, but an integer from 1 to T = {T} was expected.")
     check_choice("spacing", spacing, ("linear", "quadratic"))
     power = 1 if spacing == "linear" else 2
     # integers only: the ceiling of T (i / N)^power, and at least i, since a parabola starts flatter than one step
@@ -106,7 +106,7 @@ def edm_steps(diffusion: GaussianDiffusion, N: int, sigma_max: float = 80.0, rho
     2022, Eq. 5.
     """
     if not (isinstance(N, (int, np.integer)) and 2 <= N <= diffusion.T):
-        raise InputError(f"The number of steps is {N!r}, but an integer from 2 to T = {diffusion.T} was expected.")
+        raise InputError(f"The number of steps is {shown(N)}, but an integer from 2 to T = {diffusion.T} was expected.")
     t, log_snr = _finite_log_snr(diffusion)
     sigma_min, sigma_T = np.exp(-log_snr[[0, -1]] / 2)
     if not (sigma_max > sigma_min and 0 < rho < math.inf):
@@ -143,7 +143,7 @@ def step_pairs(diffusion: GaussianDiffusion, steps: int | Iterable[float], end: 
     except TypeError:
         given = [None]
     if not all(is_real(t) for t in given):
-        raise InputError(f"steps is {steps!r}, but a number of steps or a sequence of times was expected.")
+        raise InputError(f"steps is {shown(steps)}, but a number of steps or a sequence of times was expected.")
     times = [float(t) for t in given]
     check_number("end", end, 0, diffusion.T)
     if not times:

@@ -4,9 +4,9 @@ The first three subtract a mean and divide by a standard deviation; they differ 
 therefore have one backward: x reaches y along three paths, directly, through the mean and through the variance,
 and the three gradients add.
 
-In float32 the three are right for numbers of ordinary size. Where a variance or a mean shows that numbers are not of
-that kind (their squares are infinite or zero, or the mean is a thousand standard deviations away from 0), they are
-computed once more in float64, on the host: a GPU is not made to wait for such a look at its numbers.
+In float32 the three are right for numbers of ordinary size. A sample whose numbers are not of that kind (their squares
+are infinite or zero, or their mean is a thousand standard deviations away from 0) is computed once more, in float64.
+This is done on the host only: a GPU would have to wait for such a look at its numbers.
 """
 
 from collections import namedtuple
@@ -23,6 +23,7 @@ BatchNormCache = namedtuple("BatchNormCache", "x_hat gamma rstd")
 UnitLengthCache = namedtuple("UnitLengthCache", "y length shrink is_short")
 
 SHORTEST = 1e-12  # a vector is divided by at least this length
+NONE = np.zeros(1, bool)  # of the samples
 
 
 @checked(check=lambda channels: check_count("channels", channels))
@@ -71,8 +72,9 @@ def group_norm(x: Array, gamma: Array, beta: Array, groups: int | None = None, e
         mu = group_mean(row_sums(xp, rows), groups, len(rows[0]))
         centred = rows - mu
     variance = group_mean(row_dots(xp, centred, centred), groups, len(rows[0])) + eps
-    if is_beyond_float32(mu, variance):
-        return in_float64(group_norm, x, gamma, beta, groups=groups, eps=eps)
+    beyond = beyond_float32(mu, variance)
+    if beyond.any():
+        return in_float64(group_norm, beyond, x, gamma, beta, groups=groups, eps=eps)
     rstd = variance**-0.5
     y = centred * (rstd * gamma)
     y += beta
@@ -193,8 +195,9 @@ def _normalise(norm, x, gamma, beta, eps, axes, cache):
         mu = x.mean(axis=axes, keepdims=True)
         x_hat = x - mu
         variance = (x_hat * x_hat).mean(axis=axes, keepdims=True) + eps
-    if is_beyond_float32(mu, variance):
-        return in_float64(norm, x, gamma, beta, eps=eps)
+    beyond = beyond_float32(mu, variance)
+    if beyond.any():
+        return in_float64(norm, beyond, x, gamma, beta, eps=eps)
     rstd = variance**-0.5
     x_hat *= rstd
     y = x_hat * gamma
@@ -216,28 +219,35 @@ def _normalise_backward(dy, x_hat, gamma, rstd, axes, need_dx, need_dw):
     return dx, d_gamma, d_beta
 
 
-def is_beyond_float32(mu: Array, variance: Array) -> bool:
-    """Whether float32 on the host is too coarse for numbers of this mean and variance (eps included), or they for it.
+def beyond_float32(mu: Array, variance: Array) -> np.ndarray:
+    """Return which samples, (N,), have a mean or a variance (eps included) for which float32 is too coarse.
 
     The mean is wrong by some 1e-7 of itself, and so is every number that it is subtracted from: that counts as soon as
     a standard deviation is a thousandth of the mean. And squares are infinite from 1.8e19 on, and inexact below 1e-19.
     """
     if xp_of(mu) is not np or mu.dtype != np.float32:
-        return False
-    mu, variance = mu.ravel(), variance.ravel()
+        return NONE
+    mu, variance = mu.reshape(len(mu), -1), variance.reshape(len(mu), -1)
     least = float(variance.min())
     if least > 1e-30 and float(np.vdot(mu, mu)) <= 1e6 * least and np.vdot(variance, variance) < 1e30:
-        return False  # so it nearly always is: the sums, which are quick, bound each number
+        return NONE  # so it nearly always is: the sums, which are quick, bound each number
     with np.errstate(over="ignore", invalid="ignore"):
         is_ordinary = (mu * mu <= 1e6 * variance) & (variance > 1e-30) & (variance < 1e30)
-    return not is_ordinary.all()
+    return ~is_ordinary.all(axis=1)
 
 
-def in_float64(norm: Checked, x: Array, gamma: Array, beta: Array, **options: Any) -> tuple:
-    """Return what a norm returns, computed in float64: y in the dtype of x, and a cache that stays in float64."""
+def in_float64(norm: Checked, beyond: np.ndarray, x: Array, gamma: Array, beta: Array, **options: Any) -> tuple:
+    """Return what a norm returns, in the dtype of x, computed in float64 for the samples that are beyond float32.
+
+    The others are normalised without them, so that no sample's y depends on those beside it. The cache is float64 for
+    all. In a batch norm, where all samples share their mean, `beyond` has one entry for all of them.
+    """
     y, cache = norm.bare(*(a.astype(np.float64) for a in (x, gamma, beta)), **options)
+    y = y.astype(x.dtype)
+    if not beyond.all():
+        y[~beyond], _ = norm.bare(x[~beyond], gamma, beta, **options)
     kept = {name: a for name, a in (("gamma", gamma), ("beta", beta)) if name in cache._fields}
-    return y.astype(x.dtype), cache._replace(**kept)
+    return y, cache._replace(**kept)
 
 
 def row_sums(xp, a):

@@ -16,6 +16,7 @@ from tinydiff.base import (
     check_number,
     check_rank,
     check_shapes,
+    shown,
     xp_of,
 )
 from tinydiff.functional.patches import Padding, Sides, all_sides
@@ -40,7 +41,7 @@ def check_dropout(x: Array, rate: float, uniform: Array) -> None:
     """Refuse a rate that is not a probability below 1, and random numbers on another device."""
     xp_of(x, uniform)
     if not 0 <= rate < 1:
-        raise InputError(f"rate is {rate}, but a dropout probability 0 <= rate < 1 was expected.")
+        raise InputError(f"rate is {shown(rate)}, but a dropout probability 0 <= rate < 1 was expected.")
 
 
 def check_mask(q: Array, k: Array, mask: Array | None) -> None:
@@ -69,7 +70,7 @@ def check_conv(w: Array, stride: int, padding: Padding, algorithm: str | None) -
         return
     check_choice("algorithm", algorithm, ("im2col", "shift", "winograd"))
     if algorithm != "im2col" and stride != 1:
-        raise InputError(f"algorithm is {algorithm!r}, which needs stride 1, but stride is {stride}.")
+        raise InputError(f"algorithm is {shown(algorithm)}, which needs stride 1, but stride is {shown(stride)}.")
     if algorithm == "winograd" and w.shape[:2] != (3, 3):
         raise InputError(f"algorithm is 'winograd', which needs a 3 x 3 kernel, but w has shape {tuple(w.shape)}.")
 
@@ -77,7 +78,7 @@ def check_conv(w: Array, stride: int, padding: Padding, algorithm: str | None) -
 def check_stride(stride: Any) -> None:
     """Refuse a stride that is not 1 or 2."""
     if not isinstance(stride, Integral) or stride not in (1, 2):
-        raise InputError(f"stride is {stride!r}, but 1 or 2 was expected.")
+        raise InputError(f"stride is {shown(stride)}, but 1 or 2 was expected.")
 
 
 def check_padding(padding: Any, kernel: tuple[int, int]) -> None:
@@ -86,13 +87,15 @@ def check_padding(padding: Any, kernel: tuple[int, int]) -> None:
         (top, bottom), (left, right) = all_sides(padding)
     except (TypeError, ValueError):
         raise InputError(
-            f"padding is {padding!r}, but an int or ((top, bottom), (left, right)) was expected."
+            f"padding is {shown(padding)}, but an int or ((top, bottom), (left, right)) was expected."
         ) from None
     whole = all(isinstance(side, Integral) for side in (top, bottom, left, right))
     if not (
         whole and 0 <= min(top, bottom, left, right) and max(top, bottom) < kernel[0] and max(left, right) < kernel[1]
     ):
-        raise InputError(f"padding is {all_sides(padding)}, but integers 0 <= padding < kernel side were expected.")
+        raise InputError(
+            f"padding is {shown(all_sides(padding))}, but integers 0 <= padding < kernel side were expected."
+        )
 
 
 def check_image_size(x: Array, w: Array, padding: Sides) -> None:
@@ -120,7 +123,7 @@ def check_group_norm(gamma: Array, groups: int | None, eps: float) -> None:
 def check_factor(factor: Any) -> None:
     """Refuse a factor that is not a whole number from 1."""
     if not isinstance(factor, Integral) or factor < 1 or int(factor) > LARGEST_FACTOR:
-        raise InputError(f"factor is {factor!r}, but an integer from 1 to {LARGEST_FACTOR} was expected.")
+        raise InputError(f"factor is {shown(factor)}, but an integer from 1 to {LARGEST_FACTOR} was expected.")
 
 
 def check_indices(indices: Array, table: Array) -> None:

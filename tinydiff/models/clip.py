@@ -21,8 +21,8 @@ from tinydiff.base import (
     xp_of,
 )
 from tinydiff.diffusion import GaussianDiffusion
-from tinydiff.diffusion.schedules import SCHEDULES
-from tinydiff.models.config import LARGEST_MICRO_BATCH, LARGEST_T
+from tinydiff.diffusion.schedules import LARGEST_T, SCHEDULES
+from tinydiff.models.config import LARGEST_MICRO_BATCH
 from tinydiff.models.diffusion import DiffusionModel
 from tinydiff.models.request import Request
 from tinydiff.models.store import register

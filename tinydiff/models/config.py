@@ -7,12 +7,12 @@ import numpy as np
 
 from tinydiff.base import Array, InputError, check_count, printable, shown
 from tinydiff.diffusion import SCHEDULES, TARGETS, GaussianDiffusion
+from tinydiff.diffusion.schedules import LARGEST_T
 from tinydiff.networks import TextConfig, TextToImage, UNet, UNetConfig
 from tinydiff.nn import weights_that_fit
 
 CACHE_BYTES = 2 * 2**20
 LARGEST_MICRO_BATCH = 2**16
-LARGEST_T = 10**5  # the tables of a schedule have so many entries
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ from PIL import Image, ImageFilter
 
 from tinydiff.base import InputError, Size, check_number, check_shape, check_sides, height_and_width
 from tinydiff.data import to_floats
-from tinydiff.data.pictures import fit_picture, read_picture
+from tinydiff.data.pictures import OPAQUE, fit_picture, read_picture
 from tinydiff.models.diffusion import DiffusionModel
 
 SAME_SHAPE = 0.02  # height / width of a mask may differ by this share from that of its picture
@@ -101,7 +101,7 @@ def mask_for(
             f"mask is {height} x {width}, but the picture is {own_size[0]} x {own_size[1]}: give a mask of the same "
             "shape."
         )
-    notes = tuple(note for note in notes if "fourth channel" not in note)
+    notes = tuple(note for note in notes if note != OPAQUE)  # nobody asked for a fourth channel
     levels, _ = fit_picture(np.ascontiguousarray(pixels[..., :1]), size, fit, "black")  # bars are kept
     if feather:
         levels = np.asarray(Image.fromarray(levels[..., 0]).filter(ImageFilter.GaussianBlur(feather)))[..., None]

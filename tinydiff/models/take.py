@@ -19,7 +19,7 @@ class Taken:
         Name of each parameter of the network -> how many of its numbers were taken, or stayed as they were. One of
         which some rows were taken is in both.
     left : dict
-        The other's parameters, of which nothing was taken, in the same way.
+        The other's parameters whose names the network does not have, in the same way.
     """
 
     taken: dict[str, int]

@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from tinydiff.base import Choices, InputError
+from tinydiff.base import Choices, InputError, shown
 from tinydiff.nn import Module, weights_that_fit
 
 Architecture = TypeVar("Architecture", bound=type[Module])
@@ -88,4 +88,4 @@ def build(config: Any, rng: np.random.Generator | None = None, dtype: Any = np.f
             with weights_that_fit():
                 return known.architecture(config, rng, dtype)  # type: ignore[call-arg]  # a Module says nothing of it
     shapes = ", ".join(known.config.__name__ for known in NETWORKS.values())
-    raise InputError(f"config is {config!r}, but the shape of a network, one of {shapes}, was expected.")
+    raise InputError(f"config is {shown(config)}, but the shape of a network, one of {shapes}, was expected.")

@@ -21,6 +21,7 @@ from tinydiff.base import (
     check_shape,
     check_sides,
     height_and_width,
+    shown,
     xp_of,
 )
 from tinydiff.networks.levels import (
@@ -130,7 +131,7 @@ class UNetConfig:
         check_sides("image_size", self.size, self.multiple)
         for level in self.attention_levels:
             if level not in range(levels):
-                raise InputError(f"attention_levels holds {level}, but the levels are 0 to {levels - 1}.")
+                raise InputError(f"attention_levels holds {shown(level)}, but the levels are 0 to {levels - 1}.")
         for level in {*self.attention_levels, levels - 1}:  # in the middle, too, there is attention
             width = self.channels * self.channel_mult[level]
             if width % self.heads:

@@ -119,9 +119,11 @@ class Tokenizer:
         return cls(learned, {word for word in counts if word[0].isalnum()})
 
     def with_words_of(self, texts: Iterable[str]) -> "Tokenizer":
-        """Return the same tokens, with the words of more texts, such as the captions of a fine-tuning; never fewer."""
-        words = words_of(texts)
-        return Tokenizer(self.merges, words if self.words is None else self.words | words)
+        """Return the same tokens, with the words of more texts, such as the captions of a fine-tuning.
+
+        Where nobody kept the words of the first texts, the words stay unknown: those of the others would not be all.
+        """
+        return self if self.words is None else Tokenizer(self.merges, self.words | words_of(texts))
 
     def new_words(self, text: str) -> list[str]:
         """Return the words of a text that the texts of the training never held, each once.

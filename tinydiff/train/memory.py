@@ -37,13 +37,13 @@ def check_training_fits(phases: Sequence[Phase], threads: int | None = None) -> 
             "take fewer lanes, or a smaller network",
         )
         at_once = min(default_threads() if threads is None else threads, lanes)
+        whole_batch = settings.micro_batch is None or phase.join is not None
         samples = settings.batch if phase.join is not None else min(settings.shard_size * at_once, settings.batch)
         one = remembered_of_one_sample(network)
+        asked = f"batch is {settings.batch}" if whole_batch else f"micro_batch is {settings.micro_batch}"
         check_memory(
             vectors + samples * one,
-            f"{'batch' if settings.micro_batch is None or phase.join is not None else 'micro_batch'} is "
-            f"{settings.batch if settings.micro_batch is None or phase.join is not None else settings.micro_batch}, "
-            f"and each of {samples:,} samples at a time is remembered in {in_gib(one)}",
+            f"{asked}, and each of {samples:,} samples at a time is remembered in {in_gib(one)}",
             "take fewer samples at a time (a smaller micro_batch or batch), smaller pictures, or fewer threads",
         )
 

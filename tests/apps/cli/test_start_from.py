@@ -17,7 +17,7 @@ TABLE = "embed.label.table"
 def pictures(folder, classes, size=16, mode="RGB"):
     rng = np.random.default_rng(0)
     for name in classes:
-        (folder / name).mkdir(parents=True)
+        (folder / name).mkdir(parents=True, exist_ok=True)
         for i in range(4):
             pixels = rng.integers(0, 256, (size, size, len(mode)), dtype=np.uint8).squeeze()
             Image.fromarray(pixels).save(folder / name / f"{i}.png")
@@ -93,6 +93,18 @@ def test_a_model_that_reads_text_keeps_its_tokenizer_or_gives_its_unet_alone(por
     assert "Left out, as they have no place here: " in capsys.readouterr().out
     before, after = weights(portraits), weights(tmp_path / "other")
     np.testing.assert_allclose(before["unet.stem.weight"], after["stem.weight"], atol=1e-8)
+
+
+def test_words_of_the_new_captions_are_no_new_words_of_the_fine_tuned_model(portraits, tmp_path):
+    data = tmp_path / "pictures"
+    pictures(data, ["."], 16)
+    (data / "captions.csv").write_text("file,caption\n" + "".join(f"{i}.png,a green dragon\n" for i in range(4)))
+    command = ["train", "--data", str(data), *QUICK, "--start-from", str(portraits), "--out", str(tmp_path / "run")]
+    assert main(command) == 0
+    before, after = load(portraits).tokenizer, load(tmp_path / "run").tokenizer
+    assert before.new_words("a dragon with hair and wings") == ["dragon", "wings"]
+    assert after.new_words("a dragon with hair and wings") == ["wings"]
+    assert after.tokens == before.tokens
 
 
 def test_a_model_without_text_may_learn_to_read(trained, tmp_path, capsys):

@@ -8,7 +8,6 @@ import typing
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-# The options in a table called ``advanced`` have a group of their own in the help, but no prefix.
 # The library's names of what an option hands on, where they differ from the option's own. A command may add to them,
 # or say otherwise, in a class variable ``called``.
 CALLED = {
@@ -38,7 +37,8 @@ def as_typed(sentence: str, command: Any, inside: str = "") -> str:
     for name, option in options.items():
         rest = sentence.removeprefix(name)
         if rest != sentence and rest[:1] in (" ", "["):  # the whole name, not the beginning of a longer one
-            return f"--{option.removeprefix('advanced.').replace('_', '-')}{rest}"
+            typed = option.removeprefix("advanced.")  # the options in this table are typed without its name
+            return f"--{typed.replace('_', '-')}{rest}"
     return sentence
 
 

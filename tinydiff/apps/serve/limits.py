@@ -143,7 +143,8 @@ class _OneLine(logging.Formatter):
 def patient_protocol(seconds: float = MOST_SECONDS) -> type:
     """Return uvicorn's protocol of a connection, which does not wait for ever.
 
-    Closed is who has not sent a whole head after `seconds`, or somewhat later, and who has not read for so long.
+    It closes a connection over which no whole head of a request has come for `seconds`, or somewhat longer, and one
+    whose client has not read for so long.
     """
     from uvicorn.protocols.http.h11_impl import H11Protocol
 

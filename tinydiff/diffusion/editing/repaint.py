@@ -34,7 +34,8 @@ def repaint(
     together yet: x is noised again, from s up to t, and the step is repeated, so that the model can make them fit.
 
     At a soft edge, where the mask m is between 0 and 1, the guess x_0_hat becomes m known + (1 - m) x_0_hat, and DDPM
-    goes on from that. (To add two noised pictures instead would leave too little noise.)
+    goes on from that. (To add two noised pictures instead would leave too little noise.) As in `keep_known`, more than
+    the share m of a pixel is kept in the end.
 
     Parameters
     ----------

@@ -19,7 +19,7 @@ def slerp(a: Array, b: Array, share: float) -> Array:
 
     Notes
     -----
-    Where there is no arc (a or b is zero), or any (they point in opposite directions), the line is straight.
+    If a or b is zero there is no arc, and between opposite directions there are many: then the line is straight.
 
     Source: Shoemake 1985; for DDIM, Song, Meng, Ermon 2021, appendix D.5.
     """

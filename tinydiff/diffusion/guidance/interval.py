@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 
-from tinydiff.base import InputError, is_real, xp_of
+from tinydiff.base import InputError, is_real, shown, xp_of
 from tinydiff.diffusion.alpha_bar import is_on_host
 
 
@@ -12,7 +12,7 @@ def check_interval(interval: tuple[float, float] | None) -> None:
         return
     times = tuple(interval) if isinstance(interval, Iterable) else ()
     if not (len(times) == 2 and all(is_real(t) for t in times) and 0 <= times[0] < times[1]):
-        raise InputError(f"interval is {interval!r}, but two times, the lower one first, were expected.")
+        raise InputError(f"interval is {shown(interval)}, but two times, the lower one first, were expected.")
 
 
 def scale_at(t, scale, interval, x):

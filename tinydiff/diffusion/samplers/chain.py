@@ -5,7 +5,7 @@ from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 
-from tinydiff.base import Array, InputError, arrays_of, check_numbers, xp_of
+from tinydiff.base import Array, InputError, arrays_of, check_numbers, shown, xp_of
 from tinydiff.diffusion.checks import check_match
 from tinydiff.diffusion.process import GaussianDiffusion
 
@@ -28,7 +28,7 @@ class NoiseSource(Protocol):
 def last(chain: Chain) -> Array:
     """Run a sampler to its end and return the sample."""
     if not isinstance(chain, Iterable):
-        raise InputError(f"chain is {chain!r}, but what a sampler returns was expected.")
+        raise InputError(f"chain is {shown(chain)}, but what a sampler returns was expected.")
     sample = None
     for step in chain:
         if not (isinstance(step, tuple) and len(step) == 3):

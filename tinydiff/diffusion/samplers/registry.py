@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from tinydiff.base import Array, Choices, InputError, Noise, checks_arguments
+from tinydiff.base import Array, Choices, InputError, Noise, checks_arguments, shown
 from tinydiff.diffusion.process import GaussianDiffusion
 from tinydiff.diffusion.samplers.chain import Chain, NoiseSource, last
 from tinydiff.diffusion.targets import Predict
@@ -79,7 +79,8 @@ class Sampler:
             if option not in self.options:
                 owners = [other.name for other in SAMPLERS.values() if option in other.options] or ["no sampler"]
                 raise InputError(
-                    f"{option} is {value!r}, but this is for {' and '.join(owners)}, not for {self.name}: leave it out."
+                    f"{option} is {shown(value)}, but this is for {' and '.join(owners)}, not for {self.name}: leave "
+                    "it out."
                 )
         steps = diffusion.T if steps is None else steps
         times = self.times(diffusion, int(steps)) if isinstance(steps, Integral) else steps

@@ -17,12 +17,12 @@ from tinydiff.base import Array, check_shape, check_shapes, checked, is_plain, x
 from tinydiff.functional.activation import silu, silu_backward
 from tinydiff.functional.norm import (
     GroupNormCache,
+    beyond_float32,
     default_groups,
     group_mean,
     group_norm,
     group_norm_backward,
     in_float64,
-    is_beyond_float32,
     row_dots,
     row_sums,
 )
@@ -65,8 +65,9 @@ def group_norm_silu(x: Array, gamma: Array, beta: Array, groups: int | None = No
         mu = group_mean(_channel_sums(xp, row_sums(xp, rows), gamma), groups, pixels)
         centred = rows - _spread(xp, mu, rows)
         variance = group_mean(_channel_sums(xp, row_dots(xp, centred, centred), gamma), groups, pixels) + eps
-    if is_beyond_float32(mu, variance):
-        return in_float64(group_norm_silu, x, gamma, beta, groups=groups, eps=eps)
+    beyond = beyond_float32(mu, variance)
+    if beyond.any():
+        return in_float64(group_norm_silu, beyond, x, gamma, beta, groups=groups, eps=eps)
     rstd = variance**-0.5
     y, twice_sigmoid = _half_and_twice_sigmoid(xp, centred, gamma, beta, rstd)
     y *= twice_sigmoid

@@ -10,10 +10,11 @@ image into 36 numbers per channel, in which the convolution is a plain product (
 It is linear in x and in w, so each gradient is the product of the same matrices, transposed.
 
 The 36 numbers of a tile mix its pixels, and the output transform takes them apart again: what cancels there leaves
-rounding. So an output is right to some 2e-6 of the largest input of its *tile*; in im2col, of the inputs that it sees.
-One pixel of 1e6 among zeros leaves up to 2 in outputs of its 4 x 4 tiles that cannot see it. Networks normalise before
-they convolve, so that there are no such pixels; to look for them would read every input once more, and no bound is
-right for all. Where they are to be expected, ask for ``algorithm="im2col"``, or work within ``tinydiff.plain()``.
+rounding. So in float32 each product of an input and a weight is right to some 5e-6 of the largest such product in its
+*tile*; in im2col, to 6e-8 of itself. With weights up to 1, one pixel of 1e6 among zeros leaves up to 5 in outputs that
+cannot see it, of the tiles that it lies in. Networks normalise before they convolve, so that there are no such pixels;
+to look for them would read every input once more, and no bound is right for all. Where they are to be expected, ask for
+``algorithm="im2col"``, or work within ``tinydiff.plain()``.
 
 Source: Lavin and Gray, "Fast algorithms for convolutional neural networks", 2015, arXiv 1509.09308; the points are
 0, 1, -1, 2, -2 and infinity.

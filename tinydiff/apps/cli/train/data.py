@@ -8,11 +8,11 @@ from typing import Any, Literal, TypeVar
 
 import numpy as np
 
-from tinydiff.base import InputError, Size, TinydiffError, read_table
+from tinydiff.base import InputError, Size, TinydiffError, printable, read_table
 from tinydiff.data import DATASETS, Dataset, list_folder, load_avatars, load_data, load_folder
 from tinydiff.data.captions import captions_in
 from tinydiff.data.folder import ENLARGED, GREY_AS_COLOUR
-from tinydiff.data.listing import Listing, named, shown
+from tinydiff.data.listing import Listing, named
 from tinydiff.data.pictures import COLOUR_DROPPED, OPAQUE
 from tinydiff.train.checkpoint import checkpoints
 
@@ -209,7 +209,7 @@ def _classes(options: DataOptions, config: Any, listing: Listing) -> tuple[int |
     if found and listing.outside and (given or found > 1):
         without = f", or give {flag} None to learn without classes" if options.table == "unet" else ""
         raise InputError(
-            f"{options.data} holds pictures outside its class folders, such as {shown(listing.outside[0])} "
+            f"{options.data} holds pictures outside its class folders, such as {printable(listing.outside[0])} "
             f"({len(listing.outside)} of {len(listing.files)}): move them into one of {named(names)}{without}."
         )
     if not given:
@@ -261,6 +261,6 @@ def _with_remedy(note, options, n):
 def _print_classes(names):
     if list(names) == [str(i) for i in range(len(names))]:
         return  # the digits
-    listed = ", ".join(f"{i} = {shown(name)}" for i, name in enumerate(names[:MOST_CLASSES]))
-    more = "" if len(names) <= MOST_CLASSES else f", ... {len(names) - 1} = {shown(names[-1])}"
+    listed = ", ".join(f"{i} = {printable(name)}" for i, name in enumerate(names[:MOST_CLASSES]))
+    more = "" if len(names) <= MOST_CLASSES else f", ... {len(names) - 1} = {printable(names[-1])}"
     print(f"{'Class' if len(names) == 1 else 'Classes'}: {listed}{more}.")

@@ -115,7 +115,8 @@ def _text(command, start, given, training):
         print(
             f"The captions are read by the tokenizer of {command.start_from}, with its {len(start.tokenizer)} tokens."
         )
-        return replace(with_given(own, command.text, "text", given), vocabulary=own.vocabulary), start.tokenizer
+        tokenizer = start.tokenizer.with_words_of(training.captions)
+        return replace(with_given(own, command.text, "text", given), vocabulary=own.vocabulary), tokenizer
     tokenizer = Tokenizer.train(training.captions, max(0, command.text.vocabulary - len(Tokenizer())))
     return replace(command.text, vocabulary=len(tokenizer)), tokenizer
 
