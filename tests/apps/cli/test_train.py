@@ -48,7 +48,7 @@ def test_captions_that_do_not_exist_are_refused(tmp_path, capsys):
 def test_the_same_command_goes_on_and_other_options_are_refused(tmp_path, capsys):
     assert train(tmp_path) == 0
     assert train(tmp_path) == 0
-    assert "has trained 4 steps already; give --train.steps more to go on." in capsys.readouterr().out
+    assert "has trained 4 steps already; a larger --train.steps goes on." in capsys.readouterr().out
     assert train(tmp_path, steps=9) == 0
     said = capsys.readouterr().out
     assert f"Going on from step 4 in {tmp_path}. It goes on to step 9 instead of 4. The learning rate" in said

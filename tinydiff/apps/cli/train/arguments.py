@@ -1,6 +1,8 @@
 """From the arguments of ``tinydiff train`` to the options of one objective: a recipe, a TOML file, or neither."""
 
 import inspect
+import os
+import shlex
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -25,7 +27,12 @@ def parse_train(arguments: Sequence[str]) -> TrainCommand:
     if recipe is not None and recipe.is_file():
         path, arguments, prog, out = recipe, arguments[1:], f"{prog} {recipe.stem}", Path("runs") / recipe.stem
     elif arguments and not arguments[0].startswith("-"):
-        raise InputError(f"There is no recipe {arguments[0]!r}; there are: {', '.join(recipes())}.")
+        also = "." if len(arguments) == 1 else f" {shlex.join(arguments[1:])}."
+        folder = f" To train on this folder: tinydiff train --data {shlex.quote(arguments[0])}{also}"
+        raise InputError(
+            f"There is no recipe {arguments[0]!r}; there are: {', '.join(recipes())}."
+            + (folder if os.path.isdir(arguments[0]) else "")
+        )
     table = {} if path is None else read_table(path)
     if Path(path or "").suffix == ".toml" and "config" in table:
         raise InputError(f"{path}: config is {table['config']!r}, but a file is not read from within another.")

@@ -73,7 +73,7 @@ class TrainCommand:
                 print(f"The file system of {self.out} has no locks: do not start another run there.")
             write_json(self.out / "run.json", self.settings(objective))
             if run.step == objective.config.steps and not run.notes:
-                print(f"{self.out} has trained {run.step} steps already; give --train.steps more to go on.")
+                print(f"{self.out} has trained {run.step} steps already; a larger --train.steps goes on.")
             elif run.step:
                 print(" ".join([f"Going on from step {run.step} in {self.out}.", *run.notes]))
             started = time.perf_counter()

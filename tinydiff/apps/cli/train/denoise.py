@@ -1,5 +1,6 @@
 """``tinydiff train``, which is ``--objective denoise``: diffusion models."""
 
+import warnings
 from dataclasses import dataclass, field, replace
 from typing import Annotated, Any, ClassVar
 
@@ -16,6 +17,8 @@ from tinydiff.models import DiffusionModel, ModelConfig, default_micro_batch, lo
 from tinydiff.networks import TextConfig, UNetConfig
 from tinydiff.text import Tokenizer
 from tinydiff.train import Denoise, DenoiseConfig, Run
+
+CAPTIONS_CUT = ".* dropped at (its end|the end of)"  # how the tokenizer's warning of texts that are too long reads
 
 
 @trains("denoise")
@@ -56,6 +59,12 @@ class Train(TrainCommand):
     train: DenoiseConfig = field(default_factory=DenoiseConfig)
     """How to train."""
 
+    def run(self) -> None:
+        """Train, or go on with a run that was stopped."""
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", CAPTIONS_CUT)  # said once, when the captions were read
+            super().run()
+
     def prepare(self, device: Device) -> Denoise:
         """Read the data, and make the network or load the one to start from."""
         if self.start_from is not None:
@@ -74,7 +83,12 @@ class Train(TrainCommand):
             threads=self.threads,
             processes=self.processes,
         )
-        return Denoise(model, training, self.train, held_out)
+        with warnings.catch_warnings(record=True) as on_captions:
+            warnings.filterwarnings("always", CAPTIONS_CUT)
+            objective = Denoise(model, training, self.train, held_out)
+        for warning in on_captions:
+            print(f"{warning.message} A larger --text.length keeps more.")
+        return objective
 
     def settings(self, objective: Denoise) -> dict[str, Any]:
         """Return all options; of the model its own, where it was given."""
