@@ -205,8 +205,8 @@ class Tokenizer:
             return f"The text has {len(first)} tokens, but {fit} fit; dropped at its end: {dropped!r}."
         count, longest = sum(text in too_long for text in texts), max(map(len, too_long.values()))
         return (
-            f"{count:,} of {len(texts):,} texts have more tokens (up to {longest:,}) than the {fit} that fit; dropped at "
-            f"the end of the first: {dropped!r}."
+            f"{count:,} of {len(texts):,} texts have more tokens (up to {longest:,}) than the {fit} that fit; dropped "
+            f"at the end of the first: {dropped!r}."
         )
 
     def save(self, path: str | Path) -> None:

@@ -201,7 +201,7 @@ def test_classes_are_asked_for_by_name(named, tmp_path, capsys):
     fails(
         capsys, [*request, "--label", "bird"], 2, "--label is 'bird', but this model knows these classes: cat, dog, 7"
     )
-    fails(capsys, [*request, "--label", "1"], 2, "--label is '1', but", "cat, dog, 7. Name one of them.")
+    fails(capsys, [*request, "--label", "1"], 2, "--label is '1', but", "cat, dog, 7", "Name one of them.")
 
 
 def test_words_that_no_caption_held_are_named(portraits, tmp_path, capsys):

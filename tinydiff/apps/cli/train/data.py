@@ -133,6 +133,8 @@ def _by_name(options, config):
             raise InputError(
                 f"{name} is {getattr(options, name)!r}, but only a folder's pictures are fitted: leave it out."
             )
+    if not options.data:
+        raise InputError("data is not given: give the folder of your pictures, --data FOLDER.")
     if options.data not in DATASETS:
         raise InputError(f"data is {options.data!r}, but {_what_data_may_be(options.data)}")
     size: Size = config.image_size
@@ -225,9 +227,8 @@ def _classes(options: DataOptions, config: Any, listing: Listing) -> tuple[int |
         remedy = "the model knows no classes" if options.given is None else f"leave {flag} out to learn them"
         return None, [f"The class folders {named(names)} are not used: {remedy}."] if found else []
     if found and listing.outside and (given or found > 1):
-        without = (
-            f", or give {flag} None to learn without classes" if options.table == "unet" and options.advice else ""
-        )
+        possible = options.table == "unet" and options.advice
+        without = f", or give {flag} None to learn without classes" if possible else ""
         raise InputError(
             f"{options.data} holds pictures outside its class folders, such as {shown(listing.outside[0])} "
             f"({len(listing.outside)} of {len(listing.files)}): move them into one of {named(names)}{without}."
