@@ -1,6 +1,7 @@
 """The command ``tinydiff evaluate``."""
 
 import os
+import warnings
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -9,7 +10,7 @@ import numpy as np
 
 from tinydiff.apps.cli.drawings import unused_folder
 from tinydiff.apps.cli.options import DeviceName, ProgressBar, SamplerName, refuse_given
-from tinydiff.apps.cli.train.data import DataOptions, prepare_data
+from tinydiff.apps.cli.train.data import CAPTIONS_CUT, DataOptions, prepare_data
 from tinydiff.base import InputError, check_count, check_number, read_table, writable_folder
 from tinydiff.data import DATASETS, Dataset
 from tinydiff.data.listing import named
@@ -144,7 +145,8 @@ class Evaluate:
         asked = GUIDANCE_FOR_PROMPTS if self.guidance is None else self.guidance
         request = Request(n=n, guidance=1.0 if model.config.text is None else asked)
         steps, sampler = self._how()
-        with ProgressBar() as bar:
+        with ProgressBar() as bar, warnings.catch_warnings():
+            warnings.filterwarnings("ignore", CAPTIONS_CUT)  # as they were in training, which said so
             return evaluate_pictures(model, training, held_out, request, sampler, steps, self._folder(), bar)
 
     def _real(self, model: DiffusionModel, options: DataOptions) -> tuple[Dataset, Dataset]:

@@ -32,6 +32,7 @@ REMEDIES = {  # what to do about a note, where it was chosen by an option
     ENLARGED: "a smaller --{table}.image-size would do",
     "transparent parts are put onto white": "--background chooses another colour",
 }
+CAPTIONS_CUT = ".* dropped at (its end|the end of)"  # how the tokenizer's warning of texts that are too long reads
 MOST_CLASSES = 20  # in one line
 
 
@@ -206,8 +207,8 @@ def _from_folder(options, config):
         seen = set(training.labels.tolist())
         if unseen := [name for label, name in enumerate(listing.class_names) if label not in seen]:
             notes.append(
-                f"Classes whose only picture is held out, so that nothing is learned of them: {named(unseen)}; give "
-                "each a second one."
+                "Classes whose only picture is held out (give each a second one), so that nothing is learned of them: "
+                f"{named(unseen)}."
             )
     held_out = replace(images.take(held_out), split="held out")
     config = replace(config, in_channels=images.images.shape[-1], num_classes=num_classes)

@@ -9,7 +9,15 @@ from tyro.conf import arg
 
 from tinydiff.apps.cli.options import DATASET_NAMES, ScheduleName, TargetName
 from tinydiff.apps.cli.train.command import TrainCommand, on_device, trains
-from tinydiff.apps.cli.train.data import FOLDER_HELP, DataOptions, Fit, decided_before, names_of_classes, prepare_data
+from tinydiff.apps.cli.train.data import (
+    CAPTIONS_CUT,
+    FOLDER_HELP,
+    DataOptions,
+    Fit,
+    decided_before,
+    names_of_classes,
+    prepare_data,
+)
 from tinydiff.apps.cli.train.start_from import start_model
 from tinydiff.base import Device, InputError, to_table
 from tinydiff.data import Dataset
@@ -17,8 +25,6 @@ from tinydiff.models import DiffusionModel, ModelConfig, default_micro_batch, lo
 from tinydiff.networks import TextConfig, UNetConfig
 from tinydiff.text import Tokenizer
 from tinydiff.train import Denoise, DenoiseConfig, Run
-
-CAPTIONS_CUT = ".* dropped at (its end|the end of)"  # how the tokenizer's warning of texts that are too long reads
 
 
 @trains("denoise")
