@@ -81,3 +81,11 @@ def test_bad_arguments_of_a_dataset():
         to_floats(np.zeros(3))
     with pytest.raises(InputError, match="2 captions for 3 images"):
         Dataset(images, np.zeros(3), "x", "train", "here", ("a", "b"))
+
+
+def test_what_was_changed_in_a_data_set_is_seen_where_it_is_shown():
+    """As in a notebook, whose last line is the data set; not its arrays."""
+    notes = ("2 of 2 pictures: colour is dropped (1 channel).", "1 of 2 pictures: cropped in the middle.")
+    data = Dataset(np.zeros((2, 4, 4, 1), np.uint8), np.zeros(2, int), "mine", "all", "here", notes=notes)
+    assert repr(data).splitlines() == ["mine, all: 2 images 4 x 4 x 1, from here", *notes]
+    assert repr(data.take([0]).resize(2)).splitlines()[1:] == list(notes)

@@ -214,7 +214,10 @@ def outside_the_classes(path):
 
 
 @folder(
-    says=["Folders without pictures, which are no classes: c.", "is held out, so that nothing is learned of them: a."],
+    says=[
+        "Folders without pictures, which are no classes: c.",
+        "is held out (give each a second one), so that nothing is learned of them: a.",
+    ],
     classes=2,
 )
 def classes_without_pictures(path):

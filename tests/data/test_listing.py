@@ -82,7 +82,7 @@ def test_odd_classes_are_said(tmp_path, files, note):
     pictures(tmp_path, *files)
     if len({path.name for path in tmp_path.iterdir()}) < 2:
         pytest.skip("this file system does not tell these names apart")
-    assert any(note in line for line in list_folder(tmp_path).notes)
+    assert any(note in line for line in list_folder(tmp_path).on_classes)
 
 
 def test_pictures_without_a_class_are_refused_unless_classes_are(tmp_path):

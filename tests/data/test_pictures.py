@@ -215,7 +215,7 @@ def test_bad_arguments_of_pictures_are_one_clear_sentence(tmp_path):
         read_picture(path, background="whitish")
     with pytest.raises(InputError, match="fit is 'squeeze', but one of 'crop', 'pad', 'stretch'"):
         fit_picture(COLOUR, 4, "squeeze")
-    with pytest.raises(DataError, match="cannot be read as an image"):
+    with pytest.raises(DataError, match="is not there"):
         read_picture(tmp_path / "none.png")
     whole = path.read_bytes()
     path.write_bytes(whole[: len(whole) - 30])
@@ -226,3 +226,21 @@ def test_bad_arguments_of_pictures_are_one_clear_sentence(tmp_path):
     path.write_bytes(buffer.getvalue())
     with pytest.raises(DataError, match="cannot be read as an image"):
         read_picture(path)
+
+
+@pytest.mark.parametrize(
+    ("name", "sentence"),
+    [
+        ("gone.png", "gone.png is not there. Give the path of a picture."),
+        ("folder", "folder is a folder. Give the path of a picture."),
+        ("drawing.svg", "drawing.svg cannot be read as an image (it is no PNG, JPEG, GIF, BMP, WebP or TIFF). Remove"),
+    ],
+)
+def test_a_path_that_is_no_picture_is_named_once_and_in_plain_words(name, sentence, tmp_path):
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "drawing.svg").write_text("<svg/>")
+    with pytest.raises(DataError) as refusal:
+        read_picture(tmp_path / name)
+    assert sentence in str(refusal.value)
+    assert str(refusal.value).count(name) == 1 or name == "folder"
+    assert "Errno" not in str(refusal.value)

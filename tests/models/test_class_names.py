@@ -26,7 +26,15 @@ def test_a_name_asks_for_the_class_that_has_it(model):
 
 def test_a_number_as_a_text_is_a_name_first(model):
     assert model.config.label_of("7") == 2
-    assert model.config.label_of("1") == 1
+    with pytest.raises(InputError, match=r"cat, dog, 7\. Name one of them.$"):
+        model.config.label_of("1")  # the first, the second, or one that is not there?
+
+
+@pytest.mark.parametrize(("names", "number"), [(("cat", "dog", "ape"), "1"), (("0", "1", "2"), "1"), (None, "1")])
+def test_a_number_is_the_class_s_own_where_no_class_is_called_by_another(model, names, number):
+    config = dataclasses.replace(model.config, class_names=names)
+    assert config.label_of(number) == 1
+    assert config.label_of("3") == 3  # no class
 
 
 @pytest.mark.parametrize("labels", ["bird", ["cat", "bird"], "-1", "²"])

@@ -128,6 +128,13 @@ def test_a_text_that_is_too_long_says_what_was_dropped():
     with pytest.warns(UserWarning, match=r"has 4 tokens, but 2 fit; dropped at its end: 'newest widest'"):
         rows = TOKENIZER.rows(["low low newest widest"], 4)
     assert TOKENIZER.decode(rows[0]) == "low low"
+    with pytest.warns(UserWarning, match="texts have more tokens") as said:
+        TOKENIZER.rows(["low low newest widest", "low", "low " * 200], 4)
+    (warning,) = said
+    assert str(warning.message).startswith("2 of 3 texts have more tokens (up to 200) than the 2 that fit; dropped at")
+    with pytest.warns(UserWarning, match="dropped at its end: 'low .* \\.\\.\\. .*low'") as said:
+        TOKENIZER.rows(["low " * 2000], 4)
+    assert len(str(said[0].message)) < 300
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         TOKENIZER.rows(["low low"], 4)

@@ -28,8 +28,8 @@ def test_a_run_is_prolonged_says_what_that_does_to_the_learning_rate_and_resumes
     trainer = make(tmp_path / "whole", with_steps(9))
     last, following = learning_rate(4, 4, CONFIG.lr, 2, 0.01), learning_rate(5, 9, CONFIG.lr, 2, 0.01)
     assert trainer.notes == [
-        f"It goes on to step 9 instead of 4. The learning rate, which had come down to {last:.2g}, follows the cosine "
-        f"of 9 steps from here: {following:.2g}."
+        f"It goes on to step 9 instead of 4. The learning rate goes from {last:.2g} to {following:.2g} here, and then "
+        "down along the cosine of 9 steps."
     ]
     trainer.run(progress=False)
     assert [record["lr"] for record in read_log(tmp_path / "whole") if "lr" in record][4] == following
@@ -54,7 +54,7 @@ def test_a_run_may_be_shortened_to_what_it_has_taken_and_no_further(tmp_path):
     with pytest.raises(InputError, match=r"^steps is 4, but the run in .* has taken 5 steps already: give 5 or more"):
         make(tmp_path, with_steps(4))
     assert make(tmp_path, with_steps(5)).notes == ["It goes on to step 5 instead of 8."]
-    assert "follows the cosine of 6 steps" in make(tmp_path, with_steps(6)).notes[0]
+    assert "along the cosine of 6 steps" in make(tmp_path, with_steps(6)).notes[0]
 
 
 def test_the_same_run_twice_leaves_the_same_bytes(tmp_path):

@@ -9,7 +9,7 @@ from tinydiff.base import Array, InputError, Size, check_alike, check_rank, chec
 from tinydiff.data.resizing import area_average, crop_to_aspect
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Dataset:
     """Images with labels, held as bytes.
 
@@ -50,6 +50,10 @@ class Dataset:
 
     def __len__(self) -> int:
         return len(self.images)
+
+    def __repr__(self) -> str:
+        """Return what this is, and its notes, a line each: what a notebook shows."""
+        return "\n".join([self.describe(), *self.notes])
 
     def describe(self) -> str:
         """Return one line that says what this is, how many images there are, and where they came from."""

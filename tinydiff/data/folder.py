@@ -74,7 +74,8 @@ def load_folder(
     texts, odd = read_captions(listing) if captions else (None, ())
     images, notes = _read_all(listing, size, channels or listing.channels, fit, background)
     labels = np.array(listing.labels if classes else [0] * len(listing.files))
-    notes = [*listing.notes, *listing.passed_over(captions_in(listing)), *odd, *notes]
+    about_classes = listing.on_classes if classes else ()
+    notes = [*about_classes, *listing.notes, *listing.passed_over(captions_in(listing)), *odd, *notes]
     names = listing.class_names if classes and listing.class_names and not listing.outside else None
     return Dataset(images, labels, listing.folder.name, "all", str(listing.folder), texts, names, tuple(notes))
 
@@ -93,4 +94,4 @@ def _read_all(listing, size, channels, fit, background):
         changes[ENLARGED] += used.shape[1] < size[0] or used.shape[2] < size[1]
         changes[GREY_AS_COLOUR] += channels > 1 and bool((images[i, ..., :3] == images[i, ..., :1]).all())
     n = len(listing.files)
-    return images, [f"{count} of {n} pictures: {what}." for what, count in sorted(changes.items()) if count]
+    return images, [f"{count:,} of {n:,} pictures: {what}." for what, count in sorted(changes.items()) if count]

@@ -5,7 +5,7 @@ import re
 import unicodedata
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +31,8 @@ class Listing:
         Files that are no pictures by the ending of their names.
     notes : tuple of str
         Sentences about what is odd, or passed over.
+    on_classes : tuple of str
+        Sentences about the subfolders, for those who take them as classes.
     """
 
     folder: Path
@@ -38,6 +40,7 @@ class Listing:
     class_names: tuple[str, ...]
     others: tuple[str, ...]
     notes: tuple[str, ...]
+    on_classes: tuple[str, ...] = ()
 
     @property
     def outside(self) -> tuple[str, ...]:
@@ -60,7 +63,7 @@ class Listing:
         kinds = Counter(Path(file).suffix.lower() for file in self.others if file not in used)
         if not kinds:
             return ()
-        counted = [f"{n} {printable(kind)}" if kind else f"{n} without an ending" for kind, n in sorted(kinds.items())]
+        counted = [f"{n:,} {printable(kind) if kind else 'without an ending'}" for kind, n in sorted(kinds.items())]
         return (f"Passed over, by the endings of their names: {', '.join(counted)}.",)
 
 
@@ -80,11 +83,11 @@ def list_folder(path: str | Path) -> Listing:
     others = tuple(file for file in files if Path(file).suffix.lower() not in SUFFIXES)
     names = sorted({file.partition("/")[0] for file in pictures if "/" in file}, key=as_people_sort)
     listing = Listing(folder, tuple(pictures), tuple(names), others, ())
-    notes = [*_on_classes(listing, found["folders"]), *_on_what_is_left_out(found)]
+    notes = tuple(_on_what_is_left_out(listing, found))
     if not pictures:
         looked_for = f"files ending in {', '.join(SUFFIXES)} were looked for"
         raise DataError(" ".join([f"{folder} holds no images; {looked_for}.", *listing.passed_over(), *notes[:1]]))
-    return Listing(folder, tuple(pictures), tuple(names), others, tuple(notes))
+    return replace(listing, notes=notes, on_classes=tuple(_on_classes(listing)))
 
 
 def as_people_sort(name: str) -> Any:
@@ -130,15 +133,15 @@ def _walk(folder):
     return files, found
 
 
-def _on_classes(listing, folders):
-    """Yield sentences on subfolders: those without pictures, with folders in them, or with names to stumble over."""
-    names, top = listing.class_names, [name for name in folders if "/" not in name]
-    if empty := [name for name in top if name not in names]:
-        yield f"Folders without pictures, which are no classes: {named(empty)}."
+def _on_classes(listing):
+    """Yield sentences on several subfolders that are classes: with folders in them, or names to stumble over."""
+    names = listing.class_names
+    if len(names) < 2:
+        return
     deep = sorted({file.rpartition("/")[0] for file in listing.files if file.count("/") > 1})
     if deep:
         yield f"Pictures in folders within a class folder belong to that class: {named(deep)}."
-    if len(names) > 1 and {name.lower() for name in names} <= SPLITS:
+    if {name.lower() for name in names} <= SPLITS:
         yield (
             f"The subfolders are called {' and '.join(names)}, and count as classes: give one of them instead, if "
             "that is not meant."
@@ -146,13 +149,12 @@ def _on_classes(listing, folders):
     folded = Counter(unicodedata.normalize("NFC", name).casefold() for name in names)
     if doubled := [name for name in names if folded[unicodedata.normalize("NFC", name).casefold()] > 1]:
         yield f"Classes that differ in nothing but capitals, or in how a letter is stored: {named(doubled)}."
-    if names and listing.outside:
-        n = len(listing.outside)
-        lie = "1 picture lies" if n == 1 else f"{n} pictures lie"
-        yield f"{lie} outside the class folders, with no class of their own: {named(listing.outside)}."
 
 
-def _on_what_is_left_out(found):
+def _on_what_is_left_out(listing, found):
+    """Yield sentences on folders and names of which nothing is read."""
+    if empty := [name for name in found["folders"] if "/" not in name and name not in listing.class_names]:
+        yield f"Folders without pictures, which are no classes: {named(empty)}."
     if n := len(found["hidden"]):
         yield f"Passed over: {n} hidden {'file or folder' if n == 1 else 'files or folders'}."
     if n := len(found["broken"]):

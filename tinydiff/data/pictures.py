@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
-from PIL import Image, ImageColor
+from PIL import Image, ImageColor, UnidentifiedImageError
 
 from tinydiff.base import DataError, InputError, Size, check_choice, check_rank, height_and_width
 from tinydiff.data.resizing import area_average, crop_to_aspect
@@ -155,6 +155,10 @@ def _opened(path) -> Iterator[Image.Image]:
                 if math.prod(image.size) > MOST_PIXELS:
                     raise Image.DecompressionBombError
                 yield image
+    except FileNotFoundError as error:
+        raise DataError(f"{path} is not there. Give the path of a picture.") from error
+    except IsADirectoryError as error:
+        raise DataError(f"{path} is a folder. Give the path of a picture.") from error
     except Image.DecompressionBombError as error:
         raise DataError(
             f"{path} has more than {MOST_PIXELS:,} pixels, which are not read, to spare memory: make it smaller."
@@ -162,7 +166,16 @@ def _opened(path) -> Iterator[Image.Image]:
     except (OSError, ValueError, SyntaxError, EOFError, struct.error, IndexError, KeyError, TypeError) as error:
         if isinstance(error, (DataError, InputError)):
             raise
-        raise DataError(f"{path} cannot be read as an image ({error}). Remove or replace it.") from error
+        raise DataError(f"{path} cannot be read as an image ({_why(error)}). Remove or replace it.") from error
+
+
+def _why(error):
+    """Return what a decoder or the disk says, without the path, which the sentence has already."""
+    if isinstance(error, UnidentifiedImageError):
+        return "it is no PNG, JPEG, GIF, BMP, WebP or TIFF"
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror
+    return str(error)
 
 
 def _has_colour(image):

@@ -57,11 +57,15 @@ class ModelConfig:
             )
 
     def label_of(self, name: str) -> int:
-        """Return the label of a class by its name, or by its number written as text."""
+        """Return the label of a class by its name, or by its number written as text.
+
+        Where a class is called by another number than its own, such as 1 for the first, number 0, a number is a name.
+        """
         names = self.class_names or ()
         if name in names:
             return names.index(name)
-        if name.isdecimal() and name.isascii() and len(name) <= 18:  # longer ones fit into no array
+        named_so = [i for i, known in enumerate(names) if known.isdecimal() and known != str(i)]
+        if name.isdecimal() and name.isascii() and len(name) <= 18 and not named_so:  # longer ones fit into no array
             return int(name)
         if self.text is not None:
             raise InputError(f"labels is {shown(name)}, but this model draws from text: give a prompt.")
@@ -71,9 +75,9 @@ class ModelConfig:
         if not names:
             raise InputError(f"labels is {shown(name)}, but this model knows its classes by number only: {numbers}.")
         known = ", ".join(map(printable, names))
+        or_number = "" if named_so else f", or give its number, {numbers}"
         raise InputError(
-            f"labels is {shown(name)}, but this model knows these classes: {known}. Name one of them, or give its "
-            f"number, {numbers}."
+            f"labels is {shown(name)}, but this model knows these classes: {known}. Name one of them{or_number}."
         )
 
     def network(self, rng: np.random.Generator | None = None) -> UNet | TextToImage:

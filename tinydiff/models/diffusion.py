@@ -204,14 +204,16 @@ class DiffusionModel:
         if self.config.text is not None:
             return self.tokens([negative])
         if negative:
-            raise InputError(f"The negative prompt is {negative!r}, but this model does not read text.")
+            raise InputError(f"The negative prompt is {negative!r}, but this model does not read text: leave it out.")
         classes = self.config.unet.num_classes
         return None if classes is None else xp_of(self.network.theta).full(1, classes)
 
     def tokens(self, prompts: Sequence[str]) -> Array:
         """Return prompts as token numbers, integers (N, length), on the model's device."""
         if self.config.text is None or self.tokenizer is None:
-            raise InputError(f"The prompt is {prompts[0]!r}, but this model does not read text.")
+            classes = self.config.unet.num_classes
+            instead = "leave it out" if classes is None else "leave it out, or ask for one of its classes (label)"
+            raise InputError(f"The prompt is {prompts[0]!r}, but this model does not read text: {instead}.")
         return xp_of(self.network.theta).asarray(self.tokenizer.rows(prompts, self.config.text.length))
 
     def read(self, context: Any, first: int = 0) -> Any:

@@ -33,6 +33,7 @@ CLIP_MERGES = 48_894
 LARGEST_FILE, GZIP = 16 * 2**20, b"\x1f\x8b"  # CLIP's vocabulary has 3 MB, unpacked
 # Encoded words are remembered, at most so many, each of at most so many bytes: texts that are sent to a server cannot
 # take more than about 60 MB of its memory.
+MOST_SHOWN = 160  # letters of what is dropped, in a sentence
 WORDS_KEPT, BYTES_KEPT = 100_000, 40
 
 Pair = tuple[str, str]
@@ -175,7 +176,8 @@ class Tokenizer:
         texts : sequence of str
             An empty text becomes a row of start and ends: the empty prompt, which asks for nothing.
         length : int
-            Tokens in a row, at least 2. A text that is too long loses its last tokens, with a warning that says which.
+            Tokens in a row, at least 2. A text that is too long loses its last tokens, with a warning that says
+            which; there is one warning for all texts.
 
         Returns
         -------
@@ -184,17 +186,30 @@ class Tokenizer:
         check_count("length", length, least=2)
         _check_texts(texts)
         rows = np.full((len(texts), length), self.end, np.int64)
+        fit, too_long = length - 2, {}
         for row, text in zip(rows, texts, strict=True):
             tokens = self.encode(text)
-            if len(tokens) > length - 2:
-                dropped = self.decode(tokens[length - 2 :])
-                warnings.warn(
-                    f"The text has {len(tokens)} tokens, but {length - 2} fit; dropped at its end: {dropped!r}.",
-                    stacklevel=2,
-                )
-            tokens = [self.start, *tokens[: length - 2]]
+            if len(tokens) > fit:
+                too_long[text] = tokens
+            tokens = [self.start, *tokens[:fit]]
             row[: len(tokens)] = tokens
+        if too_long:
+            warnings.warn(self._on_dropped(texts, too_long, fit), stacklevel=2)
         return rows
+
+    def _on_dropped(self, texts, too_long, fit):
+        """Return one sentence on the texts that are too long, however many they are."""
+        first = next(iter(too_long.values()))
+        dropped = self.decode(first[fit:])
+        if len(dropped) > MOST_SHOWN:
+            dropped = f"{dropped[: MOST_SHOWN // 2]} ... {dropped[-MOST_SHOWN // 2 :]}"
+        if len(too_long) == 1:
+            return f"The text has {len(first)} tokens, but {fit} fit; dropped at its end: {dropped!r}."
+        count, longest = sum(text in too_long for text in texts), max(map(len, too_long.values()))
+        return (
+            f"{count:,} of {len(texts):,} texts have more tokens (up to {longest:,}) than the {fit} that fit; dropped "
+            f"at the end of the first: {dropped!r}."
+        )
 
     def save(self, path: str | Path) -> None:
         """Write the merges, and the words where they are known, as JSON."""

@@ -7,6 +7,7 @@ from tinydiff.base import InputError
 from tinydiff.train.config import FREE, TrainConfig
 from tinydiff.train.optim import learning_rate
 
+DECIDED_BY_DATA = ("data", "images", "class_names", "unet.in_channels", "unet.num_classes")  # unless they are given
 IN_WORDS = {  # what is no option, in a sentence
     "images": "The number of images",
     "class_names": "What the classes are called",
@@ -35,9 +36,15 @@ def check_same_run(folder: Path, before: dict[str, Any], now: dict[str, Any]) ->
             "the same data only. Give those, or another folder to start anew; to go on with other data, let a new run "
             "start from the model of this one."
         )
+    what, differ = IN_WORDS.get(name, name), f"is {_shown(given)}, but the run in {folder} has {_shown(was)}"
+    if name in DECIDED_BY_DATA:
+        raise InputError(
+            f"{what} {differ}: a run goes on with the same data and options only. Give those, or another folder to "
+            "start anew; to go on with other data, let a new run start from the model of this one."
+        )
     raise InputError(
-        f"{IN_WORDS.get(name, name)} is {_shown(given)}, but the run in {folder} has {_shown(was)}: a run goes on with "
-        f"the same options, except for steps, {', '.join(FREE)}. Give it as it was, or another folder to start anew."
+        f"{what} {differ}: a run goes on with the same options, except for steps, {', '.join(FREE)}. Give it as it "
+        "was, or another folder to start anew."
     )
 
 
@@ -71,8 +78,8 @@ def new_steps(folder: Path, step: int, before: int, config: TrainConfig) -> str:
     if step < config.warmup or config.final_lr == 1:
         return f"{sentence} The learning rate of the next step is {following:.2g}."
     return (
-        f"{sentence} The learning rate, which had come down to {last:.2g}, follows the cosine of {config.steps} steps "
-        f"from here: {following:.2g}."
+        f"{sentence} The learning rate goes from {last:.2g} to {following:.2g} here, and then down along the cosine of "
+        f"{config.steps} steps."
     )
 
 

@@ -61,7 +61,7 @@ def test_a_picture_is_edited_as_a_whole_or_in_part(portraits, tmp_path, capsys):
     fails(capsys, [*request, "--steps", "1", "--strength", "0.9"], 2, "take more steps or a larger strength")
     bad.write_bytes(picture.read_bytes()[:40])
     fails(capsys, [*request, "--image", str(bad)], 1, "bad.png cannot be read")
-    fails(capsys, [*request, "--image", str(tmp_path / "none.png")], 1, "none.png cannot be read")
+    fails(capsys, [*request, "--image", str(tmp_path / "none.png")], 1, "none.png is not there.")
 
 
 def test_a_model_can_be_trained_to_fill_in_and_then_does(tmp_path, capsys):

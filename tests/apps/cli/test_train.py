@@ -48,7 +48,7 @@ def test_captions_that_do_not_exist_are_refused(tmp_path, capsys):
 def test_the_same_command_goes_on_and_other_options_are_refused(tmp_path, capsys):
     assert train(tmp_path) == 0
     assert train(tmp_path) == 0
-    assert "has trained 4 steps already; give --train.steps more to go on." in capsys.readouterr().out
+    assert "has trained 4 steps already; a larger --train.steps goes on." in capsys.readouterr().out
     assert train(tmp_path, steps=9) == 0
     said = capsys.readouterr().out
     assert f"Going on from step 4 in {tmp_path}. It goes on to step 9 instead of 4. The learning rate" in said
@@ -167,7 +167,7 @@ def test_the_card_says_what_the_model_learned_from_and_how_to_go_on(tmp_path):
     assert main(["train", *options, "--train.steps", "3"]) == 0
     card = (tmp_path / "run" / "CARD.md").read_text()
     assert "| classes | 0 a\\|b, 1 cat |" in card
-    assert "| data | pictures, all: 5 images 8 x 8 x 3, from " in card
+    assert "| data | pictures, training: 5 images 8 x 8 x 3, from " in card
     assert "| steps | 3 of 8 samples each, at step 2 to 3 instead of 2 |" in card
     assert "| validation loss | " in card
     assert "for the last 1 steps, on " in card

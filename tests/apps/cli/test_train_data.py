@@ -137,3 +137,90 @@ def test_help_says_the_form_of_a_folder(capsys):
     ):
         assert words in said
     assert "--given" not in said
+
+
+def test_what_is_neither_a_data_set_nor_a_folder_is_told_what_to_give(pets, capsys):
+    fails(capsys, ["train", "--data", str(pets / "gone")], 2, "--data is", "there is no such folder here", "digits")
+    fails(capsys, ["train", "--data", str(pets / "cat" / "1.png")], 2, "that is a file", f"such as {pets / 'cat'}.")
+    fails(capsys, ["train", "my-pictures-32"], 2, "--data is not given: give the folder of your pictures")
+    fails(capsys, ["train", str(pets), "--train.flip"], 2, "no recipe", f"tinydiff train --data {pets} --train.flip.")
+
+
+@pytest.mark.parametrize("name", ["my-pictures-32", "my-pictures-64"])
+def test_the_recipes_for_one_s_own_pictures_learn_from_any_folder(name, pets, capsys):
+    objective = parse(["train", name, "--data", str(pets)]).prepare(select_device("cpu"))
+    unet = objective.model.config.unet
+    assert (unet.size, unet.in_channels, unet.num_classes) == ((int(name[-2:]),) * 2, 3, 4)
+    assert objective.config.flip
+    assert objective.config.validate_every <= 250  # `best` is what matters where pictures are few
+
+
+def test_long_lists_are_short_on_the_screen(tmp_path, capsys):
+    """Many captions that are too long, or not used, are one line each, before the training and while it runs."""
+    for i in range(30):
+        Image.new("RGB", (8, 8), (i, 0, 200)).save(tmp_path / f"{i}.png")
+        (tmp_path / f"{i}.txt").write_text(f"picture {i}, " + "with very many words " * 20)
+    prepared("--data", tmp_path)
+    assert "The captions in 30 files, such as 0.txt, are not used: give --captions" in capsys.readouterr().out
+    text = ["--captions", "--text.layers", "1", "--text.channels", "8", "--text.heads", "2", "--text.length", "16"]
+    assert main(["train", *SMALL, *text, "--data", str(tmp_path), "--out", str(tmp_path / "run")]) == 0
+    said = capsys.readouterr()
+    (line,) = [line for line in said.out.splitlines() if "tokens" in line]
+    assert line.startswith("28 of 28 texts have more tokens (up to ")
+    assert "than the 14 that fit" in line
+    assert line.endswith("A larger --text.length keeps more.")
+    assert len(line) < 350
+    assert "tokens" not in said.err
+
+
+def test_the_part_that_is_learned_from_is_called_so_and_large_numbers_are_readable(tmp_path, capsys):
+    for i in range(1050):
+        Image.new("L", (4, 2), i % 256).save(tmp_path / f"{i}.bmp")
+        (tmp_path / f"{i}.xyz").touch()
+    prepared("--data", tmp_path)
+    said = capsys.readouterr().out
+    assert f"{tmp_path.name}, training: 997 images 8 x 8 x 1" in said
+    assert f"{tmp_path.name}, held out: 53 images" in said
+    assert "1,050 of 1,050 pictures: cropped in the middle" in said
+    assert "Passed over, by the endings of their names: 1,050 .xyz." in said
+
+
+@pytest.mark.parametrize("options", [["--captions"], ["--unet.num-classes", "None"]])
+def test_nothing_is_said_of_classes_where_there_are_none(options, tmp_path, capsys):
+    for i, place in enumerate(["train/a", "train/b", "test"]):
+        (tmp_path / place).mkdir(parents=True, exist_ok=True)
+        Image.new("RGB", (8, 8), (i, 0, 200)).save(tmp_path / place / "1.png")
+        (tmp_path / place / "1.txt").write_text("a picture")
+    prepared("--data", tmp_path, "--text.layers", "1", "--text.channels", "8", "--text.heads", "2", *options)
+    said = capsys.readouterr().out
+    assert "count as classes" not in said
+    assert "belong to that class" not in said
+    prepared("--data", tmp_path)
+    said = capsys.readouterr().out
+    assert "count as classes" in said
+    assert "belong to that class: train/a, train/b." in said
+
+
+def test_a_run_goes_on_with_its_own_pictures_only_and_says_how_to_learn_from_others(pets, tmp_path, capsys):
+    run = ["train", *SMALL, "--data", str(pets), "--out", str(tmp_path / "run")]
+    assert main(run) == 0
+    Image.new("RGB", (8, 8)).save(pets / "cat" / "new.png")
+    fails(capsys, run, 2, "The number of images is", "let a new run start from the model of this one")
+    (pets / "elk").mkdir()
+    (pets / "cat" / "new.png").rename(pets / "elk" / "new.png")
+    fails(capsys, run, 2, "--unet.num-classes is 5, but the run in", "let a new run start from the model of this one")
+
+
+def test_a_run_that_goes_on_does_not_say_that_it_starts_from_another(pets, tmp_path, capsys):
+    assert main(["train", *SMALL, "--data", str(pets), "--out", str(tmp_path / "one")]) == 0
+    tuned = ["train", "--start-from", str(tmp_path / "one"), "--data", str(pets), "--out", str(tmp_path / "two")]
+    tuned += ["--train.batch", "4", "--train.steps", "1", "--train.validation-images", "4"]
+    capsys.readouterr()
+    assert main(tuned) == 0
+    said = capsys.readouterr().out
+    assert "Starting from" in said
+    assert "The learning rate rises for 100 steps (--train.warmup), but the run has 1" in said
+    assert main(tuned) == 0
+    said = capsys.readouterr().out
+    assert "Starting from" not in said
+    assert "already; a larger --train.steps goes on." in said

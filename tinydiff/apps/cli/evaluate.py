@@ -1,15 +1,19 @@
 """The command ``tinydiff evaluate``."""
 
 import os
-from dataclasses import dataclass
+import warnings
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from tinydiff.apps.cli.drawings import unused_folder
 from tinydiff.apps.cli.options import DeviceName, ProgressBar, SamplerName, refuse_given
-from tinydiff.apps.cli.train.data import DataOptions, prepare_data
+from tinydiff.apps.cli.train.data import CAPTIONS_CUT, DataOptions, prepare_data
 from tinydiff.base import InputError, check_count, check_number, read_table, writable_folder
 from tinydiff.data import DATASETS, Dataset
+from tinydiff.data.listing import named
 from tinydiff.evaluate import evaluate, evaluate_pictures, evaluate_text, retrieval
 from tinydiff.models import (
     GUIDANCE_FOR_PROMPTS,
@@ -17,6 +21,7 @@ from tinydiff.models import (
     ClipModel,
     DiffusionModel,
     Guidance,
+    ModelConfig,
     Request,
     find_folder,
     load,
@@ -24,6 +29,7 @@ from tinydiff.models import (
 )
 
 WRITTEN = ("samples.png", "loss_by_timestep.png", "nearest.png", "rows.png", "trade.png", "skin.png")
+FIXED = frozenset({"unet.in_channels"})  # of the model, whatever the data would decide; classes are matched by name
 SCALES = (0, 1, 2, 3, 5, 8)  # of guidance, which are compared unless others are asked for
 
 
@@ -91,7 +97,7 @@ class Evaluate:
         if self.data is not None:
             if not _is_here(self.data):
                 raise InputError(f"data is {self.data!r}, but {', '.join(DATASETS)}, or a folder, was expected.")
-            return DataOptions(self.data, "unet", None, captions)
+            return DataOptions(self.data, "unet", FIXED, captions, advice=False)
         folder = find_folder(self.model)
         asked = _options_of_training(folder)
         data = str(asked.get("data", read_about(self.model).get("data")))
@@ -101,7 +107,7 @@ class Evaluate:
                 f"one of {', '.join(DATASETS)}."
             )
         fitted = {name: asked[name] for name in ("images", "fit", "background") if name in asked}
-        return DataOptions(data, "unet", None, captions, **fitted)
+        return DataOptions(data, "unet", FIXED, captions, **fitted, advice=False)
 
     def _judge(self, model: DiffusionModel, options: DataOptions) -> str | None:
         """Return the classifier that is asked for, or the shipped one that fits the data, or None."""
@@ -127,6 +133,7 @@ class Evaluate:
         data: str | tuple[Dataset, Dataset] = "mnist-small" if options.data == "mnist" else options.data
         if options.is_folder:
             data = self._real(model, options)
+            print(data[0].describe(), data[1].describe(), sep="\n")
         with ProgressBar() as bar:
             return evaluate(model, data, judge, self._count(), *self._how(), self._folder(), bar)
 
@@ -138,13 +145,33 @@ class Evaluate:
         asked = GUIDANCE_FOR_PROMPTS if self.guidance is None else self.guidance
         request = Request(n=n, guidance=1.0 if model.config.text is None else asked)
         steps, sampler = self._how()
-        with ProgressBar() as bar:
+        with ProgressBar() as bar, warnings.catch_warnings():
+            warnings.filterwarnings("ignore", CAPTIONS_CUT)  # as they were in training, which said so
             return evaluate_pictures(model, training, held_out, request, sampler, steps, self._folder(), bar)
 
     def _real(self, model: DiffusionModel, options: DataOptions) -> tuple[Dataset, Dataset]:
         """Return the training and the held-out pictures, and print what was changed in them."""
-        training, held_out, _ = prepare_data(options, model.config.unet)
-        return training, held_out
+        try:
+            training, held_out, _ = prepare_data(options, model.config.unet)
+        except InputError as error:
+            if str(error).startswith("captions was given"):
+                raise InputError(
+                    f"{self.model} reads text, but {options.data} has no captions: write them into captions.csv, or "
+                    "give other --data."
+                ) from error
+            raise
+        there, wanted = training.images.shape[-1], model.config.unet.in_channels
+        if there != wanted:
+            raise InputError(
+                f"data is {options.data!r}, whose pictures have {there} {'channel' if there == 1 else 'channels'}, but "
+                f"those of {self.model} have {wanted}: give other pictures."
+            )
+        if model.config.text is not None:
+            return training, held_out
+        labels, note = labels_by_name(training, model.config)
+        if note:
+            print(note)
+        return replace(training, labels=labels[training.labels]), replace(held_out, labels=labels[held_out.labels])
 
     def _count(self) -> int:
         """Return how many samples."""
@@ -162,6 +189,27 @@ class Evaluate:
         if folder != self.out:
             print(f"{self.out} holds the pictures of an earlier report, which stay: those of this one are in {folder}.")
         return folder
+
+
+def labels_by_name(data: Dataset, config: ModelConfig) -> tuple[np.ndarray, str]:
+    """Return the model's label for each class of the data, and a sentence on those that it does not know.
+
+    Classes are the same where they are called the same; where either has no names, where they are as many. Others are
+    drawn and judged as no class, the label `num_classes`.
+    """
+    found, classes, known = data.class_names, config.unet.num_classes, config.class_names
+    count = max(len(found or ()), int(data.labels.max(initial=0)) + 1)
+    if classes is None:
+        return np.zeros(count, np.int64), ""  # nothing reads them
+    if found is None:
+        return np.full(count, classes), f"These pictures have no classes: the model is asked for none of its {classes}."
+    if known is None and count == classes:
+        return np.arange(count), ""
+    labels = np.array([known.index(name) if known is not None and name in known else classes for name in found])
+    unknown = [name for name, label in zip(found, labels, strict=True) if label == classes]
+    if not unknown:
+        return labels, ""
+    return labels, f"Classes that the model does not know: {named(unknown)}. For these it is asked for no class."
 
 
 def _is_here(data: str) -> bool:

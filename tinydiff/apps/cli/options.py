@@ -45,11 +45,8 @@ def refuse_given(command: Any, names: str, why: str) -> None:
 
 def labels_of(model: DiffusionModel, names: Iterable[str]) -> list[int]:
     """Return classes by number, from what was typed: the names of the model's classes, or numbers."""
-    known = model.config.class_names or ()
-    is_number = re.compile("-?[0-9]{1,17}")
-    return [
-        int(name) if name not in known and is_number.fullmatch(name) else model.config.label_of(name) for name in names
-    ]
+    below_0 = re.compile("-[0-9]{1,17}")  # no class has such a number, which is said with those that there are
+    return [int(name) if below_0.fullmatch(name) else model.config.label_of(name) for name in names]
 
 
 def counted(n: int, noun: str) -> str:

@@ -44,8 +44,15 @@ def _out_of_box(text):
     parts = [
         list(part) for is_rule, part in itertools.groupby(lines, lambda line: bool(rule.fullmatch(line))) if not is_rule
     ]
-    sentences = (" ".join(filter(None, part)).rstrip(".") for part in parts)
-    return ". ".join(sentences) + "."
+    return ". ".join(_sentence(list(filter(None, part))) for part in parts) + "."
+
+
+def _sentence(part):
+    """Return the lines of a part as one sentence; of options that are suggested, their names only."""
+    names = [found[0] for line in part if (found := re.match(r"--[\w.-]+(, --[\w.-]+)*", line))]
+    if names and part[0].startswith("Perhaps you meant"):
+        return f"Perhaps you meant: {' or '.join(names)}"
+    return " ".join(part).rstrip(".")
 
 
 def _refusal_behind(stop, command):

@@ -1,6 +1,8 @@
 """From the arguments of ``tinydiff train`` to the options of one objective: a recipe, a TOML file, or neither."""
 
 import inspect
+import os
+import shlex
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -11,6 +13,15 @@ from tinydiff.base import InputError, check_choice, from_table, read_table
 
 RECIPES = Path(__file__).parents[3] / "recipes"
 DEFAULT = "denoise"
+OWN_PICTURES = (
+    "Your own pictures lie in one folder, or each class in a subfolder: pets/cat/1.png, pets/dog/1.png. Channels and "
+    "classes come from the folder; what is changed or left out is printed. To draw dogs in the end: tinydiff sample "
+    "--model runs/pets --label dog (runs/pets is what --out said).\n\n"
+    "To draw from words, give --captions, and write into the folder a file captions.csv: at its top the line "
+    'file,caption and then one for each picture, such as beach.png,"blue sky, no wind".\n\n'
+    "Options go before what the recipe says. Without recipe and data, the digits that come with tinydiff are learned."
+    "\n\n"
+)
 
 
 def parse_train(arguments: Sequence[str]) -> TrainCommand:
@@ -25,7 +36,12 @@ def parse_train(arguments: Sequence[str]) -> TrainCommand:
     if recipe is not None and recipe.is_file():
         path, arguments, prog, out = recipe, arguments[1:], f"{prog} {recipe.stem}", Path("runs") / recipe.stem
     elif arguments and not arguments[0].startswith("-"):
-        raise InputError(f"There is no recipe {arguments[0]!r}; there are: {', '.join(recipes())}.")
+        also = "." if len(arguments) == 1 else f" {shlex.join(arguments[1:])}."
+        folder = f" To train on this folder: tinydiff train --data {shlex.quote(arguments[0])}{also}"
+        raise InputError(
+            f"There is no recipe {arguments[0]!r}; there are: {', '.join(recipes())}."
+            + (folder if os.path.isdir(arguments[0]) else "")
+        )
     table = {} if path is None else read_table(path)
     if Path(path or "").suffix == ".toml" and "config" in table:
         raise InputError(f"{path}: config is {table['config']!r}, but a file is not read from within another.")
@@ -52,7 +68,8 @@ def recipes() -> list[str]:
 def _description(kind):
     """Return the text above the options: what the class says, and the lists of what there is."""
     others = ", ".join(f"`--objective {name}`" for name in OBJECTIVES)
-    return f"{inspect.getdoc(kind)}\n\nObjectives: {others}. Recipes: {', '.join(recipes())}."
+    own = OWN_PICTURES if kind is OBJECTIVES[DEFAULT] else ""
+    return f"{inspect.getdoc(kind)}\n\n{own}Recipes: {', '.join(recipes())}. Objectives: {others}."
 
 
 def _flags(arguments):

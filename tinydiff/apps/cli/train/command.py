@@ -73,9 +73,11 @@ class TrainCommand:
                 print(f"The file system of {self.out} has no locks: do not start another run there.")
             write_json(self.out / "run.json", self.settings(objective))
             if run.step == objective.config.steps and not run.notes:
-                print(f"{self.out} has trained {run.step} steps already; give --train.steps more to go on.")
+                print(f"{self.out} has trained {run.step} steps already; a larger --train.steps goes on.")
             elif run.step:
                 print(" ".join([f"Going on from step {run.step} in {self.out}.", *run.notes]))
+            if run.step < objective.config.warmup >= objective.config.steps:
+                print(_too_short(objective.config))
             started = time.perf_counter()
             try:
                 run.run()
@@ -91,6 +93,13 @@ class TrainCommand:
             if run.step > run.first:  # else the card of the run that took the steps stays
                 write_card(run, self.out, device, seconds, last_words)
         print(f"Trained {run.step} steps: {curve}. {last_words}")
+
+
+def _too_short(config):
+    return (
+        f"The learning rate rises for {config.warmup} steps (--train.warmup), but the run has {config.steps}: it ends "
+        "before the rate has reached its peak."
+    )
 
 
 def on_device(network: Any, device: Device) -> Any:

@@ -30,8 +30,9 @@ REMEDIES = {  # what to do about a note, where it was chosen by an option
     GREY_AS_COLOUR: "--{table}.in-channels 1 would do",
     "cropped in the middle": "--fit pad keeps the borders",
     ENLARGED: "a smaller --{table}.image-size would do",
-    "transparent parts are put onto": "--background chooses another colour",
+    "transparent parts are put onto white": "--background chooses another colour",
 }
+CAPTIONS_CUT = ".* dropped at (its end|the end of)"  # how the tokenizer's warning of texts that are too long reads
 MOST_CLASSES = 20  # in one line
 
 
@@ -53,6 +54,8 @@ class DataOptions:
         How many portraits are put together.
     fit, background : str
         See `load_folder`.
+    advice : bool
+        Whether the lines say what to do: by options of a training, which other commands do not have.
     """
 
     data: str
@@ -62,6 +65,7 @@ class DataOptions:
     images: int | None = None
     fit: str = "crop"
     background: str = "white"
+    advice: bool = True
 
     def left_open(self, name: str) -> bool:
         """Return whether an option of the network was not given, so that the data decide it."""
@@ -76,7 +80,8 @@ class DataOptions:
 def prepare_data(options: DataOptions, config: Config) -> tuple[Dataset, Dataset, Config]:
     """Return training and held-out images, and the network's configuration with the data's channels and classes.
 
-    What the data are, what was changed and left out, and the names of the classes are printed.
+    What the data are, what was changed and left out, and the names of the classes are printed; without advice, only
+    what was changed and left out.
 
     Parameters
     ----------
@@ -90,8 +95,11 @@ def prepare_data(options: DataOptions, config: Config) -> tuple[Dataset, Dataset
         training, held_out, config = _from_folder(options, config)
     else:
         training, held_out, config = _by_name(options, config)
-    print(training.describe(), held_out.describe(), *training.notes, sep="\n")
-    if training.class_names and config.num_classes is not None and not options.captions:
+    if options.advice:
+        print(training.describe(), held_out.describe(), sep="\n")
+    if training.notes:
+        print(*training.notes, sep="\n")
+    if options.advice and training.class_names and config.num_classes is not None and not options.captions:
         _print_classes(training.class_names)
     return training, held_out, config
 
@@ -126,6 +134,10 @@ def _by_name(options, config):
             raise InputError(
                 f"{name} is {getattr(options, name)!r}, but only a folder's pictures are fitted: leave it out."
             )
+    if not options.data:
+        raise InputError("data is not given: give the folder of your pictures, --data FOLDER.")
+    if options.data not in DATASETS:
+        raise InputError(f"data is {options.data!r}, but {_what_data_may_be(options.data)}")
     size: Size = config.image_size
     if options.data == "avatars":
         training, held_out = load_avatars("train", options.images), load_avatars("test")
@@ -140,13 +152,20 @@ def _by_name(options, config):
         notes.append(_labels_unused(options))
     if classes is not None and config.num_classes is None and not options.captions:
         how = f"give --{options.table}.num-classes {len(classes)} to learn them"
-        remedy = "the model knows no classes" if options.given is None else how
+        remedy = "the model knows no classes" if options.given is None or not options.advice else how
         notes.append(f"The labels of the {len(classes)} classes are not used: {remedy}.")
     if classes is not None and config.num_classes is not None and config.num_classes > len(classes):
         notes.append(_nothing_learned_of(options, len(classes), config.num_classes))
     if training.captions is not None and not options.captions:
         notes.append(f"The captions are not used: {_to_use_captions(options)}.")
     return replace(training, notes=(*training.notes, *notes)), held_out, config
+
+
+def _what_data_may_be(path):
+    """Return the rest of a sentence on what is neither a data set nor a folder."""
+    if os.path.isfile(path):
+        return f"that is a file: give the folder that holds the pictures, such as {os.path.dirname(path) or '.'}."
+    return f"there is no such folder here, and the data sets are {', '.join(DATASETS)}: give a folder, or one of them."
 
 
 def _from_folder(options, config):
@@ -175,19 +194,21 @@ def _from_folder(options, config):
             f"captions was given, but {options.data} has none: leave it out, or write them into captions.csv."
         )
     if not options.captions and (unused := captions_in(listing)):
-        notes.append(f"The captions in {named(unused)} are not used: {_to_use_captions(options)}.")
+        which = f"in {shown(unused[0])} are" if len(unused) == 1 else _such_as(unused)
+        notes.append(f"The captions {which} not used: {_to_use_captions(options)}.")
     notes += [_with_remedy(note, options, n) for note in images.notes]
-    if options.background != "white" and not any(options.background in note for note in notes):
+    if options.advice and options.background != "white" and not any(options.background in note for note in notes):
         notes.append(
             f"--background {options.background} changes nothing: nothing is transparent, and no bars are added."
         )
     held_out = np.arange(n) % 20 == 0  # every twentieth, so that each subfolder has its share
-    training = images.take(~held_out)
+    training = replace(images.take(~held_out), split="training")
     if with_classes and listing.class_names:
         seen = set(training.labels.tolist())
         if unseen := [name for label, name in enumerate(listing.class_names) if label not in seen]:
             notes.append(
-                f"Classes whose only picture is held out, so that nothing is learned of them: {named(unseen)}."
+                "Classes whose only picture is held out (give each a second one), so that nothing is learned of them: "
+                f"{named(unseen)}."
             )
     held_out = replace(images.take(held_out), split="held out")
     config = replace(config, in_channels=images.images.shape[-1], num_classes=num_classes)
@@ -207,7 +228,8 @@ def _classes(options: DataOptions, config: Any, listing: Listing) -> tuple[int |
         remedy = "the model knows no classes" if options.given is None else f"leave {flag} out to learn them"
         return None, [f"The class folders {named(names)} are not used: {remedy}."] if found else []
     if found and listing.outside and (given or found > 1):
-        without = f", or give {flag} None to learn without classes" if options.table == "unet" else ""
+        possible = options.table == "unet" and options.advice
+        without = f", or give {flag} None to learn without classes" if possible else ""
         raise InputError(
             f"{options.data} holds pictures outside its class folders, such as {printable(listing.outside[0])} "
             f"({len(listing.outside)} of {len(listing.files)}): move them into one of {named(names)}{without}."
@@ -235,12 +257,19 @@ def _classes(options: DataOptions, config: Any, listing: Listing) -> tuple[int |
 def _to_use_captions(options):
     if options.table == "network":
         return "a classifier learns classes"
-    return "this model reads none" if options.given is None else "give --captions to learn from them"
+    if options.given is None or not options.advice:
+        return "this model reads none"
+    return "give --captions to learn from them"
+
+
+def _such_as(files):
+    return f"in {len(files):,} files, such as {shown(files[0])}, are"
 
 
 def _nothing_learned_of(options, found, given):
     beyond = f"class {found}" if given == found + 1 else f"classes {found} to {given - 1}"
-    what = f"the model has {given} classes" if options.given is None else f"--{options.table}.num-classes is {given}"
+    told = options.given is not None and options.advice
+    what = f"--{options.table}.num-classes is {given}" if told else f"the model has {given} classes"
     return f"{what[0].upper()}{what[1:]}, but the data have {found}: nothing is learned of {beyond}."
 
 
@@ -250,9 +279,11 @@ def _labels_unused(options):
 
 def _with_remedy(note, options, n):
     """Return a note on some of n pictures with what to do about it, where an option decides it."""
+    if not options.advice:
+        return note
     for phrase, remedy in REMEDIES.items():
         fixed = "{table}" in remedy and options.given is None  # the network's options are another model's
-        only_some = phrase == GREY_AS_COLOUR and not note.startswith(f"{n} of {n} ")  # others need their colours
+        only_some = phrase == GREY_AS_COLOUR and not note.startswith(f"{n:,} of {n:,} ")  # others need their colours
         if phrase in note and not fixed and not only_some:
             return f"{note.rstrip('.')}: {remedy.format(table=options.table)}."
     return note

@@ -1,5 +1,6 @@
 """``tinydiff train``, which is ``--objective denoise``: diffusion models."""
 
+import warnings
 from dataclasses import dataclass, field, replace
 from typing import Annotated, Any, ClassVar
 
@@ -8,7 +9,15 @@ from tyro.conf import arg
 
 from tinydiff.apps.cli.options import DATASET_NAMES, ScheduleName, TargetName
 from tinydiff.apps.cli.train.command import TrainCommand, on_device, trains
-from tinydiff.apps.cli.train.data import FOLDER_HELP, DataOptions, Fit, decided_before, names_of_classes, prepare_data
+from tinydiff.apps.cli.train.data import (
+    CAPTIONS_CUT,
+    FOLDER_HELP,
+    DataOptions,
+    Fit,
+    decided_before,
+    names_of_classes,
+    prepare_data,
+)
 from tinydiff.apps.cli.train.start_from import start_model
 from tinydiff.base import Device, InputError, to_table
 from tinydiff.data import Dataset
@@ -24,7 +33,7 @@ class Train(TrainCommand):
     """Train a model. Ctrl-C finishes the step and saves; the same command goes on from there.
 
     `tinydiff train avatars` takes the options of a recipe that ships with tinydiff, here of one that learns to draw
-    portraits from captions.
+    portraits from captions; `tinydiff train my-pictures-32 --data FOLDER` learns from some fifty pictures of your own.
     """
 
     called: ClassVar = {"n": "images"}
@@ -56,6 +65,12 @@ class Train(TrainCommand):
     train: DenoiseConfig = field(default_factory=DenoiseConfig)
     """How to train."""
 
+    def run(self) -> None:
+        """Train, or go on with a run that was stopped."""
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", CAPTIONS_CUT)  # said once, when the captions were read
+            super().run()
+
     def prepare(self, device: Device) -> Denoise:
         """Read the data, and make the network or load the one to start from."""
         if self.start_from is not None:
@@ -74,7 +89,12 @@ class Train(TrainCommand):
             threads=self.threads,
             processes=self.processes,
         )
-        return Denoise(model, training, self.train, held_out)
+        with warnings.catch_warnings(record=True) as on_captions:
+            warnings.filterwarnings("always", CAPTIONS_CUT)
+            objective = Denoise(model, training, self.train, held_out)
+        for warning in on_captions:
+            print(f"{warning.message} A larger --text.length keeps more.")
+        return objective
 
     def settings(self, objective: Denoise) -> dict[str, Any]:
         """Return all options; of the model its own, where it was given."""

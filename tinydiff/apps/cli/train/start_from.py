@@ -16,6 +16,7 @@ from tinydiff.models import DiffusionModel, ModelConfig
 from tinydiff.models.take import take_weights
 from tinydiff.networks import TextConfig, UNetConfig
 from tinydiff.text import Tokenizer
+from tinydiff.train.checkpoint import checkpoints
 
 LEAST = 0.01  # the share of the weights that must fit
 
@@ -59,8 +60,9 @@ def start_model(command: Any, start: DiffusionModel) -> tuple[Dataset, Dataset, 
             "shape, or leave --start-from out."
         )
     differences = _differences(config, start.config)
-    print(f"Starting from {command.start_from}{f', but: {differences}' if differences else ''}.")
-    print(*taken.lines(), sep="\n")
+    if not checkpoints(command.out):  # else the run goes on with its own weights
+        print(f"Starting from {command.start_from}{f', but: {differences}' if differences else ''}.")
+        print(*taken.lines(), sep="\n")
     return training, held_out, DiffusionModel(network, config, start.micro_batch, tokenizer=tokenizer)
 
 
@@ -146,13 +148,15 @@ def _differences(config: ModelConfig, own: ModelConfig) -> str:
         now, before = ({n: v for n, v in table.items() if n not in shape} for table in (now, before))
         now["text"], before["text"] = ("yes" if c.text is not None else None for c in (config, own))
     changed = [name for name in now if name in before and now[name] != before[name] and name != "class_names"]
-    said = [f"{name} {_shown(now[name])} instead of {_shown(before[name])}" for name in changed]
+    said = [f"{name} {_shown(name, now[name])} instead of {_shown(name, before[name])}" for name in changed]
     if own.class_names is not None and config.class_names not in (None, own.class_names):
         said.append("classes of other names")
     return ", ".join(said)
 
 
-def _shown(value):
+def _shown(name, value):
     if value is None:
         return "none"
+    if name.endswith("image_size") and isinstance(value, list):
+        return "x".join(map(str, value))
     return " ".join(map(str, value)) if isinstance(value, list) else value
