@@ -155,9 +155,11 @@ class Edit:
         """Refuse a sheet of several pictures, which tinydiff drew: it is no picture that a model could have drawn."""
         about = about_picture(path) or {}
         if "pictures" in about:
+            n = about["pictures"]  # as the file says; it may be damaged
+            many = counted(n, "picture") if type(n) is int else "several pictures"
             raise InputError(
-                f"image is {path}, a sheet that shows {counted(about['pictures'], 'picture')}: give one of them, such "
-                f"as {path.parent / 'pictures' / '000.png'}."
+                f"image is {path}, a sheet that shows {many}: give one of them, such as "
+                f"{path.parent / 'pictures' / '000.png'}."
             )
 
     def _request(self, model: DiffusionModel) -> Request:
