@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from tinydiff.base import DataError
+from tinydiff.base import DataError, counted
 from tinydiff.data.listing import Listing, named, shown
 
 TABLES = ("captions.csv", "captions.tsv", "metadata.csv", "metadata.tsv", "metadata.jsonl")
@@ -92,7 +92,8 @@ def _of_table(listing, table):
     if missing:
         other = f" It names files that are not there, such as {shown(unknown[0])}." if unknown else ""
         raise DataError(
-            f"{path} has no caption for {shown(missing[0])} ({len(missing)} of {len(listing.files)} images lack one). "
+            f"{path} has no caption for {shown(missing[0])} ({len(missing)} of {counted(len(listing.files), 'image')} "
+            f"lack one). "
             f"Add a line for each, with its path in the folder, or remove the file.{other}"
         )
     if unknown:

@@ -5,7 +5,18 @@ from typing import Any
 
 import numpy as np
 
-from tinydiff.base import Array, InputError, Size, check_alike, check_rank, check_shape, height_and_width, xp_of
+from tinydiff.base import (
+    Array,
+    InputError,
+    Size,
+    check_alike,
+    check_rank,
+    check_shape,
+    counted,
+    height_and_width,
+    there_are,
+    xp_of,
+)
 from tinydiff.data.resizing import area_average, crop_to_aspect
 
 
@@ -44,9 +55,13 @@ class Dataset:
         if self.images.dtype != np.uint8:
             raise InputError(f"images has dtype {self.images.dtype}, but uint8 was expected; to_images() converts.")
         if len(self.labels) != len(self.images):
-            raise InputError(f"There are {len(self.labels)} labels for {len(self.images)} images.")
+            raise InputError(
+                f"{there_are(len(self.labels), 'label').capitalize()} for {counted(len(self.images), 'image')}."
+            )
         if self.captions is not None and len(self.captions) != len(self.images):
-            raise InputError(f"There are {len(self.captions)} captions for {len(self.images)} images.")
+            raise InputError(
+                f"{there_are(len(self.captions), 'caption').capitalize()} for {counted(len(self.images), 'image')}."
+            )
 
     def __len__(self) -> int:
         return len(self.images)
@@ -54,9 +69,8 @@ class Dataset:
     def describe(self) -> str:
         """Return one line that says what this is, how many images there are, and where they came from."""
         height, width, channels = self.images.shape[1:]
-        name, images = self.name or self.source, "image" if len(self) == 1 else "images"
         shape = f"{height} x {width} x {channels}"
-        return f"{name}, {self.split}: {len(self):,} {images} {shape}, from {self.source}"
+        return f"{self.name or self.source}, {self.split}: {counted(len(self), 'image')} {shape}, from {self.source}"
 
     def batch(self, indices: Array, xp: Any = np, flip: np.ndarray | None = None) -> tuple[Array, Array]:
         """Return (images, labels) at these indices.
@@ -85,7 +99,9 @@ class Dataset:
         if indices.dtype.kind not in "iu":
             raise InputError(f"indices has dtype {indices.dtype}, but integers were expected.")
         if indices.size and not (0 <= indices.min() and indices.max() < len(self)):
-            raise InputError(f"indices run from {indices.min()} to {indices.max()}, but there are {len(self)} images.")
+            raise InputError(
+                f"indices run from {indices.min()} to {indices.max()}, but {there_are(len(self), 'image')}."
+            )
         images = self.images[indices]
         if flip is not None:
             flip = np.asarray(flip)
@@ -98,7 +114,7 @@ class Dataset:
         try:
             chosen = np.arange(len(self))[indices]
         except IndexError as error:
-            raise InputError(f"indices do not fit a data set of {len(self)} images: {error}.") from error
+            raise InputError(f"indices do not fit a data set of {counted(len(self), 'image')}: {error}.") from error
         captions = None if self.captions is None else tuple(self.captions[i] for i in chosen)
         return replace(self, images=self.images[indices], labels=self.labels[indices], captions=captions)
 

@@ -93,4 +93,8 @@ def _read_all(listing, size, channels, fit, background):
         changes[ENLARGED] += used.shape[1] < size[0] or used.shape[2] < size[1]
         changes[GREY_AS_COLOUR] += channels > 1 and bool((images[i, ..., :3] == images[i, ..., :1]).all())
     n = len(listing.files)
-    return images, [f"{count} of {n} pictures: {what}." for what, count in sorted(changes.items()) if count]
+    return images, [
+        f"{count} of {n} {'picture' if n == 1 else 'pictures'}: {what}."
+        for what, count in sorted(changes.items())
+        if count
+    ]

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 
 from tinydiff import plot
-from tinydiff.base import Array, Noise, to_numpy, xp_of
+from tinydiff.base import Array, Noise, counted, to_numpy, xp_of
 from tinydiff.data import Dataset
 from tinydiff.evaluate.by_timestep import LossByTimestep, loss_by_timestep
 from tinydiff.evaluate.neighbours import nearest_neighbours
@@ -29,12 +29,12 @@ def save_pictures(out: Path, samples: np.ndarray, training: Dataset, loss: LossB
 
     `how` says how the samples were drawn, for a title.
     """
-    title = f"The first {min(len(samples), 100)} of {len(samples)} samples, {how}"
+    title = f"The first {min(len(samples), 100)} of {counted(len(samples), 'sample')}, {how}"
     plot.save_image(plot.image_grid(samples[:100], columns=10, title=title), out / "samples.png")
     plot.save_image(plot.loss_by_timestep_curve(*loss[:3]), out / "loss_by_timestep.png")
     images, _ = training.batch(np.arange(len(training)))
     indices, distances = nearest_neighbours(samples[:SHOWN], images, k=min(NEIGHBOURS, len(training)))
-    title = f"The nearest of {len(training):,} training images of {training.name}, and their distances"
+    title = f"The nearest of {counted(len(training), 'training image')} of {training.name}, and their distances"
     pictures = plot.neighbour_rows(samples[:SHOWN], images[indices], distances, title=title)
     plot.save_image(pictures, out / "nearest.png")
     return f"Pictures: {out}/samples.png, {out}/nearest.png, {out}/loss_by_timestep.png"

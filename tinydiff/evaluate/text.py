@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from tinydiff import plot
-from tinydiff.base import InputError, Noise, check_count
+from tinydiff.base import InputError, Noise, check_count, counted
 from tinydiff.data.avatars import Portraits, compose, render
 from tinydiff.data.avatars.captions import SAID
 from tinydiff.data.avatars.judge import words_of
@@ -76,8 +76,9 @@ def evaluate_text(
     }
     columns = {column: obedience(images[column], *sets[column]) for column in SPLITS}
     columns["real"] = obedience(render(sets["seen"][0]), *sets["seen"])
+    how = f"{sampler}, {counted(steps, 'step')}"
     lines = [
-        f"Captions: {n} of each split, none left out. {sampler}, {steps} steps, guidance {guidance.scale:g}, seed 0.",
+        f"Captions: {n} of each split, none left out. {how}, guidance {guidance.scale:g}, seed 0.",
         'Splits: "seen" has combinations as in training, "held-out" each one that training never showed, "swapped" the',
         "colours of hair and clothing both ways round. Real: the portraits that the seen captions were written for.",
         "Judge: the nearest portrait of all that can be put together, slot by slot.",
@@ -85,7 +86,10 @@ def evaluate_text(
         *attribute_table(columns),
     ]
     if scales:
-        lines += ["", *_sweep(drawn_from, f"{sampler}, {steps} steps", guidance, scales, max(8, n // 4), out)]
+        lines += [
+            "",
+            *_sweep(drawn_from, how, guidance, scales, max(8, n // 4), out),
+        ]
     if out is not None:
         portraits, captions = sets["seen"]
         _save_rows(out, render(portraits), images["seen"], captions)

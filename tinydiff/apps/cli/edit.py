@@ -13,11 +13,10 @@ from tinydiff.apps.cli.options import (
     DeviceName,
     ProgressBar,
     SamplerName,
-    counted,
     labels_of,
     refuse_given,
 )
-from tinydiff.base import Array, InputError, Size, check_count, select_device, to_numpy, writable_folder, xp_of
+from tinydiff.base import Array, InputError, Size, check_count, counted, select_device, to_numpy, writable_folder, xp_of
 from tinydiff.models import (
     GUIDANCE_FOR_PROMPTS,
     DiffusionModel,

@@ -10,7 +10,7 @@ import scipy
 from tyro.conf import Positional
 
 import tinydiff
-from tinydiff.base import DataError, DeviceError, select_device
+from tinydiff.base import DataError, DeviceError, counted, select_device
 from tinydiff.data import DATASETS, load_data
 from tinydiff.models import SHIPPED
 from tinydiff.plot import about_picture
@@ -37,7 +37,7 @@ class Info:
                 print(f"{name}: {value if plain else json.dumps(value)}")  # a value with a line break stays on its line
             return
         print(f"tinydiff {tinydiff.__version__}, Python {platform.python_version()}, {platform.platform()}")
-        print(f"NumPy {np.__version__}, SciPy {scipy.__version__}, {default_threads()} cores")
+        print(f"NumPy {np.__version__}, SciPy {scipy.__version__}, {counted(default_threads(), 'core')}")
         try:
             print(f"GPU: {select_device('cuda').name}")
         except DeviceError as error:

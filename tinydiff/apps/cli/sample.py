@@ -23,7 +23,6 @@ from tinydiff.apps.cli.options import (
     DeviceName,
     ProgressBar,
     SamplerName,
-    counted,
     labels_of,
     refuse_given,
 )
@@ -32,6 +31,7 @@ from tinydiff.base import (
     InputError,
     Size,
     check_count,
+    counted,
     height_and_width,
     select_device,
     to_numpy,
@@ -197,8 +197,8 @@ class Sample:
             )
         if not labels and unet.num_classes != classes:
             raise InputError(
-                f"label is missing, but the classifier pulls to one of its {classes} classes, and the model has "
-                f"{unet.num_classes or 'none'}: give one from 0 to {classes - 1}."
+                f"label is missing, but the classifier pulls to one of its {counted(classes, 'class', 'classes')}, and "
+                f"the model has {unet.num_classes or 'none'}: give one from 0 to {classes - 1}."
             )
         for label in labels:
             if label not in range(classes):

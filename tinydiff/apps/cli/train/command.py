@@ -12,7 +12,7 @@ from typing import Any, ClassVar, TypeVar
 from tinydiff import plot
 from tinydiff.apps.cli.options import DeviceName
 from tinydiff.apps.cli.train.card import write_card
-from tinydiff.base import Choices, Device, Size, select_device, to_device, to_table, write_json
+from tinydiff.base import Choices, Device, Size, counted, select_device, to_device, to_table, write_json
 from tinydiff.data import Dataset, load_data
 from tinydiff.train import Objective, Run, TrainConfig, read_log
 
@@ -73,7 +73,7 @@ class TrainCommand:
                 print(f"The file system of {self.out} has no locks: do not start another run there.")
             write_json(self.out / "run.json", self.settings(objective))
             if run.step == objective.config.steps and not run.notes:
-                print(f"{self.out} has trained {run.step} steps already; give --train.steps more to go on.")
+                print(f"{self.out} has trained {counted(run.step, 'step')} already; give --train.steps more to go on.")
             elif run.step:
                 print(" ".join([f"Going on from step {run.step} in {self.out}.", *run.notes]))
             started = time.perf_counter()
@@ -90,7 +90,7 @@ class TrainCommand:
             last_words = self.last_words(run, where)
             if run.step > run.first:  # else the card of the run that took the steps stays
                 write_card(run, self.out, device, seconds, last_words)
-        print(f"Trained {run.step} steps: {curve}. {last_words}")
+        print(f"Trained {counted(run.step, 'step')}: {curve}. {last_words}")
 
 
 def on_device(network: Any, device: Device) -> Any:

@@ -8,7 +8,7 @@ from typing import Any, Literal, TypeVar
 
 import numpy as np
 
-from tinydiff.base import InputError, Size, TinydiffError, read_table
+from tinydiff.base import InputError, Size, TinydiffError, counted, read_table
 from tinydiff.data import DATASETS, Dataset, list_folder, load_avatars, load_data, load_folder
 from tinydiff.data.captions import captions_in
 from tinydiff.data.folder import ENLARGED, GREY_AS_COLOUR
@@ -141,7 +141,7 @@ def _by_name(options, config):
     if classes is not None and config.num_classes is None and not options.captions:
         how = f"give --{options.table}.num-classes {len(classes)} to learn them"
         remedy = "the model knows no classes" if options.given is None else how
-        notes.append(f"The labels of the {len(classes)} classes are not used: {remedy}.")
+        notes.append(f"The labels of {counted(len(classes), 'class', 'classes')} are not used: {remedy}.")
     if classes is not None and config.num_classes is not None and config.num_classes > len(classes):
         notes.append(_nothing_learned_of(options, len(classes), config.num_classes))
     if training.captions is not None and not options.captions:
@@ -224,7 +224,7 @@ def _classes(options: DataOptions, config: Any, listing: Listing) -> tuple[int |
         )
     if given_number < found:
         raise InputError(
-            f"{options.table}.num_classes is {given_number}, but {options.data} has {found} class folders "
+            f"{options.table}.num_classes is {given_number}, but {options.data} has {counted(found, 'class folder')} "
             f"({named(names)}): leave it out."
         )
     if given_number > max(found, 1):
@@ -240,7 +240,11 @@ def _to_use_captions(options):
 
 def _nothing_learned_of(options, found, given):
     beyond = f"class {found}" if given == found + 1 else f"classes {found} to {given - 1}"
-    what = f"the model has {given} classes" if options.given is None else f"--{options.table}.num-classes is {given}"
+    what = (
+        f"the model has {counted(given, 'class', 'classes')}"
+        if options.given is None
+        else f"--{options.table}.num-classes is {given}"
+    )
     return f"{what[0].upper()}{what[1:]}, but the data have {found}: nothing is learned of {beyond}."
 
 
