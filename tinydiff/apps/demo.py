@@ -16,6 +16,7 @@ from tinydiff.train import Denoise, DenoiseConfig, Run
 
 UNET = UNetConfig(image_size=16, channels=24, channel_mult=(1, 2), blocks_per_level=1, num_classes=10)
 SAMPLES = 256
+WRITTEN = ("shipped.png", "shipped.gif", "progress.png", "loss.png", "samples.png", "nearest.png")
 
 
 def run_demo(out: Path, steps: int = 1600, seed: int = 0) -> None:

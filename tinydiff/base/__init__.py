@@ -33,7 +33,7 @@ from tinydiff.base.errors import (
     is_real,
 )
 from tinydiff.base.files import atomic_write, sweep, writable_folder
-from tinydiff.base.lock import FolderLock
+from tinydiff.base.lock import FolderInUse, FolderLock
 from tinydiff.base.memo import Memo, derived, weights_stand_still
 from tinydiff.base.memory import available_memory, check_memory, in_gib
 from tinydiff.base.noise import Noise, philox
@@ -52,6 +52,7 @@ __all__ = [
     "DataError",
     "Device",
     "DeviceError",
+    "FolderInUse",
     "FolderLock",
     "InputError",
     "Memo",

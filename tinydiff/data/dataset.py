@@ -14,6 +14,7 @@ from tinydiff.base import (
     check_shape,
     counted,
     height_and_width,
+    printable,
     there_are,
     xp_of,
 )
@@ -70,7 +71,8 @@ class Dataset:
         """Return one line that says what this is, how many images there are, and where they came from."""
         height, width, channels = self.images.shape[1:]
         shape = f"{height} x {width} x {channels}"
-        return f"{self.name or self.source}, {self.split}: {counted(len(self), 'image')} {shape}, from {self.source}"
+        what = f"{counted(len(self), 'image')} {shape}"
+        return printable(f"{self.name or self.source}, {self.split}: {what}, from {self.source}")
 
     def batch(self, indices: Array, xp: Any = np, flip: np.ndarray | None = None) -> tuple[Array, Array]:
         """Return (images, labels) at these indices.

@@ -10,7 +10,7 @@ from tinydiff.base import InputError, Noise, counted, there_are, to_numpy, xp_of
 from tinydiff.data import Dataset
 from tinydiff.evaluate.neighbours import nearest_neighbours
 from tinydiff.evaluate.random_features import random_features_frechet
-from tinydiff.evaluate.report import mean_loss, save_pictures
+from tinydiff.evaluate.report import carried_by_errors, mean_loss, save_pictures
 from tinydiff.models import DiffusionModel, Progress, Request
 
 FEWEST_LOSSES, MOST_LOSSES = 200, 1000  # noised pictures whose loss is taken: of few pictures, each several times
@@ -92,7 +92,8 @@ def evaluate_pictures(
             cells = (f"{mean:>10.4f} +- {error:.4f}" for mean, error in (both[:2], both[2:]))
             lines.append(f"{f't about {t:.0f}':<46}" + "".join(cells))
     if out is not None:
-        lines += ["", save_pictures(out, samples, training, told, how)]
+        with carried_by_errors(lines):
+            lines += ["", save_pictures(out, samples, training, told, how)]
     return "\n".join(lines)
 
 

@@ -1,5 +1,7 @@
 """What reports on models without text have in common: the loss by timestep, and the pictures."""
 
+import contextlib
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -22,6 +24,20 @@ def mean_loss(model: DiffusionModel, images: Array, context: Array | None, seed:
     output = model.network_output(model.diffusion.q_sample(images, t, eps), t, context)
     losses = ((output - model.target(images, eps, t)) ** 2).mean(axis=(1, 2, 3))
     return loss_by_timestep(to_numpy(t), to_numpy(losses), model.config.T, bins)
+
+
+@contextlib.contextmanager
+def carried_by_errors(lines: list[str]) -> Iterator[None]:
+    """Let an error that ends the block, such as of a full disk, carry the lines of a report, as a note.
+
+    They took long, and should not be lost with the pictures: Python shows notes below a traceback, and the command
+    prints them before it refuses.
+    """
+    try:
+        yield
+    except BaseException as error:
+        error.add_note("\n".join(lines))
+        raise
 
 
 def save_pictures(out: Path, samples: np.ndarray, training: Dataset, loss: LossByTimestep, how: str) -> str:

@@ -9,7 +9,7 @@ from tinydiff.base import Array, InputError, Noise, check_count, check_images, c
 from tinydiff.data import Dataset, load_data
 from tinydiff.evaluate.by_timestep import LossByTimestep
 from tinydiff.evaluate.frechet import frechet_distance_of
-from tinydiff.evaluate.report import mean_loss, save_pictures
+from tinydiff.evaluate.report import carried_by_errors, mean_loss, save_pictures
 from tinydiff.evaluate.shares import Share, class_shares, confident_share
 from tinydiff.functional import softmax
 from tinydiff.models import DiffusionModel, Progress, Request, load
@@ -143,7 +143,8 @@ def evaluate(
     bins = [values for values in zip(*loss[:3], strict=True) if np.isfinite(values).all()]  # two images or more
     lines += [f"  t about {t:>5.0f}   {m:.4f} +- {e:.4f}" for t, m, e in bins]
     if out is not None:
-        lines += ["", save_pictures(out, samples, training, loss, f"{sampler}, {counted(steps, 'step')}, seed 0")]
+        with carried_by_errors(lines):
+            lines += ["", save_pictures(out, samples, training, loss, f"{sampler}, {counted(steps, 'step')}, seed 0")]
     return "\n".join(lines)
 
 

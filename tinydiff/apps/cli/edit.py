@@ -16,6 +16,7 @@ from tinydiff.apps.cli.options import (
     labels_of,
     refuse_given,
 )
+from tinydiff.apps.cli.screen import say
 from tinydiff.base import Array, InputError, Size, check_count, counted, select_device, to_numpy, writable_folder, xp_of
 from tinydiff.models import (
     GUIDANCE_FOR_PROMPTS,
@@ -124,13 +125,13 @@ class Edit:
             mask = xp.asarray(kept)
         for path, phrases in said.items():
             if phrases:
-                print(f"{path}: {'; '.join(phrases)}.")
+                say(f"{path}: {'; '.join(phrases)}.")
         for note in notes_on_words(model, (self.prompt or "", self.negative), Path(self.model).name):
-            print(note)
+            say(note)
         writable_folder(self.out)
         with ProgressBar() as bar:
             edited = to_numpy(self._edited(model, images, mask, request, bar))
-        print(f"Edited {self.image} in {counted(self.n, 'way')}: {self._save(request, picture, edited)}")
+        say(f"Edited {self.image} in {counted(self.n, 'way')}: {self._save(request, picture, edited)}")
 
     def _save(self, request: Request, picture: np.ndarray, edited: np.ndarray) -> str:
         """Save the variants, each by itself and all beside the picture; return where they are."""

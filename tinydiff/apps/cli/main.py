@@ -22,7 +22,7 @@ from tinydiff.apps.cli.info import Info
 from tinydiff.apps.cli.naming import as_typed
 from tinydiff.apps.cli.parsing import one_sentence, parse_options
 from tinydiff.apps.cli.sample import Sample
-from tinydiff.apps.cli.screen import one_line_warnings, prepare_streams, say_refusal, say_unexpected
+from tinydiff.apps.cli.screen import one_line_warnings, prepare_streams, say, say_refusal, say_unexpected
 from tinydiff.apps.cli.serve import Serve
 from tinydiff.apps.cli.train import Train, parse_train
 from tinydiff.base import InputError, TinydiffError
@@ -44,7 +44,7 @@ def main(arguments: list[str] | None = None) -> int:
     prepare_streams()
     command = None
     if arguments in (["--version"], ["-V"]):
-        print(f"tinydiff {tinydiff.__version__}")
+        say(f"tinydiff {tinydiff.__version__}")
         return 0
     try:
         command = parse(arguments)

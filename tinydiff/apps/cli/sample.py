@@ -26,6 +26,7 @@ from tinydiff.apps.cli.options import (
     labels_of,
     refuse_given,
 )
+from tinydiff.apps.cli.screen import say
 from tinydiff.base import (
     Device,
     InputError,
@@ -114,7 +115,7 @@ class Sample:
         model = load(name, device, kind=DiffusionModel)
         request = self._request(model, device)
         for note in notes_on_words(model, (self.prompt or "", self.negative), Path(name).name):
-            print(note)
+            say(note)
         if self.advanced.micro_batch is not None or request.count == 1:
             model = replace(model, micro_batch=1 if self.advanced.micro_batch is None else self.advanced.micro_batch)
         start, frames = time.perf_counter(), []
@@ -130,7 +131,7 @@ class Sample:
         how = f"{counted(self.steps, 'step')} of {self.sampler}"
         if calls != self.steps:
             how += f", {counted(calls, 'call')} of the network"
-        print(f"Drew {took} ({how}): {self._save(model, request, name, images, frames)}")
+        say(f"Drew {took} ({how}): {self._save(model, request, name, images, frames)}")
 
     def _save(self, model: DiffusionModel, request: Request, name: str, images: np.ndarray, frames: list) -> str:
         """Save all that is left of a drawing; return where it is."""

@@ -8,7 +8,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from tinydiff.base import CheckpointError, Device, atomic_write, counted
+from tinydiff.base import CheckpointError, Device, atomic_write, counted, printable
 from tinydiff.train import Run, read_log
 
 CARD = "CARD.md"
@@ -79,4 +79,4 @@ def _machine() -> str:
 
 def _plain(value):
     """Return a value so that it breaks no line and no table."""
-    return " ".join(str(value).replace("|", r"\|").split())
+    return " ".join(printable(str(value), keep="\n\t").replace("|", r"\|").split())

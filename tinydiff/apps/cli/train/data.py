@@ -8,6 +8,7 @@ from typing import Any, Literal, TypeVar
 
 import numpy as np
 
+from tinydiff.apps.cli.screen import say
 from tinydiff.base import InputError, Size, TinydiffError, counted, read_table
 from tinydiff.data import DATASETS, Dataset, list_folder, load_avatars, load_data, load_folder
 from tinydiff.data.captions import captions_in
@@ -90,7 +91,7 @@ def prepare_data(options: DataOptions, config: Config) -> tuple[Dataset, Dataset
         training, held_out, config = _from_folder(options, config)
     else:
         training, held_out, config = _by_name(options, config)
-    print(training.describe(), held_out.describe(), *training.notes, sep="\n")
+    say(training.describe(), held_out.describe(), *training.notes)
     if training.class_names and config.num_classes is not None and not options.captions:
         _print_classes(training.class_names)
     return training, held_out, config
@@ -267,4 +268,4 @@ def _print_classes(names):
         return  # the digits
     listed = ", ".join(f"{i} = {shown(name)}" for i, name in enumerate(names[:MOST_CLASSES]))
     more = "" if len(names) <= MOST_CLASSES else f", ... {len(names) - 1} = {shown(names[-1])}"
-    print(f"{'Class' if len(names) == 1 else 'Classes'}: {listed}{more}.")
+    say(f"{'Class' if len(names) == 1 else 'Classes'}: {listed}{more}.")

@@ -7,6 +7,7 @@ import numpy as np
 from tyro.conf import arg
 
 from tinydiff.apps.cli.options import DATASET_NAMES, ScheduleName, TargetName
+from tinydiff.apps.cli.screen import say
 from tinydiff.apps.cli.train.command import TrainCommand, on_device, trains
 from tinydiff.apps.cli.train.data import FOLDER_HELP, DataOptions, Fit, decided_before, names_of_classes, prepare_data
 from tinydiff.apps.cli.train.start_from import start_model
@@ -102,7 +103,7 @@ class Train(TrainCommand):
                     "captions: leave it out."
                 )
             if self.text != TextConfig():
-                print("The options of text are not used: nothing is learned from captions.")
+                say("The options of text are not used: nothing is learned from captions.")
         else:
             if unet.context_channels not in (None, self.text.channels):
                 raise InputError(
