@@ -10,6 +10,7 @@ from tinydiff.base import (
     InputError,
     Size,
     check_alike,
+    check_memory,
     check_rank,
     check_shape,
     counted,
@@ -148,6 +149,11 @@ class Dataset:
                 f"size is {height} x {width}, but images of {_sides(self.images)} cannot be padded to less."
             )
         top, left = (height - old_height) // 2, (width - old_width) // 2
+        check_memory(
+            len(self) * height * width * self.images.shape[3],
+            f"size is {height:,} x {width:,}, of {counted(len(self), 'image')}",
+            "choose a smaller one, or fewer images",
+        )
         images = np.zeros((len(self), height, width, self.images.shape[3]), np.uint8)
         images[:, top : top + old_height, left : left + old_width] = self.images
         return replace(self, images=images)

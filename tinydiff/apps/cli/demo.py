@@ -6,6 +6,7 @@ from pathlib import Path
 from tinydiff.apps.cli.drawings import kept_folder
 from tinydiff.apps.cli.screen import say
 from tinydiff.apps.demo import WRITTEN, run_demo
+from tinydiff.base import check_count
 
 
 @dataclass(frozen=True)
@@ -21,6 +22,8 @@ class Demo:
 
     def run(self) -> None:
         """Run the demo."""
+        check_count("steps", self.steps)
+        check_count("seed", self.seed, least=0)
         with kept_folder(self.out, WRITTEN) as folder:
             if folder != self.out:
                 say(f"{self.out} holds the pictures of another demo, which stay: those of this one are in {folder}.")
