@@ -81,3 +81,17 @@ def test_bad_arguments_of_a_dataset():
         to_floats(np.zeros(3))
     with pytest.raises(InputError, match="2 captions for 3 images"):
         Dataset(images, np.zeros(3), "x", "train", "here", ("a", "b"))
+
+
+def test_what_it_says_is_one_line_without_what_a_terminal_obeys():
+    data = Dataset(np.zeros((1, 2, 2, 1), np.uint8), np.zeros(1), "a\x1b[2J", "train", "b\nc")
+    assert data.describe() == r"a\x1b[2J, train: 1 image 2 x 2 x 1, from b\nc"
+
+
+@pytest.mark.parametrize("way", ["resize", "pad"])
+def test_a_size_that_does_not_fit_into_memory_is_refused(way, monkeypatch):
+    data = Dataset(np.zeros((20, 2, 2, 1), np.uint8), np.zeros(20), "x", "train", "here")
+    monkeypatch.setenv("TINYDIFF_MEMORY", "0.05")
+    with pytest.raises(InputError, match="20 (pictures|images).* can be had here: choose a smaller one"):
+        getattr(data, way)(3000)
+    assert getattr(data, way)(300).images.shape == (20, 300, 300, 1)

@@ -156,7 +156,7 @@ class Edit:
         about = about_picture(path) or {}
         if "pictures" in about:
             n = about["pictures"]  # as the file says; it may be damaged
-            many = counted(n, "picture") if type(n) is int else "several pictures"
+            many = counted(n, "picture") if type(n) is int and 0 < n < 10**9 else "several pictures"
             raise InputError(
                 f"image is {path}, a sheet that shows {many}: give one of them, such as "
                 f"{path.parent / 'pictures' / '000.png'}."

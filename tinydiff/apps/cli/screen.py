@@ -50,8 +50,9 @@ def say(*lines: str) -> None:
 
 
 def say_refusal(sentence: str) -> None:
-    """Print a refusal on stderr, in one line."""
-    print(f"tinydiff: {printable(sentence)}", file=sys.stderr)
+    """Print a refusal on stderr, in one line; where that cannot be written either, the exit status has to say it."""
+    with contextlib.suppress(OSError):
+        print(f"tinydiff: {printable(sentence)}", file=sys.stderr, flush=True)
 
 
 def say_unexpected(error: Exception) -> None:
