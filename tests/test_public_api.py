@@ -80,7 +80,7 @@ def test_a_name_is_at_home_in_the_innermost_package(package, name, home, module)
 
 
 def test_the_first_import_is_a_small_one():
-    code = "import sys, tinydiff; print(*sys.modules)"
+    code = "import sys, tinydiff; tinydiff.load; print(*sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert "tinydiff.models" in done.stdout.split()
     assert set(done.stdout.split()) & LATE == set()

@@ -4,8 +4,8 @@
     python tools/fuzz.py --seed 0 --only 137          # one case again, with what it printed
 
 Case i of a seed is always the same. A case must end with status 0, or with 1 or 2 and one sentence on stderr; without a
-traceback or a warning that shows lines of source; and with a peak of memory below 1.5 times that of the honest commands
-that the cases are made from. A training is stopped after two steps. An alarm ends what does not end by itself.
+traceback or a warning that shows lines of source; and with a peak of memory below 1.5 times that of the same command
+on honest input. A training is stopped after two steps. An alarm ends what does not end by itself.
 """
 
 import argparse
@@ -25,10 +25,12 @@ from pathlib import Path
 import numpy as np
 import safetensors.numpy
 from PIL import Image
+from strange import TEXTS, as_words, damaged, mutated_table, pick, strange, strange_arrays, strange_metadata
 
 from tinydiff.apps.cli import main
 from tinydiff.apps.cli.edit import Edit
 from tinydiff.apps.cli.evaluate import Evaluate
+from tinydiff.apps.cli.info import Info
 from tinydiff.apps.cli.naming import _fields
 from tinydiff.apps.cli.sample import Sample
 from tinydiff.apps.cli.train import Train
@@ -40,14 +42,6 @@ from tinydiff.train.run import Run
 ALARM = 120  # seconds
 GIB_ALLOWED = 0.06  # what TINYDIFF_MEMORY says: an honest command that needs more is refused, as a larger one would be
 STATUS = (0, 1, 2, 130)  # 130: a training that was stopped
-HUGE = [10**5, 10**6, 10**9, 10**12, 2**31, 2**32, 2**63 - 1, 2**63, 2**64, 10**20, 10**400]
-NUMBERS = [0, 1, -1, 2, 3, 7, 0.5, -0.0, 1e-300, 1e308, float("inf"), float("-inf"), float("nan"), *HUGE]
-TEXTS = [
-    "", " ", "x", "None", "nan", "1e309", "0x10", "1_0", "true", "../..", "/dev/zero", "/dev/null", "a\nb", "é", "фото",
-    "\x1b[2J", "\u202egnp", "\udcff", "😀", "a" * 5000, "-", "--", "=", "9" * 5000, "1,2", "[]", "{}", "$x_{", "\0",
-]  # fmt: skip
-VALUES = [*NUMBERS, *TEXTS, None, True, [], {}, [1], [1, 2], [10**9, 10**9], [1] * 3000, {"a": 1}, [[[[]]]]]
-
 TINY = [
     "--data", "digits", "--unet.image-size", "8", "--unet.channels", "8", "--unet.channel-mult", "1", "2",
     "--unet.blocks-per-level", "1", "--train.batch", "4", "--train.micro-batch", "2", "--train.steps", "2",
@@ -72,7 +66,7 @@ class Fuzz:
         self.folder = folder
         self.makers: list[Callable] = [
             self.options, self.options, self.config, self.weights, self.tokenizer, self.toml, self.checkpoint,
-            self.pictures, self.edited,
+            self.pictures, self.edited, self.judged, self.drawn, self.informed,
         ]  # fmt: skip
         unet = UNetConfig(8, channels=8, channel_mult=(1, 2), blocks_per_level=1, heads=2, num_classes=3)
         save(folder / "model", DiffusionModel(UNet(unet), ModelConfig(unet, T=20), micro_batch=2))
@@ -83,12 +77,15 @@ class Fuzz:
         save(folder / "words", words)
         (folder / "pictures").mkdir()
         (folder / "grey").mkdir()
+        for name in "abc":
+            (folder / "classes" / name).mkdir(parents=True)
         rng = np.random.default_rng(0)
         for i in range(6):
             pixels = rng.integers(0, 256, (8, 8, 3), dtype=np.uint8)
             Image.fromarray(pixels).save(folder / "pictures" / f"{i}.png")
             (folder / "pictures" / f"{i}.txt").write_text("a red hat")
-            Image.fromarray(pixels[:, :, 0]).save(folder / "grey" / f"{i}.png")
+            for place in ("grey", f"classes/{'abc'[i // 2]}"):
+                Image.fromarray(pixels[:, :, 0]).save(folder / place / f"{i}.png")
         table = 'data = "digits"\nthreads = 1\n[unet]\nimage_size = 8\nchannels = 8\nchannel_mult = [1, 2]\n'
         (folder / "run.toml").write_text(table + "[train]\nsteps = 2\nbatch = 4\nlr = 0.001\nbetas = [0.9, 0.99]\n")
 
@@ -102,7 +99,24 @@ class Fuzz:
             [*edit, *out],
             ["train", *TINY, "--out", str(f / "run")],
             ["train", "--config", str(f / "run.toml"), "--out", str(f / "run-2")],
-            ["evaluate", "--model", str(f / "model"), "--n", "4", "--steps", "1", *out],
+            [*self.evaluating("model", "classes"), *out],
+            [*self.evaluating("words", "pictures"), *out],
+            ["info"],
+            ["info", str(f / "honest/grid.png")],
+        ]
+
+    def evaluating(self, model: str | Path, data: str | Path) -> list[str]:
+        """Return the command that evaluates a model."""
+        return [
+            "evaluate",
+            "--model",
+            str(self.folder / model),
+            "--data",
+            str(self.folder / data),
+            "--n",
+            "3",
+            "--steps",
+            "1",
         ]
 
     def case(self, seed: int, i: int) -> tuple[str, list[str]]:
@@ -119,9 +133,11 @@ class Fuzz:
 
     def options(self, rng) -> list[str]:
         """Return a command line with strange values."""
-        commands = [Sample, Sample, Edit, Train, Train, Evaluate]
+        commands = [Sample, Sample, Edit, Train, Train, Evaluate, Evaluate, Info]
         which = int(rng.integers(len(commands)))
-        honest = self.honest()[[0, 1, 2, 3, 3, 5][which]]
+        if commands[which] is Info:
+            return ["info", *(str(pick(rng, TEXTS)) for _ in range(rng.integers(1, 3)))]
+        honest = self.honest()[[0, 1, 2, 3, 3, 5, 6][which]]
         options = [name.replace("_", "-") for name in _fields(commands[which]) if name not in ("out", "called")]
         line = [*honest[:-1], str(self.folder / "case" / "out")]
         for _ in range(rng.integers(1, 4)):
@@ -138,7 +154,7 @@ class Fuzz:
         path.write_bytes(
             mutated_table(rng, path.read_bytes()) if rng.random() < 0.8 else damaged(rng, path.read_bytes())
         )
-        return self.drawing(folder)
+        return self.using(rng, folder)
 
     def weights(self, rng) -> list[str]:
         """Return how to draw with weights of another type, with NaN or huge numbers, of other shapes, or damaged."""
@@ -148,17 +164,20 @@ class Fuzz:
             path.write_bytes(damaged(rng, path.read_bytes()))
         else:
             path.write_bytes(safetensors.numpy.save(strange_arrays(rng, safetensors.numpy.load(path.read_bytes()))))
-        return self.drawing(folder)
+        return self.using(rng, folder)
 
     def tokenizer(self, rng) -> list[str]:
         """Return how to draw with a tokenizer with strange values, or damaged."""
         folder = self.copy("words")
         path = folder / "tokenizer.json"
         path.write_bytes(pick(rng, [mutated_table, damaged])(rng, path.read_bytes()))
-        return self.drawing(folder)
+        return self.using(rng, folder)
 
-    def drawing(self, folder: Path) -> list[str]:
-        """Return the command that draws with a folder."""
+    def using(self, rng, folder: Path) -> list[str]:
+        """Return the command that draws with a folder, or one that evaluates it."""
+        if rng.random() < 0.3:
+            data = "pictures" if folder.name == "words" else "classes"
+            return [*self.evaluating(folder, data), "--out", str(folder / "out")]
         prompt = ["--prompt", "a red hat"] if folder.name == "words" else []
         return ["sample", "--model", str(folder), "--n", "1", "--steps", "1", *prompt, "--out", str(folder / "out")]
 
@@ -194,6 +213,34 @@ class Fuzz:
                 path.rename(folder / str(pick(rng, ["x\x1b[2J.png", "фото.png", "a\nb.png", "c.gif", "d.tif", "e"])))
         return ["train", *TINY, "--data", str(folder), "--out", str(self.folder / "case" / "out")]
 
+    def judged(self, rng) -> list[str]:
+        """Return an evaluation on a folder of pictures, some of which are damaged or gone."""
+        name = pick(rng, ["classes", "pictures"])
+        folder = self.copy(name)
+        for path in sorted(folder.rglob("*.*")):
+            if rng.random() < 0.2:
+                path.write_bytes(damaged(rng, path.read_bytes()))
+            elif rng.random() < 0.2:
+                path.unlink()
+        model = "words" if name == "pictures" else "model"
+        return [*self.evaluating(model, folder), "--out", str(self.folder / "case" / "out")]
+
+    def drawn(self, rng) -> list[str]:
+        """Return an edit of a picture that tinydiff drew, or of a grid, with strange texts in it."""
+        path = self.copy("honest") / pick(rng, ["pictures/000.png", "pictures/000.png", "grid.png"])
+        strange_metadata(rng, path)
+        line = self.honest()[2]
+        return [*line[:2], str(path), *line[3:-1], str(self.folder / "case" / "out")]
+
+    def informed(self, rng) -> list[str]:
+        """Return the question what a picture was drawn from, which is damaged or has strange texts in it."""
+        path = self.copy("honest") / pick(rng, ["pictures/000.png", "grid.png", "chain.gif", "arrays.npz"])
+        if path.suffix == ".png" and rng.random() < 0.6:
+            strange_metadata(rng, path)
+        else:
+            path.write_bytes(damaged(rng, path.read_bytes() if path.exists() else b"PK"))
+        return ["info", str(path)]
+
     def edited(self, rng) -> list[str]:
         """Return an edit of a damaged picture, or with a damaged mask."""
         folder = self.copy("grey")
@@ -201,73 +248,6 @@ class Fuzz:
         honest = self.honest()[2]
         line = [*honest[:2], str(folder / pick(rng, ["0.png", "1.png"])), *honest[3:-1], str(folder / "out")]
         return [*line, *pick(rng, [[], ["--mask", str(folder / "0.png")]])]
-
-
-def pick(rng, values):
-    return values[int(rng.integers(len(values)))]
-
-
-def strange(rng, name: str):
-    """Return a strange value for an option; a batch of a million samples is none, and only takes its time."""
-    value = pick(rng, VALUES)
-    return 8 if "batch" in name and value in (10**5, 10**6) else value
-
-
-def as_words(value) -> list[str]:
-    """Return a value as words of a command line; 4,300 digits are as many as Python writes."""
-    return [str(v) for v in value] if isinstance(value, list) else [str(value)]
-
-
-def damaged(rng, data: bytes) -> bytes:
-    """Return bytes with some of them changed, cut off, doubled, or replaced."""
-    way = int(rng.integers(5))
-    if way == 0 or not data:
-        return data[: int(rng.integers(len(data) + 1))]
-    if way == 1:
-        return pick(rng, [b"", b"[" * 100_000, b"{}", b"null", bytes(1000), b'{"a":' * 5000, b"\xff\xfe", data * 2])
-    changed = bytearray(data)
-    for _ in range(int(rng.integers(1, 9))):
-        near = 300 if way == 2 else len(changed)  # often in the header
-        changed[int(rng.integers(min(near, len(changed))))] = int(rng.integers(256))
-    return bytes(changed)
-
-
-def mutated_table(rng, data: bytes) -> bytes:
-    """Return JSON in which a value, at any depth, is a strange one, or is gone, or has another name."""
-    table = json.loads(data)
-    places = list(_places(table))
-    for _ in range(int(rng.integers(1, 3))):
-        holder, key = pick(rng, places)
-        with contextlib.suppress(LookupError):
-            if rng.random() < 0.1:
-                del holder[key]
-            else:
-                holder[key] = pick(rng, VALUES)
-    return json.dumps(table).encode()
-
-
-def _places(table):
-    for key, value in list(table.items() if isinstance(table, dict) else enumerate(table)):
-        yield table, key
-        if isinstance(value, (dict, list)):
-            yield from _places(value)
-
-
-def strange_arrays(rng, arrays):
-    """Return arrays one of which has another type or shape, or holds what is no number."""
-    name, other = pick(rng, list(arrays)), str(pick(rng, TEXTS))
-    with np.errstate(all="ignore"):
-        changed = [
-            lambda a: a.astype(pick(rng, ["bool", "int8", "int64", "float16", "float64", "uint8"])),
-            lambda a: np.full_like(a, pick(rng, [np.nan, np.inf, 3e38, 1e30])),
-            lambda a: np.full(a.shape, 1e300),
-            lambda a: np.zeros((0, *a.shape[1:]), a.dtype),
-            lambda a: np.concatenate([a, a]),
-        ]
-        arrays[name] = pick(rng, changed)(arrays[name])
-    if rng.random() < 0.1:
-        arrays[other.encode("utf-8", "replace").decode()] = arrays.pop(name)
-    return {name: np.ascontiguousarray(a) for name, a in arrays.items()}
 
 
 def peak() -> float:
@@ -345,15 +325,19 @@ def fuzz(cases: range, seed: int, loud: bool = False) -> int:
     faults, started = 0, time.time()
     with tempfile.TemporaryDirectory() as folder, contextlib.chdir(folder):
         fuzzer = Fuzz(Path(folder))
-        honest = [run(line) for line in fuzzer.honest()]
-        most = 1.5 * max(mib for _, _, mib in honest)
-        print(f"honest commands: {[status for status, _, _ in honest]}, at most {most / 1.5:.0f} MiB", flush=True)
+        most: dict[str, float] = {}  # by command
+        for line in 2 * fuzzer.honest():  # the first time, modules are imported
+            status, said, mib = run(line)
+            if status != 0:
+                raise RuntimeError(f"{line} is honest, but ended with {status}: {said}")
+            most[line[0]] = max(1.5 * mib, most.get(line[0], 0))
+        print("MiB allowed:", {name: round(mib) for name, mib in most.items()}, flush=True)
         for i in cases:
             kind, line = fuzzer.case(seed, i)
             status, said, mib = run(line)
             kinds[kind] += 1
             ends[status] += 1
-            wrong = fault(status, said, mib, most)
+            wrong = fault(status, said, mib, most[line[0]])
             faults += bool(wrong)
             if wrong or loud:
                 shown = " ".join(word[:200] for word in line)

@@ -170,6 +170,7 @@ def kill_one(name: str, models: Path, out: Path, rng: random.Random) -> tuple[st
 def run(n: int, seed: int, show: Callable[[str], object] = print) -> list[str]:
     """Kill n commands; return what was found wrong, a line each."""
     signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell starts what runs in the background deaf to it
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)  # and nohup to this: the commands would inherit it
     rng, faults, counts = random.Random(seed), [], Counter()
     with tempfile.TemporaryDirectory(prefix="kills-") as folder:
         prepare(Path(folder))

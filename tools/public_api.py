@@ -133,7 +133,9 @@ def origin(package: str, name: str) -> tuple[str, str]:
 def _imports(module):
     """Return name -> module for what a module imports from tinydiff."""
     found = {}
-    for node in ast.parse(_source(module)).body:
+    body = ast.parse(_source(module)).body
+    late = [node for branch in body if isinstance(branch, ast.If) for node in branch.body]  # if TYPE_CHECKING
+    for node in [*body, *late]:
         if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("tinydiff"):
             found |= {alias.asname or alias.name: node.module for alias in node.names}
     return found

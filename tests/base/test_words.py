@@ -2,7 +2,7 @@
 
 import pytest
 
-from tinydiff.base import printable, shown
+from tinydiff.base import counted, printable, shown, there_are
 
 
 @pytest.mark.parametrize(("text", "expected"), [
@@ -40,3 +40,12 @@ def test_any_value_is_shown_in_a_few_words():
         assert len(shown(value)) < 200
     assert shown(10**4999) == "a whole number of about 5,000 digits"
     assert (shown(5), shown(None), shown("a"), shown(2.5)) == ("5", "None", "'a'", "2.5")
+
+
+@pytest.mark.parametrize(
+    ("n", "expected"), [(0, "0 images"), (1, "1 image"), (2, "2 images"), (12345, "12,345 images")]
+)
+def test_a_count_has_its_singular(n, expected):
+    assert counted(n, "image") == expected
+    assert there_are(n, "image") == f"there {'is' if n == 1 else 'are'} {expected}"
+    assert counted(n, "class", "classes").endswith("class" if n == 1 else "classes")

@@ -89,3 +89,17 @@ def test_what_was_changed_in_a_data_set_is_seen_where_it_is_shown():
     data = Dataset(np.zeros((2, 4, 4, 1), np.uint8), np.zeros(2, int), "mine", "all", "here", notes=notes)
     assert repr(data).splitlines() == ["mine, all: 2 images 4 x 4 x 1, from here", *notes]
     assert repr(data.take([0]).resize(2)).splitlines()[1:] == list(notes)
+
+
+def test_what_it_says_is_one_line_without_what_a_terminal_obeys():
+    data = Dataset(np.zeros((1, 2, 2, 1), np.uint8), np.zeros(1), "a\x1b[2J", "train", "b\nc")
+    assert data.describe() == r"a\x1b[2J, train: 1 image 2 x 2 x 1, from b\nc"
+
+
+@pytest.mark.parametrize("way", ["resize", "pad"])
+def test_a_size_that_does_not_fit_into_memory_is_refused(way, monkeypatch):
+    data = Dataset(np.zeros((20, 2, 2, 1), np.uint8), np.zeros(20), "x", "train", "here")
+    monkeypatch.setenv("TINYDIFF_MEMORY", "0.05")
+    with pytest.raises(InputError, match=r"20 (pictures|images).* can be had here: choose a smaller one"):
+        getattr(data, way)(3000)
+    assert getattr(data, way)(300).images.shape == (20, 300, 300, 1)

@@ -142,7 +142,7 @@ def test_frechet_distance_refuses(changes, message):
 @pytest.mark.parametrize(
     ("features_1", "features_2", "message"),
     [
-        (np.zeros((1, 2)), np.zeros((5, 2)), "features_1 has 1 samples, but at least 2"),
+        (np.zeros((1, 2)), np.zeros((5, 2)), "features_1 has 1 sample, but at least 2"),
         (np.zeros((5, 2)), np.zeros((0, 2)), "features_2 has 0 samples, but at least 2"),
         (np.zeros((5, 2)), np.zeros((5, 3)), r"features_2 has shape \(5, 3\), but \(any, 2\)"),
         (np.zeros(5), np.zeros((5, 3)), "features_1 has 1 axes"),

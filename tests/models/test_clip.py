@@ -33,7 +33,7 @@ def test_it_ranks_pictures_by_a_prompt(trained):
     scores = clip_scores(trained, images, [TEXTS[3]])[:, 0]
     best = best_of(trained, images, TEXTS[3], 5)
     np.testing.assert_array_equal(best, np.argsort(-scores)[:5])
-    with pytest.raises(InputError, match="n is 65, but there are only 64"):
+    with pytest.raises(InputError, match="n is 65, but there are 64"):
         best_of(trained, images, TEXTS[3], 65)
 
 

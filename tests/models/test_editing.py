@@ -164,7 +164,7 @@ def test_a_chain_without_a_step_is_no_success(model, images, strength, steps, sa
     [
         ({"labels": 7}, "labels is 7"),
         ({"guidance": np.nan}, "guidance is nan"),
-        ({"prompt": ["a"]}, "There are 1 prompts"),
+        ({"prompt": ["a"]}, "There is 1 prompt for"),
     ],
 )
 def test_what_is_asked_is_checked_even_if_nothing_is_drawn(model, images, asked, words):

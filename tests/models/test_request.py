@@ -24,7 +24,7 @@ def image(n):
         ({"prompt": 5}, "prompt is 5"),
         ({"prompt": [1, 2]}, "prompt holds 1"),
         ({"prompt": b"ab"}, "prompt holds 97"),
-        ({"prompt": ["one"], "n": 2}, "There are 1 prompts for 2 samples"),
+        ({"prompt": ["one"], "n": 2}, "There is 1 prompt for 2 samples"),
         ({"prompt": Condition(tokens=np.zeros((5, 3, 4))), "n": 2}, r"prompt has shape \(5, 3, 4\)"),
         ({"negative": None}, "negative is None"),
         ({"labels": [0, 1], "n": 3}, r"labels has shape \(2,\)"),

@@ -315,7 +315,7 @@ def test_bad_requests_are_one_clear_sentence():
     plain = UNetConfig(8, channels=8, channel_mult=(1,), blocks_per_level=1, heads=2)
     without = DiffusionModel(ModelConfig(plain).network(), ModelConfig(plain))
     for call, words in [
-        (lambda: model.chain(Request(n=2, prompt=["one"])), "There are 1 prompts for 2 samples"),
+        (lambda: model.chain(Request(n=2, prompt=["one"])), "There is 1 prompt for 2 samples"),
         (lambda: model.chain(Request(n=1, prompt=[3])), "prompt holds 3, but texts were expected"),
         (lambda: model.chain(Request(n=1, prompt=5)), "prompt is 5, but a text, or one for each sample"),
         (lambda: digits.chain(Request(n=1, prompt=5)), "prompt is 5"),

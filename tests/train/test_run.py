@@ -8,6 +8,7 @@ import signal
 
 import numpy as np
 import pytest
+import safetensors.numpy
 from arrays import no_synchronisation
 from squares import CONFIG, UNET, make, only, run, squares, state
 
@@ -313,6 +314,18 @@ def test_a_checkpoint_that_does_not_say_of_which_run_it_is_is_refused(tmp_path):
         save_checkpoint(tmp_path, networks, RunState(9, vectors, about), keep=1)
         with pytest.raises(CheckpointError, match="it does not say of which"):
             make(tmp_path)
+
+
+@pytest.mark.parametrize("said", [
+    "[" * 100_000, '{"a":' * 100_000, '{"step": Infinity, "about": {}}', '{"step": NaN, "about": {}}', "[]", "7", "",
+    '{"step": ' + "9" * 5000 + ', "about": {}}', '{"about": {}}',
+])  # fmt: skip
+def test_a_checkpoint_with_strange_metadata_is_refused(tmp_path, said):
+    run(tmp_path)
+    (path,) = tmp_path.glob("step-*")
+    path.write_bytes(safetensors.numpy.save(safetensors.numpy.load(path.read_bytes()), metadata={"run": said}))
+    with pytest.raises(CheckpointError, match="is not a checkpoint of a training run"):
+        make(tmp_path)
 
 
 def test_a_checkpoint_of_another_architecture_is_refused_by_the_options_name(tmp_path):

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from tinydiff import plot
-from tinydiff.base import writable_folder
+from tinydiff.base import counted, writable_folder
 from tinydiff.data import load_data
 from tinydiff.evaluate import balanced, classifier_frechet, classifier_scores, nearest_neighbours
 from tinydiff.models import DiffusionModel, ModelConfig, Request, load
@@ -16,6 +16,7 @@ from tinydiff.train import Denoise, DenoiseConfig, Run
 
 UNET = UNetConfig(image_size=16, channels=24, channel_mult=(1, 2), blocks_per_level=1, num_classes=10)
 SAMPLES = 256
+WRITTEN = ("shipped.png", "shipped.gif", "progress.png", "loss.png", "samples.png", "nearest.png")
 
 
 def run_demo(out: Path, steps: int = 1600, seed: int = 0) -> None:
@@ -69,7 +70,7 @@ def train_and_judge(out: Path, config: DenoiseConfig) -> None:
     print(f"3. {SAMPLES} samples of the model just trained, none left out")
     *_, (_, samples, _) = run.trained().chain(Request(n=SAMPLES, seed=seed), steps=50)
     samples = np.clip(samples, -1, 1)
-    title = f"{SAMPLES} samples after {steps:,} training steps (DDIM, 50 sampling steps, seed {seed})"
+    title = f"{SAMPLES} samples after {counted(steps, 'training step')} (DDIM, 50 sampling steps, seed {seed})"
     plot.save_image(plot.image_grid(samples, columns=20, title=title), out / "samples.png")
     images, _ = training.batch(np.arange(len(training)))
     indices, distances = nearest_neighbours(samples[:10], images, k=5)

@@ -33,7 +33,7 @@ from tinydiff.base.errors import (
     is_real,
 )
 from tinydiff.base.files import atomic_write, sweep, writable_folder
-from tinydiff.base.lock import FolderLock
+from tinydiff.base.lock import FolderInUse, FolderLock
 from tinydiff.base.memo import Memo, derived, weights_stand_still
 from tinydiff.base.memory import available_memory, check_memory, in_gib
 from tinydiff.base.noise import Noise, philox
@@ -41,7 +41,7 @@ from tinydiff.base.plain import is_plain, plain
 from tinydiff.base.reading import gunzip, read_at_most
 from tinydiff.base.records import from_table, read_table, to_table, with_prefix, write_json
 from tinydiff.base.size import Size, check_sides, height_and_width
-from tinydiff.base.words import printable, shown
+from tinydiff.base.words import counted, printable, shown, there_are
 
 __all__ = [
     "Array",
@@ -52,6 +52,7 @@ __all__ = [
     "DataError",
     "Device",
     "DeviceError",
+    "FolderInUse",
     "FolderLock",
     "InputError",
     "Memo",
@@ -79,6 +80,7 @@ __all__ = [
     "check_sides",
     "checked",
     "checks_arguments",
+    "counted",
     "derived",
     "erf",
     "from_table",
@@ -99,6 +101,7 @@ __all__ = [
     "shown",
     "sweep",
     "synchronize",
+    "there_are",
     "to_device",
     "to_numpy",
     "to_table",

@@ -17,6 +17,10 @@ except ImportError:  # Windows has none
 FALLBACK = ".lock"  # a file to lock, where the system locks no folders, as NFS does not
 
 
+class FolderInUse(InputError):
+    """Somebody else holds the lock on a folder."""
+
+
 class FolderLock:
     """A lock on a folder, held in a ``with`` statement: two writers in one folder would mix their files.
 
@@ -90,7 +94,7 @@ class FolderLock:
             self._files.append(os.open(path, flags))
             fcntl.flock(self._files[-1], fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
-            raise InputError(
+            raise FolderInUse(
                 f"{self.folder} is in use: another process or thread is {self.doing} it. Wait until it has ended, or "
                 "take another folder."
             ) from error

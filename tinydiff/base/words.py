@@ -42,6 +42,22 @@ def shown(value: object) -> str:
         return f"a {type(value).__name__}"
 
 
+def counted(n: int, noun: str, nouns: str | None = None) -> str:
+    """Return a number with its noun: 1 image, 2 images; `nouns` is the plural where it is not the noun with an s.
+
+    Examples
+    --------
+    >>> counted(1, "image"), counted(1200, "image"), counted(0, "class", "classes")
+    ('1 image', '1,200 images', '0 classes')
+    """
+    return f"{n:,} {noun if n == 1 else nouns or f'{noun}s'}"
+
+
+def there_are(n: int, noun: str, nouns: str | None = None) -> str:
+    """Return a part of a sentence: there is 1 image, there are 2 images."""
+    return f"there {'is' if n == 1 else 'are'} {counted(n, noun, nouns)}"
+
+
 def _is_hidden(character):
     """Whether a character is a control (Cc), invisible (Cf), half of one (Cs), or a separator of lines (Zl, Zp)."""
     if character in "\u200c\u200d":  # joiners: they shape Persian words and families of emoji, and nothing else

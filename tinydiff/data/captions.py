@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from tinydiff.base import DataError, printable
+from tinydiff.base import DataError, counted, printable
 from tinydiff.data.listing import Listing, named
 
 TABLES = ("captions.csv", "captions.tsv", "metadata.csv", "metadata.tsv", "metadata.jsonl")
@@ -93,8 +93,9 @@ def _of_table(listing, table):
     if missing:
         other = f" It names files that are not there, such as {printable(unknown[0])}." if unknown else ""
         raise DataError(
-            f"{path} has no caption for {printable(missing[0])} ({len(missing)} of {len(listing.files)} images lack "
-            f"one). Add a line for each, with its path in the folder, or remove the file.{other}"
+            f"{path} has no caption for {printable(missing[0])} ({len(missing)} of "
+            f"{counted(len(listing.files), 'image')} lack one). Add a line for each, with its path in the folder, or "
+            f"remove the file.{other}"
         )
     if unknown:
         notes.append(f"{table}: captions of pictures that are not in the folder are not used: {named(unknown)}.")

@@ -5,7 +5,20 @@ from typing import Any
 
 import numpy as np
 
-from tinydiff.base import Array, InputError, Size, check_alike, check_rank, check_shape, height_and_width, xp_of
+from tinydiff.base import (
+    Array,
+    InputError,
+    Size,
+    check_alike,
+    check_memory,
+    check_rank,
+    check_shape,
+    counted,
+    height_and_width,
+    printable,
+    there_are,
+    xp_of,
+)
 from tinydiff.data.resizing import area_average, crop_to_aspect
 
 
@@ -44,9 +57,13 @@ class Dataset:
         if self.images.dtype != np.uint8:
             raise InputError(f"images has dtype {self.images.dtype}, but uint8 was expected; to_images() converts.")
         if len(self.labels) != len(self.images):
-            raise InputError(f"There are {len(self.labels)} labels for {len(self.images)} images.")
+            raise InputError(
+                f"{there_are(len(self.labels), 'label').capitalize()} for {counted(len(self.images), 'image')}."
+            )
         if self.captions is not None and len(self.captions) != len(self.images):
-            raise InputError(f"There are {len(self.captions)} captions for {len(self.images)} images.")
+            raise InputError(
+                f"{there_are(len(self.captions), 'caption').capitalize()} for {counted(len(self.images), 'image')}."
+            )
 
     def __len__(self) -> int:
         return len(self.images)
@@ -58,9 +75,9 @@ class Dataset:
     def describe(self) -> str:
         """Return one line that says what this is, how many images there are, and where they came from."""
         height, width, channels = self.images.shape[1:]
-        name, images = self.name or self.source, "image" if len(self) == 1 else "images"
         shape = f"{height} x {width} x {channels}"
-        return f"{name}, {self.split}: {len(self):,} {images} {shape}, from {self.source}"
+        what = f"{counted(len(self), 'image')} {shape}"
+        return printable(f"{self.name or self.source}, {self.split}: {what}, from {self.source}")
 
     def batch(self, indices: Array, xp: Any = np, flip: np.ndarray | None = None) -> tuple[Array, Array]:
         """Return (images, labels) at these indices.
@@ -89,7 +106,9 @@ class Dataset:
         if indices.dtype.kind not in "iu":
             raise InputError(f"indices has dtype {indices.dtype}, but integers were expected.")
         if indices.size and not (0 <= indices.min() and indices.max() < len(self)):
-            raise InputError(f"indices run from {indices.min()} to {indices.max()}, but there are {len(self)} images.")
+            raise InputError(
+                f"indices run from {indices.min()} to {indices.max()}, but {there_are(len(self), 'image')}."
+            )
         images = self.images[indices]
         if flip is not None:
             flip = np.asarray(flip)
@@ -102,7 +121,7 @@ class Dataset:
         try:
             chosen = np.arange(len(self))[indices]
         except IndexError as error:
-            raise InputError(f"indices do not fit a data set of {len(self)} images: {error}.") from error
+            raise InputError(f"indices do not fit a data set of {counted(len(self), 'image')}: {error}.") from error
         captions = None if self.captions is None else tuple(self.captions[i] for i in chosen)
         return replace(self, images=self.images[indices], labels=self.labels[indices], captions=captions)
 
@@ -134,6 +153,11 @@ class Dataset:
                 f"size is {height} x {width}, but images of {_sides(self.images)} cannot be padded to less."
             )
         top, left = (height - old_height) // 2, (width - old_width) // 2
+        check_memory(
+            len(self) * height * width * self.images.shape[3],
+            f"size is {height:,} x {width:,}, of {counted(len(self), 'image')}",
+            "choose a smaller one, or fewer images",
+        )
         images = np.zeros((len(self), height, width, self.images.shape[3]), np.uint8)
         images[:, top : top + old_height, left : left + old_width] = self.images
         return replace(self, images=images)

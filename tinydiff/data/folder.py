@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
-from tinydiff.base import DataError, InputError, Size, check_choice, height_and_width, printable
+from tinydiff.base import DataError, InputError, Size, check_choice, counted, height_and_width, printable
 from tinydiff.data.captions import captions_in, read_captions
 from tinydiff.data.dataset import Dataset
 from tinydiff.data.listing import Listing, list_folder, named
@@ -94,4 +94,6 @@ def _read_all(listing, size, channels, fit, background):
         changes[ENLARGED] += used.shape[1] < size[0] or used.shape[2] < size[1]
         changes[GREY_AS_COLOUR] += channels > 1 and bool((images[i, ..., :3] == images[i, ..., :1]).all())
     n = len(listing.files)
-    return images, [f"{count:,} of {n:,} pictures: {what}." for what, count in sorted(changes.items()) if count]
+    return images, [
+        f"{count:,} of {counted(n, 'picture')}: {what}." for what, count in sorted(changes.items()) if count
+    ]

@@ -2,6 +2,8 @@
 
 import numpy as np
 
+from tinydiff.base import check_memory, counted
+
 PIECE = 2**20  # bytes of pictures that are averaged at a time
 
 
@@ -46,11 +48,20 @@ def area_average(images: np.ndarray, size: tuple[int, int]) -> np.ndarray:
     Returns
     -------
     uint8 array, shape (N, height, width, C)
+
+    Raises
+    ------
+    InputError
+        If they would not fit into the memory here.
     """
     n, old_height, old_width, channels = images.shape
     height, width = size
+    needed = (n + 8) * height * width * channels + 8 * (old_height * height + old_width * width)
+    if needed > PIECE:  # the question takes a while, and a folder is read picture by picture
+        what = f"The size of {counted(n, 'picture')} is {height:,} x {width:,}"
+        check_memory(needed, what, "choose a smaller one, or fewer pictures")
     rows, columns = _overlaps(old_height, height), _overlaps(old_width, width)
-    at_a_time = max(1, PIECE // max(1, old_height * old_width * channels))
+    at_a_time = max(1, PIECE // max(1, old_height * old_width * channels, height * width * channels))
     strip = max(1, PIECE // max(1, old_width * channels))  # of rows, for a picture that is larger than a piece
     means = np.empty((n, height, width, channels), np.uint8)
     for i in range(0, n, at_a_time):  # not all at once: the sums take eight times the bytes

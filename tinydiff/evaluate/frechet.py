@@ -1,6 +1,6 @@
 """The Fréchet distance between two clouds of features."""
 
-from tinydiff.base import Array, InputError, check_rank, check_shape, xp_of
+from tinydiff.base import Array, InputError, check_rank, check_shape, counted, xp_of
 from tinydiff.evaluate.numbers import finite
 
 
@@ -91,7 +91,7 @@ def _root(name, cov, n_features):
 def _moments(name, features):
     """Return the mean and the unbiased covariance of the rows."""
     if len(features) < 2:
-        raise InputError(f"{name} has {len(features)} samples, but at least 2 were expected.")
+        raise InputError(f"{name} has {counted(len(features), 'sample')}, but at least 2 were expected.")
     features = finite(name, features)
     mu = features.mean(axis=0)
     centred = features - mu

@@ -6,11 +6,11 @@ from typing import Any
 
 import numpy as np
 
-from tinydiff.base import InputError, Noise, to_numpy, xp_of
+from tinydiff.base import InputError, Noise, counted, there_are, to_numpy, xp_of
 from tinydiff.data import Dataset
 from tinydiff.evaluate.neighbours import nearest_neighbours
 from tinydiff.evaluate.random_features import random_features_frechet
-from tinydiff.evaluate.report import mean_loss, save_pictures
+from tinydiff.evaluate.report import carried_by_errors, mean_loss, save_pictures
 from tinydiff.models import DiffusionModel, Progress, Request
 
 FEWEST_LOSSES, MOST_LOSSES = 200, 1000  # noised pictures whose loss is taken: of few pictures, each several times
@@ -61,7 +61,7 @@ def evaluate_pictures(
     *_, (_, drawn, _) = model.chain(_told(model, here, request), sampler, steps, progress)
     samples = np.clip(to_numpy(drawn), -1, 1)
     real, other_real = _floats(here), _floats(others)
-    how = f"{sampler}, {steps} steps, seed {request.seed}"
+    how = f"{sampler}, {counted(steps, 'step')}, seed {request.seed}"
     lines = [
         f"Real pictures: {training.describe()}",
         f"               {held_out.describe()}",
@@ -92,7 +92,8 @@ def evaluate_pictures(
             cells = (f"{mean:>10.4f} +- {error:.4f}" for mean, error in (both[:2], both[2:]))
             lines.append(f"{f't about {t:.0f}':<46}" + "".join(cells))
     if out is not None:
-        lines += ["", save_pictures(out, samples, training, told, how)]
+        with carried_by_errors(lines):
+            lines += ["", save_pictures(out, samples, training, told, how)]
     return "\n".join(lines)
 
 
@@ -105,7 +106,9 @@ def real_halves(training: Dataset, held_out: Dataset, seed: int = 0) -> tuple[Da
         captions=None if training.captions is None else (*training.captions, *(held_out.captions or ())),
     )
     if len(both) < 4:
-        raise InputError(f"There are {len(both)} pictures, but at least 4 are needed to compare real ones with real.")
+        raise InputError(
+            f"{there_are(len(both), 'picture').capitalize()}, but at least 4 are needed to compare real ones with real."
+        )
     order = Noise(seed).permutation(len(both), "real pictures")
     half = len(both) // 2
     return both.take(order[:half]), both.take(order[half : 2 * half])

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from tinydiff.base import Array, InputError, check_count, check_rank, check_shape, xp_of
+from tinydiff.base import Array, InputError, check_count, check_rank, check_shape, counted, xp_of
 from tinydiff.evaluate.neighbours import flat_floats, nearest_neighbours
 
 
@@ -34,7 +34,7 @@ def precision_and_recall(real: Array, drawn: Array, k: int = 3) -> tuple[float, 
     check_count("k", k)
     for name, features in (("real", real), ("drawn", drawn)):
         if len(features) <= k:
-            raise InputError(f"{name} has {len(features)} images, but more than k = {k} were expected.")
+            raise InputError(f"{name} has {counted(len(features), 'image')}, but more than k = {k} were expected.")
     return _share_in_balls(drawn, real, k), _share_in_balls(real, drawn, k)
 
 

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from tinydiff.base import InputError, Noise, check_count, check_rank, to_numpy, xp_of
+from tinydiff.base import InputError, Noise, check_count, check_rank, counted, to_numpy, xp_of
 from tinydiff.data import to_floats
 from tinydiff.data.avatars import compose, describe, render
 from tinydiff.data.avatars.pairs import match_probabilities, words_said, words_shown
@@ -44,7 +44,7 @@ class Retrieval:
     def __str__(self) -> str:
         row = "{:<34} {:>22} {:>22}".format
         lines = [
-            f"Retrieval at 1 among {self.n:,} pairs of the split test, none of them trained on",
+            f"Retrieval at 1 among {counted(self.n, 'pair')} of the split test, none of them trained on",
             row("", "caption of a portrait", "portrait of a caption"),
             row("measured", _in_percent(self.captions), _in_percent(self.portraits)),
             row("chance", f"{1 / self.n:.2%}", f"{1 / self.n:.2%}"),

@@ -5,11 +5,11 @@ from pathlib import Path
 
 import numpy as np
 
-from tinydiff.base import Array, InputError, Noise, check_count, check_images, to_numpy, xp_of
+from tinydiff.base import Array, InputError, Noise, check_count, check_images, counted, to_numpy, xp_of
 from tinydiff.data import Dataset, load_data
 from tinydiff.evaluate.by_timestep import LossByTimestep
 from tinydiff.evaluate.frechet import frechet_distance_of
-from tinydiff.evaluate.report import mean_loss, save_pictures
+from tinydiff.evaluate.report import carried_by_errors, mean_loss, save_pictures
 from tinydiff.evaluate.shares import Share, class_shares, confident_share
 from tinydiff.functional import softmax
 from tinydiff.models import DiffusionModel, Progress, Request, load
@@ -118,7 +118,7 @@ def evaluate(
 
     lines = [
         f"Real images: {test.describe()}",
-        f"Samples: {n}, {sampler}, {steps} steps, seed 0, none left out. Judge: {judge_name}",
+        f"Samples: {n}, {sampler}, {counted(steps, 'step')}, seed 0, none left out. Judge: {judge_name}",
         "",
         f"{'':<46}{'samples':>10}{'real':>10}",
         f"{'called with p > 0.9':<46}{of_samples.confident.value:>10.1%}{of_real.confident.value:>10.1%}",
@@ -139,11 +139,12 @@ def evaluate(
         "each class, to test images. It varies with the draw: a little below that is not better than real.",
         "",
     ]
-    lines += [f"test loss ({model.config.kind}) by timestep, mean and standard error over {n_real} images:"]
+    lines += [f"test loss ({model.config.kind}) by timestep, mean and standard error over {counted(n_real, 'image')}:"]
     bins = [values for values in zip(*loss[:3], strict=True) if np.isfinite(values).all()]  # two images or more
     lines += [f"  t about {t:>5.0f}   {m:.4f} +- {e:.4f}" for t, m, e in bins]
     if out is not None:
-        lines += ["", save_pictures(out, samples, training, loss, f"{sampler}, {steps} steps, seed 0")]
+        with carried_by_errors(lines):
+            lines += ["", save_pictures(out, samples, training, loss, f"{sampler}, {counted(steps, 'step')}, seed 0")]
     return "\n".join(lines)
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from tinydiff import plot
-from tinydiff.base import InputError, Noise, check_count
+from tinydiff.base import InputError, Noise, check_count, counted
 from tinydiff.data.avatars import Portraits, compose, render
 from tinydiff.data.avatars.captions import SAID
 from tinydiff.data.avatars.judge import words_of
@@ -26,6 +26,7 @@ from tinydiff.evaluate.obedience import (
     obedience,
 )
 from tinydiff.evaluate.precision_recall import precision_and_recall
+from tinydiff.evaluate.report import carried_by_errors
 from tinydiff.models import GUIDANCE_FOR_PROMPTS, DiffusionModel, Guidance, Progress
 
 SPLITS = {"seen": "test", "held-out": "held-out", "swapped": "swapped"}  # column of the report -> split
@@ -76,19 +77,27 @@ def evaluate_text(
     }
     columns = {column: obedience(images[column], *sets[column]) for column in SPLITS}
     columns["real"] = obedience(render(sets["seen"][0]), *sets["seen"])
+    how = f"{sampler}, {counted(steps, 'step')}"
     lines = [
-        f"Captions: {n} of each split, none left out. {sampler}, {steps} steps, guidance {guidance.scale:g}, seed 0.",
+        f"Captions: {n} of each split, none left out. {how}, guidance {guidance.scale:g}, seed 0.",
         'Splits: "seen" has combinations as in training, "held-out" each one that training never showed, "swapped" the',
         "colours of hair and clothing both ways round. Real: the portraits that the seen captions were written for.",
         "Judge: the nearest portrait of all that can be put together, slot by slot.",
         "",
         *attribute_table(columns),
     ]
+    swept = {}
     if scales:
-        lines += ["", *_sweep(drawn_from, f"{sampler}, {steps} steps", guidance, scales, max(8, n // 4), out)]
+        each = max(8, n // 4)
+        with carried_by_errors(lines):
+            swept = _sweep(drawn_from, guidance, scales, each)
+        lines += ["", *_table_of_scales(swept, each)]
     if out is not None:
         portraits, captions = sets["seen"]
-        _save_rows(out, render(portraits), images["seen"], captions)
+        with carried_by_errors(lines):
+            _save_rows(out, render(portraits), images["seen"], captions)
+            if scales:
+                _save_sweep(out, swept, f"{each} portraits each, {how}")
         lines += ["", f"Pictures: {out}/rows.png" + (f", {out}/trade.png, {out}/skin.png" if scales else "")]
     return "\n".join(lines)
 
@@ -111,10 +120,10 @@ def _cell(share):
     return f"{'-':>12}" if share is None else f"{share.value:>12.1%}"
 
 
-def _sweep(drawn_from, how, guidance, scales, n, out):
-    """Return lines on what guidance gives and what it costs, and save charts of it.
+def _sweep(drawn_from, guidance, scales, n):
+    """Return what guidance gives and what it costs: scale -> obedience, Fréchet distance, precision and recall.
 
-    `drawn_from` is `draw_prompts` with everything but the prompts and the guidance; `how` names it in a title.
+    The last one is of real portraits. `drawn_from` is `draw_prompts` with everything but the prompts and the guidance.
     """
     portraits, captions = captioned_portraits(n, "test")
     texts = [caption.text for caption in captions]
@@ -126,6 +135,11 @@ def _sweep(drawn_from, how, guidance, scales, n, out):
         drawn = coarse_features(drawn_from([ONE_PROMPT] * n, guidance=guided))
         rows[f"{scale:g}"] = (obeyed, *_distances(real, drawn))
     rows["real"] = (obedience(render(portraits), portraits, captions), *_distances(real, others))
+    return rows
+
+
+def _table_of_scales(rows, n):
+    """Return lines: what guidance gives and what it costs."""
     lines = [
         f"Guidance: {n} captions at each scale, for attributes and skin tones; and the prompt",
         f'"{ONE_PROMPT}" {n} times, for distances from as many real portraits of which it is said.',
@@ -138,17 +152,21 @@ def _sweep(drawn_from, how, guidance, scales, n, out):
         "Fréchet distance, precision and recall (3 neighbours) are on means of 4 x 4 pixels. Skin tones: how many",
         f"equally frequent ones would be as varied; there are {len(SKIN)}, all as frequent, and no caption names one.",
     ]
-    if out is not None:
-        obediences, frechets, precisions, recalls = zip(*(rows[f"{scale:g}"] for scale in scales), strict=True)
-        title = f"What guidance gives and takes: {n} portraits each, {how}"
-        right = [obeyed.mean for obeyed in obediences]
-        figure = plot.guidance_trade(scales, precisions, recalls, frechets, right, title)
-        plot.save_image(figure, out / "trade.png")
-        skins = {name: row[0].skin for name, row in rows.items()}
-        title = "Skin tones, which nobody asked for, at each guidance scale"
-        figure = plot.tone_shares(skins, [f"#{tone}" for tone in SKIN], "share of the portraits", title)
-        plot.save_image(figure, out / "skin.png")
     return lines
+
+
+def _save_sweep(out, rows, how):
+    """Save charts of what guidance gives and what it costs; `how` says in a title of what."""
+    guided = {float(scale): row for scale, row in rows.items() if scale != "real"}
+    obediences, frechets, precisions, recalls = zip(*guided.values(), strict=True)
+    right = [obeyed.mean for obeyed in obediences]
+    title = f"What guidance gives and takes: {how}"
+    figure = plot.guidance_trade(list(guided), precisions, recalls, frechets, right, title)
+    plot.save_image(figure, out / "trade.png")
+    skins = {name: row[0].skin for name, row in rows.items()}
+    title = "Skin tones, which nobody asked for, at each guidance scale"
+    figure = plot.tone_shares(skins, [f"#{tone}" for tone in SKIN], "share of the portraits", title)
+    plot.save_image(figure, out / "skin.png")
 
 
 def portraits_of_one_prompt(n: int) -> tuple[Portraits, Portraits]:

@@ -18,6 +18,7 @@ from tinydiff.base import (
     check_count,
     check_images,
     check_shape,
+    there_are,
     xp_of,
 )
 from tinydiff.diffusion import GaussianDiffusion
@@ -114,7 +115,7 @@ def best_of(clip: ClipModel, images: Array, prompt: str, n: int = 1) -> Array:
     """Return the indices of the n pictures that fit a prompt best, the best one first."""
     check_count("n", n)
     if n > len(images):
-        raise InputError(f"n is {n}, but there are only {len(images)} pictures.")
+        raise InputError(f"n is {n}, but {there_are(len(images), 'picture')}.")
     return (-clip_scores(clip, images, [prompt])[:, 0]).argsort()[:n]
 
 

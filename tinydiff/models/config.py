@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from tinydiff.base import Array, InputError, check_count, printable, shown
+from tinydiff.base import Array, InputError, check_count, counted, printable, shown
 from tinydiff.diffusion import SCHEDULES, TARGETS, GaussianDiffusion
 from tinydiff.diffusion.schedules import LARGEST_T
 from tinydiff.networks import TextConfig, TextToImage, UNet, UNetConfig
@@ -52,7 +52,8 @@ class ModelConfig:
         classes = self.unet.num_classes
         if self.class_names is not None and len(self.class_names) != classes:
             raise InputError(
-                f"class_names holds {len(self.class_names)} names, but the network knows {classes or 'no'} classes: "
+                f"class_names holds {counted(len(self.class_names), 'name')}, but the network knows "
+                f"{counted(classes or 0, 'class', 'classes')}: "
                 "give a name for each."
             )
 

@@ -107,7 +107,8 @@ def mask_for(
         levels = np.asarray(Image.fromarray(levels[..., 0]).filter(ImageFilter.GaussianBlur(feather)))[..., None]
     mask = 1 - levels[None].astype(np.float32) / 255
     soft = int(((mask > 0) & (mask < 1)).sum())
-    greys = (f"{soft} of its {mask.size} pixels are grey: there old and new are blended",) if soft else ()
+    are = "is" if soft == 1 else "are"
+    greys = (f"{soft} of its {mask.size} pixels {are} grey: there old and new are blended",) if soft else ()
     return mask, (*notes, *_resized((height, width), size), *greys)
 
 

@@ -17,7 +17,9 @@ from tinydiff.base import (
     check_count,
     check_number,
     check_shape,
+    counted,
     height_and_width,
+    there_are,
     to_numpy,
     xp_of,
 )
@@ -156,7 +158,9 @@ class Request:
     def for_images(self, images: Array) -> "Request":
         """Return the same request for as many samples as there are images, and of their size."""
         if self.n not in (None, len(images)):
-            raise InputError(f"n is {self.n}, but there are {len(images)} images, and each is one sample: leave n out.")
+            raise InputError(
+                f"n is {self.n}, but {there_are(len(images), 'image')}, and each is one sample: leave n out."
+            )
         if self.size not in (None, images.shape[1:3]):
             raise InputError(f"size is {self.size}, but the images have {images.shape[1:3]}: leave size out.")
         return replace(self, n=len(images), size=images.shape[1:3])
@@ -178,8 +182,8 @@ class Request:
                     raise InputError(f"prompt holds {text!r}, but texts were expected.")
             if len(self.prompt) != self.count:
                 raise InputError(
-                    f"There are {len(self.prompt)} prompts for {self.count} samples, but one, or one for each, was "
-                    "expected."
+                    f"{there_are(len(self.prompt), 'prompt').capitalize()} for {counted(self.count, 'sample')}, "
+                    "but one, or one for each, was expected."
                 )
         if not isinstance(self.negative, str):
             raise InputError(f"negative is {self.negative!r}, but a text was expected.")

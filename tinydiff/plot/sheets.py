@@ -12,7 +12,7 @@ import numpy as np
 from matplotlib.figure import Figure
 from PIL import Image, ImageDraw, ImageFont
 
-from tinydiff.base import Array, InputError, atomic_write, check_choice, check_count, check_rank, to_numpy
+from tinydiff.base import Array, InputError, atomic_write, check_choice, check_count, check_rank, printable, to_numpy
 from tinydiff.plot.style import INK, ORANGE, PAGE
 
 TEXT, TITLE = 14, 18  # heights of letters in pixels
@@ -97,6 +97,8 @@ def sheet(
 ) -> Image.Image:
     """Return images in a table with texts; with `block`, columns form blocks, and the first image of each is framed."""
     n, height, width, _ = pixels.shape
+    labels, column_labels = ([_in_short(text, 40) for text in texts] for texts in (labels, column_labels))
+    row_labels = [_in_short(text, 200) for text in row_labels]
     columns, rows = min(columns, n), -(-n // columns)
     if scale is None:  # about 900 pixels for all columns; an image has about the area of 128 x 128, no side above 384
         scale = max(1, min(900 // (columns * width), 128 // math.isqrt(height * width), 384 // max(height, width)))
@@ -109,7 +111,7 @@ def sheet(
     left = MARGIN + max([0, *(math.ceil(small.getlength(text)) + 8 for text in row_labels)])
     xs = [left + column * pitch_x + column // (block or columns) * MARGIN for column in range(columns)]
     right = xs[-1] + pitch_x - GAP
-    title_lines = _in_lines(title or "", large, max(right - left, TITLE_WIDTH))
+    title_lines = _in_lines(printable(title or "", keep="\n\t"), large, max(right - left, TITLE_WIDTH))
     right = max([right, *(left + math.ceil(large.getlength(text)) for text in title_lines)])
     top = MARGIN + (len(title_lines) * (TITLE + 4) + 6 if title_lines else 0) + (line if column_labels else 0)
     bottom = top + rows * pitch_y - GAP
@@ -132,6 +134,12 @@ def sheet(
     for text, (x, y) in zip(row_labels, positions[::columns], strict=False):
         draw.text((x - 8, y + height // 2), text, INK, small, anchor="rm")
     return sheet
+
+
+def _in_short(text: str, most: int) -> str:
+    """Return a text in one line, without what cannot be seen, and cut where it would make the picture very wide."""
+    text = printable(text[: most + 1])
+    return text if len(text) <= most else f"{text[: most - 1]}…"
 
 
 def _in_lines(text: str, font: ImageFont.FreeTypeFont, width: int) -> list[str]:

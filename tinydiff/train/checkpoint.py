@@ -116,7 +116,7 @@ def _step_and_about(path, metadata):
             step, about = int(found["step"]), found["about"]
         else:
             step, about = int(metadata["step"]), json.loads(metadata["about"])
-    except (KeyError, ValueError, TypeError, RecursionError) as error:
+    except (KeyError, ValueError, TypeError, OverflowError, RecursionError) as error:
         raise CheckpointError(f"{path} is not a checkpoint of a training run (it lacks {error}).") from error
     if not (isinstance(about, dict) and isinstance(about.get("run"), dict) and isinstance(about.get("best"), float)):
         raise CheckpointError(f"{path} is not a checkpoint of a training run: it does not say of which.")

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from tinydiff.base import InputError, Noise, check_memory, in_gib, xp_of
+from tinydiff.base import InputError, Noise, check_memory, counted, in_gib, xp_of
 from tinydiff.nn import Conv2d, Module, Tape
 from tinydiff.train.objective import Phase
 from tinydiff.workers import default_threads
@@ -33,7 +33,7 @@ def check_training_fits(phases: Sequence[Phase], threads: int | None = None) -> 
         vectors = (3 + (settings.ema is not None) + lanes) * network.theta.nbytes
         check_memory(
             vectors,
-            f"lanes is {settings.lanes}, and the network has {network.theta.size:,} weights",
+            f"lanes is {settings.lanes}, and the network has {counted(network.theta.size, 'weight')}",
             "take fewer lanes, or a smaller network",
         )
         at_once = min(default_threads() if threads is None else threads, lanes)
@@ -43,7 +43,7 @@ def check_training_fits(phases: Sequence[Phase], threads: int | None = None) -> 
         asked = f"batch is {settings.batch}" if whole_batch else f"micro_batch is {settings.micro_batch}"
         check_memory(
             vectors + samples * one,
-            f"{asked}, and each of {samples:,} samples at a time is remembered in {in_gib(one)}",
+            f"{asked}, and each of {counted(samples, 'sample')} at a time is remembered in {in_gib(one)}",
             "take fewer samples at a time (a smaller micro_batch or batch), smaller pictures, or fewer threads",
         )
 

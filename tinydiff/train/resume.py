@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Any
 
-from tinydiff.base import InputError
+from tinydiff.base import InputError, counted
 from tinydiff.train.config import FREE, TrainConfig
 from tinydiff.train.optim import learning_rate
 
@@ -67,8 +67,8 @@ def new_steps(folder: Path, step: int, before: int, config: TrainConfig) -> str:
     """
     if config.steps < step:
         raise InputError(
-            f"steps is {config.steps}, but the run in {folder} has taken {step} steps already: give {step} or more, or "
-            "another folder to start anew."
+            f"steps is {config.steps}, but the run in {folder} has taken {counted(step, 'step')} already: give "
+            f"{step} or more, or another folder to start anew."
         )
     sentence = f"It goes on to step {config.steps} instead of {before}."
     if config.steps == step:

@@ -7,6 +7,7 @@ from PIL import Image
 
 from tinydiff.apps.cli import main
 from tinydiff.models import DiffusionModel, load
+from tinydiff.plot.pictures import as_png_text
 
 
 def test_a_picture_is_edited_as_a_whole_or_in_part(portraits, tmp_path, capsys):
@@ -114,3 +115,11 @@ def test_guidance_is_2_where_there_is_something_to_follow(trained, portraits, tm
     assert main([*request, "--model", str(trained), "--label", "3"]) == 0
     assert main([*request, "--model", str(trained), "--label", "3", "--guidance", "0"]) == 0
     assert taken == [(2, None), (1, 10), (2, 3), (0, 3)]  # 10 is no class
+
+
+@pytest.mark.parametrize("pictures", ["many", [], None, True, 1, 4, 10**400, float("nan")])
+def test_a_sheet_whose_texts_are_damaged_is_refused_too(trained, tmp_path, capsys, pictures):
+    text = as_png_text({"tinydiff": "0.1.0", "pictures": pictures})
+    Image.new("L", (8, 8)).save(tmp_path / "sheet.png", pnginfo=text)
+    shows = "shows 1 picture:" if type(pictures) is int and pictures == 1 else "pictures:"
+    fails(capsys, ["edit", "--image", str(tmp_path / "sheet.png"), "--model", str(trained)], 2, "a sheet", shows)

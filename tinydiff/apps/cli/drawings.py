@@ -2,7 +2,7 @@
 
 import contextlib
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Container, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,22 +10,48 @@ import numpy as np
 
 import tinydiff
 from tinydiff import plot
-from tinydiff.base import DataError, atomic_write, writable_folder
+from tinydiff.base import DataError, FolderInUse, FolderLock, atomic_write, writable_folder
 from tinydiff.models import Request
 
 PICTURES, ARRAYS, GRID, FILM, EDITED = "pictures", "arrays.npz", "grid.png", "chain.gif", "edited.png"
 LEFT = (PICTURES, ARRAYS, GRID, FILM, EDITED)  # by one of these a folder is known to hold a drawing
 
 
-def unused_folder(out: Path, names: Iterable[str]) -> Path:
-    """Return a folder that holds none of these names: `out` itself, or else a new one in it, named 2, 3, ..."""
+def unused_folder(out: Path, names: Iterable[str], busy: Container[Path] = ()) -> Path:
+    """Return a folder that holds none of these names: `out` itself, or else a new one in it, named 2, 3, ...
+
+    Those that are `busy` are passed over.
+    """
     writable_folder(out)
     folder, number, names = out, 1, tuple(names)
     lexists = os.path.lexists  # true, too, for a link that leads nowhere
-    while (lexists(folder) and not folder.is_dir()) or any(lexists(folder / name) for name in names):
+    while folder in busy or (lexists(folder) and not folder.is_dir()) or any(lexists(folder / name) for name in names):
         number += 1
         folder = out / str(number)
     return folder
+
+
+@contextlib.contextmanager
+def kept_folder(out: Path, names: Iterable[str]) -> Iterator[Path]:
+    """Yield a folder that holds none of these names, see `unused_folder`, and into which no other command writes them.
+
+    It is locked until the end of the ``with`` statement; one that another command has locked is passed over as if it
+    held the names. So of several at the same moment each has a folder of its own.
+    """
+    names, busy = tuple(names), set[Path]()
+    while True:
+        folder = unused_folder(out, names, busy)
+        try:
+            lock = FolderLock(folder, doing="writing into").__enter__()
+        except FolderInUse:
+            busy.add(folder)
+            continue
+        with contextlib.ExitStack() as stack:
+            stack.push(lock)
+            if any(os.path.lexists(folder / name) for name in names):  # written before it was locked
+                continue
+            yield folder
+            return
 
 
 def own_folder(out: Path) -> Path:

@@ -13,11 +13,11 @@ from tinydiff.apps.cli.options import (
     DeviceName,
     ProgressBar,
     SamplerName,
-    counted,
     labels_of,
     refuse_given,
 )
-from tinydiff.base import Array, InputError, Size, check_count, select_device, to_numpy, writable_folder, xp_of
+from tinydiff.apps.cli.screen import say
+from tinydiff.base import Array, InputError, Size, check_count, counted, select_device, to_numpy, writable_folder, xp_of
 from tinydiff.models import (
     GUIDANCE_FOR_PROMPTS,
     DiffusionModel,
@@ -125,13 +125,13 @@ class Edit:
             mask = xp.asarray(kept)
         for path, phrases in said.items():
             if phrases:
-                print(f"{path}: {'; '.join(phrases)}.")
+                say(f"{path}: {'; '.join(phrases)}.")
         for note in notes_on_words(model, (self.prompt or "", self.negative), Path(self.model).name):
-            print(note)
+            say(note)
         writable_folder(self.out)
         with ProgressBar() as bar:
             edited = to_numpy(self._edited(model, images, mask, request, bar))
-        print(f"Edited {self.image} in {counted(self.n, 'way')}: {self._save(request, picture, edited)}")
+        say(f"Edited {self.image} in {counted(self.n, 'way')}: {self._save(request, picture, edited)}")
 
     def _save(self, request: Request, picture: np.ndarray, edited: np.ndarray) -> str:
         """Save the variants, each by itself and all beside the picture; return where they are."""
@@ -155,9 +155,11 @@ class Edit:
         """Refuse a sheet of several pictures, which tinydiff drew: it is no picture that a model could have drawn."""
         about = about_picture(path) or {}
         if "pictures" in about:
+            n = about["pictures"]  # as the file says; it may be damaged
+            many = counted(n, "picture") if type(n) is int and 0 < n < 10**9 else "several pictures"
             raise InputError(
-                f"image is {path}, a sheet that shows {counted(about['pictures'], 'picture')}: give one of them, such "
-                f"as {path.parent / 'pictures' / '000.png'}."
+                f"image is {path}, a sheet that shows {many}: give one of them, such as "
+                f"{path.parent / 'pictures' / '000.png'}."
             )
 
     def _request(self, model: DiffusionModel) -> Request:

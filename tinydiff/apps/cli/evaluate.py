@@ -1,5 +1,6 @@
 """The command ``tinydiff evaluate``."""
 
+import contextlib
 import os
 import warnings
 from dataclasses import dataclass, replace
@@ -8,10 +9,11 @@ from typing import Any
 
 import numpy as np
 
-from tinydiff.apps.cli.drawings import unused_folder
+from tinydiff.apps.cli.drawings import kept_folder
 from tinydiff.apps.cli.options import DeviceName, ProgressBar, SamplerName, refuse_given
+from tinydiff.apps.cli.screen import say
 from tinydiff.apps.cli.train.data import CAPTIONS_CUT, DataOptions, prepare_data
-from tinydiff.base import InputError, check_count, check_number, read_table, writable_folder
+from tinydiff.base import InputError, check_count, check_number, read_table
 from tinydiff.data import DATASETS, Dataset
 from tinydiff.data.listing import named
 from tinydiff.evaluate import evaluate, evaluate_pictures, evaluate_text, retrieval
@@ -30,6 +32,7 @@ from tinydiff.models import (
 
 WRITTEN = ("samples.png", "loss_by_timestep.png", "nearest.png", "rows.png", "trade.png", "skin.png")
 FIXED = frozenset({"unet.in_channels"})  # of the model, whatever the data would decide; classes are matched by name
+Held = contextlib.ExitStack  # the lock on the folder of pictures, until it is closed
 SCALES = (0, 1, 2, 3, 5, 8)  # of guidance, which are compared unless others are asked for
 
 
@@ -64,7 +67,7 @@ class Evaluate:
     times; without it, 0 1 2 3 5 8."""
     out: Path | None = None
     """Folder for pictures: samples, nearest training images, loss by timestep; or what guidance gives and takes. If it
-    holds those of an earlier report, they go into a new folder in it: 2, 3, ..."""
+    holds those of another report, they go into a new folder in it: 2, 3, ..."""
     device: DeviceName = "auto"
     """Where to compute."""
 
@@ -76,7 +79,7 @@ class Evaluate:
         if isinstance(model, ClipModel):
             of_drawing = "data classifier steps sampler guidance scales out"
             refuse_given(self, of_drawing, f"{self.model} is a CLIP, which draws nothing: leave it out")
-            print(retrieval(model, self._count()))
+            say(*str(retrieval(model, self._count())).split("\n"))
             return
         options = self._data(model)
         if model.config.text is None:
@@ -84,12 +87,21 @@ class Evaluate:
         else:
             refuse_given(self, "classifier", "a model that reads text is judged without one: leave it out")
         judge = None if model.config.text is not None else self._judge(model, options)
+        with contextlib.ExitStack() as held:
+            try:
+                report = self._report(model, options, judge, held)
+            except BaseException as error:  # the pictures could not be saved: what was measured is not lost with them
+                say(*(line for note in getattr(error, "__notes__", ()) for line in note.split("\n")))
+                raise
+        say(*report.split("\n"))
+
+    def _report(self, model: DiffusionModel, options: DataOptions, judge: str | None, held: Held) -> str:
+        """Return the report; the folder of its pictures is held until the end of `held`."""
         if model.config.text is not None and options.data == "avatars":
-            print(self._of_portraits(model))
-        elif judge is not None:
-            print(self._of_classes(model, options, judge))
-        else:
-            print(self._of_pictures(model, options))
+            return self._of_portraits(model, held)
+        if judge is not None:
+            return self._of_classes(model, options, judge, held)
+        return self._of_pictures(model, options, held)
 
     def _data(self, model: DiffusionModel) -> DataOptions:
         """Return which real images to compare with: those that are asked for, or those of the training."""
@@ -119,25 +131,25 @@ class Evaluate:
         fits = not options.is_folder and model.config.unet.in_channels == 1 and (SHIPPED / shipped).is_dir()
         return shipped if fits else None
 
-    def _of_portraits(self, model: DiffusionModel) -> str:
+    def _of_portraits(self, model: DiffusionModel, held: Held) -> str:
         """Return the report on a model that draws portraits from text, by the judge of portraits."""
         guidance = Guidance(GUIDANCE_FOR_PROMPTS if self.guidance is None else self.guidance)
         scales = SCALES if self.scales is None else self.scales
         for scale in scales:
             check_number("scales", scale, -100, 100)
         with ProgressBar() as bar:
-            return evaluate_text(model, self._count(), *self._how(), guidance, scales, self._folder(), bar)
+            return evaluate_text(model, self._count(), *self._how(), guidance, scales, self._folder(held), bar)
 
-    def _of_classes(self, model: DiffusionModel, options: DataOptions, judge: str) -> str:
+    def _of_classes(self, model: DiffusionModel, options: DataOptions, judge: str, held: Held) -> str:
         """Return the report on a model that reads no text, by a classifier."""
         data: str | tuple[Dataset, Dataset] = "mnist-small" if options.data == "mnist" else options.data
         if options.is_folder:
             data = self._real(model, options)
             print(data[0].describe(), data[1].describe(), sep="\n")
         with ProgressBar() as bar:
-            return evaluate(model, data, judge, self._count(), *self._how(), self._folder(), bar)
+            return evaluate(model, data, judge, self._count(), *self._how(), self._folder(held), bar)
 
-    def _of_pictures(self, model: DiffusionModel, options: DataOptions) -> str:
+    def _of_pictures(self, model: DiffusionModel, options: DataOptions, held: Held) -> str:
         """Return the report on a model of any pictures."""
         refuse_given(self, "scales", "scales are compared on portraits only: leave it out")
         training, held_out = self._real(model, options)
@@ -147,7 +159,7 @@ class Evaluate:
         steps, sampler = self._how()
         with ProgressBar() as bar, warnings.catch_warnings():
             warnings.filterwarnings("ignore", CAPTIONS_CUT)  # as they were in training, which said so
-            return evaluate_pictures(model, training, held_out, request, sampler, steps, self._folder(), bar)
+            return evaluate_pictures(model, training, held_out, request, sampler, steps, self._folder(held), bar)
 
     def _real(self, model: DiffusionModel, options: DataOptions) -> tuple[Dataset, Dataset]:
         """Return the training and the held-out pictures, and print what was changed in them."""
@@ -181,13 +193,13 @@ class Evaluate:
         """Return steps and sampler."""
         return 50 if self.steps is None else self.steps, self.sampler or "ddim"
 
-    def _folder(self) -> Path | None:
-        """Return a folder for pictures that holds no other report's, made if it is missing, before the work begins."""
+    def _folder(self, held: Held) -> Path | None:
+        """Return a folder for pictures that nobody else writes into, made if it is missing, before the work begins."""
         if self.out is None:
             return None
-        folder = writable_folder(unused_folder(self.out, WRITTEN))
+        folder = held.enter_context(kept_folder(self.out, WRITTEN))
         if folder != self.out:
-            print(f"{self.out} holds the pictures of an earlier report, which stay: those of this one are in {folder}.")
+            say(f"{self.out} holds the pictures of another report, which stay: those of this one are in {folder}.")
         return folder
 
 

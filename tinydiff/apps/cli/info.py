@@ -10,7 +10,8 @@ import scipy
 from tyro.conf import Positional
 
 import tinydiff
-from tinydiff.base import DataError, DeviceError, select_device
+from tinydiff.apps.cli.screen import say
+from tinydiff.base import DataError, DeviceError, counted, select_device
 from tinydiff.data import DATASETS, load_data
 from tinydiff.models import SHIPPED
 from tinydiff.plot import about_picture
@@ -34,18 +35,18 @@ class Info:
                 )
             for name, value in about.items():
                 plain = isinstance(value, str) and value.isprintable()
-                print(f"{name}: {value if plain else json.dumps(value)}")  # a value with a line break stays on its line
+                say(f"{name}: {value if plain else json.dumps(value)}")  # a value with a line break stays on its line
             return
-        print(f"tinydiff {tinydiff.__version__}, Python {platform.python_version()}, {platform.platform()}")
-        print(f"NumPy {np.__version__}, SciPy {scipy.__version__}, {default_threads()} cores")
+        say(f"tinydiff {tinydiff.__version__}, Python {platform.python_version()}, {platform.platform()}")
+        say(f"NumPy {np.__version__}, SciPy {scipy.__version__}, {counted(default_threads(), 'core')}")
         try:
-            print(f"GPU: {select_device('cuda').name}")
+            say(f"GPU: {select_device('cuda').name}")
         except DeviceError as error:
-            print(f"GPU: none. {error}")
+            say(f"GPU: none. {error}")
         for card in sorted(SHIPPED.glob("*/config.json")):
-            print(f"Model {card.parent.name}: {card.parent}")
+            say(f"Model {card.parent.name}: {card.parent}")
         for name in DATASETS:
             try:
-                print(f"Data {load_data(name, 'train', network=False).describe()}")
+                say(f"Data {load_data(name, 'train', network=False).describe()}")
             except DataError as error:
-                print(f"Data {str(error).partition('. ')[0]}")
+                say(f"Data {str(error).partition('. ')[0]}")

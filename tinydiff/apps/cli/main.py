@@ -22,7 +22,7 @@ from tinydiff.apps.cli.info import Info
 from tinydiff.apps.cli.naming import as_typed
 from tinydiff.apps.cli.parsing import one_sentence, parse_options
 from tinydiff.apps.cli.sample import Sample
-from tinydiff.apps.cli.screen import one_line_warnings, prepare_streams, say_refusal, say_unexpected
+from tinydiff.apps.cli.screen import one_line_warnings, prepare_streams, say, say_refusal, say_unexpected
 from tinydiff.apps.cli.serve import Serve
 from tinydiff.apps.cli.train import Train, parse_train
 from tinydiff.base import InputError, TinydiffError
@@ -43,10 +43,11 @@ def main(arguments: list[str] | None = None) -> int:
     arguments = sys.argv[1:] if arguments is None else arguments
     prepare_streams()
     command = None
-    if arguments in (["--version"], ["-V"]):
-        print(f"tinydiff {tinydiff.__version__}")
-        return 0
     try:
+        if arguments in (["--version"], ["-V"]):
+            say(f"tinydiff {tinydiff.__version__}")
+            sys.stdout.flush()
+            return 0
         command = parse(arguments)
         with sigterm_ends_cleanly(), one_line_warnings():
             command.run()
@@ -65,8 +66,7 @@ def main(arguments: list[str] | None = None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0 if command is None or isinstance(command, Info) else 1
     except OSError as error:  # what is printed cannot be written; files have errors of their own
-        with contextlib.suppress(OSError):  # nor there, where the terminal is gone
-            say_refusal(str(error))
+        say_refusal(f"What is said here cannot be written: {error.strerror or error}.")
         with contextlib.suppress(OSError, ValueError):  # it has no number where it was replaced
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1

@@ -49,11 +49,6 @@ def labels_of(model: DiffusionModel, names: Iterable[str]) -> list[int]:
     return [int(name) if below_0.fullmatch(name) else model.config.label_of(name) for name in names]
 
 
-def counted(n: int, noun: str) -> str:
-    """Return a number with its noun: 1 image, 2 images."""
-    return f"{n:,} {noun}" if n == 1 else f"{n:,} {noun}s"
-
-
 class ProgressBar:
     """A bar on stderr for chains that are walked one after the other; there is none where stderr is no terminal.
 

@@ -19,19 +19,21 @@ from tinydiff.apps.cli.drawings import (
     save_arrays,
     save_pictures,
 )
+from tinydiff.apps.cli.film import Film
 from tinydiff.apps.cli.options import (
     DeviceName,
     ProgressBar,
     SamplerName,
-    counted,
     labels_of,
     refuse_given,
 )
+from tinydiff.apps.cli.screen import say
 from tinydiff.base import (
     Device,
     InputError,
     Size,
     check_count,
+    counted,
     height_and_width,
     select_device,
     to_numpy,
@@ -41,8 +43,6 @@ from tinydiff.diffusion import SAMPLERS
 from tinydiff.models import DiffusionModel, Guidance, Request, class_gradient, guidance_for, load, notes_on_words
 from tinydiff.networks import NoisyClassifier
 from tinydiff.plot.pictures import as_png_text
-
-IN_FILM = 16
 
 
 @dataclass(frozen=True)
@@ -114,25 +114,25 @@ class Sample:
         model = load(name, device, kind=DiffusionModel)
         request = self._request(model, device)
         for note in notes_on_words(model, (self.prompt or "", self.negative), Path(name).name):
-            print(note)
+            say(note)
         if self.advanced.micro_batch is not None or request.count == 1:
             model = replace(model, micro_batch=1 if self.advanced.micro_batch is None else self.advanced.micro_batch)
-        start, frames = time.perf_counter(), []
+        start, film = time.perf_counter(), Film(len(SAMPLERS[self.sampler].times(model.diffusion, self.steps)))
         with ProgressBar() as bar:
             chain = model.chain(request, self.sampler, self.steps, bar)
             writable_folder(self.out)
             for t, x_t, x_0_hat in chain:
                 if self.gif:
-                    frames.append((t, to_numpy(x_t[:IN_FILM]), to_numpy(x_0_hat[:IN_FILM])))
+                    film.add(t, x_t, x_0_hat)
         images = to_numpy(x_t)
         took = f"{counted(len(images), 'image')} in {time.perf_counter() - start:.1f} s on {device.name}"
         calls = SAMPLERS[self.sampler].calls(model.diffusion, self.steps)
         how = f"{counted(self.steps, 'step')} of {self.sampler}"
         if calls != self.steps:
             how += f", {counted(calls, 'call')} of the network"
-        print(f"Drew {took} ({how}): {self._save(model, request, name, images, frames)}")
+        say(f"Drew {took} ({how}): {self._save(model, request, name, images, film)}")
 
-    def _save(self, model: DiffusionModel, request: Request, name: str, images: np.ndarray, frames: list) -> str:
+    def _save(self, model: DiffusionModel, request: Request, name: str, images: np.ndarray, film: Film) -> str:
         """Save all that is left of a drawing; return where it is."""
         about = describe(request, name, self.sampler, self.steps, classifier=self.classifier)
         about["micro_batch"] = model.micro_batch
@@ -144,9 +144,7 @@ class Sample:
         grid = plot.image_grid(images, labels=below, title=self._title(name, request, called))
         saved = [plot.save_image(grid, folder / GRID, as_png_text({**about, "pictures": len(images)}))]
         if self.gif:
-            shown = min(IN_FILM, len(images))
-            film = plot.chain_gif(frames, folder / FILM, samples=shown, about={**about, "pictures": shown})
-            saved.append(film)
+            saved.append(film.save(folder / FILM, about))
         if self.npz:
             saved.append(save_arrays(folder, images, about, classes))
         sheets = ", ".join(map(str, saved))
@@ -197,8 +195,8 @@ class Sample:
             )
         if not labels and unet.num_classes != classes:
             raise InputError(
-                f"label is missing, but the classifier pulls to one of its {classes} classes, and the model has "
-                f"{unet.num_classes or 'none'}: give one from 0 to {classes - 1}."
+                f"label is missing, but the classifier pulls to one of its {counted(classes, 'class', 'classes')}, and "
+                f"the model has {unet.num_classes or 'none'}: give one from 0 to {classes - 1}."
             )
         for label in labels:
             if label not in range(classes):

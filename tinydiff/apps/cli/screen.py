@@ -44,9 +44,15 @@ def one_line_warnings() -> Iterator[None]:
         warnings.formatwarning = before
 
 
+def say(*lines: str) -> None:
+    """Print lines on stdout; of names of others in them, what a terminal would obey is shown, and breaks no line."""
+    print(*map(printable, lines), sep="\n")
+
+
 def say_refusal(sentence: str) -> None:
-    """Print a refusal on stderr, in one line."""
-    print(f"tinydiff: {printable(sentence)}", file=sys.stderr)
+    """Print a refusal on stderr, in one line; where that cannot be written either, the exit status has to say it."""
+    with contextlib.suppress(OSError):
+        print(f"tinydiff: {printable(sentence)}", file=sys.stderr, flush=True)
 
 
 def say_unexpected(error: Exception) -> None:

@@ -16,7 +16,7 @@ from tinydiff.apps.serve.drawing import MOST_SCALE, MOST_STEPS, check, draw, is_
 from tinydiff.apps.serve.easel import MOST_WAITING, Easel, Turn, Waiting
 from tinydiff.apps.serve.limits import MOST_CONNECTIONS, Guard, patient_protocol, silence_tracebacks
 from tinydiff.apps.serve.shown import moment, note, shown, shown_maps
-from tinydiff.base import InputError, TinydiffError
+from tinydiff.base import InputError, TinydiffError, printable
 from tinydiff.diffusion import SAMPLERS
 from tinydiff.models import GUIDANCE_FOR_PROMPTS, DiffusionModel
 
@@ -170,7 +170,7 @@ def serve(model: DiffusionModel, name: str, host: str = "127.0.0.1", port: int =
             if not thread.is_alive():
                 raise TinydiffError(f"The server at {host}:{port} did not start.")
             time.sleep(0.01)
-        print(f"{name} draws at {_address(host, port)} until Ctrl-C.", flush=True)
+        print(f"{printable(name)} draws at {_address(host, port)} until Ctrl-C.", flush=True)
         try:
             threading.Event().wait()
         finally:

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from tinydiff.base import InputError
+from tinydiff.base import InputError, counted, there_are
 from tinydiff.data.avatars.captions import SAID, Caption
 from tinydiff.data.avatars.rendering import parts_of, visible
 from tinydiff.data.avatars.slots import LAYERS, Portraits
@@ -24,7 +24,9 @@ def words_shown(portraits: Portraits) -> np.ndarray:
 def words_said(portraits: Portraits, captions: tuple[Caption, ...]) -> np.ndarray:
     """Return the words that captions use of their own portraits, numbered as in `words_shown`; 0: not named."""
     if len(captions) != len(portraits.parts):
-        raise InputError(f"There are {len(captions)} captions for {len(portraits.parts)} portraits.")
+        raise InputError(
+            f"{there_are(len(captions), 'caption').capitalize()} for {counted(len(portraits.parts), 'portrait')}."
+        )
     named = [[(layer in caption.parts, layer in caption.colours) for layer in LAYERS] for caption in captions]
     return words_shown(portraits) * np.array(named)
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from tinydiff.base import Array, InputError, Noise, check_count, xp_of
+from tinydiff.base import Array, InputError, Noise, check_count, there_are, xp_of
 from tinydiff.data import Dataset
 from tinydiff.diffusion import GaussianDiffusion
 from tinydiff.functional import cross_entropy, cross_entropy_backward, softmax
@@ -88,7 +88,7 @@ class Classify(Objective):
         if data.labels.max(initial=0) >= classes:
             raise InputError(f"data has labels up to {data.labels.max()}, but the network's num_classes is {classes}.")
         if len(data) < config.batch:
-            raise InputError(f"There are {len(data)} images, but a batch has {config.batch}.")
+            raise InputError(f"{there_are(len(data), 'image').capitalize()}, but a batch has {config.batch}.")
 
     def add_gradient(self, step: int, shard: int, grads: Gradients) -> Array:
         """Add one micro-batch's part of the gradient to `grads`; return its part of the loss (Eq. CE-1)."""

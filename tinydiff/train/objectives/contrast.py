@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from tinydiff.base import Array, InputError, Noise, check_count, check_number, check_shape, xp_of
+from tinydiff.base import Array, InputError, Noise, check_count, check_number, check_shape, there_are, xp_of
 from tinydiff.data import Dataset
 from tinydiff.diffusion import GaussianDiffusion
 from tinydiff.functional import contrastive_loss, contrastive_loss_backward
@@ -76,7 +76,7 @@ class Contrast(Objective):
         if data.captions is None:
             raise InputError("data has no captions, but a CLIP learns from pairs of picture and caption.")
         if len(data) < config.batch:
-            raise InputError(f"There are {len(data)} pairs, but a batch has {config.batch}.")
+            raise InputError(f"{there_are(len(data), 'pair').capitalize()}, but a batch has {config.batch}.")
         self.clip, self.data = clip, data
         self.contents = np.unique(data.captions, return_inverse=True)[1] if contents is None else contents
         check_shape("contents", self.contents, (len(data),))

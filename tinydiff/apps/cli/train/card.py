@@ -8,7 +8,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from tinydiff.base import CheckpointError, Device, atomic_write
+from tinydiff.base import CheckpointError, Device, atomic_write, counted, printable
 from tinydiff.train import Run, read_log
 
 CARD = "CARD.md"
@@ -43,10 +43,10 @@ def _text(run, name, machine, seconds, last_words):
     if names:
         rows.append(("classes", ", ".join(f"{i} {name}" for i, name in enumerate(names))))
     rows.append(("weights", ", ".join(f"{phase.network.theta.size:,}" for phase in objective.phases)))
-    rows.append(("steps", f"{run.step:,} of {config.batch} samples each{_prolonged(run.prolonged)}"))
+    rows.append(("steps", f"{run.step:,} of {counted(config.batch, 'sample')} each{_prolonged(run.prolonged)}"))
     rows += [(label.replace("_", " "), f"{value:.4g}") for label, value in _last(run).items()]
-    took = f"{seconds:,.0f} seconds" if seconds < 600 else f"{seconds / 60:,.0f} minutes"
-    rows.append(("time", f"{took} for the last {run.step - run.first:,} steps, on {machine}"))
+    took = counted(round(seconds), "second") if seconds < 600 else counted(round(seconds / 60), "minute")
+    rows.append(("time", f"{took} for the last {counted(run.step - run.first, 'step')}, on {machine}"))
     rows.append(("settings", ", ".join(f"{setting} {_plain(value)}" for setting, value in asdict(config).items())))
     notes = [note for found in data[:1] for note in getattr(found, "notes", ())]
     lines = [f"# {_plain(name)}", "", f"Trained with tinydiff ({type(objective).__name__}).", "", "| | |", "|---|---|"]
@@ -74,9 +74,9 @@ def _last(run) -> dict[str, Any]:
 
 
 def _machine() -> str:
-    return f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores"
+    return f"{platform.system()} {platform.machine()}, {counted(os.cpu_count() or 1, 'core')}"
 
 
 def _plain(value):
     """Return a value so that it breaks no line and no table."""
-    return " ".join(str(value).replace("|", r"\|").split())
+    return " ".join(printable(str(value), keep="\n\t").replace("|", r"\|").split())

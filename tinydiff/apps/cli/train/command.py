@@ -11,8 +11,9 @@ from typing import Any, ClassVar, TypeVar
 
 from tinydiff import plot
 from tinydiff.apps.cli.options import DeviceName
+from tinydiff.apps.cli.screen import say
 from tinydiff.apps.cli.train.card import write_card
-from tinydiff.base import Choices, Device, Size, select_device, to_device, to_table, write_json
+from tinydiff.base import Choices, Device, Size, counted, select_device, to_device, to_table, write_json
 from tinydiff.data import Dataset, load_data
 from tinydiff.train import Objective, Run, TrainConfig, read_log
 
@@ -70,20 +71,20 @@ class TrainCommand:
         run = Run(objective, self.out, threads=self.threads, processes=self.processes)
         with run.lock:  # before anything is written there
             if not run.lock.is_locked:
-                print(f"The file system of {self.out} has no locks: do not start another run there.")
+                say(f"The file system of {self.out} has no locks: do not start another run there.")
             write_json(self.out / "run.json", self.settings(objective))
             if run.step == objective.config.steps and not run.notes:
-                print(f"{self.out} has trained {run.step} steps already; a larger --train.steps goes on.")
+                say(f"{self.out} has trained {counted(run.step, 'step')} already; a larger --train.steps goes on.")
             elif run.step:
-                print(" ".join([f"Going on from step {run.step} in {self.out}.", *run.notes]))
+                say(" ".join([f"Going on from step {run.step} in {self.out}.", *run.notes]))
             if run.step < objective.config.warmup >= objective.config.steps:
-                print(_too_short(objective.config))
+                say(_too_short(objective.config))
             started = time.perf_counter()
             try:
                 run.run()
             except KeyboardInterrupt:
                 again = shlex.join(["tinydiff", *sys.argv[1:]])
-                print(f"\nStopped after step {run.step}; saved up to step {run.saved}. To go on: {again}")
+                say("", f"Stopped after step {run.step}; saved up to step {run.saved}. To go on: {again}")
                 raise
             seconds = time.perf_counter() - started
             log = read_log(self.out)
@@ -92,7 +93,7 @@ class TrainCommand:
             last_words = self.last_words(run, where)
             if run.step > run.first:  # else the card of the run that took the steps stays
                 write_card(run, self.out, device, seconds, last_words)
-        print(f"Trained {run.step} steps: {curve}. {last_words}")
+        say(f"Trained {counted(run.step, 'step')}: {curve}. {last_words}")
 
 
 def _too_short(config):

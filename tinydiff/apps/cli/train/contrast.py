@@ -5,6 +5,7 @@ from typing import ClassVar
 
 import numpy as np
 
+from tinydiff.apps.cli.screen import say
 from tinydiff.apps.cli.train.command import TrainCommand, on_device, trains
 from tinydiff.base import Device, InputError
 from tinydiff.data import Dataset
@@ -54,7 +55,7 @@ class TrainClip(TrainCommand):
         network = CLIP(config, np.random.default_rng(self.train.seed))
         data, contents = _pairs(self.images)
         data = data.resize(config.image_size)
-        print(data.describe())
+        say(data.describe())
         return Contrast(ClipModel(on_device(network, device), tokenizer), data, self.train, contents)
 
     def last_words(self, run: Run, where: str) -> str:

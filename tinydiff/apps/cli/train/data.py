@@ -8,7 +8,8 @@ from typing import Any, Literal, TypeVar
 
 import numpy as np
 
-from tinydiff.base import InputError, Size, TinydiffError, printable, read_table
+from tinydiff.apps.cli.screen import say
+from tinydiff.base import InputError, Size, TinydiffError, counted, printable, read_table
 from tinydiff.data import DATASETS, Dataset, list_folder, load_avatars, load_data, load_folder
 from tinydiff.data.captions import captions_in
 from tinydiff.data.folder import ENLARGED, GREY_AS_COLOUR
@@ -96,9 +97,9 @@ def prepare_data(options: DataOptions, config: Config) -> tuple[Dataset, Dataset
     else:
         training, held_out, config = _by_name(options, config)
     if options.advice:
-        print(training.describe(), held_out.describe(), sep="\n")
+        say(training.describe(), held_out.describe())
     if training.notes:
-        print(*training.notes, sep="\n")
+        say(*training.notes)
     if options.advice and training.class_names and config.num_classes is not None and not options.captions:
         _print_classes(training.class_names)
     return training, held_out, config
@@ -153,7 +154,7 @@ def _by_name(options, config):
     if classes is not None and config.num_classes is None and not options.captions:
         how = f"give --{options.table}.num-classes {len(classes)} to learn them"
         remedy = "the model knows no classes" if options.given is None or not options.advice else how
-        notes.append(f"The labels of the {len(classes)} classes are not used: {remedy}.")
+        notes.append(f"The labels of {counted(len(classes), 'class', 'classes')} are not used: {remedy}.")
     if classes is not None and config.num_classes is not None and config.num_classes > len(classes):
         notes.append(_nothing_learned_of(options, len(classes), config.num_classes))
     if training.captions is not None and not options.captions:
@@ -194,7 +195,7 @@ def _from_folder(options, config):
             f"captions was given, but {options.data} has none: leave it out, or write them into captions.csv."
         )
     if not options.captions and (unused := captions_in(listing)):
-        which = f"in {shown(unused[0])} are" if len(unused) == 1 else _such_as(unused)
+        which = f"in {printable(unused[0])} are" if len(unused) == 1 else _such_as(unused)
         notes.append(f"The captions {which} not used: {_to_use_captions(options)}.")
     notes += [_with_remedy(note, options, n) for note in images.notes]
     if options.advice and options.background != "white" and not any(options.background in note for note in notes):
@@ -246,7 +247,7 @@ def _classes(options: DataOptions, config: Any, listing: Listing) -> tuple[int |
         )
     if given_number < found:
         raise InputError(
-            f"{options.table}.num_classes is {given_number}, but {options.data} has {found} class folders "
+            f"{options.table}.num_classes is {given_number}, but {options.data} has {counted(found, 'class folder')} "
             f"({named(names)}): leave it out."
         )
     if given_number > max(found, 1):
@@ -263,13 +264,14 @@ def _to_use_captions(options):
 
 
 def _such_as(files):
-    return f"in {len(files):,} files, such as {shown(files[0])}, are"
+    return f"in {len(files):,} files, such as {printable(files[0])}, are"
 
 
 def _nothing_learned_of(options, found, given):
     beyond = f"class {found}" if given == found + 1 else f"classes {found} to {given - 1}"
     told = options.given is not None and options.advice
-    what = f"--{options.table}.num-classes is {given}" if told else f"the model has {given} classes"
+    has = f"the model has {counted(given, 'class', 'classes')}"
+    what = f"--{options.table}.num-classes is {given}" if told else has
     return f"{what[0].upper()}{what[1:]}, but the data have {found}: nothing is learned of {beyond}."
 
 
@@ -294,4 +296,4 @@ def _print_classes(names):
         return  # the digits
     listed = ", ".join(f"{i} = {printable(name)}" for i, name in enumerate(names[:MOST_CLASSES]))
     more = "" if len(names) <= MOST_CLASSES else f", ... {len(names) - 1} = {printable(names[-1])}"
-    print(f"{'Class' if len(names) == 1 else 'Classes'}: {listed}{more}.")
+    say(f"{'Class' if len(names) == 1 else 'Classes'}: {listed}{more}.")

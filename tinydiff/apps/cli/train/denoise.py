@@ -8,6 +8,7 @@ import numpy as np
 from tyro.conf import arg
 
 from tinydiff.apps.cli.options import DATASET_NAMES, ScheduleName, TargetName
+from tinydiff.apps.cli.screen import say
 from tinydiff.apps.cli.train.command import TrainCommand, on_device, trains
 from tinydiff.apps.cli.train.data import (
     CAPTIONS_CUT,
@@ -122,7 +123,7 @@ class Train(TrainCommand):
                     "captions: leave it out."
                 )
             if self.text != TextConfig():
-                print("The options of text are not used: nothing is learned from captions.")
+                say("The options of text are not used: nothing is learned from captions.")
         else:
             if unet.context_channels not in (None, self.text.channels):
                 raise InputError(

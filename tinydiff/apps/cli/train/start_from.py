@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from tinydiff.apps.cli.screen import say
 from tinydiff.apps.cli.train.data import DataOptions, names_of_classes, prepare_data
 from tinydiff.base import InputError, to_table
 from tinydiff.data import Dataset
@@ -61,8 +62,8 @@ def start_model(command: Any, start: DiffusionModel) -> tuple[Dataset, Dataset, 
         )
     differences = _differences(config, start.config)
     if not checkpoints(command.out):  # else the run goes on with its own weights
-        print(f"Starting from {command.start_from}{f', but: {differences}' if differences else ''}.")
-        print(*taken.lines(), sep="\n")
+        say(f"Starting from {command.start_from}{f', but: {differences}' if differences else ''}.")
+        say(*taken.lines())
     return training, held_out, DiffusionModel(network, config, start.micro_batch, tokenizer=tokenizer)
 
 
@@ -114,9 +115,7 @@ def _text(command, start, given, training):
     """Return the shape of the text encoder, and the tokenizer: that of the model to start from, if it has one."""
     own = start.config.text
     if own is not None:
-        print(
-            f"The captions are read by the tokenizer of {command.start_from}, with its {len(start.tokenizer)} tokens."
-        )
+        say(f"The captions are read by the tokenizer of {command.start_from}, with its {len(start.tokenizer)} tokens.")
         tokenizer = start.tokenizer.with_words_of(training.captions)
         return replace(with_given(own, command.text, "text", given), vocabulary=own.vocabulary), tokenizer
     tokenizer = Tokenizer.train(training.captions, max(0, command.text.vocabulary - len(Tokenizer())))
