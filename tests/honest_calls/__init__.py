@@ -2,3 +2,16 @@
 
 An entry is a function that returns (what to call, its arguments by name). An iterator that comes back is walked.
 """
+
+import functools
+
+
+def returning(result, f):
+    """Return a function that calls f, which changes something in place, and returns what `result()` then gives."""
+
+    @functools.wraps(f)
+    def called(*args, **arguments):
+        f(*args, **arguments)
+        return result()
+
+    return called
