@@ -3,6 +3,7 @@
 import dataclasses
 import importlib
 import inspect
+import math
 import warnings
 from collections.abc import Iterator
 
@@ -60,7 +61,8 @@ def equal(a, b):
     if hasattr(a, "tobytes"):  # a picture of Pillow
         return type(a) is type(b) and a.tobytes() == b.tobytes()
     if isinstance(a, (bool, int, float, str, bytes, type(None))):
-        return type(a) is type(b) and (a == b or a != a)
+        close = isinstance(a, float) and math.isclose(a, b, rel_tol=1e-5)
+        return type(a) is type(b) and (a == b or a != a or close)
     return type(a) is type(b)
 
 

@@ -3,9 +3,9 @@
 import functools
 
 import numpy as np
+
 from honest_calls.data import CAPTIONS, PORTRAITS, RENDERED
 from honest_calls.models import MODEL
-
 from tinydiff import evaluate as E
 from tinydiff.data import Dataset
 from tinydiff.models import ClipModel, DiffusionModel, Guidance, ModelConfig, Request

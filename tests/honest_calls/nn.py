@@ -3,9 +3,11 @@
 A tape and a gradient that are passed on from layer to layer are not looked at in every layer, for the sake of speed.
 """
 
-import numpy as np
-from honest_calls import returning
+import functools
 
+import numpy as np
+
+from honest_calls import returning
 from tinydiff import functional as F
 from tinydiff import nn
 from tinydiff.base import Noise
@@ -77,7 +79,8 @@ def forward(name):
     """Return a layer's forward, on a tape, so that what the backward needs is made too."""
     make, inputs = FORWARDS[name]
     tape = nn.Tape(Noise(0))
-    return (lambda **given: make().forward(**given, tape=tape)), dict(inputs)
+    f = make().forward
+    return functools.wraps(f)(lambda **given: f(**given, tape=tape)), dict(inputs)
 
 
 def backward(name):
@@ -112,16 +115,22 @@ CALLS |= {
     "Gradients.wants": lambda: (gradients().wants, {"parameter": linear().weight}),
     "Module.bind": lambda: (linear().bind, {"vector": np.ones(72, "f4")}),
     "Module.move_to": moved,
-    "Module.named_modules": lambda: (linear().named_modules, {"prefix": "a"}),
     "weights_at_most": lambda: (
-        lambda **limits: entered(nn.weights_at_most(**limits)),
-        {"most": 10, "refusal": "too many"},
+        lambda most: entered(nn.weights_at_most(most, "too many")),
+        {"most": 10},
     ),
 }
 # What takes no arguments; the inside of layers, which a subclass defines; and a checkpoint's passes are its module's.
 WITHOUT = {
     *("Module.children", "Module.named_parameters", "Module.parameters", "Module.pack", "Module.summary"),
-    *("Module.one_input", "Module.flops", "Module.decay_mask", "Gradients.named", "Gradients.zero"),
+    *(
+        "Module.one_input",
+        "Module.named_modules",
+        "Module.flops",
+        "Module.decay_mask",
+        "Gradients.named",
+        "Gradients.zero",
+    ),
     *("Layer", "Layer.arguments", "Layer.values", "Layer.options", "Layer.forward", "Layer.backward"),
     *("Checkpoint.forward", "Checkpoint.backward", "Tape.push", "Tape.pop", "Embedding.backward", "Module"),
     *("Sequential", "weights_that_fit"),

@@ -1,9 +1,9 @@
 """Good calls of `tinydiff.train`: the optimizer on flat vectors, and the settings of runs."""
 
 import numpy as np
+
 from honest_calls import returning
 from honest_calls.models import DATA, MODEL, WORDS
-
 from tinydiff import train as T
 from tinydiff.networks import Classifier, ClassifierConfig
 

@@ -73,6 +73,8 @@ def _kinds(annotation):
         return [_mapping(origin, *inner)]
     if origin in (collections.abc.Iterable, collections.abc.Iterator):
         return [_sequence(_is_iterable, inner[0])]
+    if origin is collections.abc.Collection:
+        return [_sequence(_is_collection, inner[0])]
     if origin in (collections.abc.Sequence, list):
         return [_sequence(_is_sequence, inner[0])]
     open_protocol = getattr(annotation, "_is_protocol", False) and not getattr(
@@ -94,7 +96,8 @@ def _instance(kind):
     def take(name, value):
         parts = zip(fields, value, strict=True)
         checked = [
-            taken(f"{name}.{field}", part, kinds) if (kinds := of_fields.get(field)) else part for field, part in parts
+            taken(f"{name}.{field}", part, kinds) if (kinds := of_fields.get(field)) and part is not None else part
+            for field, part in parts
         ]
         return kind(*checked) if of_fields else value
 
@@ -138,7 +141,9 @@ def _sequence(fits, inner):
 
     def take(name, value):
         _take_group(name, value)
-        if not kinds or type(value) not in (list, tuple):
+        if kinds and isinstance(value, np.ndarray) and len(value):
+            taken(f"{name}[0]", value[0], kinds)  # the others are of the same dtype
+        if not kinds or type(value) not in (list, tuple, set, frozenset):
             return value
         return type(value)(taken(f"{name}[{i}]", member, kinds) for i, member in enumerate(value))
 
@@ -204,6 +209,10 @@ def _is_iterable(value):
 def _is_sequence(value):
     sequence = isinstance(value, (collections.abc.Sequence, np.ndarray))
     return sequence and not isinstance(value, (str, bytes))
+
+
+def _is_collection(value):
+    return isinstance(value, collections.abc.Collection) and not isinstance(value, (str, bytes, dict))
 
 
 def _is_plain(value):

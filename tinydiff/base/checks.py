@@ -93,7 +93,7 @@ def checks_arguments(*methods: str) -> Callable[[C], C]:
 
 def _add_checks(floats, check, f):
     signature, kinds = inspect.signature(f), kinds_of(f)
-    called = f.__name__ if f.__name__ != "__init__" else f.__qualname__.split(".")[-2]
+    called = f.__qualname__.removesuffix(".__init__").rpartition(".")[2]
     reads = [] if check is None else list(inspect.signature(check).parameters)
     optional = {name for name, p in signature.parameters.items() if p.default is None}  # None stands for a default
 

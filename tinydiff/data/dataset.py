@@ -5,10 +5,21 @@ from typing import Any
 
 import numpy as np
 
-from tinydiff.base import Array, InputError, Size, check_alike, check_rank, check_shape, height_and_width, xp_of
+from tinydiff.base import (
+    Array,
+    InputError,
+    Size,
+    check_alike,
+    check_rank,
+    check_shape,
+    checks_arguments,
+    height_and_width,
+    xp_of,
+)
 from tinydiff.data.resizing import area_average, crop_to_aspect
 
 
+@checks_arguments("__init__", "take", "resize", "pad")
 @dataclass(frozen=True, eq=False)
 class Dataset:
     """Images with labels, held as bytes.

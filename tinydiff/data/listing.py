@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tinydiff.base import DataError
+from tinydiff.base import DataError, checked
 from tinydiff.data.pictures import SUFFIXES, channels_of
 
 SPLITS = {"train", "training", "test", "testing", "val", "valid", "validation"}  # folders that seldom are classes
@@ -64,6 +64,7 @@ class Listing:
         return (f"Passed over, by the endings of their names: {', '.join(counted)}.",)
 
 
+@checked()
 def list_folder(path: str | Path) -> Listing:
     """Return what a folder and its subfolders hold. Links to folders are followed, each folder once.
 

@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from tinydiff.base import Array, InputError, check_count, check_number, check_rank, check_shape, to_numpy
+from tinydiff.base import Array, InputError, check_count, check_number, check_rank, check_shape, checked, to_numpy
 from tinydiff.evaluate.numbers import finite
 
 Z_95 = 1.959963984540054  # a standard normal number lies within +-Z_95 with probability 0.95
@@ -18,6 +18,7 @@ class Share(NamedTuple):
     high: Array
 
 
+@checked()
 def wilson_share(count: Array | float, n: int) -> Share:
     """Return ``count / n`` with its 95 % Wilson score interval, which stays sensible at 0 and 1 (Eq. WILSON-1).
 
@@ -42,6 +43,7 @@ def wilson_share(count: Array | float, n: int) -> Share:
     return Share(value, centre - half_width, centre + half_width)
 
 
+@checked()
 def confident_share(probabilities: Array, threshold: float = 0.9) -> Share:
     """Return the share of samples whose most probable class has a probability above `threshold`.
 
@@ -67,6 +69,7 @@ def confident_share(probabilities: Array, threshold: float = 0.9) -> Share:
     return wilson_share(confident, len(probabilities))
 
 
+@checked()
 def class_shares(probabilities: Array, n_classes: int) -> Share:
     """Return the share of samples to which a classifier gives each class.
 

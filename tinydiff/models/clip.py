@@ -18,6 +18,8 @@ from tinydiff.base import (
     check_count,
     check_images,
     check_shape,
+    checked,
+    checks_arguments,
     xp_of,
 )
 from tinydiff.diffusion import GaussianDiffusion
@@ -32,6 +34,7 @@ from tinydiff.text import Tokenizer
 from tinydiff.workers import map_shards
 
 
+@checks_arguments()
 @dataclass(frozen=True)
 class ClipModel:
     """A CLIP with its tokenizer and the forward process whose pictures it reads.
@@ -92,6 +95,7 @@ class ClipModel:
         return map_shards(self.network.encode_image, (x_t, t), self.micro_batch, self.threads)
 
 
+@checked()
 def clip_scores(clip: ClipModel, images: Array, prompts: Sequence[str]) -> Array:
     """Return how well each picture fits each prompt: cosines from -1 to 1, shape (pictures, prompts).
 
@@ -110,6 +114,7 @@ def clip_scores(clip: ClipModel, images: Array, prompts: Sequence[str]) -> Array
     return clip.image_vectors(images) @ clip.text_vectors(prompts).T
 
 
+@checked()
 def best_of(clip: ClipModel, images: Array, prompt: str, n: int = 1) -> Array:
     """Return the indices of the n pictures that fit a prompt best, the best one first."""
     check_count("n", n)
@@ -118,6 +123,7 @@ def best_of(clip: ClipModel, images: Array, prompt: str, n: int = 1) -> Array:
     return (-clip_scores(clip, images, [prompt])[:, 0]).argsort()[:n]
 
 
+@checked()
 def clip_gradient(clip: ClipModel) -> Callable[[Array, Array, Array], Array]:
     """Return ``f(x_t, t, context)``, the gradient in x_t of the logit of picture and text (Eq. GLIDE-CLIP).
 
@@ -144,6 +150,7 @@ def clip_gradient(clip: ClipModel) -> Callable[[Array, Array, Array], Array]:
     return gradient
 
 
+@checked()
 def clip_guided_chain(
     model: DiffusionModel,
     clip: ClipModel,

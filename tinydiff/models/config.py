@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from tinydiff.base import Array, InputError, check_count, printable, shown
+from tinydiff.base import Array, InputError, check_count, checked, checks_arguments, printable, shown
 from tinydiff.diffusion import SCHEDULES, TARGETS, GaussianDiffusion
 from tinydiff.networks import TextConfig, TextToImage, UNet, UNetConfig
 from tinydiff.nn import weights_that_fit
@@ -15,6 +15,7 @@ LARGEST_MICRO_BATCH = 2**16
 LARGEST_T = 10**5  # the tables of a schedule have so many entries
 
 
+@checks_arguments()
 @dataclass(frozen=True)
 class ModelConfig:
     """Everything that is needed to build a diffusion model.
@@ -90,6 +91,7 @@ class ModelConfig:
         return TARGETS[self.kind].of(diffusion, x_0, eps, t)
 
 
+@checked()
 def default_micro_batch(unet: UNetConfig) -> int:
     """Return how many images are computed together unless something else is asked for: 16, or 8 if they are large.
 

@@ -15,6 +15,7 @@ from tinydiff.base import (
     TrainingError,
     check_count,
     check_sides,
+    checks_arguments,
     height_and_width,
     xp_of,
 )
@@ -31,6 +32,7 @@ Chain = Iterator[tuple[float, Array, Array]]
 Progress = Callable[[int, int], None]  # progress(step, steps), called after every step
 
 
+@checks_arguments()
 @dataclass(frozen=True)
 class DiffusionModel:
     """A network with its forward process.

@@ -17,6 +17,8 @@ from tinydiff.base import (
     check_count,
     check_number,
     check_shape,
+    checked,
+    checks_arguments,
     height_and_width,
     to_numpy,
     xp_of,
@@ -27,6 +29,7 @@ DEFAULT_N = 16
 GUIDANCE_FOR_PROMPTS = 2.0  # how strongly commands, the page and `sample` follow words unless told otherwise
 
 
+@checks_arguments("__init__")
 @dataclass(frozen=True)
 class Guidance:
     """How strongly a sample follows its condition, and how it is kept within bounds.
@@ -55,6 +58,7 @@ class Guidance:
         check_interval(self.interval)
 
 
+@checked()
 def guidance_for(prompt: Any = None, negative: str = "") -> float:
     """Return how strongly a picture follows its prompt unless it is said: 1 where there are no words to follow.
 
@@ -63,6 +67,7 @@ def guidance_for(prompt: Any = None, negative: str = "") -> float:
     return GUIDANCE_FOR_PROMPTS if prompt is not None or negative else 1.0
 
 
+@checks_arguments("__init__", "for_images")
 @dataclass(frozen=True, eq=False)
 class Request:
     """What is to be drawn. Whether a model can draw it, the model says.

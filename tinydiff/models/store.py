@@ -22,6 +22,7 @@ from tinydiff.base import (
     CheckpointError,
     Device,
     InputError,
+    checked,
     from_table,
     printable,
     read_table,
@@ -111,6 +112,7 @@ def is_registered(model: Any) -> bool:
     return _entry(type(model)) is not None
 
 
+@checked()
 def save(folder: str | Path, model: Any, theta: Array | None = None, **about: Any) -> Path:
     """Write a model folder, config.json last; each file is written whole or not at all.
 
@@ -190,12 +192,14 @@ def load(name: str | Path, device: Device | str | None = None, *, kind: Any = No
     return _load_folder(folder, device, kind, str(name))
 
 
+@checked()
 def read_about(name: str | Path) -> dict[str, Any]:
     """Return what a model folder says of the origin of its weights, such as data and training."""
     head, _, _ = _read_config(find_folder(name))
     return head.about
 
 
+@checked()
 def find_folder(name: str | Path) -> Path:
     """Return the folder of a shipped model, or `name` itself if that is a model folder."""
     for folder in (SHIPPED / name, Path(name)):

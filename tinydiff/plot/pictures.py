@@ -10,13 +10,14 @@ import numpy as np
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
-from tinydiff.base import Array, atomic_write, check_choice, check_rank, to_numpy
+from tinydiff.base import Array, atomic_write, check_choice, check_rank, checked, to_numpy
 from tinydiff.plot.sheets import to_bytes
 
 KEY = "tinydiff"  # of the entry in a PNG's text, or before the JSON in a GIF's comment
 MODES = {1: "L", 3: "RGB", 4: "RGBA"}
 
 
+@checked()
 def save_picture(image: Array, path: str | Path, about: Mapping[str, Any]) -> Path:
     """Save one picture as PNG, each pixel as one pixel; atomic.
 
@@ -58,6 +59,7 @@ def as_gif_comment(about: Mapping[str, Any] | None) -> bytes:
     return b"" if about is None else f"{KEY} {json.dumps(about)}".encode()
 
 
+@checked()
 def about_picture(path: str | Path) -> dict[str, Any] | None:
     """Return what tinydiff wrote into a picture when it drew it; None for a file that holds nothing of the kind.
 

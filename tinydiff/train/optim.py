@@ -5,12 +5,22 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from tinydiff.base import Array, InputError, check_number, check_shape, power_of_two, xp_of
+from tinydiff.base import (
+    Array,
+    InputError,
+    check_number,
+    check_shape,
+    checked,
+    checks_arguments,
+    power_of_two,
+    xp_of,
+)
 from tinydiff.workers import pieces
 
 PIECE_BYTES = 2**17  # computed at once: eight arrays of this size fit into a core's cache
 
 
+@checks_arguments("__init__")
 @dataclass
 class AdamW:
     """Adam with decoupled weight decay (Eq. ADAMW-1; Loshchilov and Hutter 2019, arXiv 1711.05101).
@@ -134,6 +144,7 @@ def clip_by_global_norm(g: Array, largest: float) -> Array:
     return unit * norm
 
 
+@checked()
 def learning_rate(step: int, steps: int, peak: float, warmup: int = 0, final: float = 0.0) -> float:
     """Return the learning rate of step 1 .. steps: a linear warm-up to `peak`, then a half cosine (Eq. LR-1).
 
@@ -152,6 +163,7 @@ def learning_rate(step: int, steps: int, peak: float, warmup: int = 0, final: fl
     return peak * (final + (1 - final) * 0.5 * (1 + math.cos(math.pi * progress)))
 
 
+@checked()
 def ema_decay(step: int, decay: float) -> float:
     """Return the decay at a step, from 1: ``min(decay, (1 + step) / (10 + step))``, a warm-up (Eq. EMA-2).
 
@@ -161,6 +173,7 @@ def ema_decay(step: int, decay: float) -> float:
     return min(decay, (1 + step) / (10 + step))
 
 
+@checked()
 def update_ema(ema: Array, theta: Array, decay: float, ok: Array = True) -> None:
     """Move the average towards theta, in place, where ok: ``ema = decay ema + (1 - decay) theta`` (Eq. EMA-1)."""
     ema += (1 - decay) * xp_of(ema, theta).where(ok, theta - ema, 0)
