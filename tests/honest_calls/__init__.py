@@ -7,11 +7,11 @@ import functools
 
 
 def returning(result, f):
-    """Return a function that calls f, which changes something in place, and returns what `result()` then gives."""
+    """Return a function that calls f, which changes something in place, then returns it: an argument, or `result()`."""
 
     @functools.wraps(f)
-    def called(*args, **arguments):
-        f(*args, **arguments)
-        return result()
+    def called(**arguments):
+        f(**arguments)
+        return arguments[result] if isinstance(result, str) else result()
 
     return called

@@ -1,5 +1,6 @@
 """Good calls of `tinydiff.data`: data sets, pictures, portraits."""
 
+import functools
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +13,13 @@ PICTURES = Path(__file__).parent.parent / "fixtures" / "pictures"
 PORTRAITS = A.compose(2, 0, "test")
 CAPTIONS = A.describe(PORTRAITS, 0, "test")
 RENDERED = A.render(PORTRAITS)
+VERDICT = A.judge(RENDERED)
+
+
+@functools.wraps(D.Dataset)
+def described(**arguments):
+    made = D.Dataset(**arguments)
+    return made.images, made.labels.tolist(), made.describe(), made.captions, made.class_names, made.notes
 
 
 def dataset():
@@ -20,7 +28,7 @@ def dataset():
 
 CALLS = {
     "Dataset": lambda: (
-        D.Dataset,
+        described,
         {
             "images": IMAGES,
             "labels": LABELS,
@@ -63,7 +71,7 @@ CALLS = {
     "dataset": lambda: (D.dataset, {"name": "nowhere", "splits": ("train", "test"), "downloads": False}),
     "agreement": lambda: (
         A.agreement,
-        {"verdict": A.judge(RENDERED), "portraits": PORTRAITS, "captions": CAPTIONS},
+        {"verdict": VERDICT, "portraits": PORTRAITS, "captions": CAPTIONS},
     ),
     "compose": lambda: (A.compose, {"n": 2, "seed": 1, "split": "test", "first": 1}),
     "describe": lambda: (A.describe, {"portraits": PORTRAITS, "seed": 1, "split": "test", "first": 1}),
@@ -73,7 +81,7 @@ CALLS = {
 }
 WITHOUT = {"Dataset.describe", "Listing.passed_over"}
 RECORDS = {"KnownDataset", "Listing", "Caption", "Portraits", "Verdict"}
-SLOW = {"judge", "agreement"}
+SLOW = {"judge", "load_avatars", "load_folder"}
 
 
 def picture():

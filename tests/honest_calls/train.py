@@ -1,5 +1,7 @@
 """Good calls of `tinydiff.train`: the optimizer on flat vectors, and the settings of runs."""
 
+import functools
+
 import numpy as np
 
 from honest_calls import returning
@@ -40,14 +42,19 @@ def step():
     theta = vector()
     optimizer = T.AdamW(theta)
     f = returning(lambda: (theta, optimizer.m, optimizer.v, optimizer.steps), optimizer.step)
-    return f, {"g": vector(2.0), "lr": 0.25, "ok": np.asarray(True), "ema": vector(1.0), "decay": 0.5}
+    return f, {"g": vector(2.0), "lr": 0.25, "ok": True, "ema": vector(1.0), "decay": 0.5}
 
 
 def averaged():
-    ema = vector(1.0)
-    return returning(lambda: ema, T.update_ema), {"ema": ema, "theta": vector(), "decay": 0.5}
+    return returning("ema", T.update_ema), {"ema": vector(1.0), "theta": vector(), "decay": 0.5}
 
 
+@functools.wraps(T.clip_by_global_norm)
+def clipped(g, largest):
+    return T.clip_by_global_norm(g, largest), np.asarray(g)
+
+
+@functools.wraps(T.Run)
 def one_step(objective, folder, hooks, threads, processes):
     return T.Run(objective, folder, hooks, threads, processes).objective.config
 
@@ -73,7 +80,7 @@ CALLS = {
         {"theta": vector(), "decay_mask": vector(), "betas": (0.5, 0.75), "eps": 1e-8, "weight_decay": 0.5},
     ),
     "AdamW.step": step,
-    "clip_by_global_norm": lambda: (T.clip_by_global_norm, {"g": vector(), "largest": 0.5}),
+    "clip_by_global_norm": lambda: (clipped, {"g": vector(), "largest": 0.5}),
     "learning_rate": lambda: (
         T.learning_rate,
         {"step": 2, "steps": 4, "peak": 0.5, "warmup": 1, "final": 0.25},

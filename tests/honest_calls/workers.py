@@ -18,6 +18,7 @@ def work(shard, total):
     return shard
 
 
+@functools.wraps(W.LaneSum)
 def summed(**arguments):
     lanes = W.LaneSum(**arguments)
     losses = lanes()

@@ -111,6 +111,7 @@ class TrainConfig:
 
     def part(self, shard: int) -> slice:
         """Return which samples of a batch belong to a shard."""
+        check_count("shard", shard, least=0, most=self.shards - 1)
         start = shard * self.shard_size
         return slice(start, min(start + self.shard_size, self.batch))
 
