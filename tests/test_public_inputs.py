@@ -105,8 +105,9 @@ def faults(room, name):
             continue
         alike, wrong, odd = spoil(value)
         tries = [*alike.items(), *wrong.items(), *odd.items()]
-        if name in getattr(spelled(room), "SLOW", ()):  # what is refused is refused at once; the others in turn
-            tries = [*wrong.items(), *[*alike.items(), *odd.items()][len(argument) % 4 :: 4]]
+        every = getattr(spelled(room), "SLOW", {}).get(name, 1)
+        if every > 1:  # what is refused is refused at once; of the others, which are computed, one in so many
+            tries = [*wrong.items(), *[*alike.items(), *odd.items()][len(argument) % every :: every]]
         for label, bad in tries:
             f, fresh = calls_of(room)[name]()
             tried += 1

@@ -81,7 +81,7 @@ CALLS = {
 }
 WITHOUT = {"Dataset.describe", "Listing.passed_over"}
 RECORDS = {"KnownDataset", "Listing", "Caption", "Portraits", "Verdict"}
-SLOW = {"judge", "load_avatars", "load_folder"}
+SLOW = {"judge": 8, "load_avatars": 8, "load_folder": 4}
 
 
 def picture():

@@ -137,5 +137,5 @@ CALLS = {
         },
     ),
 }
-SLOW = {"evaluate", "evaluate_pictures", "evaluate_text", "obedience", "retrieval"}
+SLOW = {"evaluate": 16, "evaluate_pictures": 8, "evaluate_text": 32, "obedience": 16, "retrieval": 8}
 RECORDS = {"ClassifierScores", "LossByTimestep", "Obedience", "Retrieval", "Share"}

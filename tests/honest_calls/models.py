@@ -60,7 +60,7 @@ CALLS = {
     ),
     "Request": lambda: (
         M.Request,
-        {"n": 2, "seed": 3, "labels": LABELS, "negative": "", "guidance": 2.0, "image": X, "size": 4, "first": 1},
+        {"n": 2, "seed": 3, "labels": [1, 0], "negative": "", "guidance": 2.0, "image": X, "size": 4, "first": 1},
     ),
     "Request (prompts)": lambda: (M.Request, {"prompt": ["a", "b"], "negative": "c", "guidance": 2.0, "size": (4, 8)}),
     "Request (classifier)": lambda: (
@@ -68,7 +68,7 @@ CALLS = {
         {"n": 2, "labels": [1, 0], "guidance": M.Guidance(2.0), "classifier": print},
     ),
     "Request (encoded)": lambda: (M.Request, {"prompt": Condition(tokens=X), "n": 2}),
-    "Request.of": lambda: (M.Request.of, {"n": 2, "seed": 3, "labels": LABELS}),
+    "Request.of": lambda: (M.Request.of, {"seed": 3, "labels": [1, 0]}),
     "Request.for_images": lambda: (REQUEST.for_images, {"images": X}),
     "ModelConfig": lambda: (
         M.ModelConfig,
@@ -93,7 +93,7 @@ CALLS = {
     ),
     "DiffusionModel.predictor": lambda: (MODEL().predictor, {"request": REQUEST}),
     "DiffusionModel.start": lambda: (MODEL().start, {"request": REQUEST}),
-    "DiffusionModel.chain": lambda: (MODEL().chain, {"request": REQUEST, **OPTIONS, "eta": 0.5}),
+    "DiffusionModel.chain": lambda: (MODEL().chain, {"request": REQUEST, **OPTIONS}),
     "DiffusionModel.walk": lambda: (
         MODEL().walk,
         {"request": REQUEST, "walk": walk, "steps": 1, "progress": progress},
@@ -136,7 +136,7 @@ CALLS = {
     ),
     "default_micro_batch": lambda: (M.default_micro_batch, {"unet": UNET}),
     "fills_in": lambda: (M.fills_in, {"model": MODEL()}),
-    "guidance_for": lambda: (M.guidance_for, {"prompt": "a", "negative": ""}),
+    "guidance_for": lambda: (M.guidance_for, {"prompt": ["a"], "negative": ""}),
     "notes_on_words": lambda: (M.notes_on_words, {"model": WORDS(), "texts": ["a blue hat"], "name": "mine"}),
     "word_maps": lambda: (M.word_maps, {"model": WORDS(), "prompt": "a hat", "x_t": X[:1], "t": 7.0}),
     "image_to_image": edit(M.image_to_image, strength=0.5, **OPTIONS),
@@ -155,12 +155,15 @@ CALLS = {
             "steps": 2,
         },
     ),
-    "sample": lambda: (M.sample, {"name": "mnist", "n": 1, "steps": 1, "sampler": "ddim", "device": "cpu"}),
+    "sample": lambda: (
+        functools.partial(M.sample, steps=1),
+        {"name": "mnist", "n": 1, "sampler": "ddim", "device": "cpu"},
+    ),
     "load": lambda: (M.load, {"name": "mnist-classifier-16", "device": "cpu", "kind": None}),
     "find_folder": lambda: (M.find_folder, {"name": "mnist"}),
     "read_about": lambda: (M.read_about, {"name": "mnist"}),
 }
-SLOW = {"sample", "load"}
+SLOW = {"sample": 4, "load": 4}
 WITHOUT = {"ModelConfig.diffusion", "register", "save"}  # files have tests of their own
 
 

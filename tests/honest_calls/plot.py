@@ -145,4 +145,4 @@ CALLS = {
     ),
     "unet_passes": lambda: (P.unet_passes, {"down": [LEVEL], "middle": LEVEL, "up": [LEVEL]}),
 }
-SLOW = {name for name in CALLS if name not in ("image_grid", "image_rows", "save_image", "save_picture", "curves")}
+SLOW = {name: 8 for name in CALLS if name not in ("image_grid", "image_rows", "save_image", "save_picture", "curves")}

@@ -119,7 +119,7 @@ CALLS = {
     "read_log": lambda: (T.read_log, {"folder": "no such folder"}),
     "TrainConfig.part": lambda: (T.TrainConfig(**CONFIG).part, {"shard": 0}),
 }
-SLOW = {"learn_word"}
+SLOW = {"learn_word": 4}
 RECORDS = {"Contrast"}
 # What a run calls with what it made itself; what takes no arguments; files have tests of their own.
 WITHOUT = {

@@ -5,7 +5,18 @@ from pathlib import Path
 
 import numpy as np
 
-from tinydiff.base import Array, InputError, Noise, check_count, check_images, checked, to_numpy, xp_of
+from tinydiff.base import (
+    Array,
+    InputError,
+    Noise,
+    check_count,
+    check_images,
+    check_rank,
+    check_shape,
+    checked,
+    to_numpy,
+    xp_of,
+)
 from tinydiff.data import Dataset, load_data
 from tinydiff.evaluate.by_timestep import LossByTimestep
 from tinydiff.evaluate.frechet import frechet_distance_of
@@ -40,6 +51,7 @@ class ClassifierScores:
 def classifier_scores(classifier: Classifier, images: Array, labels: Array) -> ClassifierScores:
     """Return what a classifier says of images (N, H, W, C) in [-1, 1] that should show `labels`."""
     check_images("images", images)
+    check_shape("labels", labels, (len(images),))
     logits = map_shards(classifier.forward, (images,), 100)
     probabilities, _ = softmax(logits)
     agreement = float((probabilities.argmax(axis=1) == labels).mean())
@@ -154,6 +166,9 @@ def evaluate(
 @checked()
 def balanced(labels: np.ndarray, seed: int = 0) -> np.ndarray:
     """Return indices in random order, the classes in turn: the first n have equally many of each class."""
+    check_rank("labels", labels, 1)
+    if not len(labels):
+        raise InputError("labels is empty, but at least one label was expected.")
     order = Noise(seed).permutation(len(labels), "real images")
     of_class = [order[labels[order] == c] for c in np.unique(labels)]
     return np.stack([indices[: min(map(len, of_class))] for indices in of_class], axis=1).reshape(-1)

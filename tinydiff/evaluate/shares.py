@@ -36,7 +36,7 @@ def wilson_share(count: Array | float, n: int) -> Share:
     check_count("n", n)
     if not (np.all(np.asarray(count) >= 0) and np.all(np.asarray(count) <= n)):
         raise InputError(f"count is {count}, but numbers from 0 to n = {n} were expected.")
-    value = count / n
+    value = (count if np.ndim(count) else float(count)) / n
     z = Z_95
     centre = (value + z**2 / (2 * n)) / (1 + z**2 / n)
     half_width = z / (1 + z**2 / n) * np.sqrt(value * (1 - value) / n + z**2 / (4 * n**2))

@@ -81,7 +81,7 @@ class ClipModel:
         tokens = xp.asarray(self.tokenizer.rows(prompts, length))
         return map_shards(self.network.encode_text, (tokens,), self.micro_batch, self.threads)
 
-    def image_vectors(self, x_t: Array, t: Array = 0) -> Array:
+    def image_vectors(self, x_t: Array, t: Array | float = 0) -> Array:
         """Return a unit vector for each picture (N, H, W, C) in [-1, 1], shape (N, embedding).
 
         t is 0 for clean pictures; for noisy ones it is their time, a number or an array (N,), at most T.

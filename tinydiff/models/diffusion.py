@@ -68,6 +68,7 @@ class DiffusionModel:
         if self.micro_batch is None:
             object.__setattr__(self, "micro_batch", default_micro_batch(self.config.unet))
         check_count("micro_batch", self.micro_batch, most=LARGEST_MICRO_BATCH)
+        object.__setattr__(self, "micro_batch", int(self.micro_batch))
         if self.threads is not None:
             check_count("threads", self.threads, most=MOST_THREADS)
 

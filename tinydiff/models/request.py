@@ -1,6 +1,6 @@
 """What is asked of a model: one value, checked once, for a chain, an edit, the page, an evaluation and the commands."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, fields, replace
 from typing import Any
 
@@ -59,7 +59,7 @@ class Guidance:
 
 
 @checked()
-def guidance_for(prompt: Any = None, negative: str = "") -> float:
+def guidance_for(prompt: str | Sequence[str] | Condition | None = None, negative: str = "") -> float:
     """Return how strongly a picture follows its prompt unless it is said: 1 where there are no words to follow.
 
     A `Request` itself asks for 1, the model as it was learned, which inversion needs too.
@@ -127,6 +127,8 @@ class Request:
             self._set("guidance", Guidance(self.guidance))
         if self.labels is not None:
             self._set("labels", np.asarray(to_numpy(self.labels) if hasattr(self.labels, "dtype") else self.labels))
+            if self.labels.dtype.kind in "iu":
+                self._set("labels", self.labels.astype(np.int64))  # where unsigned ones that are too large get negative
         if isinstance(self.prompt, Iterable) and not isinstance(self.prompt, (str, Condition)):
             self._set("prompt", list(self.prompt))
         if self.size is not None:

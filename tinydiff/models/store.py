@@ -187,6 +187,8 @@ def load(name: str | Path, device: Device | str | None = None, *, kind: Any = No
     28
     """
     folder = find_folder(name)
+    if not (kind is None or all(isinstance(one, type) for one in (kind if isinstance(kind, tuple) else (kind,)))):
+        raise InputError(f"kind is {shown(kind)}, but a class of models, or a tuple of some, was expected.")
     if not isinstance(device, Device):
         device = select_device("cpu" if device is None else device)
     return _load_folder(folder, device, kind, str(name))

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from tinydiff.base import Array, InputError, atomic_write, check_count, check_number, checked
+from tinydiff.base import InputError, atomic_write, check_count, check_number, checked
 from tinydiff.plot.frames import shrink, spread
 from tinydiff.plot.pictures import as_gif_comment
 from tinydiff.plot.sheets import beside, columns_for, sheet
@@ -59,7 +59,7 @@ def save_gif(
 
 @checked()
 def chain_gif(
-    frames: Iterable[tuple[Array, ...]],
+    frames: Iterable[tuple[Any, ...]],
     path: str | Path,
     samples: int = 16,
     scale: int = 3,

@@ -5,12 +5,12 @@ import math
 import textwrap
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import matplotlib
 import numpy as np
 from matplotlib.figure import Figure
 from PIL import Image, ImageDraw, ImageFont
+from PIL.PngImagePlugin import PngInfo
 
 from tinydiff.base import Array, InputError, atomic_write, check_choice, check_count, check_rank, checked, to_numpy
 from tinydiff.plot.style import INK, ORANGE, PAGE
@@ -21,7 +21,7 @@ TITLE_WIDTH, TITLE_LINES = 400, 6  # a title may widen a picture to this many pi
 
 
 @checked()
-def save_image(picture: Image.Image | Figure, path: str | Path, about: Any = None) -> Path:
+def save_image(picture: Image.Image | Figure, path: str | Path, about: PngInfo | None = None) -> Path:
     """Save a Pillow image as PNG, or a Matplotlib figure as PNG, SVG or PDF; atomic.
 
     Parameters

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 import numpy as np
 from matplotlib.figure import Figure
 
-from tinydiff.base import Array, InputError, check_rank, check_shape, checked, to_numpy
+from tinydiff.base import Array, InputError, check_positive, check_rank, check_shape, checked, to_numpy
 from tinydiff.plot.style import BLUE, CYCLE, FAINT, INK, PAGE, Chart, dress, new_loss_axes, set_title
 
 
@@ -124,6 +124,7 @@ def point_clouds(clouds: Mapping[str, Array], reach: float) -> Figure:
     reach : float
         Both coordinates are drawn from -reach to reach; points outside are not seen.
     """
+    check_positive("reach", reach)
     if not 1 <= len(clouds) <= 5:
         raise InputError(f"clouds holds {len(clouds)} clouds, but 1 to 5 were expected.")
     figure = Chart(figsize=(2 * len(clouds) + 0.4, 2.6), dpi=130, layout="constrained", facecolor=PAGE)

@@ -34,7 +34,7 @@ def jacobian(matrix: Array, d_y: Array, d_x: Array, largest: float | None = None
         The number of the Jacobian that is drawn darkest, so that several pictures can be compared; d_x is then drawn
         darkest where such a number meets the largest of d_y. Default: each panel's own largest number.
     """
-    matrix, d_y, d_x = to_numpy(matrix), to_numpy(d_y), to_numpy(d_x)
+    matrix, d_y, d_x = (np.asarray(to_numpy(a), float) for a in (matrix, d_y, d_x))
     check_rank("matrix", matrix, 2)
     check_shape("d_y", d_y, (len(matrix),))
     check_shape("d_x", d_x, (matrix.shape[1],))

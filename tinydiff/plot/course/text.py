@@ -152,6 +152,8 @@ def guidance_trade(
     arrays = {"precision": precision, "recall": recall, "frechet": frechet, "right": right}
     for name, values in arrays.items():
         check_shape(name, np.asarray(values), (len(scales),))
+        if not np.isfinite(values).all():
+            raise InputError(f"{name} holds NaN or infinity, but finite numbers were expected.")
     figure = Chart(figsize=(11, 4.2), dpi=130, layout="constrained", facecolor=PAGE)
     trade, cost = figure.subplots(1, 2)
     dress(trade, "recall: share of real pictures that are drawn", "precision: share that looks real")
