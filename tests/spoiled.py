@@ -72,7 +72,7 @@ def spoil_array(a):
     readonly.setflags(write=False)
     alike = {
         "strided": double[..., 0],
-        "Fortran": np.asfortranarray(a),
+        "Fortran": np.array(a, order="F"),
         "backwards": a[::-1].copy()[::-1],
         "read-only": readonly,
         "swapped": a.astype(a.dtype.newbyteorder("S")),

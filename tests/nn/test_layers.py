@@ -63,7 +63,7 @@ def test_what_is_no_array_of_floats_is_refused_by_layers_without_weights(layer):
         (lambda: Conv2d(3, 4, stride=3), "stride is 3, but 1 or 2"),
         (lambda: Conv2d(3, 4, stride=1.0), r"stride is 1\.0"),
         (lambda: Conv2d(3, 4, padding=3), r"padding is \(\(3, 3\), \(3, 3\)\)"),
-        (lambda: Conv2d(3, 4, padding=(1, 1)), r"padding is \(1, 1\), but an int or"),
+        (lambda: Conv2d(3, 4, padding=(1, 1)), r"padding\[0\] is 1, but a tuple of 2"),
         (lambda: GroupNorm(8, 3), "channels = 8 cannot be divided into groups = 3"),
         (lambda: GroupNorm(8, eps=-1.0), r"eps is -1\.0"),
         (lambda: LayerNorm(8, eps="a"), "eps is 'a'"),

@@ -64,18 +64,20 @@ def _kinds(annotation):
         return [kind for member in members for kind in member] if all(members) else NO_CHECK
     if annotation in KINDS:
         return [KINDS[annotation]]
-    if origin is collections.abc.Callable:
+    if collections.abc.Callable in (annotation, origin):
         return [CALLABLE]
     if origin is typing.Literal:
         return [Kind(f"one of {', '.join(map(repr, inner))}", lambda value: _is_plain(value) and value in inner)]
     if annotation is tuple or origin is tuple:
         return [_pair(inner)]
     if origin is not None and issubclass(origin, collections.abc.Mapping):
-        return [_group("a mapping", origin, inner[-1], lambda value: value.values())]
+        return [_mapping(origin, *inner)]
     if origin in (collections.abc.Iterable, collections.abc.Iterator):
-        return [Kind("a sequence", _is_iterable, _take_group)]
+        return [_sequence(_is_iterable, inner[0])]
+    if origin is collections.abc.Collection:
+        return [_sequence(_is_collection, inner[0])]
     if origin in (collections.abc.Sequence, list):
-        return [_group("a sequence", (collections.abc.Sequence, np.ndarray), inner[0], iter)]
+        return [_sequence(_is_sequence, inner[0])]
     open_protocol = getattr(annotation, "_is_protocol", False) and not getattr(
         annotation, "_is_runtime_protocol", False
     )
@@ -84,12 +86,26 @@ def _kinds(annotation):
 
 
 def _instance(kind):
-    """Return the kind of a class's instances; for a cache, a plain tuple of as many things will do."""
-    fields = len(getattr(kind, "_fields", ()))
+    """Return the kind of a class's instances; for a named tuple, a plain tuple of as many things will do."""
+    fields = getattr(kind, "_fields", ())
     article = "an" if kind.__name__[0] in "AEIOU" else "a"
+    words = f"{article} {kind.__name__}"
+    if not fields:
+        return Kind(words, lambda value: isinstance(value, kind))
+    of_fields = {name: _kinds(annotation) for name, annotation in inspect.get_annotations(kind).items()}
+
+    def take(name, value):
+        parts = zip(fields, value, strict=True)
+        checked = [
+            taken(f"{name}.{field}", part, kinds) if (kinds := of_fields.get(field)) and part is not None else part
+            for field, part in parts
+        ]
+        return kind(*checked) if of_fields else value
+
     return Kind(
-        f"{article} {kind.__name__}",
-        lambda value: isinstance(value, kind) or (fields > 0 and type(value) is tuple and len(value) == fields),
+        words,
+        lambda value: isinstance(value, kind) or (type(value) is tuple and len(value) == len(fields)),
+        take,
     )
 
 
@@ -120,18 +136,34 @@ def _pair(inner):
     return Kind(words, lambda value: isinstance(value, (tuple, list)) and size in (None, len(value)), take)
 
 
-def _group(words, kind, inner, members):
-    """Return the kind of a sequence or mapping whose members are of one type."""
+def _sequence(fits, inner):
+    """Return the kind of a sequence whose members are of one type; an iterator's are not looked at beforehand."""
     kinds = _kinds(inner)
 
     def take(name, value):
         _take_group(name, value)
-        for i, member in enumerate(members(value)):
-            if kinds and not isinstance(value, np.ndarray):
-                taken(f"{name}[{i}]", member, kinds)
-        return value
+        if kinds and isinstance(value, np.ndarray) and len(value):
+            taken(f"{name}[0]", value[0], kinds)  # the others are of the same dtype
+        if not kinds or type(value) not in (list, tuple, set, frozenset):
+            return value
+        return type(value)(taken(f"{name}[{i}]", member, kinds) for i, member in enumerate(value))
 
-    return Kind(words, lambda value: isinstance(value, kind) and not isinstance(value, (str, bytes)), take)
+    return Kind("a sequence", fits, take)
+
+
+def _mapping(kind, of_keys, of_values):
+    """Return the kind of a mapping whose keys are of one type, and whose values of another."""
+    of_keys, of_values = _kinds(of_keys), _kinds(of_values)
+
+    def take(name, value):
+        for key in value:
+            if of_keys:
+                taken(f"a key of {name}", key, of_keys)
+        if not of_values:
+            return value
+        return {key: taken(f"{name}[{_shown(key)}]", member, of_values) for key, member in value.items()}
+
+    return Kind("a mapping", lambda value: isinstance(value, kind), take)
 
 
 def _take_group(name, value):
@@ -173,6 +205,15 @@ def _is_bool(value):
 
 def _is_iterable(value):
     return isinstance(value, collections.abc.Iterable) and not isinstance(value, (str, bytes, dict, set, frozenset))
+
+
+def _is_sequence(value):
+    sequence = isinstance(value, (collections.abc.Sequence, np.ndarray))
+    return sequence and not isinstance(value, (str, bytes))
+
+
+def _is_collection(value):
+    return isinstance(value, collections.abc.Collection) and not isinstance(value, (str, bytes, dict))
 
 
 def _is_plain(value):

@@ -19,6 +19,7 @@ from tinydiff.base.errors import InputError
 P = ParamSpec("P")
 R = TypeVar("R")
 C = TypeVar("C", bound=type)
+TOO_LARGE = ("array is too big", "Maximum allowed", "negative dimensions")  # how NumPy refuses what no memory can hold
 SINGLE, DOUBLE = np.dtype(np.float32), np.dtype(np.float64)
 
 
@@ -83,6 +84,8 @@ def checks_arguments(*methods: str) -> Callable[[C], C]:
             wanted = name in methods if methods else name == "__init__" or not name.startswith("_")
             if wanted and inspect.isfunction(f):
                 setattr(kind, name, _add_checks([], None, f))
+            elif wanted and isinstance(f, (classmethod, staticmethod)):
+                setattr(kind, name, type(f)(_add_checks([], None, f.__func__)))
         return kind
 
     return decorate
@@ -90,6 +93,7 @@ def checks_arguments(*methods: str) -> Callable[[C], C]:
 
 def _add_checks(floats, check, f):
     signature, kinds = inspect.signature(f), kinds_of(f)
+    called = f.__qualname__.removesuffix(".__init__").rpartition(".")[2]
     reads = [] if check is None else list(inspect.signature(check).parameters)
     optional = {name for name, p in signature.parameters.items() if p.default is None}  # None stands for a default
 
@@ -98,7 +102,7 @@ def _add_checks(floats, check, f):
         try:
             given = signature.bind(*args, **kwargs)
         except TypeError as error:
-            raise TypeError(f"{f.__name__}: {error}.") from None
+            raise TypeError(f"{called}: {error}.") from None
         for name, value in given.arguments.items():
             if name in kinds and not (value is None and name in optional):
                 given.arguments[name] = taken(name, value, kinds[name])
@@ -110,9 +114,11 @@ def _add_checks(floats, check, f):
             check(**{name: given.arguments[name] for name in reads})
         try:
             return f(*args, **kwargs)
-        except (MemoryError, OverflowError) as refusal:
+        except (MemoryError, OverflowError, ValueError) as refusal:
+            if isinstance(refusal, ValueError) and not str(refusal).startswith(TOO_LARGE):
+                raise
             reason = str(refusal) or "there is not enough memory"
-            raise InputError(f"{f.__name__}: its arguments ask for too much ({reason}).") from refusal
+            raise InputError(f"{called}: its arguments ask for too much ({reason}).") from refusal
 
     vars(with_checks)["bare"] = f
     return with_checks

@@ -6,9 +6,11 @@ from typing import Any
 
 import numpy as np
 
+from tinydiff.base import checks_arguments
 from tinydiff.course.ending import TooLong, tried, within_steps
 
 
+@checks_arguments("__init__")
 @dataclass(frozen=True)
 class Exercise:
     """A function for the reader to write, with all that is needed to check it and to explain a mistake.

@@ -11,8 +11,10 @@ from tinydiff.base import (
     Size,
     check_alike,
     check_memory,
+    check_numbers,
     check_rank,
     check_shape,
+    checks_arguments,
     counted,
     height_and_width,
     printable,
@@ -22,6 +24,7 @@ from tinydiff.base import (
 from tinydiff.data.resizing import area_average, crop_to_aspect
 
 
+@checks_arguments("__init__", "take", "resize", "pad")
 @dataclass(frozen=True, eq=False, repr=False)
 class Dataset:
     """Images with labels, held as bytes.
@@ -56,6 +59,9 @@ class Dataset:
         check_rank("images", self.images, 4)
         if self.images.dtype != np.uint8:
             raise InputError(f"images has dtype {self.images.dtype}, but uint8 was expected; to_images() converts.")
+        check_rank("labels", self.labels, 1)
+        if self.labels.dtype.kind not in "iu":
+            raise InputError(f"labels has dtype {self.labels.dtype}, but whole numbers were expected.")
         if len(self.labels) != len(self.images):
             raise InputError(
                 f"{there_are(len(self.labels), 'label').capitalize()} for {counted(len(self.images), 'image')}."
@@ -101,8 +107,10 @@ class Dataset:
         InputError
             If an index is no integer or out of range, or `flip` does not fit.
         """
-        indices = np.asarray(indices)
+        indices = _plain("indices", indices)
         check_rank("indices", indices, 1)
+        if not hasattr(xp, "asarray"):
+            raise InputError(f"xp is of type {type(xp).__name__}, but a module, numpy or cupy, was expected.")
         if indices.dtype.kind not in "iu":
             raise InputError(f"indices has dtype {indices.dtype}, but integers were expected.")
         if indices.size and not (0 <= indices.min() and indices.max() < len(self)):
@@ -111,16 +119,20 @@ class Dataset:
             )
         images = self.images[indices]
         if flip is not None:
-            flip = np.asarray(flip)
+            flip = _plain("flip", flip)
             check_shape("flip", flip, indices.shape)
+            if flip.dtype != bool:
+                raise InputError(f"flip has dtype {flip.dtype}, but True or False for each image was expected.")
             images = np.where(flip[:, None, None, None], images[:, :, ::-1], images)
         return xp.asarray(to_floats(images)), xp.asarray(self.labels[indices])
 
     def take(self, indices: Array | slice) -> "Dataset":
         """Return the data set of these images only (indices, a slice or a mask)."""
+        indices = indices if isinstance(indices, slice) else _plain("indices", indices)
         try:
             chosen = np.arange(len(self))[indices]
-        except IndexError as error:
+            check_rank("indices", chosen, 1)
+        except (IndexError, TypeError) as error:
             raise InputError(f"indices do not fit a data set of {counted(len(self), 'image')}: {error}.") from error
         captions = None if self.captions is None else tuple(self.captions[i] for i in chosen)
         return replace(self, images=self.images[indices], labels=self.labels[indices], captions=captions)
@@ -165,7 +177,7 @@ class Dataset:
 
 def to_floats(images: Array) -> Array:
     """Turn bytes 0 .. 255 into float32 numbers -1 .. 1."""
-    xp_of(images)
+    check_numbers("images", images)
     if images.dtype != np.uint8:
         raise InputError(f"images has dtype {images.dtype}, but uint8 was expected.")
     return images.astype(np.float32) * (2 / 255) - 1
@@ -176,6 +188,13 @@ def to_images(x: Array) -> Array:
     check_alike(x=x)
     xp = xp_of(x)
     return xp.clip(xp.rint((x + 1) * 127.5), 0, 255).astype(xp.uint8)
+
+
+def _plain(name, values):
+    """Return an array as it is, and a list as an array; one that is masked, or holds no numbers, is refused."""
+    values = values if isinstance(values, np.ndarray) else np.asarray(values)
+    check_numbers(name, values)
+    return values
 
 
 def _sides(images):

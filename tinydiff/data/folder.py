@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
-from tinydiff.base import DataError, InputError, Size, check_choice, counted, height_and_width, printable
+from tinydiff.base import DataError, InputError, Size, check_choice, checked, counted, height_and_width, printable
 from tinydiff.data.captions import captions_in, read_captions
 from tinydiff.data.dataset import Dataset
 from tinydiff.data.listing import Listing, list_folder, named
@@ -16,6 +16,7 @@ ENLARGED = "smaller than wanted, and enlarged by repeating pixels"
 GREY_AS_COLOUR = "grey, so that three channels are equal"
 
 
+@checked()
 def load_folder(
     path: str | Path | Listing,
     size: Size,

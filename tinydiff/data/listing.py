@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from tinydiff.base import DataError, printable
+from tinydiff.base import DataError, checked, printable
 from tinydiff.data.pictures import SUFFIXES, channels_of
 
 SPLITS = {"train", "training", "test", "testing", "val", "valid", "validation"}  # folders that seldom are classes
@@ -67,6 +67,7 @@ class Listing:
         return (f"Passed over, by the endings of their names: {', '.join(counted)}.",)
 
 
+@checked()
 def list_folder(path: str | Path) -> Listing:
     """Return what a folder and its subfolders hold. Links to folders are followed, each folder once.
 

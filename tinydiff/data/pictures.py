@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageColor, UnidentifiedImageError
 
-from tinydiff.base import DataError, InputError, Size, check_choice, check_rank, height_and_width
+from tinydiff.base import DataError, InputError, Size, check_choice, check_rank, checked, height_and_width
 from tinydiff.data.resizing import area_average, crop_to_aspect
 
 SUFFIXES = (".png", ".apng", ".jpg", ".jpeg", ".jpe", ".jfif", ".gif", ".bmp", ".webp", ".tif", ".tiff")
@@ -31,6 +31,7 @@ OPAQUE = "without transparency, so that its fourth channel is 255 everywhere"
 KEY_LOST = "a level that stands for transparent is read as opaque"
 
 
+@checked()
 def read_picture(
     path: str | Path, channels: int | None = None, background: str = "white"
 ) -> tuple[np.ndarray, tuple[str, ...]]:
@@ -93,6 +94,7 @@ def channels_of(path: str | Path) -> int:
         return 3 if _has_colour(image) else 1
 
 
+@checked()
 def fit_picture(
     pixels: np.ndarray, size: Size, fit: str = "crop", background: str = "white"
 ) -> tuple[np.ndarray, str | None]:

@@ -10,7 +10,7 @@ from typing import TypeVar
 
 import numpy as np
 
-from tinydiff.base import Choices, DataError, InputError, check_choice
+from tinydiff.base import Choices, DataError, InputError, check_choice, checked
 from tinydiff.data.dataset import Dataset
 
 Loader = TypeVar("Loader", bound=Callable[..., Dataset])
@@ -44,6 +44,7 @@ CLOTHES = ("T-shirt", "trousers", "pullover", "dress", "coat", "sandal", "shirt"
 DATASETS: Choices[KnownDataset] = Choices("name")
 
 
+@checked()
 def dataset(
     name: str, splits: Sequence[str] = ("train", "test"), downloads: bool = False
 ) -> Callable[[Loader], Loader]:
@@ -73,6 +74,7 @@ def dataset(
     return register
 
 
+@checked()
 def load_data(name: str = "mnist-small", split: str = "train", network: bool = True) -> Dataset:
     """Return a data set by name; another one is never taken in its place.
 

@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from tinydiff.base import Array, InputError, check_number, check_rank, check_shape, to_numpy
+from tinydiff.base import Array, InputError, check_number, check_rank, check_shape, checked, to_numpy
 from tinydiff.evaluate.numbers import finite
 
 
@@ -21,6 +21,7 @@ class LossByTimestep(NamedTuple):
     n: np.ndarray
 
 
+@checked()
 def loss_by_timestep(t: Array, losses: Array, T: int, bins: int = 20) -> LossByTimestep:
     """Return the mean loss, its standard error and the number of losses in equal bins of the step index.
 

@@ -1,9 +1,10 @@
 """The Fréchet distance between two clouds of features."""
 
-from tinydiff.base import Array, InputError, check_rank, check_shape, counted, xp_of
+from tinydiff.base import Array, InputError, check_rank, check_shape, checked, counted, xp_of
 from tinydiff.evaluate.numbers import finite
 
 
+@checked()
 def frechet_distance(mu_1: Array, cov_1: Array, mu_2: Array, cov_2: Array) -> float:
     """Return the squared Fréchet distance of two Gaussians (Eq. FD-1).
 
@@ -45,6 +46,7 @@ def frechet_distance(mu_1: Array, cov_1: Array, mu_2: Array, cov_2: Array) -> fl
     return max(0.0, float(distance))  # only rounding can make it negative
 
 
+@checked()
 def frechet_distance_of(features_1: Array, features_2: Array) -> float:
     """Return the squared Fréchet distance (Eq. FD-1) of the Gaussians with the moments of two sets of features.
 

@@ -2,12 +2,13 @@
 
 import numpy as np
 
-from tinydiff.base import Array, InputError, check_shape, xp_of
+from tinydiff.base import Array, InputError, check_shape, checked, xp_of
 from tinydiff.evaluate.numbers import finite
 
 CHUNK = 4096  # images compared at once: bounds the memory, changes no result
 
 
+@checked()
 def nearest_neighbours(samples: Array, images: Array, k: int = 1) -> tuple[Array, Array]:
     """Return the `k` images nearest to each sample, by Euclidean distance over all pixels, nearest first.
 

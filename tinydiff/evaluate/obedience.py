@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from tinydiff.base import InputError, to_numpy
+from tinydiff.base import InputError, checked, to_numpy
 from tinydiff.data import to_floats, to_images
 from tinydiff.data.avatars import Caption, Portraits, agreement, compose, describe, judge
 from tinydiff.data.avatars.compose import HELD_OUT, combinations
@@ -53,6 +53,7 @@ def captioned_portraits(n: int, split: str) -> tuple[Portraits, tuple[Caption, .
     return portraits, describe(portraits, split=split)
 
 
+@checked()
 def obedience(images: np.ndarray, portraits: Portraits, captions: tuple[Caption, ...]) -> Obedience:
     """Return how often images (N, 16, 16, 3), bytes, show what the captions of the portraits say."""
     verdict = judge(images)

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from tinydiff.base import InputError, Noise, counted, there_are, to_numpy, xp_of
+from tinydiff.base import InputError, Noise, checked, counted, there_are, to_numpy, xp_of
 from tinydiff.data import Dataset
 from tinydiff.evaluate.neighbours import nearest_neighbours
 from tinydiff.evaluate.random_features import random_features_frechet
@@ -17,6 +17,7 @@ FEWEST_LOSSES, MOST_LOSSES = 200, 1000  # noised pictures whose loss is taken: o
 MOST_COMPARED = 500  # training pictures whose nearest other one is looked for
 
 
+@checked()
 def evaluate_pictures(
     model: DiffusionModel,
     training: Dataset,
@@ -97,6 +98,7 @@ def evaluate_pictures(
     return "\n".join(lines)
 
 
+@checked()
 def real_halves(training: Dataset, held_out: Dataset, seed: int = 0) -> tuple[Dataset, Dataset]:
     """Return two data sets of equally many pictures, which together are random ones of both sets, none in both."""
     both = replace(

@@ -2,10 +2,11 @@
 
 import numpy as np
 
-from tinydiff.base import Array, InputError, check_count, check_rank, check_shape, counted, xp_of
+from tinydiff.base import Array, InputError, check_count, check_rank, check_shape, checked, counted, xp_of
 from tinydiff.evaluate.neighbours import flat_floats, nearest_neighbours
 
 
+@checked()
 def precision_and_recall(real: Array, drawn: Array, k: int = 3) -> tuple[float, float]:
     """Return (precision, recall): the shares of realistic samples, and of real images that are covered (Eq. PR-1).
 

@@ -4,7 +4,7 @@ from functools import partial
 
 import numpy as np
 
-from tinydiff.base import Array, Noise, check_images, xp_of
+from tinydiff.base import Array, Noise, check_images, checked, xp_of
 from tinydiff.evaluate.frechet import frechet_distance_of
 from tinydiff.functional import avg_pool, conv2d
 from tinydiff.workers import map_shards
@@ -12,6 +12,7 @@ from tinydiff.workers import map_shards
 CHANNELS = (16, 32, 64)  # of the layers; between two of them height and width are halved
 
 
+@checked()
 def random_features(images: Array) -> Array:
     """Return 64 features of each picture: what fixed random convolutions answer, on average over the picture.
 
@@ -43,6 +44,7 @@ def random_features(images: Array) -> Array:
     return map_shards(partial(_features, kernels=kernels), (images,), 100)
 
 
+@checked()
 def random_features_frechet(images_1: Array, images_2: Array) -> float:
     """Return the Fréchet distance (Eq. FD-1) of two sets of pictures on their `random_features`.
 

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from tinydiff.base import InputError, Noise, check_count, check_rank, counted, to_numpy, xp_of
+from tinydiff.base import InputError, Noise, check_count, check_rank, checked, counted, to_numpy, xp_of
 from tinydiff.data import to_floats
 from tinydiff.data.avatars import compose, describe, render
 from tinydiff.data.avatars.pairs import match_probabilities, words_said, words_shown
@@ -54,6 +54,7 @@ class Retrieval:
         return "\n".join(lines)
 
 
+@checked()
 def retrieval(clip: ClipModel, n: int = 1000) -> Retrieval:
     """Measure a CLIP on the first n pairs of the test split."""
     check_count("n", n, least=2)

@@ -5,7 +5,19 @@ from pathlib import Path
 
 import numpy as np
 
-from tinydiff.base import Array, InputError, Noise, check_count, check_images, counted, to_numpy, xp_of
+from tinydiff.base import (
+    Array,
+    InputError,
+    Noise,
+    check_count,
+    check_images,
+    check_rank,
+    check_shape,
+    checked,
+    counted,
+    to_numpy,
+    xp_of,
+)
 from tinydiff.data import Dataset, load_data
 from tinydiff.evaluate.by_timestep import LossByTimestep
 from tinydiff.evaluate.frechet import frechet_distance_of
@@ -36,15 +48,18 @@ class ClassifierScores:
     agreement: float
 
 
+@checked()
 def classifier_scores(classifier: Classifier, images: Array, labels: Array) -> ClassifierScores:
     """Return what a classifier says of images (N, H, W, C) in [-1, 1] that should show `labels`."""
     check_images("images", images)
+    check_shape("labels", labels, (len(images),))
     logits = map_shards(classifier.forward, (images,), 100)
     probabilities, _ = softmax(logits)
     agreement = float((probabilities.argmax(axis=1) == labels).mean())
     return ClassifierScores(confident_share(probabilities), class_shares(probabilities, logits.shape[1]), agreement)
 
 
+@checked()
 def classifier_frechet(classifier: Classifier, images_1: Array, images_2: Array) -> float:
     """Return the Fréchet distance of two sets of images on the classifier's features (Eq. FD-1).
 
@@ -56,6 +71,7 @@ def classifier_frechet(classifier: Classifier, images_1: Array, images_2: Array)
     return frechet_distance_of(*features)
 
 
+@checked()
 def held_out_loss(model: DiffusionModel, images: Array, labels: Array, seed: int = 0, bins: int = 10) -> LossByTimestep:
     """Return the loss on held-out images in bins of t, each image at one random t (Eq. DDPM-14).
 
@@ -65,6 +81,7 @@ def held_out_loss(model: DiffusionModel, images: Array, labels: Array, seed: int
     return mean_loss(model, images, labels if model.config.unet.num_classes is not None else None, seed, bins)
 
 
+@checked()
 def evaluate(
     model: DiffusionModel,
     data: str | tuple[Dataset, Dataset] = "mnist-small",
@@ -148,8 +165,12 @@ def evaluate(
     return "\n".join(lines)
 
 
+@checked()
 def balanced(labels: np.ndarray, seed: int = 0) -> np.ndarray:
     """Return indices in random order, the classes in turn: the first n have equally many of each class."""
+    check_rank("labels", labels, 1)
+    if not len(labels):
+        raise InputError("labels is empty, but at least one label was expected.")
     order = Noise(seed).permutation(len(labels), "real images")
     of_class = [order[labels[order] == c] for c in np.unique(labels)]
     return np.stack([indices[: min(map(len, of_class))] for indices in of_class], axis=1).reshape(-1)

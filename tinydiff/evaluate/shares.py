@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from tinydiff.base import Array, InputError, check_count, check_number, check_rank, check_shape, to_numpy
+from tinydiff.base import Array, InputError, check_count, check_number, check_rank, check_shape, checked, to_numpy
 from tinydiff.evaluate.numbers import finite
 
 Z_95 = 1.959963984540054  # a standard normal number lies within +-Z_95 with probability 0.95
@@ -18,6 +18,7 @@ class Share(NamedTuple):
     high: Array
 
 
+@checked()
 def wilson_share(count: Array | float, n: int) -> Share:
     """Return ``count / n`` with its 95 % Wilson score interval, which stays sensible at 0 and 1 (Eq. WILSON-1).
 
@@ -35,13 +36,14 @@ def wilson_share(count: Array | float, n: int) -> Share:
     check_count("n", n)
     if not (np.all(np.asarray(count) >= 0) and np.all(np.asarray(count) <= n)):
         raise InputError(f"count is {count}, but numbers from 0 to n = {n} were expected.")
-    value = count / n
+    value = (count if np.ndim(count) else float(count)) / n
     z = Z_95
     centre = (value + z**2 / (2 * n)) / (1 + z**2 / n)
     half_width = z / (1 + z**2 / n) * np.sqrt(value * (1 - value) / n + z**2 / (4 * n**2))
     return Share(value, centre - half_width, centre + half_width)
 
 
+@checked()
 def confident_share(probabilities: Array, threshold: float = 0.9) -> Share:
     """Return the share of samples whose most probable class has a probability above `threshold`.
 
@@ -67,6 +69,7 @@ def confident_share(probabilities: Array, threshold: float = 0.9) -> Share:
     return wilson_share(confident, len(probabilities))
 
 
+@checked()
 def class_shares(probabilities: Array, n_classes: int) -> Share:
     """Return the share of samples to which a classifier gives each class.
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from tinydiff import plot
-from tinydiff.base import InputError, Noise, check_count, counted
+from tinydiff.base import InputError, Noise, check_count, checked, counted
 from tinydiff.data.avatars import Portraits, compose, render
 from tinydiff.data.avatars.captions import SAID
 from tinydiff.data.avatars.judge import words_of
@@ -34,6 +34,7 @@ ONE_PROMPT = "a person with long red hair"  # drawn many times, to see how varie
 LOOKED_AT = 20  # how many portraits the picture of a report shows
 
 
+@checked()
 def evaluate_text(
     model: DiffusionModel,
     n: int = 1000,

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from tinydiff.base import InputError
+from tinydiff.base import InputError, check_count, checked
 from tinydiff.gradcheck.diagnosis import diagnose, named_sizes, wrong_parameters, wrong_shape
 from tinydiff.gradcheck.report import Finding, GradcheckReport
 
@@ -20,6 +20,7 @@ STEP = 1e-5  # the error of a central difference is about STEP^2 from its formul
 DIRECTIONS = 3
 
 
+@checked()
 def gradcheck(
     f: Callable[..., tuple],
     f_backward: Callable[..., Sequence],
@@ -68,11 +69,13 @@ def gradcheck(
     >>> bool(gradcheck(linear, linear_backward, (x, w, b)))
     True
     """
+    check_count("seed", seed, least=0)
     name = name or getattr(f, "__name__", "the pair")
     case = _Case(name, f, f_backward, _argument_names(f, len(args)), args, options or {})
     return _report(case, wrt, seed, tolerance, diagnose)
 
 
+@checked()
 def adjoint_check(
     f: Callable[..., tuple],
     f_backward: Callable[..., Sequence],
@@ -85,6 +88,9 @@ def adjoint_check(
     For an operation that is linear in x the backward *is* the transpose, and no finite difference is needed: the
     identity holds to rounding, about 1e-15.
     """
+    check_count("seed", seed, least=0)
+    if not len(args):
+        raise InputError("args is empty, but the arguments of the forward were expected.")
     y, cache = f(*args, **(options or {}))
     dy = np.random.default_rng(seed).standard_normal(y.shape)
     dx = f_backward(dy, cache)[0]
@@ -92,6 +98,7 @@ def adjoint_check(
     return abs(left - right) / (float(np.linalg.norm(y) * np.linalg.norm(dy)) + 1e-300)
 
 
+@checked()
 def check_module(
     model: Any,
     inputs: Sequence[Any],
@@ -139,6 +146,9 @@ def check_module(
     >>> bool(check_module(layer, [np.ones((2, 3))], Tape, Gradients))
     True
     """
+    check_count("seed", seed, least=0)
+    if not all(hasattr(model, method) for method in ("forward", "backward", "bind")):
+        raise InputError(f"model is of type {type(model).__name__}, but a Module was expected.")
     names = _argument_names(model.forward, len(inputs))
 
     def pair(theta, *inputs):
@@ -261,6 +271,7 @@ def _frozen(a):
 
 def _check_arguments(args, labels, wrt):
     for i in wrt:
+        check_count("an entry of wrt", i, least=0, most=len(args) - 1)
         if not (isinstance(args[i], np.ndarray) and args[i].dtype == np.float64):
             kind = getattr(args[i], "dtype", type(args[i]).__name__)
             raise InputError(

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from tinydiff.base import Array, InputError, check_shape, xp_of
+from tinydiff.base import Array, InputError, check_shape, checked, xp_of
 from tinydiff.functional import softmax
 from tinydiff.models.network import NetworkSettings
 from tinydiff.models.store import register
@@ -30,6 +30,7 @@ class NoisyClassifierSettings(NetworkSettings):
     config: NoisyClassifierConfig
 
 
+@checked()
 def class_gradient(classifier: NoisyClassifier, micro_batch: int = 16) -> Callable[[Array, Array, Array], Array]:
     """Return ``f(x_t, t, labels)``, the gradient of log p(label | x_t) in x_t, for `classifier_guidance`.
 

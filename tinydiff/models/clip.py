@@ -18,6 +18,8 @@ from tinydiff.base import (
     check_count,
     check_images,
     check_shape,
+    checked,
+    checks_arguments,
     there_are,
     xp_of,
 )
@@ -33,6 +35,7 @@ from tinydiff.text import Tokenizer
 from tinydiff.workers import map_shards
 
 
+@checks_arguments()
 @dataclass(frozen=True)
 class ClipModel:
     """A CLIP with its tokenizer and the forward process whose pictures it reads.
@@ -79,7 +82,7 @@ class ClipModel:
         tokens = xp.asarray(self.tokenizer.rows(prompts, length))
         return map_shards(self.network.encode_text, (tokens,), self.micro_batch, self.threads)
 
-    def image_vectors(self, x_t: Array, t: Array = 0) -> Array:
+    def image_vectors(self, x_t: Array, t: Array | float = 0) -> Array:
         """Return a unit vector for each picture (N, H, W, C) in [-1, 1], shape (N, embedding).
 
         t is 0 for clean pictures; for noisy ones it is their time, a number or an array (N,), at most T.
@@ -93,6 +96,7 @@ class ClipModel:
         return map_shards(self.network.encode_image, (x_t, t), self.micro_batch, self.threads)
 
 
+@checked()
 def clip_scores(clip: ClipModel, images: Array, prompts: Sequence[str]) -> Array:
     """Return how well each picture fits each prompt: cosines from -1 to 1, shape (pictures, prompts).
 
@@ -111,6 +115,7 @@ def clip_scores(clip: ClipModel, images: Array, prompts: Sequence[str]) -> Array
     return clip.image_vectors(images) @ clip.text_vectors(prompts).T
 
 
+@checked()
 def best_of(clip: ClipModel, images: Array, prompt: str, n: int = 1) -> Array:
     """Return the indices of the n pictures that fit a prompt best, the best one first."""
     check_count("n", n)
@@ -119,6 +124,7 @@ def best_of(clip: ClipModel, images: Array, prompt: str, n: int = 1) -> Array:
     return (-clip_scores(clip, images, [prompt])[:, 0]).argsort()[:n]
 
 
+@checked()
 def clip_gradient(clip: ClipModel) -> Callable[[Array, Array, Array], Array]:
     """Return ``f(x_t, t, context)``, the gradient in x_t of the logit of picture and text (Eq. GLIDE-CLIP).
 
@@ -145,6 +151,7 @@ def clip_gradient(clip: ClipModel) -> Callable[[Array, Array, Array], Array]:
     return gradient
 
 
+@checked()
 def clip_guided_chain(
     model: DiffusionModel,
     clip: ClipModel,

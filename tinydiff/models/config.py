@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from tinydiff.base import Array, InputError, check_count, counted, printable, shown
+from tinydiff.base import Array, InputError, check_count, checked, checks_arguments, counted, printable, shown
 from tinydiff.diffusion import SCHEDULES, TARGETS, GaussianDiffusion
 from tinydiff.diffusion.schedules import LARGEST_T
 from tinydiff.networks import TextConfig, TextToImage, UNet, UNetConfig
@@ -15,6 +15,7 @@ CACHE_BYTES = 2 * 2**20
 LARGEST_MICRO_BATCH = 2**16
 
 
+@checks_arguments()
 @dataclass(frozen=True)
 class ModelConfig:
     """Everything that is needed to build a diffusion model.
@@ -95,6 +96,7 @@ class ModelConfig:
         return TARGETS[self.kind].of(diffusion, x_0, eps, t)
 
 
+@checked()
 def default_micro_batch(unet: UNetConfig) -> int:
     """Return how many images are computed together unless something else is asked for: 16, or 8 if they are large.
 

@@ -15,6 +15,7 @@ from tinydiff.base import (
     TrainingError,
     check_count,
     check_sides,
+    checks_arguments,
     height_and_width,
     xp_of,
 )
@@ -31,6 +32,7 @@ Chain = Iterator[tuple[float, Array, Array]]
 Progress = Callable[[int, int], None]  # progress(step, steps), called after every step
 
 
+@checks_arguments()
 @dataclass(frozen=True)
 class DiffusionModel:
     """A network with its forward process.
@@ -66,6 +68,7 @@ class DiffusionModel:
         if self.micro_batch is None:
             object.__setattr__(self, "micro_batch", default_micro_batch(self.config.unet))
         check_count("micro_batch", self.micro_batch, most=LARGEST_MICRO_BATCH)
+        object.__setattr__(self, "micro_batch", int(self.micro_batch))
         if self.threads is not None:
             check_count("threads", self.threads, most=MOST_THREADS)
 

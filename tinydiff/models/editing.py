@@ -19,6 +19,7 @@ from tinydiff.base import (
     check_images,
     check_shape,
     check_sides,
+    checked,
     map_arrays,
     to_numpy,
     xp_of,
@@ -31,6 +32,7 @@ from tinydiff.models.request import Request
 STRENGTH = 0.8  # at 0.6 hair hardly ever took the colour that was asked for, at 0.8 in 28 of 32 portraits
 
 
+@checked()
 def image_to_image(
     model: DiffusionModel,
     images: Array,
@@ -85,6 +87,7 @@ def image_to_image(
     return last(model.walk(request, walk, len(times), progress))
 
 
+@checked()
 def inpaint(
     model: DiffusionModel,
     images: Array,
@@ -118,6 +121,7 @@ def inpaint(
     return last(model.walk(asked_of(model, images, request), walk, steps, progress))
 
 
+@checked()
 def fill_in(
     model: DiffusionModel,
     images: Array,
@@ -161,11 +165,13 @@ def fill_in(
     return last(model.walk(request, walk, len(times), progress))
 
 
+@checked()
 def fills_in(model: DiffusionModel) -> bool:
     """Whether a model was trained to fill in a part of a picture."""
     return model.config.unet.image_channels == 1 + model.config.unet.in_channels
 
 
+@checked()
 def invert(model: DiffusionModel, images: Array, request: Request | None = None, steps: int = 50) -> Array:
     """Return the noise x_T from which DDIM draws these pictures, nearly (Eq. DDIM-INV).
 
@@ -187,6 +193,7 @@ def invert(model: DiffusionModel, images: Array, request: Request | None = None,
     return last(model.walk(asked_of(model, images, request), walk, steps))
 
 
+@checked()
 def draw_from(model: DiffusionModel, x_T: Array, request: Request | None = None, steps: int = 50) -> Array:
     """Return what DDIM draws from given noise, such as that of `invert`; `request` is as for `inpaint`."""
     check_shape("x_T", x_T, (None, None, None, model.config.unet.in_channels))
@@ -197,6 +204,7 @@ def draw_from(model: DiffusionModel, x_T: Array, request: Request | None = None,
     return last(model.walk(asked_of(model, x_T, request), walk, steps))
 
 
+@checked()
 def interpolate(
     model: DiffusionModel,
     noises: tuple[Array, Array],

@@ -2,9 +2,11 @@
 
 from collections.abc import Iterable
 
+from tinydiff.base import checked
 from tinydiff.models.diffusion import DiffusionModel
 
 
+@checked()
 def notes_on_words(model: DiffusionModel, texts: Iterable[str], name: str = "this model") -> tuple[str, ...]:
     """Return a sentence that names the words of texts that the model never learned; none where it knows them all.
 

@@ -1,6 +1,6 @@
 """What is asked of a model: one value, checked once, for a chain, an edit, the page, an evaluation and the commands."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, fields, replace
 from typing import Any
 
@@ -17,6 +17,8 @@ from tinydiff.base import (
     check_count,
     check_number,
     check_shape,
+    checked,
+    checks_arguments,
     counted,
     height_and_width,
     there_are,
@@ -29,6 +31,7 @@ DEFAULT_N = 16
 GUIDANCE_FOR_PROMPTS = 2.0  # how strongly commands, the page and `sample` follow words unless told otherwise
 
 
+@checks_arguments("__init__")
 @dataclass(frozen=True)
 class Guidance:
     """How strongly a sample follows its condition, and how it is kept within bounds.
@@ -57,7 +60,8 @@ class Guidance:
         check_interval(self.interval)
 
 
-def guidance_for(prompt: Any = None, negative: str = "") -> float:
+@checked()
+def guidance_for(prompt: str | Sequence[str] | Condition | None = None, negative: str = "") -> float:
     """Return how strongly a picture follows its prompt unless it is said: 1 where there are no words to follow.
 
     A `Request` itself asks for 1, the model as it was learned, which inversion needs too.
@@ -65,6 +69,7 @@ def guidance_for(prompt: Any = None, negative: str = "") -> float:
     return GUIDANCE_FOR_PROMPTS if prompt is not None or negative else 1.0
 
 
+@checks_arguments("__init__", "for_images")
 @dataclass(frozen=True, eq=False)
 class Request:
     """What is to be drawn. Whether a model can draw it, the model says.
@@ -124,6 +129,8 @@ class Request:
             self._set("guidance", Guidance(self.guidance))
         if self.labels is not None:
             self._set("labels", np.asarray(to_numpy(self.labels) if hasattr(self.labels, "dtype") else self.labels))
+            if self.labels.dtype.kind in "iu":
+                self._set("labels", self.labels.astype(np.int64))  # where unsigned ones that are too large get negative
         if isinstance(self.prompt, Iterable) and not isinstance(self.prompt, (str, Condition)):
             self._set("prompt", list(self.prompt))
         if self.size is not None:

@@ -5,12 +5,13 @@ from typing import Any
 
 import numpy as np
 
-from tinydiff.base import to_numpy
+from tinydiff.base import checked, to_numpy
 from tinydiff.models.diffusion import DiffusionModel
 from tinydiff.models.request import Request, guidance_for
 from tinydiff.models.store import load
 
 
+@checked()
 def sample(
     name: str | Path = "mnist",
     n: int | None = None,

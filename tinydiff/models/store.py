@@ -22,6 +22,7 @@ from tinydiff.base import (
     CheckpointError,
     Device,
     InputError,
+    checked,
     from_table,
     printable,
     read_table,
@@ -111,6 +112,7 @@ def is_registered(model: Any) -> bool:
     return _entry(type(model)) is not None
 
 
+@checked()
 def save(folder: str | Path, model: Any, theta: Array | None = None, **about: Any) -> Path:
     """Write a model folder, config.json last; each file is written whole or not at all.
 
@@ -185,17 +187,21 @@ def load(name: str | Path, device: Device | str | None = None, *, kind: Any = No
     28
     """
     folder = find_folder(name)
+    if not (kind is None or all(isinstance(one, type) for one in (kind if isinstance(kind, tuple) else (kind,)))):
+        raise InputError(f"kind is {shown(kind)}, but a class of models, or a tuple of some, was expected.")
     if not isinstance(device, Device):
         device = select_device("cpu" if device is None else device)
     return _load_folder(folder, device, kind, str(name))
 
 
+@checked()
 def read_about(name: str | Path) -> dict[str, Any]:
     """Return what a model folder says of the origin of its weights, such as data and training."""
     head, _, _ = _read_config(find_folder(name))
     return head.about
 
 
+@checked()
 def find_folder(name: str | Path) -> Path:
     """Return the folder of a shipped model, or `name` itself if that is a model folder."""
     for folder in (SHIPPED / name, Path(name)):

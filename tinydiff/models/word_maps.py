@@ -6,12 +6,13 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from tinydiff.base import Array, InputError, plain, to_numpy, xp_of
+from tinydiff.base import Array, InputError, checked, plain, to_numpy, xp_of
 from tinydiff.models.diffusion import DiffusionModel
 from tinydiff.nn import Tape
 from tinydiff.text.tokenizer import split_words
 
 
+@checked()
 def word_maps(model: DiffusionModel, prompt: str, x_t: Array, t: float) -> Iterator[tuple[str, np.ndarray]]:
     """Yield each word of the prompt that the network reads, with its map of attention weights (P of Eq. XATT-1).
 

@@ -5,12 +5,13 @@ from typing import Any
 
 import numpy as np
 
-from tinydiff.base import Array, Size, check_alike, check_shape, height_and_width, xp_of
+from tinydiff.base import Array, Size, check_alike, check_shape, checks_arguments, height_and_width, xp_of
 from tinydiff.networks.levels import check_levels
 from tinydiff.networks.registry import network
 from tinydiff.nn import Conv2d, Gradients, GroupNorm, Linear, Module, Sequential, SiLU, Tape
 
 
+@checks_arguments("__init__")
 @dataclass(frozen=True)
 class ClassifierConfig:
     """The shape of a classifier.
@@ -46,6 +47,7 @@ class ClassifierConfig:
 
 
 @network("classifier", ClassifierConfig)
+@checks_arguments("__init__")
 class Classifier(Module):
     """Images (N, H, W, C) to logits (N, num_classes).
 

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from tinydiff import functional as F
-from tinydiff.base import Array, Size, height_and_width, xp_of
+from tinydiff.base import Array, Size, checks_arguments, height_and_width, xp_of
 from tinydiff.networks.image_encoder import ImageEncoder
 from tinydiff.networks.levels import check_levels
 from tinydiff.networks.registry import network
@@ -20,6 +20,7 @@ FIRST_SCALE, LARGEST_SCALE = 1 / 0.07, 100.0  # of the similarities, as in the p
 PooledCache = namedtuple("PooledCache", "one_hot")
 
 
+@checks_arguments("__init__")
 @dataclass(frozen=True)
 class CLIPConfig:
     """The shape of a CLIP.
@@ -55,6 +56,7 @@ class CLIPConfig:
 
 
 @network("clip", CLIPConfig)
+@checks_arguments("__init__")
 class CLIP(Module):
     """Learns, from pairs only, which text belongs to which picture (Radford et al. 2021, arXiv 2103.00020).
 

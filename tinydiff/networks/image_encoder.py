@@ -7,10 +7,21 @@ from typing import Any
 import numpy as np
 
 from tinydiff import functional as F
-from tinydiff.base import Array, Size, check_alike, check_shape, check_sides, height_and_width, xp_of
+from tinydiff.base import (
+    Array,
+    Size,
+    check_alike,
+    check_shape,
+    check_sides,
+    checks_arguments,
+    height_and_width,
+    xp_of,
+)
+from tinydiff.networks.levels import check_widths
 from tinydiff.nn import BlockConfig, Conv2d, Gradients, GroupNormSiLU, Linear, Module, ResBlock, Sequential, SiLU, Tape
 
 
+@checks_arguments("__init__")
 class ImageEncoder(Module):
     """Pictures x_t (N, H, W, C) at times t to features (N, features): the first half of a UNet.
 
@@ -38,6 +49,7 @@ class ImageEncoder(Module):
         dtype: Any = np.float32,
     ):
         height, width = size = height_and_width("image_size", image_size)
+        check_widths("channels", channels)
         halved = 2 ** (len(channels) - 1)
         check_sides("image_size", size, halved)
         self.shape, self.channels = (height, width, in_channels), channels
@@ -69,6 +81,7 @@ class ImageEncoder(Module):
 
     def backward(self, dy: Array, tape: Tape, grads: Gradients | None = None) -> Array:
         """Return d_x_t, and add the gradients of the weights."""
+        check_shape("dy", dy, (None, self.features))
         dh = self.norm.backward(dy.reshape(len(dy), *self.last_shape), tape, grads)
         d_emb = 0
         for i, block in reversed(list(enumerate(self.blocks))):

@@ -5,13 +5,14 @@ from typing import Any
 
 import numpy as np
 
-from tinydiff.base import Array, Size, height_and_width, xp_of
+from tinydiff.base import Array, Size, checks_arguments, height_and_width, xp_of
 from tinydiff.networks.image_encoder import ImageEncoder
 from tinydiff.networks.levels import check_levels
 from tinydiff.networks.registry import network
 from tinydiff.nn import Gradients, Linear, Module, Tape
 
 
+@checks_arguments("__init__")
 @dataclass(frozen=True)
 class NoisyClassifierConfig:
     """The shape of a classifier of noisy pictures.
@@ -41,6 +42,7 @@ class NoisyClassifierConfig:
 
 
 @network("noisy-classifier", NoisyClassifierConfig)
+@checks_arguments("__init__")
 class NoisyClassifier(Module):
     """Pictures x_t (N, H, W, C) at times t to logits (N, num_classes): the first half of a UNet, and a linear layer.
 

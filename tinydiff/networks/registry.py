@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from tinydiff.base import Choices, InputError, shown
+from tinydiff.base import Choices, InputError, checked, shown
 from tinydiff.nn import Module, weights_that_fit
 
 Architecture = TypeVar("Architecture", bound=type[Module])
@@ -67,6 +67,7 @@ def network(name: str, config: type) -> Callable[[Architecture], Architecture]:
     return register
 
 
+@checked()
 def build(config: Any, rng: np.random.Generator | None = None, dtype: Any = np.float32) -> Any:
     """Return a new network of a shape.
 

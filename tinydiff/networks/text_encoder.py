@@ -5,12 +5,13 @@ from typing import Any
 
 import numpy as np
 
-from tinydiff.base import Array, check_count, check_divisible, check_shape, xp_of
+from tinydiff.base import Array, check_count, check_divisible, check_shape, checks_arguments, xp_of
 from tinydiff.networks.levels import LARGEST_WIDTH, MOST_CLASSES, MOST_LAYERS
 from tinydiff.networks.registry import network
 from tinydiff.nn import Embedding, Gradients, LayerNorm, Module, Tape, TransformerBlock
 
 
+@checks_arguments("__init__")
 @dataclass(frozen=True)
 class TextConfig:
     """The shape of a text encoder.
@@ -52,6 +53,7 @@ class TextConfig:
 
 
 @network("text-encoder", TextConfig)
+@checks_arguments("__init__")
 class TextEncoder(Module):
     """Token numbers (N, length) to vectors (N, length, channels): learned positions, pre-norm blocks, a last norm.
 

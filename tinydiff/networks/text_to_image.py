@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from tinydiff.base import Array, Condition, InputError, as_condition
+from tinydiff.base import Array, Condition, InputError, as_condition, checks_arguments
 from tinydiff.networks.text_encoder import TextConfig, TextEncoder, first_end
 from tinydiff.networks.unet import UNet, UNetConfig, UNetGradients
 from tinydiff.nn import Gradients, Module, Tape
@@ -13,6 +13,7 @@ from tinydiff.nn import Gradients, Module, Tape
 ReadCache = namedtuple("ReadCache", "one_hot")
 
 
+@checks_arguments("__init__")
 class TextToImage(Module):
     """Reads token numbers, and predicts the noise in x_t with a UNet that attends to the text's vectors.
 

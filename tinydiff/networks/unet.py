@@ -18,8 +18,10 @@ from tinydiff.base import (
     check_choice,
     check_count,
     check_number,
+    check_numbers,
     check_shape,
     check_sides,
+    checks_arguments,
     height_and_width,
     shown,
     xp_of,
@@ -51,6 +53,7 @@ from tinydiff.nn import (
 UNetGradients = namedtuple("UNetGradients", "d_x_t d_context d_emb")
 
 
+@checks_arguments("__init__")
 @dataclass(frozen=True)
 class UNetConfig:
     """The shape of a UNet.
@@ -210,6 +213,7 @@ class Level(Module):
 
 
 @network("unet", UNetConfig)
+@checks_arguments("__init__")
 class UNet(Module):
     """Predicts eps_hat, an array like x_t (Ho et al. 2020, arXiv 2006.11239; Dhariwal and Nichol 2021, 2105.05233).
 
@@ -362,10 +366,11 @@ class UNet(Module):
         return xp.concatenate([x_t, image], axis=-1)
 
     def _check_inputs(self, x_t, t, condition):
+        check_alike(x_t=x_t, theta=self.stem.weight.value)
+        check_shape("x_t", x_t, (None, None, None, self.config.in_channels))
         config, n = self.config, len(x_t)
         xp_of(x_t, t, *arrays_of(condition))
-        check_alike(x_t=x_t, theta=self.stem.weight.value)
-        check_shape("x_t", x_t, (None, None, None, config.in_channels))
+        check_numbers("t", t)
         check_sides("x_t", x_t.shape[1:3], config.multiple)
         check_shape("t", t, (n,))
         shapes = {

@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 
 from tinydiff import functional as F
-from tinydiff.base import Array, check_divisible, is_plain, xp_of
+from tinydiff.base import Array, check_divisible, check_rank, checks_arguments, is_plain, xp_of
 from tinydiff.functional.attention import AttentionCache
 from tinydiff.functional.values import check_mask
 from tinydiff.nn.gradients import Gradients
@@ -14,6 +14,7 @@ from tinydiff.nn.module import Module
 from tinydiff.nn.tape import Tape
 
 
+@checks_arguments("__init__")
 class SelfAttention(Module):
     """Self-attention over the pixels of an image, as a residual branch.
 
@@ -45,6 +46,7 @@ class SelfAttention(Module):
 
     def forward(self, x: Array, tape: Tape | None = None) -> Array:
         """Return an array of the shape of x, (N, H, W, C)."""
+        check_rank("x", x, 4)
         n, height, width, channels = x.shape
         tokens = self.norm.forward(x, tape).reshape(n, height * width, channels)
         q, k, v = cut(self.qkv.forward(tokens, tape), 3)
@@ -53,6 +55,7 @@ class SelfAttention(Module):
 
     def backward(self, dy: Array, tape: Tape, grads: Gradients | None = None) -> Array:
         """Return dx: the gradient of the skip connection, plus the gradient through the attention."""
+        check_rank("dy", dy, 4)
         n, height, width, channels = dy.shape
         d_tokens = self.proj.backward(dy.reshape(n, height * width, channels), tape, grads)
         d_qkv = xp_of(dy).concatenate(attend_backward(self, d_tokens, tape), axis=-1)
@@ -64,6 +67,7 @@ class SelfAttention(Module):
         return 4 * cache.q.size * cache.k.shape[-2]
 
 
+@checks_arguments("__init__")
 class Attention(Module):
     """Attention of tokens to the tokens of a context, or to themselves: ``proj(attention(q, k, v))`` (Eq. ATT-1).
 
@@ -96,6 +100,8 @@ class Attention(Module):
 
     def forward(self, x: Array, context: Array, tape: Tape | None = None, mask: Array | None = None) -> Array:
         """Return (N, tokens, channels) from x and a context (N, keys, context_channels) (Eq. XATT-1)."""
+        check_rank("x", x, 3)
+        check_rank("context", context, 3)
         q = self.query.forward(x, tape)
         k, v = cut(self.key_value.forward(context, tape), 2)
         return self.proj.forward(attend(self, q, k, v, tape, mask), tape)

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from tinydiff.base import Array, xp_of
+from tinydiff.base import Array, check_shape, checks_arguments, xp_of
 from tinydiff.functional.norm import row_sums
 from tinydiff.nn.attention import SelfAttention
 from tinydiff.nn.gradients import Gradients
@@ -18,6 +18,7 @@ from tinydiff.nn.transformer import SpatialTransformer
 ScaleShiftCache = namedtuple("ScaleShiftCache", "h scale")
 
 
+@checks_arguments("__init__")
 @dataclass(frozen=True)
 class BlockConfig:
     """What all residual blocks of a network share.
@@ -42,6 +43,7 @@ class BlockConfig:
     context_channels: int | None = None
 
 
+@checks_arguments("__init__")
 class ResBlock(Module):
     """A residual block: two convolutions beside a shortcut, with the time embedding between, and optional attention.
 
@@ -91,6 +93,7 @@ class ResBlock(Module):
     def forward(self, x: Array, emb: Array, tape: Tape | None = None, context: Array | None = None) -> Array:
         """Return (N, H, W, c_out) from x (N, H, W, c_in), emb (N, c_emb) and perhaps tokens of a context."""
         h = self.norm_1.forward(x, tape)
+        check_shape("emb", emb, (len(x), None))
         h = self.conv_1.forward(h, tape)
         time = self.project.forward(emb, tape)[:, None, None, :]
         if self.scale_shift:

@@ -3,7 +3,7 @@
 from collections import namedtuple
 from typing import Any
 
-from tinydiff.base import Array
+from tinydiff.base import Array, checks_arguments
 from tinydiff.nn.gradients import Gradients
 from tinydiff.nn.module import Module
 from tinydiff.nn.tape import Tape
@@ -11,6 +11,7 @@ from tinydiff.nn.tape import Tape
 CheckpointCache = namedtuple("CheckpointCache", "inputs")
 
 
+@checks_arguments("__init__")
 class Checkpoint(Module):
     """A module that remembers only its inputs, and runs its forward again in the backward.
 

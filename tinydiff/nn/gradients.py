@@ -4,7 +4,7 @@ from collections.abc import Iterable
 
 import numpy as np
 
-from tinydiff.base import Array, InputError, check_shape, xp_of
+from tinydiff.base import Array, InputError, check_alike, check_shape, xp_of
 from tinydiff.nn.parameter import Parameter
 
 
@@ -29,7 +29,9 @@ class Gradients:
     """
 
     def __init__(self, parameters: Iterable[Parameter], flat: Array | None = None):
-        parameters = list(parameters)
+        parameters = list(parameters) if isinstance(parameters, Iterable) else [parameters]
+        if not all(isinstance(p, Parameter) for p in parameters):
+            raise InputError("Gradients was given what is no parameter: pass model.parameters().")
         if not parameters:
             raise InputError("Gradients needs at least one parameter.")
         if len({id(p) for p in parameters}) < len(parameters):
@@ -40,6 +42,7 @@ class Gradients:
         if flat is None:
             flat = xp_of(first).zeros(size, np.promote_types(first.dtype, np.float32))
         check_shape("flat", flat, (size,))
+        check_alike(flat=flat)
         self.flat = flat
         self.parameters = parameters
         self._views: dict[int, Array] = {}  # by the parameter's identity, which lasts as long as the list above
@@ -57,6 +60,7 @@ class Gradients:
         if self.wants(parameter):
             view = self._views[id(parameter)]
             check_shape(f"the gradient of {_called(parameter)}", d, view.shape)
+            check_alike(d=d)
             view += d
 
     def __getitem__(self, which: str | Parameter) -> Array:

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from tinydiff import functional as F
-from tinydiff.base import Array, InputError, bare, check_alike, check_divisible
+from tinydiff.base import Array, InputError, bare, check_alike, check_count, check_divisible, checks_arguments
 from tinydiff.functional.patches import Padding
 from tinydiff.functional.values import check_factor, check_norm, check_padding, check_stride
 from tinydiff.nn.gradients import Gradients
@@ -44,7 +44,7 @@ class Layer(Module):
     def forward(self, x: Array, tape: Tape | None = None) -> Array:
         """Compute the output, and remember what the backward needs if there is a tape."""
         f, values = bare(self.pair[0]), self.values()
-        check_alike(x=x, weight=values[0] if values else None)
+        check_flow("x", x, values[0] if values else None)
         options = {"keep": tape is not None} if _takes(f, "keep") else {}
         y, cache = f(x, *values, **self.options(), **options)
         if tape is not None:
@@ -54,7 +54,7 @@ class Layer(Module):
     def backward(self, dy: Array, tape: Tape, grads: Gradients | None = None) -> Array:
         """Return dx, and add the parameters' gradients to `grads` if it is given."""
         f_backward, values = bare(self.pair[1]), self.values()
-        check_alike(dy=dy, weight=values[0] if values else None)
+        check_flow("dy", dy, values[0] if values else None)
         wanted = grads is not None and any(p is not None and grads.wants(p) for p in self.arguments())
         options = {"need_dw": wanted} if _takes(f_backward, "need_dw") else {}
         dx, *d_parameters = f_backward(dy, tape.pop(self), **options)
@@ -63,6 +63,13 @@ class Layer(Module):
                 if parameter is not None:
                     grads.add(parameter, d)
         return dx
+
+
+def check_flow(name: str, x: Array, weight: Array | None) -> None:
+    """Raise `InputError` unless what flows through a layer is an array like its weights, with at least one number."""
+    check_alike(**{name: x, "weight": weight})
+    if not x.shape or 0 in x.shape:
+        raise InputError(f"{name} has shape {tuple(x.shape)}, but no axis may have size 0, and there must be one.")
 
 
 @functools.cache
@@ -80,6 +87,19 @@ def initial(rng: np.random.Generator | None, shape: tuple, fan_in: int, dtype: A
     return rng.uniform(-bound, bound, shape).astype(dtype)
 
 
+def alike(value: float, channels: int, dtype: Any) -> Array:
+    """Return the same number for each channel, where a norm or a bias begins."""
+    check_allowance((channels,))
+    return np.full(channels, value, dtype)
+
+
+def check_counts(**counts: int) -> None:
+    """Raise `InputError` unless these are whole numbers from 1."""
+    for name, count in counts.items():
+        check_count(name, count)
+
+
+@checks_arguments("__init__")
 class Linear(Layer):
     """``y = x w + b`` on the last axis (Eq. LIN-1).
 
@@ -94,10 +114,19 @@ class Linear(Layer):
         Another pair with the arguments of `functional.linear`, for example your own.
     """
 
-    def __init__(self, c_in, c_out, rng=None, bias=True, dtype=np.float32, pair=(F.linear, F.linear_backward)):
+    def __init__(
+        self,
+        c_in: int,
+        c_out: int,
+        rng: np.random.Generator | None = None,
+        bias: bool = True,
+        dtype: Any = np.float32,
+        pair: Pair = (F.linear, F.linear_backward),
+    ):
+        check_counts(c_in=c_in, c_out=c_out)
         self.pair = pair
         self.weight = Parameter(initial(rng, (c_in, c_out), c_in, dtype))
-        self.bias = Parameter(np.zeros(c_out, dtype), decay=False) if bias else None
+        self.bias = Parameter(alike(0, c_out, dtype), decay=False) if bias else None
 
     def arguments(self):
         return [self.weight, self.bias]
@@ -106,6 +135,7 @@ class Linear(Layer):
         return 2 * cache.x.size * self.weight.value.shape[1]
 
 
+@checks_arguments("__init__")
 class Conv2d(Layer):
     """Convolution of images (N, H, W, C) (Eq. CONV-1).
 
@@ -135,6 +165,7 @@ class Conv2d(Layer):
         dtype: Any = np.float32,
         pair: Pair = (F.conv2d, F.conv2d_backward),
     ):
+        check_counts(c_in=c_in, c_out=c_out, kernel=kernel)
         if kernel % 2 == 0:
             raise InputError(f"kernel is {kernel}, but an odd number was expected.")
         self.pair = pair
@@ -143,7 +174,7 @@ class Conv2d(Layer):
         check_stride(stride)
         check_padding(self.padding, (kernel, kernel))
         self.weight = Parameter(initial(rng, (kernel, kernel, c_in, c_out), kernel * kernel * c_in, dtype))
-        self.bias = Parameter(np.zeros(c_out, dtype), decay=False)
+        self.bias = Parameter(alike(0, c_out, dtype), decay=False)
 
     def arguments(self):
         return [self.weight, self.bias]
@@ -157,6 +188,7 @@ class Conv2d(Layer):
         return 2 * pixels * self.weight.size
 
 
+@checks_arguments("__init__")
 class GroupNorm(Layer):
     """Group normalisation with a scale and shift for each channel (Eq. GN-1).
 
@@ -171,14 +203,22 @@ class GroupNorm(Layer):
         Another pair with the arguments of `functional.group_norm`.
     """
 
-    def __init__(self, channels, groups=None, eps=1e-5, dtype=np.float32, pair=(F.group_norm, F.group_norm_backward)):
+    def __init__(
+        self,
+        channels: int,
+        groups: int | None = None,
+        eps: float = 1e-5,
+        dtype: Any = np.float32,
+        pair: Pair = (F.group_norm, F.group_norm_backward),
+    ):
+        check_counts(channels=channels)
         check_norm(eps)
         self.pair = pair
         self.eps = eps
         self.groups = F.default_groups(channels) if groups is None else groups
         check_divisible("channels", channels, "groups", self.groups)
-        self.gamma = Parameter(np.ones(channels, dtype), decay=False)
-        self.beta = Parameter(np.zeros(channels, dtype), decay=False)
+        self.gamma = Parameter(alike(1, channels, dtype), decay=False)
+        self.beta = Parameter(alike(0, channels, dtype), decay=False)
 
     def arguments(self):
         return [self.gamma, self.beta]
@@ -187,29 +227,38 @@ class GroupNorm(Layer):
         return {"groups": self.groups, "eps": self.eps}
 
 
+@checks_arguments("__init__")
 class GroupNormSiLU(GroupNorm):
     """Group normalisation, then SiLU, in one pair (Eq. GN-1 and SILU-1); its parameters are the norm's."""
 
     def __init__(
         self,
-        channels,
-        groups=None,
-        eps=1e-5,
-        dtype=np.float32,
-        pair=(F.group_norm_silu, F.group_norm_silu_backward),
+        channels: int,
+        groups: int | None = None,
+        eps: float = 1e-5,
+        dtype: Any = np.float32,
+        pair: Pair = (F.group_norm_silu, F.group_norm_silu_backward),
     ):
         super().__init__(channels, groups, eps, dtype, pair)
 
 
+@checks_arguments("__init__")
 class LayerNorm(Layer):
     """Layer normalisation with a scale and shift for each channel (Eq. LN-1)."""
 
-    def __init__(self, channels, eps=1e-5, dtype=np.float32, pair=(F.layer_norm, F.layer_norm_backward)):
+    def __init__(
+        self,
+        channels: int,
+        eps: float = 1e-5,
+        dtype: Any = np.float32,
+        pair: Pair = (F.layer_norm, F.layer_norm_backward),
+    ):
+        check_counts(channels=channels)
         check_norm(eps)
         self.pair = pair
         self.eps = eps
-        self.gamma = Parameter(np.ones(channels, dtype), decay=False)
-        self.beta = Parameter(np.zeros(channels, dtype), decay=False)
+        self.gamma = Parameter(alike(1, channels, dtype), decay=False)
+        self.beta = Parameter(alike(0, channels, dtype), decay=False)
 
     def arguments(self):
         return [self.gamma, self.beta]
@@ -218,38 +267,43 @@ class LayerNorm(Layer):
         return {"eps": self.eps}
 
 
+@checks_arguments("__init__")
 class UnitLength(Layer):
     """A vector brought to length 1 (Eq. UNIT-1)."""
 
-    def __init__(self, pair=(F.unit_length, F.unit_length_backward)):
+    def __init__(self, pair: Pair = (F.unit_length, F.unit_length_backward)):
         self.pair = pair
 
 
+@checks_arguments("__init__")
 class SiLU(Layer):
     """``x * sigmoid(x)`` (Eq. SILU-1)."""
 
-    def __init__(self, pair=(F.silu, F.silu_backward)):
+    def __init__(self, pair: Pair = (F.silu, F.silu_backward)):
         self.pair = pair
 
 
+@checks_arguments("__init__")
 class GELU(Layer):
     """``x * Phi(x)`` (Eq. GELU-1)."""
 
-    def __init__(self, pair=(F.gelu, F.gelu_backward)):
+    def __init__(self, pair: Pair = (F.gelu, F.gelu_backward)):
         self.pair = pair
 
 
+@checks_arguments("__init__")
 class GEGLU(Layer):
     """One half of the channels, multiplied by GELU of the other half (Eq. GEGLU-1)."""
 
-    def __init__(self, pair=(F.geglu, F.geglu_backward)):
+    def __init__(self, pair: Pair = (F.geglu, F.geglu_backward)):
         self.pair = pair
 
 
+@checks_arguments("__init__")
 class Upsample(Layer):
     """Repeat every pixel along both sides (Eq. UP-1)."""
 
-    def __init__(self, factor=2, pair=(F.upsample_nearest, F.upsample_nearest_backward)):
+    def __init__(self, factor: int = 2, pair: Pair = (F.upsample_nearest, F.upsample_nearest_backward)):
         check_factor(factor)
         self.pair = pair
         self.factor = factor
@@ -258,10 +312,11 @@ class Upsample(Layer):
         return {"factor": self.factor}
 
 
+@checks_arguments("__init__")
 class AvgPool(Layer):
     """Average blocks of pixels (Eq. POOL-1)."""
 
-    def __init__(self, factor=2, pair=(F.avg_pool, F.avg_pool_backward)):
+    def __init__(self, factor: int = 2, pair: Pair = (F.avg_pool, F.avg_pool_backward)):
         check_factor(factor)
         self.pair = pair
         self.factor = factor
@@ -270,13 +325,14 @@ class AvgPool(Layer):
         return {"factor": self.factor}
 
 
+@checks_arguments("__init__")
 class Dropout(Layer):
     """Drop entries in training, that is where there is a tape with noise (Eq. DROP-1).
 
     Without a tape, or with rate 0, it returns its input: there is no training mode to switch on or off.
     """
 
-    def __init__(self, rate, pair=(F.dropout, F.dropout_backward)):
+    def __init__(self, rate: float, pair: Pair = (F.dropout, F.dropout_backward)):
         if not 0 <= rate < 1:
             raise InputError(f"dropout is {rate}, but a probability 0 <= dropout < 1 was expected.")
         self.pair = pair
@@ -299,6 +355,7 @@ class Dropout(Layer):
         return dy if self.rate == 0 else super().backward(dy, tape, grads)
 
 
+@checks_arguments("__init__")
 class Embedding(Module):
     """A table of learned rows (Eq. EMB-1).
 
@@ -309,7 +366,8 @@ class Embedding(Module):
     dtype : dtype
     """
 
-    def __init__(self, rows, channels, rng=None, dtype=np.float32):
+    def __init__(self, rows: int, channels: int, rng: np.random.Generator | None = None, dtype: Any = np.float32):
+        check_counts(rows=rows, channels=channels)
         self.table = Parameter(initial(rng, (rows, channels), 1, dtype), decay=False)
 
     def forward(self, indices: Array, tape: Tape | None = None) -> Array:
@@ -326,6 +384,7 @@ class Embedding(Module):
             grads.add(self.table, d_table)
 
 
+@checks_arguments("__init__")
 class Sequential(Module):
     """Layers one after the other; the backward runs them in reverse."""
 

@@ -10,7 +10,7 @@ import copy
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from tinydiff.base import Array, InputError, Noise, check_shape, xp_of
+from tinydiff.base import Array, InputError, Noise, check_alike, check_shape, xp_of
 from tinydiff.nn.parameter import Parameter
 from tinydiff.nn.tape import Tape, remembered
 
@@ -123,9 +123,10 @@ class Module:
 
         Parameters
         ----------
-        vector : array, shape of theta, any floating dtype, any device
+        vector : array, shape of theta, float32 or float64, any device
         """
         check_shape("vector", vector, self.theta.shape)
+        check_alike(vector=vector)
         twin = copy.deepcopy(self, _memo_without_values(self))
         twin._view(vector)
         return twin
@@ -133,6 +134,9 @@ class Module:
     def move_to(self, vector: Array) -> None:
         """Move the parameters into a vector like theta that the caller made, for example in shared memory."""
         check_shape("vector", vector, self.theta.shape)
+        check_alike(vector=vector, theta=self.theta)
+        if not getattr(vector.flags, "writeable", True):  # CuPy's always are
+            raise InputError("vector is read-only, but the parameters move into it: give a copy.")
         vector[...] = self.theta
         self._view(vector)
 

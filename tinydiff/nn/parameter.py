@@ -10,12 +10,15 @@ from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from tinydiff.base import Array, InputError, available_memory, in_gib
+from tinydiff.base import Array, InputError, available_memory, check_memory, check_number, checks_arguments, in_gib
 
 if TYPE_CHECKING:
     from tinydiff.nn.module import Module
 
+LARGE = 2**24  # weights from which on the memory is looked at before they are made
 
+
+@checks_arguments("__init__")
 class Parameter:
     """A trainable array: after packing, a named view into its model's flat vector.
 
@@ -76,6 +79,7 @@ def weights_at_most(most: float, refusal: str) -> Iterator[None]:
     refusal : str
         The sentence of the `InputError`.
     """
+    check_number("most", most, 0, math.inf)
     if _allowance.get() is not None:
         yield
         return
@@ -97,5 +101,8 @@ def weights_that_fit() -> Iterator[None]:
 
 def check_allowance(shape: tuple[int, ...]) -> None:
     """Raise `InputError` if an array of weights of this shape, which is to be made, would be too much."""
+    count = math.prod(shape)
     if (allowance := _allowance.get()) is not None:
         allowance.check(shape)
+    elif count > LARGE:
+        check_memory(12 * count, f"An array of weights of shape {shape}", "choose fewer channels")

@@ -3,7 +3,7 @@
 from collections import namedtuple
 from typing import TYPE_CHECKING, Any
 
-from tinydiff.base import Array, InputError, Noise
+from tinydiff.base import Array, InputError, Noise, checks_arguments
 from tinydiff.nn.parameter import Parameter
 
 if TYPE_CHECKING:
@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 Entry = namedtuple("Entry", "owner cache shape")
 
 
+@checks_arguments("__init__")
 class Tape:
     """The memory of one forward pass: last in, first out. It remembers and checks; it never differentiates.
 

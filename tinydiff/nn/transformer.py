@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 
-from tinydiff.base import Array, InputError
+from tinydiff.base import Array, InputError, check_rank, checks_arguments
 from tinydiff.nn.attention import Attention
 from tinydiff.nn.gradients import Gradients
 from tinydiff.nn.layers import GEGLU, GELU, GroupNorm, LayerNorm, Linear, Sequential
@@ -12,6 +12,7 @@ from tinydiff.nn.module import Module
 from tinydiff.nn.tape import Tape
 
 
+@checks_arguments("__init__")
 class TransformerBlock(Module):
     """A pre-norm Transformer block: self-attention, cross-attention if there is a context, and a feed-forward network.
 
@@ -79,6 +80,7 @@ class TransformerBlock(Module):
         return dx, d_context
 
 
+@checks_arguments("__init__")
 class SpatialTransformer(Module):
     """A Transformer block whose tokens are the pixels of an image; they attend to each other and to a context.
 
@@ -109,6 +111,7 @@ class SpatialTransformer(Module):
 
     def forward(self, x: Array, context: Array, tape: Tape | None = None) -> Array:
         """Return an array like x, (N, H, W, channels); context is (N, keys, context_channels)."""
+        check_rank("x", x, 4)
         n, height, width, channels = x.shape
         tokens = self.norm.forward(x, tape).reshape(n, height * width, channels)
         tokens = self.proj_in.forward(tokens, tape)
@@ -117,6 +120,7 @@ class SpatialTransformer(Module):
 
     def backward(self, dy: Array, tape: Tape, grads: Gradients | None = None) -> tuple[Array, Array]:
         """Return (dx, d_context)."""
+        check_rank("dy", dy, 4)
         n, height, width, channels = dy.shape
         d_tokens = self.proj_out.backward(dy.reshape(n, height * width, channels), tape, grads)
         d_tokens, d_context = self.block.backward(d_tokens, tape, grads)

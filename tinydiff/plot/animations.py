@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from tinydiff.base import Array, InputError, atomic_write, check_count, check_number
+from tinydiff.base import InputError, atomic_write, check_count, check_number, checked
 from tinydiff.plot.frames import shrink, spread
 from tinydiff.plot.pictures import as_gif_comment
 from tinydiff.plot.sheets import beside, columns_for, sheet
@@ -15,6 +15,7 @@ from tinydiff.plot.sheets import beside, columns_for, sheet
 GREY_LEVELS = 32  # of a GIF: two thirds of the bytes of 256 levels, with hardly a visible difference
 
 
+@checked()
 def save_gif(
     frames: Sequence[Image.Image],
     path: str | Path,
@@ -56,8 +57,9 @@ def save_gif(
     return atomic_write(path, lambda file: first.save(file, format="GIF", optimize=False, **options))
 
 
+@checked()
 def chain_gif(
-    frames: Iterable[tuple[Array, ...]],
+    frames: Iterable[tuple[Any, ...]],
     path: str | Path,
     samples: int = 16,
     scale: int = 3,

@@ -7,10 +7,11 @@ import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from tinydiff.base import Array, InputError, check_choice, check_rank, check_shape, to_numpy
+from tinydiff.base import Array, InputError, check_choice, check_rank, check_shape, checked, to_numpy
 from tinydiff.plot.style import BLUE, CYCLE, SKY, VERMILION, drawable, label_decades, new_axes, new_loss_axes, set_title
 
 
+@checked()
 def loss_curve(log: Iterable[dict[str, Any]]) -> Figure:
     """Return the training and the validation loss over the optimizer steps.
 
@@ -46,6 +47,7 @@ def loss_curve(log: Iterable[dict[str, Any]]) -> Figure:
     return figure
 
 
+@checked()
 def loss_by_timestep_curve(t: Array, loss: Array, standard_error: Array | None = None) -> Figure:
     """Return the loss over the step index t, on a logarithmic axis.
 
@@ -69,6 +71,7 @@ def loss_by_timestep_curve(t: Array, loss: Array, standard_error: Array | None =
     return figure
 
 
+@checked()
 def curves(
     x: Array, lines: Mapping[str, Array], x_label: str, y_label: str, title: str | None = None, log: str = ""
 ) -> Figure:

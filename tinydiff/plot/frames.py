@@ -1,6 +1,7 @@
 """Choosing the frames and samples of a reverse chain that are shown."""
 
 from collections.abc import Iterable
+from typing import Any
 
 import numpy as np
 
@@ -8,7 +9,7 @@ from tinydiff.base import Array, InputError, check_count
 from tinydiff.plot.sheets import to_pixels
 
 
-def shrink(frames: Iterable[tuple[Array, ...]], samples: int) -> list[tuple[Array, ...]]:
+def shrink(frames: Iterable[tuple[Any, ...]], samples: int) -> list[tuple[Array, ...]]:
     """Return the first samples of each frame as uint8 on the host: a long chain would not fit as floats."""
     check_count("samples", samples)
     names = ("x_t", "x_0_hat", "eps_hat")

@@ -5,11 +5,12 @@ from collections.abc import Iterable, Mapping, Sequence
 import numpy as np
 from PIL import Image
 
-from tinydiff.base import Array, InputError, check_count, check_shape, to_numpy
+from tinydiff.base import Array, InputError, check_count, check_shape, checked, to_numpy
 from tinydiff.plot.frames import shrink, spread
 from tinydiff.plot.sheets import columns_for, sheet, to_pixels
 
 
+@checked()
 def image_grid(
     images: Array,
     columns: int | None = None,
@@ -50,6 +51,7 @@ def image_grid(
     return sheet(pixels, columns, scale, title, [] if labels is None else [str(label) for label in labels])
 
 
+@checked()
 def chain_strip(
     frames: Iterable[tuple[float, Array, Array]],
     samples: int = 8,
@@ -80,6 +82,7 @@ def chain_strip(
     return sheet(pixels.reshape(-1, *pixels.shape[2:]), len(chosen), scale, title, column_labels=times)
 
 
+@checked()
 def image_rows(
     rows: Mapping[str, Array],
     scale: int | None = None,
@@ -108,6 +111,7 @@ def image_rows(
     )
 
 
+@checked()
 def training_progress(
     grids: Sequence[tuple[int, Array]],
     scale: int | None = None,
@@ -128,6 +132,7 @@ def training_progress(
     return image_rows({f"step {step:,}": images for step, images in grids}, scale, title, column_labels)
 
 
+@checked()
 def neighbour_rows(
     samples: Array, neighbours: Array, distances: Array, scale: int | None = None, title: str | None = None
 ) -> Image.Image:

@@ -10,13 +10,14 @@ import numpy as np
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
-from tinydiff.base import Array, atomic_write, check_choice, check_rank, to_numpy
+from tinydiff.base import Array, InputError, atomic_write, check_choice, check_rank, checked, to_numpy
 from tinydiff.plot.sheets import to_bytes
 
 KEY = "tinydiff"  # of the entry in a PNG's text, or before the JSON in a GIF's comment
 MODES = {1: "L", 3: "RGB", 4: "RGBA"}
 
 
+@checked()
 def save_picture(image: Array, path: str | Path, about: Mapping[str, Any]) -> Path:
     """Save one picture as PNG, each pixel as one pixel; atomic.
 
@@ -36,6 +37,8 @@ def save_picture(image: Array, path: str | Path, about: Mapping[str, Any]) -> Pa
     image = to_numpy(image)
     check_rank("image", image, 3)
     check_choice("the number of channels", image.shape[-1], tuple(MODES))
+    if not image.size:
+        raise InputError(f"image has shape {image.shape}: there is nothing to draw.")
     pixels = np.ascontiguousarray(to_bytes("image", image))
     picture = Image.fromarray(pixels[..., 0] if image.shape[-1] == 1 else pixels)
     return atomic_write(path, lambda file: picture.save(file, format="PNG", pnginfo=as_png_text(about)))
@@ -58,6 +61,7 @@ def as_gif_comment(about: Mapping[str, Any] | None) -> bytes:
     return b"" if about is None else f"{KEY} {json.dumps(about)}".encode()
 
 
+@checked()
 def about_picture(path: str | Path) -> dict[str, Any] | None:
     """Return what tinydiff wrote into a picture when it drew it; None for a file that holds nothing of the kind.
 

@@ -5,14 +5,24 @@ import math
 import textwrap
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import matplotlib
 import numpy as np
 from matplotlib.figure import Figure
 from PIL import Image, ImageDraw, ImageFont
+from PIL.PngImagePlugin import PngInfo
 
-from tinydiff.base import Array, InputError, atomic_write, check_choice, check_count, check_rank, printable, to_numpy
+from tinydiff.base import (
+    Array,
+    InputError,
+    atomic_write,
+    check_choice,
+    check_count,
+    check_rank,
+    checked,
+    printable,
+    to_numpy,
+)
 from tinydiff.plot.style import INK, ORANGE, PAGE
 
 TEXT, TITLE = 14, 18  # heights of letters in pixels
@@ -20,7 +30,8 @@ GAP, MARGIN = 2, 12  # between images, and round the picture, in pixels
 TITLE_WIDTH, TITLE_LINES = 400, 6  # a title may widen a picture to this many pixels, and add this many lines
 
 
-def save_image(picture: Image.Image | Figure, path: str | Path, about: Any = None) -> Path:
+@checked()
+def save_image(picture: Image.Image | Figure, path: str | Path, about: PngInfo | None = None) -> Path:
     """Save a Pillow image as PNG, or a Matplotlib figure as PNG, SVG or PDF; atomic.
 
     Parameters

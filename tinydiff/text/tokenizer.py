@@ -15,12 +15,21 @@ import re
 import unicodedata
 import warnings
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
 
-from tinydiff.base import DataError, InputError, atomic_write, check_count, gunzip, read_at_most, shown
+from tinydiff.base import (
+    DataError,
+    InputError,
+    atomic_write,
+    check_count,
+    checks_arguments,
+    gunzip,
+    read_at_most,
+    shown,
+)
 
 END_OF_WORD = "</w>"
 START, END = "<|startoftext|>", "<|endoftext|>"
@@ -39,6 +48,7 @@ WORDS_KEPT, BYTES_KEPT = 100_000, 40
 Pair = tuple[str, str]
 
 
+@checks_arguments()
 class Tokenizer:
     """Turns text into token numbers and back (byte-pair encoding).
 
@@ -48,7 +58,7 @@ class Tokenizer:
     ----------
     merges : sequence of pairs of str
         In the order in which they were learned; each joins two tokens that are there before it.
-    words : iterable of str, or None
+    words : collection of str, or None
         The words of the texts that the merges were learned from, see `words_of`; None where nobody kept them. They
         change no token: they only tell which words of a prompt are new, see `new_words`.
 
@@ -64,7 +74,7 @@ class Tokenizer:
     'a red hat'
     """
 
-    def __init__(self, merges: Sequence[Pair] = (), words: Iterable[str] | None = None):
+    def __init__(self, merges: Sequence[Pair] = (), words: Collection[str] | None = None):
         self.words = None if words is None else frozenset(words)
         self.merges = tuple((left, right) for left, right in merges)
         self.tokens = [*BYTES, *(byte + END_OF_WORD for byte in BYTES)]

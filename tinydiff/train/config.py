@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from tinydiff.base import InputError, check_count, check_number, check_positive
+from tinydiff.base import InputError, check_count, check_number, check_positive, checks_arguments
 
 # What may change when a run is resumed: it decides what is written and when, and not the bits of the result.
 FREE = ("log_every", "save_every", "keep", "validate_every", "validation_images", "check_every")
@@ -12,6 +12,7 @@ LARGEST_BATCH, MOST_LANES, MOST_STEPS = 2**24, 1024, 10**9
 LARGEST_SEED = 2**32 - 1  # as `Noise` takes
 
 
+@checks_arguments("__init__")
 @dataclass(frozen=True)
 class TrainConfig:
     """How to train, whatever is minimised. All settings except those in `FREE` decide the bits of the result.
@@ -110,10 +111,12 @@ class TrainConfig:
 
     def part(self, shard: int) -> slice:
         """Return which samples of a batch belong to a shard."""
+        check_count("shard", shard, least=0, most=self.shards - 1)
         start = shard * self.shard_size
         return slice(start, min(start + self.shard_size, self.batch))
 
 
+@checks_arguments("__init__")
 @dataclass(frozen=True)
 class ValidatedConfig(TrainConfig):
     """How to train an objective that is validated on held-out samples.

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from tinydiff.base import CheckpointError, atomic_write
+from tinydiff.base import CheckpointError, atomic_write, checked
 
 NAME = "log.jsonl"
 
@@ -46,6 +46,7 @@ class Log:
         atomic_write(path, lambda file: file.write(text.encode()), error=CheckpointError)
 
 
+@checked()
 def read_log(folder: str | Path) -> list[dict[str, Any]]:
     """Return the records of a run's log, if there is one; a line that a killed process left incomplete is skipped."""
     path = Path(folder) / NAME

@@ -4,11 +4,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from tinydiff.base import Array, InputError, Memo, Noise, xp_of
+from tinydiff.base import Array, InputError, Memo, Noise, checks_arguments, xp_of
 from tinydiff.nn import Gradients, Module
 from tinydiff.train.config import TrainConfig, ValidatedConfig
 
 
+@checks_arguments("__init__")
 @dataclass(frozen=True)
 class Phase:
     """One part of a training step: one network, trained by the gradient of one loss, which is a sum over shards.
@@ -59,6 +60,7 @@ class Phase:
             raise InputError("A memo was given, but only a phase with a join, or in order, uses one: leave it out.")
 
 
+@checks_arguments("__init__", "noise", "turns")
 class Objective:
     """What is minimised. A subclass defines `add_gradient`, and overrides the other methods as needed.
 

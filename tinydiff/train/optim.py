@@ -5,12 +5,25 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from tinydiff.base import Array, InputError, check_number, check_shape, power_of_two, xp_of
+from tinydiff.base import (
+    Array,
+    InputError,
+    check_alike,
+    check_number,
+    check_rank,
+    check_shape,
+    checked,
+    checks_arguments,
+    power_of_two,
+    shown,
+    xp_of,
+)
 from tinydiff.workers import pieces
 
 PIECE_BYTES = 2**17  # computed at once: eight arrays of this size fit into a core's cache
 
 
+@checks_arguments("__init__")
 @dataclass
 class AdamW:
     """Adam with decoupled weight decay (Eq. ADAMW-1; Loshchilov and Hutter 2019, arXiv 1711.05101).
@@ -42,6 +55,11 @@ class AdamW:
     weight_decay: float = 0.0
 
     def __post_init__(self):
+        check_alike(theta=self.theta, decay_mask=self.decay_mask)
+        check_rank("theta", self.theta, 1)
+        if self.decay_mask is not None:
+            check_shape("decay_mask", self.decay_mask, self.theta.shape)
+        check_number("weight_decay", self.weight_decay, 0, 1e6)
         xp = xp_of(self.theta)
         self.m, self.v = xp.zeros_like(self.theta), xp.zeros_like(self.theta)
         self._steps = 0  # or, once a step's `ok` came from a GPU, an array there
@@ -81,10 +99,12 @@ class AdamW:
         InputError
             If g or ema is not like theta.
         """
-        xp, dtype = xp_of(self.theta, g, ema), self.theta.dtype
+        xp, dtype, lr, decay = xp_of(self.theta, g, ema), self.theta.dtype, *_checked_step(lr, ok, decay)
+        check_alike(theta=self.theta, g=g, ema=ema)
         check_shape("g", g, self.theta.shape)
         if ema is not None:
             check_shape("ema", ema, self.theta.shape)
+            _check_some_writable("ema", ema)
         self._steps = self._steps + xp.where(ok, 1, 0)
         k = xp.maximum(self._steps, 1)  # if no step was ever ok, both moments are still 0
         rest_1, rest_2 = (xp.where(ok, 1 - beta, 0).astype(dtype) for beta in self.betas)
@@ -95,7 +115,7 @@ class AdamW:
         for piece in pieces(xp, len(g), self.theta.itemsize, PIECE_BYTES):
             self._step(piece, xp.where(ok, g[piece], 0), lr, (rest_1, rest_2), (of_m, of_v))
             if ema is not None:
-                update_ema(ema[piece], self.theta[piece], decay, ok)
+                update_ema.bare(ema[piece], self.theta[piece], decay, ok)
 
     def _step(self, piece, g, lr, rests, corrections):
         xp = xp_of(self.theta)
@@ -118,6 +138,7 @@ class AdamW:
         theta -= update
 
 
+@checked("g", lambda g, largest: _check_clipped(g, largest))
 def clip_by_global_norm(g: Array, largest: float) -> Array:
     """Scale g, in place, so that its norm is at most `largest`; return the norm it had, in float64 (Eq. CLIP-1).
 
@@ -134,6 +155,7 @@ def clip_by_global_norm(g: Array, largest: float) -> Array:
     return unit * norm
 
 
+@checked()
 def learning_rate(step: int, steps: int, peak: float, warmup: int = 0, final: float = 0.0) -> float:
     """Return the learning rate of step 1 .. steps: a linear warm-up to `peak`, then a half cosine (Eq. LR-1).
 
@@ -152,6 +174,7 @@ def learning_rate(step: int, steps: int, peak: float, warmup: int = 0, final: fl
     return peak * (final + (1 - final) * 0.5 * (1 + math.cos(math.pi * progress)))
 
 
+@checked()
 def ema_decay(step: int, decay: float) -> float:
     """Return the decay at a step, from 1: ``min(decay, (1 + step) / (10 + step))``, a warm-up (Eq. EMA-2).
 
@@ -161,6 +184,36 @@ def ema_decay(step: int, decay: float) -> float:
     return min(decay, (1 + step) / (10 + step))
 
 
+@checked("ema theta", lambda ema, theta, decay: _check_average(ema, theta, decay))
 def update_ema(ema: Array, theta: Array, decay: float, ok: Array = True) -> None:
     """Move the average towards theta, in place, where ok: ``ema = decay ema + (1 - decay) theta`` (Eq. EMA-1)."""
     ema += (1 - decay) * xp_of(ema, theta).where(ok, theta - ema, 0)
+
+
+def _checked_step(lr, ok, decay):
+    """Return the learning rate and the decay of a step as numbers of Python, which do not change an array's dtype."""
+    check_number("lr", lr, -1e38, 1e38)
+    check_number("decay", decay, 0, 1)
+    if not (isinstance(ok, bool) or (getattr(ok, "shape", None) == () and ok.dtype.kind == "b")):
+        raise InputError(f"ok is {shown(ok)}, but True, False, or a boolean array without axes, was expected.")
+    return float(lr), float(decay)
+
+
+def _check_clipped(g, largest):
+    check_rank("g", g, 1)
+    if not largest > 0:
+        raise InputError(f"largest is {largest}, but a number above 0 was expected.")
+    _check_some_writable("g", g)
+
+
+def _check_average(ema, theta, decay):
+    check_shape("theta", theta, ema.shape)
+    check_number("decay", decay, 0, 1)
+    _check_some_writable("ema", ema)
+
+
+def _check_some_writable(name, x):
+    if not x.size:
+        raise InputError(f"{name} has shape {tuple(x.shape)}, but at least one entry was expected.")
+    if not getattr(x.flags, "writeable", True):  # CuPy's always are
+        raise InputError(f"{name} is read-only, but it is changed in place: give a copy.")

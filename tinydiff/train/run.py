@@ -12,7 +12,16 @@ from typing import Any
 import numpy as np
 from tqdm import tqdm
 
-from tinydiff.base import CheckpointError, FolderLock, InputError, TrainingError, check_count, sweep, xp_of
+from tinydiff.base import (
+    CheckpointError,
+    FolderLock,
+    InputError,
+    TrainingError,
+    check_count,
+    checks_arguments,
+    sweep,
+    xp_of,
+)
 from tinydiff.train.checkpoint import RunState, checkpoints, load_checkpoint, save_checkpoint, step_of
 from tinydiff.train.config import FREE
 from tinydiff.train.interrupt import interruptible
@@ -25,6 +34,7 @@ from tinydiff.train.saving import save_trained
 from tinydiff.workers import MOST_THREADS
 
 
+@checks_arguments("__init__")
 class Run:
     """A training run: an objective, and the folder that keeps the run. A folder with a checkpoint is resumed.
 

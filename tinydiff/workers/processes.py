@@ -21,9 +21,9 @@ from typing import Any
 
 import numpy as np
 
-from tinydiff.base import Array, Memo, TinydiffError, weights_stand_still
+from tinydiff.base import Array, Memo, TinydiffError, check_count, checked, checks_arguments, weights_stand_still
 from tinydiff.workers.orphans import Ends, end_with_parent, prepare_to_end_with_parent, without_signals
-from tinydiff.workers.threads import keep_freed_memory, one_blas_thread
+from tinydiff.workers.threads import MOST_THREADS, keep_freed_memory, one_blas_thread
 
 SECONDS_TO_LEAVE = 1  # for a process that was told to end; then it is killed
 LARGE = 16 * 2**20  # weights
@@ -34,6 +34,7 @@ def can_fork() -> bool:
     return sys.platform.startswith("linux")
 
 
+@checked()
 def processes_pay(theta: Array, asked: bool | None = None) -> bool:
     """Return whether processes, not threads, should do the work with these weights: as `asked`, else if they are few.
 
@@ -43,6 +44,7 @@ def processes_pay(theta: Array, asked: bool | None = None) -> bool:
     return can_fork() and (theta.size < LARGE if asked is None else asked)
 
 
+@checked()
 def shared_zeros(shape: int | tuple[int, ...], dtype: Any) -> np.ndarray:
     """Return zeros in memory that this process shares with all that it forks later."""
     count = int(np.prod(shape))
@@ -54,6 +56,7 @@ def share_weights(network: Any) -> None:
     network.move_to(shared_zeros(network.theta.shape, network.theta.dtype))
 
 
+@checks_arguments("__init__")
 class Crew:
     """Processes that all call one function; this process is the first of them.
 
@@ -76,6 +79,7 @@ class Crew:
     """
 
     def __init__(self, f: Callable[..., Any], members: int, fixed_weights: bool = False):
+        check_count("members", members, most=MOST_THREADS)
         self.f, self.members = f, members
         self.memo = Memo() if fixed_weights else None
         self.others: list[tuple[Any, Any]] = []  # (process, our end of its pipe)

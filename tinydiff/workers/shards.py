@@ -4,18 +4,34 @@ The size of a shard belongs to the configuration and never depends on the number
 processes gives the same bits.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 from typing import Any
 
 import numpy as np
 
-from tinydiff.base import Array, InputError, Memo, arrays_of, check_count, map_arrays, weights_stand_still, xp_of
+from tinydiff.base import (
+    Array,
+    InputError,
+    Memo,
+    arrays_of,
+    check_count,
+    check_numbers,
+    check_rank,
+    checked,
+    checks_arguments,
+    map_arrays,
+    weights_stand_still,
+    xp_of,
+)
 from tinydiff.workers.processes import Crew, processes_pay
 from tinydiff.workers.threads import MOST_THREADS, default_threads, keep_freed_memory, one_blas_thread, run_parallel
 
+LARGEST_SHARD = 2**24  # samples; whether so many fit into memory is another matter
 
+
+@checks_arguments("__init__")
 class Workers:
     """Threads or processes that compute a function of many samples, in shards of exactly `micro_batch` samples.
 
@@ -50,7 +66,10 @@ class Workers:
         n: int | None = None,
         first: int = 0,
     ):
-        check_count("micro_batch", micro_batch)
+        check_count("micro_batch", micro_batch, most=LARGEST_SHARD)
+        check_count("first", first, least=0)
+        if n is not None:
+            check_count("n", n)
         if threads is not None:
             check_count("threads", threads, most=MOST_THREADS)
         self.micro_batch, self.threads, self.processes = micro_batch, threads, processes
@@ -69,6 +88,11 @@ class Workers:
             All are cut at the same rows; None is passed on.
         """
         given = [a for member in arrays for a in arrays_of(member)]
+        for i, array in enumerate(given):
+            check_numbers(f"array {i}", array)
+            check_rank(f"array {i}", array, *range(1, 65))
+        if not (given and callable(f)):
+            raise InputError("There is nothing to compute: a function and at least one array were expected.")
         xp, rows = xp_of(*given), len(given[0])
         if not rows:
             raise InputError("There is nothing to compute: the arrays hold no samples.")
@@ -123,6 +147,9 @@ class Workers:
         return tuple(map_arrays(lambda a: a[positions], member) for member in arrays)
 
 
-def map_shards(f: Callable[..., Any], arrays: Any, micro_batch: int, threads: int | None = None, first: int = 0) -> Any:
+@checked()
+def map_shards(
+    f: Callable[..., Any], arrays: Sequence[Any], micro_batch: int, threads: int | None = None, first: int = 0
+) -> Any:
     """Return ``f(*arrays)``, computed by threads in shards of `micro_batch` samples; see `Workers.map`."""
     return Workers(micro_batch, threads, first=first).map(f, *arrays)

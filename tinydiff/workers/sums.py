@@ -11,11 +11,14 @@ from typing import Any
 
 import numpy as np
 
-from tinydiff.base import Array, weights_stand_still, xp_of
+from tinydiff.base import Array, check_alike, check_count, checks_arguments, weights_stand_still, xp_of
 from tinydiff.workers.processes import Crew, processes_pay, share_weights, shared_zeros
-from tinydiff.workers.threads import default_threads, run_parallel
+from tinydiff.workers.threads import MOST_THREADS, default_threads, run_parallel
+
+MOST_SHARDS = 2**24
 
 
+@checks_arguments("__init__")
 class LaneSum:
     """A sum of vectors over shards, computed in parallel.
 
@@ -44,6 +47,11 @@ class LaneSum:
         threads: int | None = None,
         processes: bool | None = None,
     ):
+        check_count("n_shards", n_shards, most=MOST_SHARDS)
+        check_count("lanes", lanes)
+        if threads is not None:
+            check_count("threads", threads, most=MOST_THREADS)
+        check_alike(like=like)
         xp, lanes = xp_of(like), min(lanes, n_shards)
         self.work, self.n_shards = work, n_shards
         self.at_once = min(default_threads() if threads is None else threads, lanes) if xp is np else 1

@@ -17,7 +17,7 @@ from typing import Any
 
 from threadpoolctl import OpenBLASController, ThreadpoolController
 
-from tinydiff.base import InputError
+from tinydiff.base import InputError, check_count
 
 MOST_THREADS = 1024  # that a person may ask for: no machine gains by more
 
@@ -98,8 +98,9 @@ def run_parallel(tasks: Sequence[Callable[[], Any]], threads: int | None = None)
         None takes one for each core.
     """
     threads = default_threads() if threads is None else threads
-    if threads < 1:
-        raise InputError(f"threads is {threads}, but at least 1 was expected.")
+    check_count("threads", threads)
+    if not isinstance(tasks, Sequence) or not all(map(callable, tasks)):
+        raise InputError("tasks is no list of functions, but one that take no arguments was expected.")
     keep_freed_memory()
     with one_blas_thread():
         if threads == 1 or len(tasks) <= 1:

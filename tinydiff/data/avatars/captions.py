@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from tinydiff.base import Noise
+from tinydiff.base import Noise, checked
 from tinydiff.data.avatars.compose import HELD_OUT, combinations
 from tinydiff.data.avatars.rendering import parts_of, visible
 from tinydiff.data.avatars.slots import LAYERS, SLOTS, Portraits
@@ -21,6 +21,7 @@ class Caption(NamedTuple):
     colours: tuple[str, ...]  # layers whose colour is named
 
 
+@checked()
 def describe(portraits: Portraits, seed: int = 0, split: str = "train", first: int = 0) -> tuple[Caption, ...]:
     """Write a caption for each portrait: some of what can be seen, in one of several English sentence forms.
 

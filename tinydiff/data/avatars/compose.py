@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from tinydiff.base import Noise, check_choice, check_count, check_memory
+from tinydiff.base import Noise, check_choice, check_count, check_memory, checked
 from tinydiff.data.avatars.rendering import parts_of
 from tinydiff.data.avatars.slots import LAYERS, SLOTS, Portraits
 
@@ -21,6 +21,7 @@ BYTES_OF_A_PORTRAIT = 2000  # its random numbers, what it is made of, and its pi
 SWAPPED = (("blue", "green"), ("blue", "red"), ("green", "red"))  # colours that hair and clothing may have
 
 
+@checked()
 def compose(n: int, seed: int = 0, split: str = "train", first: int = 0) -> Portraits:
     """Put portraits together at random; portrait i of a seed and split is always the same one.
 

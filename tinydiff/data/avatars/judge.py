@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from tinydiff.base import InputError, check_shape
+from tinydiff.base import InputError, check_shape, checked
 from tinydiff.data.avatars.captions import Caption
 from tinydiff.data.avatars.rendering import BACKGROUND, parts_of
 from tinydiff.data.avatars.slots import LAYERS, SIZE, SLOTS, Portraits
@@ -41,6 +41,7 @@ class Verdict(NamedTuple):
     ambiguous: np.ndarray
 
 
+@checked()
 def judge(images: np.ndarray) -> Verdict:
     """Return what pictures (N, 16, 16, 3), bytes, show.
 
@@ -157,6 +158,7 @@ def words_of(portraits: Portraits, layer: str) -> tuple[np.ndarray, np.ndarray]:
     return part, colour
 
 
+@checked()
 def agreement(
     verdict: Verdict, portraits: Portraits, captions: tuple[Caption, ...]
 ) -> dict[str, tuple[np.ndarray, np.ndarray]]:

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from tinydiff.base import DataError
+from tinydiff.base import DataError, checked
 from tinydiff.data.avatars.slots import LAYERS, SIZE, SLOTS, Portraits
 
 PARTS_FILE = Path(__file__).parent / "parts.json"
@@ -102,6 +102,7 @@ def _file() -> dict[str, dict[str, Any]]:
         raise DataError(f"{PARTS_FILE} is damaged ({error}). Install tinydiff again.") from error
 
 
+@checked()
 def render(portraits: Portraits) -> np.ndarray:
     """Return the pictures, uint8, shape (N, 16, 16, 3)."""
     return np.rint(_pictures(portraits)).astype(np.uint8)

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from tinydiff.base import check_choice
+from tinydiff.base import check_choice, checked
 from tinydiff.data.avatars.captions import describe
 from tinydiff.data.avatars.compose import SPLITS, compose
 from tinydiff.data.avatars.rendering import parts_of, render
@@ -12,6 +12,7 @@ from tinydiff.data.sets import dataset
 
 
 @dataset("avatars", splits=tuple(SPLITS))
+@checked()
 def load_avatars(split: str = "train", n: int | None = None, seed: int = 0) -> Dataset:
     """Return captioned portraits, put together on the fly: 20,000 + 2,000 of 16 x 16 pixels, in colour.
 

@@ -5,10 +5,11 @@ from collections.abc import Mapping
 import numpy as np
 from matplotlib.figure import Figure
 
-from tinydiff.base import Array, InputError, check_rank, check_shape, to_numpy
+from tinydiff.base import Array, InputError, check_positive, check_rank, check_shape, checked, to_numpy
 from tinydiff.plot.style import BLUE, CYCLE, FAINT, INK, PAGE, Chart, dress, new_loss_axes, set_title
 
 
+@checked()
 def score_fields(x: Array, y: Array, densities: Mapping[str, Array], scores: Mapping[str, Array]) -> Figure:
     """Return the score of a density in the plane as arrows over the density, one panel for each time.
 
@@ -48,6 +49,7 @@ def score_fields(x: Array, y: Array, densities: Mapping[str, Array], scores: Map
     return figure
 
 
+@checked()
 def loss_by_timestep_runs(t: Array, losses: Mapping[str, Array], floor: Array) -> Figure:
     """Return the loss over the step index t at several moments of a training, above the least possible loss.
 
@@ -75,6 +77,7 @@ def loss_by_timestep_runs(t: Array, losses: Mapping[str, Array], floor: Array) -
     return figure
 
 
+@checked()
 def paths_to_data(t: Array, paths: Mapping[str, Array], x: Array, density: Array) -> Figure:
     """Return chains in one dimension from noise to data, and where they end beside the density of the data.
 
@@ -110,6 +113,7 @@ def paths_to_data(t: Array, paths: Mapping[str, Array], x: Array, density: Array
     return figure
 
 
+@checked()
 def point_clouds(clouds: Mapping[str, Array], reach: float) -> Figure:
     """Return points in the plane, one panel for each cloud.
 
@@ -120,6 +124,7 @@ def point_clouds(clouds: Mapping[str, Array], reach: float) -> Figure:
     reach : float
         Both coordinates are drawn from -reach to reach; points outside are not seen.
     """
+    check_positive("reach", reach)
     if not 1 <= len(clouds) <= 5:
         raise InputError(f"clouds holds {len(clouds)} clouds, but 1 to 5 were expected.")
     figure = Chart(figsize=(2 * len(clouds) + 0.4, 2.6), dpi=130, layout="constrained", facecolor=PAGE)

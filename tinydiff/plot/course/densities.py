@@ -5,11 +5,12 @@ from collections.abc import Mapping
 import numpy as np
 from matplotlib.figure import Figure
 
-from tinydiff.base import Array, InputError, check_rank, check_shape, to_numpy
+from tinydiff.base import Array, InputError, check_rank, check_shape, checked, to_numpy
 from tinydiff.plot.sheets import to_pixels
 from tinydiff.plot.style import BLUE, CYCLE, GREEN, INK, PAGE, SKY, VERMILION, Chart, dress, new_axes, set_title
 
 
+@checked()
 def noising_strips(t: Array, strips: Mapping[str, Array], log_snr: Mapping[str, Array]) -> Figure:
     """Return what schedules do to one image: a strip of its noisy versions each, above the curves of log-SNR.
 
@@ -55,6 +56,7 @@ def noising_strips(t: Array, strips: Mapping[str, Array], log_snr: Mapping[str, 
     return figure
 
 
+@checked()
 def density_over_time(t: Array, x: Array, density: Array, title: str | None = None) -> Figure:
     """Return a heat map of a density in one dimension as it changes: t across, x up.
 
@@ -80,6 +82,7 @@ def density_over_time(t: Array, x: Array, density: Array, title: str | None = No
     return figure
 
 
+@checked()
 def reverse_steps(x: Array, exact: Mapping[str, Array], bells: Mapping[str, Array]) -> Figure:
     """Return the exact density of a reverse step beside the best bell curve, one panel for each size of step.
 
@@ -109,6 +112,7 @@ def reverse_steps(x: Array, exact: Mapping[str, Array], bells: Mapping[str, Arra
     return figure
 
 
+@checked()
 def bells(x: Array, densities: Mapping[str, Array], x_label: str = "x", title: str | None = None) -> Figure:
     """Return up to three densities in one dimension as filled curves, each with a mark at its peak.
 

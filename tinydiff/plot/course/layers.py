@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from matplotlib.figure import Figure
 
-from tinydiff.base import Array, InputError, check_rank, check_shape, to_numpy
+from tinydiff.base import Array, InputError, check_rank, check_shape, checked, to_numpy
 from tinydiff.plot.style import (
     BLUE,
     CYCLE,
@@ -20,6 +20,7 @@ from tinydiff.plot.style import (
 )
 
 
+@checked()
 def jacobian(matrix: Array, d_y: Array, d_x: Array, largest: float | None = None) -> Figure:
     """Return a vector-Jacobian product as a picture: the transposed Jacobian, times d_y, is d_x.
 
@@ -33,7 +34,7 @@ def jacobian(matrix: Array, d_y: Array, d_x: Array, largest: float | None = None
         The number of the Jacobian that is drawn darkest, so that several pictures can be compared; d_x is then drawn
         darkest where such a number meets the largest of d_y. Default: each panel's own largest number.
     """
-    matrix, d_y, d_x = to_numpy(matrix), to_numpy(d_y), to_numpy(d_x)
+    matrix, d_y, d_x = (np.asarray(to_numpy(a), float) for a in (matrix, d_y, d_x))
     check_rank("matrix", matrix, 2)
     check_shape("d_y", d_y, (len(matrix),))
     check_shape("d_x", d_x, (matrix.shape[1],))
@@ -51,6 +52,7 @@ def jacobian(matrix: Array, d_y: Array, d_x: Array, largest: float | None = None
     return figure
 
 
+@checked()
 def signed_maps(
     maps: Mapping[str, Array], signs: Sequence[str] = (), title: str | None = None, numbers: bool = False
 ) -> Figure:
@@ -92,6 +94,7 @@ def signed_maps(
     return figure
 
 
+@checked()
 def unet_passes(
     down: Sequence[tuple[Array, Array]], middle: tuple[Array, Array], up: Sequence[tuple[Array, Array]]
 ) -> Figure:
@@ -157,6 +160,7 @@ def unet_passes(
     return figure
 
 
+@checked()
 def roofline(ways: Mapping[str, tuple[float, float]], peak: float, bandwidth: float) -> Figure:
     """Return a roofline plot: what programs reach, under the roof that a machine's two limits form.
 

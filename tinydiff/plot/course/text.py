@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from PIL import Image
 
-from tinydiff.base import Array, InputError, check_divisible, check_shape, to_numpy
+from tinydiff.base import Array, InputError, check_divisible, check_shape, checked, to_numpy
 from tinydiff.plot.images import image_rows
 from tinydiff.plot.sheets import to_pixels
 from tinydiff.plot.style import BLUE, GREEN, INK, ORANGE, PAGE, SKY, VERMILION, Chart, dress, set_title
@@ -19,6 +19,7 @@ FADED = 0.35  # how light black becomes where a picture is only the background o
 FULL = 0.85  # how much of the background the largest weight covers
 
 
+@checked()
 def token_rows(rows: Mapping[str, Sequence[str]], title: str | None = None) -> Figure:
     """Return texts cut into tokens: one line each, a box round every token, in two colours in turn.
 
@@ -54,6 +55,7 @@ def token_rows(rows: Mapping[str, Sequence[str]], title: str | None = None) -> F
     return figure
 
 
+@checked()
 def token_maps(
     maps: Mapping[str, Array],
     rows: Sequence[str],
@@ -97,6 +99,7 @@ def token_maps(
     return figure
 
 
+@checked()
 def attention_maps(
     rows: Mapping[str, tuple[Array, Array]], words: Sequence[str], scale: int | None = None, title: str | None = None
 ) -> Image.Image:
@@ -130,6 +133,7 @@ def attention_maps(
     return image_rows(drawn, scale, title, ["picture", *words])
 
 
+@checked()
 def guidance_trade(
     scales: Sequence[float], precision: Array, recall: Array, frechet: Array, right: Array, title: str | None = None
 ) -> Figure:
@@ -148,6 +152,8 @@ def guidance_trade(
     arrays = {"precision": precision, "recall": recall, "frechet": frechet, "right": right}
     for name, values in arrays.items():
         check_shape(name, np.asarray(values), (len(scales),))
+        if not np.isfinite(values).all():
+            raise InputError(f"{name} holds NaN or infinity, but finite numbers were expected.")
     figure = Chart(figsize=(11, 4.2), dpi=130, layout="constrained", facecolor=PAGE)
     trade, cost = figure.subplots(1, 2)
     dress(trade, "recall: share of real pictures that are drawn", "precision: share that looks real")
@@ -172,6 +178,7 @@ def guidance_trade(
     return figure
 
 
+@checked()
 def tone_shares(shares: Mapping[str, Array], colours: Sequence[str], y_label: str, title: str | None = None) -> Figure:
     """Return how often each colour was drawn, as one bar for each set of pictures, in the colours themselves.
 

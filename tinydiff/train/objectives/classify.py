@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from tinydiff.base import Array, InputError, Noise, check_count, there_are, xp_of
+from tinydiff.base import Array, InputError, Noise, check_count, checks_arguments, there_are, xp_of
 from tinydiff.data import Dataset
 from tinydiff.diffusion import GaussianDiffusion
 from tinydiff.functional import cross_entropy, cross_entropy_backward, softmax
@@ -22,6 +22,7 @@ SURE = 0.9  # the probability above which an answer counts as sure
 VALIDATION_SHARD = 100  # images
 
 
+@checks_arguments("__init__")
 @dataclass(frozen=True)
 class ClassifyConfig(ValidatedConfig):
     """How a classifier is trained: the settings of every validated run, with other defaults, and one more.
@@ -49,6 +50,7 @@ class ClassifyConfig(ValidatedConfig):
         check_count("shift", self.shift, least=0)
 
 
+@checks_arguments("__init__")
 class Classify(Objective):
     """The network learns to name the class of a picture: cross-entropy with the label.
 

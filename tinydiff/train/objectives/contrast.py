@@ -7,7 +7,17 @@ from typing import Any
 
 import numpy as np
 
-from tinydiff.base import Array, InputError, Noise, check_count, check_number, check_shape, there_are, xp_of
+from tinydiff.base import (
+    Array,
+    InputError,
+    Noise,
+    check_count,
+    check_number,
+    check_shape,
+    checks_arguments,
+    there_are,
+    xp_of,
+)
 from tinydiff.data import Dataset
 from tinydiff.diffusion import GaussianDiffusion
 from tinydiff.functional import contrastive_loss, contrastive_loss_backward
@@ -18,6 +28,7 @@ from tinydiff.train.objective import Objective, Phase
 from tinydiff.train.order import distinct
 
 
+@checks_arguments("__init__")
 @dataclass(frozen=True)
 class ContrastConfig(TrainConfig):
     """How a CLIP is trained: the settings of every run (`TrainConfig`), with other defaults, and one more.
@@ -49,6 +60,7 @@ class ContrastConfig(TrainConfig):
             )
 
 
+@checks_arguments("__init__")
 class Contrast(Objective):
     """Each batch asks which caption belongs to which picture (Radford et al. 2021, arXiv 2103.00020, figure 3).
 

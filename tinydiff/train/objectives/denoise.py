@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from tinydiff.base import Array, InputError, Noise, as_condition, check_number, xp_of
+from tinydiff.base import Array, InputError, Noise, as_condition, check_number, checks_arguments, xp_of
 from tinydiff.data import Dataset
 from tinydiff.data.masks import random_masks
 from tinydiff.diffusion.editing import erased
@@ -19,6 +19,7 @@ from tinydiff.train.order import shuffled
 from tinydiff.workers import map_shards
 
 
+@checks_arguments("__init__")
 @dataclass(frozen=True)
 class DenoiseConfig(ValidatedConfig):
     """How a diffusion model is trained: the settings of every validated run (`ValidatedConfig`), and two more.
@@ -40,6 +41,7 @@ class DenoiseConfig(ValidatedConfig):
         check_number("condition_dropout", self.condition_dropout, 0, 1)
 
 
+@checks_arguments("__init__")
 class Denoise(Objective):
     """The network learns to undo the noise of the forward process (Ho et al. 2020).
 

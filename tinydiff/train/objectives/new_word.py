@@ -7,7 +7,17 @@ from typing import Any
 
 import numpy as np
 
-from tinydiff.base import Array, InputError, Memo, check_images, check_shape, to_numpy, xp_of
+from tinydiff.base import (
+    Array,
+    InputError,
+    Memo,
+    check_images,
+    check_shape,
+    checked,
+    checks_arguments,
+    to_numpy,
+    xp_of,
+)
 from tinydiff.functional import mse, mse_backward
 from tinydiff.models import DiffusionModel
 from tinydiff.nn import Gradients, Module, Tape
@@ -17,6 +27,7 @@ from tinydiff.train.objective import Objective, Phase
 from tinydiff.train.run import Run
 
 
+@checks_arguments("__init__")
 @dataclass(frozen=True)
 class NewWordConfig(TrainConfig):
     """How a word is learned: the settings of every run (`TrainConfig`), with other defaults.
@@ -53,6 +64,7 @@ class Row(Module):
         self.move_to(table.value[row])
 
 
+@checks_arguments("__init__")
 class NewWord(Objective):
     """A model learns one more word: what all the pictures show and their prompts do not name (Eq. TI-2).
 
@@ -138,6 +150,7 @@ class NewWord(Objective):
         return self.model
 
 
+@checked()
 def learn_word(
     model: DiffusionModel,
     images: Array,

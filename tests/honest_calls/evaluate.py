@@ -1,0 +1,141 @@
+"""Good calls of `tinydiff.evaluate`."""
+
+import functools
+
+import numpy as np
+
+from honest_calls.data import CAPTIONS, PORTRAITS, RENDERED
+from honest_calls.models import MODEL
+from tinydiff import evaluate as E
+from tinydiff.data import Dataset
+from tinydiff.models import ClipModel, DiffusionModel, Guidance, ModelConfig, Request
+from tinydiff.networks import CLIP, Classifier, ClassifierConfig, CLIPConfig, TextConfig, UNetConfig
+from tinydiff.text import Tokenizer
+
+rng = np.random.default_rng(0)
+X, LABELS = rng.uniform(-1, 1, (4, 4, 4, 1)).astype("f4"), np.array([1, 0, 1, 0])
+FEATURES, OTHERS = rng.normal(size=(6, 3)), rng.normal(size=(6, 3))
+CLASSIFIER = Classifier(ClassifierConfig(4, 1, 3, (4,), 4))
+PROBABILITIES = np.array([[0.25, 0.75], [0.5, 0.5], [1.0, 0.0]])
+COVARIANCE = np.eye(3) / 2
+FOUR = Dataset((X * 100 + 100).astype(np.uint8), LABELS, "mine", "all", "here")
+TEXT = TextConfig(514, 4, 4, 1, 1, causal=True)
+
+
+@functools.cache
+def painter():
+    """Return a model that draws portraits from words, and has learned nothing."""
+    unet = UNetConfig(16, 3, channels=4, channel_mult=(1,), blocks_per_level=1, heads=1, context_channels=4)
+    config = ModelConfig(unet, T=20, text=TEXT)
+    words = Tokenizer(words=["hair"])
+    return DiffusionModel(Network(config), config, 8, 1, False, words)
+
+
+def Network(config):
+    return config.network(np.random.default_rng(0))
+
+
+@functools.cache
+def digits():
+    config = ModelConfig(UNetConfig(28, 1, channels=4, channel_mult=(1,), blocks_per_level=1, heads=1), T=20)
+    return DiffusionModel(Network(config), config, 8, 1, False)
+
+
+@functools.cache
+def reader():
+    return ClipModel(CLIP(CLIPConfig(16, 3, (4, 4), 4, TEXT)), Tokenizer(), "cosine", 20, 2, 1)
+
+
+def quiet(f):
+    """Return a function that does not warn of the words that do not fit into so short a text."""
+
+    @functools.wraps(f)
+    def called(*args, **arguments):
+        import warnings
+
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", "The text has")
+            return f(*args, **arguments)
+
+    return called
+
+
+CALLS = {
+    "balanced": lambda: (E.balanced, {"labels": LABELS, "seed": 1}),
+    "class_shares": lambda: (E.class_shares, {"probabilities": PROBABILITIES, "n_classes": 2}),
+    "confident_share": lambda: (E.confident_share, {"probabilities": PROBABILITIES, "threshold": 0.5}),
+    "wilson_share": lambda: (E.wilson_share, {"count": np.array([1.0, 2.0]), "n": 4}),
+    "wilson_share (one)": lambda: (E.wilson_share, {"count": 3, "n": 4}),
+    "classifier_scores": lambda: (
+        E.classifier_scores,
+        {"classifier": CLASSIFIER, "images": X, "labels": LABELS},
+    ),
+    "classifier_frechet": lambda: (
+        E.classifier_frechet,
+        {"classifier": CLASSIFIER, "images_1": X, "images_2": -X},
+    ),
+    "held_out_loss": lambda: (
+        E.held_out_loss,
+        {"model": MODEL(), "images": X, "labels": LABELS, "seed": 1, "bins": 2},
+    ),
+    "loss_by_timestep": lambda: (
+        E.loss_by_timestep,
+        {"t": np.array([1, 3, 9]), "losses": np.array([1.0, 2.0, 3.0]), "T": 9, "bins": 3},
+    ),
+    "frechet_distance": lambda: (
+        E.frechet_distance,
+        {"mu_1": np.zeros(3), "cov_1": COVARIANCE, "mu_2": np.ones(3), "cov_2": np.eye(3)},
+    ),
+    "frechet_distance_of": lambda: (E.frechet_distance_of, {"features_1": FEATURES, "features_2": OTHERS}),
+    "nearest_neighbours": lambda: (E.nearest_neighbours, {"samples": X, "images": -X, "k": 2}),
+    "precision_and_recall": lambda: (E.precision_and_recall, {"real": FEATURES, "drawn": OTHERS, "k": 2}),
+    "random_features": lambda: (E.random_features, {"images": X}),
+    "random_features_frechet": lambda: (E.random_features_frechet, {"images_1": X, "images_2": -X}),
+    "real_halves": lambda: (E.real_halves, {"training": FOUR, "held_out": FOUR, "seed": 1}),
+    "obedience": lambda: (
+        E.obedience,
+        {"images": RENDERED, "portraits": PORTRAITS, "captions": CAPTIONS},
+    ),
+    "retrieval": lambda: (quiet(E.retrieval), {"clip": reader(), "n": 4}),
+    "evaluate": lambda: (
+        E.evaluate,
+        {
+            "model": digits(),
+            "data": "mnist-small",
+            "judge_name": "mnist-classifier-28",
+            "n": 2,
+            "steps": 1,
+            "sampler": "ddim",
+            "out": None,
+            "progress": None,
+        },
+    ),
+    "evaluate_pictures": lambda: (
+        E.evaluate_pictures,
+        {
+            "model": MODEL(),
+            "training": FOUR,
+            "held_out": FOUR,
+            "request": Request(n=2),
+            "sampler": "ddim",
+            "steps": 1,
+            "out": None,
+            "progress": None,
+        },
+    ),
+    "evaluate_text": lambda: (
+        quiet(E.evaluate_text),
+        {
+            "model": painter(),
+            "n": 8,
+            "steps": 1,
+            "sampler": "ddim",
+            "guidance": Guidance(2.0),
+            "scales": (),
+            "out": None,
+            "progress": None,
+        },
+    ),
+}
+SLOW = {"evaluate": 16, "evaluate_pictures": 8, "evaluate_text": 32, "obedience": 16, "retrieval": 8}
+RECORDS = {"ClassifierScores", "LossByTimestep", "Obedience", "Retrieval", "Share"}

@@ -1,0 +1,175 @@
+"""Good calls of `tinydiff.models`: tiny models, what is asked of them, drawing and editing."""
+
+import functools
+
+import numpy as np
+
+from tinydiff import models as M
+from tinydiff.base import Condition
+from tinydiff.data import Dataset
+from tinydiff.networks import CLIP, CLIPConfig, NoisyClassifier, NoisyClassifierConfig, TextConfig, UNetConfig
+from tinydiff.text import Tokenizer
+
+UNET = UNetConfig(4, 1, channels=4, channel_mult=(1,), blocks_per_level=1, heads=1, num_classes=3)
+TOKENIZER = Tokenizer(words=["a", "red", "hat"])
+TEXT = TextConfig(vocabulary=len(TOKENIZER), length=8, channels=4, layers=1, heads=1, causal=True)
+X, T = np.random.default_rng(0).uniform(-1, 1, (2, 4, 4, 1)).astype("f4"), np.array([3, 7])
+MASK, LABELS = np.ones((2, 4, 4, 1), "f4"), np.array([1, 0])
+DATA = Dataset((X * 100 + 100).astype(np.uint8), LABELS, "mine", "all", "here")
+REQUEST = M.Request(n=2, labels=[1, 0])
+OPTIONS = {"sampler": "ddim", "steps": 2, "progress": None}
+
+
+@functools.cache
+def MODEL(**more):
+    unet = UNetConfig(**{**vars(UNET), **more})
+    config = M.ModelConfig(unet, T=20, class_names=("x", "y", "z"))
+    return M.DiffusionModel(config.network(np.random.default_rng(0)), config, 2, 1, False)
+
+
+@functools.cache
+def WORDS():
+    unet = UNetConfig(4, 1, channels=4, channel_mult=(1,), blocks_per_level=1, heads=1, context_channels=4)
+    config = M.ModelConfig(unet, T=20, text=TEXT)
+    return M.DiffusionModel(config.network(np.random.default_rng(0)), config, 2, 1, False, TOKENIZER)
+
+
+@functools.cache
+def READER():
+    return M.ClipModel(CLIP(CLIPConfig(4, 1, (4,), 4, TEXT)), TOKENIZER, "cosine", 20, 2, 1)
+
+
+@functools.cache
+def JUDGE():
+    return NoisyClassifier(NoisyClassifierConfig(4, 1, 3, (4,)))
+
+
+def edit(f, **own):
+    return lambda: (f, {"model": MODEL(), "images": X, "request": REQUEST, **own})
+
+
+def gradient(make, *inputs):
+    """Return a function that makes a gradient of its arguments, and asks it once."""
+    return lambda **arguments: make(**arguments)(X, T, *inputs)
+
+
+CALLS = {
+    "Guidance": lambda: (
+        M.Guidance,
+        {"scale": 2.0, "interval": (1.0, 9.0), "rescale": 0.5, "threshold": "dynamic"},
+    ),
+    "Request": lambda: (
+        M.Request,
+        {"n": 2, "seed": 3, "labels": [1, 0], "negative": "", "guidance": 2.0, "image": X, "size": 4, "first": 1},
+    ),
+    "Request (prompts)": lambda: (M.Request, {"prompt": ["a", "b"], "negative": "c", "guidance": 2.0, "size": (4, 8)}),
+    "Request (classifier)": lambda: (
+        M.Request,
+        {"n": 2, "labels": [1, 0], "guidance": M.Guidance(2.0), "classifier": print},
+    ),
+    "Request (encoded)": lambda: (M.Request, {"prompt": Condition(tokens=X), "n": 2}),
+    "Request.of": lambda: (M.Request.of, {"seed": 3, "labels": [1, 0]}),
+    "Request.for_images": lambda: (REQUEST.for_images, {"images": X}),
+    "ModelConfig": lambda: (
+        M.ModelConfig,
+        {"unet": UNET, "schedule": "linear", "T": 9, "kind": "eps", "text": None, "class_names": ("x", "y", "z")},
+    ),
+    "ModelConfig.label_of": lambda: (MODEL().config.label_of, {"name": "y"}),
+    "ModelConfig.network": lambda: (MODEL().config.network, {"rng": np.random.default_rng(0)}),
+    "ModelConfig.target": lambda: (
+        MODEL().config.target,
+        {"diffusion": MODEL().diffusion, "x_0": X, "eps": X, "t": T},
+    ),
+    "DiffusionModel": lambda: (
+        M.DiffusionModel,
+        {
+            "network": WORDS().network,
+            "config": WORDS().config,
+            "micro_batch": 2,
+            "threads": 1,
+            "processes": False,
+            "tokenizer": TOKENIZER,
+        },
+    ),
+    "DiffusionModel.predictor": lambda: (MODEL().predictor, {"request": REQUEST}),
+    "DiffusionModel.start": lambda: (MODEL().start, {"request": REQUEST}),
+    "DiffusionModel.chain": lambda: (MODEL().chain, {"request": REQUEST, **OPTIONS}),
+    "DiffusionModel.walk": lambda: (
+        MODEL().walk,
+        {"request": REQUEST, "walk": walk, "steps": 1, "progress": progress},
+    ),
+    "DiffusionModel.network_output": lambda: (MODEL().network_output, {"x_t": X, "t": T, "context": LABELS}),
+    "DiffusionModel.predict": lambda: (MODEL().predict, {"x_t": X, "t": T, "context": LABELS}),
+    "DiffusionModel.target": lambda: (MODEL().target, {"x_0": X, "eps": X, "t": T}),
+    "DiffusionModel.condition": lambda: (MODEL().condition, {"request": REQUEST}),
+    "DiffusionModel.null_context": lambda: (WORDS().null_context, {"negative": "a hat"}),
+    "DiffusionModel.tokens": lambda: (WORDS().tokens, {"prompts": ["a hat", "red"]}),
+    "DiffusionModel.read": lambda: (WORDS().read, {"context": WORDS().tokens(["a", "b"]), "first": 1}),
+    "ClipModel": lambda: (
+        M.ClipModel,
+        {
+            "network": READER().network,
+            "tokenizer": TOKENIZER,
+            "schedule": "linear",
+            "T": 9,
+            "micro_batch": 2,
+            "threads": 1,
+        },
+    ),
+    "ClipModel.text_vectors": lambda: (READER().text_vectors, {"prompts": ["a", "b"]}),
+    "ClipModel.image_vectors": lambda: (READER().image_vectors, {"x_t": X, "t": T}),
+    "best_of": lambda: (M.best_of, {"clip": READER(), "images": X, "prompt": "a", "n": 2}),
+    "clip_scores": lambda: (M.clip_scores, {"clip": READER(), "images": X, "prompts": ["a", "b"]}),
+    "clip_gradient": lambda: (gradient(M.clip_gradient, np.eye(4, dtype="f4")[:2]), {"clip": READER()}),
+    "class_gradient": lambda: (gradient(M.class_gradient, LABELS), {"classifier": JUDGE(), "micro_batch": 2}),
+    "clip_guided_chain": lambda: (
+        M.clip_guided_chain,
+        {
+            "model": WORDS(),
+            "clip": READER(),
+            "prompts": ["a"],
+            "scale": 2.0,
+            "seed": 1,
+            "steps": 2,
+            "sampler": "ddim",
+        },
+    ),
+    "default_micro_batch": lambda: (M.default_micro_batch, {"unet": UNET}),
+    "fills_in": lambda: (M.fills_in, {"model": MODEL()}),
+    "guidance_for": lambda: (M.guidance_for, {"prompt": ["a"], "negative": ""}),
+    "notes_on_words": lambda: (M.notes_on_words, {"model": WORDS(), "texts": ["a blue hat"], "name": "mine"}),
+    "word_maps": lambda: (M.word_maps, {"model": WORDS(), "prompt": "a hat", "x_t": X[:1], "t": 7.0}),
+    "image_to_image": edit(M.image_to_image, strength=0.5, **OPTIONS),
+    "inpaint": edit(M.inpaint, mask=MASK, steps=2, resample=2, progress=None),
+    "fill_in": edit(M.fill_in, model=MODEL(image_channels=2), mask=MASK, **OPTIONS),
+    "invert": edit(M.invert, steps=2),
+    "draw_from": lambda: (M.draw_from, {"model": MODEL(), "x_T": X, "request": REQUEST, "steps": 2}),
+    "interpolate": lambda: (
+        M.interpolate,
+        {
+            "model": WORDS(),
+            "noises": (X[:1], X[1:]),
+            "prompts": ("a", "b"),
+            "n": 2,
+            "request": M.Request(guidance=2.0),
+            "steps": 2,
+        },
+    ),
+    "sample": lambda: (
+        functools.partial(M.sample, steps=1),
+        {"name": "mnist", "n": 1, "sampler": "ddim", "device": "cpu"},
+    ),
+    "load": lambda: (M.load, {"name": "mnist-classifier-16", "device": "cpu", "kind": None}),
+    "find_folder": lambda: (M.find_folder, {"name": "mnist"}),
+    "read_about": lambda: (M.read_about, {"name": "mnist"}),
+}
+SLOW = {"sample": 4, "load": 4}
+WITHOUT = {"ModelConfig.diffusion", "register", "save"}  # files have tests of their own
+
+
+def walk(predict, x_T, noise):
+    yield 1.0, x_T, x_T
+
+
+def progress(step, steps):
+    pass

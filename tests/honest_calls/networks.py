@@ -1,0 +1,115 @@
+"""Good calls of `tinydiff.networks`: the shapes of networks, and what flows through them."""
+
+import numpy as np
+
+from tinydiff import networks as N
+from tinydiff.nn import Gradients, Tape
+
+rng = np.random.default_rng(0)
+UNET = N.UNetConfig(4, 1, channels=4, channel_mult=(1, 2), blocks_per_level=1, heads=1, num_classes=3)
+TEXT = N.TextConfig(vocabulary=9, length=3, channels=4, layers=1, heads=1, causal=True)
+WORDS_UNET = N.UNetConfig(
+    4, 1, channels=4, channel_mult=(1,), blocks_per_level=1, heads=1, context_channels=4, pooled_channels=4
+)
+CLIP = N.CLIPConfig(4, 1, (4,), 4, TEXT)
+CLASSIFIER, NOISY = N.ClassifierConfig(4, 1, 3, (4,), 4), N.NoisyClassifierConfig(4, 1, 3, (4,))
+X, T, LABELS = rng.normal(size=(2, 4, 4, 1)).astype("f4"), np.array([3, 7]), np.array([1, 0])
+TOKENS = np.array([[1, 2, 8], [3, 8, 8]])
+UNIT = np.eye(4, dtype="f4")[:2]
+NETWORKS = {
+    "UNet": (lambda: N.UNet(UNET), {"x_t": X, "t": T, "context": LABELS}),
+    "TextToImage": (lambda: N.TextToImage(WORDS_UNET, TEXT), {"x_t": X, "t": T, "context": TOKENS}),
+    "TextEncoder": (lambda: N.TextEncoder(TEXT), {"tokens": TOKENS}),
+    "CLIP": (lambda: N.CLIP(CLIP), {"x_t": X, "t": T, "tokens": TOKENS}),
+    "Classifier": (lambda: N.Classifier(CLASSIFIER), {"x": X}),
+    "NoisyClassifier": (lambda: N.NoisyClassifier(NOISY), {"x_t": X, "t": T}),
+    "ImageEncoder": (lambda: N.ImageEncoder(4, 1, (4,), np.random.default_rng(0)), {"x_t": X, "t": T}),
+}
+
+
+def backward(name):
+    make, inputs = NETWORKS[name]
+    model, tape = make(), Tape()
+    d_out = model.forward(**inputs, tape=tape)
+    grads = Gradients(model.parameters())
+    called = {"UNet": "d_out", "TextToImage": "d_out", "TextEncoder": "dy", "ImageEncoder": "dy"}.get(name, "d_logits")
+    return (lambda **given: (model.backward(*given.values(), tape, grads), grads.flat)), {called: d_out}
+
+
+def clip_backward(method, **inputs):
+    model, tape = N.CLIP(CLIP), Tape()
+    d = getattr(model, method)(**inputs, tape=tape)
+    name = "d_logits" if method == "logits" else "dy"
+    return (lambda **given: getattr(model, f"{method}_backward")(*given.values(), tape)), {name: d}
+
+
+def seeded():
+    return np.random.default_rng(0)
+
+
+CALLS = {f"{name}.forward": lambda name=name: (NETWORKS[name][0]().forward, NETWORKS[name][1]) for name in NETWORKS}
+CALLS |= {f"{name}.backward": lambda name=name: backward(name) for name in NETWORKS}
+CALLS |= {
+    "UNetConfig": lambda: (
+        N.UNetConfig,
+        {
+            "image_size": 8,
+            "in_channels": 1,
+            "out_channels": 1,
+            "channels": 8,
+            "channel_mult": (1, 2),
+            "blocks_per_level": 1,
+            "attention_levels": (1,),
+            "heads": 2,
+            "groups": 2,
+            "dropout": 0.5,
+            "num_classes": 10,
+            "context_channels": 8,
+            "pooled_channels": 8,
+            "image_channels": 1,
+            "scale_shift": True,
+            "time_embedding": "ddpm",
+            "time_offset": 1,
+        },
+    ),
+    "TextConfig": lambda: (
+        N.TextConfig,
+        {"vocabulary": 9, "length": 3, "channels": 4, "layers": 1, "heads": 1, "causal": True, "positions": True},
+    ),
+    "CLIPConfig": lambda: (
+        N.CLIPConfig,
+        {"image_size": 4, "in_channels": 1, "channels": (4,), "embedding": 4, "text": TEXT},
+    ),
+    "ClassifierConfig": lambda: (
+        N.ClassifierConfig,
+        {"image_size": 4, "in_channels": 1, "num_classes": 3, "channels": (4,), "features": 4},
+    ),
+    "NoisyClassifierConfig": lambda: (
+        N.NoisyClassifierConfig,
+        {"image_size": 4, "in_channels": 1, "num_classes": 3, "channels": (4,)},
+    ),
+    "UNet": lambda: (N.UNet, {"config": UNET, "rng": seeded()}),
+    "TextEncoder": lambda: (N.TextEncoder, {"config": TEXT, "rng": seeded()}),
+    "TextToImage": lambda: (N.TextToImage, {"unet": WORDS_UNET, "text": TEXT, "rng": seeded()}),
+    "CLIP": lambda: (N.CLIP, {"config": CLIP, "rng": seeded()}),
+    "Classifier": lambda: (N.Classifier, {"config": CLASSIFIER, "rng": seeded()}),
+    "NoisyClassifier": lambda: (N.NoisyClassifier, {"config": NOISY, "rng": seeded()}),
+    "ImageEncoder": lambda: (
+        N.ImageEncoder,
+        {"image_size": 4, "in_channels": 1, "channels": (4,), "rng": seeded()},
+    ),
+    "build": lambda: (N.build, {"config": UNET, "rng": seeded()}),
+    "Classifier.features": lambda: (N.Classifier(CLASSIFIER).features, {"x": X}),
+    "CLIP.encode_image": lambda: (N.CLIP(CLIP).encode_image, {"x_t": X, "t": T}),
+    "CLIP.encode_text": lambda: (N.CLIP(CLIP).encode_text, {"tokens": TOKENS}),
+    "CLIP.logits": lambda: (N.CLIP(CLIP).logits, {"image": UNIT, "text": UNIT}),
+    "CLIP.encode_image_backward": lambda: clip_backward("encode_image", x_t=X, t=T),
+    "CLIP.encode_text_backward": lambda: clip_backward("encode_text", tokens=TOKENS),
+    "CLIP.logits_backward": lambda: clip_backward("logits", image=UNIT, text=UNIT),
+    "TextToImage.read": lambda: (N.TextToImage(WORDS_UNET, TEXT).read, {"tokens": TOKENS}),
+}
+# What takes no arguments, or is called by a backward alone; `network` is a decorator.
+WITHOUT = {"CLIP.bound_scale", "TextToImage.read_backward", "network", "UNetGradients"} | {
+    f"{name}.one_input" for name in NETWORKS
+}
+RECORDS = {"Network", "UNetGradients"}

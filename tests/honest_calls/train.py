@@ -1,0 +1,134 @@
+"""Good calls of `tinydiff.train`: the optimizer on flat vectors, and the settings of runs."""
+
+import functools
+
+import numpy as np
+
+from honest_calls import returning
+from honest_calls.models import DATA, MODEL, WORDS
+from tinydiff import train as T
+from tinydiff.networks import Classifier, ClassifierConfig
+
+CONFIG = {
+    "steps": 3,
+    "batch": 2,
+    "micro_batch": 1,
+    "lanes": 2,
+    "lr": 0.5,
+    "warmup": 1,
+    "final_lr": 0.5,
+    "betas": (0.5, 0.75),
+    "weight_decay": 0.5,
+    "clip": 1.0,
+    "ema": 0.5,
+    "ema_warmup": True,
+    "seed": 1,
+    "log_every": 1,
+    "save_every": 2,
+    "keep": 2,
+    "check_every": 2,
+}
+VALIDATED = {**CONFIG, "validate_every": 2, "validation_images": 2}
+DENOISE = T.DenoiseConfig(steps=1, batch=2, micro_batch=2, lanes=1)
+CLASSIFY = T.ClassifyConfig(steps=1, batch=2, micro_batch=2, lanes=1)
+WORD = T.NewWordConfig(steps=1, batch=2, micro_batch=2)
+
+
+def vector(value=0.5):
+    return np.full(4, value, "f4")
+
+
+def step():
+    theta = vector()
+    optimizer = T.AdamW(theta)
+    f = returning(lambda: (theta, optimizer.m, optimizer.v, optimizer.steps), optimizer.step)
+    return f, {"g": vector(2.0), "lr": 0.25, "ok": True, "ema": vector(1.0), "decay": 0.5}
+
+
+def averaged():
+    return returning("ema", T.update_ema), {"ema": vector(1.0), "theta": vector(), "decay": 0.5}
+
+
+@functools.wraps(T.clip_by_global_norm)
+def clipped(g, largest):
+    return T.clip_by_global_norm(g, largest), np.asarray(g)
+
+
+@functools.wraps(T.Run)
+def one_step(objective, folder, hooks, threads, processes):
+    return T.Run(objective, folder, hooks, threads, processes).objective.config
+
+
+def denoise():
+    return T.Denoise(MODEL(), DATA, DENOISE)
+
+
+def word_arguments():
+    return {
+        "model": WORDS(),
+        "images": np.zeros((1, 4, 4, 1), "f4"),
+        "prompts": ["a *"],
+        "word": "*",
+        "like": "a",
+        "config": WORD,
+    }
+
+
+CALLS = {
+    "AdamW": lambda: (
+        T.AdamW,
+        {"theta": vector(), "decay_mask": vector(), "betas": (0.5, 0.75), "eps": 1e-8, "weight_decay": 0.5},
+    ),
+    "AdamW.step": step,
+    "clip_by_global_norm": lambda: (clipped, {"g": vector(), "largest": 0.5}),
+    "learning_rate": lambda: (
+        T.learning_rate,
+        {"step": 2, "steps": 4, "peak": 0.5, "warmup": 1, "final": 0.25},
+    ),
+    "ema_decay": lambda: (T.ema_decay, {"step": 2, "decay": 0.5}),
+    "update_ema": averaged,
+    "TrainConfig": lambda: (T.TrainConfig, CONFIG),
+    "ValidatedConfig": lambda: (T.ValidatedConfig, VALIDATED),
+    "DenoiseConfig": lambda: (T.DenoiseConfig, {"steps": 3, "condition_dropout": 0.5, "flip": True}),
+    "ClassifyConfig": lambda: (T.ClassifyConfig, {"steps": 3, "shift": 1}),
+    "ContrastConfig": lambda: (T.ContrastConfig, {"steps": 3, "clean": 0.5}),
+    "NewWordConfig": lambda: (T.NewWordConfig, {"steps": 3, "seed": 1}),
+    "Denoise": lambda: (T.Denoise, {"model": MODEL(), "data": DATA, "config": DENOISE, "validation": DATA}),
+    "Classify": lambda: (
+        T.Classify,
+        {
+            "network": Classifier(ClassifierConfig(4, 1, 3, (4,), 4)),
+            "data": DATA,
+            "config": CLASSIFY,
+            "validation": DATA,
+        },
+    ),
+    "NewWord": lambda: (T.NewWord, word_arguments()),
+    "learn_word": lambda: (T.learn_word, {**word_arguments(), "log": print}),
+    "Phase": lambda: (
+        T.Phase,
+        {"network": MODEL().network, "add_gradient": print, "settings": DENOISE, "name": "", "in_order": False},
+    ),
+    "Objective": lambda: (T.Objective, {"network": MODEL().network, "config": DENOISE}),
+    "Objective.noise": lambda: (denoise().noise, {"step": 1, "shard": 0}),
+    "Objective.turns": lambda: (denoise().turns, {"step": 1}),
+    "Run": lambda: (
+        one_step,
+        {"objective": denoise(), "folder": None, "hooks": (), "threads": 1, "processes": False},
+    ),
+    "read_log": lambda: (T.read_log, {"folder": "no such folder"}),
+    "TrainConfig.part": lambda: (T.TrainConfig(**CONFIG).part, {"shard": 0}),
+}
+SLOW = {"learn_word": 4}
+RECORDS = {"Contrast"}
+# What a run calls with what it made itself; what takes no arguments; files have tests of their own.
+WITHOUT = {
+    *("Objective.add_gradient", "Objective.validate", "Objective.measure", "Objective.identity", "Objective.about"),
+    *("Objective.trained", "Run.train_step", "Run.run", "Run.trained", "Run.validate", "Run.save"),
+    *("Run.stop_if_not_finite",),
+    *(
+        f"{name}.{method}"
+        for name in ("Denoise", "Classify", "Contrast", "NewWord")
+        for method in ("add_gradient", "indices", "validate", "identity", "about", "trained", "measure")
+    ),
+}
