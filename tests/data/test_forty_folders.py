@@ -216,7 +216,7 @@ def outside_the_classes(path):
 @folder(
     says=[
         "Folders without pictures, which are no classes: c.",
-        "is held out (give each a second one), so that nothing is learned of them: a.",
+        "held out (give each a second one), so that nothing is learned of them: a.",
     ],
     classes=2,
 )
