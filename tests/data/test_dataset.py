@@ -92,6 +92,6 @@ def test_what_it_says_is_one_line_without_what_a_terminal_obeys():
 def test_a_size_that_does_not_fit_into_memory_is_refused(way, monkeypatch):
     data = Dataset(np.zeros((20, 2, 2, 1), np.uint8), np.zeros(20), "x", "train", "here")
     monkeypatch.setenv("TINYDIFF_MEMORY", "0.05")
-    with pytest.raises(InputError, match="20 (pictures|images).* can be had here: choose a smaller one"):
+    with pytest.raises(InputError, match=r"20 (pictures|images).* can be had here: choose a smaller one"):
         getattr(data, way)(3000)
     assert getattr(data, way)(300).images.shape == (20, 300, 300, 1)
