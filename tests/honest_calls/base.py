@@ -54,7 +54,7 @@ WITHOUT = {
         "read_at_most",
         "sweep",
     ),
-    *("power_of_two", "printable", "shown"),
+    *("counted", "power_of_two", "printable", "shown", "there_are"),
     *("atomic_write", "from_table", "read_table", "to_table", "writable_folder", "write_json"),
 }
 RECORDS = {"Choices", "Condition", "Device", "Memo"}

@@ -170,6 +170,6 @@ def test_the_card_says_what_the_model_learned_from_and_how_to_go_on(tmp_path):
     assert "| data | pictures, training: 5 images 8 x 8 x 3, from " in card
     assert "| steps | 3 of 8 samples each, at step 2 to 3 instead of 2 |" in card
     assert "| validation loss | " in card
-    assert "for the last 1 steps, on " in card
+    assert "for the last 1 step, on " in card
     assert "cropped" in card
     assert f"tinydiff sample --model {tmp_path / 'run'}" in card

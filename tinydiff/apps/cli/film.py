@@ -11,7 +11,7 @@ from tinydiff.plot.frames import spread
 from tinydiff.plot.sheets import to_bytes
 
 MOST_PICTURES, MOST_FRAMES = 16, 60
-SIDE = 1000  # pixels of a frame's panel, about: of larger pictures fewer are shown, and less enlarged
+SIDE = 1000  # pixels: the area of a panel is that of such a square; of large pictures fewer are shown
 
 
 class Film:
@@ -49,4 +49,4 @@ class Film:
 
 def pictures_shown(height: int, width: int) -> int:
     """Return how many pictures of a size a frame shows."""
-    return min(MOST_PICTURES, max(1, SIDE // height) * max(1, SIDE // width))
+    return min(MOST_PICTURES, max(1, SIDE**2 // (height * width)))
