@@ -129,6 +129,6 @@ WITHOUT = {
     *(
         f"{name}.{method}"
         for name in ("Denoise", "Classify", "Contrast", "NewWord")
-        for method in ("add_gradient", "indices", "validate", "identity", "about", "trained", "measure")
+        for method in ("add_gradient", "indices", "validate", "identity", "about", "trained", "measure", "context")
     ),
 }

@@ -89,11 +89,11 @@ class ClipModel:
         """
         check_alike(x_t=x_t)
         xp = xp_of(x_t)
-        t = xp.full(len(x_t), t) if getattr(t, "ndim", 0) == 0 else t
-        check_shape("t", t, (len(x_t),))
-        if xp is np and not ((t >= 0) & (t <= self.T)).all():  # a GPU would have to wait for this to be known
-            raise InputError(f"t runs from {t.min()} to {t.max()}, but times from 0 to {self.T} were expected.")
-        return map_shards(self.network.encode_image, (x_t, t), self.micro_batch, self.threads)
+        times: Array = xp.full(len(x_t), t) if getattr(t, "ndim", 0) == 0 else t
+        check_shape("t", times, (len(x_t),))
+        if xp is np and not ((times >= 0) & (times <= self.T)).all():  # a GPU would have to wait for this to be known
+            raise InputError(f"t runs from {times.min()} to {times.max()}, but times from 0 to {self.T} were expected.")
+        return map_shards(self.network.encode_image, (x_t, times), self.micro_batch, self.threads)
 
 
 @checked()

@@ -81,6 +81,7 @@ class ImageEncoder(Module):
 
     def backward(self, dy: Array, tape: Tape, grads: Gradients | None = None) -> Array:
         """Return d_x_t, and add the gradients of the weights."""
+        check_alike(dy=dy)
         check_shape("dy", dy, (None, self.features))
         dh = self.norm.backward(dy.reshape(len(dy), *self.last_shape), tape, grads)
         d_emb = 0

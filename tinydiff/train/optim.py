@@ -99,7 +99,8 @@ class AdamW:
         InputError
             If g or ema is not like theta.
         """
-        xp, dtype, lr, decay = xp_of(self.theta, g, ema), self.theta.dtype, *_checked_step(lr, ok, decay)
+        xp, dtype = xp_of(self.theta, g, ema), self.theta.dtype
+        lr, decay = _checked_step(lr, ok, decay)
         check_alike(theta=self.theta, g=g, ema=ema)
         check_shape("g", g, self.theta.shape)
         if ema is not None:
