@@ -57,12 +57,12 @@ def test_padding_keeps_pixels():
 def test_bad_arguments_of_a_dataset():
     images = np.zeros((3, 2, 2, 1), np.uint8)
     with pytest.raises(InputError, match="dtype float64"):
-        Dataset(images.astype(float), np.zeros(3), "x", "train", "here")
+        Dataset(images.astype(np.float64), np.zeros(3, int), "x", "train", "here")
     with pytest.raises(InputError, match="2 labels for 3 images"):
-        Dataset(images, np.zeros(2), "x", "train", "here")
+        Dataset(images, np.zeros(2, int), "x", "train", "here")
     with pytest.raises(InputError, match="indices run from 0 to 3, but there are 3 images"):
-        Dataset(images, np.zeros(3), "x", "train", "here").batch(np.array([0, 3]))
-    data = Dataset(images, np.zeros(3), "x", "train", "here", ("a", "b", "c"))
+        Dataset(images, np.zeros(3, int), "x", "train", "here").batch(np.array([0, 3]))
+    data = Dataset(images, np.zeros(3, int), "x", "train", "here", ("a", "b", "c"))
     with pytest.raises(InputError, match="indices run from -1 to 0"):
         data.batch([-1, 0])
     with pytest.raises(InputError, match="indices has dtype bool"):
@@ -80,7 +80,7 @@ def test_bad_arguments_of_a_dataset():
     with pytest.raises(InputError, match="images has dtype float64, but uint8"):
         to_floats(np.zeros(3))
     with pytest.raises(InputError, match="2 captions for 3 images"):
-        Dataset(images, np.zeros(3), "x", "train", "here", ("a", "b"))
+        Dataset(images, np.zeros(3, int), "x", "train", "here", ("a", "b"))
 
 
 def test_what_was_changed_in_a_data_set_is_seen_where_it_is_shown():
@@ -92,13 +92,13 @@ def test_what_was_changed_in_a_data_set_is_seen_where_it_is_shown():
 
 
 def test_what_it_says_is_one_line_without_what_a_terminal_obeys():
-    data = Dataset(np.zeros((1, 2, 2, 1), np.uint8), np.zeros(1), "a\x1b[2J", "train", "b\nc")
+    data = Dataset(np.zeros((1, 2, 2, 1), np.uint8), np.zeros(1, int), "a\x1b[2J", "train", "b\nc")
     assert data.describe() == r"a\x1b[2J, train: 1 image 2 x 2 x 1, from b\nc"
 
 
 @pytest.mark.parametrize("way", ["resize", "pad"])
 def test_a_size_that_does_not_fit_into_memory_is_refused(way, monkeypatch):
-    data = Dataset(np.zeros((20, 2, 2, 1), np.uint8), np.zeros(20), "x", "train", "here")
+    data = Dataset(np.zeros((20, 2, 2, 1), np.uint8), np.zeros(20, int), "x", "train", "here")
     monkeypatch.setenv("TINYDIFF_MEMORY", "0.05")
     with pytest.raises(InputError, match=r"20 (pictures|images).* can be had here: choose a smaller one"):
         getattr(data, way)(3000)

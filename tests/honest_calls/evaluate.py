@@ -54,7 +54,7 @@ def quiet(f):
         import warnings
 
         with warnings.catch_warnings():
-            warnings.filterwarnings("ignore", "The text has")
+            warnings.simplefilter("ignore")
             return f(*args, **arguments)
 
     return called

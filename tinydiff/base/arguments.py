@@ -91,7 +91,7 @@ def _instance(kind):
     article = "an" if kind.__name__[0] in "AEIOU" else "a"
     words = f"{article} {kind.__name__}"
     if not fields:
-        return Kind(words, lambda value: isinstance(value, kind))
+        return Kind(words, lambda value: isinstance(value, kind) or _may_stand_in(value))
     of_fields = {name: _kinds(annotation) for name, annotation in inspect.get_annotations(kind).items()}
 
     def take(name, value):
@@ -197,6 +197,12 @@ def _take_whole(name, value):
 def _take_array(name, value):
     check_numbers(name, value)
     return value
+
+
+def _may_stand_in(value):
+    """Whether a value is an object of some class, which may act like one of another: no number, text, list or array."""
+    is_data = isinstance(value, (numbers.Number, str, bytes, collections.abc.Collection)) or is_array(value)
+    return not is_data and type(value).__module__ not in ("builtins", "numpy", "datetime")
 
 
 def _is_bool(value):

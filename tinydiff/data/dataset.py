@@ -1,5 +1,6 @@
 """A data set: images as bytes, turned into floats in [-1, 1] one batch at a time."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -126,7 +127,7 @@ class Dataset:
             images = np.where(flip[:, None, None, None], images[:, :, ::-1], images)
         return xp.asarray(to_floats(images)), xp.asarray(self.labels[indices])
 
-    def take(self, indices: Array | slice) -> "Dataset":
+    def take(self, indices: Array | Sequence[int] | slice) -> "Dataset":
         """Return the data set of these images only (indices, a slice or a mask)."""
         indices = indices if isinstance(indices, slice) else _plain("indices", indices)
         try:

@@ -8,6 +8,7 @@ knows classes, no labels mean "no class". (A chain takes all classes in turn; an
 of another class.) There are as many samples as pictures.
 """
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -207,8 +208,8 @@ def draw_from(model: DiffusionModel, x_T: Array, request: Request | None = None,
 @checked()
 def interpolate(
     model: DiffusionModel,
-    noises: tuple[Array, Array],
-    prompts: tuple[str, str],
+    noises: Sequence[Array],
+    prompts: Sequence[str],
     n: int = 7,
     request: Request | None = None,
     steps: int = 50,

@@ -126,6 +126,7 @@ class Request:
 
     def __post_init__(self):
         if not isinstance(self.guidance, Guidance):
+            check_number("guidance", self.guidance, -100, 100)
             self._set("guidance", Guidance(self.guidance))
         if self.labels is not None:
             self._set("labels", np.asarray(to_numpy(self.labels) if hasattr(self.labels, "dtype") else self.labels))

@@ -8,9 +8,10 @@ from typing import Any
 import numpy as np
 
 from tinydiff import functional as F
-from tinydiff.base import Array, InputError, bare, check_alike, check_count, check_divisible, checks_arguments
+from tinydiff.base import Array, InputError, bare, check_alike, check_divisible, checks_arguments
 from tinydiff.functional.patches import Padding
 from tinydiff.functional.values import check_factor, check_norm, check_padding, check_stride
+from tinydiff.nn.checks import check_counts, check_flow
 from tinydiff.nn.gradients import Gradients
 from tinydiff.nn.module import Module
 from tinydiff.nn.parameter import Parameter, check_allowance
@@ -65,13 +66,6 @@ class Layer(Module):
         return dx
 
 
-def check_flow(name: str, x: Array, weight: Array | None) -> None:
-    """Raise `InputError` unless what flows through a layer is an array like its weights, with at least one number."""
-    check_alike(**{name: x, "weight": weight})
-    if not x.shape or 0 in x.shape:
-        raise InputError(f"{name} has shape {tuple(x.shape)}, but no axis may have size 0, and there must be one.")
-
-
 @functools.cache
 def _takes(f, argument):
     """Whether a function has an argument: `keep` and `need_dw` save work, but a student's pair may lack them."""
@@ -91,12 +85,6 @@ def alike(value: float, channels: int, dtype: Any) -> Array:
     """Return the same number for each channel, where a norm or a bias begins."""
     check_allowance((channels,))
     return np.full(channels, value, dtype)
-
-
-def check_counts(**counts: int) -> None:
-    """Raise `InputError` unless these are whole numbers from 1."""
-    for name, count in counts.items():
-        check_count(name, count)
 
 
 @checks_arguments("__init__")

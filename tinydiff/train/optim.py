@@ -2,6 +2,7 @@
 
 import math
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -80,7 +81,7 @@ class AdamW:
     def steps(self, steps: int) -> None:
         self._steps = steps
 
-    def step(self, g: Array, lr: float, ok: Array = True, ema: Array | None = None, decay: float = 0.0) -> None:
+    def step(self, g: Array, lr: float, ok: Any = True, ema: Array | None = None, decay: float = 0.0) -> None:
         """Take one step against the gradient g, and move the average of the weights in the same pass.
 
         Parameters
@@ -186,7 +187,7 @@ def ema_decay(step: int, decay: float) -> float:
 
 
 @checked("ema theta", lambda ema, theta, decay: _check_average(ema, theta, decay))
-def update_ema(ema: Array, theta: Array, decay: float, ok: Array = True) -> None:
+def update_ema(ema: Array, theta: Array, decay: float, ok: Any = True) -> None:
     """Move the average towards theta, in place, where ok: ``ema = decay ema + (1 - decay) theta`` (Eq. EMA-1)."""
     ema += (1 - decay) * xp_of(ema, theta).where(ok, theta - ema, 0)
 

@@ -145,7 +145,7 @@ class Evaluate:
         data: str | tuple[Dataset, Dataset] = "mnist-small" if options.data == "mnist" else options.data
         if options.is_folder:
             data = self._real(model, options)
-            print(data[0].describe(), data[1].describe(), sep="\n")
+            say(data[0].describe(), data[1].describe())
         with ProgressBar() as bar:
             return evaluate(model, data, judge, self._count(), *self._how(), self._folder(held), bar)
 
@@ -182,7 +182,7 @@ class Evaluate:
             return training, held_out
         labels, note = labels_by_name(training, model.config)
         if note:
-            print(note)
+            say(note)
         return replace(training, labels=labels[training.labels]), replace(held_out, labels=labels[held_out.labels])
 
     def _count(self) -> int:

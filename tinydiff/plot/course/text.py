@@ -135,7 +135,12 @@ def attention_maps(
 
 @checked()
 def guidance_trade(
-    scales: Sequence[float], precision: Array, recall: Array, frechet: Array, right: Array, title: str | None = None
+    scales: Sequence[float],
+    precision: Sequence[float],
+    recall: Sequence[float],
+    frechet: Sequence[float],
+    right: Sequence[float],
+    title: str | None = None,
 ) -> Figure:
     """Return what guidance gives and what it takes: precision over recall, and other figures over the scale.
 

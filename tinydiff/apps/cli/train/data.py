@@ -154,7 +154,7 @@ def _by_name(options, config):
     if classes is not None and config.num_classes is None and not options.captions:
         how = f"give --{options.table}.num-classes {len(classes)} to learn them"
         remedy = "the model knows no classes" if options.given is None or not options.advice else how
-        notes.append(f"The labels of {counted(len(classes), 'class', 'classes')} are not used: {remedy}.")
+        notes.append(f"The labels of the {counted(len(classes), 'class', 'classes')} are not used: {remedy}.")
     if classes is not None and config.num_classes is not None and config.num_classes > len(classes):
         notes.append(_nothing_learned_of(options, len(classes), config.num_classes))
     if training.captions is not None and not options.captions:
