@@ -240,7 +240,7 @@ def interpolate(
     for name, x in zip(("the first noise", "the second noise"), noises, strict=True):
         check_shape(name, x, (1, None, None, model.config.unet.in_channels))
     xp, shares = xp_of(*noises), np.linspace(0, 1, n)
-    x_T = xp.concatenate([slerp(*noises, share) for share in shares])
+    x_T = xp.concatenate([slerp(noises[0], noises[1], share) for share in shares])
     ends = model.read(model.tokens(prompts))
     weights = xp.asarray(shares, dtype=x_T.dtype)
 

@@ -94,7 +94,7 @@ class Train(TrainCommand):
             warnings.filterwarnings("always", CAPTIONS_CUT)
             objective = Denoise(model, training, self.train, held_out)
         for warning in on_captions:
-            print(f"{warning.message} A larger --text.length keeps more.")
+            say(f"{warning.message} A larger --text.length keeps more.")
         return objective
 
     def settings(self, objective: Denoise) -> dict[str, Any]:
