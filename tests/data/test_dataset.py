@@ -57,12 +57,12 @@ def test_padding_keeps_pixels():
 def test_bad_arguments_of_a_dataset():
     images = np.zeros((3, 2, 2, 1), np.uint8)
     with pytest.raises(InputError, match="dtype float64"):
-        Dataset(images.astype(float), np.zeros(3), "x", "train", "here")
+        Dataset(images.astype(float), np.zeros(3, int), "x", "train", "here")
     with pytest.raises(InputError, match="2 labels for 3 images"):
-        Dataset(images, np.zeros(2), "x", "train", "here")
+        Dataset(images, np.zeros(2, int), "x", "train", "here")
     with pytest.raises(InputError, match="indices run from 0 to 3, but there are 3 images"):
-        Dataset(images, np.zeros(3), "x", "train", "here").batch(np.array([0, 3]))
-    data = Dataset(images, np.zeros(3), "x", "train", "here", ("a", "b", "c"))
+        Dataset(images, np.zeros(3, int), "x", "train", "here").batch(np.array([0, 3]))
+    data = Dataset(images, np.zeros(3, int), "x", "train", "here", ("a", "b", "c"))
     with pytest.raises(InputError, match="indices run from -1 to 0"):
         data.batch([-1, 0])
     with pytest.raises(InputError, match="indices has dtype bool"):
@@ -80,4 +80,4 @@ def test_bad_arguments_of_a_dataset():
     with pytest.raises(InputError, match="images has dtype float64, but uint8"):
         to_floats(np.zeros(3))
     with pytest.raises(InputError, match="2 captions for 3 images"):
-        Dataset(images, np.zeros(3), "x", "train", "here", ("a", "b"))
+        Dataset(images, np.zeros(3, int), "x", "train", "here", ("a", "b"))

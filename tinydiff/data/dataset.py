@@ -1,5 +1,6 @@
 """A data set: images as bytes, turned into floats in [-1, 1] one batch at a time."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -73,7 +74,9 @@ class Dataset:
         shape = f"{height} x {width} x {channels}"
         return f"{name}, {self.split}: {len(self):,} {images} {shape}, from {self.source}"
 
-    def batch(self, indices: Array, xp: Any = np, flip: np.ndarray | None = None) -> tuple[Array, Array]:
+    def batch(
+        self, indices: Array | Sequence[int], xp: Any = np, flip: np.ndarray | None = None
+    ) -> tuple[Array, Array]:
         """Return (images, labels) at these indices.
 
         Parameters
@@ -112,7 +115,7 @@ class Dataset:
             images = np.where(flip[:, None, None, None], images[:, :, ::-1], images)
         return xp.asarray(to_floats(images)), xp.asarray(self.labels[indices])
 
-    def take(self, indices: Array | slice) -> "Dataset":
+    def take(self, indices: Array | slice | Sequence[Any]) -> "Dataset":
         """Return the data set of these images only (indices, a slice or a mask)."""
         indices = indices if isinstance(indices, slice) else _plain("indices", indices)
         try:

@@ -8,6 +8,7 @@ knows classes, no labels mean "no class". (A chain takes all classes in turn; an
 of another class.) There are as many samples as pictures.
 """
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -207,7 +208,7 @@ def draw_from(model: DiffusionModel, x_T: Array, request: Request | None = None,
 @checked()
 def interpolate(
     model: DiffusionModel,
-    noises: tuple[Array, Array],
+    noises: Sequence[Array],
     prompts: tuple[str, str],
     n: int = 7,
     request: Request | None = None,
@@ -236,10 +237,12 @@ def interpolate(
         raise InputError(
             f"The request holds the prompt {request.prompt!r}, but `prompts` say what is drawn: leave it out."
         )
+    if len(noises) != 2:
+        raise InputError(f"noises holds {len(noises)} arrays, but two were expected.")
     for name, x in zip(("the first noise", "the second noise"), noises, strict=True):
         check_shape(name, x, (1, None, None, model.config.unet.in_channels))
     xp, shares = xp_of(*noises), np.linspace(0, 1, n)
-    x_T = xp.concatenate([slerp(*noises, share) for share in shares])
+    x_T = xp.concatenate([slerp(noises[0], noises[1], share) for share in shares])
     ends = model.read(model.tokens(prompts))
     weights = xp.asarray(shares, dtype=x_T.dtype)
 

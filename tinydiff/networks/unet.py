@@ -25,14 +25,7 @@ from tinydiff.base import (
     height_and_width,
     xp_of,
 )
-from tinydiff.networks.levels import (
-    LARGEST_TIME,
-    LARGEST_WIDTH,
-    MOST_CLASSES,
-    MOST_LAYERS,
-    check_widths,
-    keep_size,
-)
+from tinydiff.networks.levels import LARGEST_TIME, LARGEST_WIDTH, MOST_CLASSES, MOST_LAYERS, check_widths, keep_size
 from tinydiff.networks.registry import network
 from tinydiff.nn import (
     BlockConfig,

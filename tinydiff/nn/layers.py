@@ -8,12 +8,12 @@ from typing import Any
 import numpy as np
 
 from tinydiff import functional as F
-from tinydiff.base import Array, InputError, bare, check_alike, check_count, check_divisible, checks_arguments
+from tinydiff.base import Array, InputError, bare, check_alike, check_divisible, checks_arguments
 from tinydiff.functional.patches import Padding
 from tinydiff.functional.values import check_factor, check_norm, check_padding, check_stride
 from tinydiff.nn.gradients import Gradients
 from tinydiff.nn.module import Module
-from tinydiff.nn.parameter import Parameter, check_allowance
+from tinydiff.nn.parameter import Parameter, alike, check_allowance, check_counts
 from tinydiff.nn.tape import Tape
 
 Pair = tuple[Callable, Callable]
@@ -85,18 +85,6 @@ def initial(rng: np.random.Generator | None, shape: tuple, fan_in: int, dtype: A
         return np.zeros(shape, dtype)
     bound = (3 / fan_in) ** 0.5
     return rng.uniform(-bound, bound, shape).astype(dtype)
-
-
-def alike(value: float, channels: int, dtype: Any) -> Array:
-    """Return the same number for each channel, where a norm or a bias begins."""
-    check_allowance((channels,))
-    return np.full(channels, value, dtype)
-
-
-def check_counts(**counts: int) -> None:
-    """Raise `InputError` unless these are whole numbers from 1."""
-    for name, count in counts.items():
-        check_count(name, count)
 
 
 @checks_arguments("__init__")

@@ -20,7 +20,7 @@ from tinydiff.diffusion import ddim, ddpm, edm_steps, last, log_snr_steps, space
         ([101, 50], "steps holds 101, but times from 1 to T = 100"),
         ([50, 0], "steps holds 0"),
         ([50, -3], "steps holds -3"),
-        ([50, float("nan")], "steps holds nan"),
+        ([50, float("nan")], r"steps\[1\] is nan"),
         ([], "steps is empty"),
         (0, "number of steps is 0"),
         (101, "number of steps is 101, but an integer from 1 to T = 100"),

@@ -135,7 +135,12 @@ def attention_maps(
 
 @checked()
 def guidance_trade(
-    scales: Sequence[float], precision: Array, recall: Array, frechet: Array, right: Array, title: str | None = None
+    scales: Sequence[float],
+    precision: Sequence[float],
+    recall: Sequence[float],
+    frechet: Sequence[float],
+    right: Sequence[float],
+    title: str | None = None,
 ) -> Figure:
     """Return what guidance gives and what it takes: precision over recall, and other figures over the scale.
 
@@ -179,7 +184,9 @@ def guidance_trade(
 
 
 @checked()
-def tone_shares(shares: Mapping[str, Array], colours: Sequence[str], y_label: str, title: str | None = None) -> Figure:
+def tone_shares(
+    shares: Mapping[str, Sequence[float]], colours: Sequence[str], y_label: str, title: str | None = None
+) -> Figure:
     """Return how often each colour was drawn, as one bar for each set of pictures, in the colours themselves.
 
     Parameters
