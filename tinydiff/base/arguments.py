@@ -20,6 +20,7 @@ import numpy as np
 
 from tinydiff.base.arrays import Array, check_numbers, is_array, module_of
 from tinydiff.base.errors import InputError
+from tinydiff.base.words import shown
 
 LARGEST = 2**63  # whole numbers are below it, as indices of arrays are
 NO_CHECK: list["Kind"] = []  # of an annotation that allows anything, or that says too little
@@ -74,7 +75,7 @@ def _kinds(annotation):
     if origin in (collections.abc.Iterable, collections.abc.Iterator):
         return [_sequence(_is_iterable, inner[0])]
     if origin is collections.abc.Collection:
-        return [_sequence(_is_collection, inner[0])]
+        return [_sequence(_is_collection, inner[0], "a collection")]
     if origin in (collections.abc.Sequence, list):
         return [_sequence(_is_sequence, inner[0])]
     open_protocol = getattr(annotation, "_is_protocol", False) and not getattr(
@@ -135,7 +136,7 @@ def _pair(inner):
     return Kind(words, lambda value: isinstance(value, (tuple, list)) and size in (None, len(value)), take)
 
 
-def _sequence(fits, inner):
+def _sequence(fits, inner, words="a sequence"):
     """Return the kind of a sequence whose members are of one type; an iterator's are not looked at beforehand."""
     kinds = _kinds(inner)
 
@@ -147,7 +148,7 @@ def _sequence(fits, inner):
             return value
         return type(value)(taken(f"{name}[{i}]", member, kinds) for i, member in enumerate(value))
 
-    return Kind("a sequence", fits, take)
+    return Kind(words, fits, take)
 
 
 def _mapping(kind, of_keys, of_values):
@@ -191,7 +192,8 @@ def _take_number(name, value):
 def _take_whole(name, value):
     value = int(value)
     if not -LARGEST <= value < LARGEST:
-        raise InputError(f"{name} is {_shown(value)}, but a whole number from -(2**63) to 2**63 - 1 was expected.")
+        bound = f"at most {LARGEST - 1}" if value > 0 else f"at least {-LARGEST}"
+        raise InputError(f"{name} is {_shown(value)}, but a whole number of {bound} was expected.")
     return value
 
 
@@ -225,8 +227,7 @@ def _shown(value):
     """Return a value for a sentence: short, and what kind it is where that is not seen."""
     if is_array(value):
         return f"an array of shape {tuple(value.shape)}"
-    text = repr(value)
-    text = text if len(text) <= 60 else f"{text[:56]} ..."
+    text = shown(value)
     return text if isinstance(value, (str, int, float, complex, type(None))) else f"{text} ({type(value).__name__})"
 
 

@@ -53,6 +53,7 @@ class Guidance:
     def __post_init__(self):
         check_number("guidance", self.scale, -100, 100)
         check_number("rescale", self.rescale, 0, 1)
+        object.__setattr__(self, "threshold", str(self.threshold))
         object.__setattr__(self, "scale", float(self.scale))
         object.__setattr__(self, "rescale", float(self.rescale))
         check_choice("threshold", self.threshold, ("static", "dynamic"))
