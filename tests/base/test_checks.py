@@ -1,6 +1,8 @@
 """Arrays that fit together, and values that are checked before a function's first line."""
 
 import inspect
+from collections.abc import Collection, Mapping
+from typing import NamedTuple
 
 import numpy as np
 import pytest
@@ -14,6 +16,7 @@ from tinydiff.base import (
     check_positive,
     check_shapes,
     checked,
+    checks_arguments,
 )
 from tinydiff.diffusion.times import spaced_steps
 from tinydiff.functional.values import check_padding, check_stride
@@ -174,3 +177,69 @@ def test_a_value_that_cannot_be_written_out_is_refused_in_a_sentence(value):
         with pytest.raises(InputError) as caught:
             refused()
         assert len(str(caught.value)) < 250
+
+
+class Pair(NamedTuple):
+    """Two arrays that belong together."""
+
+    x: np.ndarray
+    y: np.ndarray | None = None
+
+
+@checked()
+def described(texts: Collection[str] = (), arrays: Mapping[str, np.ndarray] | None = None, pair: Pair | None = None):
+    return texts, arrays, pair
+
+
+@pytest.mark.parametrize(
+    ("given", "sentence"),
+    [
+        ({"texts": ["a", 3]}, r"texts\[1\] is 3, but a text"),
+        ({"texts": {3}}, r"texts\[0\] is 3, but a text"),
+        ({"texts": np.ones(2)}, r"texts\[0\] is .*, but a text"),
+        ({"texts": "ab"}, "texts is 'ab', but a collection"),
+        ({"arrays": {3: np.ones(2)}}, "a key of arrays is 3, but a text"),
+        ({"arrays": {"a": [1.0]}}, r"arrays\['a'\] is of type list"),
+        ({"pair": (np.ones(2), "b")}, "pair.y is of type str|pair.y is 'b'"),
+        ({"pair": (np.ones(2),)}, "but a Pair"),
+        ({"texts": 10**5000}, "texts is a whole number of about 5,0.. digits"),
+    ],
+)
+def test_the_members_of_a_collection_are_what_its_annotation_says(given, sentence):
+    with pytest.raises(InputError, match=sentence):
+        described(**given)
+
+
+def test_a_plain_tuple_arrives_as_the_named_one_that_it_stands_for():
+    _, _, pair = described(pair=(np.ones(2), None))
+    assert isinstance(pair, Pair)
+
+
+@checks_arguments()
+class Made:
+    """A class with a class method and a static one."""
+
+    @classmethod
+    def of(cls, n: int) -> int:
+        return n
+
+    @staticmethod
+    def twice(n: int) -> int:
+        return 2 * n
+
+
+@pytest.mark.parametrize("f", [Made.of, Made.twice])
+def test_class_methods_and_static_ones_are_checked_too(f):
+    assert type(f(np.int8(100))) is int
+    with pytest.raises(InputError, match="n is 'x', but a whole number"):
+        f("x")
+
+
+@pytest.mark.parametrize("count", [2**62, 2**40])
+def test_what_no_memory_can_hold_is_a_sentence(count):
+    @checked()
+    def zeros(n: int):
+        return np.zeros((n, 2**20))
+
+    with pytest.raises(InputError, match="zeros: its arguments ask for too much"):
+        zeros(count)

@@ -29,6 +29,8 @@ def model():
 class Repeats:
     """In place of a model: its samples are given, its predictions are of zeros."""
 
+    __class__ = DiffusionModel  # so that it passes for one
+
     def __init__(self, model, samples):
         self.model, self.samples = model, samples
 

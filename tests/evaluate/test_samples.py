@@ -22,6 +22,8 @@ def model(unet=UNET, **options):
 class Reader:
     """A classifier that reads its logits off the first three pixels, and its features off the first two."""
 
+    __class__ = Classifier  # so that it passes for one
+
     def forward(self, images):
         return images.reshape(len(images), -1)[:, :3] * 10
 

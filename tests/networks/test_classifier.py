@@ -56,7 +56,7 @@ def test_bad_inputs_are_one_clear_sentence():
         for change, words in [
             ({"num_classes": 0}, "num_classes is 0"),
             ({"channels": ()}, "channels is empty"),
-            ({"channels": (8, 2.5)}, r"channels is 2\.5"),
+            ({"channels": (8, 2.5)}, r"channels\[1\] is 2\.5"),
         ]:
             with pytest.raises(InputError, match=words):
                 config(**change)

@@ -251,7 +251,7 @@ def test_self_attention_starts_as_the_identity_and_a_resblock_as_its_shortcut():
         ({"image_size": True}, "image_size is True, but a whole number"),
         ({"num_classes": 0}, "num_classes is 0"),
         ({"time_offset": "x"}, "time_offset is 'x'"),
-        ({"channel_mult": (1, 1.5, 2)}, r"channel_mult is 1\.5, but a whole number"),
+        ({"channel_mult": (1, 1.5, 2)}, r"channel_mult\[1\] is 1\.5, but a whole number"),
         ({"channel_mult": ()}, "channel_mult is"),
         ({"attention_levels": (7,)}, "attention_levels holds 7, but the levels are 0 to 2"),
         ({"time_embedding": "mine"}, "time_embedding is 'mine'"),

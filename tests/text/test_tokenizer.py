@@ -143,13 +143,13 @@ def test_a_text_that_is_too_long_says_what_was_dropped():
 def test_bad_arguments():
     for call, words in [
         (lambda: TOKENIZER.encode(7), "text is 7"),
-        (lambda: TOKENIZER.rows("low", 5), "one text"),
+        (lambda: TOKENIZER.rows("low", 5), "texts is 'low', but a sequence"),
         (lambda: TOKENIZER.rows(["low"], 1), "length is 1"),
         (lambda: TOKENIZER.decode([0, len(TOKENIZER)]), "ids run from 0"),
         (lambda: Tokenizer([("lo", "w")]), "no token yet"),
         (lambda: Tokenizer([("l", "o"), ("l", "o")]), "makes a token that exists"),
         (lambda: Tokenizer.train(["low"], -1), "merges is -1"),
-        (lambda: Tokenizer.train("red hair"), "texts is one text, but a list of texts"),
+        (lambda: Tokenizer.train("red hair"), "texts is 'red hair', but a sequence"),
     ]:
         with pytest.raises(InputError, match=words):
             call()

@@ -179,7 +179,7 @@ def test_a_gradient_or_an_average_of_another_shape_is_refused_before_anything_ch
 
 @pytest.mark.parametrize("eps", [0, -1e-8, 1e-30, math.inf, math.nan])
 def test_an_eps_that_float32_cannot_use_is_refused(eps):
-    with pytest.raises(InputError, match=r"eps is .* a number"):
+    with pytest.raises(InputError, match=r"eps is .* a number (from 1\.1e-19|was expected)"):
         AdamW(np.ones(2, np.float32), eps=eps)
 
 

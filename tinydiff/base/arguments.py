@@ -75,7 +75,7 @@ def _kinds(annotation):
     if origin in (collections.abc.Iterable, collections.abc.Iterator):
         return [_sequence(_is_iterable, inner[0])]
     if origin is collections.abc.Collection:
-        return [_sequence(_is_collection, inner[0])]
+        return [_sequence(_is_collection, inner[0], "a collection")]
     if origin in (collections.abc.Sequence, list):
         return [_sequence(_is_sequence, inner[0])]
     open_protocol = getattr(annotation, "_is_protocol", False) and not getattr(
@@ -136,19 +136,19 @@ def _pair(inner):
     return Kind(words, lambda value: isinstance(value, (tuple, list)) and size in (None, len(value)), take)
 
 
-def _sequence(fits, inner):
+def _sequence(fits, inner, words="a sequence"):
     """Return the kind of a sequence whose members are of one type; an iterator's are not looked at beforehand."""
     kinds = _kinds(inner)
 
     def take(name, value):
-        _take_group(name, value)
+        _take_group(name, value, kinds)
         if kinds and isinstance(value, np.ndarray) and len(value):
             taken(f"{name}[0]", value[0], kinds)  # the others are of the same dtype
         if not kinds or type(value) not in (list, tuple, set, frozenset):
             return value
         return type(value)(taken(f"{name}[{i}]", member, kinds) for i, member in enumerate(value))
 
-    return Kind("a sequence", fits, take)
+    return Kind(words, fits, take)
 
 
 def _mapping(kind, of_keys, of_values):
@@ -166,10 +166,12 @@ def _mapping(kind, of_keys, of_values):
     return Kind("a mapping", lambda value: isinstance(value, kind), take)
 
 
-def _take_group(name, value):
+def _take_group(name, value, kinds):
     """Return a sequence; an array in its place must be a plain one, with at least one axis."""
     if isinstance(value, np.ndarray):
-        check_numbers(name, value)
+        if kinds or value.dtype.kind not in "SUO":  # where anything goes, as for labels, an array of texts does too
+            check_numbers(name, value)
+        module_of({name: value})
         if value.ndim == 0:
             raise InputError(f"{name} is an array without axes, but a sequence was expected.")
     return value
@@ -190,7 +192,8 @@ def _take_number(name, value):
 def _take_whole(name, value):
     value = int(value)
     if not -LARGEST <= value < LARGEST:
-        raise InputError(f"{name} is {_shown(value)}, but a whole number from -(2**63) to 2**63 - 1 was expected.")
+        bound = f"at most {LARGEST - 1}" if value > 0 else f"at least {-LARGEST}"
+        raise InputError(f"{name} is {_shown(value)}, but a whole number of {bound} was expected.")
     return value
 
 

@@ -86,7 +86,9 @@ class Dataset:
         what = f"{counted(len(self), 'image')} {shape}"
         return printable(f"{self.name or self.source}, {self.split}: {what}, from {self.source}")
 
-    def batch(self, indices: Array, xp: Any = np, flip: np.ndarray | None = None) -> tuple[Array, Array]:
+    def batch(
+        self, indices: Array | Sequence[int], xp: Any = np, flip: np.ndarray | None = None
+    ) -> tuple[Array, Array]:
         """Return (images, labels) at these indices.
 
         Parameters
@@ -127,7 +129,7 @@ class Dataset:
             images = np.where(flip[:, None, None, None], images[:, :, ::-1], images)
         return xp.asarray(to_floats(images)), xp.asarray(self.labels[indices])
 
-    def take(self, indices: Array | Sequence[int] | slice) -> "Dataset":
+    def take(self, indices: Array | slice | Sequence[Any]) -> "Dataset":
         """Return the data set of these images only (indices, a slice or a mask)."""
         indices = indices if isinstance(indices, slice) else _plain("indices", indices)
         try:

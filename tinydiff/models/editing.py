@@ -209,7 +209,7 @@ def draw_from(model: DiffusionModel, x_T: Array, request: Request | None = None,
 def interpolate(
     model: DiffusionModel,
     noises: Sequence[Array],
-    prompts: Sequence[str],
+    prompts: tuple[str, str],
     n: int = 7,
     request: Request | None = None,
     steps: int = 50,
@@ -237,6 +237,8 @@ def interpolate(
         raise InputError(
             f"The request holds the prompt {request.prompt!r}, but `prompts` say what is drawn: leave it out."
         )
+    if len(noises) != 2:
+        raise InputError(f"noises holds {len(noises)} arrays, but two were expected.")
     for name, x in zip(("the first noise", "the second noise"), noises, strict=True):
         check_shape(name, x, (1, None, None, model.config.unet.in_channels))
     xp, shares = xp_of(*noises), np.linspace(0, 1, n)

@@ -31,7 +31,6 @@ DEFAULT_N = 16
 GUIDANCE_FOR_PROMPTS = 2.0  # how strongly commands, the page and `sample` follow words unless told otherwise
 
 
-@checks_arguments("__init__")
 @dataclass(frozen=True)
 class Guidance:
     """How strongly a sample follows its condition, and how it is kept within bounds.
@@ -56,6 +55,9 @@ class Guidance:
     def __post_init__(self):
         check_number("guidance", self.scale, -100, 100)
         check_number("rescale", self.rescale, 0, 1)
+        object.__setattr__(self, "threshold", str(self.threshold))
+        object.__setattr__(self, "scale", float(self.scale))
+        object.__setattr__(self, "rescale", float(self.rescale))
         check_choice("threshold", self.threshold, ("static", "dynamic"))
         check_interval(self.interval)
 

@@ -11,10 +11,9 @@ from tinydiff import functional as F
 from tinydiff.base import Array, InputError, bare, check_alike, check_divisible, checks_arguments
 from tinydiff.functional.patches import Padding
 from tinydiff.functional.values import check_factor, check_norm, check_padding, check_stride
-from tinydiff.nn.checks import check_counts, check_flow
 from tinydiff.nn.gradients import Gradients
 from tinydiff.nn.module import Module
-from tinydiff.nn.parameter import Parameter, check_allowance
+from tinydiff.nn.parameter import Parameter, alike, check_allowance, check_counts
 from tinydiff.nn.tape import Tape
 
 Pair = tuple[Callable, Callable]
@@ -66,6 +65,13 @@ class Layer(Module):
         return dx
 
 
+def check_flow(name: str, x: Array, weight: Array | None) -> None:
+    """Raise `InputError` unless what flows through a layer is an array like its weights, with at least one number."""
+    check_alike(**{name: x, "weight": weight})
+    if not x.shape or 0 in x.shape:
+        raise InputError(f"{name} has shape {tuple(x.shape)}, but no axis may have size 0, and there must be one.")
+
+
 @functools.cache
 def _takes(f, argument):
     """Whether a function has an argument: `keep` and `need_dw` save work, but a student's pair may lack them."""
@@ -79,12 +85,6 @@ def initial(rng: np.random.Generator | None, shape: tuple, fan_in: int, dtype: A
         return np.zeros(shape, dtype)
     bound = (3 / fan_in) ** 0.5
     return rng.uniform(-bound, bound, shape).astype(dtype)
-
-
-def alike(value: float, channels: int, dtype: Any) -> Array:
-    """Return the same number for each channel, where a norm or a bias begins."""
-    check_allowance((channels,))
-    return np.full(channels, value, dtype)
 
 
 @checks_arguments("__init__")

@@ -8,9 +8,20 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from tinydiff.base import Array, InputError, available_memory, check_memory, check_number, checks_arguments, in_gib
+import numpy as np
+
+from tinydiff.base import (
+    Array,
+    InputError,
+    available_memory,
+    check_count,
+    check_memory,
+    check_number,
+    checks_arguments,
+    in_gib,
+)
 
 if TYPE_CHECKING:
     from tinydiff.nn.module import Module
@@ -106,3 +117,15 @@ def check_allowance(shape: tuple[int, ...]) -> None:
         allowance.check(shape)
     elif count > LARGE:
         check_memory(12 * count, f"An array of weights of shape {shape}", "choose fewer channels")
+
+
+def alike(value: float, channels: int, dtype: Any) -> Array:
+    """Return the same number for each channel, where a norm or a bias begins."""
+    check_allowance((channels,))
+    return np.full(channels, value, dtype)
+
+
+def check_counts(**counts: int) -> None:
+    """Raise `InputError` unless these are whole numbers from 1."""
+    for name, count in counts.items():
+        check_count(name, count)

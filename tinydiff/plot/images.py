@@ -15,7 +15,7 @@ def image_grid(
     images: Array,
     columns: int | None = None,
     scale: int | None = None,
-    labels: Sequence[object] | None = None,
+    labels: Sequence[object] | str | None = None,
     title: str | None = None,
 ) -> Image.Image:
     """Return images in rows and columns.
@@ -87,7 +87,7 @@ def image_rows(
     rows: Mapping[str, Array],
     scale: int | None = None,
     title: str | None = None,
-    column_labels: Sequence[object] = (),
+    column_labels: Sequence[object] | str = (),
 ) -> Image.Image:
     """Return images as a table whose rows have names.
 
@@ -116,7 +116,7 @@ def training_progress(
     grids: Sequence[tuple[int, Array]],
     scale: int | None = None,
     title: str | None = None,
-    column_labels: Sequence[object] = (),
+    column_labels: Sequence[object] | str = (),
 ) -> Image.Image:
     """Return samples drawn during training, always from the same noise: one row per moment, one column per sample.
 

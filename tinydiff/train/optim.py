@@ -186,7 +186,7 @@ def ema_decay(step: int, decay: float) -> float:
     return min(decay, (1 + step) / (10 + step))
 
 
-@checked("ema theta", lambda ema, theta, decay: _check_average(ema, theta, decay))
+@checked("ema theta", lambda ema, theta, decay, ok: _check_average(ema, theta, decay, ok))
 def update_ema(ema: Array, theta: Array, decay: float, ok: Any = True) -> None:
     """Move the average towards theta, in place, where ok: ``ema = decay ema + (1 - decay) theta`` (Eq. EMA-1)."""
     ema += (1 - decay) * xp_of(ema, theta).where(ok, theta - ema, 0)
@@ -208,9 +208,9 @@ def _check_clipped(g, largest):
     _check_some_writable("g", g)
 
 
-def _check_average(ema, theta, decay):
+def _check_average(ema, theta, decay, ok):
     check_shape("theta", theta, ema.shape)
-    check_number("decay", decay, 0, 1)
+    _checked_step(0, ok, decay)
     _check_some_writable("ema", ema)
 
 

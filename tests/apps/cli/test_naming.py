@@ -23,7 +23,7 @@ REFUSED = [  # a command, what is wrong with it, and how the sentence begins
     ("sample", ["--size", "7"], "--size is 7 x 7"),
     ("sample", ["--size", "0"], "--size is 0"),
     ("sample", ["--size", "1000000"], "--size is 1000000, but a whole number from 1 to 65536"),
-    ("sample", ["--n", "99999999999999999999999"], "--n is 99999999999999999999999, but a whole number from"),
+    ("sample", ["--n", "99999999999999999999999"], "--n is 99999999999999999999999, but a whole number of at most"),
     ("sample", ["--micro-batch", "0"], "--micro-batch is 0"),
     ("sample", ["--guidance", "200"], "--guidance is 200.0"),
     ("sample", ["--guidance", "nan"], "--guidance is nan"),

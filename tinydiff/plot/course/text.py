@@ -184,7 +184,9 @@ def guidance_trade(
 
 
 @checked()
-def tone_shares(shares: Mapping[str, Array], colours: Sequence[str], y_label: str, title: str | None = None) -> Figure:
+def tone_shares(
+    shares: Mapping[str, Sequence[float]], colours: Sequence[str], y_label: str, title: str | None = None
+) -> Figure:
     """Return how often each colour was drawn, as one bar for each set of pictures, in the colours themselves.
 
     Parameters
