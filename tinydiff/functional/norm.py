@@ -23,7 +23,6 @@ BatchNormCache = namedtuple("BatchNormCache", "x_hat gamma rstd")
 UnitLengthCache = namedtuple("UnitLengthCache", "y length shrink is_short")
 
 SHORTEST = 1e-12  # a vector is divided by at least this length
-NONE = np.zeros(1, bool)  # of the samples
 
 
 @checked(check=lambda channels: check_count("channels", channels))
@@ -73,7 +72,7 @@ def group_norm(x: Array, gamma: Array, beta: Array, groups: int | None = None, e
         centred = rows - mu
     variance = group_mean(row_dots(xp, centred, centred), groups, len(rows[0])) + eps
     beyond = beyond_float32(mu, variance)
-    if beyond.any():
+    if beyond is not None:
         return in_float64(group_norm, beyond, x, gamma, beta, groups=groups, eps=eps)
     rstd = variance**-0.5
     y = centred * (rstd * gamma)
@@ -196,7 +195,7 @@ def _normalise(norm, x, gamma, beta, eps, axes, cache):
         x_hat = x - mu
         variance = (x_hat * x_hat).mean(axis=axes, keepdims=True) + eps
     beyond = beyond_float32(mu, variance)
-    if beyond.any():
+    if beyond is not None:
         return in_float64(norm, beyond, x, gamma, beta, eps=eps)
     rstd = variance**-0.5
     x_hat *= rstd
@@ -219,21 +218,22 @@ def _normalise_backward(dy, x_hat, gamma, rstd, axes, need_dx, need_dw):
     return dx, d_gamma, d_beta
 
 
-def beyond_float32(mu: Array, variance: Array) -> np.ndarray:
-    """Return which samples, (N,), have a mean or a variance (eps included) for which float32 is too coarse.
+def beyond_float32(mu: Array, variance: Array) -> np.ndarray | None:
+    """Return which samples, (N,), have a mean or a variance (eps included) for which float32 is too coarse, or None.
 
     The mean is wrong by some 1e-7 of itself, and so is every number that it is subtracted from: that counts as soon as
     a standard deviation is a thousandth of the mean. And squares are infinite from 1.8e19 on, and inexact below 1e-19.
     """
     if xp_of(mu) is not np or mu.dtype != np.float32:
-        return NONE
+        return None
     mu, variance = mu.reshape(len(mu), -1), variance.reshape(len(mu), -1)
     least = float(variance.min())
     if least > 1e-30 and float(np.vdot(mu, mu)) <= 1e6 * least and np.vdot(variance, variance) < 1e30:
-        return NONE  # so it nearly always is: the sums, which are quick, bound each number
+        return None  # so it nearly always is: the sums, which are quick, bound each number
     with np.errstate(over="ignore", invalid="ignore"):
         is_ordinary = (mu * mu <= 1e6 * variance) & (variance > 1e-30) & (variance < 1e30)
-    return ~is_ordinary.all(axis=1)
+    is_beyond = ~is_ordinary.all(axis=1)
+    return is_beyond if is_beyond.any() else None
 
 
 def in_float64(norm: Checked, beyond: np.ndarray, x: Array, gamma: Array, beta: Array, **options: Any) -> tuple:

@@ -66,7 +66,7 @@ def group_norm_silu(x: Array, gamma: Array, beta: Array, groups: int | None = No
         centred = rows - _spread(xp, mu, rows)
         variance = group_mean(_channel_sums(xp, row_dots(xp, centred, centred), gamma), groups, pixels) + eps
     beyond = beyond_float32(mu, variance)
-    if beyond.any():
+    if beyond is not None:
         return in_float64(group_norm_silu, beyond, x, gamma, beta, groups=groups, eps=eps)
     rstd = variance**-0.5
     y, twice_sigmoid = _half_and_twice_sigmoid(xp, centred, gamma, beta, rstd)
