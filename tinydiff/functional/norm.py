@@ -224,7 +224,7 @@ def beyond_float32(mu: Array, variance: Array) -> np.ndarray | None:
     The mean is wrong by some 1e-7 of itself, and so is every number that it is subtracted from: that counts as soon as
     a standard deviation is a thousandth of the mean. And squares are infinite from 1.8e19 on, and inexact below 1e-19.
     """
-    if xp_of(mu) is not np or mu.dtype != np.float32:
+    if type(mu) is not np.ndarray or mu.dtype != np.float32:
         return None
     mu, variance = mu.reshape(len(mu), -1), variance.reshape(len(mu), -1)
     least = float(variance.min())

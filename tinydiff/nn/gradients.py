@@ -59,9 +59,9 @@ class Gradients:
         """Add to a parameter's gradient: where a value was used twice, its gradients add."""
         if self.wants(parameter):
             view = self._views[id(parameter)]
+            check_alike(d=d)
             if d.shape != view.shape:  # its name is put together for the sentence alone
                 check_shape(f"the gradient of {_called(parameter)}", d, view.shape)
-            check_alike(d=d)
             view += d
 
     def __getitem__(self, which: str | Parameter) -> Array:
