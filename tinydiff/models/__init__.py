@@ -6,14 +6,16 @@ from tinydiff.models.config import ModelConfig, default_micro_batch
 from tinydiff.models.diffusion import DiffusionModel, Progress
 from tinydiff.models.editing import draw_from, fill_in, fills_in, image_to_image, inpaint, interpolate, invert
 from tinydiff.models.new_words import notes_on_words
-from tinydiff.models.request import GUIDANCE_FOR_PROMPTS, Guidance, Request, guidance_for
+from tinydiff.models.request import GUIDANCE_FOR_PROMPTS, SAMPLER, STEPS, Guidance, Request, guidance_for, usual_steps
 from tinydiff.models.sample import sample
 from tinydiff.models.store import SHIPPED, find_folder, load, read_about, register, save
 from tinydiff.models.word_maps import word_maps
 
 __all__ = [
     "GUIDANCE_FOR_PROMPTS",
+    "SAMPLER",
     "SHIPPED",
+    "STEPS",
     "ClipModel",
     "DiffusionModel",
     "Guidance",
@@ -41,5 +43,6 @@ __all__ = [
     "register",
     "sample",
     "save",
+    "usual_steps",
     "word_maps",
 ]

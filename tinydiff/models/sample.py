@@ -7,7 +7,7 @@ import numpy as np
 
 from tinydiff.base import checked, to_numpy
 from tinydiff.models.diffusion import DiffusionModel
-from tinydiff.models.request import Request, guidance_for
+from tinydiff.models.request import SAMPLER, Request, guidance_for, usual_steps
 from tinydiff.models.store import load
 
 
@@ -15,8 +15,8 @@ from tinydiff.models.store import load
 def sample(
     name: str | Path = "mnist",
     n: int | None = None,
-    steps: int | None = 50,
-    sampler: str = "ddim",
+    steps: int | None = None,
+    sampler: str = SAMPLER,
     device: str = "auto",
     **asked: Any,
 ) -> np.ndarray:
@@ -28,8 +28,10 @@ def sample(
         A model that ships with tinydiff, such as ``"mnist"``, or a folder.
     n : int or None
         How many; None: as many as there are labels or prompts, or 16.
-    steps, sampler
-        See `DiffusionModel.chain`.
+    steps : int or None
+        Of the sampler; None takes as many as `usual_steps` says.
+    sampler : str
+        One of `SAMPLERS`.
     device : str
         ``"auto"``, ``"cpu"`` or ``"cuda"``.
     **asked
@@ -49,6 +51,6 @@ def sample(
     if asked.get("classifier") is None:
         asked.setdefault("guidance", guidance_for(asked.get("prompt"), asked.get("negative", "")))
     request, model = Request.of(n=n, **asked), load(name, device, kind=DiffusionModel)
-    for _, x_t, _ in model.chain(request, sampler, steps):
+    for _, x_t, _ in model.chain(request, sampler, usual_steps(sampler) if steps is None else steps):
         images = x_t
     return to_numpy(images)

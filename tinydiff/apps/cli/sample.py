@@ -40,7 +40,17 @@ from tinydiff.base import (
     writable_folder,
 )
 from tinydiff.diffusion import SAMPLERS
-from tinydiff.models import DiffusionModel, Guidance, Request, class_gradient, guidance_for, load, notes_on_words
+from tinydiff.models import (
+    SAMPLER,
+    DiffusionModel,
+    Guidance,
+    Request,
+    class_gradient,
+    guidance_for,
+    load,
+    notes_on_words,
+    usual_steps,
+)
 from tinydiff.networks import NoisyClassifier
 from tinydiff.plot.pictures import as_png_text
 
@@ -91,9 +101,10 @@ class Sample:
     classifier: str | None = None
     """A classifier of noisy pictures, such as mnist-noisy-classifier, or its folder: the model is told nothing, and the
     pictures are pulled to the label by its gradient, as strongly as guidance says."""
-    steps: int = 50
-    """Steps of the sampler; each calls the network once, for heun about twice: how often is said at the end."""
-    sampler: SamplerName = "ddim"
+    steps: int | None = None
+    """Steps of the sampler; without it, 20 of dpmpp_2m, 50 of others. Each calls the network once, for heun about
+    twice: how often is said at the end."""
+    sampler: SamplerName = SAMPLER
     """Which sampler."""
     size: Size | None = None
     """Height x width of the images, such as 32x48, or 32 for both; without it, those that the model was trained on."""
@@ -107,6 +118,11 @@ class Sample:
     advanced: OmitArgPrefixes[SampleFinely] = field(default_factory=SampleFinely)
     """For those who know what they do."""
 
+    @property
+    def taken(self) -> int:
+        """How many steps the sampler takes."""
+        return usual_steps(self.sampler) if self.steps is None else self.steps
+
     def run(self) -> None:
         """Draw, save, and say where."""
         device = select_device(self.advanced.device)
@@ -117,24 +133,24 @@ class Sample:
             say(note)
         if self.advanced.micro_batch is not None or request.count == 1:
             model = replace(model, micro_batch=1 if self.advanced.micro_batch is None else self.advanced.micro_batch)
-        start, film = time.perf_counter(), Film(len(SAMPLERS[self.sampler].times(model.diffusion, self.steps)))
+        start, film = time.perf_counter(), Film(len(SAMPLERS[self.sampler].times(model.diffusion, self.taken)))
         with ProgressBar() as bar:
-            chain = model.chain(request, self.sampler, self.steps, bar)
+            chain = model.chain(request, self.sampler, self.taken, bar)
             writable_folder(self.out)
             for t, x_t, x_0_hat in chain:
                 if self.gif:
                     film.add(t, x_t, x_0_hat)
         images = to_numpy(x_t)
         took = f"{counted(len(images), 'image')} in {time.perf_counter() - start:.1f} s on {device.name}"
-        calls = SAMPLERS[self.sampler].calls(model.diffusion, self.steps)
-        how = f"{counted(self.steps, 'step')} of {self.sampler}"
-        if calls != self.steps:
+        calls = SAMPLERS[self.sampler].calls(model.diffusion, self.taken)
+        how = f"{counted(self.taken, 'step')} of {self.sampler}"
+        if calls != self.taken:
             how += f", {counted(calls, 'call')} of the network"
         say(f"Drew {took} ({how}): {self._save(model, request, name, images, film)}")
 
     def _save(self, model: DiffusionModel, request: Request, name: str, images: np.ndarray, film: Film) -> str:
         """Save all that is left of a drawing; return where it is."""
-        about = describe(request, name, self.sampler, self.steps, classifier=self.classifier)
+        about = describe(request, name, self.sampler, self.taken, classifier=self.classifier)
         about["micro_batch"] = model.micro_batch
         classes = self._classes(model, request, len(images))
         folder = own_folder(self.out)
@@ -208,7 +224,7 @@ class Sample:
         what = [f"{counted(request.count, 'sample')} of {Path(name).name}"]
         if self.label and len(set(self.label)) == 1:
             what.append(called[0] if called else f"class {self.label[0]}")
-        what += [self.sampler, counted(self.steps, "step"), f"seed {self.seed}"]
+        what += [self.sampler, counted(self.taken, "step"), f"seed {self.seed}"]
         if self.prompt:
             what.append(f"guidance {request.guidance.scale:g}")
         return (f"{' '.join(self.prompt.split())}: " if self.prompt else "") + ", ".join(what)

@@ -18,7 +18,7 @@ from tinydiff.apps.serve.limits import MOST_CONNECTIONS, Guard, patient_protocol
 from tinydiff.apps.serve.shown import moment, note, shown, shown_maps
 from tinydiff.base import InputError, TinydiffError, printable
 from tinydiff.diffusion import SAMPLERS
-from tinydiff.models import GUIDANCE_FOR_PROMPTS, DiffusionModel
+from tinydiff.models import GUIDANCE_FOR_PROMPTS, SAMPLER, STEPS, DiffusionModel
 
 SHOWN = 10  # moments of the chain that stay on the page
 ASKED = '<p role="status">Asked for: the picture will appear here.</p>'  # in the place of an earlier picture
@@ -109,8 +109,8 @@ def page(model: DiffusionModel, name: str, easel: Easel | None = None) -> Any:
                     label="Guidance",
                     info="0 ignores the words, 1 follows them",
                 )
-                steps = gr.Slider(1, MOST_STEPS, 30, step=1, label="Steps")
-                sampler = gr.Dropdown(SAMPLERS, label="Sampler")
+                steps = gr.Slider(1, MOST_STEPS, STEPS, step=1, label="Steps")
+                sampler = gr.Dropdown(SAMPLERS, value=SAMPLER, label="Sampler")
                 seed = gr.Number(0, label="Seed", info="the same seed starts from the same noise", elem_id="seed")
             with gr.Column(scale=3, min_width=320):
                 chain = gr.HTML("The picture will appear here.", elem_id="chain")
