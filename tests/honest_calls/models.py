@@ -54,6 +54,7 @@ def gradient(make, *inputs):
 
 
 CALLS = {
+    "usual_steps": lambda: (M.usual_steps, {"sampler": "ddim"}),
     "Guidance": lambda: (
         M.Guidance,
         {"scale": 2.0, "interval": (1.0, 9.0), "rescale": 0.5, "threshold": "dynamic"},

@@ -34,6 +34,7 @@ STEPS = 20  # of that sampler
 STEPS_OF_OTHERS = 50
 
 
+@checked()
 def usual_steps(sampler: str) -> int:
     """Return how many steps a sampler takes unless told otherwise: `STEPS` of `SAMPLER`, more of the others."""
     return STEPS if sampler == SAMPLER else STEPS_OF_OTHERS

@@ -219,4 +219,4 @@ def test_how_often_the_network_was_called_is_said_where_it_is_not_once_a_step(tr
     assert "(6 steps of heun, 11 calls of the network)" in capsys.readouterr().out
     assert main(request) == 0
     assert "Drew 1 image in" in (said := capsys.readouterr().out)
-    assert "(6 steps of ddim)" in said
+    assert "(6 steps of dpmpp_2m)" in said
