@@ -55,7 +55,7 @@ plot.image_grid(digits, columns=10, title="40 samples, none left out")
 # gives other digits. The same seed always gives the same ones.
 
 # %%
-again = tinydiff.sample("mnist", n=5, seed=0, steps=40)
+again = tinydiff.sample("mnist", n=5, seed=0, steps=40, sampler="ddim")
 assert np.array_equal(again, np.clip(digits[:5], -1, 1)), "the same seed should give the same pictures"
 plot.image_grid(tinydiff.sample("mnist", n=10, seed=1, labels=7), columns=10, title="ten sevens")
 
