@@ -173,7 +173,7 @@ def test_an_objective(tmp_path):
     assert "--objective reconstruct" in recipe.tinydiff("train", "--help")
     run = ["train", "--objective", "<name>", "--middle", "3", "--train.steps", "4", "--threads", "1", "--out", "mine"]
     assert "Trained 4 steps" in recipe.tinydiff(*run)
-    assert "Going on from step 4" in recipe.tinydiff(*run)
+    assert "has trained 4 steps already" in recipe.tinydiff(*run)
     assert (recipe.elsewhere / "mine" / "model.safetensors").is_file()
     assert "objective is 'nothing', but one of" in recipe.tinydiff("train", "--objective", "nothing", status=2)
     recipe.check()

@@ -9,6 +9,7 @@ from demo_server import picture_of
 from PIL import Image
 
 from tinydiff.apps.serve.drawing import MOST_CHARACTERS
+from tinydiff.models import GUIDANCE_FOR_PROMPTS, SAMPLER
 from tinydiff.plot.sheets import to_pixels
 
 CHROMIUM = shutil.which("chromium")
@@ -28,6 +29,8 @@ ANOTHER_IS_DRAWN = """before => {
     const chain = document.querySelector("#chain");
     return chain.innerText.includes("step 40 of 40") && chain.querySelector("img").src !== before;
 }"""
+
+OF_THE_PAGE = {"scale": GUIDANCE_FOR_PROMPTS, "sampler": SAMPLER}  # what it asks for unless told otherwise
 
 
 @pytest.fixture
@@ -59,7 +62,7 @@ def test_in_a_browser_words_become_a_picture(address, browser_page, model, tmp_p
     seen = there.evaluate("window.seen")
     assert len(seen) >= 3  # the chain was seen on its way; a slow browser may skip steps
     assert seen == sorted(seen)
-    frame = drawn(model, negative="", steps=40, seed=0)[-1]
+    frame = drawn(model, negative="", steps=40, seed=0, **OF_THE_PAGE)[-1]
     (pixels,) = to_pixels("image", frame.x_t[None])
     np.testing.assert_array_equal(picture_of(there.locator("#chain").inner_html())[16::32, 16::32], pixels)
     assert there.locator("#maps figcaption").all_inner_texts() == [word for word, _ in frame.maps]
@@ -83,7 +86,7 @@ def test_in_a_browser_words_become_a_picture(address, browser_page, model, tmp_p
     there.get_by_role("button", name="Draw another").click()
     there.wait_for_function(ANOTHER_IS_DRAWN, arg=before)
     assert there.locator("#seed input").input_value() == "1"
-    (pixels,) = to_pixels("image", drawn(model, negative="", steps=40, seed=1)[-1].x_t[None])
+    (pixels,) = to_pixels("image", drawn(model, negative="", steps=40, seed=1, **OF_THE_PAGE)[-1].x_t[None])
     np.testing.assert_array_equal(picture_of(there.locator("#chain").inner_html())[16::32, 16::32], pixels)
 
     there.get_by_label("Prompt", exact=True).fill("red hair, " * 8)

@@ -14,7 +14,8 @@ def _process(alpha_bar_s, alpha_bar_t):
 
 
 def _mean(x_0, x_t, alpha_bar_s, alpha_bar_t):
-    return _process(alpha_bar_s, alpha_bar_t).posterior_mean(np.asarray(x_0), np.asarray(x_t), 2)
+    mean = _process(alpha_bar_s, alpha_bar_t).posterior_mean(np.atleast_1d(x_0), np.atleast_1d(x_t), 2)
+    return mean.reshape(np.shape(x_t))  # numbers are arrays without axes
 
 
 def _product(x_0, x_t, alpha_bar_s, alpha_bar_t, prior=1.0, signal=0.5, back=0.5, divide=True):
