@@ -48,7 +48,11 @@ def main(arguments: list[str] | None = None) -> int:
             say(f"tinydiff {tinydiff.__version__}")
             sys.stdout.flush()
             return 0
-        command = parse(arguments)
+        try:
+            command = parse(arguments)
+        except SystemExit:  # help was printed: whether it could be written is known once it is flushed
+            sys.stdout.flush()
+            raise
         with sigterm_ends_cleanly(), one_line_warnings():
             command.run()
             sys.stdout.flush()

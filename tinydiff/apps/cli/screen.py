@@ -51,8 +51,11 @@ def say(*lines: str) -> None:
 
 def say_refusal(sentence: str) -> None:
     """Print a refusal on stderr, in one line; where that cannot be written either, the exit status has to say it."""
-    with contextlib.suppress(OSError):
+    try:
         print(f"tinydiff: {printable(sentence)}", file=sys.stderr, flush=True)
+    except OSError:  # what stays in the buffer would fail once more at the end, and change the status
+        with contextlib.suppress(OSError, ValueError):
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stderr.fileno())
 
 
 def say_unexpected(error: Exception) -> None:
