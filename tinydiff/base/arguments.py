@@ -141,7 +141,7 @@ def _sequence(fits, inner, words="a sequence"):
     kinds = _kinds(inner)
 
     def take(name, value):
-        _take_group(name, value, kinds)
+        _check_group(name, value, kinds)
         if kinds and isinstance(value, np.ndarray) and len(value):
             taken(f"{name}[0]", value[0], kinds)  # the others are of the same dtype
         if not kinds or type(value) not in (list, tuple, set, frozenset):
@@ -166,15 +166,14 @@ def _mapping(kind, of_keys, of_values):
     return Kind("a mapping", lambda value: isinstance(value, kind), take)
 
 
-def _take_group(name, value, kinds):
-    """Return a sequence; an array in its place must be a plain one, with at least one axis."""
+def _check_group(name, value, kinds):
+    """Refuse an array in a sequence's place that is not a plain one with at least one axis."""
     if isinstance(value, np.ndarray):
         if kinds or value.dtype.kind not in "SUO":  # where anything goes, as for labels, an array of texts does too
             check_numbers(name, value)
         module_of({name: value})
         if value.ndim == 0:
             raise InputError(f"{name} is an array without axes, but a sequence was expected.")
-    return value
 
 
 def _take_number(name, value):

@@ -106,9 +106,8 @@ def check_number(name, value, low, high):
 
 def check_positive(name, value):
     """Raise `InputError` unless `value` is a positive number, and finite."""
-    number = (
-        value.item() if is_real(value) and hasattr(value, "item") else value
-    )  # a float32 is not compared with what it cannot hold
+    # a float32 of NumPy cannot be compared with the largest float64, a number of Python can
+    number = value.item() if is_real(value) and hasattr(value, "item") else value
     if not (is_real(value) and 0 < number <= LARGEST_NUMBER):
         raise InputError(f"{name} is {_shown(value)}, but a positive number was expected.")
 

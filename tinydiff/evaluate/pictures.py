@@ -73,7 +73,8 @@ def evaluate_pictures(
     if m >= 2:
         distances = [random_features_frechet(pictures[:m], real[:m]) for pictures in (samples, other_real)]
         lines.append(f"{f'Fréchet distance to {m} real pictures':<46}" + "".join(f"{d:>10.3g}" for d in distances))
-    near, apart = _distances(samples, training), _distances_apart(training)
+    learned_from = _floats(training)
+    near, apart = _distances(samples, learned_from), _distances_apart(learned_from)
     for what, of_distances in (("median", np.median), ("smallest", np.min)):
         name = f"nearest training picture, {what} distance"
         lines.append(f"{name:<46}{of_distances(near):>10.2f}{of_distances(apart):>10.2f}")
@@ -145,14 +146,13 @@ def _floats(data):
     return data.batch(np.arange(len(data)))[0]
 
 
-def _distances(samples, training):
-    """Return how far the nearest training picture is from each sample."""
-    _, distances = nearest_neighbours(samples, _floats(training))
+def _distances(samples, images):
+    """Return how far the nearest of the images is from each sample."""
+    _, distances = nearest_neighbours(samples, images)
     return distances[:, 0]
 
 
-def _distances_apart(training):
-    """Return how far the nearest other training picture is from each of the first training pictures."""
-    images = _floats(training)
+def _distances_apart(images):
+    """Return how far the nearest other image is from each of the first images."""
     _, distances = nearest_neighbours(images[:MOST_COMPARED], images, k=2)
     return distances[:, 1]

@@ -12,8 +12,8 @@ import numpy as np
 from tinydiff.apps.cli.drawings import kept_folder
 from tinydiff.apps.cli.options import DeviceName, ProgressBar, SamplerName, refuse_given
 from tinydiff.apps.cli.screen import say
-from tinydiff.apps.cli.train.data import CAPTIONS_CUT, DataOptions, prepare_data
-from tinydiff.base import InputError, check_count, check_number, read_table
+from tinydiff.apps.cli.train.data import CAPTIONS_CUT, DataOptions, NoCaptions, prepare_data
+from tinydiff.base import InputError, check_count, check_number, counted, read_table
 from tinydiff.data import DATASETS, Dataset
 from tinydiff.data.listing import named
 from tinydiff.evaluate import evaluate, evaluate_pictures, evaluate_text, retrieval
@@ -165,17 +165,15 @@ class Evaluate:
         """Return the training and the held-out pictures, and print what was changed in them."""
         try:
             training, held_out, _ = prepare_data(options, model.config.unet)
-        except InputError as error:
-            if str(error).startswith("captions was given"):
-                raise InputError(
-                    f"{self.model} reads text, but {options.data} has no captions: write them into captions.csv, or "
-                    "give other --data."
-                ) from error
-            raise
+        except NoCaptions as error:
+            raise InputError(
+                f"{self.model} reads text, but {options.data} has no captions: write them into captions.csv, or "
+                "give other --data."
+            ) from error
         there, wanted = training.images.shape[-1], model.config.unet.in_channels
         if there != wanted:
             raise InputError(
-                f"data is {options.data!r}, whose pictures have {there} {'channel' if there == 1 else 'channels'}, but "
+                f"data is {options.data!r}, whose pictures have {counted(there, 'channel')}, but "
                 f"those of {self.model} have {wanted}: give other pictures."
             )
         if model.config.text is not None:

@@ -119,7 +119,7 @@ class Sample:
     """For those who know what they do."""
 
     @property
-    def taken(self) -> int:
+    def steps_taken(self) -> int:
         """How many steps the sampler takes."""
         return usual_steps(self.sampler) if self.steps is None else self.steps
 
@@ -133,24 +133,24 @@ class Sample:
             say(note)
         if self.advanced.micro_batch is not None or request.count == 1:
             model = replace(model, micro_batch=1 if self.advanced.micro_batch is None else self.advanced.micro_batch)
-        start, film = time.perf_counter(), Film(len(SAMPLERS[self.sampler].times(model.diffusion, self.taken)))
+        start, film = time.perf_counter(), Film(len(SAMPLERS[self.sampler].times(model.diffusion, self.steps_taken)))
         with ProgressBar() as bar:
-            chain = model.chain(request, self.sampler, self.taken, bar)
+            chain = model.chain(request, self.sampler, self.steps_taken, bar)
             writable_folder(self.out)
             for t, x_t, x_0_hat in chain:
                 if self.gif:
                     film.add(t, x_t, x_0_hat)
         images = to_numpy(x_t)
         took = f"{counted(len(images), 'image')} in {time.perf_counter() - start:.1f} s on {device.name}"
-        calls = SAMPLERS[self.sampler].calls(model.diffusion, self.taken)
-        how = f"{counted(self.taken, 'step')} of {self.sampler}"
-        if calls != self.taken:
+        calls = SAMPLERS[self.sampler].calls(model.diffusion, self.steps_taken)
+        how = f"{counted(self.steps_taken, 'step')} of {self.sampler}"
+        if calls != self.steps_taken:
             how += f", {counted(calls, 'call')} of the network"
         say(f"Drew {took} ({how}): {self._save(model, request, name, images, film)}")
 
     def _save(self, model: DiffusionModel, request: Request, name: str, images: np.ndarray, film: Film) -> str:
         """Save all that is left of a drawing; return where it is."""
-        about = describe(request, name, self.sampler, self.taken, classifier=self.classifier)
+        about = describe(request, name, self.sampler, self.steps_taken, classifier=self.classifier)
         about["micro_batch"] = model.micro_batch
         classes = self._classes(model, request, len(images))
         folder = own_folder(self.out)
@@ -224,7 +224,7 @@ class Sample:
         what = [f"{counted(request.count, 'sample')} of {Path(name).name}"]
         if self.label and len(set(self.label)) == 1:
             what.append(called[0] if called else f"class {self.label[0]}")
-        what += [self.sampler, counted(self.taken, "step"), f"seed {self.seed}"]
+        what += [self.sampler, counted(self.steps_taken, "step"), f"seed {self.seed}"]
         if self.prompt:
             what.append(f"guidance {request.guidance.scale:g}")
         return (f"{' '.join(self.prompt.split())}: " if self.prompt else "") + ", ".join(what)

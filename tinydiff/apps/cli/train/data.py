@@ -37,6 +37,10 @@ CAPTIONS_CUT = ".* dropped at (its end|the end of)"  # how the tokenizer's warni
 MOST_CLASSES = 20  # in one line
 
 
+class NoCaptions(InputError):
+    """Captions are wanted, but there are none; who wants them can say it better."""
+
+
 @dataclass(frozen=True)
 class DataOptions:
     """What the options of ``tinydiff train`` say of the data.
@@ -191,7 +195,7 @@ def _from_folder(options, config):
     how = (given_channels, options.fit, options.background)
     images = load_folder(listing, config.image_size, *how, with_classes, options.captions)
     if options.captions and images.captions is None:
-        raise InputError(
+        raise NoCaptions(
             f"captions was given, but {options.data} has none: leave it out, or write them into captions.csv."
         )
     if not options.captions and (unused := captions_in(listing)):

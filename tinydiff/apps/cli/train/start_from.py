@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from tinydiff.apps.cli.screen import say
-from tinydiff.apps.cli.train.data import DataOptions, names_of_classes, prepare_data
+from tinydiff.apps.cli.train.data import DataOptions, NoCaptions, names_of_classes, prepare_data
 from tinydiff.base import InputError, to_table
 from tinydiff.data import Dataset
 from tinydiff.models import DiffusionModel, ModelConfig
@@ -95,8 +95,8 @@ def _data(command, start, given, captions, unet: UNetConfig):
     options = DataOptions(command.data, "unet", given, captions, **pictures)
     try:
         training, held_out, unet = prepare_data(options, unet)
-    except InputError as error:
-        if str(error).startswith("captions was given") and "captions" not in given:
+    except NoCaptions as error:
+        if "captions" not in given:
             raise InputError(
                 f"{command.start_from} reads text, but {command.data} has no captions: give --no-captions to learn "
                 "without them, or write them into captions.csv."
