@@ -60,15 +60,17 @@ def test_generated_notebook_has_no_outputs():
     assert all(cell["outputs"] == [] and cell["execution_count"] is None for cell in code)
 
 
-def test_full_notebook_keeps_the_solution_and_works():
-    full = source_of(cells_of(notebooks.notebook_text(SAMPLE))[1])
+def test_solved_notebook_has_the_solution_folded_and_works():
+    cell = cells_of(notebooks.notebook_text(SAMPLE, solved=True))[1]
     namespace = {}
-    exec(full, namespace)
+    exec(source_of(cell), namespace)
     assert namespace["double"](2) == 4
+    assert "###" not in source_of(cell)
+    assert cell["metadata"]["jupyter"]["source_hidden"]
 
 
-def test_student_notebook_has_a_stub_in_place_of_the_solution():
-    cells = cells_of(notebooks.notebook_text(SAMPLE, student=True))
+def test_notebook_has_a_stub_in_place_of_the_solution():
+    cells = cells_of(notebooks.notebook_text(SAMPLE))
     student = source_of(cells[1])
     assert "SOLUTION" not in student
     assert "x + x" not in student
@@ -77,9 +79,21 @@ def test_student_notebook_has_a_stub_in_place_of_the_solution():
     exec(student, namespace)
     with pytest.raises(NotImplementedError, match="Your code here"):
         namespace["double"](2)
-    full = cells_of(notebooks.notebook_text(SAMPLE))
-    assert [c["id"] for c in cells] == [c["id"] for c in full]
-    assert [source_of(c) for c in cells[2:]] == [source_of(c) for c in full[2:]]
+    solved = cells_of(notebooks.notebook_text(SAMPLE, solved=True))
+    assert [c["id"] for c in cells] == [c["id"] for c in solved]
+    assert [source_of(c) for c in cells[2:]] == [source_of(c) for c in solved[2:]]
+
+
+def test_what_stands_instead_of_a_solution_is_for_students():
+    code = "def f(x):\n    ### BEGIN SOLUTION\n    y = 2 * x\n    ### INSTEAD\n    y = 3 * x\n    ### END SOLUTION\n    return y"
+    assert notebooks.for_students(code) == "def f(x):\n    y = 3 * x\n    return y"
+    assert notebooks.with_solution(code) == "def f(x):\n    y = 2 * x\n    return y"
+
+
+def test_links_of_a_solved_notebook_lead_to_the_same_places():
+    source = "# %% [markdown]\n# [figures](../docs/benchmarks.md), [next](01_a.ipynb)"
+    (cell,) = cells_of(notebooks.notebook_text(source, solved=True))
+    assert source_of(cell) == "[figures](../../docs/benchmarks.md), [next](01_a.ipynb)"
 
 
 @pytest.mark.parametrize(
@@ -87,15 +101,17 @@ def test_student_notebook_has_a_stub_in_place_of_the_solution():
     [
         "### BEGIN SOLUTION\nx = 1",
         "x = 1\n### END SOLUTION",
+        "### INSTEAD\nx = 1\n### END SOLUTION",
+        "### BEGIN SOLUTION\n### INSTEAD\n### INSTEAD\n### END SOLUTION",
         "### BEGIN SOLUTION\n### BEGIN SOLUTION\n### END SOLUTION",
     ],
 )
 def test_a_lost_marker_is_an_error(code):
     with pytest.raises(notebooks.NotebookError, match="SOLUTION"):
-        notebooks.cut_solutions(code)
+        notebooks.for_students(code)
 
 
-def test_command_writes_checks_and_cuts(tmp_path, monkeypatch, capsys):
+def test_command_writes_and_checks(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(notebooks, "SOURCES", tmp_path / "src")
     monkeypatch.setattr(notebooks, "NOTEBOOKS", tmp_path)
     (tmp_path / "src").mkdir()
@@ -115,17 +131,16 @@ def test_command_writes_checks_and_cuts(tmp_path, monkeypatch, capsys):
     assert "00_sample.ipynb differs" in message
     assert "99_orphan.ipynb has no source" in message
     assert "python tools/notebooks.py" in message
+    assert notebooks.main([]) == 0
 
-    assert notebooks.main(["--student", str(tmp_path / "students")]) == 0
-    assert "x + x" not in (tmp_path / "students" / "00_sample.ipynb").read_text(encoding="utf-8")
+    assert "x + x" not in made.read_text(encoding="utf-8")
+    assert "x + x" in (tmp_path / "solutions" / "00_sample.ipynb").read_text(encoding="utf-8")
     assert sorted(p.name for p in tmp_path.glob("*.tmp")) == []
-    with pytest.raises(SystemExit):
-        notebooks.main(["--student", str(tmp_path)])
 
 
 @pytest.mark.parametrize("path", SOURCES, ids=lambda path: path.stem)
 def test_source_opens_with_a_title_cell_and_points_on(path):
-    assert re.fullmatch(r"\d\d_[a-z0-9_]+", path.stem)
+    assert re.fullmatch(r"(\d\d|ps[1-8])_[a-z0-9_]+", path.stem)
     cells = jupytext.reads(path.read_text(encoding="utf-8"), fmt="py:percent").cells
     title, last = cells[0], cells[-1]
     assert title.cell_type == "markdown"
@@ -152,7 +167,21 @@ def test_formulas_are_whole(path):
             assert not re.search(r"\n *([-+*>#]|\d+\.) ", inline), f"this line would begin a list: {inline}"
 
 
-@pytest.mark.parametrize("path", SOURCES, ids=lambda path: path.stem)
+SETS = [path for path in SOURCES if path.stem.startswith("ps")]
+
+
+@pytest.mark.parametrize("path", SETS, ids=lambda path: path.stem)
+def test_problem_set_can_be_checked_and_ends_with_a_picture_to_hand_in(path):
+    text = path.read_text(encoding="utf-8")
+    cells = jupytext.reads(text, fmt="py:percent").cells
+    assert f"`tinydiff check {path.stem.partition('_')[0]}`" in text
+    assert len(re.findall(r"^# ## Problem \d", text, re.MULTILINE)) >= 4
+    to_hand_in = [cell for cell in cells if "hand-in" in cell.metadata.get("tags", [])]
+    assert len(to_hand_in) >= 1
+    assert "hand in" in text.lower()
+
+
+@pytest.mark.parametrize("path", [path for path in SOURCES if path not in SETS], ids=lambda path: path.stem)
 def test_notebook_has_all_that_each_has(path):
     text = path.read_text(encoding="utf-8")
     cells = jupytext.reads(text, fmt="py:percent").cells

@@ -70,7 +70,8 @@ assert spread[-1] > 4
 # $q(x_t \mid x_{t-1}) = \mathcal{N}(x_t;\, \sqrt{1 - \beta_t}\, x_{t-1},\, \beta_t I)$: the first is the mean, the
 # second the *variance*, which is $\beta_t$ itself and not its square.
 #
-# **Write it yourself:** one step. `beta` is the variance of the noise, `eps` standard normal, of the shape of `x`.
+# **Write it yourself:** one step. (If you are stuck, `exercises.STEP.hint()` says where to look; `hint(2)` and `hint(3)`
+# say more.) `beta` is the variance of the noise, `eps` standard normal, of the shape of `x`.
 
 
 # %%
@@ -130,6 +131,52 @@ for t in range(1, 301):
 assert np.allclose(signal, diffusion.q_sample(np.ones(1), 300, np.zeros(1)))
 assert np.allclose(noise_variance, diffusion.q_sample(np.zeros(1), 300, np.ones(1)) ** 2)
 print(f"300 steps, or one: {signal[0]:.4f} x_0 + {noise_variance**0.5:.4f} eps")
+
+# %% [markdown]
+# **Derive it yourself:** the same argument takes any earlier time s to t, not only 0. Given $x_s$, what is $x_t$?
+# `alpha_bar_s` and `alpha_bar_t` are all that you need.
+
+
+# %%
+def my_jump(x_s, alpha_bar_s, alpha_bar_t, eps):
+    """Return x at t, from x at the earlier time s."""
+    ### BEGIN SOLUTION
+    alpha = alpha_bar_t / alpha_bar_s
+    return alpha**0.5 * x_s + (1 - alpha) ** 0.5 * eps
+    ### END SOLUTION
+
+
+# %%
+my_jump = exercises.JUMP.check(my_jump)
+for s, t in ((0, 300), (299, 300), (200, 900)):
+    mine = my_jump(images, diffusion.alpha_bar[s], diffusion.alpha_bar[t], eps)
+    assert np.allclose(diffusion.q_step(images, t, eps, s), mine, atol=1e-6)
+
+# %% [markdown]
+# **Find the fault:** this function walks to the last of `times` in as many steps as you like, with fresh noise for each.
+# It runs, and its pictures look like noisy digits. But the digits fade too fast. Mend one line.
+
+
+# %%
+def walk(x_0, alpha_bar, times, noises):
+    """Return x at the last of the times, from x at the first."""
+    x = x_0
+    for k in range(len(times) - 1):
+        s, t = times[k], times[k + 1]
+        ### BEGIN SOLUTION
+        alpha = alpha_bar[t] / alpha_bar[s]
+        ### INSTEAD
+        alpha = alpha_bar[t]
+        ### END SOLUTION
+        x = alpha**0.5 * x + (1 - alpha) ** 0.5 * noises[k]
+    return x
+
+
+# %%
+walk = exercises.WALK.check(walk)
+left = [walk(np.ones(1), diffusion.alpha_bar, times, np.zeros((5, 1)))[0] for times in ([0, 500], [0, 100, 499, 500])]
+print(f"of an image of ones is left, in one step and in three: {left[0]:.4f}, {left[1]:.4f}")
+assert np.allclose(left, diffusion.alpha_bar[500] ** 0.5)
 
 # %% [markdown]
 # ## Schedules

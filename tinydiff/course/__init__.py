@@ -1,7 +1,8 @@
 """Tools of the notebooks: exercises that check an answer, the source of a function, sliders."""
 
 from tinydiff.course.exercise import Exercise
+from tinydiff.course.judges import falls_with_order
 from tinydiff.course.source import show_source
 from tinydiff.course.widgets import panel, slider
 
-__all__ = ["Exercise", "panel", "show_source", "slider"]
+__all__ = ["Exercise", "falls_with_order", "panel", "show_source", "slider"]

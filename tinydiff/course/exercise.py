@@ -1,13 +1,18 @@
-"""An exercise: it checks an answer, and names the likely mistake."""
+"""An exercise: it checks an answer, names the likely mistake, and gives hints."""
 
+import inspect
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
-from tinydiff.base import checks_arguments
-from tinydiff.course.ending import TooLong, tried, within_steps
+from tinydiff.base import InputError, checks_arguments
+from tinydiff.course.attempt import attempt, copies, watched
+from tinydiff.course.difference import Outputs, agree, arrays_of, in_words
+from tinydiff.course.ending import tried, within_steps
+
+HINTS = 3  # from "where to look" to "nearly the line itself"
 
 
 @checks_arguments("__init__")
@@ -15,40 +20,70 @@ from tinydiff.course.ending import TooLong, tried, within_steps
 class Exercise:
     """A function for the reader to write, with all that is needed to check it and to explain a mistake.
 
-    An answer is run on a few small inputs. What it returns is compared with the reference, and then with known
-    mistakes, so that a message can say which one was made.
+    An answer is run on a few small inputs. What it returns is compared with the reference, then with known
+    mistakes, so that a message can say which one was made, and then with what is often done otherwise: a sign,
+    a factor, a transpose. Numbers of any real dtype are accepted that are near enough.
 
     Parameters
     ----------
+    grade : str
+        "transcribe" a formula that stands above, "derive" what does not, "explore" by an experiment, or "debug".
     reference : callable
-        The right answer, made of the library's functions where possible.
+        The right answer, written in NumPy alone: a fault in the library must not turn against a right answer. Its
+        arguments are called what the text calls them.
     cases : sequence of tuples
         The arguments of each call; the answer gets copies, with arrays read-only.
     returns : sequence of texts
         Names of what the function returns; more than one for a tuple.
     mistakes : mapping from text to callable
-        A sentence that explains a plausible mistake, and a function that makes it. No two of them, and no
-        mistake and the reference, may agree on all cases.
+        A sentence that explains a plausible mistake, and a function that makes it. Any two of them, and each and
+        the reference, differ in some case by a hundred times the tolerance or more.
+    hints : sequence of texts
+        Three: where to look, what to do, nearly the line itself.
     praise : str
         What is said about the right answer.
     tolerance : float
-        Largest difference, relative to the largest number expected.
+        Largest difference, relative to the largest number expected. The default lets float32 pass.
+    changes : sequence of texts
+        Arguments that an answer may write to, where the text allows it; they are the output if nothing is returned.
+    judge : callable, optional
+        Says what is wrong with the outputs of all cases, as the rest of a sentence, or an empty text; in place of the
+        comparison with the reference, where there are many right answers. See `tinydiff.course.judges`.
 
     Examples
     --------
-    >>> double = Exercise(lambda x: 2 * x, [(3.0,)], ["y"], {"That is the square of x.": lambda x: x * x}, "Indeed.")
+    >>> double = Exercise(
+    ...     "transcribe",
+    ...     reference=lambda x: 2 * x,
+    ...     cases=[(3.0,)],
+    ...     returns=["y"],
+    ...     mistakes={"that is the square of x.": lambda x: x * x},
+    ...     hints=["What is x + x?", "Multiply.", "By 2."],
+    ...     praise="Indeed.",
+    ... )
     >>> mine = double.check(lambda x: x + x)
     Right. Indeed.
     >>> print(double.verdict(lambda x: x**2))
-    Not yet: That is the square of x.
+    Not yet: that is the square of x.
+    >>> double.hint(2)
+    Hint 2 of 3: Multiply. (hint(3) says more.)
     """
 
+    grade: Literal["transcribe", "derive", "explore", "debug"]
     reference: Callable[..., Any]
     cases: Sequence[tuple]
     returns: Sequence[str]
     mistakes: Mapping[str, Callable[..., Any]]
+    hints: Sequence[str]
     praise: str
-    tolerance: float = 1e-6
+    tolerance: float = 1e-5
+    changes: Sequence[str] = ()
+    judge: Callable[[list], str] | None = None
+
+    @property
+    def arguments(self) -> list[str]:
+        """Names of the arguments that an answer takes."""
+        return list(inspect.signature(self.reference).parameters)[: len(self.cases[0])]
 
     def check(self, answer: Any) -> Callable[..., Any]:
         """Print whether an answer is right; return it if so, else the reference.
@@ -56,124 +91,66 @@ class Exercise:
         With ``my_step = STEP.check(my_step)`` a notebook can go on after a wrong answer.
         """
         wrong = self.verdict(answer)
-        print(f"{wrong}\nThe notebook goes on with the library's." if wrong else f"Right. {self.praise}")
-        return self.reference if wrong else answer
+        if wrong:
+            print(f"{wrong}\nThe notebook goes on with the course's own. Stuck? .hint() in place of .check(...) helps.")
+            return self.reference
+        print(f"Right. {self.praise}")
+        return answer
+
+    def hint(self, level: int = 1) -> None:
+        """Print a hint; level 1 says where to look, 2 what to do, 3 nearly all."""
+        if isinstance(level, bool) or level not in range(1, len(self.hints) + 1):
+            raise InputError(f"level is {level!r}, but a whole number from 1 to {len(self.hints)} was expected.")
+        more = f" (hint({level + 1}) says more.)" if level < len(self.hints) else ""
+        print(f"Hint {level} of {len(self.hints)}: {self.hints[level - 1]}{more}")
 
     def verdict(self, answer: Any) -> str:
         """Return what is wrong with an answer as a sentence, or an empty text."""
         if not callable(answer):
-            return f"Not yet: the answer is {answer!r}, but a function was expected."
+            return f"Not yet: the answer is a {type(answer).__name__}, but a function was expected."
         name = getattr(answer, "__name__", "the answer")
         known = any(answer is one for one in (self.reference, *self.mistakes.values()))
-        endless = "" if known else tried(lambda: [within_steps(answer, _read_only(case)) for case in self.cases])
+        endless = "" if known else tried(lambda: self._run(answer))
         if endless:
             return f"Not yet: {name} {endless}"
-        outputs = []
+        outputs: Outputs = []
+        expected, form = self.outputs(self.reference), ""
+        with watched():
+            for case, right in zip(self.cases, expected, strict=True):
+                output, problem = attempt(answer, name, case, self.arguments, self.changes)
+                if problem:
+                    return problem
+                arrays, problem = arrays_of(output, right, self.returns)
+                if not arrays:
+                    return f"Not yet: {name} {problem}"
+                outputs.append(arrays)
+                form = form or problem
+            wrong = self._wrong(name, outputs, expected, form)
+        return f"Not yet: {wrong}" if wrong else ""
+
+    def outputs(self, function: Callable[..., Any]) -> Outputs:
+        """Return what a function gives in each case: an array for each name that is returned."""
+        found = []
         for case in self.cases:
-            output, wrong = _call(answer, name, case)
-            if wrong:
-                return wrong
-            outputs.append(output)
-        expected = [self.reference(*_read_only(case)) for case in self.cases]
-        if self._agree(outputs, expected):
+            output = function(*copies(case, self.arguments, self.changes))
+            found.append(list(map(np.asarray, output if len(self.returns) > 1 else [output])))
+        return found
+
+    def _run(self, answer):
+        with watched():
+            for case in self.cases:
+                within_steps(answer, copies(case, self.arguments, self.changes))
+
+    def _wrong(self, name, outputs, expected, form):
+        """Return what is wrong with outputs as a sentence: a known mistake, their form, or how they differ."""
+        if not form and self.judge is None and agree(outputs, expected, self.tolerance):
             return ""
         for explanation, mistake in self.mistakes.items():
-            if self._agree(outputs, [mistake(*_read_only(case)) for case in self.cases]):
-                return f"Not yet: {explanation}"
-        return f"Not yet: {self._first_difference(name, outputs, expected)}"
-
-    def _agree(self, outputs, expected):
-        return all(not self._difference(a, b) for a, b in zip(outputs, expected, strict=True))
-
-    def _first_difference(self, name, outputs, expected):
-        for case, output, right in zip(self.cases, outputs, expected, strict=True):
-            difference = self._difference(output, right)
-            if difference:
-                return f"{name}({', '.join(map(_short, case))}) {difference}"
-        return ""
-
-    def _difference(self, output, expected):
-        """Return how an output differs from what was expected, in words, or an empty text."""
-        several = len(self.returns) > 1
-        if several and not (isinstance(output, (tuple, list)) and len(output) == len(self.returns)):
-            return f"gives {_short(output)}, but a tuple ({', '.join(self.returns)}) was expected."
-        outputs, rights = (output, expected) if several else ([output], [expected])
-        for what, one, right in zip(self.returns, outputs, rights, strict=True):
-            given, right = one, np.asarray(right)
-            try:
-                one = np.asarray(given)
-            except ValueError:  # a list of lists of different lengths
-                one = np.asarray(None)
-            if one.dtype.kind not in "biufc":
-                kind = "an array of objects" if isinstance(given, np.ndarray) else f"a {type(given).__name__}"
-                return f"gives {kind} for {what}, but numbers with shape {right.shape} were expected."
-            if one.shape != right.shape:
-                return f"gives {what} with shape {one.shape}, but {right.shape} was expected."
-            if one.dtype != right.dtype:
-                return f"gives {what} with dtype {one.dtype}, but {right.dtype} was expected."
-            if one.dtype.kind != "f":
-                if not np.array_equal(one, right):
-                    return f"gives {_short(one)} for {what}, but {_short(right)} was expected."
-                continue
-            if not np.isfinite(one).all():
-                return f"gives NaN or infinity in {what}: is there a division by 0, or a root of a negative number?"
-            off = abs(one - right)
-            if off.size and off.max() > self.tolerance * max(abs(right).max(), 1e-3):
-                index = np.unravel_index(off.argmax(), off.shape)
-                where = f" at index {', '.join(map(str, index))}" if index else ""
-                return f"gives {float(one[index]):.5g} for {what}{where}, but {float(right[index]):.5g} was expected."
-        return ""
-
-
-def _call(answer, name, case):
-    """Return (output, problem) of an answer for a case; the problem, a sentence, is empty if there is an output."""
-    try:
-        output = within_steps(answer, _read_only(case))
-    except NotImplementedError:
-        return None, f"{name} is not written yet."
-    except TooLong as endless:
-        return None, f"Not yet: {name} {endless}"
-    except (Exception, SystemExit) as error:  # whatever an answer may raise; Ctrl-C still stops
-        if isinstance(error, ValueError) and "read-only" in str(error):
-            return None, f"Not yet: {name} changes its input{_line(answer, error)}; make a new array instead."
-        return None, f"Not yet: {name} raised {type(error).__name__}{_line(answer, error)}: {error}"
-    if output is None:
-        return None, f"Not yet: {name} returned nothing (None): does it end with a return?"
-    return output, ""
-
-
-def _line(answer, error):
-    """Return " in line 3" for an error that came from line 3 of the answer, or an empty text."""
-    code, line, trace = getattr(answer, "__code__", None), "", error.__traceback__
-    while trace is not None:
-        if trace.tb_frame.f_code is code:
-            line = f" in line {trace.tb_lineno - code.co_firstlineno + 1}"
-        trace = trace.tb_next
-    return line
-
-
-def _read_only(case):
-    """Return copies of the arguments, with read-only arrays, so that an answer cannot change the originals."""
-    args = []
-    for value in case:
-        if isinstance(value, list):
-            value = list(value)
-        if isinstance(value, np.ndarray):
-            value = value.copy()
-            value.setflags(write=False)
-        args.append(value)
-    return args
-
-
-def _short(value):
-    """Return a value as text; a large array as its shape, a function as its name."""
-    if isinstance(value, np.ndarray) and value.size > 4:
-        return f"<array of shape {value.shape}>"
-    if isinstance(value, np.ndarray):
-        return str((np.round(value, 4) if value.dtype.kind == "f" else value).tolist())
-    if callable(value):
-        return getattr(value, "__name__", "a function")
-    if isinstance(value, float):
-        return f"{value:.4g}"
-    text = repr(value)
-    return text if len(text) < 40 else f"<{type(value).__name__}>"
+            if agree(outputs, self.outputs(mistake), self.tolerance):
+                return explanation
+        if form:
+            return f"{name} {form}"
+        if self.judge is not None:
+            return self.judge(outputs)
+        called = [(self.arguments, case) for case in self.cases]
+        return in_words(name, called, outputs, expected, self.returns, self.tolerance)

@@ -1,4 +1,4 @@
-"""The command line: ``tinydiff demo | train | sample | edit | evaluate | serve | info``, or --version.
+"""The command line: ``tinydiff demo | train | sample | edit | evaluate | serve | check | info``, or --version.
 
 Each command is a frozen dataclass; its fields are the options. Errors are one sentence on stderr; the exit status
 is 2 for a bad argument, 1 for everything else that fails (what nobody has foreseen, too), 130 after Ctrl-C, and 143
@@ -15,6 +15,7 @@ from typing import Any
 import tyro
 
 import tinydiff
+from tinydiff.apps.cli.check import Check
 from tinydiff.apps.cli.demo import Demo
 from tinydiff.apps.cli.edit import Edit
 from tinydiff.apps.cli.evaluate import Evaluate
@@ -34,6 +35,7 @@ COMMANDS: dict[str, Callable[..., Any]] = {
     "evaluate": Evaluate,
     "edit": Edit,
     "serve": Serve,
+    "check": Check,
     "info": Info,
 }
 

@@ -15,6 +15,7 @@ def _mix(x_0_hat, eps_hat, alpha_bar_s):
 
 
 MIX = Exercise(
+    grade="transcribe",
     reference=_mix,
     cases=[(_X_0_HAT, _EPS_HAT, 0.64), (_X_0_HAT, _EPS_HAT, 0.1), (_X_0_HAT, _EPS_HAT, 1.0)],
     returns=["x_s"],
@@ -35,6 +36,7 @@ MIX = Exercise(
             lambda x_0_hat, eps_hat, a: a**0.5 * x_0_hat - (1 - a) ** 0.5 * eps_hat
         ),
     },
+    hints=[],
     praise="This is a step of DDIM: the guess, with as much of its noise as belongs to the time s.",
 )
 
@@ -55,6 +57,7 @@ _ALPHA_BAR = np.linspace(1.0, 0.0, 11)
 _CASE = (_toy_predict, _mix, _ALPHA_BAR, _X_0_HAT, [10, 7, 3, 0], 5)
 
 LIE = Exercise(
+    grade="transcribe",
     reference=_sample,
     cases=[_CASE, (*_CASE[:-1], 9)],
     returns=["x"],
@@ -72,5 +75,6 @@ LIE = Exercise(
             lambda predict, mix, alpha_bar, x, times, told: mix(*predict(x, told), alpha_bar[times[-1]])
         ),
     },
+    hints=[],
     praise="Only the model is told the lie.",
 )

@@ -31,6 +31,7 @@ def _without_norm(x_t, points, alpha_bar):
 
 
 DENOISER = Exercise(
+    grade="transcribe",
     reference=_denoise,
     cases=[(_X_T, _POINTS, 0.5), (_X_T, _POINTS, 0.1), (_X_T, _POINTS, 0.9)],
     returns=["x_0_hat"],
@@ -53,6 +54,7 @@ DENOISER = Exercise(
             lambda x_t, points, alpha_bar: points.mean(axis=0)
         ),
     },
+    hints=[],
     praise="It is softmax attention: x_t is the query, and near points get the large weights.",
 )
 
@@ -64,6 +66,7 @@ def _score(x_t, x_0_hat, alpha_bar):
 
 
 SCORE = Exercise(
+    grade="transcribe",
     reference=_score,
     cases=[(_X_T, _X_0_HAT, 0.5), (_X_T, _X_0_HAT, 0.2)],
     returns=["score"],
@@ -84,5 +87,6 @@ SCORE = Exercise(
             lambda x_t, x_0_hat, alpha_bar: (alpha_bar**0.5 * x_0_hat - x_t) / alpha_bar
         ),
     },
+    hints=[],
     praise="Whoever can denoise knows the score, and the other way round.",
 )

@@ -27,6 +27,7 @@ def _product(x_0, x_t, alpha_bar_s, alpha_bar_t, prior=1.0, signal=0.5, back=0.5
 
 
 MEAN = Exercise(
+    grade="transcribe",
     reference=_mean,
     cases=[(_X_0, _X_T, 0.6, 0.5), (_X_0, _X_T, 0.9, 0.2)],
     returns=["mean"],
@@ -50,6 +51,7 @@ MEAN = Exercise(
             lambda x_0, x_t, s, t: _product(x_0, x_t, s, t, prior=0.0)
         ),
     },
+    hints=[],
     praise="Two witnesses, each believed by one over its variance.",
 )
 
@@ -64,6 +66,7 @@ def _subtract(x_t, eps, alpha_bar_s, alpha_bar_t, share=0.5, scale=0.5, sign=1.0
 
 
 FROM_EPS = Exercise(
+    grade="transcribe",
     reference=_from_eps,
     cases=[(_X_T, _EPS, 0.6, 0.5), (_X_T, _EPS, 0.9, 0.2)],
     returns=["mean"],
@@ -87,5 +90,6 @@ FROM_EPS = Exercise(
             lambda x_t, eps, s, t: (x_t - (1 - t / s) ** 0.5 * eps) / (t / s) ** 0.5
         ),
     },
+    hints=[],
     praise="This is the mean in line 4 of Algorithm 2 of the DDPM paper; the line then adds fresh noise, sigma_t z.",
 )

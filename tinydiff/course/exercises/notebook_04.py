@@ -13,6 +13,7 @@ def _kl(m_1, v_1, m_2, v_2, half=0.5, one=1.0, log=1.0):
 
 
 KL = Exercise(
+    grade="transcribe",
     reference=normal_kl,
     cases=[(0.0, 1.0, 1.0, 1.0), (0.3, 0.5, -0.4, 2.0), (1.0, 3.0, 1.0, 0.7)],
     returns=["kl"],
@@ -36,6 +37,7 @@ KL = Exercise(
             lambda m_1, v_1, m_2, v_2: _kl(m_1, v_1**2, m_2, v_2**2)
         ),
     },
+    hints=[],
     praise="It is 0 for equal bells, and never negative.",
 )
 
@@ -64,6 +66,7 @@ def _error(network, alpha_bar, x_0, t, eps, roots=True, noised=True, target=None
 _ALPHA_BAR = np.array([1.0, 0.8, 0.5, 0.1])
 
 LOSS = Exercise(
+    grade="transcribe",
     reference=_loss,
     cases=[(_toy_network, _ALPHA_BAR, _X_0, 2, _EPS), (_toy_network, _ALPHA_BAR, _X_0, 3, _EPS)],
     returns=["loss"],
@@ -84,5 +87,6 @@ LOSS = Exercise(
             lambda network, alpha_bar, x_0, t, eps: _error(network, alpha_bar, x_0, t, eps) / 2
         ),
     },
+    hints=[],
     praise="Four lines of mathematics have become one line of code.",
 )

@@ -17,6 +17,7 @@ def _linear_backward(dy, x, w):
 
 
 LINEAR = Exercise(
+    grade="transcribe",
     reference=_linear_backward,
     cases=[(_DY, _X, _W), (_D_TALL, _TALL, _W)],
     returns=["dx", "dw", "db"],
@@ -40,6 +41,7 @@ LINEAR = Exercise(
             lambda dy, x, w: (x.T @ dy, dy @ w.T, dy.sum(axis=0))
         ),
     },
+    hints=[],
     praise="Two more matrix products, and a sum where b was used again and again.",
 )
 
@@ -53,6 +55,7 @@ _Y, _Y_ROWS = _exp_normalised(_RNG.standard_normal(4)), _exp_normalised(_RNG.sta
 _D_Y, _D_Y_ROWS = _RNG.standard_normal(4), _RNG.standard_normal((3, 4))
 
 SOFTMAX = Exercise(
+    grade="transcribe",
     reference=lambda dy, y: softmax_backward(dy, SoftmaxCache(y))[0],
     cases=[(_D_Y, _Y), (_D_Y_ROWS, _Y_ROWS)],
     returns=["dx"],
@@ -70,5 +73,6 @@ SOFTMAX = Exercise(
         ),
         "y is missing in front of the bracket.": lambda dy, y: dy - (dy * y).sum(axis=-1, keepdims=True),
     },
+    hints=[],
     praise="The Jacobian was applied, and never written out.",
 )

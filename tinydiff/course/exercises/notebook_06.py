@@ -22,6 +22,7 @@ def _conv(x, w, flip=False, swap=False, mode="constant", pad=True, channels=True
 
 
 FORWARD = Exercise(
+    grade="transcribe",
     reference=_conv,
     cases=[(_X, _W), (_X_SQUARE, _W_WIDE)],
     returns=["y"],
@@ -36,6 +37,7 @@ FORWARD = Exercise(
         "the border repeats the edge; outside the image x counts as 0.": partial(_conv, mode="edge"),
         "the other side of the image is read at the border: outside it x counts as 0.": partial(_conv, mode="wrap"),
     },
+    hints=[],
     praise="Four loops, and a small matrix product over the channels.",
 )
 
@@ -59,6 +61,7 @@ def _circular_dw(dy, x):
 
 
 DW = Exercise(
+    grade="transcribe",
     reference=_dw,
     cases=[(_D_BATCH, _BATCH), (_D_WIDE, _BATCH)],
     returns=["dw"],
@@ -74,6 +77,7 @@ DW = Exercise(
         "the channels are swapped: dw[i, j] is (c_in, c_out), like w[i, j].": lambda dy, x: _dw(dy, x).swapaxes(2, 3),
         "at the border the other side of the image is read; there x counts as 0: pad it.": _circular_dw,
     },
+    hints=[],
     praise="No flip: every tap multiplies dy by the pixels that it has read.",
 )
 
@@ -83,6 +87,7 @@ def _dx(dy, w):
 
 
 DX = Exercise(
+    grade="transcribe",
     reference=_dx,
     cases=[(_D_BATCH, _W), (_D_SQUARE, _W)],  # as many channels in as out: unswapped ones must run
     returns=["dx"],
@@ -106,5 +111,6 @@ DX = Exercise(
         ),
         "the border is missing: dx must be as large as x.": lambda dy, w: _dx(dy, w)[:, 1:-1, 1:-1],
     },
+    hints=[],
     praise="The gradient of a convolution is a convolution again, with flipped taps.",
 )

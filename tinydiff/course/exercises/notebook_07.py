@@ -28,6 +28,7 @@ def _paths(g, x_hat, rstd, mean=1.0, variance=1.0, scale=1.0, axis=-1, total=Fal
 
 
 NORM = Exercise(
+    grade="transcribe",
     reference=_norm_dx,
     cases=[(_G, _X_HAT, _RSTD), (_G[:1] + 0.5, _X_HAT[:1], _RSTD[:1])],
     returns=["dx"],
@@ -50,6 +51,7 @@ NORM = Exercise(
             partial(_paths, axis=None)
         ),
     },
+    hints=[],
     praise="Three paths meet: direct, through the mean, through the variance.",
 )
 
@@ -82,6 +84,7 @@ def _by_hand(dy, q, k, v, weights, scaled=True, softmax=True, inner=True, transp
 
 
 ATTENTION = Exercise(
+    grade="transcribe",
     reference=_attention,
     cases=[(_DY, _Q, _K, _V, _P), (_DY, _Q, _LONG_K, _LONG_V, _weights(_Q, _LONG_K))],
     returns=["dq", "dk", "dv"],
@@ -102,5 +105,6 @@ ATTENTION = Exercise(
             partial(_by_hand, mixed=True)
         ),
     },
+    hints=[],
     praise="Back through the average, the softmax and the product.",
 )

@@ -10,6 +10,7 @@ _RNG = np.random.default_rng(8)
 _DY = _RNG.standard_normal((2, 4, 6, 3))
 
 UPSAMPLE = Exercise(
+    grade="transcribe",
     reference=lambda dy: upsample_nearest_backward(dy, UpsampleCache(2))[0],
     cases=[(_DY,), (_DY[:1, :2, :2],)],
     returns=["dx"],
@@ -28,10 +29,12 @@ UPSAMPLE = Exercise(
         ),
         "dx has as many pixels as dy; it must be half as high and half as wide.": lambda dy: dy,
     },
+    hints=[],
     praise="One pixel, four readers: their gradients add.",
 )
 
 CONCATENATION = Exercise(
+    grade="transcribe",
     reference=lambda dy, c: (dy[..., :c], dy[..., c:]),
     cases=[(_DY, 2), (_DY, 1)],
     returns=["dh", "d_skip"],
@@ -47,6 +50,7 @@ CONCATENATION = Exercise(
             lambda dy, c: (dy[..., :c] / 2, dy[..., c:] / 2)
         ),
     },
+    hints=[],
     praise="What was put side by side is cut apart again.",
 )
 
@@ -57,6 +61,7 @@ def _twice(dy):
 
 
 RESIDUAL = Exercise(
+    grade="transcribe",
     reference=lambda dy, inner_backward: (dy + inner_backward(dy), dy.sum(axis=(1, 2))),
     cases=[(_DY, _twice), (_DY[:1], np.negative)],
     returns=["dx", "d_emb"],
@@ -75,5 +80,6 @@ RESIDUAL = Exercise(
             lambda dy, inner_backward: (dy * inner_backward(dy), dy.sum(axis=(1, 2)))
         ),
     },
+    hints=[],
     praise="Two readers of x, and one vector for all pixels.",
 )

@@ -31,6 +31,7 @@ def _adamw(theta, g, m, v, k, lr, weight_decay, correct=True, root=True, coupled
 
 
 ADAMW = Exercise(
+    grade="transcribe",
     reference=_library_step,
     cases=[
         (_THETA, _G, _M, _V, 3, 0.1, 0.0),
@@ -49,6 +50,7 @@ ADAMW = Exercise(
         "the step uses the averages from before this gradient: update m and v first.": (partial(_adamw, old=True)),
         "that is uphill: the step goes against the gradient.": partial(_adamw, sign=-1.0),
     },
+    hints=[],
     praise="Average gradient over usual size; and the weights decay on their own.",
 )
 
@@ -60,6 +62,7 @@ def _library_ema(ema, theta, decay):
 
 
 EMA = Exercise(
+    grade="transcribe",
     reference=_library_ema,
     cases=[(_THETA, _G, 0.9), (_THETA, _G, 0.5), (_THETA, _G, 0.999)],
     returns=["ema"],
@@ -75,6 +78,7 @@ EMA = Exercise(
             lambda ema, theta, decay: (ema + theta) / 2 + 0 * decay
         ),
     },
+    hints=[],
     praise="It forgets at a constant rate: after 1 / (1 - decay) steps 37 % of a weight is left.",
 )
 
@@ -92,6 +96,7 @@ def _ddpm(x_t, eps_hat, z, alpha_bar_s, alpha_bar_t, size=0.5, always=False, var
 
 
 DDPM = Exercise(
+    grade="transcribe",
     reference=_ddpm,
     cases=[(_X_T, _EPS_HAT, _Z, 0.6, 0.5), (_X_T, _EPS_HAT, _Z, 0.9, 0.2), (_X_T, _EPS_HAT, _Z, 1.0, 0.95)],
     returns=["x_s"],
@@ -108,5 +113,6 @@ DDPM = Exercise(
             partial(_ddpm, variance="beta_tilde")
         ),
     },
+    hints=[],
     praise="The mean of the posterior at the guess, and fresh noise, except in the last step.",
 )

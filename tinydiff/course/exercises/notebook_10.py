@@ -14,6 +14,7 @@ def _sigma(eta, alpha_bar_s, alpha_bar_t):
 
 
 SIGMA = Exercise(
+    grade="transcribe",
     reference=_sigma,
     cases=[(1.0, 0.9, 0.5), (0.5, 0.9, 0.5), (0.3, 0.4, 0.1)],
     returns=["sigma"],
@@ -30,6 +31,7 @@ SIGMA = Exercise(
             lambda eta, s, t: eta * ((1 - t) / (1 - s) * (1 - t / s)) ** 0.5
         ),
     },
+    hints=[],
     praise="eta = 1 draws as much as DDPM, eta = 0 nothing.",
 )
 
@@ -42,6 +44,7 @@ def _step(x_0_hat, eps_hat, z, alpha_bar_s, sigma, signal=0.5, sign=1.0, less=2,
 
 
 STEP = Exercise(
+    grade="transcribe",
     reference=_step,
     cases=[(_X_0_HAT, _EPS_HAT, _Z, 0.64, 0.3), (_X_0_HAT, _EPS_HAT, _Z, 0.1, 0.5), (_X_0_HAT, _EPS_HAT, _Z, 0.5, 0.0)],
     returns=["x_s"],
@@ -58,5 +61,6 @@ STEP = Exercise(
         "the fresh noise is multiplied by its variance, and not by sigma.": partial(_step, fresh=2),
         "the clean image is multiplied by alpha_bar_s; it is the square root.": partial(_step, signal=1.0),
     },
+    hints=[],
     praise="Guess, old noise, fresh noise; the squares of the last two weights sum to 1 - alpha_bar_s.",
 )

@@ -25,6 +25,7 @@ def _pushed(eps_hat, gradient, alpha_bar, scale, sign=-1.0, power=0.5, signal=Fa
 
 
 GUIDED = Exercise(
+    grade="transcribe",
     reference=_guided,
     cases=[(_EPS_HAT, _GRADIENT, 0.36, 1.0), (_EPS_HAT, _GRADIENT, 0.9, 3.0), (_EPS_HAT, _GRADIENT, 0.5, 0.0)],
     returns=["eps_hat"],
@@ -47,6 +48,7 @@ GUIDED = Exercise(
         "the scale counts from 0: with s = 0 there is no push at all.": partial(_pushed, more=1.0),
         "the scale multiplies the prediction; it is the push that it multiplies.": partial(_pushed, both=True),
     },
+    hints=[],
     praise="The predicted noise, minus a step uphill.",
 )
 
@@ -69,6 +71,7 @@ def _by_hand(logits, labels, sign=1.0, mean=False, softened=True, sigmoid=False,
 
 
 LOGITS = Exercise(
+    grade="transcribe",
     reference=_logit_gradient,
     cases=[(_LOGITS, _LABELS), (_LOGITS[:, ::-1] - 1.0, _LABELS[::-1])],
     returns=["d_logits"],
@@ -88,5 +91,6 @@ LOGITS = Exercise(
             lambda logits, labels: np.eye(logits.shape[1])[labels]
         ),
     },
+    hints=[],
     praise="One for the label, minus the probabilities.",
 )

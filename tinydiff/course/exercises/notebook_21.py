@@ -21,6 +21,7 @@ def _guided(given, nothing, scale):
 
 
 GUIDED = Exercise(
+    grade="transcribe",
     reference=_guided,
     cases=[(_GIVEN, _NOTHING, 1.0), (_GIVEN, _NOTHING, 3.0), (_GIVEN, _NOTHING, 0.0)],
     returns=["guided"],
@@ -41,6 +42,7 @@ GUIDED = Exercise(
             lambda given, nothing, scale: nothing - scale * (given - nothing)
         ),
     },
+    hints=[],
     praise="From nothing to what was asked for, and on in the same direction.",
 )
 
@@ -61,6 +63,7 @@ def _by_hand(x_0_hat, percentile, least=1.0, absolute=True, clip=True, divide=Tr
 
 
 DYNAMIC = Exercise(
+    grade="transcribe",
     reference=_dynamic,
     cases=[(_X_0_HAT, 0.75), (_X_0_HAT, 1.0), (0.3 * _X_0_HAT, 0.5)],
     returns=["x_0_hat"],
@@ -80,5 +83,6 @@ DYNAMIC = Exercise(
             lambda x_0_hat, percentile: x_0_hat / max(1.0, abs(x_0_hat).max())
         ),
     },
+    hints=[],
     praise="Clip at q, and scale the rest with it.",
 )

@@ -25,6 +25,7 @@ def _best_pair(words, weighted=True, once=False, ordered=True, across=False, las
 _HAIR, _HAT, _CHAIR, _PAIR = (list(word.encode()) for word in ("hair", "hat", "chair", "pair"))
 
 BEST_PAIR = Exercise(
+    grade="transcribe",
     reference=_best_pair,
     cases=[
         ([(_HAIR, 9), (_HAT, 4), (_CHAIR, 2)],),
@@ -48,6 +49,7 @@ BEST_PAIR = Exercise(
         ),
         "that is the rarest pair; the most frequent one saves the most tokens.": partial(_best_pair, sign=1),
     },
+    hints=[],
     praise="The pair that saves the most tokens becomes a token.",
 )
 
@@ -68,6 +70,7 @@ def _geglu_backward(dy, value, gate, cdf, pdf):
 
 
 GEGLU = Exercise(
+    grade="transcribe",
     reference=_geglu_backward,
     cases=[(_DY, _VALUE, _GATE, *_phi(_GATE)), (_DY[0], _VALUE[0], _GATE[0], *_phi(_GATE[0]))],
     returns=["d_value", "d_gate"],
@@ -94,5 +97,6 @@ GEGLU = Exercise(
             lambda dy, value, gate, cdf, pdf: (dy * gate * cdf, dy * value * (cdf + pdf))
         ),
     },
+    hints=[],
     praise="Each half is the other's factor.",
 )

@@ -33,6 +33,7 @@ def _by_hand(x, context, w_q, w_k, w_v, scale=0.5, axis=-1, values=True, softmax
 
 
 CROSS = Exercise(
+    grade="transcribe",
     reference=_cross_attention,
     cases=[(_PIXELS, _WORDS, _W_Q, _W_K, _W_V), (_PIXELS, _FEW, _W_Q, _W_K, _W_V)],
     returns=["y", "weights"],
@@ -53,6 +54,7 @@ CROSS = Exercise(
             _by_hand, softmax=False
         ),
     },
+    hints=[],
     praise="Pixels ask, words answer.",
 )
 
@@ -73,6 +75,7 @@ def _back(dk, dv, context, w_k, w_v, keys=1.0, values=1.0, transposed=True, swap
 
 
 CONTEXT = Exercise(
+    grade="transcribe",
     reference=_context_backward,
     cases=[(_DK, _DV, _WORDS, _W_K, _W_V), (_DK[:3], _DV[:3], _FEW, _W_K, _W_V)],
     returns=["d_context", "dw_k", "dw_v"],
@@ -89,5 +92,6 @@ CONTEXT = Exercise(
         "dk goes back through the values' matrix, and dv through the keys'.": partial(_back, swapped=True),
         "dw_k and dw_v are transposed: of y = x w it is dw = x^T dy.": partial(_back, turned=True),
     },
+    hints=[],
     praise="Two readers, and their gradients add.",
 )

@@ -18,6 +18,7 @@ def _hidden(rows, empty, u, share):
 
 
 HIDE = Exercise(
+    grade="transcribe",
     reference=_hidden,
     cases=[(_ROWS, _EMPTY, _U, 0.1), (_ROWS, _EMPTY, _U, 0.5), (_ROWS, _EMPTY, _U, 0.0)],
     returns=["rows"],
@@ -36,6 +37,7 @@ HIDE = Exercise(
             lambda rows, empty, u, share: rows.copy()
         ),
     },
+    hints=[],
     praise="One caption in ten is hidden, and the network learns to draw with words and without.",
 )
 
@@ -85,6 +87,7 @@ def _one_step(guess, alpha_bar, x_T, words, nothing, scale, times):
 
 
 CHAIN = Exercise(
+    grade="transcribe",
     reference=_drawn,
     cases=[
         (_guess, _ALPHA_BAR, _X_T, _WORDS, _NOTHING, 3.0, [4, 3, 2, 1, 0]),
@@ -102,6 +105,7 @@ CHAIN = Exercise(
         "the noise of time t is put back; at time s there is less.": partial(_by_hand, at_s=True),
         "that is one step of the chain; go on from x to the last time.": _one_step,
     },
+    hints=[],
     praise="From noise to a picture: guess with words and without, go beyond, step down.",
     tolerance=1e-9,
 )

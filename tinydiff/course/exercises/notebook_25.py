@@ -28,6 +28,7 @@ def _by_hand(
 
 
 JOIN = Exercise(
+    grade="transcribe",
     reference=_join,
     cases=[(_KNOWN, _MASK, _X_S, _EPS, 0.3, 0.6), (_KNOWN, 1 - _MASK, _X_S, _EPS, 0.9, 0.95)],
     returns=["x_s"],
@@ -44,6 +45,7 @@ JOIN = Exercise(
         "the known picture is multiplied by alpha_bar_s; it is the square root.": partial(_by_hand, signal=1.0),
         "the mask is turned round: it is 1 where the picture is known.": partial(_by_hand, turn=True),
     },
+    hints=[],
     praise="Both parts have come down to the same time.",
 )
 
@@ -63,6 +65,7 @@ def _arc(a, b, w, lengths=True, swap=False, divide=True, inside=True):
 
 
 SLERP = Exercise(
+    grade="transcribe",
     reference=_slerp,
     cases=[(_A, _B, 0.25), (_B, -_A, 0.5), (_A, _B, 1.0)],
     returns=["x"],
@@ -74,5 +77,6 @@ SLERP = Exercise(
             _arc, lengths=False
         ),
     },
+    hints=[],
     praise="At an even pace along the sphere.",
 )

@@ -24,6 +24,7 @@ def _turn(dy, x, along=1.0, power=1.0, unit=True, keep=False, axis=-1):
 
 
 TURN = Exercise(
+    grade="transcribe",
     reference=_turned,
     cases=[(_DY, _X), (_DY[0], _X[1]), (_X, _DY)],
     returns=["dx"],
@@ -43,6 +44,7 @@ TURN = Exercise(
             partial(_turn, axis=None)
         ),
     },
+    hints=[],
     praise="What would make the vector longer is gone, and the rest turns it.",
 )
 
@@ -67,6 +69,7 @@ def _solved(logits, rows=0.5, columns=0.5, true=1.0, mean=True, sign=1.0, log=Tr
 
 
 RIDDLE = Exercise(
+    grade="transcribe",
     reference=_riddle,
     cases=[(_LOGITS,), (_LOGITS[:3, 1:] - 1.0,)],
     returns=["loss", "d_logits"],
@@ -98,5 +101,6 @@ RIDDLE = Exercise(
             partial(_solved, everywhere=True)
         ),
     },
+    hints=[],
     praise="What was believed in both directions, less what was true.",
 )

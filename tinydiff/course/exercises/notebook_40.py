@@ -20,6 +20,7 @@ def _powers(points, k, infinity="last", from_zero=True, falling=False, transpose
 
 
 POWERS = Exercise(
+    grade="transcribe",
     reference=_powers,
     cases=[([0, 1, -1, 2], 3), ([0, 1, -1], 2), ([3, -2], 4)],
     returns=["V"],
@@ -36,6 +37,7 @@ POWERS = Exercise(
         ),
         "rows and columns are exchanged: each point has a row, each power a column.": partial(_powers, transposed=True),
     },
+    hints=[],
     praise="A row for each point: the value of a polynomial is that row times its coefficients.",
 )
 
@@ -49,6 +51,7 @@ def _tile(x, w, product=True, transpose_kernel=False, flip=False, g=G, b=B_T, on
 
 
 TILE = Exercise(
+    grade="transcribe",
     reference=_tile,
     cases=[(_RNG.standard_normal((6, 6)), _RNG.standard_normal((3, 3))) for _ in range(2)],
     returns=["Y"],
@@ -63,5 +66,6 @@ TILE = Exercise(
         "x is transformed by B, not by B^T: B_T already is the transpose.": partial(_tile, b=B_T.T),
         "A is applied to one side only: rows and columns both go from 6 numbers to 4.": partial(_tile, one_side=True),
     },
+    hints=[],
     praise="36 products where the four loops take 144.",
 )

@@ -1,0 +1,1 @@
+"""The exercises of the problem sets, one module for each set; see `tinydiff.course.Exercise`."""
