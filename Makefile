@@ -65,7 +65,7 @@ types: $(VENV)/.ready-dev  ## check types
 
 notebooks: $(VENV)/.ready-dev  ## check that the notebooks are in step with their sources, then run them
 	@$(RUN) tools/notebooks.py --check
-	@$(RUN) -m pytest --nbmake --nbmake-timeout=600 notebooks/*.ipynb
+	@$(RUN) -m pytest --nbmake --nbmake-timeout=600 notebooks/solutions/*.ipynb
 
 check: lint types notebooks test-slow test  ## all of the above that continuous integration runs
 

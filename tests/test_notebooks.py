@@ -85,7 +85,8 @@ def test_notebook_has_a_stub_in_place_of_the_solution():
 
 
 def test_what_stands_instead_of_a_solution_is_for_students():
-    code = "def f(x):\n    ### BEGIN SOLUTION\n    y = 2 * x\n    ### INSTEAD\n    y = 3 * x\n    ### END SOLUTION\n    return y"
+    marked = "    ### BEGIN SOLUTION\n    y = 2 * x\n    ### INSTEAD\n    y = 3 * x\n    ### END SOLUTION\n"
+    code = f"def f(x):\n{marked}    return y"
     assert notebooks.for_students(code) == "def f(x):\n    y = 3 * x\n    return y"
     assert notebooks.with_solution(code) == "def f(x):\n    y = 2 * x\n    return y"
 

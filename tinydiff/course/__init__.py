@@ -1,8 +1,9 @@
 """Tools of the notebooks: exercises that check an answer, the source of a function, sliders."""
 
 from tinydiff.course.exercise import Exercise
+from tinydiff.course.homework import Answer, Homework, check_notebook
 from tinydiff.course.judges import falls_with_order
 from tinydiff.course.source import show_source
 from tinydiff.course.widgets import panel, slider
 
-__all__ = ["Exercise", "falls_with_order", "panel", "show_source", "slider"]
+__all__ = ["Answer", "Exercise", "Homework", "check_notebook", "falls_with_order", "panel", "show_source", "slider"]

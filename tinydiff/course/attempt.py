@@ -1,4 +1,4 @@
-"""An answer is called once: with inputs it cannot change, without the network, and whatever it does ends in a sentence."""
+"""An answer is called once, with inputs it cannot change and no network; whatever it does ends in a sentence."""
 
 import builtins
 import contextlib

@@ -2,6 +2,7 @@
 
 import itertools
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -162,10 +163,10 @@ def _way(found, right, called, tolerance):
     if len(axes) >= 2 and after(lambda a: a.swapaxes(-1, -2)):
         return "is transposed: its last two axes are exchanged."
     for axis in axes:
-        if after(lambda a, axis=axis: np.flip(a, axis)):
+        if after(partial(np.flip, axis=axis)):
             return f"runs backwards along axis {axis}."
         for shift in (1, -1):
-            if after(lambda a, axis=axis, shift=shift: np.roll(a, shift, axis)):
+            if after(partial(np.roll, shift=shift, axis=axis)):
                 return f"is shifted by one place along axis {axis}."
     offset = float((found[0] - right[0]).mean())
     if after(lambda a: a - offset):

@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from tinydiff.base import InputError, checks_arguments
+from tinydiff.base import check_count, checks_arguments
 from tinydiff.course.attempt import attempt, copies, watched
 from tinydiff.course.difference import Outputs, agree, arrays_of, in_words
 from tinydiff.course.ending import tried, within_steps
@@ -15,7 +15,7 @@ from tinydiff.course.ending import tried, within_steps
 HINTS = 3  # from "where to look" to "nearly the line itself"
 
 
-@checks_arguments("__init__")
+@checks_arguments("__init__", "hint")
 @dataclass(frozen=True)
 class Exercise:
     """A function for the reader to write, with all that is needed to check it and to explain a mistake.
@@ -99,8 +99,7 @@ class Exercise:
 
     def hint(self, level: int = 1) -> None:
         """Print a hint; level 1 says where to look, 2 what to do, 3 nearly all."""
-        if isinstance(level, bool) or level not in range(1, len(self.hints) + 1):
-            raise InputError(f"level is {level!r}, but a whole number from 1 to {len(self.hints)} was expected.")
+        check_count("level", level, 1, len(self.hints))
         more = f" (hint({level + 1}) says more.)" if level < len(self.hints) else ""
         print(f"Hint {level} of {len(self.hints)}: {self.hints[level - 1]}{more}")
 

@@ -14,7 +14,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +26,7 @@ IMPORTED = re.compile(r"^from (tinydiff\.course\.\w+) import (\w+) as (\w+)", re
 
 
 @dataclass(frozen=True)
-class Verdict:
+class Answer:
     """What the check of one exercise says: `wrong` is a sentence, empty if the answer is right."""
 
     name: str
@@ -36,16 +36,16 @@ class Verdict:
 
 @dataclass(frozen=True)
 class Homework:
-    """What is said of a notebook: a verdict for each of its exercises, and what stopped cells."""
+    """What is said of a notebook: an answer to each of its exercises, and what stopped cells."""
 
     path: Path
-    verdicts: list[Verdict]
+    answers: list[Answer]
     troubles: list[str]
 
     @property
     def right(self) -> int:
         """How many exercises are solved."""
-        return sum(not verdict.wrong for verdict in self.verdicts)
+        return sum(not answer.wrong for answer in self.answers)
 
 
 @checked()
@@ -105,11 +105,11 @@ def _gathered(path, exercises, said, late):
     """Return the homework of what a run said: of each exercise its last check counts."""
     wrong = {line["exercise"]: line["wrong"] for line in said if "exercise" in line}
     missing = "not checked: its cell with .check(...) is missing, or was not reached."
-    verdicts = [Verdict(name, one.grade, wrong.get(name, missing)) for name, one in exercises.items()]
+    answers = [Answer(name, one.grade, wrong.get(name, missing)) for name, one in exercises.items()]
     troubles = [line["trouble"] for line in said if "trouble" in line]
     if not late and not any("end" in line for line in said):
         late = "The notebook ended Python itself, and what follows was not reached."
-    return Homework(path, verdicts, [*troubles, *filter(None, [late])])
+    return Homework(path, answers, [*troubles, *filter(None, [late])])
 
 
 def _cells(path):
@@ -168,6 +168,3 @@ def _check_in(statement, module):
     text = ast.unparse(statement)
     found = re.fullmatch(rf"(\w+) = {module}\.(\w+)\.check\((\w+)\)", text)
     return found and found.groups()
-
-
-__all__ = ["Homework", "Verdict", "check_notebook"]

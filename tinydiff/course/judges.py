@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from tinydiff.base import checked
+from tinydiff.base import InputError, checked
 
 
 @checked()
@@ -25,6 +25,11 @@ def falls_with_order(steps: Sequence[int], exact: Sequence[np.ndarray], order: f
     judge : callable
         From the outputs of all cases to the rest of a sentence, empty if the order is reached.
     """
+    if len(steps) < 2 or len(steps) != len(exact):
+        raise InputError(
+            f"There are {len(steps)} numbers of steps and {len(exact)} exact ends, but as many of both, two or more, "
+            "were expected."
+        )
     counts = np.array(steps, dtype=np.float64)
 
     def judge(outputs: list) -> str:
@@ -34,11 +39,9 @@ def falls_with_order(steps: Sequence[int], exact: Sequence[np.ndarray], order: f
         reached = f"{errors[0]:.2g} after {steps[0]} steps and {errors[-1]:.2g} after {steps[-1]}"
         slope = -np.polyfit(np.log(counts), np.log(np.maximum(errors, 1e-300)), 1)[0]
         if slope < 0.5:
-            return (
-                f"the error is {reached}: it hardly falls, so this is no question of the order; is the formula right?"
-            )
+            return f"the error is {reached}: it hardly falls, so it is no question of order; is the formula right?"
         if slope < order - 0.5:
-            return f"the error falls as the number of steps to the power {-slope:.2f} ({reached}); order {order:g} was asked for."
+            return f"the error falls as steps to the power {-slope:.2f} ({reached}); order {order:g} was asked for."
         return ""
 
     return judge

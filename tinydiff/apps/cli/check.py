@@ -9,7 +9,7 @@ from tyro.conf import Positional
 import tinydiff
 from tinydiff.apps.cli.screen import say
 from tinydiff.base import InputError, check_count
-from tinydiff.course.homework import check_notebook
+from tinydiff.course import check_notebook
 
 HERE = (Path(), Path("notebooks"), Path(tinydiff.__file__).parents[1] / "notebooks")
 
@@ -32,13 +32,13 @@ class Check:
         check_count("seconds", self.seconds)
         homework = check_notebook(self.path(), self.seconds)
         say(f"{homework.path}:")
-        width = max(len(verdict.name) for verdict in homework.verdicts)
-        for verdict in homework.verdicts:
-            say(f"  {verdict.name:<{width}}  {verdict.wrong or 'Right.'}")
+        width = max(len(answer.name) for answer in homework.answers)
+        for answer in homework.answers:
+            say(f"  {answer.name:<{width}}  {answer.wrong or 'Right.'}")
         for trouble in homework.troubles:
             say(f"  {trouble}")
-        say(f"{homework.right} of {len(homework.verdicts)} are right.")
-        if homework.right < len(homework.verdicts):
+        say(f"{homework.right} of {len(homework.answers)} are right.")
+        if homework.right < len(homework.answers):
             raise SystemExit(1)
 
     def path(self) -> Path:

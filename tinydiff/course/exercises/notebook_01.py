@@ -1,5 +1,6 @@
-"""Exercises of notebook 01: a noising step, a schedule, a jump from any time to any later one, and a chain with a fault."""
+"""Exercises of notebook 01: a noising step, a schedule, a jump from s to t, and a chain with a fault."""
 
+from functools import partial
 from itertools import pairwise
 
 import numpy as np
@@ -102,7 +103,7 @@ JUMP = Exercise(
                 (alpha_bar_s / alpha_bar_t) ** 0.5 * x_s + abs(1 - alpha_bar_s / alpha_bar_t) ** 0.5 * eps
             )
         ),
-        "the image is right, but the new noise is not the difference of the two noise levels: x_s's own noise shrinks too.": (
+        "the new noise is not the difference of the two noise levels: the noise in x_s shrinks, too.": (
             lambda x_s, alpha_bar_s, alpha_bar_t, eps: (
                 (alpha_bar_t / alpha_bar_s) ** 0.5 * x_s + (alpha_bar_s - alpha_bar_t) ** 0.5 * eps
             )
@@ -145,14 +146,14 @@ WALK = Exercise(
     ],
     returns=["x_t"],
     mistakes={
-        "each step jumps from x_0's level to t; it starts from x_s, where part of the way is done.": (
-            lambda *args: _walked(*args, whole=True)
+        "each step jumps from x_0's level to t; it starts from x_s, where part of the way is done.": partial(
+            _walked, whole=True
         ),
-        "the same noise is added at every step; then its parts add up as sizes, and not as variances.": (
-            lambda *args: _walked(*args, same=True)
+        "the same noise is added at every step; then its parts add up as sizes, and not as variances.": partial(
+            _walked, same=True
         ),
-        "alpha_bar is read one step too early: its index is the time itself.": lambda *args: _walked(*args, late=True),
-        "each step starts from x_0 again, so only the last one counts.": lambda *args: _walked(*args, forgotten=True),
+        "alpha_bar is read one step too early: its index is the time itself.": partial(_walked, late=True),
+        "each step starts from x_0 again, so only the last one counts.": partial(_walked, forgotten=True),
     },
     hints=[
         "Follow an image of ones without noise: how much of it is left at the end, and how much should be?",
