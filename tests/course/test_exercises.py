@@ -229,7 +229,7 @@ BAD = {
 }
 
 
-@pytest.mark.parametrize("key", EXERCISES)
+@pytest.mark.parametrize("key", [next(key for key in EXERCISES if key.startswith(number)) for number in ANSWERS])
 @pytest.mark.parametrize("message", BAD)
 def test_bad_answer_gets_one_sentence_and_the_notebook_goes_on(key, message, capsys):
     exercise = EXERCISES[key]
@@ -388,7 +388,8 @@ def test_an_answer_cannot_spoil_the_cases_or_swallow_ctrl_c():
 def test_tuples_and_whole_numbers_are_compared():
     exercise = an_exercise(lambda x: (x, len(x)), [(np.ones(2),)], ["x", "n"])
     assert exercise.verdict(lambda x: [x, 2]) == ""
-    assert "gives [1.0, 1.0], but a tuple (x, n) was expected" in exercise.verdict(lambda x: x)
+    assert "gives x with shape (), but (2,) was expected" in exercise.verdict(lambda x: x)
+    assert "gives 3, but a tuple (x, n) was expected" in exercise.verdict(lambda x: 3.0)
     assert "gives 3 for n, but 2 was expected" in exercise.verdict(lambda x: (x, 3))
 
 
@@ -466,3 +467,8 @@ def test_a_sampler_is_judged_by_its_order(order, wrong):
 def test_an_answer_may_loop_as_long_as_a_plain_convolution_needs():
     exercise = an_exercise(lambda n: n, [(50_000.0,)], ["n"])
     assert exercise.verdict(lambda n: float(sum(1 for _ in itertools.repeat(None, int(n))))) == ""
+
+
+def test_a_wrong_answer_is_told_how_to_ask_for_a_hint(capsys):
+    EXERCISES["01.STEP"].check(lambda x, beta, eps: x)
+    assert capsys.readouterr().out.endswith("Stuck? exercises.STEP.hint() says where to look.\n")

@@ -22,6 +22,8 @@ def arrays_of(output: Any, expected: Sequence[np.ndarray], returns: Sequence[str
     all, the list is empty.
     """
     several = len(returns) > 1
+    if several and isinstance(output, np.ndarray) and output.ndim:
+        output = list(output)
     if several and not (isinstance(output, (tuple, list)) and len(output) == len(returns)):
         number = f", {len(output)} values" if isinstance(output, (tuple, list)) else ""
         return [], f"gives {in_short(output)}{number}, but a tuple ({', '.join(returns)}) was expected."

@@ -1,6 +1,7 @@
 """An exercise: it checks an answer, names the likely mistake, and gives hints."""
 
 import inspect
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -92,7 +93,7 @@ class Exercise:
         """
         wrong = self.verdict(answer)
         if wrong:
-            print(f"{wrong}\nThe notebook goes on with the course's own. Stuck? .hint() in place of .check(...) helps.")
+            print(f"{wrong}\nThe notebook goes on with the course's own. Stuck? {self._name()}.hint() says where to look.")
             return self.reference
         print(f"Right. {self.praise}")
         return answer
@@ -139,6 +140,15 @@ class Exercise:
         with watched():
             for case in self.cases:
                 within_steps(answer, copies(case, self.arguments, self.changes))
+
+    def _name(self):
+        """Return what a notebook calls this exercise, such as exercises.STEP."""
+        for package, called in {"exercises": "exercises", "problem_sets": "problems"}.items():
+            for module in [m for name, m in sys.modules.items() if name.startswith(f"tinydiff.course.{package}.")]:
+                for name, value in vars(module).items():
+                    if value is self:
+                        return f"{called}.{name}"
+        return "the exercise"
 
     def _wrong(self, name, outputs, expected, form):
         """Return what is wrong with outputs as a sentence: a known mistake, their form, or how they differ."""
