@@ -439,6 +439,26 @@ def test_an_unfriendly_answer_ends_in_one_sentence(answer, printed, message, cap
     assert len(out + err) < 2_200
 
 
+class Endless:
+    def __array__(self, *args, **options):
+        while True:
+            pass
+
+
+def test_what_turns_into_an_array_without_end_is_stopped(monkeypatch):
+    monkeypatch.setattr(ending, "MOST_INSTRUCTIONS", 80_000)
+    assert "does its loop ever end?" in an_exercise(lambda x: 2 * x, [(3.0,)], ["y"]).verdict(lambda x: Endless())
+
+
+def test_an_answer_that_lifts_the_protection_of_its_input_is_noticed():
+    def stubborn(x):
+        x.setflags(write=True)
+        x += x
+        return x
+
+    assert "changes its input x" in an_exercise(lambda x: 2 * x, [(np.ones(3),)], ["y"]).verdict(stubborn)
+
+
 def test_hints_are_given_on_request(capsys):
     exercise = an_exercise(lambda x: 2 * x, [(3.0,)], ["y"])
     exercise.hint()
