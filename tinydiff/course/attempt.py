@@ -45,7 +45,7 @@ def attempt(
         return None, f"Not yet: {name} {wrong}"
     given = copies(case, arguments, changes)
     try:
-        output = within_steps(called, [answer, given])
+        output = within_steps(result_of, [answer, given])
     except NotImplementedError:
         return None, f"{name} is not written yet."
     except TooLong as endless:
@@ -101,7 +101,7 @@ def watched() -> Iterator[None]:
         shown_so_far.end()
 
 
-def called(answer: Callable[..., Any], given: Sequence[Any]) -> Any:
+def result_of(answer: Callable[..., Any], given: Sequence[Any]) -> Any:
     """Return what an answer gives; an object that turns itself into an array does so here, while steps are counted."""
     output = answer(*given)
     turns = hasattr(type(output), "__array__") and not isinstance(output, (np.ndarray, np.generic))
