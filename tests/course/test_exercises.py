@@ -491,4 +491,4 @@ def test_an_answer_may_loop_as_long_as_a_plain_convolution_needs():
 
 def test_a_wrong_answer_is_told_how_to_ask_for_a_hint(capsys):
     EXERCISES["01.STEP"].check(lambda x, beta, eps: x)
-    assert capsys.readouterr().out.endswith("Stuck? exercises.STEP.hint() says where to look.\n")
+    assert capsys.readouterr().out.endswith("Stuck? exercises.STEP.hint() helps.\n")

@@ -9,7 +9,7 @@ from typing import Any, Literal
 import numpy as np
 
 from tinydiff.base import check_count, checks_arguments
-from tinydiff.course.attempt import attempt, called, copies, watched
+from tinydiff.course.attempt import attempt, copies, result_of, watched
 from tinydiff.course.difference import Outputs, agree, arrays_of, in_words
 from tinydiff.course.ending import tried, within_steps
 
@@ -93,9 +93,7 @@ class Exercise:
         """
         wrong = self.verdict(answer)
         if wrong:
-            print(
-                f"{wrong}\nThe notebook goes on with the course's own. Stuck? {self._name()}.hint() says where to look."
-            )
+            print(f"{wrong}\nThe notebook goes on with the course's own. Stuck? {self._name()}.hint() helps.")
             return self.reference
         print(f"Right. {self.praise}")
         return answer
@@ -141,7 +139,7 @@ class Exercise:
     def _run(self, answer):
         with watched():
             for case in self.cases:
-                within_steps(called, [answer, copies(case, self.arguments, self.changes)])
+                within_steps(result_of, [answer, copies(case, self.arguments, self.changes)])
 
     def _name(self):
         """Return what a notebook calls this exercise, such as exercises.STEP."""
