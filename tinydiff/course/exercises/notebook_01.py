@@ -52,7 +52,7 @@ def _schedule(T, beta_1, beta_T):
 SCHEDULE = Exercise(
     grade="transcribe",
     reference=_schedule,
-    cases=[(5, 0.1, 0.3), (1000, 1e-4, 0.02), (1, 0.2, 0.2)],
+    cases=[(5, 0.1, 0.3), (1000, 1e-4, 0.02), (7, 0.05, 0.6), (1, 0.2, 0.2)],
     returns=["alpha_bar"],
     mistakes={
         "t = 0 is missing: before the first step all signal is there, so the table starts with 1.": (
@@ -140,8 +140,9 @@ WALK = Exercise(
     grade="debug",
     reference=_walked,
     cases=[
-        (_X[0], _TABLE, [0, 3, 4, 11], _RNG.standard_normal((3, 2, 5))),
+        (_X[0], _TABLE, [0, 3, 4, 11], _EPS),
         (_X[1:], _TABLE, [2, 20], _RNG.standard_normal((1, 2, 2, 5))),
+        (_X[:, 1], _TABLE, [5, 6, 12, 13, 19], _RNG.standard_normal((4, 3, 5))),
     ],
     returns=["x_t"],
     mistakes={
