@@ -114,7 +114,7 @@ WRONG = {
     "MIX": {
         "clipped": lambda x, e, a: np.clip(a**0.5 * x + (1 - a) ** 0.5 * e, -1, 1),
         "guess clipped": lambda x, e, a: a**0.5 * np.clip(x, -1, 1) + (1 - a) ** 0.5 * e,
-        "fresh noise": lambda x, e, a: a**0.5 * x + (1 - a) ** 0.5 * np.random.standard_normal(x.shape),
+        "fresh noise": lambda x, e, a: a**0.5 * x + (1 - a) ** 0.5 * np.random.default_rng(0).standard_normal(x.shape),
         "noise of full size": lambda x, e, a: a**0.5 * x + e,
         "one image's noise": lambda x, e, a: a**0.5 * x + (1 - a) ** 0.5 * e[:1],
         "squares": lambda x, e, a: a**2 * x + (1 - a**2) * e,

@@ -66,7 +66,9 @@ RIGHT = {
 }
 WRONG = {
     "STEP": {
-        "noise of its own": lambda x, beta, eps: (1 - beta) ** 0.5 * x + beta**0.5 * np.random.standard_normal(x.shape),
+        "noise of its own": lambda x, beta, eps: (
+            (1 - beta) ** 0.5 * x + beta**0.5 * np.random.default_rng(0).standard_normal(x.shape)
+        ),
         "one image for all": lambda x, beta, eps: (1 - beta) ** 0.5 * x[:1] + beta**0.5 * eps,
         "clipped": lambda x, beta, eps: np.clip((1 - beta) ** 0.5 * x + beta**0.5 * eps, -1, 1),
         "noise subtracted": lambda x, beta, eps: (1 - beta) ** 0.5 * x - beta**0.5 * eps,

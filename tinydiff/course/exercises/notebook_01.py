@@ -1,4 +1,4 @@
-"""Exercises of notebook 01: a noising step, a schedule, a jump from any time to any later one, and a chain with a fault."""
+"""Exercises of notebook 01: a noising step, a schedule, a jump to any later time, and a chain with a fault."""
 
 from itertools import pairwise
 
@@ -102,7 +102,7 @@ JUMP = Exercise(
                 (alpha_bar_s / alpha_bar_t) ** 0.5 * x_s + abs(1 - alpha_bar_s / alpha_bar_t) ** 0.5 * eps
             )
         ),
-        "the image is right, but the new noise is not the difference of the two noise levels: x_s's own noise shrinks too.": (
+        "the image is right, but the new noise is more than the difference of the noise levels: x_s's own shrinks.": (
             lambda x_s, alpha_bar_s, alpha_bar_t, eps: (
                 (alpha_bar_t / alpha_bar_s) ** 0.5 * x_s + (alpha_bar_s - alpha_bar_t) ** 0.5 * eps
             )

@@ -159,7 +159,7 @@ SCORE = Exercise(
     hints=[
         "Eq. SCORE-1 has the expected noise. What is it, if x_t and the expected image are known?",
         "Solve x_t = a x_0_hat + b eps_hat for eps_hat, and put it into SCORE-1; b comes twice.",
-        "eps_hat is `(x_t - alpha_bar ** 0.5 * x_0_hat) / b`; the score is `-eps_hat / b`, with b squared 1 - alpha_bar.",
+        "eps_hat is `(x_t - alpha_bar**0.5 * x_0_hat) / b`; the score is `-eps_hat / b`, and b * b is 1 - alpha_bar.",
     ],
     praise="Whoever can denoise knows the score, and the other way round.",
 )

@@ -110,7 +110,7 @@ FROM_EPS = Exercise(
     hints=[
         "Only x_0 must go: by Eq. DDPM-15 it is (x_t - sqrt(1 - alpha_bar_t) eps) / sqrt(alpha_bar_t).",
         "Put that into the mean of DDPM-7, and collect what multiplies x_t, and what multiplies eps.",
-        "What multiplies x_t becomes `1 / alpha ** 0.5`; eps keeps `-(1 - alpha) / (1 - alpha_bar_t) ** 0.5` times that.",
+        "What multiplies x_t becomes `1 / alpha ** 0.5`; eps has `-(1 - alpha) / (1 - alpha_bar_t)**0.5` times that.",
     ],
     praise="This is the mean in line 4 of Algorithm 2 of the DDPM paper; the line then adds fresh noise, sigma_t z.",
 )
