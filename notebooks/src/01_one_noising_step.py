@@ -354,9 +354,9 @@ assert 32 < flipped < 96
 
 # %%
 noise = Noise(seed=5, step=2)
-x_code, layer_code = zlib.crc32(b"x"), zlib.crc32(b"")  # what a number is for, as a word
+x_code, layer_code = zlib.crc32(b"x"), zlib.crc32(b"up")  # a name becomes a word
 mine = [[*by_hand((0, n, 2, layer_code), (5, x_code)), *by_hand((1, n, 2, layer_code), (5, x_code))] for n in range(3)]
-assert noise.words(3, 7, "x").tolist() == [row[:7] for row in mine]
+assert noise.words(3, 7, "x", "up").tolist() == [row[:7] for row in mine]
 
 u, v = ((noise.words(100_000, 2, "x") + 0.5) / 2**32).T
 radius, angle = np.sqrt(-2 * np.log(u)), 2 * np.pi * v
