@@ -16,7 +16,7 @@
 # **You will learn** what a diffusion model does, by watching one at work: it is given an image of pure noise, and step
 # by step it takes noise away until a digit is left.
 #
-# **Prerequisites:** none, and no maths beyond a square root. **Time:** 10 minutes.
+# **Prerequisites:** none, and no maths beyond a square root. **Time:** 30 minutes.
 #
 # **Papers** behind it, for later: Ho, Jain, Abbeel, *Denoising diffusion probabilistic models* (2020); Song, Meng,
 # Ermon, *Denoising diffusion implicit models* (2021).
@@ -55,30 +55,53 @@ plot.image_grid(digits, columns=10, title="40 samples, none left out")
 # gives other digits. The same seed always gives the same ones.
 
 # %%
+sevens = tinydiff.sample("mnist", n=10, seed=1, labels=7)
+plot.image_grid(sevens, columns=10, title="ten sevens")
+
+# %% [markdown]
+# Two checks: what does a seed do, and does the model draw what it is asked for? To judge that without another model,
+# look which digit a picture resembles most: the one whose average, over real digits, is nearest. (Of real digits too,
+# that finds only about four of five.)
+
+# %%
 again = tinydiff.sample("mnist", n=5, seed=0, steps=40, sampler="ddim")
+other = tinydiff.sample("mnist", n=5, seed=2, steps=40, sampler="ddim")
 assert np.array_equal(again, np.clip(digits[:5], -1, 1)), "the same seed should give the same pictures"
-plot.image_grid(tinydiff.sample("mnist", n=10, seed=1, labels=7), columns=10, title="ten sevens")
+assert abs(other - again).mean(axis=(1, 2, 3)).min() > 0.05, "another seed should give other pictures"
+
+train = load_data("mnist-small", "train")
+real, labels = train.batch(np.arange(len(train)))
+averages = np.stack([real[labels == k].mean(axis=0) for k in range(10)])
+
+
+def resembles(images):
+    """Return for each image the digit whose average is nearest."""
+    return ((images[:, None] - averages) ** 2).sum(axis=(2, 3, 4)).argmin(axis=1)
+
+
+right = (resembles(digits) == np.arange(40) % 10).mean()
+of_real = (resembles(real[:300]) == labels[:300]).mean()
+print(f"{of_real:.0%} of real digits resemble the average of their own kind")
+print(f"{right:.0%} of the 40 resemble the digit that was asked for, and of the sevens {resembles(sevens).tolist()}")
+assert right > 0.6
+assert (resembles(sevens) == 7).sum() >= 5
 
 # %% [markdown]
 # ## Watch it happen
 #
 # A model knows only one trick: it looks at a noisy image and *guesses the clean image* behind it. What is not the clean
 # image is noise, so guessing one is guessing the other. Here are eight chains from eight different noises; this time
-# the model is not told which digit to draw (its label 10 means "any"). Left, the image as it is being denoised; in the
-# middle, the guess of the clean image that led there; right, the guess of the noise. `t` counts down from 1000, pure
-# noise, to 0, a clean image.
-
+# the model is not told which digit to draw: `context` is a label for each image, and 10 means "any". Left, the image as
+# it is being denoised; in the middle, the guess of the clean image that led there; right, the guess of the noise. `t`
+# counts down from 1000, pure noise, to 0, a clean image.
 
 # %%
-def with_noise(chain, x, t=1000):
-    """Add to each moment of a chain the noise that the model saw in the x before it."""
-    for s, x_s, x_0_hat in chain:
-        yield s, x_s, x_0_hat, model.diffusion.eps_from_x_0(x, t, x_0_hat)
-        x, t = x_s, s
-
-
 x_T = np.random.default_rng(4).standard_normal((8, 28, 28, 1)).astype(np.float32)
-free = list(with_noise(ddim(model.predict, model.diffusion, x_T, 40, context=np.full(8, 10)), x_T))
+free, seen, t = [], x_T, 1000
+for s, x_s, x_0_hat in ddim(model.predict, model.diffusion, x_T, 40, context=np.full(8, 10)):
+    free.append((s, x_s, x_0_hat, model.diffusion.eps_from_x_0(seen, t, x_0_hat)))  # the noise in what the model saw
+    seen, t = x_s, s
+assert [s for s, _, _, _ in free] == list(range(975, -1, -25))
 gif = plot.chain_gif(free, "noise_becomes_digits.gif", scale=3)
 display(Image(filename=str(gif)))
 
@@ -90,9 +113,8 @@ display(Image(filename=str(gif)))
 # %%
 _, _, first_guess, _ = free[0]
 _, _, last_guess, _ = free[-1]
-train = load_data("mnist-small", "train")
-average, _ = train.batch(np.arange(len(train)))
-apart, far = abs(first_guess - average.mean(axis=0)).mean(), abs(last_guess - average.mean(axis=0)).mean()
+average = real.mean(axis=0)
+apart, far = abs(first_guess - average).mean(), abs(last_guess - average).mean()
 print(f"difference from the average digit, per pixel: first guess {apart:.3f}, last guess {far:.3f}")
 assert apart < far / 3, "the first guess should be the average digit"
 
@@ -133,33 +155,41 @@ for name, steps in (("1 step", 1), ("5 steps", 5), ("50 steps", 50)):
 
 # %% [markdown]
 # One step gives ten times nearly the same blurry five: the average. With each further step the model sees a slightly
-# less noisy image and can guess better, and each image commits itself to a five of its own. The difference can be
-# measured: how far are two fives apart?
+# less noisy image and can guess better, and each image commits itself to a five of its own.
+#
+# **Explore:** measure it. How far are two fives apart? Write a function that gives the mean distance of two different
+# images, over all pairs of them. The distance of two images is Pythagoras's, over all pixels: the root of the sum of
+# the squared differences. `images` has the shape (N, height, width, channels). (If you are stuck,
+# `exercises.VARIETY.hint()` says where to look; `hint(2)` and `hint(3)` say more.)
 
 
 # %%
 def variety(images):
-    """Return the mean distance between two of the images, in the sense of Pythagoras over all pixels."""
+    """Return the mean distance of two of the images, one number."""
+    ### BEGIN SOLUTION
     rows = images.reshape(len(images), -1)
-    distances = [np.linalg.norm(rows[i] - rows[j]) for i in range(len(rows)) for j in range(i)]
-    return float(np.mean(distances))
+    distances = [((rows[i] - rows[j]) ** 2).sum() ** 0.5 for i in range(len(rows)) for j in range(i)]
+    return np.mean(distances)
+    ### END SOLUTION
 
 
-test = load_data("mnist-small", "test")
-real, _ = test.batch(np.flatnonzero(test.labels == 5)[:10])
-varieties = {name: variety(images) for name, images in (fives | {"real fives": real}).items()}
+# %%
+variety = exercises.VARIETY.check(variety)
+real_fives = real[labels == 5][:10]
+varieties = {name: variety(images) for name, images in (fives | {"real fives": real_fives}).items()}
 for name, value in varieties.items():
     print(f"{name:>10}: {value:5.1f}")
 assert varieties["1 step"] < varieties["50 steps"] / 2, "one step should give ten fives that are nearly the same"
 
 # %% [markdown]
-# ## Write it yourself: sampling in five lines
+# ## Sampling in five lines
 #
 # A *step* from `t` down to an earlier `s` does this: ask the model for its guess of the clean image and of the noise,
 # then mix the two again, with as little noise as belongs to `s`. How much of each belongs to a time is what
 # `model.diffusion.alpha_bar` says: the weight of the clean image is the square root of `alpha_bar[s]`, the weight of
-# the noise the square root of `1 - alpha_bar[s]`. (If the lines between BEGIN and END SOLUTION are there, delete them
-# first.)
+# the noise the square root of `1 - alpha_bar[s]`.
+#
+# **Write it yourself:** the mix. `alpha_bar_s` is one number, the guesses are images.
 
 
 # %%
@@ -174,44 +204,78 @@ def my_mix(x_0_hat, eps_hat, alpha_bar_s):
 my_mix = exercises.MIX.check(my_mix)
 
 # %% [markdown]
-# With it, sampling is a loop. Forty steps from noise to threes:
+# With it, sampling is a loop. Forty steps from noise to threes, and beside them two nines:
 
 
 # %%
-def guess(x, t, label=3):
+asked = np.array([3, 3, 3, 3, 3, 9, 9])
+
+
+def guess(x, t):
     """Return the model's guesses of the clean image and of the noise in x."""
-    return model.predict(x, np.full(len(x), t), np.full(len(x), label))
+    return model.predict(x, np.full(len(x), t), asked)
 
 
-noise = np.random.default_rng(3).standard_normal((5, 28, 28, 1)).astype(np.float32)
+noise = np.random.default_rng(3).standard_normal((7, 28, 28, 1)).astype(np.float32)
 alpha_bar = model.diffusion.alpha_bar.tolist()  # plain numbers, which leave float32 images float32
 times = list(range(1000, -1, -25))
 x = noise
 for t, s in pairwise(times):
     x_0_hat, eps_hat = guess(x, t)
     x = my_mix(x_0_hat, eps_hat, alpha_bar[s])
-plot.image_grid(x, columns=5, title="my own threes")
+plot.image_grid(x, columns=7, title="my own threes, and two nines")
 
 # %% [markdown]
-# The library's sampler, from the same noise, draws the same threes. What you wrote is its line that begins with `x_t =
+# The library's sampler, from the same noise, draws the same digits. What you wrote is its line that begins with `x_t =
 # alpha_bar`; the others check the input, and can add fresh noise.
 
 # %%
-library = last(ddim(model.predict, model.diffusion, noise, times[:-1], context=np.full(5, 3)))
-assert np.allclose(x, library, atol=1e-3), "the loop should give what the library's sampler gives"
+library = list(ddim(model.predict, model.diffusion, noise, times[:-1], context=asked))
+_, _, library_guess = library[-1]
+assert np.allclose(x, last(library), atol=1e-3), "the loop should give what the library's sampler gives"
+assert np.allclose(x_0_hat, library_guess, atol=1e-3)
+uneven = [(1000, 400), (400, 150), (150, 0)]  # unequal steps, and fewer
+y = noise
+for t, s in uneven:
+    y = my_mix(*guess(y, t), alpha_bar[s])
+assert np.allclose(y, last(ddim(model.predict, model.diffusion, noise, [1000, 400, 150], context=asked)), atol=1e-3)
 show_source(ddim)
 
 # %% [markdown]
-# ## Write it yourself: lie about the time
+# **Derive it yourself:** this model hands out two guesses. But guessing one *is* guessing the other: what is not the
+# clean image is noise. If a model gives the clean image only, which noise must then be in `x_t`? `x_t` is a mix of both
+# with the weights of its own time, `alpha_bar_t`.
+
+
+# %%
+def my_noise(x_t, x_0_hat, alpha_bar_t):
+    """Return the noise in x_t, of the shape of x_t, if x_0_hat is the clean image behind it."""
+    ### BEGIN SOLUTION
+    return (x_t - alpha_bar_t**0.5 * x_0_hat) / (1 - alpha_bar_t) ** 0.5
+    ### END SOLUTION
+
+
+# %%
+my_noise = exercises.NOISE.check(my_noise)
+for t in (900, 500, 100):
+    x_0_hat, eps_hat = guess(noise, t)
+    assert np.allclose(eps_hat, my_noise(noise, x_0_hat, alpha_bar[t]), atol=1e-3)
+    by_library = model.diffusion.eps_from_x_0(noise, t, x_0_hat)  # it made the right third of the film above
+    assert np.allclose(by_library, (noise - alpha_bar[t] ** 0.5 * x_0_hat) / (1 - alpha_bar[t]) ** 0.5, atol=1e-4)
+
+# %% [markdown]
+# ## Lie about the time
 #
 # The model is told how noisy its input is: that is what `t` is for. What if we lie, and say the same time at every
-# step? Write the loop once more, as a function: `predict(x, time)` gives the two guesses, `mix` is the step above, and
-# `told` is the lie.
+# step?
+#
+# **Explore:** write the loop once more, as a function. `predict(x, time)` gives the two guesses, `mix` is the step
+# above, `times` fall from the first to the last, and `told` is the lie. Only the model hears the lie.
 
 
 # %%
 def sample_lying(predict, mix, alpha_bar, x, times, told):
-    """Return x at the last time, when the model always hears that the time is `told`."""
+    """Return x at the last of the times, when the model always hears that the time is `told`."""
     ### BEGIN SOLUTION
     for _, s in pairwise(times):
         x_0_hat, eps_hat = predict(x, told)
@@ -231,10 +295,10 @@ lied = {told: sample_lying(guess, my_mix, alpha_bar, noise, times, told) for tol
 for images in lied.values():
     assert abs(images - x).mean() > 0.02, "the lie should change the pictures"
 rows = np.concatenate([x, *lied.values()])
-plot.image_grid(rows, columns=5, title="rows: told the truth, always 300, always 500, always 900")
+plot.image_grid(rows, columns=7, title="rows: told the truth, always 300, always 500, always 900")
 
 # %% [markdown]
-# Told that much is noise, the model paints the average three, whatever is there. Told that half is noise, it goes on
+# Told that much is noise, the model paints the average digit, whatever is there. Told that half is noise, it goes on
 # thickening strokes that are finished. Told too little, it meets more noise than it was ever shown at that time, and
 # falls apart.
 

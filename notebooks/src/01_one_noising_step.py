@@ -15,13 +15,15 @@
 #
 # **You will learn** to write a noising step, jump over any number of steps at once, and say what a schedule does.
 #
-# **Prerequisites:** notebook 00; mean and variance; that variances of independent numbers add. **Time:** 25 minutes.
+# **Prerequisites:** notebook 00; mean and variance; that variances of independent numbers add. **Time:** 60 minutes.
 #
 # **Papers:** Ho, Jain, Abbeel, *Denoising diffusion probabilistic models* (2020), Eq. 2 and 4 (here DDPM-2 and DDPM-4)
 # and section 4 (DDPM-BETA); Kingma, Salimans, Poole, Ho, *Variational diffusion models* (2021), Eq. 2 (here SNR-1);
 # Salmon and others, *Parallel random numbers: as easy as 1, 2, 3* (2011; here PHILOX-1); Box and Muller (1958; BM-1).
 
 # %%
+import zlib
+
 import numpy as np
 
 from tinydiff import plot
@@ -93,7 +95,12 @@ my_step = exercises.STEP.check(my_step)
 diffusion = GaussianDiffusion(linear_schedule(1000))
 show_source(GaussianDiffusion.q_step)
 eps = rng.standard_normal(images.shape).astype(np.float32)
-assert np.allclose(diffusion.q_step(images, 7, eps), my_step(images, diffusion.beta(7), eps), atol=1e-6)
+betas = np.linspace(1e-4, 0.02, 1000)  # the variances of steps 1 to 1000, more on them below
+assert np.allclose(diffusion.beta(np.arange(1, 1001)), betas)
+assert np.allclose(diffusion.q_step(images, 700, eps), my_step(images, betas[699], eps), atol=1e-5)
+each = diffusion.q_step(images[:3], np.array([5, 400, 999]), eps[:3])  # a time for each image
+for n, t in enumerate((5, 400, 999)):
+    assert np.allclose(each[n], (1 - betas[t - 1]) ** 0.5 * images[n] + betas[t - 1] ** 0.5 * eps[n], atol=1e-5)
 
 # %% [markdown]
 # Data of variance 1 now keep it, step after step, however long the chain is:
@@ -128,8 +135,13 @@ signal, noise_variance = np.ones(1), 0.0
 for t in range(1, 301):
     signal = diffusion.q_step(signal, t, np.zeros(1))
     noise_variance = (1 - diffusion.beta(t)) * noise_variance + diffusion.beta(t)
-assert np.allclose(signal, diffusion.q_sample(np.ones(1), 300, np.zeros(1)))
-assert np.allclose(noise_variance, diffusion.q_sample(np.zeros(1), 300, np.ones(1)) ** 2)
+kept = np.prod(1 - betas[:300])  # alpha-bar at t = 300
+assert np.allclose([signal[0], noise_variance], [kept**0.5, 1 - kept])
+assert np.allclose(diffusion.q_sample(images, 300, eps), kept**0.5 * images + (1 - kept) ** 0.5 * eps, atol=1e-5)
+times = np.array([5, 300, 999])
+weights = [(np.prod(1 - betas[:t]) ** 0.5, (1 - np.prod(1 - betas[:t])) ** 0.5) for t in times]
+by_hand = [a * image + b * noise for (a, b), image, noise in zip(weights, images, eps, strict=False)]
+assert np.allclose(diffusion.q_sample(images[:3], times, eps[:3]), by_hand, atol=1e-5)
 print(f"300 steps, or one: {signal[0]:.4f} x_0 + {noise_variance**0.5:.4f} eps")
 
 # %% [markdown]
@@ -149,8 +161,9 @@ def my_jump(x_s, alpha_bar_s, alpha_bar_t, eps):
 # %%
 my_jump = exercises.JUMP.check(my_jump)
 for s, t in ((0, 300), (299, 300), (200, 900)):
-    mine = my_jump(images, diffusion.alpha_bar[s], diffusion.alpha_bar[t], eps)
-    assert np.allclose(diffusion.q_step(images, t, eps, s), mine, atol=1e-6)
+    mine = my_jump(images, np.prod(1 - betas[:s]), np.prod(1 - betas[:t]), eps)
+    assert np.allclose(diffusion.q_step(images, t, eps, s), mine, atol=1e-5)
+    assert np.allclose(diffusion.beta(t, s), 1 - np.prod(1 - betas[s:t]))
 
 # %% [markdown]
 # **Find the fault:** this function walks to the last of `times` in as many steps as you like, with fresh noise for each.
@@ -200,7 +213,9 @@ def my_alpha_bar(T, beta_1, beta_T):
 # %%
 my_alpha_bar = exercises.SCHEDULE.check(my_alpha_bar)
 print(f"after 1000 steps {my_alpha_bar(1000, 1e-4, 0.02)[-1]:.6f} of the variance is left")
-assert np.allclose(my_alpha_bar(1000, 1e-4, 0.02), linear_schedule(1000, 1e-4, 0.02))
+assert np.allclose(my_alpha_bar(1000, 1e-4, 0.02), linear_schedule())  # these are its defaults
+assert np.allclose(my_alpha_bar(7, 0.05, 0.6), linear_schedule(7, 0.05, 0.6), rtol=1e-9)
+assert np.allclose(linear_schedule(3, 0.1, 0.5), [1, 0.9, 0.9 * 0.7, 0.9 * 0.7 * 0.5])
 show_source(linear_schedule)
 
 # %% [markdown]
@@ -234,14 +249,31 @@ slider(at, range(50, 1001, 50), "t")
 
 # %% [markdown]
 # The linear schedule drowns the digit soon, and its whole right half looks like noise: a network learns little there,
-# and a sampler spends half of its steps on it. The cosine schedule (IDDPM-17, notebook 11) keeps the digit longer.
+# and a sampler spends half of its steps on it. The cosine schedule (Eq. IDDPM-17) keeps the digit longer. It chooses
+# $\bar\alpha$ itself, a squared cosine that falls from 1 to 0, and not the betas:
+#
+# $$\bar\alpha_t = \frac{f(t)}{f(0)}, \qquad f(t) = \cos^2\left(\frac{t / T + 0.008}{1.008}\, \frac{\pi}{2}\right)$$
+#
+# The 0.008 keeps the first steps from being too small. Only the last step is not let to remove all: at most 0.999 of
+# the variance.
+
+# %%
+for T in (1000, 7):
+    f = np.cos((np.arange(T + 1) / T + 0.008) / 1.008 * np.pi / 2) ** 2
+    assert np.allclose(cosine_schedule(T)[:-1], f[:-1] / f[0], rtol=1e-6)
+    assert np.allclose(cosine_schedule(T)[-1], cosine_schedule(T)[-2] * 0.001)
+f = np.cos((np.arange(8) / 7 + 0.1) / 1.1 * np.pi / 2) ** 2
+assert np.allclose(cosine_schedule(7, s=0.1, max_beta=0.9)[:-1], f[:-1] / f[0])
+assert np.allclose(cosine_schedule(7, s=0.1, max_beta=0.9)[-1], f[-2] / f[0] * 0.1)
 
 # %%
 half = {name: int(np.argmin(abs(np.log(d.snr(every_t))))) + 1 for name, d in schedules.items()}
 print("as much noise as signal at", half)
 assert half["linear"] < half["cosine"]
-for d in schedules.values():
-    assert np.allclose(d.snr(every_t), d.alpha_bar[1:] / (1 - d.alpha_bar[1:]))
+for d, table in ((diffusion, np.cumprod(1 - betas)), (schedules["cosine"], cosine_schedule(1000)[1:])):
+    assert np.allclose(d.alpha_bar[1:], table)
+    assert np.allclose(d.snr(every_t), table / (1 - table))
+    assert np.allclose(d.snr(300), table[299] / (1 - table[299]))
     assert (np.diff(d.snr(every_t)) < 0).all(), "every step should lose signal"
 
 # %% [markdown]
@@ -302,9 +334,10 @@ def by_hand(counter, key):
     return c_0, c_1, c_2, c_3
 
 
-words = philox(tuple(np.array([n], np.uint64) for n in (0, 7, 1, 0)), (42, 3))
+counters = [(0, 7, 1, 0), (1, 7, 1, 0), (2, 0, 5, 9)]  # block, sample, step, layer
+words = philox(tuple(np.array(counters, np.uint64).T), (42, 3))
 print("the first words of sample 7:", *(f"{word:08x}" for word in by_hand((0, 7, 1, 0), (42, 3))))
-assert tuple(int(word[0]) for word in words) == by_hand((0, 7, 1, 0), (42, 3))
+assert np.stack(words, axis=1).tolist() == [list(by_hand(counter, (42, 3))) for counter in counters]
 changed = by_hand((1, 7, 1, 0), (42, 3))  # one bit of the counter
 flipped = sum((a ^ b).bit_count() for a, b in zip(changed, by_hand((0, 7, 1, 0), (42, 3)), strict=True))
 print(f"one bit of the counter changed {flipped} of 128 bits")
@@ -320,11 +353,15 @@ assert 32 < flipped < 96
 # $$z_1 = \sqrt{-2 \log u}\, \cos 2 \pi v, \qquad z_2 = \sqrt{-2 \log u}\, \sin 2 \pi v \qquad \text{(Eq. BM-1)}$$
 
 # %%
-noise = Noise(seed=0)
+noise = Noise(seed=5, step=2)
+x_code, layer_code = zlib.crc32(b"x"), zlib.crc32(b"up")  # a name becomes a word
+mine = [[*by_hand((0, n, 2, layer_code), (5, x_code)), *by_hand((1, n, 2, layer_code), (5, x_code))] for n in range(3)]
+assert noise.words(3, 7, "x", "up").tolist() == [row[:7] for row in mine]
+
 u, v = ((noise.words(100_000, 2, "x") + 0.5) / 2**32).T
-by_formula = np.sqrt(-2 * np.log(u)) * np.cos(2 * np.pi * v)
+radius, angle = np.sqrt(-2 * np.log(u)), 2 * np.pi * v
 z = noise.normal((100_000, 2), "x", dtype=np.float64)
-assert np.allclose(z[:, 0], by_formula)
+assert np.allclose(z, np.stack([radius * np.cos(angle), radius * np.sin(angle)], axis=1))
 print(f"mean {z.mean():.4f}, variance {z.var():.4f}, share within 1: {(abs(z) < 1).mean():.4f} (0.6827 expected)")
 assert abs(z.mean()) < 0.01
 assert abs(z.var() - 1) < 0.02

@@ -16,7 +16,7 @@
 # **You will learn** to derive the density of the step back, $q(x_{t-1} \mid x_t, x_0)$, by completing a square; and
 # what is left for a network to do.
 #
-# **Prerequisites:** notebooks 01 and 02; Bayes' rule; the normal density. **Time:** 20 minutes.
+# **Prerequisites:** notebooks 01 and 02; Bayes' rule; the normal density. **Time:** 45 minutes.
 #
 # **Papers:** Ho, Jain, Abbeel, *Denoising diffusion probabilistic models* (2020), Eq. 6 and 7 (here DDPM-7) and Eq. 11
 # (DDPM-11).
@@ -35,8 +35,10 @@ diffusion = GaussianDiffusion(cosine_schedule(1000))
 # %% [markdown]
 # ## Two witnesses
 #
-# We stand at $x_t$ and want to know where the chain was one step before, at $x_s$ with $s = t - 1$. Suppose for a
-# moment that somebody tells us the clean image $x_0$. Then there are two witnesses:
+# We stand at $x_t$ and want to know where the chain was at an earlier time s, at $x_s$: one step before, $s = t - 1$, or
+# as in the pictures below much earlier. The step from s to t keeps the share $\alpha_t = \bar\alpha_t / \bar\alpha_s$ of
+# the variance (your `my_jump` of notebook 01), and adds noise of variance $\beta_t = 1 - \alpha_t$. Suppose for a moment
+# that somebody tells us the clean image $x_0$. Then there are two witnesses:
 #
 # - **the image** says: at time s, $x_s$ is near $\sqrt{\bar\alpha_s}\, x_0$, with variance $1 - \bar\alpha_s$ (Eq.
 # DDPM-4);
@@ -116,28 +118,42 @@ slider(draw, np.linspace(-2, 2, 21).round(1).tolist(), "x_0")
 # Each is weighted by one over its variance, $1 - \bar\alpha_s$ and $\beta_t / \alpha_t$: these weights are the two
 # terms of A. Pixels do not mix, so for images the same holds pixel by pixel.
 #
-# **Write it yourself:** the mean. You may use the simplified formula, or $A$ and $B$ as they are.
+# **Write it yourself:** mean and variance. You may use the simplified formulas, or $A$ and $B$ as they are. `x_0` and
+# `x_t` are arrays of one shape, `alpha_bar_s` and `alpha_bar_t` numbers, and s > 0.
 
 
 # %%
-def my_posterior_mean(x_0, x_t, alpha_bar_s, alpha_bar_t):
-    """Return the mean of q(x_s | x_t, x_0)."""
+def my_posterior(x_0, x_t, alpha_bar_s, alpha_bar_t):
+    """Return (mean, variance) of q(x_s | x_t, x_0): an array like x_t, and one number."""
     ### BEGIN SOLUTION
     alpha = alpha_bar_t / alpha_bar_s
     A = 1 / (1 - alpha_bar_s) + alpha / (1 - alpha)
     B = alpha_bar_s**0.5 * x_0 / (1 - alpha_bar_s) + alpha**0.5 * x_t / (1 - alpha)
-    return B / A
+    return B / A, 1 / A
     ### END SOLUTION
 
 
 # %%
-my_posterior_mean = exercises.MEAN.check(my_posterior_mean)
+my_posterior = exercises.POSTERIOR.check(my_posterior)
 show_source(GaussianDiffusion.posterior_mean, GaussianDiffusion.posterior_variance)
 
 # %% [markdown]
-# Against Bayes on a grid, where nothing was derived. The library's functions take any two times, not only neighbours:
+# The library's functions take any two times, not only neighbours, and a time for each sample. Against the formula, and
+# then against Bayes on a grid, where nothing was derived:
 
 # %%
+t, s = np.array([1000, 500, 7]), np.array([650, 499, 2])
+x_0, x_t = rng.standard_normal((3, 4)), rng.standard_normal((3, 4))
+alpha_bar_s, alpha_bar_t = diffusion.alpha_bar[s], diffusion.alpha_bar[t]
+alpha, beta = alpha_bar_t / alpha_bar_s, 1 - alpha_bar_t / alpha_bar_s
+of_x_0, of_x_t = alpha_bar_s**0.5 * beta / (1 - alpha_bar_t), alpha**0.5 * (1 - alpha_bar_s) / (1 - alpha_bar_t)
+assert np.allclose(diffusion.posterior_mean(x_0, x_t, t, s), of_x_0[:, None] * x_0 + of_x_t[:, None] * x_t)
+assert np.allclose(diffusion.posterior_variance(t, s), (1 - alpha_bar_s) / (1 - alpha_bar_t) * beta)
+assert np.allclose(diffusion.beta(t, s), beta)
+assert np.allclose(diffusion.beta(400), 1 - diffusion.alpha_bar[400] / diffusion.alpha_bar[399])  # s is t - 1
+assert np.allclose(diffusion.posterior_mean(x_0, x_t, t, 0), x_0)  # at s = 0 the image is sure
+assert diffusion.posterior_variance(500, 0) == 0
+
 for x_0, x_t, s, t in ((-0.6, 1.2, 250, 500), (0.9, -0.3, 0.5, 3), (1.0, 2.0, 700, 701)):
     alpha_bar_s, alpha_bar_t = diffusion.alpha_bar_at(s), diffusion.alpha_bar_at(t)
     alpha = alpha_bar_t / alpha_bar_s
@@ -150,34 +166,22 @@ for x_0, x_t, s, t in ((-0.6, 1.2, 250, 500), (0.9, -0.3, 0.5, 3), (1.0, 2.0, 70
     print(f"from t = {t} to s = {s}: mean {mean:.4f}, by Bayes on a grid {(weight * grid).sum():.4f}")
     assert np.allclose(mean, (weight * grid).sum())
     assert np.allclose(variance, (weight * (grid - mean) ** 2).sum())
-    assert np.allclose(mean, my_posterior_mean(x_0, x_t, alpha_bar_s, alpha_bar_t))
+    assert np.allclose((mean, variance), my_posterior(x_0, x_t, alpha_bar_s, alpha_bar_t))
 
 # %% [markdown]
 # ## The same mean, from the noise
 #
-# A network usually predicts the noise. With $x_0 = (x_t - \sqrt{1 - \bar\alpha_t}\, \epsilon) / \sqrt{\bar\alpha_t}$
-# (Eq. DDPM-15 of notebook 02) in $\tilde\mu$, collect what multiplies $x_t$, using
-# $\sqrt{\bar\alpha_s / \bar\alpha_t} = 1 / \sqrt{\alpha_t}$:
+# A network usually predicts the noise. The mean of DDPM-7 can then be written with $x_t$ and $\epsilon$ alone.
 #
-# $$\frac{\beta_t}{\sqrt{\alpha_t}\, (1 - \bar\alpha_t)} + \frac{\sqrt{\alpha_t}\, (1 - \bar\alpha_s)}{1 - \bar\alpha_t}
-#   = \frac{\beta_t + \alpha_t - \bar\alpha_t}{\sqrt{\alpha_t}\, (1 - \bar\alpha_t)} = \frac{1}{\sqrt{\alpha_t}} ,$$
-#
-# because $\beta_t + \alpha_t = 1$. And what multiplies $\epsilon$: $-\dfrac{\beta_t}{\sqrt{\alpha_t}\, (1 -
-# \bar\alpha_t)} \sqrt{1 - \bar\alpha_t} = -\dfrac{1}{\sqrt{\alpha_t}} \dfrac{\beta_t}{\sqrt{1 - \bar\alpha_t}}$.
-# Together:
-#
-# $$\tilde\mu = \frac{1}{\sqrt{\alpha_t}} \left(x_t - \frac{\beta_t}{\sqrt{1 - \bar\alpha_t}}\, \epsilon\right)
-#   \qquad \text{(Eq. DDPM-11)}$$
-#
-# In words: take away the part of the noise that this step is expected to have added, $\beta_t / (1 - \bar\alpha_t)$ of
-# it, and undo the shrinking of one step.
-#
-# **Write it yourself:**
+# **Derive it yourself:** on paper first. Put $x_0 = (x_t - \sqrt{1 - \bar\alpha_t}\, \epsilon) / \sqrt{\bar\alpha_t}$
+# (Eq. DDPM-15 of notebook 02) into $\tilde\mu$, and collect what multiplies $x_t$ and what multiplies $\epsilon$. Both
+# become much simpler than they look at first, with $\beta_t + \alpha_t = 1$ and
+# $\alpha_t \bar\alpha_s = \bar\alpha_t$. `x_t` and `eps` are arrays of one shape.
 
 
 # %%
 def my_mean_from_eps(x_t, eps, alpha_bar_s, alpha_bar_t):
-    """Return the same mean from the noise in x_t."""
+    """Return the mean of q(x_s | x_t, x_0), an array like x_t, from the noise in x_t."""
     ### BEGIN SOLUTION
     alpha = alpha_bar_t / alpha_bar_s
     return (x_t - (1 - alpha) / (1 - alpha_bar_t) ** 0.5 * eps) / alpha**0.5
@@ -186,11 +190,35 @@ def my_mean_from_eps(x_t, eps, alpha_bar_s, alpha_bar_t):
 
 # %%
 my_mean_from_eps = exercises.FROM_EPS.check(my_mean_from_eps)
+
+# %% [markdown]
+# What multiplies $x_t$, using $\sqrt{\bar\alpha_s / \bar\alpha_t} = 1 / \sqrt{\alpha_t}$:
+#
+# $$\frac{\beta_t}{\sqrt{\alpha_t}\, (1 - \bar\alpha_t)} + \frac{\sqrt{\alpha_t}\, (1 - \bar\alpha_s)}{1 - \bar\alpha_t}
+#   = \frac{\beta_t + \alpha_t - \bar\alpha_t}{\sqrt{\alpha_t}\, (1 - \bar\alpha_t)} = \frac{1}{\sqrt{\alpha_t}} .$$
+#
+# And what multiplies $\epsilon$: $-\dfrac{\beta_t}{\sqrt{\alpha_t}\, (1 -
+# \bar\alpha_t)} \sqrt{1 - \bar\alpha_t} = -\dfrac{1}{\sqrt{\alpha_t}} \dfrac{\beta_t}{\sqrt{1 - \bar\alpha_t}}$.
+# Together:
+#
+# $$\tilde\mu = \frac{1}{\sqrt{\alpha_t}} \left(x_t - \frac{\beta_t}{\sqrt{1 - \bar\alpha_t}}\, \epsilon\right)
+#   \qquad \text{(Eq. DDPM-11)}$$
+#
+# In words: take away the part of the noise that this step is expected to have added, $\beta_t / (1 - \bar\alpha_t)$ of
+# it, and undo the shrinking of one step. The library's takes any two times too:
+
+# %%
 show_source(GaussianDiffusion.posterior_mean_from_eps)
-x_0, eps, t = rng.standard_normal(5), rng.standard_normal(5), 300
-x_t = diffusion.q_sample(x_0, t, eps)
-assert np.allclose(diffusion.posterior_mean_from_eps(x_t, t, eps), diffusion.posterior_mean(x_0, x_t, t))
-assert np.allclose(my_mean_from_eps(x_t, eps, *diffusion.alpha_bar[[t - 1, t]]), diffusion.posterior_mean(x_0, x_t, t))
+t, s = np.array([900, 500, 7]), np.array([650, 499, 2])
+x_0, eps = rng.standard_normal((3, 4)), rng.standard_normal((3, 4))
+alpha_bar_s, alpha_bar_t = diffusion.alpha_bar[s, None], diffusion.alpha_bar[t, None]
+x_t = alpha_bar_t**0.5 * x_0 + (1 - alpha_bar_t) ** 0.5 * eps
+alpha = alpha_bar_t / alpha_bar_s
+by_hand = (x_t - (1 - alpha) / (1 - alpha_bar_t) ** 0.5 * eps) / alpha**0.5
+assert np.allclose(diffusion.posterior_mean_from_eps(x_t, t, eps, s), by_hand)
+assert np.allclose(by_hand, my_posterior(x_0, x_t, alpha_bar_s, alpha_bar_t)[0])  # the same mean, from x_0
+neighbours = my_mean_from_eps(x_t[1], eps[1], *diffusion.alpha_bar[[499, 500]])
+assert np.allclose(diffusion.posterior_mean_from_eps(x_t[1], 500, eps[1]), neighbours)  # s is t - 1 if not given
 
 # %% [markdown]
 # ## If it is in closed form, why a network?
@@ -206,7 +234,29 @@ assert np.allclose(my_mean_from_eps(x_t, eps, *diffusion.alpha_bar[[t - 1, t]]),
 # $\tilde\beta_t$, and the variance of the means, $c^2\, \mathrm{Var}[x_0 \mid x_t]$, where
 # $c = \sqrt{\bar\alpha_s}\, \beta_t / (1 - \bar\alpha_t)$ is the factor of $x_0$ in $\tilde\mu$.
 #
-# Check it where everything is known, for data near -1 or 1, whose exact denoiser we have from notebook 02:
+# **Explore:** is that so? Measure it, on data whose density you know at every time. Given the density of $x_s$ on a
+# grid of numbers `x` (equally spaced, wide enough that it is 0 at both ends), and an `x_t` that came from $x_s$ by a
+# step that keeps the share `alpha`, find mean and variance of $q(x_s \mid x_t)$ by Bayes' rule alone. This time nobody
+# tells us $x_0$.
+
+
+# %%
+def step_back(x, density, x_t, alpha):
+    """Return (mean, variance) of x_s given x_t, two numbers; x and density have the shape (n,), x_t is a number."""
+    ### BEGIN SOLUTION
+    weight = density * np.exp(-((x_t - alpha**0.5 * x) ** 2) / (2 * (1 - alpha)))
+    weight = weight / weight.sum()
+    mean = (weight * x).sum()
+    return mean, (weight * (x - mean) ** 2).sum()
+    ### END SOLUTION
+
+
+# %%
+step_back = exercises.STEP_BACK.check(step_back)
+
+# %% [markdown]
+# For data near -1 or 1, whose exact denoiser we have from notebook 02. The step from 0 to t gives the mean and the
+# variance of $x_0$ in the same way:
 
 # %%
 two = GaussianMixture(diffusion, [0.5, 0.5], np.array([[-1.0], [1.0]]), [0.05, 0.05])
@@ -214,14 +264,11 @@ x = np.linspace(-4, 4, 8001)
 for s, t, x_t in ((299, 300, 0.3), (400, 500, 0.2)):
     alpha_bar_s, alpha_bar_t = diffusion.alpha_bar[[s, t]]
     alpha = alpha_bar_t / alpha_bar_s
-    back = np.exp(two.log_density(x[:, None], s) - (x_t - alpha**0.5 * x) ** 2 / (2 * (1 - alpha)))  # q(x_s | x_t)
-    back /= back.sum()
-    clean = np.exp(two.log_density(x[:, None], 0) - (x_t - alpha_bar_t**0.5 * x) ** 2 / (2 * (1 - alpha_bar_t)))
-    clean /= clean.sum()  # q(x_0 | x_t)
+    mean, variance = step_back(x, np.exp(two.log_density(x[:, None], s)), x_t, alpha)
+    x_0_mean, x_0_variance = step_back(x, np.exp(two.log_density(x[:, None], 0)), x_t, alpha_bar_t)
     x_0_hat, _ = two.predict(np.array([[x_t]]), t)
-    mean, variance = (back * x).sum(), (back * x**2).sum() - (back * x).sum() ** 2
-    x_0_variance = (clean * x**2).sum() - (clean * x).sum() ** 2
     c = alpha_bar_s**0.5 * (1 - alpha) / (1 - alpha_bar_t)
+    assert np.allclose(x_0_mean, x_0_hat)
     assert np.allclose(mean, diffusion.posterior_mean(x_0_hat, np.array([[x_t]]), t, s))
     assert np.allclose(variance, diffusion.posterior_variance(t, s) + c**2 * x_0_variance)
     low, high = diffusion.posterior_variance(t, s), diffusion.beta(t, s)

@@ -1,6 +1,5 @@
-"""Exercises of notebook 01: a noising step, a schedule, a jump from s to t, and a chain with a fault."""
+"""Exercises of notebook 01: a noising step, a schedule, a jump to any later time, and a chain with a fault."""
 
-from functools import partial
 from itertools import pairwise
 
 import numpy as np
@@ -53,7 +52,7 @@ def _schedule(T, beta_1, beta_T):
 SCHEDULE = Exercise(
     grade="transcribe",
     reference=_schedule,
-    cases=[(5, 0.1, 0.3), (1000, 1e-4, 0.02), (1, 0.2, 0.2)],
+    cases=[(5, 0.1, 0.3), (1000, 1e-4, 0.02), (7, 0.05, 0.6), (1, 0.2, 0.2)],
     returns=["alpha_bar"],
     mistakes={
         "t = 0 is missing: before the first step all signal is there, so the table starts with 1.": (
@@ -103,7 +102,7 @@ JUMP = Exercise(
                 (alpha_bar_s / alpha_bar_t) ** 0.5 * x_s + abs(1 - alpha_bar_s / alpha_bar_t) ** 0.5 * eps
             )
         ),
-        "the new noise is not the difference of the two noise levels: the noise in x_s shrinks, too.": (
+        "the image is right, but the new noise is more than the difference of the noise levels: x_s's own shrinks.": (
             lambda x_s, alpha_bar_s, alpha_bar_t, eps: (
                 (alpha_bar_t / alpha_bar_s) ** 0.5 * x_s + (alpha_bar_s - alpha_bar_t) ** 0.5 * eps
             )
@@ -141,19 +140,20 @@ WALK = Exercise(
     grade="debug",
     reference=_walked,
     cases=[
-        (_X[0], _TABLE, [0, 3, 4, 11], _RNG.standard_normal((3, 2, 5))),
+        (_X[0], _TABLE, [0, 3, 4, 11], _EPS),
         (_X[1:], _TABLE, [2, 20], _RNG.standard_normal((1, 2, 2, 5))),
+        (_X[:, 1], _TABLE, [5, 6, 12, 13, 19], _RNG.standard_normal((4, 3, 5))),
     ],
     returns=["x_t"],
     mistakes={
-        "each step jumps from x_0's level to t; it starts from x_s, where part of the way is done.": partial(
-            _walked, whole=True
+        "each step jumps from x_0's level to t; it starts from x_s, where part of the way is done.": (
+            lambda *args: _walked(*args, whole=True)
         ),
-        "the same noise is added at every step; then its parts add up as sizes, and not as variances.": partial(
-            _walked, same=True
+        "the same noise is added at every step; then its parts add up as sizes, and not as variances.": (
+            lambda *args: _walked(*args, same=True)
         ),
-        "alpha_bar is read one step too early: its index is the time itself.": partial(_walked, late=True),
-        "each step starts from x_0 again, so only the last one counts.": partial(_walked, forgotten=True),
+        "alpha_bar is read one step too early: its index is the time itself.": lambda *args: _walked(*args, late=True),
+        "each step starts from x_0 again, so only the last one counts.": lambda *args: _walked(*args, forgotten=True),
     },
     hints=[
         "Follow an image of ones without noise: how much of it is left at the end, and how much should be?",
