@@ -17,13 +17,15 @@
 # differentiates for you.
 #
 # **Prerequisites:** partial derivatives, the chain rule, matrix products; notebook 04 for why we want a gradient.
-# **Time:** 25 minutes.
+# **Time:** 70 minutes with the exercises.
 #
 # **Papers:** Rumelhart, Hinton, Williams, *Learning representations by back-propagating errors* (1986); Elfwing et al.
 # (2017; SILU-1); Hendrycks and Gimpel (2016; GELU-1). LIN, SM, MSE, CE are textbook knowledge, GC-1 is the central
 # difference.
 
 # %%
+import math
+
 import numpy as np
 
 import tinydiff
@@ -77,6 +79,42 @@ plot.curves(sides, sizes, "side of the image in pixels", "bytes, for 32 channels
 #
 # $$\langle \nabla g, d \rangle = \frac{g(x + h d) - g(x - h d)}{2 h} + O(h^2) \qquad \text{(Eq. GC-1)}$$
 #
+# **Explore:** write a function that measures the slope of g in *each* entry of x, by GC-1 with the direction that is 1 at
+# this entry and 0 elsewhere. x may have any number of axes, and it belongs to the caller: don't change it. (If you are
+# stuck, `exercises.SLOPES.hint()` helps.)
+
+
+# %%
+def my_slopes(g, x, h):
+    """Return an array like x: how fast the number g(x) grows with each entry; h is the step to either side."""
+    ### BEGIN SOLUTION
+    slopes = np.zeros(x.shape)
+    for index in np.ndindex(x.shape):
+        step = np.zeros(x.shape)
+        step[index] = h
+        slopes[index] = (g(x + step) - g(x - step)) / (2 * h)
+    return slopes
+    ### END SOLUTION
+
+
+# %% [markdown]
+# How small should h be? **Predict, then run:** halving h quarters the error. For how long?
+
+# %%
+my_slopes = exercises.SLOPES.check(my_slopes)
+h = 10.0 ** np.arange(-12, 0.5, 0.25)
+at = np.array([0.7])
+central = np.array([abs(my_slopes(lambda x: np.exp(x[0]), at, one)[0] - np.exp(0.7)) for one in h])
+one_sided = abs((np.exp(0.7 + h) - np.exp(0.7)) / h - np.exp(0.7))
+print(f"smallest error: central {central.min():.0e} at h = {h[central.argmin()]:.0e}, one-sided {one_sided.min():.0e}")
+assert 1e-6 < h[central.argmin()] < 1e-4
+errors = {"central": np.maximum(central, 1e-16), "one-sided": np.maximum(one_sided, 1e-16)}
+plot.curves(h, errors, "h", "error of the slope of exp", log="xy")
+
+# %% [markdown]
+# From the right, the central error falls with the square of h, the one-sided with h. From the left, both rise as $1/h$:
+# the difference of two nearly equal numbers keeps few digits. In float64, $h = 10^{-5}$ is about right.
+#
 # To check a backward, make a number of y with a random $d_y$: $g(x) = \langle d_y, f(x) \rangle$. Its gradient is
 # $J^\top d_y$, that is, what the backward returns. One random direction sees every entry of it. That is all that
 # `gradcheck` does, three times, in float64. On a function that is easy to see through, a square:
@@ -112,6 +150,30 @@ assert not report.ok
 report
 
 # %% [markdown]
+# It also sees a single entry that is off by a millionth, in any argument, and says in which:
+
+
+# %%
+def weighted(a, b):
+    """Return a^3 b, and what the backward needs."""
+    return a**3 * b, (a, b)
+
+
+for spoiled in (None, 0, 1):
+
+    def weighted_backward(dy, cache, spoiled=spoiled):
+        """Return da and db, and make one number in one of them wrong."""
+        a, b = cache
+        gradients = [3 * a**2 * b * dy, a**3 * dy]
+        if spoiled is not None:
+            gradients[spoiled][-1, 2] += 1e-6 * np.linalg.norm(gradients[spoiled])
+        return tuple(gradients)
+
+    report = gradcheck(weighted, weighted_backward, list(rng.standard_normal((2, 4, 3))))
+    assert [finding.ok for finding in report.findings] == [spoiled != 0, spoiled != 1]
+    assert bool(report) == (spoiled is None)
+
+# %% [markdown]
 # ## A linear layer
 #
 # Every row of x, one sample each, is multiplied by the same matrix:
@@ -144,9 +206,54 @@ my_linear_backward = exercises.LINEAR.check(my_linear_backward)
 show_source(F.linear, F.linear_backward)
 x, w, b, dy = (rng.standard_normal(shape) for shape in ((4, 3), (3, 2), (2,), (4, 2)))
 y, cache = F.linear(x, w, b)
+assert np.allclose(y, [[sum(x[n, i] * w[i, j] for i in range(3)) + b[j] for j in range(2)] for n in range(4)])
 for mine, library in zip(my_linear_backward(dy, x, w), F.linear_backward(dy, cache), strict=True):
     assert np.allclose(mine, library)
+for k, gradient in enumerate(F.linear_backward(dy, cache)):  # and your witness, who knows no formula
+
+    def loss_of(argument, k=k):
+        """Return <dy, y> with one argument replaced."""
+        return (dy * F.linear(*[argument if k == other else (x, w, b)[other] for other in range(3)])[0]).sum()
+
+    assert np.allclose(gradient, my_slopes(loss_of, (x, w, b)[k], 1e-5))
 assert gradcheck(F.linear, F.linear_backward, [x, w, b])
+
+# %% [markdown]
+# Any axes may come before the last: they are all rows. And a layer may have no b.
+
+# %%
+x, dy = rng.standard_normal((2, 4, 5, 3)), rng.standard_normal((2, 4, 5, 2))
+y, cache = F.linear(x, w, b)
+dx, dw, db = F.linear_backward(dy, cache)
+assert np.allclose(y, np.einsum("...i,ij->...j", x, w) + b)
+assert np.allclose(dx, np.einsum("...j,ij->...i", dy, w))
+assert np.allclose(dw, np.einsum("nhwi,nhwj->ij", x, dy))
+assert np.allclose(db, dy.sum(axis=(0, 1, 2)))
+y, cache = F.linear(x, w)
+assert np.allclose(y, np.einsum("...i,ij->...j", x, w))
+assert F.linear_backward(dy, cache)[2] is None
+
+# %% [markdown]
+# **Derive it yourself:** gradients add, also where *one weight is read twice*. To save weights, a layer goes down and up
+# again with one and the same matrix: $h = x W$, $y = h W^\top$, with x of shape (N, c) and W of shape (c, k). Give the
+# two uses different names, derive each, then add.
+
+
+# %%
+def my_tied_backward(dy, x, w):
+    """Return dx and dw of y = (x w) w^T."""
+    ### BEGIN SOLUTION
+    h, dh = x @ w, dy @ w
+    return dh @ w.T, x.T @ dh + dy.T @ h
+    ### END SOLUTION
+
+
+# %%
+my_tied_backward = exercises.TWICE.check(my_tied_backward)
+x, w, dy = rng.standard_normal((4, 3)), rng.standard_normal((3, 2)), rng.standard_normal((4, 3))
+dx, dw = my_tied_backward(dy, x, w)
+assert np.allclose(dw, my_slopes(lambda w: (dy * (x @ w @ w.T)).sum(), w, 1e-5))
+print("the slopes in W, measured, and by your formula:", my_slopes(lambda w: (dy * (x @ w @ w.T)).sum(), w, 1e-5)[0], dw[0])
 
 # %% [markdown]
 # ## Functions of each number: SiLU and GELU
@@ -173,8 +280,19 @@ x = np.linspace(-5, 5, 201)
 y_silu, silu_cache = F.silu(x)
 y_gelu, gelu_cache = F.gelu(x)
 (slope_silu,), (slope_gelu,) = F.silu_backward(np.ones(201), silu_cache), F.gelu_backward(np.ones(201), gelu_cache)
-assert np.allclose(slope_silu, np.gradient(y_silu, x), atol=0.02)  # differences of neighbours: rough, but independent
-assert np.allclose(slope_gelu, np.gradient(y_gelu, x), atol=0.02)
+sigmoid, Phi = 1 / (1 + np.exp(-x)), np.array([(1 + math.erf(one / 2**0.5)) / 2 for one in x])
+assert np.allclose(y_silu, x * sigmoid)
+assert np.allclose(y_gelu, x * Phi)
+for dtype in (np.float64, np.float32):  # in float32 the library takes a series for Phi
+    assert np.allclose(F.gelu(x.astype(dtype))[0], x * Phi, atol=2e-6)
+    assert np.allclose(F.silu(x.astype(dtype))[0], x * sigmoid, atol=2e-6)
+dy = rng.standard_normal(201)
+for f, f_backward in ((F.silu, F.silu_backward), (F.gelu, F.gelu_backward)):
+    measured = (f(x + 1e-5)[0] - f(x - 1e-5)[0]) / 2e-5
+    assert np.allclose(f_backward(dy, f(x)[1])[0], dy * measured)
+    far, cache = f(np.array([[-800.0, 800.0]]))  # far out: 0 and x, and no NaN
+    assert np.allclose(far, [[0, 800]])
+    assert np.allclose(f_backward(np.array([[3.0, 3.0]]), cache)[0], [[0, 3]])
 assert gradcheck(F.silu, F.silu_backward, [x])
 assert gradcheck(F.gelu, F.gelu_backward, [x])
 plot.curves(x, {"SiLU": y_silu, "its slope": slope_silu, "GELU": y_gelu, "GELU's slope": slope_gelu}, "x", "y")
@@ -190,20 +308,15 @@ plot.curves(x, {"SiLU": y_silu, "its slope": slope_silu, "GELU": y_gelu, "GELU's
 #
 # $$J_{ij} = y_i (\delta_{ij} - y_j) .$$
 #
-# Here J is full. Its product with $d_y$, for one j:
+# Here J is full. But its product with $d_y$ needs no matrix.
 #
-# $$d_{x,j} = \sum_i d_{y,i}\, y_i\, (\delta_{ij} - y_j) = d_{y,j}\, y_j - y_j \sum_i d_{y,i}\, y_i .$$
-#
-# The sum over i is one number, the same for every j. It is written $\langle d_y, y \rangle$:
-#
-# $$d_x = y \odot \left(d_y - \langle d_y, y \rangle\right) \qquad \text{(Eq. SM-2)}$$
-#
-# n numbers, and no matrix. **Write it yourself**, for a softmax along the last axis (rows do not mix):
+# **Derive it yourself:** write $d_{x,j} = \sum_i d_{y,i} J_{ij}$ for one j, and find what all j have in common. The
+# softmax runs along the last axis; rows do not mix.
 
 
 # %%
 def my_softmax_backward(dy, y):
-    """Return dx, from dy and the output y of the softmax."""
+    """Return dx, from dy and the output y of the softmax; both have the shape (..., n)."""
     ### BEGIN SOLUTION
     inner = (dy * y).sum(axis=-1, keepdims=True)
     return y * (dy - inner)
@@ -213,6 +326,26 @@ def my_softmax_backward(dy, y):
 # %%
 my_softmax_backward = exercises.SOFTMAX.check(my_softmax_backward)
 show_source(F.softmax, F.softmax_backward)
+
+# %% [markdown]
+# For one j:
+#
+# $$d_{x,j} = \sum_i d_{y,i}\, y_i\, (\delta_{ij} - y_j) = d_{y,j}\, y_j - y_j \sum_i d_{y,i}\, y_i .$$
+#
+# The sum over i is one number, the same for every j. It is written $\langle d_y, y \rangle$:
+#
+# $$d_x = y \odot \left(d_y - \langle d_y, y \rangle\right) \qquad \text{(Eq. SM-2)}$$
+
+# %%
+x, dy = 2 * rng.standard_normal((3, 2, 4)), rng.standard_normal((3, 2, 4))
+y, cache = F.softmax(x)
+assert np.allclose(y, np.exp(x) / np.exp(x).sum(axis=-1, keepdims=True))
+assert np.allclose(y, F.softmax(x + 1000)[0])  # large numbers are no trouble: the largest is taken off first
+(dx,) = F.softmax_backward(dy, cache)
+for row in np.ndindex(3, 2):
+    assert np.allclose(dx[row], (np.diag(y[row]) - np.outer(y[row], y[row])).T @ dy[row])
+assert np.allclose(dx, my_slopes(lambda x: (dy * F.softmax(x)[0]).sum(), x, 1e-5))
+assert np.allclose(dx, my_softmax_backward(dy, y))
 
 # %% [markdown]
 # The matrix that we never build, built this once: purple is positive, orange negative, white 0.
@@ -270,17 +403,21 @@ slider(sharpened, [0, 0.5, 1, 2, 4, 8, 16, 32, 64], "factor", start=4)
 show_source(F.mse_backward, F.cross_entropy_backward)
 a, b = rng.standard_normal((2, 3)), rng.standard_normal((2, 3))
 loss, cache = F.mse(a, b)
-d_a, d_b = F.mse_backward(1.0, cache)
+d_a, d_b = F.mse_backward(0.7, cache)  # as if this loss were one part of a larger one
 assert np.allclose(loss, ((a - b) ** 2).mean())
-assert np.allclose(d_a, 2 / 6 * (a - b))
+assert np.allclose(d_a, 0.7 * 2 / 6 * (a - b))
+assert np.allclose(d_b, -d_a)
+assert np.allclose(d_a, 0.7 * my_slopes(lambda a: ((a - b) ** 2).mean(), a, 1e-5))
 assert gradcheck(F.mse, F.mse_backward, [a, b])
 
 logits, labels = rng.standard_normal((4, 3)), np.array([0, 2, 1, 1])
 loss, cache = F.cross_entropy(logits, labels)
-(d_logits,) = F.cross_entropy_backward(1.0, cache)
-believed, _ = F.softmax(logits)
+(d_logits,) = F.cross_entropy_backward(0.7, cache)
+believed = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
 assert np.isclose(loss, -np.log(believed[np.arange(4), labels]).mean())
-assert np.allclose(d_logits, (believed - np.eye(3)[labels]) / 4)
+assert np.isclose(loss, F.cross_entropy(logits - 1000, labels)[0])
+assert np.allclose(d_logits, 0.7 * (believed - np.eye(3)[labels]) / 4)
+assert np.allclose(d_logits, 0.7 * my_slopes(lambda x: F.cross_entropy(x, labels)[0], logits, 1e-5))
 assert gradcheck(F.cross_entropy, F.cross_entropy_backward, [logits, labels])
 
 # %% [markdown]
@@ -309,6 +446,19 @@ with tinydiff.plain():
     da, dw_2, db_2 = F.linear_backward(dy, cache_3)
     (dh,) = F.silu_backward(da, cache_2)
     dx, dw_1, db_1 = F.linear_backward(dh, cache_1)
+
+
+def all_three(x=x, w_1=w_1, b_1=b_1, w_2=w_2, b_2=b_2):
+    """Return the loss, in NumPy."""
+    h = x @ w_1 + b_1
+    return ((h / (1 + np.exp(-h)) @ w_2 + b_2 - target) ** 2).mean()
+
+
+assert np.isclose(loss, all_three())
+gradients = {"x": dx, "w_1": dw_1, "b_1": db_1, "w_2": dw_2, "b_2": db_2}
+for name, gradient in gradients.items():
+    argument = {"x": x, "w_1": w_1, "b_1": b_1, "w_2": w_2, "b_2": b_2}[name]
+    assert np.allclose(gradient, my_slopes(lambda a, name=name: all_three(**{name: a}), argument, 1e-5), atol=1e-8)
 
 # %% [markdown]
 # It works, but for a UNet with a hundred layers somebody must look after a hundred caches. Since the backward runs in
@@ -341,8 +491,13 @@ class ThreeLayers(Module):
 model = ThreeLayers()
 for parameter, value in zip(model.parameters(), (w_1, b_1, w_2, b_2), strict=True):
     parameter.value[...] = value
+assert np.allclose(model.theta, np.concatenate([w_1.ravel(), b_1, w_2.ravel(), b_2]))  # parameters are views of it
 tape, grads = Tape(), Gradients(model.parameters())
 y = model.forward(x, tape)
+h = x @ w_1 + b_1
+assert np.allclose(y, h / (1 + np.exp(-h)) @ w_2 + b_2)
+assert len(tape) == 3
+assert np.allclose(tape["second"].x, h / (1 + np.exp(-h)))
 print(tape)
 
 # %%
@@ -357,16 +512,36 @@ for name, gradient in by_hand.items():
     print(f"{name:<14} gradient of shape {gradient.shape}: the same by hand and by tape")
 
 # %% [markdown]
-# The tape differentiates nothing: you wrote every line of the backward. It only remembers, and it notices if the order
-# is wrong:
+# `Gradients` *adds*. A layer that is used twice in one forward leaves two caches, and both of its gradients go into one
+# place; `zero` starts anew.
+
+# %%
+layer = Linear(3, 3, rng, bias=False, dtype=np.float64)
+w, tape, grads = layer.weight.value, Tape(), Gradients(layer.parameters())
+y = layer.forward(layer.forward(x, tape), tape)
+dy = rng.standard_normal(y.shape)
+dx = layer.backward(layer.backward(dy, tape, grads), tape, grads)
+assert np.allclose(y, x @ w @ w)
+assert np.allclose(dx, dy @ w.T @ w.T)
+assert np.allclose(grads[layer.weight], (x @ w).T @ dy + x.T @ (dy @ w.T))
+assert np.allclose(grads.flat, grads[layer.weight].ravel())
+grads.zero()
+assert not grads.flat.any()
+
+# %% [markdown]
+# The tape differentiates nothing: every backward here is a few lines that somebody wrote by hand, and you have written
+# some of them. It only remembers, and it notices if the order is wrong:
 
 # %%
 tape = Tape()
 y = model.forward(x, tape)
+refused = ""
 try:
     model.first.backward(dy, tape)
 except tinydiff.base.InputError as error:
-    print(error)
+    refused = str(error)
+print(refused)
+assert "out of order" in refused
 
 # %% [markdown]
 # ## Summary

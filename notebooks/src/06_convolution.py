@@ -16,7 +16,7 @@
 # **You will learn** to write a convolution with four loops, to turn it into one matrix product, and to derive both of
 # its gradients. And you will know which way the taps flip.
 #
-# **Prerequisites:** notebook 05. **Time:** 20 minutes.
+# **Prerequisites:** notebook 05. **Time:** 60 minutes with the exercises.
 #
 # **Papers:** the operation is standard (LeCun et al., *Gradient-based learning applied to document recognition*, 1998;
 # here CONV-1, with its gradients CONV-2); im2col is due to Chellapilla, Puri, Simard (2006); ADJ-1 is the definition of
@@ -52,31 +52,53 @@ rng = np.random.default_rng(0)
 # counts as 0. (A *stride* s puts sh + i - p in place of h + i - p, and makes the output smaller. In mathematics the sum
 # has minus signs and is called a convolution; this one is a cross-correlation. The whole field calls it convolution.)
 #
-# **Write it yourself**, for one image, $k = 3$, $p = 1$, and no bias. `np.pad(x, ((1, 1), (1, 1), (0, 0)))` puts a ring
+# **Write it yourself**, for one image, any k, p and s. The patch must fit into the padded image, so the output has
+# $\lfloor (H + 2 p - k) / s \rfloor + 1$ rows, and columns likewise. `np.pad(x, ((p, p), (p, p), (0, 0)))` puts p rings
 # of zeros round x; a pixel times a tap is `x[...] @ w[i, j]`.
 
 
 # %%
-def my_conv(x, w):
-    """Return y, shape (H, W, c_out), of x, shape (H, W, c_in), and w, shape (3, 3, c_in, c_out)."""
+def my_conv(x, w, b, stride, padding):
+    """Return y, shape (H_out, W_out, c_out), of x (H, W, c_in), w (k, k, c_in, c_out) and b (c_out,)."""
     ### BEGIN SOLUTION
-    H, W, _ = x.shape
-    padded, y = np.pad(x, ((1, 1), (1, 1), (0, 0))), np.zeros((H, W, w.shape[3]))
+    k, c_out = w.shape[0], w.shape[3]
+    H, W = ((side + 2 * padding - k) // stride + 1 for side in x.shape[:2])
+    padded = np.pad(x, ((padding, padding), (padding, padding), (0, 0)))
+    y = np.zeros((H, W, c_out))
     for h in range(H):
         for v in range(W):
-            for i in range(3):
-                for j in range(3):
-                    y[h, v] += padded[h + i, v + j] @ w[i, j]
-    ### END SOLUTION
+            y[h, v] = b
+            for i in range(k):
+                for j in range(k):
+                    y[h, v] += padded[stride * h + i, stride * v + j] @ w[i, j]
     return y
+    ### END SOLUTION
 
 
 # %%
 my_conv = exercises.FORWARD.check(my_conv)
+x, w, b = rng.standard_normal((2, 6, 7, 2)), rng.standard_normal((3, 3, 2, 4)), rng.standard_normal(4)
 with tinydiff.plain():  # the library's plainest algorithm
-    x, w = rng.standard_normal((6, 7, 2)), rng.standard_normal((3, 3, 2, 4))
-    y, _ = F.conv2d(x[None], w, padding=1)
-    assert np.allclose(y[0], my_conv(x, w))
+    for stride in (1, 2):
+        for padding in (0, 1, 2):
+            y, _ = F.conv2d(x, w, b, stride=stride, padding=padding)
+            assert np.allclose(y, [my_conv(image, w, b, stride, padding) for image in x])
+    y, _ = F.conv2d(x, w, padding=1)
+    assert np.allclose(y, [my_conv(image, w, 0 * b, 1, 1) for image in x])
+    wider = np.pad(x, ((0, 0), (0, 1), (2, 0), (0, 0)))  # each side may have a padding of its own
+    assert np.allclose(F.conv2d(x, w, b, padding=((0, 1), (2, 0)))[0], [my_conv(image, w, b, 1, 0) for image in wider])
+
+# %% [markdown]
+# (Without `plain` the library chooses the fastest of three algorithms. They must all give the same numbers.)
+
+# %%
+for c_in, c_out in ((2, 3), (9, 2), (16, 17)):  # im2col, and its twins "shift" and "winograd"
+    maps, kernel = rng.standard_normal((2, 5, 6, c_in)), rng.standard_normal((3, 3, c_in, c_out))
+    bias = rng.standard_normal(c_out)
+    assert np.allclose(F.conv2d(maps, kernel, bias, padding=1)[0], [my_conv(one, kernel, bias, 1, 1) for one in maps])
+layer = Conv2d(2, 4, 3, rng, stride=2, dtype=np.float64)  # a layer pads by k // 2, unless it is told otherwise
+layer.bias.value[...] = b
+assert np.allclose(layer.forward(x), [my_conv(image, layer.weight.value, b, 2, 1) for image in x])
 
 # %% [markdown]
 # ## One matrix product
@@ -84,13 +106,22 @@ with tinydiff.plain():  # the library's plainest algorithm
 # Python loops are slow. But the sum over i, j and c is a product of two long vectors: the patch, written as one row of
 # $9\, c_\text{in}$ numbers, and the kernel, written as a matrix with $9\, c_\text{in}$ rows. So write *all* patches as
 # rows, one for each output pixel, and multiply once. This is called **im2col**. (The rows need not be copied one by
-# one: a view of the padded image with clever strides shows each pixel in nine places.)
+# one: `cut_patches` returns a view of the padded image that shows each pixel in nine places, for some images at a time.)
 
 # %%
-show_source(gather_then_multiply, cut_patches)
-((_, patches),) = cut_patches(np, x[None], 3, 3, 1, ((1, 1), (1, 1)))
-print("patches", patches.shape, "-> matrix", patches.reshape(6 * 7, -1).shape, "times kernel", w.reshape(-1, 4).shape)
-assert np.allclose(patches.reshape(6 * 7, -1) @ w.reshape(-1, 4), y.reshape(6 * 7, 4))
+show_source(gather_then_multiply)
+((_, patches),) = cut_patches(np, x, 3, 3, 1, ((1, 1), (1, 1)))
+rows = patches.reshape(2 * 6 * 7, -1)
+print("patches", patches.shape, "-> matrix", rows.shape, "times kernel", w.reshape(-1, 4).shape)
+padded = np.pad(x, ((0, 0), (1, 1), (1, 1), (0, 0)))
+for n, h, v in np.ndindex(2, 6, 7):
+    assert np.allclose(patches[n, h, v], padded[n, h : h + 3, v : v + 3])
+assert np.allclose((rows @ w.reshape(-1, 4)).reshape(2, 6, 7, 4), [my_conv(image, w, 0 * b, 1, 1) for image in x])
+(_, patches), *more = cut_patches(np, x, 5, 3, 2, ((2, 2), (0, 1)))  # rows and columns may differ
+padded = np.pad(x, ((0, 0), (2, 2), (0, 1), (0, 0)))
+assert not more and patches.shape == (2, 3, 3, 5, 3, 2)
+for n, h, v in np.ndindex(2, 3, 3):
+    assert np.allclose(patches[n, h, v], padded[n, 2 * h : 2 * h + 5, 2 * v : 2 * v + 3])
 
 # %% [markdown]
 # Nine times the memory for patches, but now the work is a matrix product, the thing that processors are best at.
@@ -126,6 +157,20 @@ def my_dw(dy, x):
 
 # %%
 my_dw = exercises.DW.check(my_dw)
+dy = rng.standard_normal((2, 6, 7, 4))
+with tinydiff.plain():
+    dx, dw, db = F.conv2d_backward(dy, F.conv2d(x, w, b, padding=1)[1])
+assert np.allclose(dw, my_dw(dy, x))
+assert np.allclose(db, dy.sum(axis=(0, 1, 2)))  # b is used by every pixel of every image
+ones = ((1, 1), (1, 1))
+assert np.allclose(dw_gathering_x(np, dy, x, w, 1, ones), my_dw(dy, x))
+many, d_many = rng.standard_normal((20, 64, 64, 8)), rng.standard_normal((20, 64, 64, 1))  # too many for one go
+assert len(list(cut_patches(np, many, 3, 3, 1, ones))) > 1
+assert np.allclose(dw_gathering_x(np, d_many, many, w[..., :1].repeat(4, axis=2), 1, ones), my_dw(d_many, many))
+d_half = rng.standard_normal((2, 3, 4, 4))  # at stride 2: dy with zeros between
+d_spread = np.zeros((2, 6, 7, 4))
+d_spread[:, ::2, ::2] = d_half
+assert np.allclose(F.conv2d_backward(d_half, F.conv2d(x, w, b, 2, 1)[1])[1], my_dw(d_spread, x))
 
 # %% [markdown]
 # ## The gradient of the image: which way do the taps flip?
@@ -141,7 +186,8 @@ my_dw = exercises.DW.check(my_dw)
 
 # %%
 kernel = np.array([[1.0, 2.0, 3.0], [0.0, 5.0, 0.0], [-3.0, -2.0, -1.0]]).reshape(3, 3, 1, 1)
-_, cache = F.conv2d(np.zeros((1, 7, 7, 1)), kernel, padding=1)
+with tinydiff.plain():
+    _, cache = F.conv2d(np.zeros((1, 7, 7, 1)), kernel, padding=1)
 
 
 def painted(*pixels):
@@ -169,31 +215,73 @@ slider(
 )
 
 # %% [markdown]
-# So where is the famous flip? It appears when the sum is *read* as a convolution of $d_y$. A convolution has plus
-# signs, and here are minus signs. Count the taps from the other end, $i = k - 1 - i'$ and $j = k - 1 - j'$. Then
-# $h' - i + p = h' + i' - (k - 1 - p)$:
+# **Find the fault:** painting as code, for one image, any stride and padding. With a $d_y$ that is 1 at a single pixel
+# it gives the kernel, as it should. With the two pixels of the second picture it gives something else, where the patches
+# meet. Mend one line.
+
+
+# %%
+def paint(dy, w, x_shape, stride, padding):
+    """Return dx of one image, x_shape is (H, W, c_in); dy (H_out, W_out, c_out), w (k, k, c_in, c_out)."""
+    H, W, c_in = x_shape
+    k = w.shape[0]
+    dx = np.zeros((H + 2 * padding, W + 2 * padding, c_in))
+    for h in range(dy.shape[0]):
+        for v in range(dy.shape[1]):
+            rows, columns = slice(stride * h, stride * h + k), slice(stride * v, stride * v + k)
+            ### BEGIN SOLUTION
+            dx[rows, columns] += w @ dy[h, v]  # shape (k, k, c_in)
+            ### INSTEAD
+            dx[rows, columns] = w @ dy[h, v]  # shape (k, k, c_in)
+            ### END SOLUTION
+    return dx[padding : padding + H, padding : padding + W]
+
+
+# %%
+paint = exercises.PAINT.check(paint)
+assert np.allclose(of_two, paint(two[..., None], kernel, (7, 7, 1), 1, 1)[..., 0])
+for stride, d in ((1, dy), (2, d_half)):
+    for algorithm in ("im2col", None):  # the plainest, and what is fastest here
+        _, cache_of_it = F.conv2d(x, w, b, stride, 1, algorithm=algorithm)
+        dx, _, _ = F.conv2d_backward(d, cache_of_it)
+        assert np.allclose(dx, [paint(one, w, (6, 7, 2), stride, 1) for one in d])
+
+# %% [markdown]
+# So where is the famous flip? It appears when the sum CONV-2 is *read* as a convolution of $d_y$. A convolution has plus
+# signs, and here are minus signs. So count the taps from the other end, with $i = k - 1 - i'$ and $j = k - 1 - j'$.
+#
+# **Derive it yourself:** which kernel, and which padding, must a convolution with stride 1 be given (CONV-1, no bias), so
+# that it makes $d_x$ of $d_y$? The forward had the kernel w, (k, k, c_in, c_out), with any k, and the padding p.
+
+
+# %%
+def my_flip(w, padding):
+    """Return (kernel, padding), with which the convolution of dy is dx; padding is a whole number."""
+    ### BEGIN SOLUTION
+    return w[::-1, ::-1].swapaxes(2, 3), w.shape[0] - 1 - padding
+    ### END SOLUTION
+
+
+# %%
+my_flip = exercises.FLIP.check(my_flip)
+show_source(F.conv2d_backward, conv2d_dx, dw_gathering_x)
+for padding in (0, 1, 2):
+    flipped, rest = my_flip(w, padding)
+    d = rng.standard_normal((2, 4 + 2 * padding, 5 + 2 * padding, 4))
+    by_convolution = [my_conv(one, flipped, np.zeros(2), 1, rest) for one in d]
+    assert np.allclose(by_convolution, [paint(one, w, (6, 7, 2), 1, padding) for one in d])
+    sides = ((padding, padding), (padding, padding))
+    assert np.allclose(by_convolution, conv2d_dx(np, d, x.shape, w, 1, sides, "im2col"))
+turned, _ = my_flip(kernel, 1)
+plot.signed_maps({"the kernel": kernel[..., 0, 0], "by half a turn": turned[..., 0, 0]}, numbers=True)
+
+# %% [markdown]
+# With $h' - i + p = h' + i' - (k - 1 - p)$, the sum is
 #
 # $$d_{x,\,h'w'c} = \sum_{i', j', o} d_{y,\; h' + i' - p',\; w' + j' - p',\; o}\; W_{k-1-i',\; k-1-j',\; c\, o}, \qquad p' = k - 1 - p .$$
 #
 # This is CONV-1 with three changes: $d_y$ for x, the kernel turned by half a turn (rows *and* columns), and in and out
 # channels swapped.
-#
-# **Write it yourself:** with `F.conv2d(dy, flipped, padding=1)`, which returns y and a cache.
-
-
-# %%
-def my_dx(dy, w):
-    """Return dx, shape (N, H, W, c_in), of dy, shape (N, H, W, c_out), and w, shape (3, 3, c_in, c_out)."""
-    ### BEGIN SOLUTION
-    flipped = w[::-1, ::-1].swapaxes(2, 3)
-    dx, _ = F.conv2d(dy, flipped, padding=1)
-    return dx
-    ### END SOLUTION
-
-
-# %%
-my_dx = exercises.DX.check(my_dx)
-show_source(F.conv2d_backward, conv2d_dx, dw_gathering_x)
 
 # %% [markdown]
 # **Predict, then run:** would a check notice a forgotten flip if the kernel were a blur, the same after half a turn?
@@ -232,8 +320,10 @@ with tinydiff.plain():
     _, cache = F.conv2d(x, w, b, padding=1)
     dx, dw, db = F.conv2d_backward(dy, cache)
     assert np.allclose(dw, my_dw(dy, x))
-    assert np.allclose(dx, my_dx(dy, w))
-    assert np.allclose(db, dy.sum(axis=(0, 1, 2)))  # b is used by every pixel of every image
+    assert np.allclose(dx, [paint(one, w, (5, 6, 3), 1, 1) for one in dy])
+    assert np.allclose(db, dy.sum(axis=(0, 1, 2)))
+    left = (my_conv(x[0], w, 0 * b, 1, 1) * dy[0]).sum()  # ADJ-1, with nothing of the library
+    assert np.isclose(left, (x[0] * paint(dy[0], w, (5, 6, 3), 1, 1)).sum())
     for stride in (1, 2):
         options = {"stride": stride, "padding": 1}
         report = gradcheck(F.conv2d, F.conv2d_backward, [x, w, b], options=options)
@@ -243,6 +333,8 @@ with tinydiff.plain():
             f"stride {stride}: largest error by differences {max(f.error for f in report.findings):.1e}, by the adjoint {off:.1e}"
         )
         assert off < 1e-13
+    wrong = adjoint_check(F.conv2d, lambda dy, cache: (dy @ w[1, 1].T,), [x, w, None], options={"padding": 1})
+    assert wrong > 1e-3  # a backward that knows the middle tap only is found
 
 # %% [markdown]
 # ## A mistake that trains
@@ -259,7 +351,7 @@ def reversed_backward(dy, cache):
     return dx, dw[::-1, ::-1], db
 
 
-def train(backward, steps=600):
+def train(backward, steps=450):
     """Return the losses of a small network that learns to denoise."""
     start, losses = np.random.default_rng(1), []
     first = Conv2d(1, 8, 3, start, pair=(F.conv2d, backward))
@@ -275,14 +367,14 @@ def train(backward, steps=600):
     return np.array(losses)
 
 
-clean, _ = load_data("mnist-small", "train").batch(np.arange(64))
+clean, _ = load_data("mnist-small", "train").batch(np.arange(16))
 noisy = clean + 0.7 * rng.standard_normal(clean.shape).astype(np.float32)
 runs = {"right dw": train(F.conv2d_backward), "taps of dw flipped": train(reversed_backward)}
 for name, losses in runs.items():
-    print(f"{name:<20} loss {losses[0]:.4f} at first, {losses[149]:.4f} after 150 steps, {losses[-1]:.4f} after 600")
+    print(f"{name:<20} loss {losses[0]:.4f} at first, {losses[149]:.4f} after 150 steps, {losses[-1]:.4f} after 450")
 assert runs["taps of dw flipped"][-1] < runs["taps of dw flipped"][0] / 10
 assert runs["taps of dw flipped"][-1] > 1.2 * runs["right dw"][-1]
-plot.curves(np.arange(600), runs, "step", "loss", title="Both seem to learn", log="y")
+plot.curves(np.arange(450), runs, "step", "loss", title="Both seem to learn", log="y")
 
 # %% [markdown]
 # Who sees only the second curve has no reason for doubt: the loss falls to a thirtieth. The second layer learns
