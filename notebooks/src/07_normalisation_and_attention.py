@@ -237,24 +237,23 @@ report
 show_source(F.layer_norm_backward, F.batch_norm_backward)
 x, dy = 1 + 2 * rng.standard_normal((4, 3, 6)), rng.standard_normal((4, 3, 6))
 gamma, beta = rng.standard_normal(6), rng.standard_normal(6)
-relatives = {  # the axes over which each averages
-    -1: (F.layer_norm, F.layer_norm_backward),
-    (0, 1): (F.batch_norm, F.batch_norm_backward),
+y_layer, layer_cache = F.layer_norm(x, gamma, beta, 0.1)
+y_batch, batch_cache = F.batch_norm(x, gamma, beta, 0.1)
+by_library = {  # the axes over which each averages
+    -1: (y_layer, F.layer_norm(x, gamma, beta)[0], F.layer_norm_backward(dy, layer_cache)),
+    (0, 1): (y_batch, F.batch_norm(x, gamma, beta)[0], F.batch_norm_backward(dy, batch_cache)),
 }
-for axes, (norm, norm_backward) in relatives.items():
-    centred = x - x.mean(axis=axes, keepdims=True)
-    y, _ = norm(x, gamma, beta)
-    assert np.allclose(y, gamma * centred / np.sqrt(x.var(axis=axes, keepdims=True) + 1e-5) + beta, rtol=0, atol=1e-9)
-    y, cache = norm(x, gamma, beta, 0.1)
-    r = 1 / np.sqrt(x.var(axis=axes, keepdims=True) + 0.1)
-    x_hat = centred * r
+for axes, (y, y_with_default_eps, gradients) in by_library.items():
+    centred, var = x - x.mean(axis=axes, keepdims=True), x.var(axis=axes, keepdims=True)
+    assert np.allclose(y_with_default_eps, gamma * centred / np.sqrt(var + 1e-5) + beta, rtol=0, atol=1e-9)
+    r = 1 / np.sqrt(var + 0.1)
+    x_hat, g = centred * r, dy * gamma
     assert np.allclose(y, gamma * x_hat + beta)
-    g = dy * gamma
-    by_formula = r * (g - g.mean(axis=axes, keepdims=True) - x_hat * (g * x_hat).mean(axis=axes, keepdims=True))
-    found = norm_backward(dy, cache)
-    for mine, library in zip((by_formula, (dy * x_hat).sum(axis=(0, 1)), dy.sum(axis=(0, 1))), found, strict=True):
+    dx = r * (g - g.mean(axis=axes, keepdims=True) - x_hat * (g * x_hat).mean(axis=axes, keepdims=True))
+    for mine, library in zip((dx, (dy * x_hat).sum(axis=(0, 1)), dy.sum(axis=(0, 1))), gradients, strict=True):
         assert np.allclose(mine, library)
-    assert gradcheck(norm, norm_backward, [x, gamma, beta])
+assert gradcheck(F.layer_norm, F.layer_norm_backward, [x, gamma, beta])
+assert gradcheck(F.batch_norm, F.batch_norm_backward, [x, gamma, beta])
 
 # %% [markdown]
 # Batch norm was made for classifiers. Why do diffusion models, as a rule, not use it? **Predict, then run:** a small
