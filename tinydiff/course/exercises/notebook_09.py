@@ -9,7 +9,9 @@ from tinydiff.course.exercise import Exercise
 _RNG = np.random.default_rng(9)
 
 
-def _adamw(theta, g, m, v, k, lr, weight_decay, corrected=(0.9, 0.99), betas=(0.9, 0.99), inside=False, power=0.5, decay=""):
+def _adamw(
+    theta, g, m, v, k, lr, weight_decay, corrected=(0.9, 0.99), betas=(0.9, 0.99), inside=False, power=0.5, decay=""
+):
     decayed = weight_decay * theta
     g = g + decayed if decay == "in the gradient" else g
     m_new, v_new = betas[0] * m + (1 - betas[0]) * g, betas[1] * v + (1 - betas[1]) * g * g
@@ -278,7 +280,7 @@ DDPM = Exercise(
     },
     hints=[
         "First alpha and beta of this step, then the mean, then the noise.",
-        "alpha is alpha_bar_t / alpha_bar_s, beta is 1 - alpha; the noise has the variance beta, so multiply z by a root, "
+        "alpha is alpha_bar_t / alpha_bar_s, beta is 1 - alpha; the noise has the variance beta: multiply z by its root, "
         "unless alpha_bar_s is 1.",
         "The mean is `(x_t - beta / (1 - alpha_bar_t) ** 0.5 * eps_hat) / alpha**0.5`; add `beta**0.5 * z` if "
         "`alpha_bar_s < 1`.",
