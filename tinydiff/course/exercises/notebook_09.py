@@ -280,7 +280,7 @@ DDPM = Exercise(
     },
     hints=[
         "First alpha and beta of this step, then the mean, then the noise.",
-        "alpha is alpha_bar_t / alpha_bar_s, beta is 1 - alpha; the noise has the variance beta: multiply z by its root, "
+        "alpha is alpha_bar_t / alpha_bar_s, beta is 1 - alpha; the noise has the variance beta: multiply z by a root, "
         "unless alpha_bar_s is 1.",
         "The mean is `(x_t - beta / (1 - alpha_bar_t) ** 0.5 * eps_hat) / alpha**0.5`; add `beta**0.5 * z` if "
         "`alpha_bar_s < 1`.",
