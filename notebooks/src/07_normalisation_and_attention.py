@@ -32,7 +32,7 @@ from tinydiff.course import show_source, slider
 from tinydiff.course.exercises import notebook_07 as exercises
 from tinydiff.data import load_data
 from tinydiff.gradcheck import gradcheck
-from tinydiff.nn import Tape
+from tinydiff.nn import SelfAttention, Tape
 
 rng = np.random.default_rng(0)
 
@@ -47,19 +47,46 @@ rng = np.random.default_rng(0)
 #   \hat x_i = \frac{x_i - \mu}{\sqrt{\sigma^2 + \varepsilon}}, \quad y_i = \gamma \hat x_i + \beta
 #   \qquad \text{(Eq. GN-1)}$$
 #
-# The small $\varepsilon$ guards against a division by 0.
+# The small $\varepsilon$ guards against a division by 0. A group is made of *neighbouring* channels: with 6 channels in 2
+# groups, channels 0, 1, 2 are one group and 3, 4, 5 the other. Every image has its own means and variances.
+#
+# **Write it yourself:** the whole forward. (`x.mean(axis=(1, 2), keepdims=True)` keeps the axes that it averages over,
+# with length 1, so that the mean can be subtracted from x.)
+
+
+# %%
+def my_group_norm(x, gamma, beta, groups, eps):
+    """Return y like x, (N, H, W, C); gamma and beta have shape (C,), and each group C / groups channels."""
+    ### BEGIN SOLUTION
+    cut = x.reshape(*x.shape[:3], groups, -1)
+    centred = cut - cut.mean(axis=(1, 2, 4), keepdims=True)
+    variance = (centred**2).mean(axis=(1, 2, 4), keepdims=True)
+    x_hat = centred / (variance + eps) ** 0.5
+    return gamma * x_hat.reshape(x.shape) + beta
+    ### END SOLUTION
+
+
+# %%
+my_group_norm = exercises.GROUP_NORM.check(my_group_norm)
+gamma, beta = rng.standard_normal(8), rng.standard_normal(8)
+x = 3 + 2 * rng.standard_normal((3, 5, 4, 8)) + np.arange(8)
+x_hat = my_group_norm(x, np.ones(8), np.zeros(8), 4, 1e-5)
+first_group = x_hat[0, :, :, :2]  # 8 channels in 4 groups: two each
+print(f"first group of the first image: mean {first_group.mean():.1e}, variance {first_group.var():.6f}")
+
+# %% [markdown]
+# The library's own lines sum with matrix products, which are fast; the numbers are the same. (Where no number of groups
+# is given, it takes a quarter of the channels, but at most 32, and the next smaller number that divides them.)
 
 # %%
 with tinydiff.plain():
     show_source(F.group_norm)
-    x, gamma, beta = 3 + 2 * rng.standard_normal((2, 5, 5, 8)), rng.standard_normal(8), rng.standard_normal(8)
-    y, cache = F.group_norm(x, gamma, beta, groups=4)
-    x_hat, _ = F.group_norm(x, np.ones(8), np.zeros(8), groups=4)
-    first_group = x_hat[0, :, :, :2]  # 8 channels in 4 groups: two each
-    print(f"first group of the first image: mean {first_group.mean():.1e}, variance {first_group.var():.6f}")
-    assert abs(first_group.mean()) < 1e-12
-    assert abs(first_group.var() - 1) < 1e-4
-    assert np.allclose(y, gamma * x_hat + beta)
+    for groups, eps in ((4, 1e-5), (2, 0.3), (8, 1e-3)):
+        y, _ = F.group_norm(x, gamma, beta, groups, eps)
+        assert np.allclose(y, my_group_norm(x, gamma, beta, groups, eps))
+    y, _ = F.group_norm(x, gamma, beta)
+    assert np.allclose(y, my_group_norm(x, gamma, beta, 2, 1e-5), rtol=0, atol=1e-9)
+assert [F.default_groups(c) for c in (3, 8, 20, 22, 1024)] == [1, 2, 5, 2, 32]
 
 # %% [markdown]
 # ## Where do paths meet?
@@ -73,26 +100,17 @@ with tinydiff.plain():
 # **Through the mean:** $\partial \mu / \partial x_j = 1/n$, and $\mu$ stands in *every* $\hat x_i$ with the factor
 # $-r$. Together $\frac1n \sum_i (-r)\, g_i = -r\, \overline{g}$, with a bar for the mean over the group.
 #
-# **Through the variance:** first,
-# $\partial \sigma^2 / \partial x_j = \frac2n (x_j - \mu) - \frac2n \sum_i (x_i - \mu) \frac1n$, where the second term
-# is for the $\mu$ inside. It vanishes, because deviations from a mean sum to 0. Next,
-# $\partial r / \partial \sigma^2 = -\tfrac12 (\sigma^2 + \varepsilon)^{-3/2} = -\tfrac12 r^3$. And r stands in every
-# $\hat x_i$ with the factor $x_i - \mu = \hat x_i / r$:
+# **Through the variance:** $x_j$ stands in $\sigma^2$, $\sigma^2$ in r, and r in *every* $\hat x_i$, with the factor
+# $x_i - \mu$. This one is yours.
 #
-# $$\sum_i g_i\, \frac{\hat x_i}{r} \cdot \left(-\tfrac12 r^3\right) \cdot \frac2n \frac{\hat x_j}{r}
-#   = -r\, \hat x_j\, \frac1n \sum_i g_i \hat x_i = -r\, \hat x_j\, \overline{g \hat x} .$$
-#
-# The three add up. ($\gamma$ and $\beta$ were used by every pixel of every image, so they sum over all.)
-#
-# $$d_x = r \left(g - \overline{g} - \hat x\, \overline{g \hat x}\right), \qquad d_\gamma = \sum d_y \hat x,
-#   \quad d_\beta = \sum d_y \qquad \text{(Eq. GN-2)}$$
-#
-# **Write it yourself**, with one group in each row (so means along the last axis):
+# **Derive it yourself:** multiply the derivatives along the third path, on paper; express what comes out by g,
+# $\hat x$ and r; then add up all three paths. Here every row is one group, so means go along the last axis, and `rstd`
+# is r.
 
 
 # %%
 def my_norm_backward(g, x_hat, rstd):
-    """Return dx; g and x_hat have shape (groups, n), rstd (groups, 1)."""
+    """Return dx, shape (groups, n); g and x_hat have shape (groups, n), rstd (groups, 1)."""
     ### BEGIN SOLUTION
     mean_g = g.mean(axis=-1, keepdims=True)
     mean_g_x_hat = (g * x_hat).mean(axis=-1, keepdims=True)
@@ -104,9 +122,57 @@ def my_norm_backward(g, x_hat, rstd):
 my_norm_backward = exercises.NORM.check(my_norm_backward)
 
 # %% [markdown]
-# **Predict, then run:** one image, a 2, is one group. Instead of a loss, which should fall, take a *score*, which
-# should rise: light in the output y counts where a *3* would be (the first map), and nowhere else. At which pixels of
-# the input x does the score have a gradient?
+# In full: first,
+# $\partial \sigma^2 / \partial x_j = \frac2n (x_j - \mu) - \frac2n \sum_i (x_i - \mu) \frac1n$, where the second term
+# is for the $\mu$ inside. It vanishes, because deviations from a mean sum to 0. Next,
+# $\partial r / \partial \sigma^2 = -\tfrac12 (\sigma^2 + \varepsilon)^{-3/2} = -\tfrac12 r^3$. And with
+# $x_i - \mu = \hat x_i / r$:
+#
+# $$\sum_i g_i\, \frac{\hat x_i}{r} \cdot \left(-\tfrac12 r^3\right) \cdot \frac2n \frac{\hat x_j}{r}
+#   = -r\, \hat x_j\, \frac1n \sum_i g_i \hat x_i = -r\, \hat x_j\, \overline{g \hat x} .$$
+#
+# The three add up. ($\gamma$ and $\beta$ were used by every pixel of every image, so they sum over all.)
+#
+# $$d_x = r \left(g - \overline{g} - \hat x\, \overline{g \hat x}\right), \qquad d_\gamma = \sum d_y \hat x,
+#   \quad d_\beta = \sum d_y \qquad \text{(Eq. GN-2)}$$
+#
+# Is it true? Move one entry of x a little both ways, and see how much the sum of `dy * y` moves:
+
+
+# %%
+def slopes(f, x, h=1e-5):
+    """Return the slope of a number f(x) along each entry of x, by central differences."""
+    found = np.empty(x.shape)
+    for index in np.ndindex(x.shape):
+        step = np.zeros(x.shape)
+        step[index] = h
+        found[index] = (f(x + step) - f(x - step)) / (2 * h)
+    return found
+
+
+def rows_of_groups(a, groups):
+    """Return images (N, H, W, C) as one row for each image and group."""
+    n, height, width, _ = a.shape
+    return a.reshape(n, height, width, groups, -1).transpose(0, 3, 1, 2, 4).reshape(n * groups, -1)
+
+
+x, dy = 2 + rng.standard_normal((3, 3, 2, 4)), rng.standard_normal((3, 3, 2, 4))
+gamma, beta = rng.standard_normal(4), rng.standard_normal(4)
+with tinydiff.plain():
+    _, cache = F.group_norm(x, gamma, beta, groups=2, eps=0.1)
+    dx, d_gamma, d_beta = F.group_norm_backward(dy, cache)
+assert np.allclose(dx, slopes(lambda x: (dy * my_group_norm(x, gamma, beta, 2, 0.1)).sum(), x), atol=1e-8)
+x_hat = my_group_norm(x, np.ones(4), np.zeros(4), 2, 0.1)
+rstd = (rows_of_groups(x, 2).var(axis=1, keepdims=True) + 0.1) ** -0.5
+mine = my_norm_backward(rows_of_groups(dy * gamma, 2), rows_of_groups(x_hat, 2), rstd)
+assert np.allclose(rows_of_groups(dx, 2), mine)
+assert np.allclose(d_gamma, (dy * x_hat).sum(axis=(0, 1, 2)))
+assert np.allclose(d_beta, dy.sum(axis=(0, 1, 2)))
+
+# %% [markdown]
+# **Predict, then run:** one image, a 2, is one group. Instead of a loss, which should fall, take a *score*, a number
+# which should rise: light in the output y counts where a *3* would be (the first map), and nowhere else. At which pixels
+# of the input x does the score have a gradient?
 
 
 # %%
@@ -131,14 +197,11 @@ def draw(wanted):
 
 images, digits = load_data("digits", "test").batch(np.arange(40))
 images = images.astype(np.float64)
-x = images[digits == 2][:1]
-_, cache = F.group_norm(x, np.ones(1), np.zeros(1), groups=1)
-rstd = cache.rstd.item()
-x_hat = cache.centred.reshape(8, 8) * rstd
+x = images[digits == 2][0, ..., 0]
+rstd = (x.var() + 1e-5) ** -0.5
+x_hat = (x - x.mean()) * rstd
 g, paths = three_paths(3)
-dx, _, _ = F.group_norm_backward(g.reshape(1, 8, 8, 1), cache)
-assert np.allclose(sum(paths.values()), dx.reshape(8, 8))
-assert np.allclose(dx.reshape(1, 64), my_norm_backward(g.reshape(1, 64), x_hat.reshape(1, 64), rstd))
+assert np.allclose(sum(paths.values()), my_norm_backward(g.reshape(1, 64), x_hat.reshape(1, 64), rstd).reshape(8, 8))
 draw(3)
 
 # %% [markdown]
@@ -154,7 +217,7 @@ slider(draw, range(10), "digit", start=7)
 with tinydiff.plain():
     show_source(F.group_norm_backward)
     x = rng.standard_normal((2, 3, 3, 4))
-    report = gradcheck(F.group_norm, F.group_norm_backward, [x, gamma[:4], beta[:4]], options={"groups": 2})
+    report = gradcheck(F.group_norm, F.group_norm_backward, [x, gamma, beta], options={"groups": 2, "eps": 0.1})
     assert report.ok
 report
 
@@ -172,20 +235,25 @@ report
 
 # %%
 show_source(F.layer_norm_backward, F.batch_norm_backward)
-x = rng.standard_normal((4, 3, 6))
-y_layer, _ = F.layer_norm(x, np.ones(6), np.zeros(6))
-y_batch, _ = F.batch_norm(x, np.ones(6), np.zeros(6))
-assert abs(y_layer.mean(axis=-1)).max() < 1e-12
-assert abs(y_batch.mean(axis=(0, 1))).max() < 1e-12
-for pair in ((F.layer_norm, F.layer_norm_backward), (F.batch_norm, F.batch_norm_backward)):
-    assert gradcheck(*pair, [x, rng.standard_normal(6), rng.standard_normal(6)])
-_, cache = F.layer_norm(x, np.ones(6), np.zeros(6))
-dx, _, _ = F.layer_norm_backward(x**2, cache)
-assert np.allclose(dx, my_norm_backward(x**2, cache.x_hat, cache.rstd))
-_, cache = F.batch_norm(x, np.ones(6), np.zeros(6))
-dx, _, _ = F.batch_norm_backward(x**2, cache)
-by_rows = [a.transpose(2, 0, 1).reshape(6, 12) for a in (x**2, cache.x_hat)]  # one row for each channel
-assert np.allclose(dx.transpose(2, 0, 1).reshape(6, 12), my_norm_backward(*by_rows, cache.rstd.reshape(6, 1)))
+x, dy = 1 + 2 * rng.standard_normal((4, 3, 6)), rng.standard_normal((4, 3, 6))
+gamma, beta = rng.standard_normal(6), rng.standard_normal(6)
+y_layer, layer_cache = F.layer_norm(x, gamma, beta, 0.1)
+y_batch, batch_cache = F.batch_norm(x, gamma, beta, 0.1)
+by_library = {  # the axes over which each averages
+    -1: (y_layer, F.layer_norm(x, gamma, beta)[0], F.layer_norm_backward(dy, layer_cache)),
+    (0, 1): (y_batch, F.batch_norm(x, gamma, beta)[0], F.batch_norm_backward(dy, batch_cache)),
+}
+for axes, (y, y_with_default_eps, gradients) in by_library.items():
+    centred, var = x - x.mean(axis=axes, keepdims=True), x.var(axis=axes, keepdims=True)
+    assert np.allclose(y_with_default_eps, gamma * centred / np.sqrt(var + 1e-5) + beta, rtol=0, atol=1e-9)
+    r = 1 / np.sqrt(var + 0.1)
+    x_hat, g = centred * r, dy * gamma
+    assert np.allclose(y, gamma * x_hat + beta)
+    dx = r * (g - g.mean(axis=axes, keepdims=True) - x_hat * (g * x_hat).mean(axis=axes, keepdims=True))
+    for mine, library in zip((dx, (dy * x_hat).sum(axis=(0, 1)), dy.sum(axis=(0, 1))), gradients, strict=True):
+        assert np.allclose(mine, library)
+assert gradcheck(F.layer_norm, F.layer_norm_backward, [x, gamma, beta])
+assert gradcheck(F.batch_norm, F.batch_norm_backward, [x, gamma, beta])
 
 # %% [markdown]
 # Batch norm was made for classifiers. Why do diffusion models, as a rule, not use it? **Predict, then run:** a small
@@ -242,18 +310,41 @@ for d in (4, 64, 1024):
     assert abs(products.var() / d - 1) < 0.1  # standard error about 0.02
 
 # %% [markdown]
-# The way back, one step at a time. Each is known from notebook 05:
+# The library's forward against the formula, for two images at once, with values that are narrower than the keys. A *mask*
+# forbids some queries some keys: their scores are set to minus infinity, so that they get the weight 0; and a query
+# that may look at nothing gets zeros.
+
+
+# %%
+def softmax(scores):
+    """Return weights that are positive and sum to 1 along the last axis."""
+    e = np.exp(scores - scores.max(axis=-1, keepdims=True))
+    return e / e.sum(axis=-1, keepdims=True)
+
+
+with tinydiff.plain():
+    show_source(F.attention)
+    q, k, v = (rng.standard_normal(shape) for shape in ((2, 5, 8), (2, 6, 8), (2, 6, 3)))
+    y, weights, _ = F.attention(q, k, v, return_weights=True)
+    P = softmax(q @ k.swapaxes(-1, -2) / np.sqrt(8))
+    assert np.allclose(weights, P)
+    assert np.allclose(y, P @ v)
+
+    mask = rng.uniform(size=(2, 5, 6)) < 0.5
+    mask[:, 1:, 2], mask[0, 0] = True, False
+    y, _ = F.attention(q, k, v, mask)
+    P = softmax(np.where(mask, q @ k.swapaxes(-1, -2) / np.sqrt(8), -1e9))
+    P[0, 0] = 0
+    assert np.allclose(y, P @ v)
+
+# %% [markdown]
+# The way back goes through three known things (notebook 05): $y = P v$ is a matrix product, P is a softmax in every row
+# (with a gradient $d_P$ of its output, a softmax p gives back $p \odot (d_p - \langle d_p, p \rangle)$, Eq. SM-2), and
+# $S = q k^\top / \sqrt d$ is a matrix product again. The gradient of a product is one of its factors times what came
+# back; its shape tells where to transpose.
 #
-# - $y = P v$ is a matrix product: $d_v = P^\top d_y$ (a value collects from all queries that read it) and
-#   $d_P = d_y v^\top$.
-# - P is a softmax in every row: $d_S = P \odot (d_P - \langle d_P, P \rangle)$ (Eq. SM-2), the inner product taken row
-#   by row.
-# - $S = q k^\top / \sqrt d$ is a matrix product, too: $d_q = d_S\, k / \sqrt d$ and $d_k = d_S^\top q / \sqrt d$.
-#
-# $$d_v = P^\top d_y, \quad d_S = P \odot \left(d_y v^\top - \langle d_y v^\top, P \rangle\right), \quad
-#   d_q = \frac{d_S k}{\sqrt d}, \quad d_k = \frac{d_S^\top q}{\sqrt d} \qquad \text{(Eq. ATT-2)}$$
-#
-# **Write it yourself:** `weights` is P, from the forward. (In NumPy `a.T` transposes; d is `q.shape[-1]`.)
+# **Derive it yourself:** the gradients of q, k and v for one image. `weights` is P, from the forward. (In NumPy `a.T`
+# transposes; d is the width of a query, `q.shape[-1]`; v may have another width.)
 
 
 # %%
@@ -270,25 +361,104 @@ def my_attention_backward(dy, q, k, v, weights):
 
 # %%
 my_attention_backward = exercises.ATTENTION.check(my_attention_backward)
+
+# %% [markdown]
+# A value collects from all queries that read it; the inner product is taken row by row:
+#
+# $$d_v = P^\top d_y, \quad d_S = P \odot \left(d_y v^\top - \langle d_y v^\top, P \rangle\right), \quad
+#   d_q = \frac{d_S k}{\sqrt d}, \quad d_k = \frac{d_S^\top q}{\sqrt d} \qquad \text{(Eq. ATT-2)}$$
+
+# %%
 with tinydiff.plain():
-    show_source(F.attention, F.attention_backward)
-    q, k, v, dy = (
-        rng.standard_normal((5, 8)),
-        rng.standard_normal((6, 8)),
-        rng.standard_normal((6, 3)),
-        rng.standard_normal((5, 3)),
-    )
+    show_source(F.attention_backward)
+    dy = rng.standard_normal((2, 5, 3))
     y, cache = F.attention(q, k, v)
-    for mine, library in zip(
-        my_attention_backward(dy, q, k, v, cache.weights), F.attention_backward(dy, cache), strict=True
-    ):
-        assert np.allclose(mine, library)
+    found = F.attention_backward(dy, cache)
+    for image in range(2):
+        one = dy[image], q[image], k[image], v[image]
+        mine = my_attention_backward(*one, softmax(q[image] @ k[image].T / np.sqrt(8)))
+        for by_hand, library in zip(mine, found, strict=True):
+            assert np.allclose(by_hand, library[image])
+    assert np.allclose(found[1], slopes(lambda k: (dy * (softmax(q @ k.swapaxes(-1, -2) / 8**0.5) @ v)).sum(), k))
+    _, cache = F.attention(q, k, v, mask)
+    dq, dk, dv = F.attention_backward(dy, cache)
+    assert np.allclose(dv, P.swapaxes(-1, -2) @ dy), "what is masked has the weight 0, forward and backward"
+    assert (dq[0, 0] == 0).all()
     assert gradcheck(F.attention, F.attention_backward, [q, k, v])
+    assert gradcheck(F.attention, F.attention_backward, [q, k, v], options={"mask": mask})
+
+# %% [markdown]
+# ## Heads
+#
+# One softmax gives one pattern of looking. So the channels are cut into *heads*, each of C / heads neighbouring channels,
+# the first head the first ones; every head attends on its own, with $d = C / \text{heads}$; then the heads' outputs are
+# put side by side again.
+#
+# **Find the fault:** this function runs, its shapes fit, and a network with it even trains. But it cannot be right:
+# attention does not know the order of the tokens, so if they come in another order, the same outputs should come, in
+# that order. The number below says how far they are apart. Mend `split`, in one line.
+
+
+# %%
+def multi_head(q, k, v, heads):
+    """Return attention in heads, (N, queries, C); q has shape (N, queries, C), k and v (N, keys, C)."""
+    n, tokens, c = q.shape
+
+    def split(x):
+        """Return x, (N, tokens, C), as (N, heads, tokens, C / heads)."""
+        ### BEGIN SOLUTION
+        return x.reshape(n, -1, heads, c // heads).swapaxes(1, 2)
+        ### INSTEAD
+        return x.reshape(n, heads, -1, c // heads)
+        ### END SOLUTION
+
+    scores = split(q) @ split(k).swapaxes(-1, -2) / (c // heads) ** 0.5
+    weights = np.exp(scores - scores.max(axis=-1, keepdims=True))
+    weights = weights / weights.sum(axis=-1, keepdims=True)
+    y = weights @ split(v)
+    return y.swapaxes(1, 2).reshape(n, tokens, c)
+
+
+# %%
+x, order = rng.standard_normal((3, 5, 6)), np.array([2, 0, 4, 3, 1])
+y, y_in_order = multi_head(x, x, x, 2), multi_head(x[:, order], x[:, order], x[:, order], 2)
+print(f"largest difference between the same outputs in another order: {abs(y[:, order] - y_in_order).max():.2f}")
+
+# %%
+multi_head = exercises.HEADS.check(multi_head)
+show_source(F.split_heads, F.merge_heads)
+q, k, v = (rng.standard_normal((2, length, 6)) for length in (5, 4, 4))
+y, _ = F.attention(*(F.split_heads(a, 3) for a in (q, k, v)))
+assert np.allclose(F.merge_heads(y), multi_head(q, k, v, 3))
+assert np.allclose(F.split_heads(q, 3)[:, 1], q[..., 2:4]), "head 1 of three: the third and the fourth channel of six"
 
 # %% [markdown]
 # In *self*-attention q, k and v are made from the same x, so three more paths meet there, and a fourth that goes round
 # the whole layer ($x + \ldots$): gradients add.
 #
+# The layer in the network does this with the pixels as tokens, round a way straight through, and gets q, k and v, in this
+# order, from one product with a matrix of C x 3C:
+
+# %%
+layer = SelfAttention(6, heads=2, rng=rng, groups=3, dtype=np.float64)
+for weight in (layer.norm.gamma, layer.norm.beta, layer.qkv.bias, layer.proj.weight, layer.proj.bias):
+    weight.value[...] = rng.standard_normal(weight.value.shape)  # a new layer starts as its way straight through
+x, dy = rng.standard_normal((2, 3, 4, 6)), rng.standard_normal((2, 3, 4, 6))
+
+
+def by_hand(x):
+    """Return x + proj(attention of norm(x)), with the layer's weights."""
+    tokens = my_group_norm(x, layer.norm.gamma.value, layer.norm.beta.value, 3, 1e-5).reshape(2, 12, 6)
+    q, k, v = np.split(tokens @ layer.qkv.weight.value + layer.qkv.bias.value, 3, axis=-1)
+    y = multi_head(q, k, v, 2)
+    return x + (y @ layer.proj.weight.value + layer.proj.bias.value).reshape(x.shape)
+
+
+tape = Tape()
+assert np.allclose(layer.forward(x, tape), by_hand(x))
+assert np.allclose(layer.backward(dy, tape), slopes(lambda x: (dy * by_hand(x)).sum(), x), atol=1e-6)
+
+# %% [markdown]
 # What does a trained network look at? The shipped model has attention where the image is 7 x 7. Here are, for a noisy
 # digit, the weights with which one position of the 7 x 7, the middle, looks at all others: four heads, which look at
 # different things.

@@ -36,7 +36,7 @@ from tinydiff.data import load_data
 from tinydiff.gradcheck import adjoint_check, check_module
 from tinydiff.networks import UNet, UNetConfig
 from tinydiff.networks import unet as unet_module
-from tinydiff.nn import Gradients, ResBlock, Tape
+from tinydiff.nn import BlockConfig, Gradients, ResBlock, Tape
 
 rng = np.random.default_rng(0)
 
@@ -102,7 +102,7 @@ eps = rng.standard_normal(digit.shape).astype(np.float32)
 draw(300)
 
 # %% [markdown]
-# Follow the red arrows: the gradient goes down the right side, through the middle and up the left side. And it takes
+# Follow the gradient's arrows: it goes down the right side, through the middle and up the left side. And it takes
 # the *skips*, too. At every + two gradients meet, from below and from the right, because two readers had read the same
 # features.
 #
@@ -131,30 +131,35 @@ slider(draw, range(50, 1000, 50), "t", start=5)
 # Look at them twice: each one's backward is the other one's forward, but for a factor of $f^2$. (This UNet goes down by
 # a convolution with stride 2, which can learn what to keep; the classifier that judges samples pools.)
 #
-# **Write it yourself:** the backward of upsampling, for f = 2. `dy[:, ::2, ::2]` is the upper left pixel of every
-# block.
+# **Write it yourself:** the backward of upsampling, for any f that divides H and W. (`dy[:, ::f, ::f]` is the upper left
+# pixel of every block.)
 
 
 # %%
-def my_upsample_backward(dy):
-    """Return dx, shape (N, H / 2, W / 2, C), of dy, shape (N, H, W, C)."""
+def my_upsample_backward(dy, f):
+    """Return dx, shape (N, H / f, W / f, C), of dy, shape (N, H, W, C)."""
     ### BEGIN SOLUTION
-    return dy[:, ::2, ::2] + dy[:, 1::2, ::2] + dy[:, ::2, 1::2] + dy[:, 1::2, 1::2]
+    n, height, width, channels = dy.shape
+    return dy.reshape(n, height // f, f, width // f, f, channels).sum(axis=(2, 4))
     ### END SOLUTION
 
 
 # %%
 my_upsample_backward = exercises.UPSAMPLE.check(my_upsample_backward)
 show_source(F.upsample_nearest_backward, F.avg_pool_backward)
-x, dy = rng.standard_normal((1, 2, 3, 2)), rng.standard_normal((1, 4, 6, 2))
-large, up_cache = F.upsample_nearest(x)
-small, pool_cache = F.avg_pool(dy)
-(dx_up,), (dx_pool,) = F.upsample_nearest_backward(dy, up_cache), F.avg_pool_backward(x, pool_cache)
-assert np.allclose(dx_up, my_upsample_backward(dy))
-assert np.allclose(dx_up, 4 * small)  # upsampling's backward is pooling, times four
-assert np.allclose(dx_pool, large / 4)
+for f, x in ((2, rng.standard_normal((3, 4, 6, 2))), (3, rng.standard_normal((2, 3, 9, 4)))):
+    repeated = x.repeat(f, axis=1).repeat(f, axis=2)
+    large, up_cache = F.upsample_nearest(x, f)
+    small, pool_cache = F.avg_pool(x, f)
+    (dx_up,), (dx_pool,) = F.upsample_nearest_backward(x, up_cache), F.avg_pool_backward(x, pool_cache)
+    assert np.allclose(large, repeated)
+    assert np.allclose(small, my_upsample_backward(x, f) / f**2)  # pooling is upsampling's backward, divided
+    assert np.allclose(dx_up, my_upsample_backward(x, f))
+    assert np.allclose(dx_pool, repeated / f**2)
+assert F.upsample_nearest(x)[0].shape == (2, 6, 18, 4), "f is 2 if it is not given"
+assert F.avg_pool(np.arange(4.0).reshape(1, 2, 2, 1))[0].item() == 1.5
 assert adjoint_check(F.upsample_nearest, F.upsample_nearest_backward, [x]) < 1e-14
-assert adjoint_check(F.avg_pool, F.avg_pool_backward, [dy]) < 1e-14
+assert adjoint_check(F.avg_pool, F.avg_pool_backward, [rng.standard_normal((2, 4, 6, 3))]) < 1e-14
 
 # %% [markdown]
 # ## What time is it?
@@ -177,8 +182,11 @@ t = np.arange(1, 1001)
 hands = F.timestep_embedding(t, 64, dtype=np.float64)
 start, end = F.timestep_embedding(np.array([0, 1]), 64, dtype=np.float64)
 assert start @ end > 0.9 * (start @ start), "from 0 to 1 the hands should hardly move"
-assert np.allclose(hands[:, 5], np.cos(t * 10_000 ** (-5 / 32)))
-assert np.allclose(hands[:, 32 + 5], np.sin(t * 10_000 ** (-5 / 32)))
+angles = t[:, None] * 10_000.0 ** (-np.arange(32) / 32)
+assert np.allclose(hands, np.concatenate([np.cos(angles), np.sin(angles)], axis=1))
+angles = np.array([[3.5], [700.0]]) * 500.0 ** (-np.arange(5) / 4)  # DDPM's own form, with another P
+as_ddpm = F.timestep_embedding(np.array([3.5, 700.0]), 10, max_period=500, variant="ddpm", dtype=np.float64)
+assert np.allclose(as_ddpm, np.concatenate([np.sin(angles), np.cos(angles)], axis=1))
 chosen = {f"hand {i}": hands[:, i] for i in (12, 16, 20, 24)}
 plot.curves(t, chosen, "step t", "cos(t omega)", title="Four hands of the clock")
 
@@ -204,15 +212,39 @@ plot.curves(t, {"with t = 500": near}, "step t", "product of the embeddings", ti
 #
 # There is one row more than there are digits: the last stands for "no class", which is no digit at all, and not the
 # digit 0.
+#
+# **Find the fault:** `table_gradient` is the backward without that matrix, which would be large for large tables. A
+# network with it learns, only too slowly, and the slower, the larger the batch is. Below, row 2 is read twice. Mend one
+# line. (`indices` may have several axes, and dy has one more.)
+
 
 # %%
+def table_gradient(dy, indices, rows):
+    """Return d_table, shape (rows, C), from dy, shape (*indices.shape, C)."""
+    d_table = np.zeros((rows, dy.shape[-1]))
+    ### BEGIN SOLUTION
+    np.add.at(d_table, indices, dy)
+    ### INSTEAD
+    d_table[indices] += dy
+    ### END SOLUTION
+    return d_table
+
+
+# %%
+labels, dy = np.array([2, 0, 2]), np.array([[1.0, 10.0], [2.0, 20.0], [4.0, 40.0]])
+print("row 2 was read with the gradients", dy[0], "and", dy[2])
+print("table_gradient gives it          ", table_gradient(dy, labels, 5)[2])
+
+# %%
+table_gradient = exercises.EMBEDDING.check(table_gradient)
 show_source(F.embedding, F.embedding_backward)
-table, labels, dy = rng.standard_normal((5, 3)), np.array([2, 0, 2]), rng.standard_normal((3, 3))
-y, cache = F.embedding(labels, table)
-_, d_table = F.embedding_backward(dy, cache)
-assert np.allclose(y, table[labels])
-assert np.allclose(d_table[2], dy[0] + dy[2]), "row 2 was read twice"
-assert (d_table[[1, 3, 4]] == 0).all()
+for labels in (np.array([2, 0, 2, 4]), np.array([[1, 1, 3], [0, 1, 3]])):
+    table, dy = rng.standard_normal((5, 3)), rng.standard_normal((*labels.shape, 3))
+    y, cache = F.embedding(labels, table)
+    _, d_table = F.embedding_backward(dy, cache)
+    assert np.allclose(y, table[labels])
+    assert np.allclose(d_table, table_gradient(dy, labels, 5))
+    assert np.allclose(d_table[1], dy[labels == 1].sum(axis=0)), "a row collects from every place where it was read"
 assert network.embed.label.table.value.shape[0] == 11
 
 # %% [markdown]
@@ -221,25 +253,75 @@ assert network.embed.label.table.value.shape[0] == 11
 # Time and class are added and become one vector, `emb`, that every block reads. A block computes, in short,
 # $y = x + f(x, \text{emb})$: norm, SiLU and convolution, twice, *beside* a way straight through, which lets gradients
 # pass undamped, however deep the network is. (Where the number of channels changes, the way through is a linear layer
-# on them. Some blocks end with attention.) In the middle of f, emb is added to every pixel.
+# on them. Some blocks end with attention.) In the middle of it, emb is added to every pixel.
 #
-# **Write it yourself**, for a block that is a little simpler, $y = x + f(x) + \text{emb}$, where emb, shape (N, C), is
-# added to every pixel:
+# **Derive it yourself:** let g be all of it before emb comes in, and f all that follows: $h = g(x) + \text{emb}$,
+# $y = x + f(h)$. x, h and y are images (N, H, W, C), emb has shape (N, C). From dy, what are dx and d_emb? The backwards
+# of f and g are given, as functions: `f_backward(d)` returns what reaches the input of f if d reaches its output.
 
 
 # %%
-def my_block_backward(dy, inner_backward):
-    """Return dx and d_emb; inner_backward(dy) gives what comes back through f."""
+def my_block_backward(dy, f_backward, g_backward):
+    """Return dx, like dy, and d_emb, shape (N, C)."""
     ### BEGIN SOLUTION
-    dx = dy + inner_backward(dy)
-    d_emb = dy.sum(axis=(1, 2))
-    return dx, d_emb
+    dh = f_backward(dy)
+    return dy + g_backward(dh), dh.sum(axis=(1, 2))
     ### END SOLUTION
 
 
 # %%
-my_block_backward = exercises.RESIDUAL.check(my_block_backward)
+my_block_backward = exercises.BLOCK.check(my_block_backward)
 show_source(ResBlock.forward, ResBlock.backward)
+
+# %% [markdown]
+# Here is the forward of a block without attention in NumPy, and its backward against central differences. Both also for
+# a block that changes the number of channels, and for the variant `scale_shift`, in which the embedding brings a scale
+# and a shift for each channel of the second norm.
+
+
+# %%
+def convolve(x, weight, bias):
+    """Return a 3 x 3 convolution of images (N, H, W, C), with zeros round them, as a sum over the nine taps."""
+    wide = np.pad(x, ((0, 0), (1, 1), (1, 1), (0, 0)))
+    (h, w), taps = x.shape[1:3], np.ndindex(3, 3)
+    return bias + sum(wide[:, i : i + h, j : j + w] @ weight[i, j] for i, j in taps)
+
+
+def normed(x, norm):
+    """Return group norm with one group, scaled and shifted."""
+    mean, var = x.mean(axis=(1, 2, 3), keepdims=True), x.var(axis=(1, 2, 3), keepdims=True)
+    return norm.gamma.value * (x - mean) / np.sqrt(var + 1e-5) + norm.beta.value
+
+
+def by_hand(block, x, emb):
+    """Return what a block without attention gives."""
+
+    def silu(x):
+        return x / (1 + np.exp(-x))
+
+    h = convolve(silu(normed(x, block.norm_1)), block.conv_1.weight.value, block.conv_1.bias.value)
+    time = (emb @ block.project.weight.value + block.project.bias.value)[:, None, None]
+    if block.scale_shift:
+        scale, shift = np.split(time, 2, axis=-1)
+        h = normed(h, block.norm_2) * (1 + scale) + shift
+    else:
+        h = normed(h + time, block.norm_2)
+    h = convolve(silu(h), block.conv_2.weight.value, block.conv_2.bias.value)
+    return h + (x if block.shortcut is None else x @ block.shortcut.weight.value + block.shortcut.bias.value)
+
+
+x, emb, dy = rng.standard_normal((2, 3, 4, 6)), rng.standard_normal((2, 5)), rng.standard_normal((2, 3, 4, 6))
+along_x, along_emb = rng.standard_normal(x.shape) * 1e-5, rng.standard_normal(emb.shape) * 1e-5
+for scale_shift, c_in in ((False, 6), (True, 6), (False, 4)):
+    block = ResBlock(c_in, 6, BlockConfig(5, groups=1, scale_shift=scale_shift), rng, dtype=np.float64)
+    for parameter in block.parameters():
+        parameter.value[...] += 0.3 * rng.standard_normal(parameter.value.shape)  # the last convolution starts at 0
+    x, along = x[..., :c_in], along_x[..., :c_in]
+    tape = Tape()
+    assert np.allclose(block.forward(x, emb, tape), by_hand(block, x, emb))
+    dx, d_emb, _ = block.backward(dy, tape)
+    difference = by_hand(block, x + along, emb + along_emb) - by_hand(block, x - along, emb - along_emb)
+    assert np.isclose((dx * along).sum() + (d_emb * along_emb).sum(), (dy * difference).sum() / 2, rtol=1e-5)
 
 # %% [markdown]
 # Read the two from both ends: the last line of the forward is the first of the backward. *Dropout* (a share p of the
@@ -251,11 +333,11 @@ show_source(ResBlock.forward, ResBlock.backward)
 
 # %%
 x, dy, uniform = rng.standard_normal((200, 50)), rng.standard_normal((200, 50)), rng.uniform(size=(200, 50))
+uniform[0] = 0.3  # u = p counts as kept
 y, cache = F.dropout(x, 0.3, uniform)
 (dx,) = F.dropout_backward(dy, cache)
-assert np.allclose(y[uniform >= 0.3], x[uniform >= 0.3] / 0.7)
-assert (y[uniform < 0.3] == 0).all()
-assert np.allclose(dx, dy * (uniform >= 0.3) / 0.7)
+assert np.allclose(y, np.where(uniform >= 0.3, x / 0.7, 0))
+assert np.allclose(dx, np.where(uniform >= 0.3, dy / 0.7, 0))
 ones, _ = F.dropout(np.ones((200, 50)), 0.3, uniform)
 print(f"share dropped {np.mean(y == 0):.3f}; mean of ones after dropout {ones.mean():.3f}")
 
@@ -267,24 +349,45 @@ print(f"share dropped {np.mean(y == 0):.3f}; mean of ones after dropout {ones.me
 #
 # **Predict, then run:** are skips ignored in the backward?
 #
-# **Write it yourself:** `y = np.concatenate([h, skip], axis=-1)`, where h has c channels.
+# **Derive it yourself:** here is the forward of a small U, in which all features have c channels:
+#
+#     h, skips = x, []
+#     for block in down:
+#         h = block(h)
+#         skips.append(h)
+#     h = middle(h)
+#     for block in up:
+#         h = block(np.concatenate([h, skips.pop()], axis=-1))
+#
+# Its backward has the backwards of the blocks: `down` and `up` are lists of functions, in the order of the forward, and
+# `middle` is a function. Each takes the gradient of what its block gave, and returns that of what its block read: c
+# channels on the way down and in the middle, 2 c on the way up.
 
 
 # %%
-def my_concatenation_backward(dy, c):
-    """Return dh and d_skip."""
+def my_u_backward(dy, down, middle, up):
+    """Return dx, like dy, (N, H, W, c)."""
     ### BEGIN SOLUTION
-    return dy[..., :c], dy[..., c:]
+    c, dh, d_skips = dy.shape[-1], dy, []
+    for backward in reversed(up):
+        d_both = backward(dh)
+        dh = d_both[..., :c]
+        d_skips.append(d_both[..., c:])
+    dh = middle(dh)
+    for backward in reversed(down):
+        dh = backward(dh + d_skips.pop())
+    return dh
     ### END SOLUTION
 
 
 # %%
-my_concatenation_backward = exercises.CONCATENATION.check(my_concatenation_backward)
+my_u_backward = exercises.SKIPS.check(my_u_backward)
 
 # %% [markdown]
 # So there *is* a gradient for the skip, and it must be kept until the backward reaches the block that made it. As the
 # forward had pushed skips on a stack and popped them in reverse, so does the backward, with their gradients. Forward
-# and backward, whole:
+# and backward, whole. (Tokens, a pooled vector and an image belong to models that read texts or fill in, notebooks 23
+# to 25; here they are None.)
 
 # %%
 with tinydiff.plain():
@@ -305,13 +408,64 @@ small = UNet(config, np.random.default_rng(1), dtype=np.float64)
 zeros = small.theta == 0
 small.theta[zeros] = 0.1 * rng.standard_normal(zeros.sum())
 inputs = [rng.standard_normal((2, 8, 8, 1)), np.array([3, 700]), np.array([0, 3])]
+
+
+def wired_by_hand(x_t, t, labels):
+    """Return what the small UNet gives: the blocks are its own, the wires are drawn once more."""
+    mlp, table = small.embed.mlp, small.embed.label.table.value
+    angles = t[:, None] * 10_000.0 ** (-np.arange(4) / 4)
+    emb = mlp.forward(np.concatenate([np.cos(angles), np.sin(angles)], axis=1)) + table[labels]
+    emb = emb / (1 + np.exp(-emb))
+    first = small.stem.forward(x_t)
+    second = small.down[0].blocks[0].forward(first, emb)
+    third = small.down[0].resample.forward(second)
+    fourth = small.down[1].blocks[0].forward(third, emb)
+    h = small.mid_2.forward(small.mid_1.forward(fourth, emb), emb)
+    h = small.up[0].blocks[0].forward(np.concatenate([h, fourth], axis=-1), emb)
+    h = small.up[0].blocks[1].forward(np.concatenate([h, third], axis=-1), emb)
+    h = small.up[0].resample.forward(h)
+    h = small.up[1].blocks[0].forward(np.concatenate([h, second], axis=-1), emb)
+    h = small.up[1].blocks[1].forward(np.concatenate([h, first], axis=-1), emb)
+    return small.head.forward(h)
+
+
+x_t, t, labels = inputs
+output = small.forward(x_t, t, labels)
+assert np.allclose(output, wired_by_hand(x_t, t, labels))
+assert np.allclose(small.forward(x_t, t), wired_by_hand(x_t, t, np.array([3, 3]))), "3 is no class"
+assert abs(output - small.forward(x_t, t + 1, labels)).max() > 1e-3, "another time should change the output"
+assert abs(output - small.forward(x_t, t, (labels + 1) % 4)).max() > 1e-3, "another class should, too"
+
 with tinydiff.plain():
     report = check_module(small, inputs, Tape, Gradients)
 assert report.ok
 report
 
 # %% [markdown]
-# And now cut the red wires: let the gradient of every skip be 0.
+# The check is the library's; is *it* right? One slope by hand: move all weights along one random direction, and compare
+# with the gradients that the backward adds up.
+
+# %%
+direction, d_output = rng.standard_normal(small.theta.shape), rng.standard_normal(output.shape)
+tape, grads, before = Tape(), Gradients(small.parameters()), small.theta.copy()
+small.forward(x_t, t, labels, tape)
+d_x_t, _, _ = small.backward(d_output, tape, grads)
+ends = []
+for sign in (1, -1):
+    small.theta[:] = before + sign * 1e-6 * direction
+    ends.append((small.forward(x_t, t, labels) * d_output).sum())
+small.theta[:] = before
+slope = (ends[0] - ends[1]) / 2e-6
+print(f"slope along the direction {slope:.6f}, by the gradients {grads.flat @ direction:.6f}")
+assert np.isclose(slope, grads.flat @ direction, rtol=1e-5)
+x_up, x_down = x_t.copy(), x_t.copy()
+x_up[1, 2, 5, 0] += 1e-5
+x_down[1, 2, 5, 0] -= 1e-5
+by_difference = ((small.forward(x_up, t, labels) - small.forward(x_down, t, labels)) * d_output).sum() / 2e-5
+assert np.isclose(by_difference, d_x_t[1, 2, 5, 0], rtol=1e-4, atol=1e-7)
+
+# %% [markdown]
+# And now cut the wires of the skips: let the gradient of every skip be 0.
 
 
 # %%
@@ -356,7 +510,7 @@ assert np.linalg.norm(full - without) > 0.5 * np.linalg.norm(full), "the skips s
 # 2. It is told the time by the hands of many clocks, and the class by a row of a table; every block reads both.
 # 3. A block is a way straight through, with a correction beside it.
 # 4. The backward is the forward, read upwards: concatenations are cut, sums are copied, copies are summed.
-# 5. One check of the whole network finds a wire that is cut anywhere.
+# 5. One check of the whole network, with numbers in every layer, finds a wire that is cut, and says on which side.
 #
 # <details><summary>Are skips ignored in the backward?</summary>
 #

@@ -120,6 +120,16 @@ def gradient_of_a_batch(network, rng, batch=256):
 
 loss, gradient = gradient_of_a_batch(network, np.random.default_rng(1))
 print(f"loss {loss:.3f}, norm of the gradient {np.linalg.norm(gradient):.3f}")
+again = np.random.default_rng(1)
+x_0, t, eps = draw(256, again), again.integers(1, 1001, size=256), again.standard_normal((256, 2)).astype(np.float32)
+alpha_bar = np.cumprod(1 - np.linspace(1e-4, 0.02, 1000))[t - 1, None]
+x_t = (alpha_bar**0.5 * x_0 + (1 - alpha_bar) ** 0.5 * eps).astype(np.float32)
+assert np.isclose(loss, ((network.forward(x_t, t) - eps) ** 2).mean(), rtol=1e-5)
+along, ends = gradient / np.linalg.norm(gradient), []
+for step in (0.01, -0.01):  # the slope along the gradient is its length
+    moved = network.bind(network.theta + np.float32(step) * along)
+    ends.append(((moved.forward(x_t, t) - eps) ** 2).mean(dtype=np.float64))
+assert np.isclose((ends[0] - ends[1]) / 0.02, np.linalg.norm(gradient), rtol=0.01)
 assert abs(loss - 1) < 0.15, "a network that says 0 should have the variance of the noise, 1, as its loss"
 
 # %% [markdown]
@@ -141,12 +151,13 @@ assert abs(loss - 1) < 0.15, "a network that says 0 should have the variance of 
 #   \theta \leftarrow \theta - \eta \left(\frac{m / (1 - \beta_1^k)}{\sqrt{v / (1 - \beta_2^k)} + \varepsilon} + \lambda \theta\right)
 #   \qquad \text{(Eq. ADAMW-1)}$$
 #
-# **Write it yourself:** step number k, from 1, with $\beta_1 = 0.9$, $\beta_2 = 0.99$ and $\varepsilon = 10^{-8}$.
+# **Write it yourself:** step number k, from 1, with $\beta_1 = 0.9$, $\beta_2 = 0.99$ and $\varepsilon = 10^{-8}$. Return
+# new arrays, or change theta, m and v in place, as you like.
 
 
 # %%
 def my_adamw(theta, g, m, v, k, lr, weight_decay):
-    """Return theta, m and v after the step."""
+    """Return theta, m and v after the step; all are arrays of the shape of g."""
     ### BEGIN SOLUTION
     m = 0.9 * m + 0.1 * g
     v = 0.99 * v + 0.01 * g**2
@@ -164,13 +175,25 @@ show_source(AdamW._step)
 # gradient is not finite. Twenty steps of both, from the same start:
 
 # %%
-theta, mine, m, v = gradient.copy(), gradient.copy(), 0 * gradient, 0 * gradient
-optimizer, rng = AdamW(theta, weight_decay=0.1), np.random.default_rng(2)
+rng = np.random.default_rng(2)
+theta = rng.standard_normal(5000)
+mine, m, v = theta.copy(), np.zeros(5000), np.zeros(5000)
+optimizer = AdamW(theta, weight_decay=0.1)
 for k in range(1, 21):
-    g = rng.standard_normal(theta.shape).astype(np.float32)
+    g = rng.standard_normal(5000) * np.array([1e-8, 1e-3, 1.0, 10.0, 1e3]).repeat(1000)
     optimizer.step(g, 0.01)
     mine, m, v = my_adamw(mine, g, m, v, k, 0.01, 0.1)
-assert np.allclose(theta, mine, atol=1e-5)
+for found, wanted in ((theta, mine), (optimizer.m, m), (optimizer.v, v)):
+    assert np.allclose(found, wanted, rtol=1e-9, atol=0)
+
+before, mask = theta[:4].copy(), np.array([1.0, 0.0, 1.0, 0.0])  # with other settings, and decay for some weights only
+optimizer, g = AdamW(before.copy(), mask, betas=(0.5, 0.8), eps=0.3, weight_decay=2.0), rng.standard_normal(4)
+optimizer.step(np.full(4, np.nan), 0.1, ok=False)  # is skipped, and does not count
+average = np.zeros(4)
+optimizer.step(g, 0.1, ema=average, decay=0.75)  # m / (1 - 0.5) is g, v / (1 - 0.8) its square
+assert np.allclose(optimizer.theta, before - 0.1 * (g / (abs(g) + 0.3) + 2.0 * mask * before))
+assert np.allclose(average, 0.25 * optimizer.theta)
+assert optimizer.steps == 1
 
 # %% [markdown]
 # ## Two guards: clipping and the learning rate
@@ -179,6 +202,41 @@ assert np.allclose(theta, mine, atol=1e-5)
 #
 # $$g \leftarrow g\, \min\left(1, \frac{c}{\lVert g \rVert}\right) \qquad \text{(Eq. CLIP-1)}$$
 #
+# **Find the fault:** in many programs a network's gradients are a list of arrays, one for each weight matrix and bias. This
+# function makes the three arrays of a gradient shorter. But the direction changes, as the cosine below says, which should
+# be 1. Mend one line. (A gradient that is not longer than `largest` stays as it is.)
+
+
+# %%
+def clip(gradients, largest):
+    """Return the three arrays of a gradient, together not longer than largest."""
+    clipped = []
+    for g in gradients:
+        ### BEGIN SOLUTION
+        norm = sum((one**2).sum() for one in gradients) ** 0.5
+        ### INSTEAD
+        norm = (g**2).sum() ** 0.5
+        ### END SOLUTION
+        clipped.append(g * min(1.0, largest / norm))
+    return clipped
+
+
+# %%
+three = [np.array([[3.0, 4.0], [0.0, 12.0]]), np.array([0.3, 0.4]), np.array([0.5, -2.0])]
+before, after = (np.concatenate([g.ravel() for g in arrays]) for arrays in (three, clip(three, 1.0)))
+print(f"length {np.linalg.norm(before):.2f} before, {np.linalg.norm(after):.2f} after; ", end="")
+print(f"cosine between both {before @ after / np.linalg.norm(before) / np.linalg.norm(after):.4f}")
+
+# %%
+clip = exercises.CLIP.check(clip)
+show_source(clip_by_global_norm)
+for largest in (0.7, 20.0):
+    flat = before.copy()
+    assert np.isclose(clip_by_global_norm(flat, largest), np.sqrt((before**2).sum()))
+    assert np.allclose(flat, np.concatenate([g.ravel() for g in clip(three, largest)]))
+assert np.allclose(before, flat), "a short gradient should stay as it is"
+
+# %% [markdown]
 # And the learning rate rises in a line while Adam's averages are young (*warm-up*, $K_w$ steps), and falls in half a
 # cosine, from 1 to the share f of the peak, so that the weights settle at the end:
 #
@@ -186,19 +244,15 @@ assert np.allclose(theta, mine, atol=1e-5)
 #   p = \frac{k - K_w}{K - K_w} \qquad \text{(Eq. LR-1)}$$
 
 # %%
-show_source(clip_by_global_norm, learning_rate)
-long, short = np.array([3.0, 4.0]), np.array([0.3, 0.4])
-clip_by_global_norm(long, 1.0)
-clip_by_global_norm(short, 1.0)
-assert np.allclose(long, [0.6, 0.8])
-assert np.allclose(short, [0.3, 0.4])
-
+show_source(learning_rate)
 steps = np.arange(1, 1001)
-rates = np.array([learning_rate(int(k), 1000, peak=1.0, warmup=100, final=0.1) for k in steps])
-assert np.isclose(rates[49], 0.5)  # half of the warm-up
-assert np.isclose(rates[549], 0.1 + 0.9 / 2)  # half of the way down
-assert np.isclose(rates[-1], 0.1)
-plot.curves(steps, {"learning rate": rates}, "optimizer step", "share of the peak")
+rates = np.array([learning_rate(int(k), 1000, peak=0.5, warmup=100, final=0.1) for k in steps])
+falling = 0.1 + (1 - 0.1) * (1 + np.cos(np.pi * (steps - 100) / 900)) / 2
+assert np.allclose(rates, 0.5 * np.where(steps <= 100, steps / 100, falling))
+assert np.isclose(learning_rate(30, 100, peak=2.0), 1 + np.cos(np.pi * 0.3)), (
+    "no warm-up, and down to 0, if not asked for"
+)
+plot.curves(steps, {"learning rate": rates / 0.5}, "optimizer step", "share of the peak")
 
 # %% [markdown]
 # ## The average of the weights
@@ -214,14 +268,16 @@ plot.curves(steps, {"learning rate": rates}, "optimizer step", "share of the pea
 #
 # $$d_k = \min\left(d, \frac{1 + k}{10 + k}\right) \qquad \text{(Eq. EMA-2)}$$
 #
-# **Write it yourself:**
+# **Write it yourself:** the average after step k (from 1), with the decay $d_k$ of that step, where d is `decay`. Return a
+# new array, or change ema in place, as you like.
 
 
 # %%
-def my_ema(ema, theta, decay):
+def my_ema(ema, theta, k, decay):
     """Return the average after theta came in."""
     ### BEGIN SOLUTION
-    return decay * ema + (1 - decay) * theta
+    d = min(decay, (1 + k) / (10 + k))
+    return d * ema + (1 - d) * theta
     ### END SOLUTION
 
 
@@ -230,11 +286,13 @@ my_ema = exercises.EMA.check(my_ema)
 show_source(update_ema, ema_decay)
 library, mine, start_left = np.ones(3), np.ones(3), 1.0
 for k in range(1, 101):
-    theta = np.full(3, float(k))
-    update_ema(library, theta, ema_decay(k, 0.999))
-    mine = my_ema(mine, theta, ema_decay(k, 0.999))
-    start_left *= ema_decay(k, 0.999)
-assert np.allclose(library, mine)
+    theta = rng.standard_normal(3)
+    update_ema(library, theta, ema_decay(k, 0.9))
+    mine = my_ema(mine, theta, k, 0.9)
+    start_left *= min(0.999, (1 + k) / (10 + k))
+    assert np.allclose(library, mine)
+update_ema(library, theta, 0.5, ok=False)
+assert np.allclose(library, mine), "where not ok, nothing should change"
 print(f"share of the start after 100 steps: {start_left:.1e} with the warm-up, {0.999**100:.2f} without")
 assert start_left < 1e-6
 
@@ -291,12 +349,33 @@ plot.point_clouds({**drawn, "data": draw(1000, rng)}, reach=1.2)
 slider(lambda k: plot.point_clouds({f"step {k:,}": drawn[f"step {k:,}"]}, reach=1.2), (100, 1000, 3000, 10_000), "step")
 
 # %% [markdown]
-# They go on getting better all the time.
+# They go on getting better. From 1,000 to 3,000 steps the loss still falls visibly; but from 3,000 to 10,000, in what looks
+# like a flat line, the points between the clouds disappear. (How sure that is, is measured below.)
 #
 # ## Why is my loss flat while samples improve?
 #
 # Because most of the loss cannot be removed. Notebook 04 found that even the exact denoiser has a loss: nobody who sees
-# $x_t$ can know which noise was drawn. This floor is known here:
+# $x_t$ can know which noise was drawn. How high is this floor?
+#
+# **Derive it yourself:** let $x_0$ be a normal number of mean 0 and variance c, and
+# $x_t = \sqrt{\bar\alpha}\, x_0 + \sqrt{1 - \bar\alpha}\, \epsilon$. The best guess of $\epsilon$ from $x_t$ is its expectation
+# given $x_t$; as all is normal, this is a multiple of $x_t$. What is the mean of the squared error that is left?
+
+
+# %%
+def my_floor(alpha_bar, variance):
+    """Return the loss of the exact denoiser of N(0, variance); alpha_bar is a number or an array."""
+    ### BEGIN SOLUTION
+    return alpha_bar * variance / (alpha_bar * variance + 1 - alpha_bar)
+    ### END SOLUTION
+
+
+# %%
+my_floor = exercises.FLOOR.check(my_floor)
+
+# %% [markdown]
+# Five clouds are no single normal density, but at small t a point lies near one of them, and this floor is that of its
+# cloud. For all t, take the exact denoiser of the five:
 
 # %%
 _, eps_hat = clouds.predict(x_held, t_held)
@@ -308,6 +387,14 @@ excess = {k: loss - of_exact.mean() for k, loss in average_of.items()}
 assert average_of[10_000] > 0.9 * average_of[3000], "the loss should hardly fall from 3,000 to 10,000 steps ..."
 assert excess[10_000] < 0.6 * excess[3000], "... while what can be removed of it falls by half"
 floor = loss_by_timestep(t_held, of_exact, 1000)
+for b in (0, 7, 19):  # what the library puts into a bin
+    inside = (t_held > 50 * b) & (t_held <= 50 * (b + 1))
+    assert np.isclose(floor.mean[b], of_exact[inside].mean())
+    assert np.isclose(floor.standard_error[b], of_exact[inside].std(ddof=1) / inside.sum() ** 0.5)
+    assert (floor.t[b], floor.n[b]) == (50 * b + 25, inside.sum())
+of_one_cloud = my_floor(diffusion.alpha_bar[1:51], variance).mean()
+print(f"floor at t = 1 .. 50: measured {floor.mean[0]:.3f}, of one cloud, by your formula {of_one_cloud:.3f}")
+assert abs(floor.mean[0] - of_one_cloud) < 0.1 * of_one_cloud
 plot.loss_by_timestep_runs(floor.t, {name: found.mean for name, found in by_t.items()}, floor.mean)
 
 # %% [markdown]
@@ -335,13 +422,16 @@ assert excess[10_000] < of_weights
 # $$x_s = \tilde\mu(\hat x_0, x_t) + \sigma_t z, \quad \sigma_t^2 \in \{\beta_t, \tilde\beta_t\}, \quad z = 0 \text{ at the last step}
 #   \qquad \text{(Eq. DDPM-ALG2)}$$
 #
-# **Write it yourself**, with $\sigma_t^2 = \beta_t$ and the mean in the form of DDPM-11. The last step is the one whose
-# `alpha_bar_s` is 1.
+# Here a step leads from t to any earlier s; $\alpha = \bar\alpha_t / \bar\alpha_s$ is the share that it keeps, and
+# $\beta = 1 - \alpha$. Put $\hat x_0 = (x_t - \sqrt{1 - \bar\alpha_t}\, \hat\epsilon) / \sqrt{\bar\alpha_t}$ into the mean of the
+# posterior, and it becomes (notebook 03) $\frac{1}{\sqrt\alpha} \left(x_t - \frac{\beta}{\sqrt{1 - \bar\alpha_t}}\, \hat\epsilon\right)$.
+#
+# **Write it yourself**, with $\sigma^2 = \beta$ and the mean in this form. The last step is the one whose `alpha_bar_s` is 1.
 
 
 # %%
 def my_ddpm_step(x_t, eps_hat, z, alpha_bar_s, alpha_bar_t):
-    """Return x at the earlier time s."""
+    """Return x at the earlier time s, like x_t, eps_hat and z; the two alpha_bar are numbers."""
     ### BEGIN SOLUTION
     alpha = alpha_bar_t / alpha_bar_s
     mean = (x_t - (1 - alpha) / (1 - alpha_bar_t) ** 0.5 * eps_hat) / alpha**0.5
@@ -354,8 +444,9 @@ my_ddpm_step = exercises.DDPM.check(my_ddpm_step)
 show_source(ddpm)
 
 # %% [markdown]
-# The library's first steps, with its own noise, against yours. (It clips $\hat x_0$ to [-1, 1] in `predictor`, as the
-# paper's code does; `clip=False` leaves it.)
+# The library's first steps, with its own noise, against yours. It clips $\hat x_0$ to [-1, 1] in `predictor`, as the
+# paper's code does (`clip=False` leaves it), and then takes the $\hat\epsilon$ that belongs to it. With
+# `variance="beta_tilde"` it adds the other one of the two variances.
 
 # %%
 x, noise = starts[:4].astype(np.float64), Noise(5)
@@ -364,8 +455,21 @@ chain = ddpm(exact, diffusion, x, [600, 400, 200], noise=noise)
 for step, (t, s) in enumerate([(600, 400), (400, 200), (200, 0)]):
     _, expected, _ = next(chain)
     z = noise.at(step=step).normal(x.shape, "sampler", dtype=x.dtype)
-    x = my_ddpm_step(x, clouds.predict(x, t)[1], z, diffusion.alpha_bar[s], diffusion.alpha_bar[t])
+    x_t, (_, eps_hat) = x, clouds.predict(x, t)
+    alpha_bar_s, alpha_bar_t = diffusion.alpha_bar[[s, t]]
+    x = my_ddpm_step(x_t, eps_hat, z, alpha_bar_s, alpha_bar_t)
     assert np.allclose(x, expected)
+    options = {"steps": [t], "variance": "beta_tilde", "noise": noise, "end": s}
+    _, expected, x_0_hat = next(ddpm(exact, diffusion, x_t, **options))
+    z = noise.at(step=0).normal(x.shape, "sampler", dtype=x.dtype)  # now it is the first step
+    beta_tilde = (1 - alpha_bar_s) / (1 - alpha_bar_t) * (1 - alpha_bar_t / alpha_bar_s)
+    assert np.allclose(expected, my_ddpm_step(x_t, eps_hat, 0 * z, alpha_bar_s, alpha_bar_t) + beta_tilde**0.5 * z)
+    assert np.allclose(x_0_hat, (x_t - (1 - alpha_bar_t) ** 0.5 * eps_hat) / alpha_bar_t**0.5)
+x, t = 2 * rng.standard_normal((50, 2)), np.full(50, 300)
+clipped, eps_hat = predictor(lambda x_t, t, context: 0.9 * x_t, diffusion)(x, t)
+alpha_bar = diffusion.alpha_bar[300]
+assert np.allclose(clipped, np.clip((x - (1 - alpha_bar) ** 0.5 * 0.9 * x) / alpha_bar**0.5, -1, 1))
+assert np.allclose(eps_hat, (x - alpha_bar**0.5 * clipped) / (1 - alpha_bar) ** 0.5)
 
 # %% [markdown]
 # ## How good are the samples?
@@ -389,6 +493,10 @@ for name, points in {**drawn, "data": draw(1000, rng)}.items():
     print(f"{name:>12}: {share.value:.1%} near a cloud, between {share.low:.1%} and {share.high:.1%}")
     for p in (share.low, share.high):
         assert np.isclose(abs(share.value - p), 1.96 * (p * (1 - p) / 1000) ** 0.5, atol=1e-4)
+low, high = (wilson_share(np.array([0, 3]), 20)[k] for k in (1, 2))
+for p_hat, ends in ((0.0, (low[0], high[0])), (0.15, (low[1], high[1]))):  # the roots of the parabola
+    roots = np.roots([1 + 1.96**2 / 20, -(2 * p_hat + 1.96**2 / 20), p_hat**2])
+    assert np.allclose(sorted(roots), ends, atol=1e-4)
 assert shares["step 3,000"].high < shares["step 10,000"].low, "the gain should be larger than chance"
 
 # %% [markdown]
@@ -408,6 +516,12 @@ assert shares["step 3,000"].high < shares["step 10,000"].low, "the gain should b
 one, other = (np.array([0.3]), np.array([[4.0]])), (np.array([-0.2]), np.array([[0.25]]))
 assert np.isclose(frechet_distance(*one, *other), (0.3 + 0.2) ** 2 + (2.0 - 0.5) ** 2)
 data = draw(1000, rng).astype(float)
+leaning = data @ np.array([[1.0, 0.6], [0.0, 0.3]]) + 0.5
+mu_1, mu_2, cov_1, cov_2 = data.mean(axis=0), leaning.mean(axis=0), np.cov(data.T), np.cov(leaning.T)
+roots = np.sqrt(np.linalg.eigvals(cov_1 @ cov_2))  # the root in FD-1 has the same eigenvalues, so the same trace
+by_formula = ((mu_1 - mu_2) ** 2).sum() + np.trace(cov_1) + np.trace(cov_2) - 2 * roots.sum()
+assert np.isclose(frechet_distance(mu_1, cov_1, mu_2, cov_2), by_formula)
+assert np.isclose(frechet_distance_of(data, leaning), by_formula)
 for name, points in {**drawn, "data": draw(1000, rng)}.items():
     print(f"{name:>12}: Fréchet distance from the data {frechet_distance_of(points.astype(float), data):.4f}")
 
@@ -432,18 +546,6 @@ log = []
 objective = Denoise(model, train, DenoiseConfig(steps=800, validate_every=100), validation=test)
 run = Run(objective, hooks=[log.append])
 
-library = Gradients(model.network.parameters())
-objective.add_gradient(0, 0, library)  # step 0, shard 0: the first 16 of the first batch of 32
-noise = objective.noise(0, 0)
-x_0, labels = train.batch(objective.indices(0)[:16])
-context = np.where(noise.uniform((16,), "label dropout") < 0.1, 10, labels)  # a tenth is told "no class"
-t, eps = noise.integers(1, 1000, 16, "t"), noise.normal(x_0.shape, "eps", dtype=np.float32)
-tape, grads = Tape(), Gradients(model.network.parameters())
-eps_hat = model.network.forward(diffusion.q_sample(x_0, t, eps), t, context, tape)
-_, cache = F.mse(eps_hat, eps)
-model.network.backward(F.mse_backward(0.5, cache)[0], tape, grads)  # 16 of 32: half of the mean
-assert np.allclose(library.flat, grads.flat, atol=1e-6)
-
 # %% [markdown]
 # 800 steps take a minute or less. Every now and then it draws from the same ten starts, asked for the digits 0 to 9:
 
@@ -465,7 +567,45 @@ plot.training_progress(progress, scale=8, column_labels=range(10))
 plot.loss_curve(log)
 
 # %% [markdown]
-# A hundred samples, none left out, below as many real images. At 8 x 8 pixels, even real digits are hard to read.
+# Does it do what we wrote? First the gradient of a shard, with the trained weights (a fresh UNet has layers of zeros,
+# which would hide mistakes); then three steps of a short run, with your AdamW and your average:
+
+# %%
+for step, shard in ((0, 0), (3, 1)):  # each batch of 32 is computed in two shards of 16
+    library = Gradients(model.network.parameters())
+    part_of_loss = objective.add_gradient(step, shard, library)
+    noise = objective.noise(step, shard)
+    x_0, labels = train.batch(objective.indices(step)[16 * shard : 16 * shard + 16])
+    context = np.where(noise.uniform((16,), "label dropout") < 0.1, 10, labels)  # a tenth is told "no class"
+    t, eps = noise.integers(1, 1000, 16, "t"), noise.normal(x_0.shape, "eps", dtype=np.float32)
+    alpha_bar = diffusion.alpha_bar[t].reshape(16, 1, 1, 1)
+    x_t = (alpha_bar**0.5 * x_0 + (1 - alpha_bar) ** 0.5 * eps).astype(np.float32)
+    tape, grads = Tape(), Gradients(model.network.parameters())
+    error = model.network.forward(x_t, t, context, tape) - eps
+    model.network.backward(np.float32(0.5 * 2 / error.size) * error, tape, grads)  # 16 of 32: half of the mean
+    assert np.allclose(library.flat, grads.flat, atol=1e-6)
+    assert np.isclose(part_of_loss, 0.5 * (error**2).mean())
+
+config = DenoiseConfig(steps=4, warmup=2, lr=0.01, final_lr=0.5, clip=0.1, ema=0.2)
+objective = Denoise(model, train, config)
+theta, ema, m, v = (model.network.theta * share for share in (1, 1, 0, 0))
+short, norms = Run(objective, processes=False), []
+for k, lr in ((1, 0.005), (2, 0.01), (3, 0.0075)):  # warm-up, peak, half of the way down
+    grads = Gradients(model.network.parameters())
+    objective.add_gradient(k - 1, 0, grads)
+    objective.add_gradient(k - 1, 1, grads)
+    norms.append(np.linalg.norm(grads.flat))
+    theta, m, v = my_adamw(theta, grads.flat * min(1, 0.1 / norms[-1]), m, v, k, lr, 0.0)
+    ema = my_ema(ema, theta, k, 0.2)
+    record = short.train_step()
+    assert np.isclose(record["gradient_norm"], norms[-1], rtol=1e-3)
+    assert np.allclose(model.network.theta, theta, atol=1e-4)
+    assert np.allclose(short.trained().network.theta, ema, atol=1e-4)
+print("norms of the gradients, which were clipped to 0.1:", *(f"{norm:.2f}" for norm in norms))
+assert max(norms) > 0.1, "the clipping should have something to do"
+
+# %% [markdown]
+# Sixty samples, none left out, below as many real images. At 8 x 8 pixels, even real digits are hard to read.
 
 # %%
 images = np.clip(last(run.trained().chain(Request(n=60, seed=1), steps=100, sampler="ddpm")), -1, 1)
