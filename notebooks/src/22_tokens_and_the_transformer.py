@@ -26,6 +26,7 @@
 # (2020), Eq. 6 (GEGLU-1; GEGLU-2 is its gradient).
 
 # %%
+import math
 import warnings
 from collections import Counter
 from itertools import pairwise
@@ -87,10 +88,12 @@ assert one != other
 #   \qquad \text{(Eq. BPE-1)}$$
 #
 # Do it in all words, and begin again: the next pair may hold the new piece. Each such *merge* adds one *token* to the
-# vocabulary. (Of pairs that are equally frequent, take the first in order: a tokenizer must not depend on chance.)
+# vocabulary. (Of pairs that are equally frequent, take the first in order, as Python sorts pairs: a tokenizer must not
+# depend on chance. And in a, a, a the pair (a, a) stands at two places, as the formula counts, although one merge cannot
+# take both.)
 #
-# **Write it yourself:** `words` is a list of (symbols, n), each the pieces of a word and how often it occurs. `Counter`
-# and `pairwise` are at hand.
+# **Write it yourself:** `words` is a list of (symbols, n), each the pieces of a word, a list of texts or of numbers, and
+# how often it occurs. `Counter` and `pairwise` are at hand.
 
 
 # %%
@@ -132,6 +135,9 @@ show_source(Tokenizer.train)
 tokenizer = Tokenizer.train(captions, merges=200)
 assert tokenizer.merges[:11] == tuple(learned)
 assert "hair</w>" in tokenizer.tokens
+few = Tokenizer.train(["bbbx", "bbbx", "ay", "ay", "ay", "cdz", "cdz", "CDZ"], merges=2)
+assert few.merges == (("b", "b"), ("a", "y</w>")), "places that overlap count; of equals, the first in order"
+assert Tokenizer.train(["ab ab", "cd"], merges=9).merges == (("a", "b</w>"), ("c", "d</w>")), "then all words are whole"
 print(f"{len(tokenizer)} tokens: 256 bytes, again 256 at the end of a word, {len(tokenizer.merges)} merges, start, end")
 
 
@@ -163,8 +169,51 @@ plot.curves(
 # %% [markdown]
 # ## No word is unknown
 #
-# To encode a new text, the merges are replayed in their order. What was never seen stays in small pieces, at worst in
-# bytes, so there is nothing that cannot be written down:
+# To encode a new text, the merges are replayed in their order: of all neighbours whose pair is known, join those whose
+# merge was learned *first*; then look again, until no pair is known. So a text is cut as the training would have cut it.
+#
+# **Find the fault:** this function encodes a word. It takes the word's bytes, and the pairs that were merged, in the order
+# in which they were learned; merge number r (from 0 on) makes the token 256 + r. It always comes to an end, and its tokens
+# do spell the word. But it cuts some words into more pieces than they need. Mend one line.
+
+
+# %%
+def my_encode(symbols, merges):
+    """Return the tokens of a word as a list of numbers; symbols is a list of bytes, merges a list of pairs."""
+    rank, symbols = {pair: r for r, pair in enumerate(merges)}, list(symbols)
+    while known := [i for i in range(len(symbols) - 1) if (symbols[i], symbols[i + 1]) in rank]:
+        ### BEGIN SOLUTION
+        i = min(known, key=lambda i: rank[symbols[i], symbols[i + 1]])
+        ### INSTEAD
+        i = known[0]
+        ### END SOLUTION
+        symbols[i : i + 2] = [256 + rank[symbols[i], symbols[i + 1]]]
+    return symbols
+
+
+# %%
+a, h, i, r = b"ahir"
+some = [(a, i), (h, a), (256, r), (h, 258)]  # ai, ha, air, hair
+print("hair is cut into", my_encode(b"hair", some), "and the merges know 259, all of it")
+
+# %%
+my_encode = exercises.ENCODE.check(my_encode)
+
+# %% [markdown]
+# The library's encoder, against yours with the library's merges, on words of the captions and on others. (There the
+# bytes, marked and not, take 512 numbers.) What was never seen stays in small pieces, at worst in bytes, so
+# there is nothing that cannot be written down:
+
+# %%
+number = {token: i - 512 for i, token in enumerate(tokenizer.tokens[:512])}  # letters below 0: merges count from 256
+pairs = []
+for r, (left, right) in enumerate(tokenizer.merges):
+    pairs.append((number[left], number[right]))
+    number[left + right] = 256 + r
+for word in [*counts, "hairy", "mohawk", "shaved", "xylophone"]:
+    mine = my_encode([number[letter] for letter in letters(word)], pairs)
+    assert tokenizer.encode(word) == [n + 512 if n < 0 else n + 256 for n in mine]
+assert merge(["a", "a", "a", "b", "a", "a"], ("a", "a")) == ["aa", "a", "b", "aa"]
 
 # %%
 for text in ("a hairy mohawk", "Ω 🙂"):
@@ -183,6 +232,9 @@ with warnings.catch_warnings(record=True) as caught:
     rows = tokenizer.rows(["red hair", "", "short red hair, round glasses and a green hat"], length=8)
 print(rows)
 print(caught[0].message)
+assert rows.shape == (3, 8)
+assert rows[0].tolist() == [tokenizer.start, *tokenizer.encode("red hair"), *[tokenizer.end] * 5]
+assert rows[2].tolist() == [tokenizer.start, *tokenizer.encode("short red hair, round glasses")][:7] + [tokenizer.end]
 assert (rows[:, 0] == tokenizer.start).all()
 assert (rows[1, 1:] == tokenizer.end).all(), "the empty text asks for nothing"
 assert "green hat" in str(caught[0].message)
@@ -213,17 +265,52 @@ maps = {"tokens": of_tokens, "places": of_places, "what is read": of_tokens + of
 plot.signed_maps(maps, ["+", "="])
 
 # %% [markdown]
-# Backwards, a row of the table collects from every place where its token stands (Eq. EMB-2); a token that is not in the
-# text gets nothing. A place collects from all texts of the batch.
+# **Derive it yourself:** the backward. The first vectors are $h_{n,i} = E[\mathrm{tokens}_{n,i}] + P[i]$, for text n of the
+# batch and place i, where E is the table of the tokens and P that of the places. Given `dy`, the gradient of h, what are
+# those of E and of P? A row that nobody read has the gradient 0. (Mind that `d[tokens] += dy`, where a token comes twice,
+# adds once only: NumPy reads the old values first. Look up `np.add.at`.)
+
+
+# %%
+def my_tables(dy, tokens, vocabulary):
+    """Return d_token, (vocabulary, C), and d_place, (L, C); dy is (N, L, C), tokens (N, L)."""
+    ### BEGIN SOLUTION
+    d_token = np.zeros((vocabulary, dy.shape[-1]))
+    np.add.at(d_token, tokens, dy)
+    return d_token, dy.sum(axis=0)
+    ### END SOLUTION
+
+
+# %%
+my_tables = exercises.TABLES.check(my_tables)
+
+# %% [markdown]
+# An encoder with no layers is these tables and a last norm, so that its gradients can be found one by one: of the token
+# "hair" by a small change of its row, up and down, and of all by yours.
 
 # %%
 tape, grads = Tape(), Gradients(small.parameters())
 y = small.forward(both, tape)
-small.backward(rng.standard_normal(y.shape), tape, grads)
-moved = np.flatnonzero(abs(grads["token.table"]).sum(axis=1))
+dy = rng.standard_normal(y.shape)
+small.backward(dy, tape, grads)
+h = small.token.table.value[both] + small.place.table.value  # what the norm reads
+centred = h - h.mean(axis=-1, keepdims=True)
+root = ((centred**2).mean(axis=-1, keepdims=True) + 1e-5) ** 0.5
+unit = centred / root
+dh = (dy - dy.mean(axis=-1, keepdims=True) - unit * (dy * unit).mean(axis=-1, keepdims=True)) / root  # notebook 07
+d_token, d_place = my_tables(dh, both, len(tokenizer))
+assert np.allclose(y, unit)
+assert np.allclose(grads["token.table"], d_token)
+assert np.allclose(grads["place.table"], d_place)
+moved = np.flatnonzero(abs(d_token).sum(axis=1))
 print(f"{len(moved)} of {len(tokenizer)} rows have a gradient")
-assert set(moved) == set(both.flatten())
-assert abs(grads["place.table"]).sum(axis=1).all()
+table, (hair,), step = small.token.table.value, tokenizer.encode("hair"), 1e-5
+for channel in (0, 5):
+    ends = []
+    for change in (step, -2 * step, step):
+        table[hair, channel] += change
+        ends.append((small.forward(both) * dy).sum())
+    assert np.isclose(grads["token.table"][hair, channel], (ends[0] - ends[1]) / (2 * step), rtol=1e-4)
 
 # %% [markdown]
 # ## Without places, order is lost
@@ -305,13 +392,59 @@ plot.token_maps(
 #
 # $$d_x = d_y + J_\mathrm{norm}^\top J_f^\top\, d_y .$$
 #
-# The first term passes *unchanged*, through any number of blocks. It matters where the norm stands. The first
+# One part of the gradient, the first term, passes unchanged through any number of blocks. It matters where the norm stands. The first
 # Transformer normalised the stream itself, $y = \mathrm{norm}(x + f(x))$ ("post-norm"): then everything that returns goes
 # through every norm. With the norm inside the branch ("pre-norm") the stream stays free. The block's source, with a part
 # on a context that waits for the next notebook:
 
 # %%
 show_source(TransformerBlock.forward, TransformerBlock.backward)
+
+# %% [markdown]
+# The same in NumPy, with the block's own weights: two heads, three texts of five tokens, in a reader that sees all and in one that looks back only.
+# (Weights stand behind their inputs, x w + b; keys and values come from one matrix, the keys first.)
+
+
+# %%
+def normal_cdf(x):
+    """Return Phi."""
+    return 0.5 * (1 + np.vectorize(math.erf)(x / 2**0.5))
+
+
+def layer_norm(x, gamma, beta):
+    """Return each token's channels with mean 0 and variance 1, scaled and shifted."""
+    x = x - x.mean(axis=-1, keepdims=True)
+    return gamma * x / ((x**2).mean(axis=-1, keepdims=True) + 1e-5) ** 0.5 + beta
+
+
+def in_numpy(w, x, heads, causal=False):
+    """Return what a block with the weights w makes of x."""
+    c, size = x.shape[-1], x.shape[-1] // heads
+    h, mixed = layer_norm(x, w["norm_1.gamma"], w["norm_1.beta"]), np.zeros_like(x)
+    q, kv = h @ w["self_attention.query.weight"], h @ w["self_attention.key_value.weight"]
+    for one in range(heads):
+        part = slice(one * size, (one + 1) * size)
+        scores = q[..., part] @ kv[..., :c][..., part].swapaxes(1, 2) / size**0.5
+        scores = np.where(np.tril(np.ones(scores.shape[1:])) > 0, scores, -np.inf) if causal else scores
+        shares = np.exp(scores - scores.max(axis=-1, keepdims=True))
+        mixed[..., part] = shares / shares.sum(axis=-1, keepdims=True) @ kv[..., c:][..., part]
+    x = x + mixed @ w["self_attention.proj.weight"] + w["self_attention.proj.bias"]
+    h = layer_norm(x, w["norm_3.gamma"], w["norm_3.beta"])
+    value, gate = np.split(h @ w["feed_forward.layers.0.weight"] + w["feed_forward.layers.0.bias"], 2, axis=-1)
+    out = value * gate * normal_cdf(gate)
+    return x + out @ w["feed_forward.layers.2.weight"] + w["feed_forward.layers.2.bias"]
+
+
+reader = TextEncoder(TextConfig(11, 5, 8, layers=1, heads=2), rng, np.float64)
+masked = TextEncoder(TextConfig(11, 5, 8, layers=1, heads=2, causal=True), rng, np.float64)
+tokens = rng.integers(0, 11, (3, 5))
+for network in (reader, masked):
+    network.theta[:] += 0.2 * rng.standard_normal(len(network.theta))  # also norms and biases are random then
+    w = {parameter.name: parameter.value for parameter in network.parameters()}
+    of_block = {name.removeprefix("blocks.0."): value for name, value in w.items()}
+    x = w["token.table"][tokens] + w["place.table"]
+    expected = layer_norm(in_numpy(of_block, x, 2, network is masked), w["norm.gamma"], w["norm.beta"])
+    assert np.allclose(network.forward(tokens), expected)
 
 # %% [markdown]
 # How much of the gradient that starts at the top arrives below? For both kinds, 24 feed-forward branches with random
@@ -356,18 +489,14 @@ plot.curves(np.arange(1, 25), lines, "branches below the top", "cosine with the 
 # GELU is nearly 0 for numbers well below 0. There the gate is closed, and whatever the value says is not heard. A
 # product of two things that the network found is more than any sum can say: *this, but only if that*.
 #
-# Backwards, each half is the other's factor. The value's slope is $\mathrm{gelu}(x_2) = x_2\, \Phi(x_2)$. The gate's is
-# the value times the slope of GELU, which is known from notebook 05 (Eq. GELU-2):
-#
-# $$d_{x_1} = d_y \odot \mathrm{gelu}(x_2), \qquad
-#   d_{x_2} = d_y \odot x_1 \odot \left(\Phi(x_2) + x_2\, \varphi(x_2)\right) \qquad \text{(Eq. GEGLU-2)}$$
-#
-# **Write it yourself:** `cdf` is $\Phi$ of the gate, `pdf` is $\varphi$ of the gate.
+# **Derive it yourself:** the backward. GELU is $x_2\, \Phi(x_2)$ (GELU-1 of notebook 05), with $\Phi$ the distribution
+# function of the normal distribution; the derivative of $\Phi$ is its density $\varphi$. `cdf` is $\Phi$ of the gate, `pdf`
+# is $\varphi$ of the gate, and all arguments have one shape.
 
 
 # %%
 def my_geglu_backward(dy, value, gate, cdf, pdf):
-    """Return d_value and d_gate."""
+    """Return d_value and d_gate, each of the shape of dy."""
     ### BEGIN SOLUTION
     d_value = dy * gate * cdf
     d_gate = dy * value * (cdf + gate * pdf)
@@ -377,14 +506,24 @@ def my_geglu_backward(dy, value, gate, cdf, pdf):
 
 # %%
 my_geglu_backward = exercises.GEGLU.check(my_geglu_backward)
+
+# %% [markdown]
+# As a formula,
+#
+# $$d_{x_1} = d_y \odot \mathrm{gelu}(x_2), \qquad
+#   d_{x_2} = d_y \odot x_1 \odot \left(\Phi(x_2) + x_2\, \varphi(x_2)\right) \qquad \text{(Eq. GEGLU-2)}$$
+
+# %%
 show_source(F.geglu, F.geglu_backward)
-x, dy = rng.standard_normal((3, 10)), rng.standard_normal((3, 5))
+x, dy = rng.standard_normal((2, 3, 10)), rng.standard_normal((2, 3, 5))
 y, cache = F.geglu(x)
-value, gate, cdf = cache
-pdf = np.exp(-(gate**2) / 2) / (2 * np.pi) ** 0.5
 (dx,) = F.geglu_backward(dy, cache)
-assert np.allclose(np.concatenate(my_geglu_backward(dy, value, gate, cdf, pdf), axis=-1), dx)
-assert np.allclose(y, x[:, :5] * F.gelu(x[:, 5:])[0])
+value, gate = x[..., :5], x[..., 5:]
+pdf = np.exp(-(gate**2) / 2) / (2 * np.pi) ** 0.5
+mine = my_geglu_backward(dy, value, gate, normal_cdf(gate), pdf)
+assert np.allclose(y, value * gate * normal_cdf(gate))
+assert np.allclose(np.concatenate(mine, axis=-1), dx)
+assert np.allclose(F.geglu(x.astype(np.float32))[0], y, atol=1e-5)
 assert gradcheck(F.geglu, F.geglu_backward, [x])
 
 gates = np.linspace(-4, 3, 141)
@@ -396,9 +535,22 @@ plot.curves(
 )
 
 # %% [markdown]
-# All parts are there. One check of the whole encoder, table to last norm, against slopes that are measured:
+# All parts are there. One check of the whole encoder, table to last norm, against slopes that are measured; first by hand,
+# for the encoders from above and each of their weights in a random direction:
 
 # %%
+dy = rng.standard_normal((3, 5, 8))
+for network in (reader, masked):
+    tape, grads = Tape(), Gradients(network.parameters())
+    network.forward(tokens, tape)
+    network.backward(dy, tape, grads)
+    for parameter in network.parameters():
+        direction, ends = rng.standard_normal(parameter.value.shape), []
+        for step in (1e-5, -2e-5, 1e-5):
+            parameter.value[...] += step * direction
+            ends.append((network.forward(tokens) * dy).sum())
+        slope = (grads[parameter.name] * direction).sum()
+        assert np.isclose(slope, (ends[0] - ends[1]) / 2e-5, rtol=1e-4, atol=1e-6), parameter.name
 report = check_module(TextEncoder(TextConfig(11, 5, 8, 2, 2), rng, np.float64), [both[:, :5] % 11], Tape, Gradients)
 assert report.ok
 report
@@ -535,7 +687,8 @@ assert len(set(most) & {*COLOURS, "hair"}) >= 3
 # 1. Text is bytes; merges of the most frequent pairs make rows short, and no word is ever unknown.
 # 2. A token and its place each have a learned vector, and the two are added.
 # 3. Without places, attention is blind to order; with a causal mask or with places it is not.
-# 4. Each step of a block adds to a stream, its norm inside the branch, so gradients reach the bottom unchanged.
+# 4. Each step of a block adds to a stream, its norm inside the branch, so one part of the gradient reaches the bottom
+# unchanged.
 # 5. GEGLU lets one half of the channels through as far as the other half says.
 #
 # <details><summary>Why is a space never merged with its neighbours?</summary>

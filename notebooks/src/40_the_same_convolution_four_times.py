@@ -13,7 +13,7 @@
 # %% [markdown]
 # # 40 · The same convolution four times
 #
-# **You will learn** how one sum can take a second or a millisecond: by loops, as one matrix product, as a product and
+# **You will learn** how one sum can take a minute or some milliseconds: by loops, as one matrix product, as a product and
 # nine additions, and with a quarter of the multiplications. You will derive the last way, Winograd's, from polynomials,
 # and see where your own machine's limits lie.
 #
@@ -92,6 +92,35 @@ assert np.allclose(one_pixel(0, 5, 7), y[0, 5, 7], atol=1e-4)
 print(f"all pixels by loops would take {times['loops']:.0f} seconds")
 
 # %% [markdown]
+# All that follows must give these numbers, also at the edges and with a bias. To have something to compare with, here is
+# the convolution and its gradients as plain sums over the taps, on images of an odd size: two images, 7 x 10 pixels, 3
+# channels to 5.
+
+
+# %%
+def by_taps(padded, kernel, bias):
+    """Return y of images that are padded already: for each tap, the pixels it looks at times its matrix."""
+    kh, kw = kernel.shape[:2]
+    h, w_ = padded.shape[1] - kh + 1, padded.shape[2] - kw + 1
+    return bias + sum(padded[:, i : i + h, j : j + w_] @ kernel[i, j] for i in range(kh) for j in range(kw))
+
+
+small, kernel, bias = (rng.standard_normal(shape) for shape in ((2, 7, 10, 3), (3, 3, 3, 5), (5,)))
+framed = np.pad(small, ((0, 0), (1, 1), (1, 1), (0, 0)))
+small_y, small_dy = by_taps(framed, kernel, bias), rng.standard_normal((2, 7, 10, 5))
+seen = [[framed[:, i : i + 7, j : j + 10] for j in range(3)] for i in range(3)]
+small_dw = np.array([[np.einsum("nhwc,nhwo->co", part, small_dy) for part in row] for row in seen])
+turned = kernel[::-1, ::-1].swapaxes(2, 3)  # for dx, taps are flipped (notebook 06)
+small_dx = by_taps(np.pad(small_dy, ((0, 0), (1, 1), (1, 1), (0, 0))), turned, 0.0)
+for algorithm in ("im2col", "shift", "winograd", None):
+    found, cache = F.conv2d(small, kernel, bias, padding=1, algorithm=algorithm)
+    dx, dw, db = F.conv2d_backward(small_dy, cache)
+    assert np.allclose(found, small_y)
+    assert np.allclose(dx, small_dx)
+    assert np.allclose(dw, small_dw)
+    assert np.allclose(db, small_dy.sum(axis=(0, 1, 2)))
+
+# %% [markdown]
 # ## Twice: im2col, one matrix product
 #
 # Copy every patch into a row, and the four loops are one product of two matrices. It does the same arithmetic, only in
@@ -100,6 +129,10 @@ print(f"all pixels by loops would take {times['loops']:.0f} seconds")
 
 # %%
 show_source(gather_then_multiply)
+edges = ((1, 0), (0, 1))  # above and below, left and right
+uneven = np.pad(small, ((0, 0), *edges, (0, 0)))
+gathered = gather_then_multiply(np, small, kernel[:, :2], 2, edges)  # every second pixel, 3 x 2 taps
+assert np.allclose(gathered, by_taps(uneven, kernel[:, :2], 0.0)[:, ::2, ::2])
 times["im2col"] = seconds(lambda: F.conv2d(x, w, padding=1, algorithm="im2col"))
 print(f"{1e3 * times['im2col']:.1f} ms, {arithmetic / times['im2col'] / 1e9:.0f} billion operations a second")
 
@@ -112,6 +145,7 @@ print(f"{1e3 * times['im2col']:.1f} ms, {arithmetic / times['im2col'] / 1e9:.0f}
 
 # %%
 show_source(multiply_then_add)
+assert np.allclose(multiply_then_add(np, small, kernel[:, :2], edges), by_taps(uneven, kernel[:, :2], 0.0))
 times["shift"] = seconds(lambda: F.conv2d(x, w, padding=1, algorithm="shift"))
 narrow = w[..., :1].copy()
 for algorithm in ("im2col", "shift"):
@@ -197,11 +231,12 @@ def my_tile(x, w):
 
 # %%
 my_tile = exercises.TILE.check(my_tile)
-tile, kernel = rng.standard_normal((6, 6)), rng.standard_normal((3, 3))
-expected, _ = F.conv2d(tile[None, :, :, None], kernel[:, :, None, None], algorithm="im2col")
-assert np.allclose(my_tile(tile, kernel), expected[0, :, :, 0])
-library, _ = winograd_conv(np, tile[None, :, :, None], transform_weights(kernel[:, :, None, None]))
-assert np.allclose(my_tile(tile, kernel), library[0, :, :, 0])
+tile, one_kernel = rng.standard_normal((6, 6)), rng.standard_normal((3, 3))
+assert np.allclose(
+    my_tile(tile, one_kernel), by_taps(tile[None, :, :, None], one_kernel[:, :, None, None], 0.0)[0, :, :, 0]
+)
+library, _ = winograd_conv(np, tile[None, :, :, None], transform_weights(one_kernel[:, :, None, None]))
+assert np.allclose(my_tile(tile, one_kernel), library[0, :, :, 0])
 print("36 multiplications instead of", 16 * 9)
 
 # %% [markdown]
@@ -209,13 +244,46 @@ print("36 multiplications instead of", 16 * 9)
 #
 # With channels, $\odot$ becomes a matrix product at each of the 36 numbers of a tile: (tiles, c_in) times (c_in,
 # c_out). The transforms are matrix products too:
-# $\mathrm{vec}(B^\top x B) = (B^\top \otimes B^\top)\, \mathrm{vec}(x)$. And the gradients? The whole thing is linear
-# in x and in w, so $d_W$ takes the same matrices, transposed (Eq. WINO-2):
+# $\mathrm{vec}(B^\top x B) = (B^\top \otimes B^\top)\, \mathrm{vec}(x)$.
+#
+# And the gradients? The whole thing is linear in x and in w. **Derive it yourself:** for one tile and one channel, `dy` is
+# the gradient of Y, shape (4, 4). What is that of the kernel? Go backwards through WINO-1; you know from notebook 05 that
+# the backward of $Z = P M$ is $d_M = P^\top d_Z$, and on the other side likewise.
+
+
+# %%
+def my_kernel_gradient(x, dy):
+    """Return d_w, shape (3, 3), from x, shape (6, 6), and dy, shape (4, 4); A_T, B_T and G are given."""
+    ### BEGIN SOLUTION
+    dm = A_T.T @ dy @ A_T
+    return G.T @ (dm * (B_T @ x @ B_T.T)) @ G
+    ### END SOLUTION
+
+
+# %%
+my_kernel_gradient = exercises.KERNEL.check(my_kernel_gradient)
+
+# %% [markdown]
+# Over all tiles these gradients add (Eq. WINO-2):
 #
 # $$d_w = G^\top \Big[ \sum_{tiles} (B^\top x B) \odot (A\, d_Y A^\top) \Big] G$$
 
 # %%
 show_source(winograd_conv, winograd_dw)
+u = transform_weights(kernel)  # with channels, a bias, and tiles at the edges that are not whole: 7 x 10 pixels
+assert np.allclose(u.reshape(6, 6, 3, 5), np.einsum("ak,klco,bl->abco", G, kernel, G))
+found, v = winograd_conv(np, framed, u, bias)
+assert np.allclose(found, small_y)
+assert np.allclose(winograd_conv(np, framed, u)[0], small_y - bias)
+first_tile = np.einsum("ak,klc,bl->abc", B_T, framed[0, :6, :6], B_T)
+assert np.allclose(v[0].reshape(6, 6, 3), first_tile)
+dw, db = winograd_dw(np, small_dy, v)
+assert np.allclose(dw, small_dw)
+assert np.allclose(db, small_dy.sum(axis=(0, 1, 2)))
+one_dy = rng.standard_normal((4, 4))
+_, one_v = winograd_conv(np, tile[None, :, :, None], transform_weights(one_kernel[:, :, None, None]))
+assert np.allclose(my_kernel_gradient(tile, one_dy), winograd_dw(np, one_dy[None, :, :, None], one_v)[0][:, :, 0, 0])
+
 times["Winograd"] = seconds(lambda: F.conv2d(x, w, padding=1, algorithm="winograd"))
 fast, cache = F.conv2d(x, w, padding=1, algorithm="winograd")
 dy = rng.standard_normal(y.shape).astype(np.float32)
@@ -314,7 +382,8 @@ plot.roofline(ways, peak, bandwidth)
 # helps, and Winograd does less. (Its rate may be higher or lower than im2col's; what counts is the time.) An addition
 # stands far to the left, on the slope: there only moving less helps. That is what `group_norm_silu` is for, which
 # computes two layers with fewer walks through memory. The point above the roof is no error: its numbers stay in the
-# cache, which is faster than memory, and a machine has a roof for each of its caches.
+# cache, which is faster than memory, and a machine has a roof for each of its caches. (The roof is measured, too: while
+# other programs run it comes out too low, and other points may lie above it. Run the cell again when it is quiet.)
 #
 # Where would F(m, 3) stand, with how many channels?
 
