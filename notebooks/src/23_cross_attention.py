@@ -28,10 +28,10 @@ import numpy as np
 
 from tinydiff import functional as F
 from tinydiff import plot
+from tinydiff.base import Condition
 from tinydiff.course import show_source, slider
 from tinydiff.course.exercises import notebook_23 as exercises
 from tinydiff.gradcheck import check_module
-from tinydiff.base import Condition
 from tinydiff.models import DiffusionModel, ModelConfig, Request, load, word_maps
 from tinydiff.networks import TextConfig, TextToImage, UNetConfig
 from tinydiff.nn import Attention, Gradients, SpatialTransformer, Tape
@@ -333,6 +333,7 @@ def through_blocks(h, context, blocks, d_out):
     return d_h, d_context
 
 
+# %%
 def through(h, context, blocks):
     """Return what the blocks make of the stream."""
     for a, b in blocks:

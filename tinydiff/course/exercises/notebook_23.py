@@ -1,4 +1,4 @@
-"""Exercises of notebook 23: pixels look at words, what comes back to the words, two readers, and where a word is looked at."""
+"""Exercises of notebook 23: pixels look at words, what comes back to the words, and where a word is looked at."""
 
 from functools import partial
 
@@ -59,7 +59,7 @@ CROSS = Exercise(
             partial(_cross, scale=lambda x, context, v, d: 1.0)
         ),
         "the scores are divided by d; it is its square root.": partial(_cross, scale=lambda x, context, v, d: d),
-        "d is the width of x before it became a query; the product that is scaled has as many terms as q has channels.": (
+        "d is the width of x before it became a query; the product that is scaled has as many terms as q is wide.": (
             partial(_cross, scale=lambda x, context, v, d: x.shape[-1] ** 0.5)
         ),
         "d is the width of the values; the scores are products of queries and keys, so their width counts.": (
@@ -218,7 +218,7 @@ BLOCKS = Exercise(
 
 
 def _centres(weights, height, width, first=False, share=True, swap=False, turn=False, one=0, rows=False, peak=False):
-    n, heads, pixels, words = weights.shape
+    n, _, _, words = weights.shape
     mean = weights[:, 0] if first else weights.mean(axis=1)
     if rows:
         mean = mean / mean.sum(axis=-1, keepdims=True)
