@@ -28,6 +28,7 @@ import numpy as np
 
 from tinydiff import functional as F
 from tinydiff import plot
+from tinydiff.base import Condition
 from tinydiff.course import show_source, slider
 from tinydiff.course.exercises import notebook_23 as exercises
 from tinydiff.gradcheck import check_module
@@ -86,15 +87,19 @@ plot.image_grid(pictures[:6], columns=6, scale=16, labels=captions[:6])
 # P has a row for each pixel and a column for each word; in each row the weights sum to 1. So each pixel gets a mean of
 # what the words say, and chooses by its query which of them count.
 #
-# **Write it yourself:** (In NumPy `a.T` transposes.)
+# Here d is the number of channels of a query. The formula stands for one picture and one text; a batch of N pictures has
+# N texts, each picture its own. And scores may be large: 800 is too much for `np.exp`, so take away the largest first.
+#
+# **Write it yourself:** x is (N, pixels, C) and the context (N, words, D); w_q is (C, d), w_k (D, d) and w_v (D, F).
+# (`k.swapaxes(-1, -2)` transposes each of N matrices.)
 
 
 # %%
 def my_cross_attention(x, context, w_q, w_k, w_v):
-    """Return y and the weights P; x is (pixels, C), context (words, C)."""
+    """Return y (N, pixels, F) and the weights P (N, pixels, words)."""
     ### BEGIN SOLUTION
     q, k, v = x @ w_q, context @ w_k, context @ w_v
-    scores = q @ k.T / q.shape[-1] ** 0.5
+    scores = q @ k.swapaxes(-1, -2) / q.shape[-1] ** 0.5
     weights = np.exp(scores - scores.max(axis=-1, keepdims=True))
     weights = weights / weights.sum(axis=-1, keepdims=True)
     return weights @ v, weights
@@ -110,79 +115,109 @@ my_cross_attention = exercises.CROSS.check(my_cross_attention)
 # -1 to 1. Query and key take the place, the value takes the colour:
 
 # %%
-words = np.array([[-1, *COLOURS["red"]], [1, *COLOURS["blue"]]])
+words = np.array([[[-1, *COLOURS["red"]], [1, *COLOURS["blue"]]]])  # one text of two words
 columns = np.linspace(-1, 1, 8)
-pixels = np.zeros((64, 4))
-pixels[:, 0] = np.tile(columns, 8)
+pixels = np.zeros((1, 64, 4))
+pixels[..., 0] = np.tile(columns, 8)
 take_place, take_colour = np.diag([1.0, 0, 0, 0]), np.diag([0.0, 1, 1, 1])
 
 
 def painted_by_hand(sharpness):
     """Draw what the pixels get, and where they look."""
     y, weights = my_cross_attention(pixels, words, sharpness * take_place, take_place, take_colour)
-    maps = weights.T.reshape(2, 8, 8)
+    maps = weights[0].T.reshape(2, 8, 8)
     return plot.attention_maps(
-        {f"queries times {sharpness}": (y[:, 1:].reshape(8, 8, 3), maps)}, ["red left", "blue right"]
+        {f"queries times {sharpness}": (y[0, :, 1:].reshape(8, 8, 3), maps)}, ["red left", "blue right"]
     )
 
 
 y, weights = my_cross_attention(pixels, words, 30 * take_place, take_place, take_colour)
-assert np.allclose(weights.sum(axis=1), 1)
-assert np.allclose(y[pixels[:, 0] < -0.5, 1:], COLOURS["red"], atol=0.01)
-assert np.allclose(y[pixels[:, 0] > 0.5, 1:], COLOURS["blue"], atol=0.01)
+assert np.allclose(weights.sum(axis=-1), 1)
+assert np.allclose(y[pixels[..., 0] < -0.5, 1:], COLOURS["red"], atol=0.01)
+assert np.allclose(y[pixels[..., 0] > 0.5, 1:], COLOURS["blue"], atol=0.01)
 slider(painted_by_hand, (0, 1, 2, 5, 10, 30), "sharpness", start=4)
 
 # %% [markdown]
 # (Blue lies where a pixel looks at the word.) With 0, every pixel takes the mean of both colours. The larger the queries,
 # the more each pixel listens to one word alone. In a network all this is learned.
 #
-# The library's layer has several heads, which ask different things, and mixes them by a last projection:
+# The library's layer has several heads, which ask different things, and mixes them by a last projection. Each head is the
+# function above, on its own part of the channels:
 
 # %%
 show_source(Attention.forward)
-layer = Attention(4, 1, rng, context_channels=4, dtype=np.float64)
+layer = Attention(6, 2, rng, context_channels=5, dtype=np.float64)
 layer.pack()
-x, context, tape = rng.standard_normal((1, 6, 4)), rng.standard_normal((1, 3, 4)), Tape()
+layer.theta[...] += 0.3 * rng.standard_normal(layer.theta.shape)  # a bias of zeros would hide mistakes
+x, context, tape = rng.standard_normal((3, 7, 6)), rng.standard_normal((3, 4, 5)), Tape()
 y = layer.forward(x, context, tape)
-w_k, w_v = layer.key_value.weight.value[:, :4], layer.key_value.weight.value[:, 4:]
-mine, weights = my_cross_attention(x[0], context[0], layer.query.weight.value, w_k, w_v)
-assert np.allclose(F.linear(mine, layer.proj.weight.value, layer.proj.bias.value)[0], y[0])
-assert np.allclose(tape["Attention"].weights[0, 0], weights)
+w_q, w_k, w_v = layer.query.weight.value, layer.key_value.weight.value[:, :6], layer.key_value.weight.value[:, 6:]
+halves = [my_cross_attention(x, context, w_q[:, h], w_k[:, h], w_v[:, h]) for h in (slice(0, 3), slice(3, 6))]
+mixed = np.concatenate([of_head for of_head, _ in halves], axis=-1)
+assert np.allclose(mixed @ layer.proj.weight.value + layer.proj.bias.value, y)
+assert np.allclose(tape["Attention"].weights, np.stack([weights for _, weights in halves], axis=1))
 
 # %% [markdown]
 # ## What comes back to the words
 #
-# The way back to q, k and v is that of notebook 07 (Eq. ATT-2); q goes back to the pixels. The context was read *twice*,
-# by the keys and by the values, each time through a linear layer. And gradients add:
+# The pixels complain: the loss has a gradient $d_y$ in what they got. Which part of it reaches the words? Through the
+# weighted mean $y = Pv$ and the softmax you know the way back from notebook 07 (Eq. ATT-2). But then mind who has *read*
+# the context, and how often, and that all pictures of a batch share the matrices.
 #
-# $$d_c = d_k W_k^\top + d_v W_v^\top, \qquad d_{W_k} = c^\top d_k, \quad d_{W_v} = c^\top d_v
-#   \qquad \text{(Eq. XATT-2)}$$
-#
-# In words: a word hears from every pixel that looked at it. Through the value: say something else! Through the key: be
-# found by others!
-#
-# **Write it yourself:**
+# **Derive it yourself:** one head, for a batch as above. You are given what the forward had computed: q, v and the weights
+# P. Return the gradients of the context, $W_k$ and $W_v$.
 
 
 # %%
-def my_context_backward(dk, dv, context, w_k, w_v):
-    """Return d_context, dw_k and dw_v."""
+def my_context_backward(dy, q, v, weights, context, w_k, w_v):
+    """Return d_context (N, words, D), dw_k (D, d) and dw_v (D, F); dy is (N, pixels, F), q (N, pixels, d)."""
     ### BEGIN SOLUTION
+    d_weights = dy @ v.swapaxes(-1, -2)
+    d_scores = weights * (d_weights - (weights * d_weights).sum(axis=-1, keepdims=True))
+    dk = d_scores.swapaxes(-1, -2) @ q / q.shape[-1] ** 0.5
+    dv = weights.swapaxes(-1, -2) @ dy
     d_context = dk @ w_k.T + dv @ w_v.T
-    return d_context, context.T @ dk, context.T @ dv
+    return d_context, (context.swapaxes(-1, -2) @ dk).sum(axis=0), (context.swapaxes(-1, -2) @ dv).sum(axis=0)
     ### END SOLUTION
 
 
 # %%
 my_context_backward = exercises.CONTEXT.check(my_context_backward)
+
+# %% [markdown]
+# The context was read *twice*, by the keys and by the values, each time through a linear layer. And gradients add:
+#
+# $$d_c = d_k W_k^\top + d_v W_v^\top, \qquad d_{W_k} = c^\top d_k, \quad d_{W_v} = c^\top d_v
+#   \qquad \text{(Eq. XATT-2)}$$
+#
+# In words: a word hears from every pixel that looked at it. Through the value: say something else! Through the key: be
+# found by others! With two heads, their parts add as well:
+
+# %%
 show_source(Attention.backward)
 grads, d_y = Gradients(layer.parameters()), rng.standard_normal(y.shape)
-d_mine = d_y @ layer.proj.weight.value.T  # through the last projection
-dq, dk, dv = F.attention_backward(d_mine[:, None], tape["Attention"])
 d_x, d_context = layer.backward(d_y, tape, grads)
-by_hand = my_context_backward(dk[0, 0], dv[0, 0], context[0], w_k, w_v)
-assert np.allclose(by_hand[0], d_context[0])
-assert np.allclose(np.concatenate(by_hand[1:], axis=1), grads["key_value.weight"])
+d_mixed, of_heads = d_y @ layer.proj.weight.value.T, []  # through the last projection
+for h, (_, weights) in zip((slice(0, 3), slice(3, 6)), halves, strict=True):
+    q, v = x @ w_q[:, h], context @ w_v[:, h]
+    of_heads.append(my_context_backward(d_mixed[..., h], q, v, weights, context, w_k[:, h], w_v[:, h]))
+assert np.allclose(d_context, of_heads[0][0] + of_heads[1][0])
+assert np.allclose(grads["key_value.weight"], np.concatenate([of[i] for i in (1, 2) for of in of_heads], axis=1))
+
+
+def difference(function, array, direction, h=1e-5):
+    """Return how much the function changes if the array is moved this way: a plain central difference."""
+    before, ends = array.copy(), []
+    for step in (h, -h):
+        array[...] = before + step * direction
+        ends.append(function())
+    array[...] = before
+    return (ends[0] - ends[1]) / (2 * h)
+
+
+for array, gradient in ((x, d_x), (context, d_context), (layer.theta, grads.flat)):
+    way = rng.standard_normal(array.shape)
+    assert np.isclose((gradient * way).sum(), difference(lambda: (layer.forward(x, context) * d_y).sum(), array, way))
 report = check_module(layer, [x, context], Tape, Gradients)
 assert report.ok
 report
@@ -210,6 +245,47 @@ assert np.array_equal(block.forward(image, context), image)
 block.theta[...] += 0.2 * rng.standard_normal(block.theta.shape)  # a layer of zeros would hide mistakes
 
 # %% [markdown]
+# The three steps in NumPy, with norms and GEGLU as in notebooks 07 and 22:
+
+
+# %%
+def normed(x, axes, norm):
+    """Return x with mean 0 and variance 1 over these axes, scaled and shifted."""
+    x = (x - x.mean(axis=axes, keepdims=True)) / np.sqrt(x.var(axis=axes, keepdims=True) + 1e-5)
+    return x.reshape(*x.shape[:2], -1) * norm.gamma.value + norm.beta.value
+
+
+def attended(layer, x, context):
+    """Return what an attention layer of two heads gives."""
+    weights, c, both = layer.key_value.weight.value, x.shape[-1], []
+    for h in (slice(0, c // 2), slice(c // 2, c)):
+        w_k, w_v = weights[:, :c][:, h], weights[:, c:][:, h]
+        both.append(my_cross_attention(x, context, layer.query.weight.value[:, h], w_k, w_v)[0])
+    return np.concatenate(both, axis=-1) @ layer.proj.weight.value + layer.proj.bias.value
+
+
+def projected(layer, x):
+    return x @ layer.weight.value + layer.bias.value
+
+
+def block_by_hand(layer, image, context, groups):
+    """Return what a SpatialTransformer gives for an image (N, H, W, C)."""
+    n, height, width, c = image.shape
+    inner, pixels = layer.block, image.reshape(n, height * width, c)
+    in_groups = pixels.reshape(n, height * width, groups, c // groups)
+    x = projected(layer.proj_in, normed(in_groups, (1, 3), layer.norm))
+    h = normed(x, -1, inner.norm_1)
+    x = x + attended(inner.self_attention, h, h)
+    x = x + attended(inner.cross_attention, normed(x, -1, inner.norm_2), context)
+    first, last = inner.feed_forward.layers[0], inner.feed_forward.layers[2]
+    a, gate = np.split(projected(first, normed(x, -1, inner.norm_3)), 2, axis=-1)
+    x = x + projected(last, a * F.gelu(gate)[0])
+    return image + projected(layer.proj_out, x).reshape(image.shape)
+
+
+assert np.allclose(block.forward(image, context), block_by_hand(block, image, context, block.norm.groups))
+
+# %% [markdown]
 # On the way back, count the readers. Every stream has two, itself and a branch: two gradients add at each of the three
 # steps and once more round the whole. The context has two in each block. Three inputs, three gradients:
 
@@ -230,7 +306,56 @@ assert not np.allclose(block.forward(image, context[::-1]), block.forward(image,
 # ## Words and pixels, one network
 #
 # `TextToImage` is a text encoder and a UNet. The encoder reads once; in the UNet, every block with attention looks at the
-# same vectors. So on the way back all blocks' $d_c$ add up, and the sum is what the encoder's backward begins with:
+# same vectors. What does that mean for the way back? Take a toy: K blocks, each of which adds to a stream h of pixels
+# what it makes of the stream and of one word c, $h \leftarrow h + \tanh(h A_k + c B_k)$.
+#
+# **Find the fault:** this backward is right for one block, and a network trained with it even learns. But with two blocks
+# it is wrong. Mend one line. (h is (N, pixels, C), the context (N, 1, D), and `blocks` a list of pairs of matrices.)
+
+
+# %%
+def through_blocks(h, context, blocks, d_out):
+    """Return d_h and d_context of the blocks, where d_out is the gradient of what the last block returns."""
+    inside = []
+    for a, b in blocks:
+        z = np.tanh(h @ a + context @ b)
+        inside.append(z)
+        h = h + z
+    d_h, d_context = d_out, np.zeros_like(context)
+    for (a, b), z in zip(reversed(blocks), reversed(inside), strict=True):
+        d_z = d_h * (1 - z**2)
+        ### BEGIN SOLUTION
+        d_context = d_context + d_z.sum(axis=1, keepdims=True) @ b.T
+        ### INSTEAD
+        d_context = d_z.sum(axis=1, keepdims=True) @ b.T
+        ### END SOLUTION
+        d_h = d_h + d_z @ a.T
+    return d_h, d_context
+
+
+# %%
+def through(h, context, blocks):
+    """Return what the blocks make of the stream."""
+    for a, b in blocks:
+        h = h + np.tanh(h @ a + context @ b)
+    return h
+
+
+h, word, d_out = rng.standard_normal((2, 5, 3)), rng.standard_normal((2, 1, 4)), rng.standard_normal((2, 5, 3))
+blocks = [(0.6 * rng.standard_normal((3, 3)), 0.6 * rng.standard_normal((4, 3))) for _ in range(3)]
+way = rng.standard_normal(word.shape)
+for count in (1, 2, 3):
+    measured = difference(lambda n=count: (through(h, word, blocks[:n]) * d_out).sum(), word, way)
+    print(
+        f"{count} blocks: {(through_blocks(h, word, blocks[:count], d_out)[1] * way).sum():.4f}, measured {measured:.4f}"
+    )
+
+# %%
+through_blocks = exercises.BLOCKS.check(through_blocks)
+assert np.isclose((through_blocks(h, word, blocks, d_out)[1] * way).sum(), measured)
+
+# %% [markdown]
+# The same in the network: the sum of all blocks' $d_c$ is what the encoder's backward begins with.
 
 # %%
 show_source(TextToImage.forward, TextToImage.backward)
@@ -248,9 +373,30 @@ def network(channels, dtype, rng):
     return TextToImage(unet, text, rng, dtype), ModelConfig(unet, kind="x_0", text=text)
 
 
-small, _ = network(8, np.float64, rng)
+config = UNetConfig(
+    8, 3, channels=8, channel_mult=(1,), attention_levels=(0,), blocks_per_level=1, heads=2, context_channels=8
+)
+small = TextToImage(config, TextConfig(len(tokenizer), length=7, channels=8, layers=1, heads=2), rng, np.float64)
 small.theta[...] += 0.1 * rng.standard_normal(small.theta.shape)
 x_t, t = rng.standard_normal((2, 8, 8, 3)), np.array([200, 900])
+read, tape, grads, d_out = (
+    small.text.forward(tokens[:2]),
+    Tape(),
+    Gradients(small.parameters()),
+    rng.standard_normal(x_t.shape),
+)
+assert np.allclose(small.forward(x_t, t, tokens[:2], tape), small.unet.forward(x_t, t, Condition(tokens=read)))
+readers = [entry.owner.path for entry in tape.entries if entry.owner.path.endswith("cross_attention")]
+d_read = small.backward(d_out, tape, grads).d_context.tokens
+print(len(readers), "blocks read the text:", *readers, sep="\n  ")
+assert len(readers) > 2
+way = rng.standard_normal(read.shape)
+measured = difference(lambda: (small.unet.forward(x_t, t, Condition(tokens=read)) * d_out).sum(), read, way)
+assert np.isclose((d_read * way).sum(), measured), "the words hear from all blocks"
+table = small.text.token.table.value
+way = rng.standard_normal(table.shape)
+measured = difference(lambda: (small.forward(x_t, t, tokens[:2]) * d_out).sum(), table, way)
+assert np.isclose((grads["text.token.table"] * way).sum(), measured), "and so do the rows of the encoder's table"
 report = check_module(small, [x_t, t, tokens[:2]], Tape, Gradients)
 assert report.ok
 report
@@ -366,22 +512,44 @@ slider(where_words_attend, PROMPTS, "prompt", start=1)
 # %% [markdown]
 # The pixels of the left square look at the colour that the text gives to the left, those of the right square at the
 # other, wherever in the text they stand. The text encoder has told each colour which side it belongs to, just as we did
-# by hand. Pixels that need no colour rest on other tokens: weights must sum to 1 somewhere. In numbers, for all pairs of
-# two colours:
+# by hand. Pixels that need no colour rest on other tokens: weights must sum to 1 somewhere.
+#
+# **Explore:** put that in numbers. Where is the middle of each word's map? `weights` are those of the tape, (N, heads,
+# pixels, words); the pixels lie row by row. Take the mean over the heads, and of each word's map the *centre*: the mean of
+# row numbers and of column numbers, counted from 0, each pixel weighted by its share of the whole map.
+
 
 # %%
-ratios = []
+def my_centres(weights, height, width):
+    """Return the centre (row, column) of each word's map, (N, words, 2)."""
+    ### BEGIN SOLUTION
+    n, _, _, words = weights.shape
+    maps = weights.mean(axis=1).swapaxes(-1, -2).reshape(n, words, height, width)
+    total = maps.sum(axis=(2, 3))
+    row = (maps.sum(axis=3) * np.arange(height)).sum(axis=2) / total
+    column = (maps.sum(axis=2) * np.arange(width)).sum(axis=2) / total
+    return np.stack([row, column], axis=-1)
+    ### END SOLUTION
+
+
+# %%
+my_centres = exercises.CENTRES.check(my_centres)
+found = {"left": [], "right": []}
 for left, right in SEEN + NEVER:
     if left == right:
         continue
-    (t, x_t, _) = list(model.chain(Request(n=1, prompt=f"{left} left, {right} right"), steps=20))[8]
-    tape = Tape()
-    model.network.forward(x_t, np.array([t]), model.tokens([f"{left} left, {right} right"]), tape)
-    maps = tape[LOOKS].weights[0].mean(axis=0).T.reshape(-1, 8, 8)
-    of_left, of_right = maps[1], maps[4]  # start left-colour left , right-colour right
-    ratios += [of_left[:, :4].mean() / of_left[:, 4:].mean(), of_right[:, 4:].mean() / of_right[:, :4].mean()]
-print(f"a colour is looked at {np.median(ratios):.1f} times as much from its own side (median of {len(ratios)})")
-assert np.median(ratios) > 1.5
+    for text, places in ((f"{left} left, {right} right", (1, 4)), (f"{right} right, {left} left", (4, 1))):
+        (t, x_t, _) = list(model.chain(Request(n=1, prompt=text), steps=20))[8]
+        tape = Tape()
+        model.network.forward(x_t, np.array([t]), model.tokens([text]), tape)
+        centres = my_centres(tape[LOOKS].weights, 8, 8)[0]  # start, colour, side, comma, colour, side, end
+        for side, place in zip(found, places, strict=True):
+            found[side].append(centres[place, 1])
+for side, columns in found.items():
+    print(
+        f"the colour of the {side} is looked at from column {np.mean(columns):.1f} (of 0 to 7, the mean of {len(columns)})"
+    )
+assert np.mean(found["left"]) < 3.5 < np.mean(found["right"])
 
 # %% [markdown]
 # And the way back? Complain about the left half alone: it should be yellow. Which words hear of it? The text is read
@@ -431,6 +599,17 @@ plot.image_grid(three, columns=3, scale=16, labels=prompts)
 # %%
 show_source(word_maps)
 portraits = load("avatars")
+(_, x_t, _), *_ = portraits.chain(Request(n=1, prompt="curly hair, qxz cap"), steps=3)
+tape, text = Tape(), portraits.tokens(["curly hair, qxz cap"])
+portraits.network.forward(x_t, np.array([600.0]), text, tape)
+layers = [entry.cache.weights for entry in tape.entries if entry.owner.path.endswith("cross_attention")]
+fine = np.mean([weights[0].mean(axis=0) for weights in layers if weights.shape[2] == 64], axis=0)  # (pixels, tokens)
+pieces = [len(portraits.tokenizer.encode(word)) for word in ("curly", "hair", ",", "qxz", "cap")]
+ends = 1 + np.cumsum(pieces)  # after the start
+found = dict(word_maps(portraits, "curly hair, qxz cap", x_t, 600.0))
+assert len(found) == 4
+for k, looked_at in zip((0, 1, 3, 4), found.values(), strict=True):
+    assert np.allclose(looked_at, fine[:, ends[k] - pieces[k] : ends[k]].sum(axis=1).reshape(8, 8), atol=1e-6)
 
 
 def where_a_portrait_attends(prompt, moments=(5, 9, 13), seed=3):
