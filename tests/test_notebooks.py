@@ -95,6 +95,14 @@ def test_a_lost_marker_is_an_error(code):
         notebooks.cut_solutions(code)
 
 
+def test_code_with_its_solution_has_no_markers_and_nothing_for_students():
+    code = "a = 1\n### BEGIN SOLUTION\nb = 2\n### INSTEAD\nb = 3\n\nc = 3\n### END SOLUTION\nd = 4"
+    assert notebooks.with_solution(code) == "a = 1\nb = 2\nd = 4"
+    assert notebooks.with_solution("a = 1  # INSTEAD of 2") == "a = 1  # INSTEAD of 2"
+    with pytest.raises(notebooks.NotebookError, match="SOLUTION"):
+        notebooks.with_solution("### BEGIN SOLUTION\nb = 2")
+
+
 def test_command_writes_checks_and_cuts(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(notebooks, "SOURCES", tmp_path / "src")
     monkeypatch.setattr(notebooks, "NOTEBOOKS", tmp_path)

@@ -22,7 +22,7 @@ import nbformat
 ROOT = Path(__file__).resolve().parent.parent
 SOURCES = ROOT / "notebooks" / "src"
 NOTEBOOKS = ROOT / "notebooks"
-BEGIN, END = "BEGIN SOLUTION", "END SOLUTION"
+BEGIN, INSTEAD, END = "BEGIN SOLUTION", "### INSTEAD", "END SOLUTION"
 METADATA = {
     "kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"},
     "language_info": {"name": "python"},
@@ -65,6 +65,18 @@ def cut_solutions(code: str) -> str:
         inside = begins or (inside and not ends)
     if inside:
         raise NotebookError(f"'{BEGIN}' without '{END}' in the cell:\n{code}")
+    return "\n".join(kept)
+
+
+def with_solution(code: str) -> str:
+    """Return the code of a cell as it runs with its solutions: no markers, and nothing that students get instead."""
+    cut_solutions(code)  # a lost marker is found at once
+    kept, is_instead = [], False
+    for line in code.split("\n"):
+        is_marker = BEGIN in line or END in line or line.strip() == INSTEAD
+        is_instead = line.strip() == INSTEAD or (is_instead and END not in line)
+        if not (is_marker or is_instead):
+            kept.append(line)
     return "\n".join(kept)
 
 
