@@ -25,6 +25,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+import time
 import tomllib
 from collections import Counter
 from collections.abc import Iterable
@@ -43,7 +44,7 @@ from tools import notebooks  # noqa: E402
 LISTS = ROOT / "tools" / "faults"
 PACKAGE = ROOT / "tinydiff"
 LINKED = ("weights", "*.npz")  # large, and without code: the copy has links to them
-LIMIT = 300.0  # seconds; a fault may make a loop without end
+LIMIT, TIMES = 300.0, 4  # seconds, or so many times as long as without a fault: a fault may make a loop without end
 REFUSED = "Not yet"  # how the check of an exercise begins where it refuses an answer
 OUTCOMES = ("noticed", "stopped", "blamed", "missed")
 
@@ -179,11 +180,16 @@ def hunt(number: str, jobs: int) -> Iterable[Result]:
     cells, faults = cells_of(source.read_text(encoding="utf-8")), faults_of(number)
     for fault in faults:
         fault.applied((PACKAGE / fault.file).read_text(encoding="utf-8"))  # all fit, before the first takes its time
-    sound = run(number, cells, None)
+    start = time.monotonic()
+    sound = run(number, cells, None, TIMES * LIMIT)
+    limit = max(LIMIT, TIMES * (time.monotonic() - start))
     if sound.outcome != "missed":
         raise FaultError(f"Notebook {number} fails without a fault, in cell {sound.cell}: {sound.message}")
-    with ThreadPoolExecutor(jobs) as pool:
-        yield from pool.map(lambda fault: run(number, cells, fault), faults)
+    pool = ThreadPoolExecutor(jobs)
+    try:
+        yield from pool.map(lambda fault: run(number, cells, fault, limit), faults)
+    finally:
+        pool.shutdown(cancel_futures=True)  # Ctrl-C ends it after the runs that have begun
 
 
 def table(results: list[Result]) -> str:
