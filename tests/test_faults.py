@@ -7,7 +7,7 @@ import pytest
 
 from tools import faults, notebooks
 
-SOURCES = {source.name[:2]: source for source in sorted(notebooks.SOURCES.glob("*.py"))}
+SOURCES = {source.name[:2]: source for source in sorted(notebooks.SOURCES.glob("[0-9]*.py"))}
 LISTED = [(number, fault) for number in SOURCES for fault in faults.faults_of(number)]
 
 SAMPLE = '''\
