@@ -260,6 +260,7 @@ my_noise = exercises.NOISE.check(my_noise)
 for t in (900, 500, 100):
     x_0_hat, eps_hat = guess(noise, t)
     assert np.allclose(eps_hat, my_noise(noise, x_0_hat, alpha_bar[t]), atol=1e-3)
+    assert abs(x_0_hat).max() <= 1  # the model's guess is clipped to the values that pixels have
     by_library = model.diffusion.eps_from_x_0(noise, t, x_0_hat)  # it made the right third of the film above
     assert np.allclose(by_library, (noise - alpha_bar[t] ** 0.5 * x_0_hat) / (1 - alpha_bar[t]) ** 0.5, atol=1e-4)
 
@@ -298,9 +299,9 @@ rows = np.concatenate([x, *lied.values()])
 plot.image_grid(rows, columns=7, title="rows: told the truth, always 300, always 500, always 900")
 
 # %% [markdown]
-# Told that much is noise, the model paints the average digit, whatever is there. Told that half is noise, it goes on
-# thickening strokes that are finished. Told too little, it meets more noise than it was ever shown at that time, and
-# falls apart.
+# Told that much is noise, the model paints the average three or nine, whatever is there. Told that half is noise, it
+# goes on thickening strokes that are finished. Told too little, it meets more noise than it was ever shown at that
+# time, and falls apart.
 
 # %% [markdown]
 # ## Summary

@@ -147,9 +147,9 @@ plot.curves(x, guesses, "x_t", "best guess of x_0", title="A denoiser with two a
 # These two bells are alike. What if they are not?
 #
 # **Find the fault:** the function below is GMM-1 for numbers, with any weights, means and variances. Component k is
-# $\mathcal{N}(m_k, S_k)$, and so after noise $\mathcal{N}(a\, m_k,\, a^2 S_k + b^2)$. For the two bells above it is right. For
-# a narrow and a wide one it is not: the cell after it compares with a sum over all $x_0$, which needs no formula. Mend
-# one line.
+# $\mathcal{N}(m_k, S_k)$, and so after noise $\mathcal{N}(a\, m_k,\, a^2 S_k + b^2)$. For the two bells above it is
+# right. For a narrow and a wide one it is not: the cell after it compares with a sum over all $x_0$, which needs no
+# formula. Mend one line.
 
 
 # %%
@@ -187,6 +187,7 @@ bells_denoiser = exercises.BELLS.check(bells_denoiser)
 
 # %%
 unlike = GaussianMixture(diffusion, [3, 7], means[:, None], variances)  # weights are divided by their sum
+assert np.allclose(np.exp(unlike.log_density(clean[:, None], 0)), prior)
 for t in (900, 300):
     alpha_bar = diffusion.alpha_bar[t]
     likelihood = np.exp(-((x_t[:, None] - alpha_bar**0.5 * clean) ** 2) / (2 * (1 - alpha_bar)))
@@ -208,8 +209,8 @@ for t in (900, 300):
 # $$\mathbb{E}[x_0 \mid x_t] = \sum_k r_k\, p_k, \qquad
 #   r_k \propto w_k \exp\left(-\frac{\lVert x_t - a\, p_k \rVert^2}{2 b^2}\right) \qquad \text{(Eq. DATA-1)}$$
 #
-# **Write it yourself:** for N of the $x_t$ at once, all at the same time. For each of them, the K factors $r_k$ must sum
-# to 1.
+# **Write it yourself:** for N of the $x_t$ at once, all at the same time. For each of them, the K factors $r_k$ must
+# sum to 1.
 
 
 # %%
@@ -227,8 +228,8 @@ my_denoiser = exercises.DENOISER.check(my_denoiser)
 show_source(FiniteData.posterior)
 
 # %% [markdown]
-# The library's takes a time for each $x_t$, and takes the largest exponent out before `exp`, since `exp(-1000)` is 0 and
-# 0 / 0 is no number. With unequal weights, far from all points, and on digits:
+# The library's takes a time for each $x_t$, and takes the largest exponent out before `exp`, since `exp(-1000)` is 0
+# and 0 / 0 is no number. With unequal weights, far from all points, and on digits:
 
 # %%
 points, weights = rng.standard_normal((4, 3)), np.array([0.1, 0.2, 0.3, 0.4])
@@ -239,8 +240,9 @@ for n, alpha_bar in enumerate(diffusion.alpha_bar[times]):
     share = weights * bell / (weights @ bell)
     assert np.allclose(x_0_hat[n], share @ points)
     assert np.allclose(log_q[n], np.log(weights @ bell / (2 * np.pi * (1 - alpha_bar)) ** 1.5))
-far, _ = FiniteData(diffusion, points).predict(points[2:3] + 40, 30)
-assert np.allclose(far, points[points.sum(axis=1).argmax()])  # the point that lies furthest in this direction
+near_and_far = np.stack([points[1], points[2] + 40])
+guesses, _ = FiniteData(diffusion, points).predict(near_and_far, 30)
+assert np.allclose(guesses, points[[1, points.sum(axis=1).argmax()]])  # of all, the furthest one in this direction
 
 images, labels = load_data("digits", "train").batch(np.arange(1497))
 digits = FiniteData(diffusion, images)
@@ -265,6 +267,7 @@ assert np.allclose(guess, mine)
 show_source(GaussianDiffusion.x_0_from_eps)
 x_0_hat, eps_hat = digits.predict(noisy, t)
 a, b = diffusion.alpha_bar[t] ** 0.5, (1 - diffusion.alpha_bar[t]) ** 0.5
+assert np.allclose(x_0_hat.reshape(8, -1), mine, atol=1e-4)
 assert np.allclose((noisy - b * eps_hat) / a, x_0_hat, atol=1e-4)
 assert np.allclose(diffusion.x_0_from_eps(noisy, t, images[:8]), (noisy - b * images[:8]) / a, atol=1e-4)
 two_times = diffusion.x_0_from_eps(noisy[:2], np.array([t, 100]), images[:2])  # a time for each
@@ -331,9 +334,18 @@ assert np.allclose(score, np.transpose(slope), atol=1e-6)
 assert np.allclose(score, -eps_hat / (1 - alpha_bar) ** 0.5)
 assert np.allclose(diffusion.score_from_eps(eps_hat, t), -eps_hat / (1 - alpha_bar) ** 0.5)
 assert np.allclose(score, my_score(place, x_0_hat, alpha_bar))
-bells = np.exp(-((place - alpha_bar**0.5 * corners) ** 2).sum(axis=1) / (2 * (alpha_bar * 0.02 + 1 - alpha_bar)))
-pull = bells @ (alpha_bar**0.5 * corners - place) / bells.sum() / (alpha_bar * 0.02 + 1 - alpha_bar)
-assert np.allclose(score, pull)  # each bell's own slope, by its share
+
+
+def pull(place, alpha_bar):
+    """Return the mean of each bell's own slope, by its share."""
+    total = alpha_bar * 0.02 + 1 - alpha_bar
+    share = np.exp(-((place - alpha_bar**0.5 * corners) ** 2).sum(axis=1) / (2 * total))
+    return share / share.sum() @ (alpha_bar**0.5 * corners - place) / total
+
+
+assert np.allclose(score, pull(place, alpha_bar))
+at_two_times = three.score(np.concatenate([place, -place]), np.array([t, 200]))
+assert np.allclose(at_two_times, [pull(place, alpha_bar), pull(-place, diffusion.alpha_bar[200])])
 assert np.allclose((place + (1 - alpha_bar) * score) / alpha_bar**0.5, x_0_hat)
 print("slope of log q:", np.ravel(slope), " score:", score[0])
 
@@ -378,8 +390,8 @@ assert abs(rows["one jump"] - images.mean(axis=0)).max() < 0.2
 plot.image_rows(rows, scale=10, title="the exact denoiser of 1,497 digits")
 
 # %% [markdown]
-# **Explore:** are they copies? For each sample, take the largest difference of a pixel from an image of the list, and of
-# these the smallest over the list: how far is it from the image that it is nearest to, in this sense?
+# **Explore:** are they copies? For each sample, take the largest difference of a pixel from an image of the list, and
+# of these the smallest over the list: how far is it from the image that it is nearest to, in this sense?
 
 
 # %%
