@@ -61,7 +61,7 @@ noisy_batch = problems.BATCH.check(noisy_batch)
 images, _ = load_data("mnist-small", "test").batch(np.arange(10))
 times = np.linspace(50, 950, 10).astype(int)
 batch = noisy_batch(images, times, rng.standard_normal(images.shape), alpha_bar)
-plot.image_grid(batch, columns=10, title=f"one batch, t = {times[0]} to {times[-1]}")
+plot.image_grid(np.asarray(batch), columns=10, title=f"one batch, t = {times[0]} to {times[-1]}")
 
 # %% [markdown]
 # ## Problem 2 · What a chain remembers (derive)
@@ -123,7 +123,7 @@ def coin_denoiser(x_t, alpha_bar_t, p):
 # %%
 coin_denoiser = problems.COIN.check(coin_denoiser)
 x = np.linspace(-3, 3, 201)
-guesses = {f"t = {t}": coin_denoiser(x, alpha_bar[t], 0.7) for t in (900, 600, 300, 100)}
+guesses = {f"t = {t}": np.asarray(coin_denoiser(x, alpha_bar[t], 0.7)) for t in (900, 600, 300, 100)}
 plot.curves(x, guesses, "x_t", "best guess of x_0", title="A coin that shows +1 in 7 of 10 throws")
 
 # %% [markdown]
@@ -245,7 +245,7 @@ x_T = rng.standard_normal((4000, 2))
 print("weights ", weights)
 for n in (1, 2, 5, 20, 100):
     drawn = sample(lambda x, t: exact.predict(x, t)[1], alpha_bar, even_times(n), x_T, False)
-    print(f"{n:3} steps", shares(drawn, points).round(3))
+    print(f"{n:3} steps", np.round(shares(drawn, points), 3))
 
 # %% [markdown]
 # With one step all samples are the mean of the data, and lie nearest to one and the same point: everything that is rare
