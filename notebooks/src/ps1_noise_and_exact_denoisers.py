@@ -23,8 +23,8 @@
 # hand in.
 #
 # Everywhere `alpha_bar` is a table of T + 1 numbers that falls from `alpha_bar[0] = 1`, and $a = \sqrt{\bar\alpha_t}$,
-# $b = \sqrt{1 - \bar\alpha_t}$ are the weights of the signal and of the noise: $x_t = a\, x_0 + b\, \epsilon$. Write with
-# NumPy, and leave the arguments as they are: make new arrays.
+# $b = \sqrt{1 - \bar\alpha_t}$ are the weights of the signal and of the noise: $x_t = a\, x_0 + b\, \epsilon$. Write
+# with NumPy, and leave the arguments as they are: make new arrays.
 
 # %%
 from itertools import pairwise
@@ -61,14 +61,14 @@ noisy_batch = problems.BATCH.check(noisy_batch)
 images, _ = load_data("mnist-small", "test").batch(np.arange(10))
 times = np.linspace(50, 950, 10).astype(int)
 batch = noisy_batch(images, times, rng.standard_normal(images.shape), alpha_bar)
-plot.image_grid(batch, columns=10, title=f"one batch, t = {times[0]} to {times[-1]}")
+plot.image_grid(np.asarray(batch), columns=10, title=f"one batch, t = {times[0]} to {times[-1]}")
 
 # %% [markdown]
 # ## Problem 2 · What a chain remembers (derive)
 #
-# One noising chain passes $x_s$ and later $x_t$, $s < t$. How much does $x_t$ remember of $x_s$? Let the data be numbers
-# of variance S, whatever their distribution. The *correlation* of two numbers is their covariance divided by both
-# standard deviations:
+# One noising chain passes $x_s$ and later $x_t$, $s < t$. How much does $x_t$ remember of $x_s$? Let the data be
+# numbers of variance S, whatever their distribution. The *correlation* of two numbers is their covariance divided by
+# both standard deviations:
 #
 # $$\mathrm{corr}(x_s, x_t) = \frac{\mathrm{Cov}(x_s, x_t)}{\sqrt{\mathrm{Var}(x_s)\, \mathrm{Var}(x_t)}}$$
 #
@@ -92,7 +92,7 @@ memory = problems.MEMORY.check(memory)
 later = np.arange(0, 1001, 25)
 curves = {
     f"x at s = {s}, data of variance {S}": np.array(
-        [memory(alpha_bar[s], alpha_bar[t], S) if t >= s else 1 for t in later]
+        [memory(alpha_bar[min(s, t)], alpha_bar[max(s, t)], S) for t in later]
     )
     for s, S in ((0, 1.0), (0, 0.1), (400, 0.1))
 }
@@ -123,7 +123,7 @@ def coin_denoiser(x_t, alpha_bar_t, p):
 # %%
 coin_denoiser = problems.COIN.check(coin_denoiser)
 x = np.linspace(-3, 3, 201)
-guesses = {f"t = {t}": coin_denoiser(x, alpha_bar[t], 0.7) for t in (900, 600, 300, 100)}
+guesses = {f"t = {t}": np.asarray(coin_denoiser(x, alpha_bar[t], 0.7)) for t in (900, 600, 300, 100)}
 plot.curves(x, guesses, "x_t", "best guess of x_0", title="A coin that shows +1 in 7 of 10 throws")
 
 # %% [markdown]
@@ -131,7 +131,8 @@ plot.curves(x, guesses, "x_t", "best guess of x_0", title="A coin that shows +1 
 #
 # This is the exact denoiser of a list of equally likely points, Eq. DATA-1, for a batch. Its author knew that `exp` of
 # a large negative number is 0, and takes the largest exponent out first. It was tested with one image at a time, and
-# works. In a batch it returns `nan` for some images, and which ones depends on the *others* in the batch. Mend one line.
+# works. In a batch it returns `nan` for some images, and which ones depends on the *others* in the batch. Mend one
+# line.
 
 
 # %%
@@ -162,7 +163,8 @@ list_denoiser = problems.STABLE.check(list_denoiser)
 #
 # Write a sampler, from noise to data. What you are given:
 #
-# - `predict(x_t, t)` returns $\hat\epsilon$, a guess of the noise in `x_t`, of the same shape. `t` is one whole number, the
+# - `predict(x_t, t)` returns $\hat\epsilon$, a guess of the noise in `x_t`, of the same shape. `t` is one whole number,
+#   the
 #   time of all samples. It is what a network gives.
 # - `alpha_bar`, the table, T + 1 numbers. None of them is 0.
 # - `times`, whole numbers that fall: the times at which `predict` is asked. The first need not be T, the steps need not
@@ -170,10 +172,11 @@ list_denoiser = problems.STABLE.check(list_denoiser)
 # - `x_T`, the noise to start from: x at `times[0]`.
 # - `clip`, True or False.
 #
-# A step from t to the next time s, as in notebook 00: from $x_t$ and $\hat\epsilon$ find $\hat x_0$ (Eq. DDPM-15), then mix
-# both with the weights of s, $x_s = \sqrt{\bar\alpha_s}\, \hat x_0 + \sqrt{1 - \bar\alpha_s}\, \hat\epsilon$. There is no fresh
-# noise. If `clip` is True, pixels of $\hat x_0$ outside of [-1, 1] are set to the nearer end, and then $\hat\epsilon$ is
-# found again, so that $x_t = a\, \hat x_0 + b\, \hat\epsilon$ holds for the clipped guess as well, with the same $x_t$.
+# A step from t to the next time s, as in notebook 00: from $x_t$ and $\hat\epsilon$ find $\hat x_0$ (Eq. DDPM-15), then
+# mix both with the weights of s, $x_s = \sqrt{\bar\alpha_s}\, \hat x_0 + \sqrt{1 - \bar\alpha_s}\, \hat\epsilon$. There
+# is no fresh noise. If `clip` is True, pixels of $\hat x_0$ outside of [-1, 1] are set to the nearer end, and then
+# $\hat\epsilon$ is found again, so that $x_t = a\, \hat x_0 + b\, \hat\epsilon$ holds for the clipped guess as well,
+# with the same $x_t$.
 
 
 # %%
@@ -211,7 +214,7 @@ def even_times(n):
 
 
 clouds = {
-    f"{n} steps": sample(lambda x, t: bells.predict(x, t)[1], alpha_bar, even_times(n), x_T, False)
+    f"{n} step{'s' * (n > 1)}": sample(lambda x, t: bells.predict(x, t)[1], alpha_bar, even_times(n), x_T, False)
     for n in (1, 3, 8, 40)
 }
 plot.point_clouds(clouds, reach=1.6)
@@ -219,10 +222,10 @@ plot.point_clouds(clouds, reach=1.6)
 # %% [markdown]
 # ## Problem 6 · Does it draw what is frequent as often as it should? (explore)
 #
-# Data are a list of points with unequal weights, and the denoiser is exact. Does the sampler draw each point as often as
-# its weight says? Measure it: for each sample find the nearest point (the root of the sum of squares; of two equally near
-# ones, the first of the list). Return, for each point, the share of the samples that are nearest to it. Points that no
-# sample is near have the share 0.
+# Data are a list of points with unequal weights, and the denoiser is exact. Does the sampler draw each point as often
+# as its weight says? Measure it: for each sample find the nearest point (the root of the sum of squares; of two equally
+# near ones, the first of the list). Return, for each point, the share of the samples that are nearest to it. Points
+# that no sample is near have the share 0.
 
 
 # %%
@@ -242,7 +245,7 @@ x_T = rng.standard_normal((4000, 2))
 print("weights ", weights)
 for n in (1, 2, 5, 20, 100):
     drawn = sample(lambda x, t: exact.predict(x, t)[1], alpha_bar, even_times(n), x_T, False)
-    print(f"{n:3} steps", shares(drawn, points).round(3))
+    print(f"{n:3} steps", np.round(shares(drawn, points), 3))
 
 # %% [markdown]
 # With one step all samples are the mean of the data, and lie nearest to one and the same point: everything that is rare
@@ -253,8 +256,8 @@ for n in (1, 2, 5, 20, 100):
 #
 # You have a sampler and data whose every secret is known. A step costs time, so: **where should ten steps lie?** Choose
 # data of your own (points, or bells, in the plane, ten at most), and compare at least three ways to spread ten times
-# between 1000 and 0: equal steps, and others that you think up, for instance more of them near t = 0, or near T. Measure
-# how good each is. The cell works as it stands, with two ways and one measure: change all three.
+# between 1000 and 0: equal steps, and others that you think up, for instance more of them near t = 0, or near T.
+# Measure how good each is. The cell works as it stands, with two ways and one measure: change all three.
 #
 # **Hand in** one picture and two or three sentences below it. The picture must show what each way draws, and a number
 # that says how good it is. It is judged by this:
@@ -272,13 +275,17 @@ spread = {
     "equal": even_times(10),
     "near t = 0": [max(10 - k, round(1000 * (1 - k / 10) ** 2)) for k in range(10)],
 }
-x_T = np.random.default_rng(1).standard_normal((1000, 2))
-drawn = {}
+generator = np.random.default_rng(1)
+x_T = generator.standard_normal((1000, 2))
+data = corners[generator.choice(3, 1000, p=[0.6, 0.3, 0.1])] + 0.1 * generator.standard_normal((1000, 2))
+clouds = {"the data": data}
 for name, times in spread.items():
-    found = sample(lambda x, t: mine.predict(x, t)[1], alpha_bar, times, x_T, False)
-    off = np.sqrt(((found[:, None] - corners) ** 2).sum(axis=2).min(axis=1)).mean()
-    drawn[f"{name}: {off:.3f}"] = found
-plot.point_clouds(drawn, reach=1.5)
+    clouds[name] = sample(lambda x, t: mine.predict(x, t)[1], alpha_bar, times, x_T, False)
+measured = {}
+for name, cloud in clouds.items():
+    off = np.sqrt(((cloud[:, None] - corners) ** 2).sum(axis=2).min(axis=1)).mean()  # from the nearest corner
+    measured[f"{name}: {off:.3f}"] = cloud
+plot.point_clouds(measured, reach=1.5)
 
 # %% [markdown]
 # **Next:** the step back when the clean image is known, and the sampler that adds fresh noise: [03 · One step back, if

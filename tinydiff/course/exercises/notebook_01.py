@@ -124,7 +124,7 @@ JUMP = Exercise(
 
 def _walked(x_0, alpha_bar, times, noises, whole=False, same=False, late=False, forgotten=False):
     x = x_0
-    for (s, t), eps in zip(pairwise(times), noises, strict=True):
+    for (s, t), eps in zip(pairwise(times), noises, strict=False):  # there may be more noises than steps
         x = _jump(
             x_0 if forgotten else x,
             1.0 if whole else alpha_bar[s],
