@@ -193,6 +193,8 @@ def _factor(found, right, called, tolerance):
         for power, written in ((1, "{}"), (0.5, "{} ** 0.5"), (2, "{} ** 2"), (-1, "1 / {}"), (-0.5, "1 / {} ** 0.5")):
             if np.allclose(np.array(values, np.float64) ** power, factors, rtol=1e-4):
                 return written.format(text)
+    if all(b.size == 1 for b in right):  # single numbers always differ by a factor
+        return ""
     return f"a factor ({', '.join(f'{factor:.4g}' for factor in factors[:3])})"
 
 
