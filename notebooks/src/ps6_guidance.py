@@ -13,7 +13,7 @@
 # %% [markdown]
 # # Problem set 6 · Guidance
 #
-# **You will practise** to combine several wishes, to say what a tilted density is, to guide by a wish that is no class,
+# **You will learn** to combine several wishes, to say what a tilted density is, to guide by a wish that is no class,
 # to find a fault in a guided chain, and to measure what a strong pull costs.
 #
 # **Prerequisites:** notebooks 20 and 21 (and 02, for the posterior of a bell). **Time:** 90 minutes.
