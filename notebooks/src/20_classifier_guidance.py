@@ -263,7 +263,28 @@ for name, sampler in SAMPLERS.items():
     assert np.allclose(found, exact, atol=1e-6)
 
 # %% [markdown]
-# Point for point the same: with a perfect classifier and s = 1, to guide *is* to draw from $q(x_0 \mid y)$, whatever
+# And these ends are right: for one bell, the path without fresh noise keeps each point's place in it, so many standard
+# deviations from the middle. DDIM in 100 steps and the two others in 30 come near to it. Their times are evenly spaced in
+# $\sigma^{1/7}$ (EDM) and in the logarithm of the signal-to-noise ratio.
+
+# %%
+a_T = diffusion.alpha_bar[1000]
+places = (x_T - a_T**0.5 * corners[TOP]) / (0.15 * a_T + 1 - a_T) ** 0.5
+for name in ("DDIM, eta = 0", "Heun", "DPM-Solver++(2M)"):
+    off = abs(last(SAMPLERS[name](guided, x_T, np.full(1000, TOP))) - (corners[TOP] + 0.15**0.5 * places)).max()
+    print(f"{name:<17} off by {off:.3f}")
+    assert off < 0.04
+for name in ("DDPM", "DDIM, eta = 1"):
+    points = last(SAMPLERS[name](guided, x_T, np.full(1000, TOP)))
+    assert np.allclose(points.mean(axis=0), corners[TOP], atol=0.04)
+    assert np.allclose(points.var(axis=0), 0.15, atol=0.03)
+log_snr = np.log(diffusion.snr(np.array(log_snr_steps(diffusion, 30, 1000))))
+roots = diffusion.snr(np.array(edm_steps(diffusion, 30))) ** (-1 / 14)  # sigma is one over the root of the ratio
+assert np.allclose(np.diff(log_snr), np.diff(log_snr)[0])
+assert np.allclose(np.diff(roots), np.diff(roots)[0], rtol=0.01)
+
+# %% [markdown]
+# So, point for point the same: with a perfect classifier and s = 1, to guide *is* to draw from $q(x_0 \mid y)$, whatever
 # the sampler.
 #
 # **Find the fault:** one deterministic step of DDIM, from t to an earlier s, with the guidance built in. It runs, and of a

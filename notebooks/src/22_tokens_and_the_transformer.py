@@ -233,6 +233,7 @@ with warnings.catch_warnings(record=True) as caught:
 print(rows)
 print(caught[0].message)
 assert rows.shape == (3, 8)
+assert tokenizer.decode(rows[0]) == "red hair", "start and end are no text"
 assert rows[0].tolist() == [tokenizer.start, *tokenizer.encode("red hair"), *[tokenizer.end] * 5]
 assert rows[2].tolist() == [tokenizer.start, *tokenizer.encode("short red hair, round glasses")][:7] + [tokenizer.end]
 assert (rows[:, 0] == tokenizer.start).all()

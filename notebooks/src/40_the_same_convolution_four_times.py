@@ -88,6 +88,7 @@ def one_pixel(n, h, w_):
 
 times = {"loops": seconds(lambda: one_pixel(0, 5, 7), rounds=2) * N * H * H}
 y, _ = F.conv2d(x, w, padding=1, algorithm="im2col")
+assert np.allclose(y, sum(padded[:, i : i + H, j : j + H] @ w[i, j] for i in range(3) for j in range(3)), atol=1e-4)
 assert np.allclose(one_pixel(0, 5, 7), y[0, 5, 7], atol=1e-4)
 print(f"all pixels by loops would take {times['loops']:.0f} seconds")
 
@@ -114,6 +115,7 @@ turned = kernel[::-1, ::-1].swapaxes(2, 3)  # for dx, taps are flipped (notebook
 small_dx = by_taps(np.pad(small_dy, ((0, 0), (1, 1), (1, 1), (0, 0))), turned, 0.0)
 for algorithm in ("im2col", "shift", "winograd", None):
     found, cache = F.conv2d(small, kernel, bias, padding=1, algorithm=algorithm)
+    assert algorithm in (cache.algorithm, None)
     dx, dw, db = F.conv2d_backward(small_dy, cache)
     assert np.allclose(found, small_y)
     assert np.allclose(dx, small_dx)
@@ -287,7 +289,11 @@ assert np.allclose(my_kernel_gradient(tile, one_dy), winograd_dw(np, one_dy[None
 times["Winograd"] = seconds(lambda: F.conv2d(x, w, padding=1, algorithm="winograd"))
 fast, cache = F.conv2d(x, w, padding=1, algorithm="winograd")
 dy = rng.standard_normal(y.shape).astype(np.float32)
-plain_dw = F.conv2d_backward(dy, F.conv2d(x, w, padding=1, algorithm="im2col")[1])[1]
+shifted = [[padded[:, i : i + H, j : j + H].reshape(-1, C) for j in range(3)] for i in range(3)]
+plain_dw = np.array([[part.T @ dy.reshape(-1, C) for part in row] for row in shifted])
+for algorithm in ("im2col", "shift", "winograd"):  # so many pixels that the library works through them in parts
+    dw = F.conv2d_backward(dy, F.conv2d(x, w, padding=1, algorithm=algorithm)[1])[1]
+    assert abs(dw - plain_dw).max() < 1e-4 * abs(plain_dw).max()
 fast_dw, _ = winograd_dw(np, dy, cache.inputs)
 assert np.array_equal(winograd_conv(np, padded, transform_weights(w))[0], fast)
 assert abs(fast - y).max() < 3e-5 * abs(y).max()
