@@ -293,7 +293,12 @@ def batch(n):
 def train(backward, steps=1500, rate=0.1, hidden=12, seed=1):
     """Return the losses of plain gradient descent, and the weights (w_1, b_1, w_2, b_2) at the end."""
     start = np.random.default_rng(seed)
-    weights = [start.standard_normal((1, hidden)), np.zeros(hidden), start.standard_normal((hidden, 1)) / 4, np.zeros(1)]
+    weights = [
+        start.standard_normal((1, hidden)),
+        np.zeros(hidden),
+        start.standard_normal((hidden, 1)) / 4,
+        np.zeros(1),
+    ]
     losses = []
     for _ in range(steps):
         x, eps = batch(64)
