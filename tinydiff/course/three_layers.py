@@ -34,7 +34,7 @@ def case(rng, N, c, k, o):
 
 _FACTORS = {"": 2, "lacks the 2 of the square": 1, "has the square's 2 twice": 4}
 _SIGNS = {"": 1, "has the wrong sign: it is y less target": -1}
-_POWERS = {"": 1, "lacks the weights m": 0, "has the weights m squared": 2}
+_POWERS = {"": 1, "lacks the weights m": 0, "has the weights m squared": 2, "has the roots of the weights m": 0.5}
 _DIVISORS = {
     "": lambda y, m: m.sum(),
     "is not divided by the sum of the m": lambda y, m: 1.0,
@@ -58,6 +58,9 @@ D_Y = {  # how the gradient of the output may be wrong: a sentence for each, and
     ", and it ".join(filter(None, parts)): _scaled(*parts)
     for parts in itertools.product(_FACTORS, _SIGNS, _POWERS, _DIVISORS)
 } | {
+    "has lost its signs: y less target may be negative": (
+        lambda y, target, m: 2 * m[:, None] * abs(y - target) / m.sum()
+    ),
     "forgets the target": lambda y, target, m: 2 * m[:, None] * y / m.sum(),
     "is the squared error itself, not its slope": lambda y, target, m: m[:, None] * (y - target) ** 2 / m.sum(),
     "has only signs: those are the slopes of an absolute error": (
@@ -82,8 +85,17 @@ D_H = {  # how dh may be made of da wrongly
     "has a slope in which tanh is not squared": lambda da, h: da * slope(h, square=1),
     "has a slope in which the half of the second term is missing": lambda da, h: da * slope(h, half=1.0),
     "has the slope of SiLU": lambda da, h: da * (1 + h * (1 - 1 / (1 + np.exp(-h)))) / (1 + np.exp(-h)),
+    "has the slope of the exact GELU of notebook 05": (
+        lambda da, h: da * (_normal_cdf(h) + h * np.exp(-(h**2) / 2) / (2 * math.pi) ** 0.5)
+    ),
     "has the slope of a ReLU": lambda da, h: da * (h > 0),
     "has the slope of tanh": lambda da, h: da * (1 - np.tanh(h) ** 2),
+    "has the slope of tanh at u, and not of all that the activation is": (
+        lambda da, h: da * (1 - np.tanh(_C * (h + _CUBE * h**3)) ** 2)
+    ),
+    "is the slope alone, and has lost da": lambda da, h: slope(h),
+    "is multiplied by h, besides the slope": lambda da, h: da * slope(h) * h,
+    "is multiplied by a, besides the slope": lambda da, h: da * slope(h) * gelu(h),
     "has the slope squared": lambda da, h: da * slope(h) ** 2,
 }
 D_W = {  # how a weight's gradient may be made of its layer's dy wrongly; `other` is what else might be taken for x
@@ -135,6 +147,10 @@ def backward(x, w_1, b_1, w_2, b_2, target, m, d_y="", d_h="", d_w_2="", d_b_2="
     return D_W[d_w_2](a, dy, h), D_B[d_b_2](dy), D_W[d_w_1](x, dh, x), D_B[d_b_1](dh), D_X[d_x](dh, w_1)
 
 
+def _normal_cdf(h):
+    return np.vectorize(lambda one: (1 + math.erf(one / 2**0.5)) / 2)(h)
+
+
 def _silu(h):
     return h / (1 + np.exp(-h))
 
@@ -144,6 +160,9 @@ FORWARDS = {  # how a forward may be wrong: a sentence, and (a, y)
     "b_2 is missing": lambda x, w_1, b_1, w_2, b_2: _then(gelu(x @ w_1 + b_1), w_2, 0 * b_2),
     "the activation is missing": lambda x, w_1, b_1, w_2, b_2: _then(x @ w_1 + b_1, w_2, b_2),
     "the activation is SiLU": lambda x, w_1, b_1, w_2, b_2: _then(_silu(x @ w_1 + b_1), w_2, b_2),
+    "the activation is the exact GELU of notebook 05, not its form with tanh": lambda x, w_1, b_1, w_2, b_2: _then(
+        (x @ w_1 + b_1) * _normal_cdf(x @ w_1 + b_1), w_2, b_2
+    ),
     "the activation is tanh alone": lambda x, w_1, b_1, w_2, b_2: _then(np.tanh(x @ w_1 + b_1), w_2, b_2),
     "the activation lacks its half": lambda x, w_1, b_1, w_2, b_2: _then(2 * gelu(x @ w_1 + b_1), w_2, b_2),
     "the cube is missing in u": lambda x, w_1, b_1, w_2, b_2: _then(_without_cube(x @ w_1 + b_1), w_2, b_2),
@@ -160,6 +179,9 @@ def _then(a, w_2, b_2):
 
 def _without_cube(h):
     return 0.5 * h * (1 + np.tanh(_C * h))
+
+
+_NO_SLOPE = "lacks the slope of the activation"
 
 
 def _is_of(found, forward):
@@ -247,7 +269,9 @@ def diagnosis(found):
             return f"{but}da, the gradient of the activations, {d_a}."
         if d_h:
             return f"{but}dh, the gradient of what goes into the activation, {d_h}. dw_1, db_1 and dx all come from dh."
-        for name, way in zip(NAMES[2:], of_1, strict=True):
+        for k, name, way in zip((2, 3, 4), NAMES[2:], of_1, strict=True):
+            if way is None and _is(found, name, lambda case, k=k: backward(*case, d_h=_NO_SLOPE)[k]):
+                return f"{but}{name} is made with da, and not with dh: the slope of the activation is missing in it."
             if way:
                 return f"{but}{name} {way.format(x='x', other='h')}."
     names = ["x", "w_1", "b_1", "w_2", "b_2", "target", "m"]

@@ -5,6 +5,7 @@ from functools import partial
 
 import numpy as np
 
+from tinydiff.course.by_hand import bent, chained, errors, gate, gate_with, overwritten, relative, sequence
 from tinydiff.course.exercise import Exercise
 from tinydiff.course.three_layers import CASES, NAMES, NEAR, backward, case, diagnosis, gelu, slope
 
@@ -36,6 +37,19 @@ FORWARD = Exercise(
         "the outputs of a sample are averaged; the text sums over j, and averages over samples only.": (
             partial(_loss, of=lambda off, m: (m * off.mean(axis=1)).sum() / m.sum())
         ),
+        "that is the mean over all outputs, as in notebook 05; each sample has a weight here.": (
+            partial(_loss, of=lambda off, m: off.mean())
+        ),
+        "the weighted errors are averaged over all outputs; divide their sum by the sum of the m.": (
+            partial(_loss, of=lambda off, m: (m[:, None] * off).mean())
+        ),
+        "that is the root of the loss; the text takes none.": (
+            partial(_loss, of=lambda off, m: ((m * off.sum(axis=1)).sum() / m.sum()) ** 0.5)
+        ),
+        "the errors are not squared; they are made positive by squaring, not by abs.": partial(_loss, squares=abs),
+        "m is squared with the error; it multiplies the square.": (
+            partial(_loss, of=lambda off, m: (m**2 * off.sum(axis=1)).sum() / m.sum())
+        ),
         "the activation is missing between the two linear layers.": partial(_loss, activation=lambda h: h),
         "the activation is that of notebook 05, SiLU; the text asks for GELU in its tanh form.": (
             partial(_loss, activation=lambda h: h / (1 + np.exp(-h)))
@@ -65,6 +79,12 @@ FORWARD = Exercise(
     praise="This is the number that everything below differentiates.",
 )
 
+
+def _slope_of(h, rule):
+    u = _C * (h + _CUBE * h**3)
+    return rule(h, np.tanh(u), u, _C * (1 + 3 * _CUBE * h**2))
+
+
 SLOPE = Exercise(
     grade="derive",
     reference=lambda h: slope(h),
@@ -80,6 +100,24 @@ SLOPE = Exercise(
         ),
         "the product rule has two terms, and yours lacks the one in which h is differentiated: (1 + tanh(u)) / 2.": (
             partial(slope, first=0.0)
+        ),
+        "the factor h is missing in the second term: h / 2 stays, while tanh is differentiated.": (
+            lambda h: _slope_of(h, lambda h, t, u, du: 0.5 * (1 + t) + 0.5 * (1 - t**2) * du)
+        ),
+        "the product rule adds its two terms; yours are multiplied.": (
+            lambda h: _slope_of(h, lambda h, t, u, du: 0.5 * (1 + t) * 0.5 * h * (1 - t**2) * du)
+        ),
+        "the 1 is missing in (1 + tanh(u)) / 2.": (
+            lambda h: _slope_of(h, lambda h, t, u, du: 0.5 * t + 0.5 * h * (1 - t**2) * du)
+        ),
+        "that is the slope of tanh(u) alone; the activation multiplies 1 + tanh(u) by h / 2.": (
+            lambda h: _slope_of(h, lambda h, t, u, du: (1 - t**2) * du)
+        ),
+        "the slope of tanh is 1 - tanh(u)^2, and not 1 - u^2.": (
+            lambda h: _slope_of(h, lambda h, t, u, du: 0.5 * (1 + t) + 0.5 * h * (1 - u**2) * du)
+        ),
+        "the slope of tanh is 1 - tanh^2, with a minus sign.": (
+            lambda h: _slope_of(h, lambda h, t, u, du: 0.5 * (1 + t) + 0.5 * h * (1 + t**2) * du)
         ),
         "the slope of u is missing: tanh(u) changes with h as fast as u does, by the chain rule.": (
             partial(slope, inner=0.0, root=1.0)
@@ -113,34 +151,6 @@ SLOPE = Exercise(
 )
 
 
-def _errors(
-    g, args, gradients, directions, h, back=1.0, over=2.0, scale=1.0, together=False, absolute=False, first=False
-):
-    errors = []
-    for k, (claim, d) in enumerate(zip(gradients, directions, strict=True)):
-        ends = []
-        for sign in (1.0, -back):
-            moved = [
-                a + sign * h * e if (together or j == (0 if first else k)) else a
-                for j, (a, e) in enumerate(zip(args, directions, strict=True))
-            ]
-            ends.append(g(*moved))
-        slope, claimed = (ends[0] - ends[1]) / (over * h), (claim * d).sum()
-        off = claimed - slope if absolute else abs(claimed - slope)
-        errors.append(off / (scale * (abs(claimed) + abs(slope))))
-    return np.array(errors)
-
-
-def _bent(x, w):
-    """Return some number of two arrays, (3, 2) and (2, 4)."""
-    return (np.tanh(x @ w) ** 2).sum() + (x**3).sum() / 3
-
-
-def _chained(a, b, c):
-    """Return some number of three arrays, (4,), (4, 2) and (2,)."""
-    return np.exp(0.3 * (a @ b + c)) @ c + (a**4).sum() / 8
-
-
 _CHECK_X, _CHECK_W = _RNG.standard_normal((3, 2)), _RNG.standard_normal((2, 4))
 _CHECK_T = np.tanh(_CHECK_X @ _CHECK_W)
 _CHECK_DW = _CHECK_X.T @ (2 * _CHECK_T * (1 - _CHECK_T**2))
@@ -153,32 +163,46 @@ def _like(*arrays):
 
 CHECK = Exercise(
     grade="explore",
-    reference=lambda g, args, gradients, directions, h: _errors(g, args, gradients, directions, h),
+    reference=lambda g, args, gradients, directions, h: errors(g, args, gradients, directions, h),
     cases=[
-        (_bent, (_CHECK_X, _CHECK_W), (_CHECK_X**2, _CHECK_DW), _like(_CHECK_X, _CHECK_W), 0.1),
-        (_chained, _CHECK_ABC, _like(*_CHECK_ABC), _like(*_CHECK_ABC), 0.2),
-        (_chained, _CHECK_ABC, _like(*_CHECK_ABC), _like(*_CHECK_ABC), 0.15),
+        (bent, (_CHECK_X, _CHECK_W), (_CHECK_X**2, _CHECK_DW), _like(_CHECK_X, _CHECK_W), 0.1),
+        (chained, _CHECK_ABC, _like(*_CHECK_ABC), _like(*_CHECK_ABC), 0.2),
+        (chained, _CHECK_ABC, _like(*_CHECK_ABC), _like(*_CHECK_ABC), 0.15),
     ],
     returns=["errors"],
     mistakes={
-        "the difference is one-sided: step to both sides, and divide by 2 h.": partial(_errors, back=0.0, over=1.0),
-        "the two ends lie 2 h apart: divide by 2 h.": partial(_errors, over=1.0),
-        "the two ends lie 2 h apart, and no more: you divide by 4 h.": partial(_errors, over=4.0),
-        "all arguments move at once; move one at a time, and keep the others.": partial(_errors, together=True),
-        "it is always the first argument that moves.": partial(_errors, first=True),
-        "the error has a sign; take its absolute value.": partial(_errors, absolute=True),
-        "the error is not divided by |claimed| + |measured|.": (
-            lambda g, args, gradients, directions, h: (
-                _errors(g, args, gradients, directions, h)
-                * np.array(
-                    [
-                        abs((claim * d).sum()) + abs((g(*_moved(args, k, h, d)) - g(*_moved(args, k, -h, d))) / (2 * h))
-                        for k, (claim, d) in enumerate(zip(gradients, directions, strict=True))
-                    ]
-                )
-            )
+        "the difference is one-sided: step to both sides, and divide by 2 h.": partial(errors, back=0.0, over=1.0),
+        "the two ends lie 2 h apart: divide by 2 h.": partial(errors, over=1.0),
+        "the two ends lie 2 h apart, and no more: you divide by 4 h.": partial(errors, over=4.0),
+        "all arguments move at once; move one at a time, and keep the others.": partial(errors, together=True),
+        "it is always the first argument that moves.": partial(errors, first=True),
+        "an argument is moved by h in every entry; move it along its direction, by h times d.": (
+            partial(errors, along=False)
         ),
-        "the error is divided by the mean of the two sizes; divide by their sum.": partial(_errors, scale=0.5),
+        "the error has a sign; take its absolute value.": (
+            partial(errors, off=lambda claimed, measured: (claimed - measured) / (abs(claimed) + abs(measured)))
+        ),
+        "the difference is neither made positive nor divided by |claimed| + |measured|.": (
+            partial(errors, off=lambda claimed, measured: claimed - measured)
+        ),
+        "the error is not divided by |claimed| + |measured|.": (
+            partial(errors, off=lambda claimed, measured: abs(claimed - measured))
+        ),
+        "the error is divided by |measured| alone; divide by |claimed| + |measured|.": (
+            partial(errors, off=lambda claimed, measured: abs(claimed - measured) / abs(measured))
+        ),
+        "the error is divided by |claimed| alone; divide by |claimed| + |measured|.": (
+            partial(errors, off=lambda claimed, measured: abs(claimed - measured) / abs(claimed))
+        ),
+        "the error is divided by the larger of the two sizes; divide by their sum.": (
+            partial(errors, off=lambda claimed, measured: abs(claimed - measured) / max(abs(claimed), abs(measured)))
+        ),
+        "the error is divided by |claimed + measured|; take the sizes first, and then add.": (
+            partial(errors, off=lambda claimed, measured: abs(claimed - measured) / abs(claimed + measured))
+        ),
+        "the error is divided by the mean of the two sizes; divide by their sum.": (
+            partial(errors, off=lambda claimed, measured: 2 * relative(claimed, measured))
+        ),
     },
     hints=[
         "For each argument two numbers: what its claimed gradient says, and what is measured along the direction.",
@@ -191,21 +215,9 @@ CHECK = Exercise(
 )
 
 
-def _moved(args, k, h, d):
-    return [a + h * d if j == k else a for j, a in enumerate(args)]
-
-
-def _gate(dy, x, w, s, skip=1.0, gate=True, at="a", turned=True, mean=False):
-    a = np.tanh(x @ w)
-    inside = {"a": a, "s a": s * a, "h": x @ w}[at]
-    dh = (s if gate else 1) * dy * (1 - inside**2)
-    ds = (dy * a).mean() if mean else (dy * a).sum()
-    return skip * dy + dh @ (w.T if turned else w), x.T @ dh, ds
-
-
 GATE = Exercise(
     grade="debug",
-    reference=lambda dy, x, w, s: _gate(dy, x, w, s),
+    reference=lambda dy, x, w, s: gate(dy, x, w, s),
     cases=[
         (_RNG.standard_normal((4, 3)), _RNG.standard_normal((4, 3)), _RNG.standard_normal((3, 3)), 0.6),
         (_RNG.standard_normal((3, 2)), _RNG.standard_normal((3, 2)), _RNG.standard_normal((2, 2)), -1.7),
@@ -214,19 +226,30 @@ GATE = Exercise(
     returns=["dx", "dw", "ds"],
     mistakes={
         "the slope of tanh is still taken at s a; it is 1 - tanh(h)^2, and tanh(h) is a, before the gate.": (
-            partial(_gate, at="s a")
+            partial(gate, at="s a")
         ),
-        "the slope of tanh is taken at h; written with its output it is 1 - a^2.": partial(_gate, at="h"),
-        "dh has lost the factor s: a reaches y only through s.": partial(_gate, gate=False),
+        "the slope of tanh is taken at h; written with its output it is 1 - a^2.": partial(gate, at="h"),
+        "a is tanh(h) already: the slope is 1 - a^2, without another tanh.": partial(gate, at="tanh a"),
+        "in the bracket there is still an s; the slope of tanh is 1 - a^2, and knows nothing of the gate.": (
+            lambda dy, x, w, s: gate_with(dy, x, w, s, lambda a: 1 - s * a**2)
+        ),
+        "the factor s is gone from dh, and is still in the bracket; it belongs before dy, and only there.": (
+            partial(gate, at="s a", gate=False)
+        ),
+        "the slope of tanh is 1 - a^2, and not the square of 1 - a.": (
+            lambda dy, x, w, s: gate_with(dy, x, w, s, lambda a: (1 - a) ** 2)
+        ),
+        "dh has the factor s twice.": lambda dy, x, w, s: gate_with(dy, x, w, s, lambda a: s * (1 - a**2)),
+        "dh has lost the factor s: a reaches y only through s.": partial(gate, gate=False),
         "dx has lost what comes straight from y: x is read twice, by the sum and by the product.": (
-            partial(_gate, skip=0.0)
+            partial(gate, skip=0.0)
         ),
-        "w is no longer transposed in dx; that part was right.": partial(_gate, turned=False),
-        "ds is a mean; s is used by every number of a, and gradients add.": partial(_gate, mean=True),
+        "w is no longer transposed in dx; that part was right.": partial(gate, turned=False),
+        "ds is a mean; s is used by every number of a, and gradients add.": partial(gate, mean=True),
         "the slope of tanh is gone from dh.": lambda dy, x, w, s: (
             dy + s * dy @ w.T,
             x.T @ (s * dy),
-            _gate(dy, x, w, s)[2],
+            gate(dy, x, w, s)[2],
         ),
     },
     hints=[
@@ -239,71 +262,66 @@ GATE = Exercise(
 )
 
 
-def _shifted(x, by):
-    """Move a sequence by some places to later times (or to earlier ones); zeros come in."""
-    out = np.zeros(x.shape)
-    T = x.shape[1]
-    for t in range(max(0, by), min(T, T + by)):
-        out[:, t] = x[:, t - by]
-    return out
-
-
-def _sequence(dy, x, w, dilation, dx_sign=-1, dw_sign=1, by=None, roll=False, flip=False, scale=1.0, dx_only=None):
-    dx, dw = np.zeros(x.shape), np.zeros(w.shape)
-    shift = (lambda a, n: np.roll(a, n, axis=1)) if roll else _shifted
-    taps = w[::-1] if flip else w
-    for i in range(len(w)):
-        far = i * (dilation if by is None else by)
-        dw[i] = scale * np.einsum("ntc,nto->co", shift(x, dw_sign * far), dy)
-        if dx_only in (None, i):
-            dx = dx + shift(dy, dx_sign * far) @ taps[i].T
-    return dx, dw
-
-
 def _sequence_case(N, T, c, o, k, dilation):
     return *(_RNG.standard_normal(shape) for shape in ((N, T, o), (N, T, c), (k, c, o))), dilation
 
 
 SEQUENCE = Exercise(
     grade="derive",
-    reference=lambda dy, x, w, dilation: _sequence(dy, x, w, dilation),
+    reference=lambda dy, x, w, dilation: sequence(dy, x, w, dilation),
     cases=[_sequence_case(2, 7, 3, 4, 3, 2), _sequence_case(3, 9, 2, 1, 2, 4), _sequence_case(2, 5, 1, 3, 4, 1)],
     returns=["dx", "dw"],
     mistakes={
         "dw is right, but dx looks into the past. The output at t read the input at t - d i, so the input at s was "
-        "read by outputs that come later.": partial(_sequence, dx_sign=1),
+        "read by outputs that come later.": partial(sequence, dx_sign=1),
         "dx is right, but dw meets the wrong inputs: tap i read the input d i steps before the output.": (
-            partial(_sequence, dw_sign=-1)
+            partial(sequence, dw_sign=-1)
         ),
-        "the dilation is ignored: tap i lies d i steps back, and not i.": partial(_sequence, by=1),
+        "the dilation is ignored: tap i lies d i steps back, and not i.": partial(sequence, by=1),
         "the end of the sequence comes back at its beginning; outside it, there are zeros.": (
-            partial(_sequence, roll=True)
+            partial(sequence, roll=True)
         ),
         "dw is right, but the taps in dx are reversed: each input gets its gradient through the tap that read it.": (
-            partial(_sequence, flip=True)
+            partial(sequence, flip=True)
+        ),
+        "dw is right, but dx is overwritten by each tap; an input is read through every tap, and gradients add.": (
+            lambda dy, x, w, dilation: (overwritten(dy, x, w, dilation), sequence(dy, x, w, dilation)[1])
+        ),
+        "dw is right, but in dx the end of the sequence comes back at its beginning, or the other way round; outside "
+        "it, there are zeros.": (
+            lambda dy, x, w, dilation: (
+                sequence(dy, x, w, dilation, roll=True)[0],
+                sequence(dy, x, w, dilation)[1],
+            )
+        ),
+        "dx is right, but dw pairs inputs and outputs of the same time; tap i read the input d i steps before.": (
+            lambda dy, x, w, dilation: (sequence(dy, x, w, dilation)[0], sequence(dy, x, w, dilation, by=0)[1])
+        ),
+        "dw is right, but in dx no tap looks away from its own time; the outputs at s + d i read the input at s.": (
+            lambda dy, x, w, dilation: (sequence(dy, x, w, dilation, by=0)[0], sequence(dy, x, w, dilation)[1])
         ),
         "dw is averaged over the sequences; all of them used the same taps, and gradients add.": (
             lambda dy, x, w, dilation: (
-                _sequence(dy, x, w, dilation)[0],
-                _sequence(dy, x, w, dilation)[1] / len(x),
+                sequence(dy, x, w, dilation)[0],
+                sequence(dy, x, w, dilation)[1] / len(x),
             )
         ),
         "dw is averaged over the times; all of them used the same taps, and gradients add.": (
             lambda dy, x, w, dilation: (
-                _sequence(dy, x, w, dilation)[0],
-                _sequence(dy, x, w, dilation)[1] / x.shape[1],
+                sequence(dy, x, w, dilation)[0],
+                sequence(dy, x, w, dilation)[1] / x.shape[1],
             )
         ),
         "dx holds the gradient through the last tap only: an input is read through every tap, and gradients add.": (
-            lambda dy, x, w, dilation: _sequence(dy, x, w, dilation, dx_only=len(w) - 1)
+            lambda dy, x, w, dilation: sequence(dy, x, w, dilation, dx_only=len(w) - 1)
         ),
         "dx holds the gradient through the first tap only: an input is read through every tap, and gradients add.": (
-            partial(_sequence, dx_only=0)
+            partial(sequence, dx_only=0)
         ),
         "only the first sequence counts in dw; all of them used the same taps.": (
             lambda dy, x, w, dilation: (
-                _sequence(dy, x, w, dilation)[0],
-                _sequence(dy[:1], x[:1], w, dilation)[1],
+                sequence(dy, x, w, dilation)[0],
+                sequence(dy[:1], x[:1], w, dilation)[1],
             )
         ),
     },
@@ -347,6 +365,11 @@ BACKWARD = Exercise(
                 d_b_1="is averaged over the samples; all of them used the same bias, and gradients add",
                 d_b_2="is averaged over the samples; all of them used the same bias, and gradients add",
             )
+        ),
+        "the gradients come in the order of the forward; return them in the order in which they are found: dw_2, db_2, "
+        "dw_1, db_1, dx.": (lambda *args: tuple(backward(*args)[k] for k in (4, 2, 3, 0, 1))),
+        "the first layer's gradients come before the second's; return dw_2, db_2, dw_1, db_1, dx.": (
+            lambda *args: tuple(backward(*args)[k] for k in (2, 3, 0, 1, 4))
         ),
         "dw_2 was made with h in place of a: a layer's weights meet what the layer was given, after the activation.": (
             partial(
