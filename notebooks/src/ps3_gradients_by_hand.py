@@ -13,7 +13,7 @@
 # %% [markdown]
 # # Problem set 3 · Gradients by hand
 #
-# **You will practise** what notebooks 05 and 06 taught, until you have written the whole backward of a network alone,
+# **You will learn** to use what notebooks 05 and 06 taught, until you have written the whole backward of a network alone,
 # and trained with it.
 #
 # **Prerequisites:** notebooks 05 and 06. **Time:** 120 minutes.
