@@ -13,8 +13,8 @@
 # %% [markdown]
 # # Problem set 2 · Posterior and bound
 #
-# **You will learn** to use what notebooks 03 and 04 taught: to hear several witnesses, to go back a step, and to say what a
-# chain costs, in bits.
+# **You will learn** to use what notebooks 03 and 04 taught: to hear several witnesses, to go back a step, and to say
+# what a chain costs, in bits.
 #
 # **Prerequisites:** notebooks 03 and 04. **Time:** 100 minutes.
 #
