@@ -263,7 +263,8 @@ def even_in_log_snr(T):
     return np.concatenate([[1.0], 1 / (1 + np.exp(-log_snr))])
 
 
-schedules = {"betas that grow evenly": even_betas, "even in log-SNR": even_in_log_snr}  # add yours: a name, and a function of T
+# add yours: a name, and a function of T
+schedules = {"betas that grow evenly": even_betas, "even in log-SNR": even_in_log_snr}
 
 variance = 0.3
 steps = np.unique(np.geomspace(2, 200, 30).astype(int))
