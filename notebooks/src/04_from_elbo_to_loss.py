@@ -416,7 +416,9 @@ a = many.alpha_bar[t].reshape(3, 1, 1, 1)
 x_t = a**0.5 * pictures + (1 - a) ** 0.5 * noises
 shift = np.array([0.3, 1.0, -2.0]).reshape(3, 1, 1, 1)
 by_formula = ((0.5 * x_t + t.reshape(3, 1, 1, 1) / 1000 + shift - noises) ** 2).mean()
-bent = simple_loss(lambda x, t, context: 0.5 * x + t.reshape(3, 1, 1, 1) / 1000 + context, many, pictures, t, noises, shift)
+bent = simple_loss(
+    lambda x, t, context: 0.5 * x + t.reshape(3, 1, 1, 1) / 1000 + context, many, pictures, t, noises, shift
+)
 assert np.allclose(bent, by_formula)
 
 # %% [markdown]

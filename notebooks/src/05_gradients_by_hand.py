@@ -253,7 +253,11 @@ my_tied_backward = exercises.TWICE.check(my_tied_backward)
 x, w, dy = rng.standard_normal((4, 3)), rng.standard_normal((3, 2)), rng.standard_normal((4, 3))
 dx, dw = my_tied_backward(dy, x, w)
 assert np.allclose(dw, my_slopes(lambda w: (dy * (x @ w @ w.T)).sum(), w, 1e-5))
-print("the slopes in W, measured, and by your formula:", my_slopes(lambda w: (dy * (x @ w @ w.T)).sum(), w, 1e-5)[0], dw[0])
+print(
+    "the slopes in W, measured, and by your formula:",
+    my_slopes(lambda w: (dy * (x @ w @ w.T)).sum(), w, 1e-5)[0],
+    dw[0],
+)
 
 # %% [markdown]
 # ## Functions of each number: SiLU and GELU

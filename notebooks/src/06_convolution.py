@@ -119,7 +119,8 @@ for n, h, v in np.ndindex(2, 6, 7):
 assert np.allclose((rows @ w.reshape(-1, 4)).reshape(2, 6, 7, 4), [my_conv(image, w, 0 * b, 1, 1) for image in x])
 (_, patches), *more = cut_patches(np, x, 5, 3, 2, ((2, 2), (0, 1)))  # rows and columns may differ
 padded = np.pad(x, ((0, 0), (2, 2), (0, 1), (0, 0)))
-assert not more and patches.shape == (2, 3, 3, 5, 3, 2)
+assert not more
+assert patches.shape == (2, 3, 3, 5, 3, 2)
 for n, h, v in np.ndindex(2, 3, 3):
     assert np.allclose(patches[n, h, v], padded[n, 2 * h : 2 * h + 5, 2 * v : 2 * v + 3])
 
@@ -245,6 +246,17 @@ for stride, d in ((1, dy), (2, d_half)):
         _, cache_of_it = F.conv2d(x, w, b, stride, 1, algorithm=algorithm)
         dx, _, _ = F.conv2d_backward(d, cache_of_it)
         assert np.allclose(dx, [paint(one, w, (6, 7, 2), stride, 1) for one in d])
+d = rng.standard_normal((2, 5, 7, 4))  # of a forward that pads each side otherwise: as if x were wider from the start
+dx, dw, _ = F.conv2d_backward(d, F.conv2d(x, w, b, padding=((0, 1), (2, 0)))[1])
+assert np.allclose(dx, [paint(one, w, (7, 9, 2), 1, 0)[:6, 2:] for one in d])
+assert np.allclose(dw, my_dw(np.pad(d, ((0, 0), (1, 1), (1, 1), (0, 0))), wider))
+for c_in, c_out in ((9, 2), (16, 17)):  # the fast algorithms, forward and backward
+    maps, kernel = rng.standard_normal((2, 5, 6, c_in)), rng.standard_normal((3, 3, c_in, c_out))
+    d = rng.standard_normal((2, 5, 6, c_out))
+    dx, dw, db = F.conv2d_backward(d, F.conv2d(maps, kernel, np.zeros(c_out), padding=1)[1])
+    assert np.allclose(dx, [paint(one, kernel, (5, 6, c_in), 1, 1) for one in d])
+    assert np.allclose(dw, my_dw(d, maps))
+    assert np.allclose(db, d.sum(axis=(0, 1, 2)))
 
 # %% [markdown]
 # So where is the famous flip? It appears when the sum CONV-2 is *read* as a convolution of $d_y$. A convolution has plus

@@ -13,7 +13,7 @@
 # %% [markdown]
 # # Problem set 3 · Gradients by hand
 #
-# **You will practise** what notebooks 05 and 06 taught, until you have written the whole backward of a network alone,
+# **You will learn** to use what notebooks 05 and 06 taught, until you have written the whole backward of a network alone,
 # and trained with it.
 #
 # **Prerequisites:** notebooks 05 and 06. **Time:** 120 minutes.
@@ -196,7 +196,8 @@ gate_backward = problems.GATE.check(gate_backward)
 # $$y_{nto} = \sum_{i=0}^{k-1} \sum_c x_{n,\; t - d i,\; c}\; W_{ico} ,$$
 #
 # where x at times before 0 counts as 0. Sequences are (N, T, c_in) and (N, T, c_out), W is (k, c_in, c_out), and
-# $d\, (k - 1) < T$. Derive both gradients. Ask, as in notebook 06: who read this input, and who used this weight?
+# $d\, (k - 1) < T$. Derive both gradients. Ask, as in notebook 06: who read this input, and who used this weight? (In
+# Python, `x[:, :-0]` is empty: count from the beginning, as in `x[:, : T - 0]`.)
 
 
 # %%
@@ -231,8 +232,9 @@ plot.signed_maps({"d_y": one[..., 0], "d_x: into the past": dx[..., 0]}, numbers
 # |---|---|---|---|---|---|
 # | shape | (k, o) | (o,) | (c, k) | (k,) | (N, c) |
 #
-# Every gradient has the shape of what it belongs to: if NumPy complains of sizes that do not match, this table and the
-# one above say which factor is transposed or in the wrong place. Your function has to run the forward itself, for it needs
+# Every gradient has the shape of what it belongs to. The first test has N = 5, c = 3, k = 4 and o = 2. So if NumPy
+# complains that a "size 4 is different from 2", a k has met an o, and the two tables say which factor must be transposed
+# or stands in the wrong place. Your function has to run the forward itself, for it needs
 # h, a and y. You may call `my_slope`. The check says which gradient is off, and how; it follows the chain as you did, from
 # the loss back to x, and names the first link that is wrong.
 
@@ -293,7 +295,12 @@ def batch(n):
 def train(backward, steps=1500, rate=0.1, hidden=12, seed=1):
     """Return the losses of plain gradient descent, and the weights (w_1, b_1, w_2, b_2) at the end."""
     start = np.random.default_rng(seed)
-    weights = [start.standard_normal((1, hidden)), np.zeros(hidden), start.standard_normal((hidden, 1)) / 4, np.zeros(1)]
+    weights = [
+        start.standard_normal((1, hidden)),
+        np.zeros(hidden),
+        start.standard_normal((hidden, 1)) / 4,
+        np.zeros(1),
+    ]
     losses = []
     for _ in range(steps):
         x, eps = batch(64)

@@ -80,7 +80,9 @@ def price_wrong(predict, alpha_bar, x_0, eps, variance="beta", mean_of="x_0", tw
 
 
 def loss_by_loop(network, alpha_bar, x_0, t, eps):
-    x_t = np.stack([alpha_bar[k] ** 0.5 * x + (1 - alpha_bar[k]) ** 0.5 * e for x, k, e in zip(x_0, t, eps, strict=True)])
+    x_t = np.stack(
+        [alpha_bar[k] ** 0.5 * x + (1 - alpha_bar[k]) ** 0.5 * e for x, k, e in zip(x_0, t, eps, strict=True)]
+    )
     off = (network(x_t, t) - eps).ravel()
     return float(off @ off) / off.size
 
@@ -142,7 +144,9 @@ WRONG = {
         "t for the network one too early": lambda n, a, x, t, e: loss_by_loop(lambda x_t, t: n(x_t, t - 1), a, x, t, e),
         "alpha_bar one too early": lambda n, a, x, t, e: loss_by_loop(n, np.r_[1.0, a[:-1]], x, t, e),
         "absolute values": lambda n, a, x, t, e: abs(n(loss_x_t(a, x, t, e), t) - e).mean(),
-        "a loss for each sample": lambda n, a, x, t, e: ((n(loss_x_t(a, x, t, e), t) - e) ** 2).reshape(len(x), -1).mean(1),
+        "a loss for each sample": lambda n, a, x, t, e: (
+            ((n(loss_x_t(a, x, t, e), t) - e) ** 2).reshape(len(x), -1).mean(1)
+        ),
         "the sign of eps": lambda n, a, x, t, e: loss_by_loop(n, a, x, t, -e),
         "only the first sample": lambda n, a, x, t, e: loss_by_loop(n, a, x[:1], t[:1], e[:1]),
         "variances": lambda n, a, x, t, e: loss_by_loop(n, a**2, x, t, e),

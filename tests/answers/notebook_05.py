@@ -129,7 +129,9 @@ WRONG = {
         "its own h": lambda g, x, h: slopes_flat(g, x, 1e-5),
         "flat": lambda g, x, h: slopes_flat(g, x, h).ravel(),
         "one number": lambda g, x, h: (g(x + h) - g(x - h)) / (2 * h),
-        "the last entry only": lambda g, x, h: slopes_flat(g, x, h) * (np.arange(x.size) == x.size - 1).reshape(x.shape),
+        "the last entry only": lambda g, x, h: (
+            slopes_flat(g, x, h) * (np.arange(x.size) == x.size - 1).reshape(x.shape)
+        ),
     },
     "LINEAR": {
         "for squares": linear_for_squares,

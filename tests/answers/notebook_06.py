@@ -77,7 +77,9 @@ def dw_by_images(dy, x):
     for image, d in zip(x, dy, strict=True):
         padded = np.pad(image, ((1, 1), (1, 1), (0, 0)))
         H, W, c = image.shape
-        rows = [[padded[i : i + H, j : j + W].reshape(-1, c).T @ d.reshape(H * W, -1) for j in range(3)] for i in range(3)]
+        rows = [
+            [padded[i : i + H, j : j + W].reshape(-1, c).T @ d.reshape(H * W, -1) for j in range(3)] for i in range(3)
+        ]
         dw = dw + np.array(rows)
     return dw
 

@@ -157,13 +157,36 @@ def but(**changed):
     return answer
 
 
+def backward_with(activation, x, w_1, b_1, w_2, b_2, target, m):
+    """Return the backward with another activation, but with the right slope."""
+    h = x @ w_1 + b_1
+    a = activation(h)
+    dy = 2 * m[:, None] * (a @ w_2 + b_2 - target) / m.sum()
+    dh = dy @ w_2.T * slope(h)
+    return a.T @ dy, dy.sum(axis=0), x.T @ dh, dh.sum(axis=0), dh @ w_1.T
+
+
 # a wrong backward, and what its message should say
 SAID = [
-    (partial(backward, dy=lambda y, t, m: 2 * (y - t) / len(y)), "dy, the gradient of the output y, lacks the weights m"),
-    (partial(backward, dy=lambda y, t, m: (y - t) * m[:, None]), "dw_2 is a factor"),
-    (partial(backward, slope_of=lambda h: (h > 0) * 1.0), "dw_2 and db_2 are right, but dh, .* has the slope of a ReLU"),
+    (
+        partial(backward, dy=lambda y, t, m: 2 * (y - t) / len(y)),
+        "dy, the gradient of the output y, lacks the weights m",
+    ),
+    (
+        partial(backward, dy=lambda y, t, m: (y - t) * m[:, None]),
+        "lacks the 2 of the square, and it is not divided by the sum",
+    ),
+    (lambda *args: backward_with(lambda h: h * sigmoid(h), *args), "the activation is SiLU. Compare with Problem 1"),
+    (lambda *args: backward(*args[:2], 0 * args[2], *args[3:]), "b_1 is missing"),
+    (
+        partial(backward, slope_of=lambda h: (h > 0) * 1.0),
+        "dw_2 and db_2 are right, but dh, .* has the slope of a ReLU",
+    ),
     (partial(backward, slope_of=gelu), "dh, .* is multiplied by the activation, and not by its slope"),
-    (partial(backward, slope_of=lambda h: slope(h) + 0.01), "dw_2 and db_2 are right, but .* dy is right, so look at da"),
+    (
+        partial(backward, slope_of=lambda h: slope(h) + 0.01),
+        "dw_2 and db_2 are right, but .* dy is right, so look at da",
+    ),
     (but(db_2=lambda a: a / 3), "dw_2, dw_1, db_1 and dx are right, but db_2 is 0.33333 times"),
     (but(dx=lambda a: -a), "dw_2, db_2, dw_1 and db_1 are right, but dx has the wrong sign"),
     (but(dw_1=lambda a: 0 * a), "dw_2, db_2, db_1 and dx are right, but dw_1 is 0 everywhere"),
@@ -196,8 +219,10 @@ RIGHT = {
         "by a sigmoid": slope,
         "measured": slope_measured,
         "float32": lambda h: slope(h.astype(np.float32)),
-        "cosh": lambda h: 0.5 * (1 + np.tanh(C * (h + 0.044715 * h**3)))
-        + 0.5 * h * C * (1 + 0.134145 * h**2) / np.cosh(C * (h + 0.044715 * h**3)) ** 2,
+        "cosh": lambda h: (
+            0.5 * (1 + np.tanh(C * (h + 0.044715 * h**3)))
+            + 0.5 * h * C * (1 + 0.134145 * h**2) / np.cosh(C * (h + 0.044715 * h**3)) ** 2
+        ),
     },
     "CHECK": {"flat": check_flat, "as an array": lambda *args: np.array(check_flat(*args), np.float32)},
     "GATE": {
@@ -215,9 +240,8 @@ RIGHT = {
 WRONG = {
     "FORWARD": {
         "m of the outputs": lambda x, w_1, b_1, w_2, b_2, t, m: (
-            (m[:, None] * (gelu(x @ w_1 + b_1) @ w_2 + b_2 - t)) ** 2
-        ).sum()
-        / m.sum(),
+            ((m[:, None] * (gelu(x @ w_1 + b_1) @ w_2 + b_2 - t)) ** 2).sum() / m.sum()
+        ),
         "absolute": lambda x, w_1, b_1, w_2, b_2, t, m: np.average(
             abs(gelu(x @ w_1 + b_1) @ w_2 + b_2 - t).sum(1), weights=m
         ),
@@ -232,8 +256,10 @@ WRONG = {
         "tanh": lambda h: 1 - np.tanh(h) ** 2,
         "silu": lambda h: sigmoid(h) * (1 + h * (1 - sigmoid(h))),
         "relu": lambda h: (h > 0) * 1.0,
-        "squared slope of u": lambda h: 0.5 * (1 + np.tanh(C * (h + 0.044715 * h**3)))
-        + 0.5 * h * (C * (1 + 0.134145 * h**2)) ** 2 / np.cosh(C * (h + 0.044715 * h**3)) ** 2,
+        "squared slope of u": lambda h: (
+            0.5 * (1 + np.tanh(C * (h + 0.044715 * h**3)))
+            + 0.5 * h * (C * (1 + 0.134145 * h**2)) ** 2 / np.cosh(C * (h + 0.044715 * h**3)) ** 2
+        ),
         "no cube": lambda h: 0.5 * (1 + np.tanh(C * h)) + 0.5 * h * C / np.cosh(C * h) ** 2,
     },
     "CHECK": {
@@ -258,7 +284,10 @@ WRONG = {
         "moved by one": lambda *args: sequence_wrong(*args, shift=1),
         "mean over taps": lambda *args: sequence_wrong(*args, mean=True),
         "the end left out": lambda *args: sequence_wrong(*args, last=True),
-        "forward": lambda dy, x, w, d: (sequence_padded(dy[:, ::-1], x, w, d)[0][:, ::-1], sequence_padded(dy, x, w, d)[1]),
+        "forward": lambda dy, x, w, d: (
+            sequence_padded(dy[:, ::-1], x, w, d)[0][:, ::-1],
+            sequence_padded(dy, x, w, d)[1],
+        ),
         "dw reversed": lambda dy, x, w, d: (sequence(dy, x, w, d)[0], sequence(dy, x, w, d)[1][::-1]),
         "always 2": lambda dy, x, w, d: sequence(dy, x, w, min(d, 2)),
     },

@@ -57,7 +57,7 @@ KL = Exercise(
     },
     hints=[
         "Eq. KL-1 is for one number. The numbers of a vector are independent: what do their divergences do?",
-        "Compute KL-1 for each number, shape (N, D), with `np.log` of the ratio of the variances; then sum along axis 1.",
+        "Compute KL-1 for each number, shape (N, D), with `np.log` of the ratio of variances; then sum along axis 1.",
         "`(np.log(variance_2 / variance_1) + variance_1 / variance_2 - 1 + (mean_1 - mean_2) ** 2 / variance_2) / 2`, "
         "and of that `.sum(axis=1)`.",
     ],
@@ -109,7 +109,9 @@ PRICE = Exercise(
     mistakes={
         "the image still has the wrong sign. The bound has -log p(x_0 | x_1), and the logarithm of a normal density "
         "is itself minus a square and minus a logarithm.": partial(_price, image=-1.0),
-        "the price of the image is gone altogether; it should be there, with the right sign.": partial(_price, image=0.0),
+        "the price of the image is gone altogether; it should be there, with the right sign.": partial(
+            _price, image=0.0
+        ),
         "the price of the start is gone; it was right.": partial(_price, first=0.0),
         "the last step, t = T, is not paid for: range(1, T + 1) ends with T.": partial(_price, last=1),
         "the two densities of a step are swapped: the mean is taken under the forward chain's posterior.": (
@@ -123,7 +125,7 @@ PRICE = Exercise(
         ),
     },
     hints=[
-        "Eq. DDPM-5 has three parts, and each line with `price` is one of them. Which part tells far numbers from near?",
+        "Eq. DDPM-5 has three parts, and each line with `price` is one of them. Which part has a wrong sign?",
         "Far numbers should cost more. Write out log p(x_0 | x_1), a normal density with the variance beta, and then "
         "its negative.",
         "The price of the image is `+ (x_0 - mean) ** 2 / (2 * beta) + np.log(2 * np.pi * beta) / 2`.",
@@ -165,7 +167,7 @@ WEIGHT = Exercise(
         ),
     },
     hints=[
-        "Both means have the form of DDPM-7, with x_0 in one and the guess in the other. What is left of their difference?",
+        "Both means are DDPM-7, with x_0 in one and the guess in the other. What is left of their difference?",
         "It is the factor of x_0 times the error of the image. Square it, and divide by 2 beta.",
         "With `beta = 1 - alpha_bar_t / alpha_bar_s` the factor is `alpha_bar_s ** 0.5 * beta / (1 - alpha_bar_t)`; "
         "one beta cancels.",
@@ -207,10 +209,7 @@ LOSS = Exercise(
         "the output is compared with the image; this network predicts the noise.": partial(_error, image=True),
         "all samples have the t of the first; each has its own, so alpha_bar[t] needs a shape like (N, 1, 1).": (
             lambda network, alpha_bar, x_0, t, eps: np.mean(
-                (
-                    network(alpha_bar[t[0]] ** 0.5 * x_0 + (1 - alpha_bar[t[0]]) ** 0.5 * eps, 0 * t + t[0]) - eps
-                )
-                ** 2
+                (network(alpha_bar[t[0]] ** 0.5 * x_0 + (1 - alpha_bar[t[0]]) ** 0.5 * eps, 0 * t + t[0]) - eps) ** 2
             )
         ),
         "that is the sum; the mean over pixels and samples does not depend on how many there are.": (
@@ -227,7 +226,7 @@ LOSS = Exercise(
         ),
     },
     hints=[
-        "First x_t, as in Eq. DDPM-4, with another alpha_bar for each sample; then compare the network's output with eps.",
+        "First x_t, by Eq. DDPM-4, with another alpha_bar for each sample; then compare the network's output with eps.",
         "`alpha_bar[t]` has the shape (N,). To multiply images it needs a 1 for each further axis of x_0.",
         "`a = alpha_bar[t].reshape(-1, *[1] * (x_0.ndim - 1))`; then x_t, and `((network(x_t, t) - eps) ** 2).mean()`.",
     ],

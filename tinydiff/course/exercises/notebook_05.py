@@ -11,17 +11,17 @@ _A, _B = _RNG.standard_normal((2, 3)), _RNG.standard_normal(4)
 
 
 def _cubic(x):
-    """Some number of an array of shape (2, 3)."""
+    """Return some number of an array of shape (2, 3)."""
     return ((x + _A) ** 3).sum() + x[0, 1] * x[1, 2]
 
 
 def _wavy(x):
-    """Some number of an array of shape (4,)."""
+    """Return some number of an array of shape (4,)."""
     return np.exp(0.5 * x) @ _B + np.sin(3 * x[0]) * x[3]
 
 
 def _deep(x):
-    """Some number of an array of shape (2, 1, 3)."""
+    """Return some number of an array of shape (2, 1, 3)."""
     return np.tanh(x).sum() ** 2 + x[1, 0, 2] ** 4
 
 
@@ -87,8 +87,8 @@ LINEAR = Exercise(
     cases=[(_DY, _X, _W), (_D_WIDE, _TALL, _WIDE), (_D_NARROW, _FLAT, _NARROW)],
     returns=["dx", "dw", "db"],
     mistakes={
-        "w is not transposed in dx (a reshape does not transpose): dx[n, i] sums dy[n, j] w[i, j] over j, so w's second "
-        "index meets dy's.": (lambda dy, x, w: (dy @ w.reshape(w.shape[::-1]), x.T @ dy, dy.sum(axis=0))),
+        "w is not transposed in dx (a reshape does not transpose): dx[n, i] sums dy[n, j] w[i, j] over j, so w's "
+        "second index meets dy's.": (lambda dy, x, w: (dy @ w.reshape(w.shape[::-1]), x.T @ dy, dy.sum(axis=0))),
         "dw is transposed: dw has the shape of w, so it is x^T dy and not dy^T x.": (
             lambda dy, x, w: (dy @ w.T, dy.T @ x, dy.sum(axis=0))
         ),
@@ -143,9 +143,7 @@ SOFTMAX = Exercise(
             lambda dy, y: dy * y * (1 - y)
         ),
         "the sum is missing: every x reaches every y through the common denominator.": lambda dy, y: y * dy,
-        "the sum must be over dy * y, and not over dy only.": (
-            lambda dy, y: y * (dy - dy.sum(axis=-1, keepdims=True))
-        ),
+        "the sum must be over dy * y, and not over dy only.": (lambda dy, y: y * (dy - dy.sum(axis=-1, keepdims=True))),
         "that takes the mean of dy away; the sum is over dy * y.": (
             lambda dy, y: y * (dy - dy.mean(axis=-1, keepdims=True))
         ),
@@ -191,7 +189,9 @@ TWICE = Exercise(
         "dx is right, but dw is that of the second use only; w is also read at first, in x w.": (
             partial(_tied, first=0.0)
         ),
-        "dw is the mean of its two uses; gradients add, they are not averaged.": (partial(_tied, first=0.5, second=0.5)),
+        "dw is the mean of its two uses; gradients add, they are not averaged.": (
+            partial(_tied, first=0.5, second=0.5)
+        ),
         "dw takes the first use away from the second or the other way round; gradients add.": (
             partial(_tied, second=-1.0)
         ),

@@ -47,7 +47,7 @@ FORWARD = Exercise(
     ],
     returns=["y"],
     mistakes={
-        "the taps are flipped: y[h, w] reads x[h + i - p, w + j - p] through w[i, j], not through w[k - 1 - i, k - 1 - j].": (
+        "the taps are flipped: w[i, j] meets x[h + i - p, w + j - p], and not w[k - 1 - i, k - 1 - j].": (
             partial(_conv, flip=True)
         ),
         "rows and columns of the kernel are swapped: the first index goes down, the second to the right.": (
@@ -67,7 +67,7 @@ FORWARD = Exercise(
         ),
     },
     hints=[
-        "Eq. CONV-1 with s h in place of h. Pad first: then the patch of (h, w) begins at (s h, s w) of the padded image.",
+        "Eq. CONV-1 with s h in place of h. Pad first: the patch of (h, w) then begins at (s h, s w).",
         "Four loops: over the output's rows and columns, and over the taps; `pixel @ w[i, j]` mixes the channels.",
         "`y[h, v] += padded[stride * h + i, stride * v + j] @ w[i, j]`, on a y that begins as b everywhere.",
     ],
@@ -118,7 +118,7 @@ DW = Exercise(
     },
     hints=[
         "The sum above, for one tap at a time: which part of the padded x did the tap (i, j) read?",
-        "`padded[:, i : i + H, j : j + W]` is what it read, for all output pixels at once. Multiply by dy, and sum over "
+        "`padded[:, i : i + H, j : j + W]` is what it read, for all output pixels. Multiply by dy, and sum over "
         "images and pixels.",
         '`dw[i, j] = np.einsum("nhwc,nhwo->co", padded[:, i : i + H, j : j + W], dy)` in two loops.',
     ],
