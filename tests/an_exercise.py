@@ -3,5 +3,5 @@
 from tinydiff.course import Exercise
 
 
-def an_exercise(reference, cases, returns, **more):
-    return Exercise("transcribe", reference, cases, returns, {}, ["a.", "b.", "c."], "Indeed.", **more)
+def an_exercise(reference, cases, returns, mistakes=None, **more):
+    return Exercise("transcribe", reference, cases, returns, mistakes or {}, ["a.", "b.", "c."], "Indeed.", **more)

@@ -162,3 +162,12 @@ def test_a_sampler_is_judged_by_its_order(order, wrong):
     said = judge([[np.array([euler(steps)])] for steps in (8, 16, 32, 64)])
     assert wrong in said
     assert bool(said) == bool(wrong)
+
+
+def test_an_answer_that_fails_in_a_later_case_gets_the_sentence_of_its_mistake_in_the_first():
+    cases = [(np.ones((2, 2)), np.arange(4.0).reshape(2, 2)), (np.ones((2, 3)), np.ones((3, 4)))]
+    exercise = an_exercise(lambda x, w: x @ w, cases, ["y"], {"w is transposed.": lambda x, w: x @ w.T})
+    assert exercise.verdict(lambda x, w: x @ w.T) == "Not yet: w is transposed."
+    said = exercise.verdict(lambda x, w: x @ w if len(w) < 3 else x @ w.T)
+    assert said.startswith("Not yet: <lambda> raised ValueError in line 1: matmul")
+    assert said.endswith("(here x is (2, 3), w is (3, 4))")

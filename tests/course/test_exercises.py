@@ -37,6 +37,7 @@ MODULES = [
     importlib.import_module(f"{package.__name__}.{m.name}")
     for package in (exercises, problem_sets)
     for m in pkgutil.iter_modules(package.__path__)
+    if re.fullmatch(r"notebook_\d\d|ps\d", m.name)
 ]
 EXERCISES = {f"{number_of(m)}.{name}": e for m in MODULES for name, e in exercises_of(m).items()}
 MISTAKES = [(key, text) for key, exercise in EXERCISES.items() for text in exercise.mistakes]

@@ -4,6 +4,7 @@ import builtins
 import contextlib
 import inspect
 import io
+import re
 import socket
 import sys
 import warnings
@@ -55,7 +56,7 @@ def attempt(
     except BaseException as error:  # whatever an answer may raise
         if isinstance(error, ValueError) and "read-only" in str(error):
             return None, f"Not yet: {name} changes its input{_line(answer, error)}; make a new array instead."
-        return None, f"Not yet: {name} {_raised(answer, error)}"
+        return None, f"Not yet: {name} {_raised(answer, error, arguments, case)}"
     changed = [
         argument
         for argument, value, before in zip(arguments, given, case, strict=True)
@@ -175,7 +176,7 @@ def _wrong_arguments(answer, arguments):
     return ""
 
 
-def _raised(answer, error):
+def _raised(answer, error, arguments, case):
     """Return the rest of a sentence on an error."""
     where = _line(answer, error)
     if isinstance(error, Asked):
@@ -186,7 +187,10 @@ def _raised(answer, error):
         why = ""
     if len(why) > LONGEST_REASON:
         why = f"{why[:LONGEST_REASON]} ..."
-    return f"raised {type(error).__name__}{where}{f': {why}' if why else '.'}"
+    raised = f"raised {type(error).__name__}{where}{f': {why}' if why else '.'}"
+    of_shapes = isinstance(error, ValueError) and re.search("shape|dimension|broadcast", why)
+    shapes = [f"{a} is {v.shape}" for a, v in zip(arguments, case, strict=True) if isinstance(v, np.ndarray)]
+    return f"{raised} (here {', '.join(shapes)})" if of_shapes and shapes else raised
 
 
 def _line(answer, error):

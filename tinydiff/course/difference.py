@@ -97,7 +97,7 @@ def in_words(
     k = wrong[0]
     found, right = [one[k] for one in outputs], [one[k] for one in rights]
     right_ones = [what for j, what in enumerate(returns) if j not in wrong]
-    but = f"{' and '.join(right_ones)} {'is' if len(right_ones) == 1 else 'are'} right, but " if right_ones else ""
+    but = f"{_listed(right_ones)} {'is' if len(right_ones) == 1 else 'are'} right, but " if right_ones else ""
     way = _way(found, right, called, tolerance)
     if way:
         return f"{but}{returns[k]} {way}"
@@ -105,6 +105,11 @@ def in_words(
     some = f" (right for {bad.count(False)} of {len(bad)} inputs)" if not all(bad) else ""
     first = bad.index(True)
     return f"{but}{_call(name, *called[first])} {_first_number(found[first], right[first], returns[k])}{some}"
+
+
+def _listed(names):
+    *first, last = names
+    return f"{', '.join(first)} and {last}" if first else last
 
 
 def _only(outputs, k):

@@ -119,7 +119,8 @@ class Exercise:
             for case, right in zip(self.cases, expected, strict=True):
                 output, problem = attempt(answer, name, case, self.arguments, self.changes)
                 if problem:
-                    return problem
+                    known = self._known(outputs, expected)
+                    return f"Not yet: {known}" if known else problem
                 arrays, problem = arrays_of(output, right, self.returns)
                 if not arrays:
                     return f"Not yet: {name} {problem}"
@@ -128,10 +129,10 @@ class Exercise:
             wrong = self._wrong(name, outputs, expected, form)
         return f"Not yet: {wrong}" if wrong else ""
 
-    def outputs(self, function: Callable[..., Any]) -> Outputs:
-        """Return what a function gives in each case: an array for each name that is returned."""
+    def outputs(self, function: Callable[..., Any], most: int | None = None) -> Outputs:
+        """Return what a function gives in each case, or in the first ones: an array for each name that is returned."""
         found = []
-        for case in self.cases:
+        for case in self.cases[:most]:
             output = function(*copies(case, self.arguments, self.changes))
             found.append(list(map(np.asarray, output if len(self.returns) > 1 else [output])))
         return found
@@ -150,13 +151,22 @@ class Exercise:
                         return f"{called}.{name}"
         return "the exercise"
 
+    def _known(self, outputs, expected):
+        """Return the sentence of the mistake that gives these outputs (all, or of the first cases), or an empty text."""
+        if agree(outputs, expected[: len(outputs)], self.tolerance):
+            return ""
+        for explanation, mistake in self.mistakes.items():
+            if agree(outputs, self.outputs(mistake, len(outputs)), self.tolerance):
+                return explanation
+        return ""
+
     def _wrong(self, name, outputs, expected, form):
         """Return what is wrong with outputs as a sentence: a known mistake, their form, or how they differ."""
         if not form and self.judge is None and agree(outputs, expected, self.tolerance):
             return ""
-        for explanation, mistake in self.mistakes.items():
-            if agree(outputs, self.outputs(mistake), self.tolerance):
-                return explanation
+        known = self._known(outputs, expected)
+        if known:
+            return known
         if form:
             return f"{name} {form}"
         if self.judge is not None:

@@ -5,9 +5,18 @@ from functools import partial
 
 import numpy as np
 
-from tinydiff.course.by_hand import bent, chained, errors, gate, gate_with, overwritten, relative, sequence
 from tinydiff.course.exercise import Exercise
-from tinydiff.course.three_layers import CASES, NAMES, NEAR, backward, case, diagnosis, gelu, slope
+from tinydiff.course.problem_sets.gradients_by_hand import (
+    bent,
+    chained,
+    errors,
+    gate,
+    gate_with,
+    overwritten,
+    relative,
+    sequence,
+)
+from tinydiff.course.problem_sets.three_layers import CASES, NAMES, NEAR, backward, case, diagnosis, gelu, slope
 
 _RNG = np.random.default_rng(33)
 _C, _CUBE = math.sqrt(2 / math.pi), 0.044715
