@@ -225,7 +225,7 @@ my_whole_backward = problems.WHOLE_U.check(my_whole_backward)
 # and blocks of four, no more, so do not expect much):
 
 # %%
-images, _ = load_data("digits", "train").batch(np.arange(500))
+images, _ = load_data("digits", "train").batch(np.arange(200))
 images = images.astype(np.float64)
 noisy = images + 0.7 * rng.standard_normal(images.shape)
 
@@ -242,7 +242,7 @@ def forward(x, w_1, w_2, w_3):
 
 
 matrices, losses = [rng.standard_normal(shape) / 3 for shape in ((1, 12), (12, 12), (24, 1))], []
-for _ in range(300):
+for _ in range(200):
     error = forward(noisy, *matrices) - images
     losses.append((error**2).mean())
     _, *gradients = my_whole_backward(2 * error / error.size, noisy, *matrices)

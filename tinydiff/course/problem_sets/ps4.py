@@ -223,7 +223,7 @@ def _u_backward(
     h = b * _sigmoid(b)
     large = h.repeat(2, axis=1).repeat(2, axis=2)
     both = np.concatenate([large, s], axis=-1)
-    dw_3 = np.einsum("nhwi,nhwo->io", both, dy)
+    dw_3 = np.tensordot(both, dy, axes=((0, 1, 2), (0, 1, 2)))
     d_both = dy @ w_3.T
     c = h.shape[-1]
     d_large, d_s = (d_both[..., :c], skip * d_both[..., c:])
@@ -235,10 +235,10 @@ def _u_backward(
     if silu == "sigmoid":
         of_silu = [_sigmoid(z) for z in (a, b)]
     db = dh * (1.0 if silu in ("none", "outer") else of_silu[1])
-    dw_2 = np.einsum("nhwi,nhwo->io", pooled, db)
+    dw_2 = np.tensordot(pooled, db, axes=((0, 1, 2), (0, 1, 2)))
     d_s = d_s + share * (db @ w_2.T).repeat(2, axis=1).repeat(2, axis=2)
     da = d_s * (1.0 if silu == "none" else of_silu[0])
-    dw_1 = np.einsum("nhwi,nhwo->io", x, da)
+    dw_1 = np.tensordot(x, da, axes=((0, 1, 2), (0, 1, 2)))
     if add is np.mean:
         dw_1, dw_2, dw_3 = dw_1 / n, dw_2 / n, dw_3 / n
     return da @ w_1.T, dw_1, dw_2, dw_3
