@@ -596,6 +596,11 @@ for step, shard in ((0, 0), (3, 1)):  # each batch of 32 is computed in two shar
     assert np.allclose(library.flat, grads.flat, atol=1e-6)
     assert np.isclose(part_of_loss, 0.5 * (error**2).mean())
 
+n = len(train) // 32  # whole batches in an epoch: each image once, and in another order each time
+first, second = (np.concatenate([objective.indices(e * n + step) for step in range(n)]) for e in (0, 1))
+assert len(set(first)) == len(first)
+assert (first != second).any()
+
 config = DenoiseConfig(steps=4, warmup=2, lr=0.01, final_lr=0.5, clip=0.1, ema=0.2)
 objective = Denoise(model, train, config)
 theta, ema, m, v = (model.network.theta * share for share in (1, 1, 0, 0))
