@@ -101,6 +101,21 @@ for sigma in (0.0, 0.3, 0.5):
     assert abs(x_s.mean() - alpha_bar_s**0.5 * x_0) < 0.01  # standard error 0.0013
     assert abs(x_s.var() - (1 - alpha_bar_s)) < 0.01  # standard error 0.0012
 
+asked = []
+first = np.full((5, 1), x_0), x_t[:5, None]
+
+
+def knows_all(x, t, context):
+    """Return the x_0 and the eps that x was made of, and write down what it is asked."""
+    asked.append((t, context))
+    return first[0], eps[:5, None]
+
+
+_, x_s, _ = next(ddim(knows_all, diffusion, first[1], [t], context=np.arange(5), end=s))
+assert (asked[0][0] == t).all()
+assert (asked[0][1] == np.arange(5)).all(), "the network should be told which digit is wanted"
+assert np.allclose(x_s, my_step(*first, np.zeros((5, 1)), alpha_bar_s, alpha_bar_t, 0.0))
+
 # %% [markdown]
 # Same mean, same variance; but how much $x_s$ has to do with $x_t$ differs: with $\sigma = 0$ one follows from the
 # other. (All this is *given* $x_0$. A sampler has a guess in its place; what this costs is measured below.)
