@@ -152,7 +152,7 @@ class Exercise:
         return "the exercise"
 
     def _known(self, outputs, expected):
-        """Return the sentence of the mistake that gives these outputs (of all, or the first cases), or an empty text."""
+        """Return the sentence of the mistake that gives these outputs (of all or the first cases), or an empty text."""
         if agree(outputs, expected[: len(outputs)], self.tolerance):
             return ""
         for explanation, mistake in self.mistakes.items():
