@@ -164,6 +164,9 @@ def slope(function, array, h=1e-6):
     return slopes
 
 
+large, cache = F.unit_length(1e200 * x)  # whose squares are no floats
+assert np.allclose(large, y)
+assert np.allclose(F.unit_length_backward(dy, cache)[0] * 1e200, dx)
 assert np.allclose(dx, slope(lambda a: (F.unit_length(a)[0] * dy).sum(), x), atol=1e-6)
 
 # %% [markdown]
@@ -435,6 +438,12 @@ for k, mine, theirs in (
     by_hand, d_vectors = in_shards(*mine, scale, 4)
     assert np.isclose(by_hand, theirs, rtol=1e-4)
     assert np.allclose(d_vectors, np.concatenate([one[k] for one in sent]), atol=1e-5)
+x_0, _ = five.batch(lesson.indices(0)[:4])
+of_first, _ = next(lesson.add_gradient(0, 0, Gradients(meeting.parameters())))
+assert np.allclose(of_first, meeting.encode_image(x_0, np.zeros(4)), atol=1e-5), "with clean = 1 no picture has noise"
+meeting.log_scale.value[...] = 4.9  # a scale of 134
+meeting.bound_scale()
+assert np.allclose(np.exp(meeting.log_scale.value), 100)
 
 # %%
 data = load_avatars("train", 4000)
@@ -457,7 +466,11 @@ def look(record):
 
 
 config = ContrastConfig(steps=STEPS, batch=BATCH, micro_batch=32, lr=3e-3, warmup=30, clean=1.0, ema=0.98, log_every=1)
-run = Run(Contrast(small, data.resize(8), config), hooks=[look])
+objective = Contrast(small, data.resize(8), config)
+for step in range(20):
+    asked = [data.captions[i] for i in objective.indices(step)]
+    assert len(set(asked)) == BATCH, "no two captions of a batch say the same"
+run = Run(objective, hooks=[look])
 run.run(progress=False)
 small = run.trained()
 plot.curves(
@@ -497,6 +510,13 @@ report = retrieval(clip, 1000)
 print(report)
 assert report.captions.low > 100 * 0.001
 assert report.captions.value <= report.caption_ceiling + 0.03
+
+x_0 = to_floats(render(compose(1000, split="test")))
+eps, t = Noise(0).normal(x_0.shape, "eps"), list(report.noisy)[1]
+x_t = (clip.diffusion.alpha_bar[t] ** 0.5 * x_0 + (1 - clip.diffusion.alpha_bar[t]) ** 0.5 * eps).astype(np.float32)
+of_texts = clip.text_vectors([c.text for c in describe(compose(1000, split="test"), split="test")])
+found = (clip.image_vectors(x_t, t) @ of_texts.T).argmax(axis=1) == np.arange(1000)
+assert np.isclose(report.noisy[t][0].value, found.mean(), atol=0.003), "noisy pictures, told how noisy they are"
 
 # %% [markdown]
 # By chance it would be one of a thousand. But why is the ceiling not 100 %? Because captions leave things out. Here is
@@ -596,6 +616,7 @@ VAGUE, PRECISE = "red hair, glasses", "a person with long red hair, glasses and 
 sixteen = last(model.chain(Request(n=16, seed=3, prompt=VAGUE), steps=10, sampler="dpmpp_2m"))
 fit = clip_scores(clip, sixteen, [PRECISE])[:, 0]
 order = best_of(clip, sixteen, PRECISE, 16)
+assert np.array_equal(order, sorted(range(16), key=lambda i: -fit[i])), "the best first"
 seen = judge(to_images(sixteen)).portraits
 (hair, hair_colour), (glasses, _), (clothing, clothing_colour) = (
     words_of(seen, layer) for layer in ("hair", "glasses", "clothing")

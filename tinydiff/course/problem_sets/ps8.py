@@ -88,7 +88,7 @@ EDITED = Exercise(
     grade="debug",
     reference=_edited,
     cases=[
-        (_shrinks, _LEVELS, *_normal((2, 3, 4, 2), (2, 3, 4, 2)), [40, 29, 17, 6], 0.6),
+        (_shrinks, _LEVELS, *_normal((2, 3, 4, 2), (2, 3, 4, 2)), [40, 23, 17, 12, 6], 0.6),
         (_shrinks, _LEVELS, *_normal((3, 2, 5, 1), (3, 2, 5, 1)), [40, 30, 20, 10], 0.5),
         (_shrinks, _LEVELS, *_normal((1, 4, 2, 3), (1, 4, 2, 3)), [39, 33, 24, 11, 2], 0.9),
     ],
