@@ -16,7 +16,7 @@
 # **You will learn** how the network of a diffusion model is put together from the layers of the last notebooks, how it
 # is told the time, and why its backward is its forward, read upwards.
 #
-# **Prerequisites:** notebooks 05 to 07. **Time:** 25 minutes.
+# **Prerequisites:** notebooks 05 to 07. **Time:** 90 minutes with the exercises.
 #
 # **Papers:** Ronneberger, Fischer, Brox, *U-Net* (2015), for the shape; Ho, Jain, Abbeel (2020) and Dhariwal and Nichol
 # (2021), for this form of it; Vaswani et al. (2017), section 3.5 (here TEMB-1); Srivastava et al., *Dropout* (2014),

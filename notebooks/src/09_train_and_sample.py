@@ -16,7 +16,7 @@
 # **You will learn** to train a denoiser in ten lines, to read its loss, and to draw with it. The loss looks flat for
 # most of the time, while the samples get better and better: you will see why.
 #
-# **Prerequisites:** notebooks 04 (the loss), 05 (gradients and the tape) and 08 (the UNet). **Time:** 25 minutes.
+# **Prerequisites:** notebooks 04 (the loss), 05 (gradients and the tape) and 08 (the UNet). **Time:** 110 minutes with the exercises.
 #
 # **Papers:** Ho, Jain, Abbeel, *Denoising diffusion probabilistic models* (2020), Algorithms 1 and 2 (here DDPM-ALG1
 # and DDPM-ALG2); Loshchilov and Hutter, *Decoupled weight decay regularization* (2019), Algorithm 2 (ADAMW-1), and

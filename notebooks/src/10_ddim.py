@@ -16,7 +16,7 @@
 # **You will learn** why a network that was trained for a thousand random steps can draw in twenty that are not random
 # at all.
 #
-# **Prerequisites:** notebooks 03 and 09. **Time:** 20 minutes.
+# **Prerequisites:** notebooks 03 and 09. **Time:** 60 minutes with the exercises.
 #
 # **Papers:** Song, Meng, Ermon, *Denoising diffusion implicit models* (2021), Eq. 7, 12 and 16 (here DDIM-12 and
 # DDIM-16).

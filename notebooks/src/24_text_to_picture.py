@@ -16,8 +16,8 @@
 # **You will learn** how tokens, a text encoder, a UNet, guidance and a sampler make one machine that draws what you type;
 # how to train it; how to measure, without a second network, whether it draws what it was told; and where it fails.
 #
-# **Prerequisites:** notebooks 10 (DDIM), 21 (guidance), 22 (the text encoder) and 23 (cross-attention). **Time:** 25
-# minutes.
+# **Prerequisites:** notebooks 10 (DDIM), 21 (guidance), 22 (the text encoder) and 23 (cross-attention). **Time:** 80
+# minutes with the exercises.
 #
 # **Papers:** Rombach et al., *High-resolution image synthesis with latent diffusion models* (2022); Saharia et al.,
 # *Imagen* (2022); Kynkäänniemi et al., *Improved precision and recall metric for assessing generative models* (2019),

@@ -16,7 +16,7 @@
 # **You will learn** to change pictures with a model that was trained to draw them: make one anew from other words, fill in
 # a part, find the noise that draws a picture, walk between two, and teach the model one new word.
 #
-# **Prerequisites:** notebooks 02 (exact densities), 10 (DDIM), 22 and 23 (words). **Time:** 25 minutes.
+# **Prerequisites:** notebooks 02 (exact densities), 10 (DDIM), 22 and 23 (words). **Time:** 80 minutes with the exercises.
 #
 # **Papers:** Meng et al., *SDEdit* (2022), Algorithm 1; Lugmayr et al., *RePaint* (2022), Eq. 8; Nichol et al., *GLIDE*
 # (2021), section 4.3; Song et al., *Denoising diffusion implicit models* (2021), section 4.3; Gal et al., *An image is

@@ -17,8 +17,8 @@
 # which picture; what a perfect reader could reach, and how near one comes to it; how to choose pictures by a text; how
 # the gradient of a CLIP makes another network draw; and what a CLIP does not understand.
 #
-# **Prerequisites:** notebooks 20 (classifier guidance), 22 (the text encoder) and 24 (text to picture). **Time:** 25
-# minutes.
+# **Prerequisites:** notebooks 20 (classifier guidance), 22 (the text encoder) and 24 (text to picture). **Time:** 90
+# minutes with the exercises.
 #
 # **Papers:** Radford et al., *Learning transferable visual models from natural language supervision* (2021), Fig. 3 (here
 # NCE-1 and NCE-3); van den Oord et al., *Representation learning with contrastive predictive coding* (2018), Eq. 4;
