@@ -268,8 +268,8 @@ def _worth(guess, x, t, words, nothing, power=2, root=True, all_others=False, re
         axes = None if pooled else tuple(range(1, change.ndim))
         value = change.mean(axis=axes) if reduce == "mean" else change.sum(axis=axes)
         found.append(np.broadcast_to(value, len(x)))
-    found = np.stack(found, axis=1)
-    return found ** (1 / power) if root else found
+    worth = np.stack(found, axis=1)
+    return worth ** (1 / power) if root else worth
 
 
 def _of_worth(n, height, width, words, channels, t):
