@@ -14,6 +14,7 @@ from tinydiff.course.difference import Outputs, agree, arrays_of, in_words
 from tinydiff.course.ending import tried, within_steps
 
 HINTS = 3  # from "where to look" to "nearly the line itself"
+PLANTED = "the fault is still there."
 
 
 @checks_arguments("__init__", "hint")
@@ -38,7 +39,8 @@ class Exercise:
         Names of what the function returns; more than one for a tuple.
     mistakes : mapping from text to callable
         A sentence that explains a plausible mistake, and a function that makes it. Any two of them, and each and
-        the reference, differ in some case by a hundred times the tolerance or more.
+        the reference, differ in some case by a hundred times the tolerance or more. Where there is a fault to find, the
+        first is `PLANTED`, the fault itself: a sentence would give it away, and the first hint follows instead.
     hints : sequence of texts
         Three: where to look, what to do, nearly the line itself.
     praise : str
@@ -159,7 +161,7 @@ class Exercise:
             return ""
         for explanation, mistake in self.mistakes.items():
             if agree(outputs, self.outputs(mistake, len(outputs)), self.tolerance):
-                return explanation
+                return f"{PLANTED} {self.hints[0]}" if explanation == PLANTED else explanation
         return ""
 
     def _wrong(self, name, outputs, expected, form):
