@@ -37,6 +37,9 @@ PULL = Exercise(
             partial(_pull, signal=lambda a: 1.0)
         ),
         "alpha_bar stands there itself; what multiplies x_0 is its root.": partial(_pull, signal=lambda a: a),
+        "that is the difference of the guesses; write each of the two scores first.": (
+            partial(_pull, noise=lambda a: 1.0, signal=lambda a: 1.0)
+        ),
         "that is the difference of the noises; the score is that over minus the root of 1 - alpha_bar.": (
             partial(_pull, sign=-1.0, noise=lambda a: (1 - a) ** 0.5)
         ),
@@ -49,7 +52,7 @@ PULL = Exercise(
     praise="Told less untold: the network holds a classifier, and nobody trained one.",
 )
 
-_TABLE = _RNG.standard_normal((2, 11, 3))  # of a guess and of a noise, for labels 0 .. 10
+_TABLE = _RNG.standard_normal((2, 13, 3))  # of a guess and of a noise, for labels 0 .. 12
 
 
 def _network(x_t, t, labels):
@@ -165,6 +168,9 @@ DYNAMIC = Exercise(
         "one q for the whole batch: a picture would depend on those beside it.": partial(_dynamic, together=True),
         "q is a value of the picture; between two values the quantile interpolates, as np.quantile does.": (
             partial(_dynamic, method="higher")
+        ),
+        "q is the value just below the percentile; between two values go that share of the way, as np.quantile does.": (
+            partial(_dynamic, method="lower")
         ),
         "that is the static threshold: everything beyond 1 becomes 1, and q is not used.": (
             lambda x_0_hat, percentile: np.clip(x_0_hat, -1, 1)
