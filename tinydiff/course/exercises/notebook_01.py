@@ -70,6 +70,9 @@ SCHEDULE = Exercise(
         "the betas are summed and not multiplied: that is right for small steps only.": (
             lambda T, beta_1, beta_T: np.r_[1, 1 - np.cumsum(np.linspace(beta_1, beta_T, T))]
         ),
+        "there are T + 1 variances, and no 1 before them: T steps take T variances, and t = 0 takes no step.": (
+            lambda T, beta_1, beta_T: np.cumprod(1 - np.linspace(beta_1, beta_T, T + 1))
+        ),
         "the last beta is left out: T steps take T values, from beta_1 to beta_T, both of them included.": (
             lambda T, beta_1, beta_T: np.r_[1, np.cumprod(1 - np.linspace(beta_1, beta_T, T, endpoint=False))]
         ),

@@ -172,7 +172,7 @@ DYNAMIC = Exercise(
         "q is the value just below the percentile; between two values go that share of the way, as np.quantile does.": (
             partial(_dynamic, method="lower")
         ),
-        "that is the static threshold: everything beyond 1 becomes 1, and q is not used.": (
+        "that is the static threshold, as if each q were 1 (np.percentile counts to 100, np.quantile to 1).": (
             lambda x_0_hat, percentile: np.clip(x_0_hat, -1, 1)
         ),
         "it is divided by the largest value; one bright pixel would make all of the picture pale.": _by_largest,
