@@ -157,9 +157,9 @@ plot.bells(x, {"the class": bell(m_y[0], v_y[0]), "tilted": bell(*tilted), "draw
 #
 # "The sum of these two numbers should be 1" is no class, and no classifier was ever trained for it. But all that guidance
 # needs is the gradient of a log-probability. Let a *meter* read $c = w \cdot x_0 + \text{error}$, where the error is
-# normal with mean 0 and variance $\sigma^2$ (`error`). Data are independent normal numbers: $x_{0,d}$ has the mean $m_d$
-# and the variance $v_d$. From notebook 02 you know what is left open when $x_t$ is seen: the numbers are still independent
-# and normal, with
+# normal with mean 0 and variance $\sigma^2$. Data are independent normal numbers: $x_{0,d}$ has the mean $m_d$ and the
+# variance $v_d$. From notebook 02 you know what is left open when $x_t$ is seen: the numbers are still independent and
+# normal, with
 #
 # $$\hat x_{0,d} = m_d + k_d \left(x_{t,d} - \sqrt{\bar\alpha}\, m_d\right), \qquad
 #   k_d = \frac{\sqrt{\bar\alpha}\, v_d}{\bar\alpha\, v_d + 1 - \bar\alpha}, \qquad
@@ -168,7 +168,8 @@ plot.bells(x, {"the class": bell(m_y[0], v_y[0]), "tilted": bell(*tilted), "draw
 # their means and their variances.
 #
 # **Derive it:** the gradient of $\log p(c \mid x_t)$ in $x_t$. First say which distribution c has, given $x_t$. `x_t` is
-# (N, D), `wish` is c for each sample, (N,); `mean`, `variance` and `w` are (D,); `alpha_bar` and `error` are numbers.
+# (N, D), `wish` is c for each sample, (N,); `mean`, `variance` and `w` are (D,); `alpha_bar` and `error` are numbers, and
+# `error` is $\sigma^2$, the variance itself.
 
 
 # %%

@@ -3,4 +3,6 @@
 A module has three tables by the names of the exercises. ``LIBRARY``: the library's function with the same arguments,
 or a sentence that says why it has none. ``RIGHT``: right answers that are written otherwise. ``WRONG``: wrong answers
 that the exercise does not list as mistakes, but must not take.
+
+A module such as `ps1_more` holds further answers to `ps1`: RIGHT and WRONG alone.
 """

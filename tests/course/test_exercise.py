@@ -110,6 +110,8 @@ def test_a_factor_is_told_by_the_argument_that_it_is():
 def test_values_in_another_order_and_those_that_are_right_are_told():
     exercise = an_exercise(lambda x: (2 * x, 3 * x), [(np.arange(4.0),)], ["dx", "dw"])
     assert "the values come in another order; return dx, dw." in exercise.verdict(lambda x: (3 * x, 2 * x))
+    of_two_shapes = an_exercise(lambda x: (2 * x, 3 * x[0]), [(np.arange(4.0) + 1,)], ["dx", "dw"])
+    assert "the values come in another order; return dx, dw." in of_two_shapes.verdict(lambda x: (3 * x[0], 2 * x))
     assert "dx is right, but dw has the wrong sign." in exercise.verdict(lambda x: (2 * x, -3 * x))
 
 

@@ -3,6 +3,7 @@
 import ast
 import functools
 import importlib
+import importlib.util
 import inspect
 import itertools
 import pkgutil
@@ -42,6 +43,11 @@ MODULES = [
 EXERCISES = {f"{number_of(m)}.{name}": e for m in MODULES for name, e in exercises_of(m).items()}
 MISTAKES = [(key, text) for key, exercise in EXERCISES.items() for text in exercise.mistakes]
 ANSWERS = {number_of(m): importlib.import_module(f"answers.{m.__name__.rpartition('.')[2]}") for m in MODULES}
+MORE_ANSWERS = [
+    (number, importlib.import_module(f"{module.__name__}_more"))
+    for number, module in ANSWERS.items()
+    if importlib.util.find_spec(f"{module.__name__}_more")
+]
 SOURCES = {source.name.partition("_")[0]: source for source in sorted(notebooks.SOURCES.glob("*.py"))}
 
 
@@ -49,7 +55,7 @@ def answers_to(kind):
     """Return (key, answer) for all of a kind of answers in `tests/answers`: RIGHT or WRONG."""
     return [
         pytest.param(f"{number}.{name}", answer, id=f"{number}.{name}: {what}")
-        for number, module in ANSWERS.items()
+        for number, module in [*ANSWERS.items(), *MORE_ANSWERS]
         for name, answers in getattr(module, kind).items()
         for what, answer in answers.items()
     ]
@@ -80,6 +86,7 @@ def test_own_answers_of_a_notebook_are_right_and_what_stands_for_them_is_not(num
         right, begun = {}, {}
         exec(f"{imports}\n{notebooks.with_solution(cell)}", right)
         exec(f"{imports}\n{notebooks.for_students(cell)}", begun)
+        assert list(inspect.signature(begun[answer]).parameters) == EXERCISES[f"{number}.{exercise}"].arguments
         assert EXERCISES[f"{number}.{exercise}"].verdict(right[answer]) == ""
         verdict = EXERCISES[f"{number}.{exercise}"].verdict(begun[answer])
         assert "is not written yet" in verdict or PLANTED in verdict or "NaN" in verdict, "nothing is given away"

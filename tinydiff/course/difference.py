@@ -43,7 +43,8 @@ def arrays_of(output: Any, expected: Sequence[np.ndarray], returns: Sequence[str
             )
         elif not np.isfinite(array).all() and np.isfinite(right).all():
             problems.append(
-                f"gives NaN or infinity in {what}: is there a division by 0, or a root of a negative number?"
+                f"gives NaN or infinity in {what}: is there a division by 0, an exp of a large number, or a root or "
+                "logarithm of a number that has none?"
             )
     return arrays, "".join(problems[:1])
 
@@ -65,6 +66,14 @@ def distance(a: np.ndarray, b: np.ndarray) -> float:
         return 0.0 if np.array_equal(a, b) else np.inf
     off = np.abs(np.asarray(a, np.float64) - b)
     return float(off.max(initial=0.0) / max(np.abs(b).max(initial=0.0), SMALLEST_SCALE))
+
+
+def in_another_order(outputs: Outputs, rights: Outputs, returns: Sequence[str], tolerance: float) -> str:
+    """Return in a sentence that outputs are the expected ones in another order, or an empty text."""
+    for order in itertools.permutations(range(len(returns))):
+        if list(order) != sorted(order) and agree([[one[k] for k in order] for one in outputs], rights, tolerance):
+            return f"the values come in another order; return {', '.join(returns)}."
+    return ""
 
 
 def in_words(
@@ -90,9 +99,6 @@ def in_words(
     tolerance : float
         See `distance`.
     """
-    for order in itertools.permutations(range(len(returns))):
-        if list(order) != sorted(order) and agree([[one[k] for k in order] for one in outputs], rights, tolerance):
-            return f"the values come in another order; return {', '.join(returns)}."
     wrong = [k for k in range(len(returns)) if not agree(_only(outputs, k), _only(rights, k), tolerance)]
     k = wrong[0]
     found, right = [one[k] for one in outputs], [one[k] for one in rights]

@@ -28,6 +28,7 @@ VARIETY = Exercise(
         (_RNG.standard_normal((3, 2, 5, 1)) * 0.3 + 1,),
         (_RNG.standard_normal((5, 1, 2, 3)),),
         (_RNG.standard_normal((2, 4, 3, 1)),),
+        (np.arange(16.0).reshape(4, 2, 2, 1)[[0, 3, 3, 1]] / 9,),  # two are the same, and are a pair as well
     ],
     returns=["variety"],
     mistakes={
@@ -45,6 +46,9 @@ VARIETY = Exercise(
         ),
         "squares are averaged over the pixels; Pythagoras adds them up.": (
             lambda images: _variety(images) / images[0].size ** 0.5
+        ),
+        "that is the root of the mean squared distance; take the root for each pair, and the mean of the roots then.": (
+            lambda images: float(np.mean(np.square(_distances(images))) ** 0.5)
         ),
         "that is the distance from the average image; asked for is the distance of two images.": (
             lambda images: float(np.mean([np.linalg.norm(one - images.mean(axis=0)) for one in images]))
@@ -150,9 +154,9 @@ NOISE = Exercise(
 )
 
 
-def _toy_predict(x, t):
+def _toy_predict(x, time):
     """Stand in for a model: its guesses depend on the time that it is told."""
-    return x / (1 + t / 7), np.sin(x) + 0.02 * t**1.5
+    return x / (1 + time / 7), np.sin(x) + 0.02 * time**1.5
 
 
 def _sample(predict, mix, alpha_bar, x, times, told, guess_at=lambda t, s, told: told, weight_at=lambda t, s, told: s):

@@ -52,7 +52,7 @@ def _schedule(T, beta_1, beta_T):
 SCHEDULE = Exercise(
     grade="transcribe",
     reference=_schedule,
-    cases=[(5, 0.1, 0.3), (1000, 1e-4, 0.02), (7, 0.05, 0.6), (1, 0.2, 0.2)],
+    cases=[(5, 0.1, 0.3), (1000, 1e-4, 0.02), (7, 0.05, 0.6), (2, 0.2, 0.45)],
     returns=["alpha_bar"],
     mistakes={
         "t = 0 is missing: before the first step all signal is there, so the table starts with 1.": (
@@ -69,6 +69,9 @@ SCHEDULE = Exercise(
         ),
         "the betas are summed and not multiplied: that is right for small steps only.": (
             lambda T, beta_1, beta_T: np.r_[1, 1 - np.cumsum(np.linspace(beta_1, beta_T, T))]
+        ),
+        "there are T + 1 variances, and no 1 before them: T steps take T variances, and t = 0 takes no step.": (
+            lambda T, beta_1, beta_T: np.cumprod(1 - np.linspace(beta_1, beta_T, T + 1))
         ),
         "the last beta is left out: T steps take T values, from beta_1 to beta_T, both of them included.": (
             lambda T, beta_1, beta_T: np.r_[1, np.cumprod(1 - np.linspace(beta_1, beta_T, T, endpoint=False))]
@@ -107,6 +110,11 @@ JUMP = Exercise(
                 (alpha_bar_t / alpha_bar_s) ** 0.5 * x_s + (alpha_bar_s - alpha_bar_t) ** 0.5 * eps
             )
         ),
+        "the image is right, but the new noise is all that is in x_t; x_s brings some of its own.": (
+            lambda x_s, alpha_bar_s, alpha_bar_t, eps: (
+                (alpha_bar_t / alpha_bar_s) ** 0.5 * x_s + (1 - alpha_bar_t) ** 0.5 * eps
+            )
+        ),
         "the roots are missing: alpha_bar is a share of the variance.": (
             lambda x_s, alpha_bar_s, alpha_bar_t, eps: (
                 alpha_bar_t / alpha_bar_s * x_s + (1 - alpha_bar_t / alpha_bar_s) * eps
@@ -122,12 +130,12 @@ JUMP = Exercise(
 )
 
 
-def _walked(x_0, alpha_bar, times, noises, whole=False, same=False, late=False, forgotten=False):
+def _walked(x_0, alpha_bar, times, noises, whole=False, same=False, late=False, forgotten=False, single=False):
     x = x_0
     for (s, t), eps in zip(pairwise(times), noises, strict=False):  # there may be more noises than steps
         x = _jump(
             x_0 if forgotten else x,
-            1.0 if whole else alpha_bar[s],
+            1.0 if whole else alpha_bar[t - 1] if single else alpha_bar[s],
             alpha_bar[t - 1] if late else alpha_bar[t],
             noises[0] if same else eps,
         )
@@ -153,6 +161,9 @@ WALK = Exercise(
             lambda *args: _walked(*args, same=True)
         ),
         "alpha_bar is read one step too early: its index is the time itself.": lambda *args: _walked(*args, late=True),
+        "that is alpha of the last single step; the way from s to t may be many steps long.": (
+            lambda x_0, alpha_bar, times, noises: _walked(x_0, alpha_bar, times, noises, single=True)
+        ),
         "each step starts from x_0 again, so only the last one counts.": lambda *args: _walked(*args, forgotten=True),
     },
     hints=[

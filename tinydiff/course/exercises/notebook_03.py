@@ -53,6 +53,18 @@ POSTERIOR = Exercise(
         "x_0 is left out: x_t / sqrt(alpha) is only what the second witness says; weigh in the first.": (
             lambda x_0, x_t, s, t: _product(x_0, x_t, s, t, prior=0.0)
         ),
+        "alpha belongs to the one step, alpha_bar_t / alpha_bar_s; alpha_bar_t itself stands before x_t.": (
+            lambda x_0, x_t, s, t: (
+                _posterior(x_0, 0 * x_t, s, t)[0] + s**0.5 * _posterior(0 * x_0, x_t, s, t)[0],
+                _posterior(x_0, x_t, s, t)[1],
+            )
+        ),
+        "beta is 1 - alpha_bar_t / alpha_bar_s, and not the difference of the two alpha_bar.": (
+            lambda x_0, x_t, s, t: (
+                s * _posterior(x_0, 0 * x_t, s, t)[0] + _posterior(0 * x_0, x_t, s, t)[0],
+                s * _posterior(x_0, x_t, s, t)[1],
+            )
+        ),
         "the mean is right, but 1 / A is a variance already: no root.": _with_variance(lambda v, s, t: v**0.5),
         "the mean is right, but that is A; the variance is one over it.": _with_variance(lambda v, s, t: 1 / v),
         "the mean is right, but that is beta, the variance of the step forward; knowing x_0 makes it smaller.": (

@@ -162,6 +162,9 @@ WEIGHT = Exercise(
         "`1 - alpha_bar_t` is not squared, but it stands in the factor of x_0, which is.": (
             lambda s, t: _weight(s, t) * (1 - t)
         ),
+        "beta is 1 - alpha_bar_t / alpha_bar_s, and not the difference of the two alpha_bar.": (
+            lambda s, t: s * _weight(s, t)
+        ),
         "the factor of x_t was taken; x_t is the same in both means, and goes out.": (
             lambda s, t: t / s * (1 - s) ** 2 / (1 - t) ** 2 / (2 * (1 - t / s))
         ),
@@ -207,6 +210,9 @@ LOSS = Exercise(
         "the weights in x_t are square roots, of alpha_bar[t] and of 1 - alpha_bar[t].": partial(_error, roots=False),
         "the weights in x_t are swapped: at small t nearly all is image.": partial(_error, swap=True),
         "the output is compared with the image; this network predicts the noise.": partial(_error, image=True),
+        "alpha_bar is read one step too early: its index is the time itself, as alpha_bar[0] is 1.": (
+            lambda network, alpha_bar, x_0, t, eps: _error(network, np.roll(alpha_bar, 1), x_0, t, eps)
+        ),
         "all samples have the t of the first; each has its own, so alpha_bar[t] needs a shape like (N, 1, 1).": (
             lambda network, alpha_bar, x_0, t, eps: np.mean(
                 (network(alpha_bar[t[0]] ** 0.5 * x_0 + (1 - alpha_bar[t[0]]) ** 0.5 * eps, 0 * t + t[0]) - eps) ** 2

@@ -87,6 +87,12 @@ def _over_points(*args):
     return log_p - np.logaddexp.reduce(log_p, axis=0)
 
 
+def _joint(x, weights, means, variances, alpha_bar):
+    spread = alpha_bar * variances + 1 - alpha_bar
+    squares = ((x[:, None] - alpha_bar**0.5 * means) ** 2).sum(axis=-1)
+    return np.log(weights) - x.shape[1] / 2 * np.log(2 * np.pi * spread) - squares / (2 * spread)
+
+
 _WEIGHTS, _VARIANCES = np.array([0.5, 0.15, 0.35]), np.array([0.3, 0.05, 0.8])
 _MEANS = np.array([[-1.0, -0.6], [1.1, -0.4], [0.3, 1.2]])
 
@@ -116,6 +122,9 @@ CLASSES = Exercise(
             partial(_classes, volume=False)
         ),
         "the sum runs over the points; for each point, it is over the classes.": _over_points,
+        "that is log w_k + log q_k(x), a joint density; log q(x) must be subtracted, so that the probabilities of each "
+        "point sum to 1.": _joint,
+        "those are the probabilities; their logarithms are asked for.": lambda *args: np.exp(_classes(*args)),
     },
     hints=[
         "Begin with the logarithm of w_k q_k(x), for each point and each class: an array (N, K).",
@@ -186,6 +195,7 @@ LOGITS = Exercise(
         (_LOGITS, np.array([0, 2, 2, 1])),
         (_LOGITS[:2, ::-1] - 1.0, np.array([1, 0])),
         (np.array([[900.0, 901.2, -700.0, 899.0, 3.0]]), np.array([3])),  # exp(900) is infinite
+        (np.array([[400.3, 398.9, 400.8], [-403.0, -402.1, -404.0]]), np.array([2, 0])),  # each row has its own largest
     ],
     returns=["d_logits"],
     mistakes={
@@ -199,6 +209,9 @@ LOGITS = Exercise(
         "each logit has its own sigmoid; log sum exp has the softmax for a gradient.": partial(_logits, sigmoid=True),
         "only the label's logit gets a gradient; the others stand in log sum exp, and are pushed down.": (
             partial(_logits, only_label=True)
+        ),
+        "that is the softmax alone; z_y itself has the derivative 1 in its own logit, and the softmax is subtracted.": (
+            lambda logits, labels: -_logits(logits, labels) + np.eye(logits.shape[1])[labels]
         ),
         "nothing is subtracted: log sum exp depends on the logits, too.": (
             lambda logits, labels: np.eye(logits.shape[1])[labels]

@@ -37,6 +37,9 @@ PULL = Exercise(
             partial(_pull, signal=lambda a: 1.0)
         ),
         "alpha_bar stands there itself; what multiplies x_0 is its root.": partial(_pull, signal=lambda a: a),
+        "that is the difference of the guesses; write each of the two scores first.": (
+            partial(_pull, noise=lambda a: 1.0, signal=lambda a: 1.0)
+        ),
         "that is the difference of the noises; the score is that over minus the root of 1 - alpha_bar.": (
             partial(_pull, sign=-1.0, noise=lambda a: (1 - a) ** 0.5)
         ),
@@ -49,7 +52,7 @@ PULL = Exercise(
     praise="Told less untold: the network holds a classifier, and nobody trained one.",
 )
 
-_TABLE = _RNG.standard_normal((2, 11, 3))  # of a guess and of a noise, for labels 0 .. 10
+_TABLE = _RNG.standard_normal((2, 13, 3))  # of a guess and of a noise, for labels 0 .. 12
 
 
 def _network(x_t, t, labels):
@@ -166,7 +169,10 @@ DYNAMIC = Exercise(
         "q is a value of the picture; between two values the quantile interpolates, as np.quantile does.": (
             partial(_dynamic, method="higher")
         ),
-        "that is the static threshold: everything beyond 1 becomes 1, and q is not used.": (
+        "q is the value just below the percentile; between two values go that share of the way, as np.quantile does.": (
+            partial(_dynamic, method="lower")
+        ),
+        "that is the static threshold, as if each q were 1 (np.percentile counts to 100, np.quantile to 1).": (
             lambda x_0_hat, percentile: np.clip(x_0_hat, -1, 1)
         ),
         "it is divided by the largest value; one bright pixel would make all of the picture pale.": _by_largest,

@@ -72,7 +72,7 @@ BEST_PAIR = Exercise(
     },
     hints=[
         "Count first, choose then. What does each place of each word add to the count of its pair?",
-        "In a `Counter`, each pair of `pairwise(symbols)` adds n. Then the largest count; of equals the first.",
+        "In a `Counter`, each pair of `pairwise(symbols)` adds n. Then the largest; of equals the first in order.",
         "`min(pairs, key=lambda pair: (-pairs[pair], pair))` is the largest count, and of equals the first in order.",
     ],
     praise="The pair that saves the most tokens becomes a token.",
@@ -144,10 +144,13 @@ ENCODE = Exercise(
 )
 
 
-def _tables(dy, tokens, vocabulary, last=False, mean=False, of_batch=None, counted=False):
+def _tables(dy, tokens, vocabulary, last=False, mean=False, of_batch=None, counted=False, by_text=False):
     d_token, d_place = np.zeros((vocabulary, dy.shape[-1])), dy.sum(axis=0)
     if last:
         d_token[tokens] = dy
+    elif by_text:
+        for one, text in zip(dy, tokens, strict=True):
+            d_token[text] += one
     else:
         np.add.at(d_token, tokens, dy)
     if mean:
@@ -171,6 +174,9 @@ TABLES = Exercise(
     mistakes={
         "each place writes its gradient over the last one, as `d_token[tokens] += dy` does, too; a token at "
         "several places collects from all of them.": partial(_tables, last=True),
+        "each text is added on its own, but a token that comes twice within one text is counted once there.": (
+            partial(_tables, by_text=True)
+        ),
         "the places get the mean over the texts; each text read the vector, and gradients add.": (
             partial(_tables, mean=True)
         ),

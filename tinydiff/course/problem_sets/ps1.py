@@ -98,8 +98,8 @@ MEMORY = Exercise(
 )
 
 
-def _coin(x_t, alpha_bar, p, prior=0.5, slope=1.0, power=1.0, signal=0.5):
-    log_odds = 2 * slope * alpha_bar**signal * x_t / (1 - alpha_bar) ** power + 2 * prior * np.log(p / (1 - p))
+def _coin(x_t, alpha_bar_t, p, prior=0.5, slope=1.0, power=1.0, signal=0.5):
+    log_odds = 2 * slope * alpha_bar_t**signal * x_t / (1 - alpha_bar_t) ** power + 2 * prior * np.log(p / (1 - p))
     return np.tanh(log_odds / 2)
 
 
@@ -117,18 +117,18 @@ COIN = Exercise(
         "p counts twice: the ratio p / (1 - p) comes in once, under the logarithm.": lambda *args: _coin(
             *args, prior=1
         ),
-        "p and 1 - p are swapped: p belongs to +1.": lambda x_t, alpha_bar, p: _coin(x_t, alpha_bar, 1 - p),
+        "p and 1 - p are swapped: p belongs to +1.": lambda x_t, alpha_bar_t, p: _coin(x_t, alpha_bar_t, 1 - p),
         "the factor of x_t is twice too large: (x + a)^2 - (x - a)^2 is 4 a x, and 2 b^2 stands below it.": (
             lambda *args: _coin(*args, slope=2)
         ),
         "the factor of x_t is half of what it should be.": lambda *args: _coin(*args, slope=0.5),
-        "the square is divided by the noise's standard deviation; it must be the variance, 1 - alpha_bar.": (
+        "the square is divided by the noise's standard deviation; it must be the variance, 1 - alpha_bar_t.": (
             lambda *args: _coin(*args, power=0.5)
         ),
-        "noise has shrunk the two values to sqrt(alpha_bar) times their size, not to alpha_bar.": (
+        "noise has shrunk the two values to sqrt(alpha_bar_t) times their size, not to alpha_bar_t.": (
             lambda *args: _coin(*args, signal=1.0)
         ),
-        "noise has shrunk the two values: at t they are sqrt(alpha_bar) and -sqrt(alpha_bar).": (
+        "noise has shrunk the two values: at t they are sqrt(alpha_bar_t) and -sqrt(alpha_bar_t).": (
             lambda *args: _coin(*args, signal=0.0)
         ),
         "that is the probability of +1; the mean of +1 and -1 is twice that, less 1.": (
@@ -139,22 +139,24 @@ COIN = Exercise(
     hints=[
         "Let r be the probability of +1 given x_t. The mean is then r - (1 - r). How large is r / (1 - r)?",
         "By Bayes' rule L = log(r / (1 - r)) is log(p / (1 - p)) + 2 a x_t / b^2; and r - (1 - r) is tanh(L / 2).",
-        "`np.tanh(alpha_bar**0.5 * x_t / (1 - alpha_bar) + np.log(p / (1 - p)) / 2)`.",
+        "`np.tanh(alpha_bar_t**0.5 * x_t / (1 - alpha_bar_t) + np.log(p / (1 - p)) / 2)`.",
     ],
     praise="A tanh, the softest of switches: with little noise it is a step, with much of it a line.",
 )
 
 
-def _of_list(x_t, points, alpha_bar, largest=lambda z: z.max(axis=1, keepdims=True), least=-np.inf, scale=0.5, width=2):
-    gap = x_t[:, None] - alpha_bar**scale * points
-    z = -(gap**2).sum(axis=2) / (width * (1 - alpha_bar))
+def _of_list(
+    x_t, points, alpha_bar_t, largest=lambda z: z.max(axis=1, keepdims=True), least=-np.inf, scale=0.5, width=2
+):
+    gap = x_t[:, None] - alpha_bar_t**scale * points
+    z = -(gap**2).sum(axis=2) / (width * (1 - alpha_bar_t))
     share = np.exp(np.maximum(z - largest(z), least))
     return share / share.sum(axis=1, keepdims=True) @ points
 
 
-def _zero_where_blind(x_t, points, alpha_bar):
+def _zero_where_blind(x_t, points, alpha_bar_t):
     with np.errstate(invalid="ignore"):
-        return np.nan_to_num(_of_list(x_t, points, alpha_bar, np.max))
+        return np.nan_to_num(_of_list(x_t, points, alpha_bar_t, np.max))
 
 
 _POINTS = _RNG.standard_normal((4, 3))
@@ -179,8 +181,8 @@ STABLE = Exercise(
             partial(_of_list, largest=lambda z: z.max(axis=0), least=-700.0)
         ),
         "only the likeliest point is left; take the largest exponent out, and keep the others.": (
-            lambda x_t, points, alpha_bar: points[
-                (-((x_t[:, None] - alpha_bar**0.5 * points) ** 2).sum(axis=2)).argmax(axis=1)
+            lambda x_t, points, alpha_bar_t: points[
+                (-((x_t[:, None] - alpha_bar_t**0.5 * points) ** 2).sum(axis=2)).argmax(axis=1)
             ]
         ),
     },
@@ -193,9 +195,9 @@ STABLE = Exercise(
 )
 
 
-def _predict(x, t):
+def _predict(x_t, t):
     """Stand in for a network that predicts the noise: it mixes neighbours, and depends on the time."""
-    return 0.8 * np.tanh(x) + 0.25 * np.roll(x, 1, axis=-1) - 0.03 * t
+    return 0.8 * np.tanh(x_t) + 0.25 * np.roll(x_t, 1, axis=-1) - 0.03 * t
 
 
 def _sampled(

@@ -202,6 +202,12 @@ BACK = Exercise(
     mistakes={
         "the mean is right, but the variance is that of a known image; the image is not known, and its own variance "
         "comes on top (the law of total variance).": partial(_posterior, variance=False),
+        "the mean is right, but the variance is that of the means alone; the posterior's, beta-tilde, comes on top.": (
+            lambda x_t, s, t, points, weights: (
+                _posterior(x_t, s, t, points, weights)[0],
+                _posterior(x_t, s, t, points, weights)[1] - (1 - s) / (1 - t) * (1 - t / s),
+            )
+        ),
         "the weights of the points are ignored; rare points are less probable beforehand.": partial(
             _posterior, uniform=True
         ),

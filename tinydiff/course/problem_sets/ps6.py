@@ -75,12 +75,12 @@ def _tilted_variances(mean_all, variance_all, mean_class, variance_class, scale)
 _TILT = [
     (_RNG.standard_normal(n), 1 + _RNG.uniform(0.2, 1, n), _RNG.standard_normal(n), _RNG.uniform(0.2, 0.8, n))
     for n in (3, 2, 4)
-]
+] + [(np.array([0.4, -2.0]), np.array([0.7, 9.0]), np.array([1.5, 3.0]), np.array([0.9, 4.0]))]  # and wide ones
 
 TILTED = Exercise(
     grade="derive",
     reference=_tilted,
-    cases=[(*_TILT[0], 2.6), (*_TILT[1], 0.35), (*_TILT[2], 4.5)],
+    cases=[(*_TILT[0], 2.6), (*_TILT[1], 0.35), (*_TILT[2], 4.5), (*_TILT[3], 1.4)],
     returns=["mean", "variance"],
     mistakes={
         "that is the data times the class's density to the power s; Bayes' rule divides by the data, s times.": (
@@ -90,6 +90,9 @@ TILTED = Exercise(
         ),
         "that is the power of p(y | x) alone; the data are a factor of their own.": partial(_tilted, share=0.0),
         "the variance is right but for a root: that is the standard deviation.": partial(_tilted, rooted=True),
+        "the mean is right, but what comes second is one over the variance.": (
+            lambda *args: (_tilted(*args)[0], 1 / _tilted(*args)[1])
+        ),
         "the variances go in a line from the one to the other; what adds in an exponent is one over them.": (
             _tilted_variances
         ),
@@ -151,11 +154,16 @@ MEASURED = Exercise(
             partial(_measured, rooted=True)
         ),
         "the meter reads the noisy x_t; it is to read the guess of x_0.": partial(_measured, of_mean=False),
+        "`error` is squared, but it is a variance already, sigma squared.": (
+            lambda x_t, alpha_bar, mean, variance, w, wish, error: _measured(
+                x_t, alpha_bar, mean, variance, w, wish, error**2
+            )
+        ),
         "variances of a weighted sum have the squares of the weights.": _measured_of_squares,
     },
     hints=[
         "Given x_t, which distribution has w . x_0? A weighted sum of independent normal numbers is normal.",
-        "Its mean is w . x_0_hat, its variance sum of w^2 u. Add the error; derive -(c - mean)^2 / (2 variance).",
+        "Its mean is w . x_0_hat, its variance sum of w^2 u. Add `error`; derive -(c - mean)^2 / (2 variance).",
         "The gradient is (c - w . x_0_hat) / (error + sum of w^2 u), times w, times the gain k of each number.",
     ],
     praise="A wish that no class could say, and nothing was trained for it.",
@@ -176,12 +184,14 @@ def _other(x, t):
 
 def _walked(
     given, nothing, alpha_bar, times, x_T, scale, low, high, outside=1.0, arrival=False, from_given=False, closed=False,
-    always=False, stale=False,
+    always=False, stale=False, low_too=False, high_not=False,
 ):  # fmt: skip
     x = x_T
     for t, s in pairwise(times):
         at = s if arrival else t
         inside = always or ((low <= at < high) if closed else (low < at <= high))
+        inside = inside or (low_too and at == low)
+        inside = inside and not (high_not and at == high)
         strength = scale if inside else outside
         told, untold = given(x, t), nothing(x, t)
         eps = (told if from_given else untold) + strength * (told - untold)
@@ -212,6 +222,8 @@ CHAIN = Exercise(
             _walked, from_given=True
         ),
         "the wrong end is closed: low < t <= high.": partial(_walked, closed=True),
+        "the lower end is outside of the interval: low < t <= high.": partial(_walked, low_too=True),
+        "the upper end belongs to the interval: low < t <= high.": partial(_walked, high_not=True),
         "it guides at all times: then what is the interval for?": partial(_walked, always=True),
         "the guess is made of the prediction without guidance; noise and guess belong together.": (
             partial(_walked, stale=True)
@@ -220,13 +232,24 @@ CHAIN = Exercise(
     hints=[
         "What does a chain do that was never guided, at any time? With which s would this function do the same?",
         "With s = 0 nobody is asked for anything, with s = 1 the network does as told. Which is right outside?",
-        "In the loop, `s = scale if low < t <= high else 1.0`.",
+        "In the loop, `strength = scale if low < t <= high else 1.0`.",
     ],
     praise="Unguided is not untold.",
 )
 
 
-def _cost(draw, centres, wanted, scales, all_points=False, of_centre=False, axis_sum=False, first=False):
+def _cost(
+    draw,
+    centres,
+    wanted,
+    scales,
+    all_points=False,
+    of_centre=False,
+    axis_sum=False,
+    first=False,
+    one_mean=False,
+    less=0,
+):
     shares, spreads, offs = [], [], []
     for scale in scales:
         points = draw(scales[0] if first else scale)
@@ -234,8 +257,8 @@ def _cost(draw, centres, wanted, scales, all_points=False, of_centre=False, axis
         those = points if all_points else points[nearest == wanted]
         shares.append((nearest == wanted).mean())
         middle = those.mean(axis=0) if len(those) else centres[wanted]
-        squares = (those - (centres[wanted] if of_centre else middle)) ** 2
-        size = squares.size if not axis_sum else len(those)
+        squares = (those - (centres[wanted] if of_centre else middle.mean() if one_mean else middle)) ** 2
+        size = squares.size - less if not axis_sum else len(those)
         spreads.append((squares.sum() / size) ** 0.5 if len(those) else 0.0)
         offs.append(((middle - centres[wanted]) ** 2).sum() ** 0.5)
     return np.array(shares), np.array(spreads), np.array(offs)
@@ -275,6 +298,12 @@ COST = Exercise(
         ),
         "the squares of both coordinates are summed; for a standard deviation of one coordinate take their mean.": (
             partial(_cost, axis_sum=True)
+        ),
+        "the spread is taken about one number, the mean of both coordinates; each coordinate has a mean of its own.": (
+            partial(_cost, one_mean=True)
+        ),
+        "the squares are divided by one less than their number; NumPy's default divides by the number itself.": (
+            partial(_cost, less=1)
         ),
         "all scales are those of the first: draw anew for each.": partial(_cost, first=True),
     },
