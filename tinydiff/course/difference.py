@@ -43,7 +43,8 @@ def arrays_of(output: Any, expected: Sequence[np.ndarray], returns: Sequence[str
             )
         elif not np.isfinite(array).all() and np.isfinite(right).all():
             problems.append(
-                f"gives NaN or infinity in {what}: is there a division by 0, or a root of a negative number?"
+                f"gives NaN or infinity in {what}: is there a division by 0, a root of a negative number, or an exp of "
+                "a large one?"
             )
     return arrays, "".join(problems[:1])
 
