@@ -2,5 +2,6 @@
 
 A module has three tables by the names of the exercises. ``LIBRARY``: the library's function with the same arguments,
 or a sentence that says why it has none. ``RIGHT``: right answers that are written otherwise. ``WRONG``: wrong answers
-that the exercise does not list as mistakes, but must not take.
+that the exercise does not list as mistakes, but must not take. More answers, by small edits of a right one, stand in
+`edited`.
 """
