@@ -395,8 +395,8 @@ assert error < 0.93 * blind
 #
 # Up and down again leads back only nearly. **Explore:** how nearly? Write the round trip, and then measure its error as the
 # steps become many. `times` fall from T to the smallest, which is not 0: the path down ends with a step from there to 0,
-# and the path up begins with it. At 0 there is no noise to predict, so this first step predicts at the smallest time.
-# `predict(x, t)` returns $\hat x_0$ and $\hat\epsilon$, t a whole number; `alpha_bar` is an array.
+# and the path up begins with it. At 0 there is no noise to predict, so this first step takes both predictions at the
+# smallest time. `predict(x, t)` returns $\hat x_0$ and $\hat\epsilon$, t a whole number; `alpha_bar` is an array.
 
 
 # %%

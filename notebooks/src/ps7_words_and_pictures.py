@@ -181,9 +181,9 @@ plot.curves(np.arange(steps), {"loss": np.array(losses), "sharpness / 10": np.ar
 #
 # $$\hat x_0 = \mathrm{clip}\Big(\hat x_0(\varnothing) + s \sum_{k=1}^{K} m_k \odot \big(\hat x_0(c_k) - \hat x_0(\varnothing)\big),\ -1,\ 1\Big) .$$
 #
-# The network always sees the whole $x_t$, so that the parts fit; only its answers are masked. Where no mask is, the picture
-# is drawn without words. The rest of the step is that of notebook 24: find the noise that belongs to the clipped guess, and
-# step down with DDIM, $\eta = 0$.
+# Masks may overlap: there the pulls add. The network always sees the whole $x_t$, so that the parts fit; only its answers
+# are masked. Where no mask is, the picture is drawn without words. The rest of the step is that of notebook 24: find the
+# noise that belongs to the clipped guess, and step down with DDIM, $\eta = 0$.
 #
 # Write the whole chain. `guess(x, t, context)` returns $\hat x_0$; `alpha_bar` is a list with an entry for each t;
 # `texts` and `masks` are lists of K each; a mask broadcasts to x; `times` fall.

@@ -4,5 +4,6 @@ A module has three tables by the names of the exercises. ``LIBRARY``: the librar
 or a sentence that says why it has none. ``RIGHT``: right answers that are written otherwise. ``WRONG``: wrong answers
 that the exercise does not list as mistakes, but must not take.
 
-A module such as `ps1_more` holds further answers to `ps1`: RIGHT and WRONG alone.
+A module such as `ps1_more` holds further answers to `ps1`: RIGHT and WRONG alone. The answers in `edited`
+are small edits of a right one.
 """

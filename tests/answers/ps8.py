@@ -44,7 +44,7 @@ def edited_loop(guess, alpha_bar, picture, eps, times, strength):
     times = list(filter(lambda t: t <= round(strength * (len(alpha_bar) - 1), 6), times))
     a = np.sqrt(alpha_bar).astype(np.float32)
     b = np.sqrt(1 - alpha_bar).astype(np.float32)
-    x = a[times[0]] * picture + b[times[0]] * eps
+    x = a[times[0]] * picture + b[times[0]] * eps if times else picture
     while times:
         t = times.pop(0)
         s = times[0] if times else 0
@@ -64,7 +64,8 @@ def edited_recursive(guess, alpha_bar, picture, eps, times, strength):
         noise = (x - math.sqrt(alpha_bar[t]) * x_0) / math.sqrt(1 - alpha_bar[t])
         return down(math.sqrt(alpha_bar[s]) * x_0 + math.sqrt(1 - alpha_bar[s]) * noise, path[1:])
 
-    return down(math.sqrt(alpha_bar[left[0]]) * picture + math.sqrt(1 - alpha_bar[left[0]]) * eps, left)
+    noise = math.sqrt(1 - alpha_bar[left[0]]) * eps if left else 0
+    return down(math.sqrt(alpha_bar[left[0] if left else 0]) * picture + noise, left)
 
 
 def edited_ending_early(guess, alpha_bar, picture, eps, times, strength):

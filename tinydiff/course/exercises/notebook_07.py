@@ -66,6 +66,9 @@ GROUP_NORM = Exercise(
         "the variance is the mean of the squares, divided by n; yours is divided by n - 1.": partial(
             _group_norm, fewer=1
         ),
+        "eps is left out: it is added to the variance, under the root.": lambda x, gamma, beta, groups, eps: (
+            _group_norm(x, gamma, beta, groups, 0.0)
+        ),
         "gamma and beta are missing: they scale and shift each channel at the end.": partial(_group_norm, scale=False),
     },
     hints=[
@@ -78,8 +81,13 @@ GROUP_NORM = Exercise(
 )
 
 _ROWS = _RNG.standard_normal((3, 7)) * np.array([[0.3], [1.0], [4.0]]) + np.array([[2.0], [-1.0], [0.5]])
-_RSTD = (_ROWS.var(axis=1, keepdims=True) + 0.1) ** -0.5
-_X_HAT = (_ROWS - _ROWS.mean(axis=1, keepdims=True)) * _RSTD
+
+
+def _normalised(rows):
+    rstd = (rows.var(axis=1, keepdims=True) + 0.1) ** -0.5
+    return (rows - rows.mean(axis=1, keepdims=True)) * rstd, rstd
+
+
 _G = _RNG.standard_normal((3, 7)) + 0.7
 
 
@@ -93,7 +101,11 @@ def _paths(g, x_hat, rstd, mean=1.0, variance=1.0, power=1.0, axis=-1, total=Fal
 NORM = Exercise(
     grade="derive",
     reference=_paths,
-    cases=[(_G, _X_HAT, _RSTD), (_G[:1] + 0.5, _X_HAT[:1], _RSTD[:1]), (_G[1:, :4], _X_HAT[1:, 3:], _RSTD[1:])],
+    cases=[
+        (_G, *_normalised(_ROWS)),
+        (_G[:1] + 0.5, *_normalised(_ROWS[:1])),
+        (_G[1:, :4], *_normalised(_ROWS[1:, 3:])),
+    ],
     returns=["dx"],
     mistakes={
         "the path through the mean is missing: raising one x raises the mean, and lowers every x_hat.": (
@@ -149,10 +161,13 @@ def _of_attention(queries, keys, d, d_v):
     return _RNG.standard_normal((queries, d_v)) + 0.3, q, k, v, _weights(q, k)
 
 
-def _attention(dy, q, k, v, weights, width=None, softmax=True, inner=True, plain=False, mixed=False, whole=False):
+def _attention(
+    dy, q, k, v, weights, width=None, softmax=True, inner=True, plain=False, mixed=False, whole=False, evenly=False
+):
     dp = dy @ v.T
     if softmax:
         along = (dp * weights).sum(axis=None if whole else -1, keepdims=True)
+        along = dp.mean(axis=-1, keepdims=True) if evenly else along
         ds = weights * (dp - (along if inner else 0.0))
     else:
         ds = dp
@@ -183,6 +198,9 @@ ATTENTION = Exercise(
         ),
         "the softmax has only half of its gradient: subtract the sum of d_weights * weights in every row.": (
             partial(_attention, inner=False)
+        ),
+        "inside the softmax's gradient each query's d_weights are averaged evenly; weigh them by P.": (
+            partial(_attention, evenly=True)
         ),
         "the sum inside the softmax's gradient goes over all queries; every query has a softmax of its own.": (
             partial(_attention, whole=True)

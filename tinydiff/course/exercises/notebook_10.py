@@ -202,8 +202,8 @@ VARIANCE = Exercise(
     },
     hints=[
         "Everything is linear: in each step x_s is a factor times x_t, and fresh noise. What is the factor?",
-        "Put x_0_hat and eps_hat, the two multiples of x_t, into Eq. DDIM-12, and add them up to one factor. Its square "
-        "multiplies the variance, and sigma squared comes on top.",
+        "Put x_0_hat and eps_hat, the two multiples of x_t, into Eq. DDIM-12, and add them up to one factor. Its "
+        "square multiplies the variance, and sigma squared comes on top.",
         "With d = t * c + 1 - t: `factor = s**0.5 * t**0.5 * c / d + (1 - s - sigma_2) ** 0.5 * (1 - t) ** 0.5 / d`, "
         "then `variance = factor**2 * variance + sigma_2`, where sigma_2 is Eq. DDIM-16, and variance starts with 1.",
     ],

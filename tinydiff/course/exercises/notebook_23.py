@@ -42,11 +42,18 @@ def _cross(x, context, w_q, w_k, w_v, scale=None, axis=-1, values=True, softmax=
 
 
 _EQUAL = _drawn(2, 4, 4, 5, 5, 3, 3)
+_FAR_BELOW_0 = (  # all scores: from -2400 / 2 ** 0.5 to -1000 / 2 ** 0.5
+    np.array([[[600.0, 0.0], [0.0, 500.0]]]),
+    np.array([[[-2.0, -3.0], [-4.0, -5.0], [-3.0, -2.0]]]),
+    np.eye(2),
+    np.eye(2),
+    np.array([[1.0, 0.5, -0.3], [0.2, -0.7, 0.4]]),
+)
 
 CROSS = Exercise(
     grade="transcribe",
     reference=_cross,
-    cases=[_drawn(*_SIZES[0]), _EQUAL, _drawn(*_SIZES[2]), _drawn(2, 3, 5, 4, 2, 6, 3, size=300.0)],
+    cases=[_drawn(*_SIZES[0]), _EQUAL, _drawn(*_SIZES[2]), _drawn(2, 3, 5, 4, 2, 6, 3, size=300.0), _FAR_BELOW_0],
     returns=["y", "weights"],
     mistakes={
         "keys and values come from the pixels: that is self-attention, and no word is heard.": (
@@ -112,7 +119,8 @@ def _context_backward(
 
 def _of_backward(n, pixels, words, c, d, wide, out):
     _, context, _, w_k, w_v = _drawn(n, pixels, words, c, d, wide, out)
-    q, weights = _RNG.standard_normal((n, pixels, wide)), _softmax(1.5 * _RNG.standard_normal((n, pixels, words)))
+    q = _RNG.standard_normal((n, pixels, wide))
+    weights = _softmax(q @ _turned(context @ w_k) / wide**0.5)
     return _RNG.standard_normal((n, pixels, out)), q, context @ w_v, weights, context, w_k, w_v
 
 

@@ -200,6 +200,8 @@ def _clouds(n, m, f, spread):
 
 _ON_A_LINE = np.array([[0.0, 1.0], [1.0, 1.0], [3.0, 1.0], [7.0, 1.0]])  # whole numbers: distances are exact
 _TOUCHING = np.array([[4.0, 1.0], [-2.0, 1.0], [9.5, 1.0], [13.0, 1.0], [30.0, 1.0]])
+_TWICE = np.array([[0.0, 1.0], [0.0, 1.0], [2.0, 1.0], [5.0, 1.0]])  # a twin is a neighbour, at distance 0
+_NEAR_TWINS = np.array([[4.0, 1.0], [-4.0, 1.0], [11.0, 1.0], [-2.0, 1.0], [3.0, 1.0]])
 
 RECALL = Exercise(
     grade="transcribe",
@@ -209,6 +211,7 @@ RECALL = Exercise(
         (*_clouds(16, 9, 4, 1.5), 3),
         (_ON_A_LINE, _TOUCHING, 1),
         (_TOUCHING, _ON_A_LINE, 2),
+        (_TWICE, _NEAR_TWINS, 2),
         (*_clouds(13, 17, 5, 1.1), 1),
     ],
     returns=["precision", "recall"],
@@ -272,6 +275,7 @@ TONES = Exercise(
         (np.array([0.27, 0.4, 0.33]), np.array([0.3, 0.45, 0.25]), 8.0),
         (_WITH_0, np.array([0.4, 0.0, 0.35, 0.25]), 1.6),
         (_P_GIVEN, _P, 0.7),
+        (np.array([0.6, 0.004, 0.396]), np.array([0.3, 0.1, 0.6]), 2.0),  # a rare tone may become a frequent one
     ],
     returns=["shares", "effective"],
     mistakes={

@@ -142,7 +142,9 @@ def _moved(x, x_0, eps, alpha_bar):
     return alpha_bar**0.5 * x_0 + (1 - alpha_bar) ** 0.5 * eps
 
 
-def _trip(predict, alpha_bar, x_0, times, at="s", down_at="t", ends=True, order=True, level="t", clean=False):
+def _trip(
+    predict, alpha_bar, x_0, times, at="s", down_at="t", ends=True, order=True, level="t", clean=False, own=False
+):
     path = [*times, 0]
     x = x_0
     steps = [(t, s) for t, s in pairwise(path)]
@@ -152,6 +154,8 @@ def _trip(predict, alpha_bar, x_0, times, at="s", down_at="t", ends=True, order=
         if s == 0 and not ends:
             continue
         x_0_hat, eps_hat = predict(x, now)
+        if own and s == 0:
+            x_0_hat = x
         x = _moved(x, x_0_hat, eps_hat, alpha_bar[t if level == "t" else s])
     x_T = x
     for t, s in steps:
@@ -191,6 +195,9 @@ TRIP = Exercise(
     mistakes={
         "on the way up the network is told t, but x still has the noise of s: that is the time to predict at.": (
             partial(_trip, at="t")
+        ),
+        "the first step up keeps the picture as x_0_hat; it takes both predictions, at the smallest time.": (
+            partial(_trip, own=True)
         ),
         "on the way down the network is told s, but x has the noise of t.": partial(_trip, down_at="s"),
         "the step between 0 and the smallest time is left out, both ways: times do not hold 0, the path ends there.": (

@@ -143,7 +143,8 @@ def _riddle(
             log_p = log_p - np.log(np.exp(log_p).sum(1, keepdims=True))
             log_q = log_q - np.log(np.exp(log_q).sum(0, keepdims=True))
             if together:
-                log_p = log_q = np.log(p)
+                shifted = logits - logits.max()
+                log_p = log_q = shifted - np.log(np.exp(shifted).sum())
             found = rows * log_p + columns * log_q
         else:
             found = rows * p + columns * q
@@ -153,6 +154,10 @@ def _riddle(
     return loss, d_logits / (n if mean else 1)
 
 
+_FAR_APART = np.array(  # one row far below the others, and pairs whose probability is 0 in float64: e^-1200
+    [[600.0, -300, -200, 100], [-900, -500, -450, -800], [300, 250, -700, 500], [0, -350, 50, 200]]
+)
+
 RIDDLE = Exercise(
     grade="derive",
     reference=_riddle,
@@ -160,6 +165,7 @@ RIDDLE = Exercise(
         (2 * _RNG.standard_normal((4, 4)),),
         (_RNG.standard_normal((3, 3)) - 1.0,),
         (40 * _RNG.standard_normal((5, 5)) + 900.0,),
+        (_FAR_APART,),
     ],
     returns=["loss", "d_logits"],
     mistakes={

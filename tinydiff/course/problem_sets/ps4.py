@@ -31,6 +31,9 @@ RMS_NORM = Exercise(
     returns=["y"],
     mistakes={
         "that takes off the mean, as layer norm does; here nothing is taken off.": partial(_rms_norm, centre=True),
+        "eps is left out: it is added to the mean square, under the root.": (
+            lambda x, gamma, eps: _rms_norm(x, gamma, 0.0)
+        ),
         "eps is added to the mean square, under the root; yours is added to the root.": (
             partial(_rms_norm, root="outside")
         ),
@@ -129,11 +132,13 @@ def _sets(n, queries, keys, d, d_v, counts):
 
 
 _HOLES = (*_sets(2, 3, 4, 5, 2, [4, 4])[:3], np.array([[True, False, True, True], [False, False, True, False]]))
+_, _K, *_AS_MANY = _sets(2, 4, 4, 3, 2, [2, 3])  # as many queries as keys, which look away from those that are there
+_AWAY = -40 * np.arange(1.0, 5)[:, None] * (_K[:, :1] + _K[:, 1:2])
 
 MASKED = Exercise(
     grade="debug",
     reference=_masked,
-    cases=[_sets(3, 2, 5, 4, 6, [4, 2, 3]), _HOLES, _sets(2, 4, 3, 2, 5, [1, 2])],
+    cases=[_sets(3, 2, 5, 4, 6, [4, 2, 3]), _HOLES, _sets(2, 4, 3, 2, 5, [1, 2]), (_AWAY, _K, *_AS_MANY)],
     returns=["y"],
     mistakes={
         "a picture's weights still do not sum to 1: what is masked took part in the softmax's sum.": (

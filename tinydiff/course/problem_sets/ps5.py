@@ -7,6 +7,7 @@ import numpy as np
 
 from tinydiff.course.exercise import Exercise
 from tinydiff.course.judges import falls_with_order
+from tinydiff.course.problem_sets.two_bells import a, b, exact_end, predict
 
 _RNG = np.random.default_rng(55)
 
@@ -26,10 +27,13 @@ def _of_lion(*shape):
     return theta, g, m
 
 
+_THETA, _G, _M = _of_lion(8)
+_FAINT = _THETA, 1e-6 * _G, 1e-6 * _M
+
 LION = Exercise(
     grade="transcribe",
     reference=_lion,
-    cases=[(*_of_lion(9), 0.3, 0.2), (*_of_lion(3, 4), 0.07, 0.6), (*_of_lion(2, 7), 0.11, 0.0)],
+    cases=[(*_of_lion(9), 0.3, 0.2), (*_of_lion(3, 4), 0.07, 0.6), (*_of_lion(2, 7), 0.11, 0.0), (*_FAINT, 0.2, 0.1)],
     returns=["theta", "m"],
     changes=("theta", "m"),
     mistakes={
@@ -39,6 +43,9 @@ LION = Exercise(
         ),
         "the mean in the step is made with the new m; it takes the old one.": partial(_lion, first=True),
         "the two betas are exchanged: 0.9 in the step, 0.99 in m.": partial(_lion, betas=(0.99, 0.9)),
+        "the mean in the step, with 0.9, is kept as the new m; m itself forgets more slowly, with 0.99.": (
+            lambda theta, g, m, lr, weight_decay: (_lion(theta, g, m, lr, weight_decay)[0], 0.9 * m + 0.1 * g)
+        ),
         "the mean itself is the step; only its sign should be.": partial(_lion, sign=lambda mixed: mixed),
         "a mean of 0 has the sign 0, and is no step.": partial(
             _lion, sign=lambda mixed: np.where(mixed >= 0, 1.0, -1.0)
@@ -63,7 +70,7 @@ WEIGHTS = Exercise(
     grade="derive",
     reference=_weights,
     cases=[(0.3,), (0.85,), (np.array([0.6, 0.97, 0.08]),)],
-    returns=["of_x_0", "of_v"],
+    returns=["w_x_0", "w_v"],
     mistakes={
         "these are factors of errors; the losses are their squares.": (
             lambda alpha_bar: (((1 - alpha_bar) / alpha_bar) ** 0.5, 1 / alpha_bar**0.5)
@@ -164,6 +171,17 @@ def _scaled_backward(theta, d_eps_hat, cache):
     return _backward(theta, 4 * d_eps_hat, cache)
 
 
+def _faint_forward(theta, x_t, t):
+    """Stand in for a network whose gradients are so short that epsilon counts."""
+    eps_hat, cache = _forward(theta, x_t, t)
+    return 1e-5 * eps_hat, cache
+
+
+def _faint_backward(theta, d_eps_hat, cache):
+    """Return the gradient of theta."""
+    return _backward(theta, 1e-5 * d_eps_hat, cache)
+
+
 def _train_step(
     theta, m, v, ema, k, x_0, t, eps, alpha_bar, forward, backward, lr,
     roots=True, late=0, of="mean", factor=2.0, clip="length", correct=True, decay=0.1, average="new", after=False,
@@ -210,6 +228,7 @@ TRAIN_STEP = Exercise(
     cases=[
         *_steps_of_training(_scaled_forward, _scaled_backward, 7, 2, 1, 0.2, 3),
         *_steps_of_training(_forward, _backward, 5, 3, 40, 0.05, 2),
+        *_steps_of_training(_faint_forward, _faint_backward, 4, 2, 1, 0.3, 1),
     ],
     returns=["loss", "theta", "m", "v", "ema"],
     changes=("theta", "m", "v", "ema"),
@@ -314,26 +333,6 @@ ORDER = Exercise(
 )
 
 
-def _a(t):
-    """Return the scale of the signal at t."""
-    return np.cos(np.pi * t / 2)
-
-
-def _b(t):
-    """Return the scale of the noise at t."""
-    return np.sin(np.pi * t / 2)
-
-
-def _predict(x, t):
-    """Return the exact x_0_hat and eps_hat, for data near -1 (30 %) and near 1 (70 %)."""
-    a, b = _a(t), _b(t)
-    spread = 0.1 * a**2 + b**2
-    odds = 0.7 / 0.3 * np.exp(2 * a * x / spread)
-    share = odds / (1 + odds)
-    eps_hat = b * ((1 - share) * (x + a) + share * (x - a)) / spread
-    return (x - b * eps_hat) / a, eps_hat
-
-
 def _sampler(predict, a, b, x, times, second="mean", at="predicted", time="s", scaled=True, last=False):
     for t, s in pairwise(times):
         _, eps_hat = predict(x, t)
@@ -345,34 +344,15 @@ def _sampler(predict, a, b, x, times, second="mean", at="predicted", time="s", s
     return predict(x, times[-1])[0] if last else x
 
 
-def _exact_end(x, first, last, steps=400):
-    """Follow d(x / a) / d(b / a) = eps_hat by the method of Runge and Kutta, of order 4, in steps that grow with t."""
-    times = np.linspace(first, last, steps + 1)
-    z, sigma = x / _a(first), _b(times) / _a(times)
-
-    def slope(z, sigma):
-        t = np.arctan(sigma) * 2 / np.pi
-        return _predict(_a(t) * z, t)[1]
-
-    for now, after in pairwise(sigma):
-        h = after - now
-        k_1 = slope(z, now)
-        k_2 = slope(z + h / 2 * k_1, now + h / 2)
-        k_3 = slope(z + h / 2 * k_2, now + h / 2)
-        k_4 = slope(z + h * k_3, after)
-        z = z + h / 6 * (k_1 + 2 * k_2 + 2 * k_3 + k_4)
-    return _a(last) * z
-
-
 _START, _COUNTS = np.array([[-1.3, 0.4], [0.1, 1.1], [-0.6, -0.2]]), [20, 40, 80, 160]
 _FIRST, _LAST = 0.9, 0.15
 
-_JUDGE = falls_with_order(_COUNTS, [_exact_end(_START, _FIRST, _LAST)] * len(_COUNTS), order=2)
+_JUDGE = falls_with_order(_COUNTS, [exact_end(_START, _FIRST, _LAST)] * len(_COUNTS), order=2)
 
 SAMPLER = Exercise(
     grade="derive",
     reference=_sampler,
-    cases=[(_predict, _a, _b, _START, np.linspace(_FIRST, _LAST, n + 1)) for n in _COUNTS],
+    cases=[(predict, a, b, _START, np.linspace(_FIRST, _LAST, n + 1)) for n in _COUNTS],
     returns=["x"],
     judge=_JUDGE,
     mistakes={

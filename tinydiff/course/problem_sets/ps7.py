@@ -45,6 +45,13 @@ def _of_masked(n, pixels, words, wide, out, lengths, size=1.0):
     return size * q, k, v, np.array(lengths)
 
 
+_SEEN_FAR_BELOW = (  # scores are thousands, those of the hidden words far above 0 and the others far below
+    1000 * np.array([[[1.0, 0, 2, 0], [0, 3, 0, 1]], [[2, 1, 0, 0], [0, 0, 1, 3]]]),
+    np.array([[[-9.0, -5, -8, -7], [-7, -6, -6, -8], [9, 9, 9, 9]], [[-6, -8, -9, -7], [9, 8, 9, 7], [8, 9, 8, 9]]]),
+    np.array([[[1.0, -0.5], [0.3, 2.0], [-1.4, 0.8]], [[-0.6, 0.9], [1.2, 0.1], [0.4, -1.1]]]),
+    np.array([2, 1]),
+)
+
 MASKED = Exercise(
     grade="transcribe",
     reference=_masked,
@@ -52,6 +59,7 @@ MASKED = Exercise(
         _of_masked(3, 4, 6, 5, 2, [2, 5, 4]),
         _of_masked(2, 5, 4, 3, 3, [4, 1]),
         _of_masked(2, 3, 7, 4, 5, [3, 6], size=400.0),
+        _SEEN_FAR_BELOW,
     ],
     returns=["y", "weights"],
     mistakes={
@@ -196,6 +204,8 @@ def _regions(guess, alpha_bar, x_T, texts, masks, nothing, scale, times, **wrong
             )
         if wrong.get("weak"):
             x_0 = free + pull
+        if wrong.get("alone"):
+            x_0 = scale * pull
         x_0 = x_0 if wrong.get("loose") else np.clip(x_0, -1, 1)
         eps = (x - alpha_bar[t] ** 0.5 * x_0) / (1 - alpha_bar[t]) ** 0.5
         if wrong.get("late"):
@@ -221,6 +231,8 @@ def _of_regions(n, height, width, channels, count, scale, times):
         mask = np.zeros((1, height, width, 1))
         mask[:, 1:, a:b] = 1  # the first row belongs to no text
         masks.append(mask)
+    for mask in masks:
+        mask[:, 1, -1] = 0.7  # here all texts pull
     masks[0][0, -1, 0, 0] = 0.35
     x_T = _RNG.standard_normal((n, height, width, channels))
     return _mixes, _LEVELS, x_T, texts, masks, 0.6 * _RNG.standard_normal(channels), scale, times
@@ -245,6 +257,7 @@ REGIONS = Exercise(
         "guidance starts from the guesses with words; it starts from the one without, everywhere.": (
             partial(_regions, given=True)
         ),
+        "the guess without words is missing: the pull is added to it.": partial(_regions, alone=True),
         "the scale is not used.": partial(_regions, weak=True),
         "the guess is not kept within black and white: clip it to [-1, 1].": partial(_regions, loose=True),
         "the noise is that of the guess before it was clipped; find it again after.": partial(_regions, late=True),
@@ -259,10 +272,15 @@ REGIONS = Exercise(
 )
 
 
-def _worth(guess, x, t, words, nothing, power=2, root=True, all_others=False, reduce="mean", zero=False, pooled=False):
+def _worth(
+    guess, x, t, words, nothing,
+    power=2, root=True, all_others=False, reduce="mean", zero=False, pooled=False, one_by_one=True,
+):  # fmt: skip
     whole, found = guess(x, t, words), []
     for j in range(words.shape[1]):
         other = nothing.copy() if all_others else words.copy()
+        if not one_by_one:
+            other[:, :j] = nothing[:, :j]
         other[:, j] = words[:, j] if all_others else 0.0 if zero else nothing[:, j]
         change = abs(guess(x, t, other) - (guess(x, t, nothing) if all_others else whole)) ** power
         axes = None if pooled else tuple(range(1, change.ndim))
@@ -294,6 +312,9 @@ WORTH = Exercise(
         ),
         "the word's vector is set to 0, which is a vector like any other; put that of the empty prompt in its place.": (
             partial(_worth, zero=True)
+        ),
+        "the words before it are still away; put each back before the next is taken, so that one alone is missing.": (
+            partial(_worth, one_by_one=False)
         ),
         "squares are summed over the pixels; take their mean.": partial(_worth, reduce="sum"),
         "all pictures share one number; each has its own: the mean runs over all axes but the first.": (

@@ -91,6 +91,7 @@ EDITED = Exercise(
         (_shrinks, _LEVELS, *_normal((2, 3, 4, 2), (2, 3, 4, 2)), [40, 23, 17, 12, 6], 0.6),
         (_shrinks, _LEVELS, *_normal((3, 2, 5, 1), (3, 2, 5, 1)), [40, 30, 20, 10], 0.5),
         (_shrinks, _LEVELS, *_normal((1, 4, 2, 3), (1, 4, 2, 3)), [39, 33, 24, 11, 2], 0.9),
+        (_shrinks, _LEVELS, *_normal((1, 3, 2, 2), (1, 3, 2, 2)), [40, 23, 17, 6], 0.1),  # no time is left
     ],
     returns=["picture"],
     mistakes={
@@ -130,6 +131,8 @@ def _yes_no(logits, bias, signs=True, negative=True, mean="rows", d_bias="sum", 
     )
 
 
+_SURE = np.array([[-900.0, 850, -40], [300, -1000, 760], [-820, -30, 790]])  # e^900 overflows, of either sign
+
 YES_NO = Exercise(
     grade="derive",
     reference=_yes_no,
@@ -137,6 +140,7 @@ YES_NO = Exercise(
         (2 * _RNG.standard_normal((4, 4)), -1.3),
         (_RNG.standard_normal((3, 3)), 0.4),
         (400 * _RNG.standard_normal((5, 5)), -20.0),
+        (_SURE, 5.0),
     ],
     returns=["loss", "d_logits", "d_bias"],
     mistakes={
