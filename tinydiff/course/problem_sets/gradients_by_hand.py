@@ -9,7 +9,7 @@ def relative(claimed, measured):
 
 
 def errors(
-    g, args, gradients, directions, h, back=1.0, over=2.0, off=relative, together=False, first=False, along=True
+    g, args, gradients, directions, step, back=1.0, over=2.0, off=relative, together=False, first=False, along=True
 ):
     """Return the errors of claimed gradients along directions, or what a wrong check would return."""
     errors = []
@@ -17,11 +17,11 @@ def errors(
         ends = []
         for sign in (1.0, -back):
             moved = [
-                a + sign * h * (e if along else 1.0) if (together or j == (0 if first else k)) else a
+                a + sign * step * (e if along else 1.0) if (together or j == (0 if first else k)) else a
                 for j, (a, e) in enumerate(zip(args, directions, strict=True))
             ]
             ends.append(g(*moved))
-        errors.append(off((claim * d).sum(), (ends[0] - ends[1]) / (over * h)))
+        errors.append(off((claim * d).sum(), (ends[0] - ends[1]) / (over * step)))
     return np.array(errors)
 
 
