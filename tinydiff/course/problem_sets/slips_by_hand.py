@@ -1,13 +1,16 @@
 """More slips that problem set 3 knows: a sentence for each, and a function that makes it."""
 
 import math
+from collections.abc import Callable
 from functools import partial
+from typing import Any, TypeAlias
 
 import numpy as np
 
 from tinydiff.course.problem_sets.gradients_by_hand import errors, gate, relative, sequence
 from tinydiff.course.problem_sets.three_layers import slope
 
+Mistakes: TypeAlias = dict[str, Callable[..., Any]]
 _C, _CUBE = math.sqrt(2 / math.pi), 0.044715
 
 
@@ -24,7 +27,7 @@ def _with_slope_of_u(slope_of_u):
     return answer
 
 
-SLOPE = {
+SLOPE: Mistakes = {
     "the product rule multiplies each factor's slope by the other factor; yours multiplies the two slopes.": (
         lambda h: 0.5 * (1 - np.tanh(_C * (h + _CUBE * h**3)) ** 2) * _C * (1 + 3 * _CUBE * h**2)
     ),
@@ -52,7 +55,7 @@ def _heaped(g, args, gradients, directions, step, one_list):
     return np.array(out)
 
 
-CHECK = {
+CHECK: Mistakes = {
     "`/ 2 * step` divides by 2, and then multiplies by the step; write `/ (2 * step)`.": (
         lambda g, args, gradients, directions, step: errors(g, args, gradients, directions, step, over=2 / step**2)
     ),
@@ -95,7 +98,7 @@ def _gate_with_dh(dh_of):
     return answer
 
 
-GATE = {
+GATE: Mistakes = {
     "the slope of tanh is taken at s h; the gate comes after tanh, which is given h alone.": (
         _gate_with_dh(lambda dy, h, s: s * dy * (1 - np.tanh(s * h) ** 2))
     ),
@@ -126,7 +129,7 @@ def _moved_by(dy, x, w, far_of):
     return dx, dw
 
 
-SEQUENCE = {
+SEQUENCE: Mistakes = {
     "both go the wrong way in time: the output at t read the input at t - d i, so `dy[:, far:]` meets "
     "`x[:, : T - far]`.": partial(sequence, dx_sign=1, dw_sign=-1),
     "the last tap is left out; the taps are `range(k)`, from 0 to k - 1.": partial(_without_tap, tap=-1),
