@@ -144,8 +144,13 @@ def _forward(x, w_1, b_1, w_2, b_2):
     return h, a, a @ w_2 + b_2
 
 
-def backward(x, w_1, b_1, w_2, b_2, target, m, d_y="", d_h="", d_w_2="", d_b_2="", d_w_1="", d_b_1="", d_x="", d_a=""):
-    """Return the gradients, with a wrong link where one is named."""
+LINKS = ("d_y", "d_w_2", "d_b_2", "d_a", "d_h", "d_w_1", "d_b_1", "d_x")
+
+
+def backward(x, w_1, b_1, w_2, b_2, target, m, **wrong):
+    """Return the gradients, with a wrong link where one is named: `wrong` says of some of the links how it is made."""
+    assert set(wrong) <= set(LINKS)
+    d_y, d_w_2, d_b_2, d_a, d_h, d_w_1, d_b_1, d_x = (wrong.get(link, "") for link in LINKS)
     h, a, y = _forward(x, w_1, b_1, w_2, b_2)
     dy = D_Y[d_y](y, target, m)
     dh = D_H[d_h](D_A[d_a](dy, w_2), h)
