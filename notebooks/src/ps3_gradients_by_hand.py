@@ -16,7 +16,7 @@
 # **You will learn** to use what notebooks 05 and 06 taught, until you have written the whole backward of a network alone,
 # and trained with it.
 #
-# **Prerequisites:** notebooks 05 and 06. **Time:** 120 minutes.
+# **Prerequisites:** notebooks 05 and 06. **Time:** 120 minutes, and 45 for the problem to hand in.
 #
 # Each problem has a cell to fill in, and below it a cell that checks. In a terminal, `tinydiff check ps3` checks all of
 # them. If you are stuck, `problems.SLOPE.hint()` says where to look; `hint(2)` and `hint(3)` say more (and so for every
@@ -36,8 +36,8 @@ rng = np.random.default_rng(0)
 # %% [markdown]
 # ## The network
 #
-# All but one of the problems are about one small network, and what you write for one helps with the next. It has a
-# linear layer, an activation, and a linear layer:
+# Problems 1, 2, 6 and 7 are about one small network, and what you write for one helps with the next. (Problem 3 makes a
+# tool; 4 and 5 are practice.) The network has a linear layer, an activation, and a linear layer:
 #
 # $$h = x W_1 + b_1, \qquad a = \mathrm{act}(h), \qquad y = a W_2 + b_2 .$$
 #
@@ -78,7 +78,7 @@ my_loss = problems.FORWARD.check(my_loss)
 # ## Problem 2 · The slope of the activation (derive)
 #
 # How fast does a grow with h? Derive it with the product rule and the chain rule, for each number of an array of any
-# shape. (The slope of tanh is $1 - \tanh^2$.)
+# shape. (The slope of tanh is $1 - \tanh^2$.) Differences of a, which Problem 3 is about, are no answer here.
 
 
 # %%
@@ -102,25 +102,26 @@ plot.curves(h, {"a": a, "its slope": my_slope(h)}, "h", "a")
 # ## Problem 3 · Your own gradient check (explore)
 #
 # Somebody hands you a function g of several arrays, and claims to know its gradient in each. Measure! For each argument,
-# take a direction d (an array of its shape, which you are given), and compare
+# take a direction v (an array of its shape, which you are given), and compare
 #
-# - what is *claimed*, $\langle \text{gradient}, d \rangle$, the sum over all entries of the product, with
-# - what is *measured*: move this one argument by $+h d$ and by $-h d$, while all others stay where they are, and divide
-#   the difference of g by $2 h$ (Eq. GC-1 of notebook 05).
+# - what is *claimed*, $\langle \text{gradient}, v \rangle$, the sum over all entries of the product, with
+# - what is *measured*: move this one argument by + step · v and by - step · v, while all others stay where they are, and
+#   divide the difference of g by twice the step. (This is Eq. GC-1 of notebook 05. There the step is h and the direction
+#   d, but here h is a layer.)
 #
 # Return one error for each argument, $|\text{claimed} - \text{measured}| \,/\, (|\text{claimed}| + |\text{measured}|)$.
 
 
 # %%
-def my_check(g, args, gradients, directions, h):
+def my_check(g, args, gradients, directions, step):
     """Return the errors, shape (len(args),); args, gradients, directions are tuples of arrays, g(*args) is a number."""
     ### BEGIN SOLUTION
     errors = []
     for k in range(len(args)):
         forth, back = list(args), list(args)
-        forth[k] = args[k] + h * directions[k]
-        back[k] = args[k] - h * directions[k]
-        measured = (g(*forth) - g(*back)) / (2 * h)
+        forth[k] = args[k] + step * directions[k]
+        back[k] = args[k] - step * directions[k]
+        measured = (g(*forth) - g(*back)) / (2 * step)
         claimed = (gradients[k] * directions[k]).sum()
         errors.append(abs(claimed - measured) / (abs(claimed) + abs(measured)))
     return np.array(errors)
@@ -220,7 +221,7 @@ one[0, 12] = 1
 taps = np.array([1.0, 2.0, 3.0]).reshape(3, 1, 1)
 dx, _ = my_sequence_backward(one, one, taps, 4)
 print("dy is 1 at time 12; dx is not 0 at the times", *np.flatnonzero(dx[0, :, 0]))
-plot.signed_maps({"d_y": one[..., 0], "d_x: into the past": dx[..., 0]}, numbers=True)
+plot.signed_maps({"d_y": one[..., 0], "d_x: the inputs that it read": dx[..., 0]}, numbers=True)
 
 # %% [markdown]
 # ## Problem 6 · The whole thing: three layers backwards (derive)
@@ -234,9 +235,9 @@ plot.signed_maps({"d_y": one[..., 0], "d_x: into the past": dx[..., 0]}, numbers
 #
 # Every gradient has the shape of what it belongs to. The first test has N = 5, c = 3, k = 4 and o = 2. So if NumPy
 # complains that a "size 4 is different from 2", a k has met an o, and the two tables say which factor must be transposed
-# or stands in the wrong place. Your function has to run the forward itself, for it needs
-# h, a and y. You may call `my_slope`. The check says which gradient is off, and how; it follows the chain as you did, from
-# the loss back to x, and names the first link that is wrong.
+# or stands in the wrong place. Your function has to run the forward itself, for it needs h, a and y. You may call
+# `my_slope`, but measure nothing: differences are the other witness. The check says which gradient is off, and how; it
+# follows the chain as you did, from the loss back to x, and names the first link that is wrong.
 
 
 # %%
@@ -263,9 +264,10 @@ def my_backward(x, w_1, b_1, w_2, b_2, target, m):
 my_backward = problems.BACKWARD.check(my_backward)
 
 # %% [markdown]
-# Two witnesses, who know nothing of each other: what you derived, and what Problem 3 measures.
+# Two witnesses, who know nothing of each other: what was derived, and what Problem 3 measures.
 
 # %%
+print("Here is", "the course's backward:" if my_backward is problems.BACKWARD.reference else "your backward:")
 x, w_1, b_1, w_2, b_2, target = (rng.standard_normal(s) for s in ((5, 3), (3, 4), 4, (4, 2), 2, (5, 2)))
 m = rng.uniform(0.5, 2, 5)
 is_right(
@@ -285,29 +287,26 @@ is_right(
 alpha_bar = 0.8
 
 
-def batch(n):
+def batch(n, rng):
     """Return n noisy numbers and the noise in them, both (n, 1)."""
     x_0 = rng.choice([-1.0, 1.0], (n, 1)) + 0.1 * rng.standard_normal((n, 1))
     eps = rng.standard_normal((n, 1))
     return alpha_bar**0.5 * x_0 + (1 - alpha_bar) ** 0.5 * eps, eps
 
 
-def train(backward, steps=1500, rate=0.1, hidden=12, seed=1):
-    """Return the losses of plain gradient descent, and the weights (w_1, b_1, w_2, b_2) at the end."""
-    start = np.random.default_rng(seed)
-    weights = [
-        start.standard_normal((1, hidden)),
-        np.zeros(hidden),
-        start.standard_normal((hidden, 1)) / 4,
-        np.zeros(1),
-    ]
+def train(backward, steps=1500, rate=0.05, hidden=12, seed=2):
+    """Return the losses of gradient descent, and the last w_1, b_1, w_2, b_2; the seed fixes the start and all data."""
+    rng = np.random.default_rng(seed)
+    shapes = (1, hidden), hidden, (hidden, 1), 1
+    weights = [rng.standard_normal(shape) * size for shape, size in zip(shapes, (1, 1, 1 / 4, 0), strict=True)]
     losses = []
-    for _ in range(steps):
-        x, eps = batch(64)
-        losses.append(my_loss(x, *weights, eps, np.ones(64)))
-        dw_2, db_2, dw_1, db_1, _ = backward(x, *weights, eps, np.ones(64))
-        for weight, gradient in zip(weights, (dw_1, db_1, dw_2, db_2), strict=True):
-            weight -= rate * gradient
+    with np.errstate(all="ignore"):  # a wrong backward may explode
+        for _ in range(steps):
+            x, eps = batch(64, rng)
+            losses.append(my_loss(x, *weights, eps, np.ones(64)))
+            dw_2, db_2, dw_1, db_1, _ = backward(x, *weights, eps, np.ones(64))
+            for weight, gradient in zip(weights, (dw_1, db_1, dw_2, db_2), strict=True):
+                weight -= rate * gradient
     return np.array(losses), weights
 
 
@@ -324,18 +323,20 @@ off = [grid + alpha_bar**0.5, grid - alpha_bar**0.5]
 near = [np.exp(-(one**2) / (2 * spread)) for one in off]
 guess = [(1 - alpha_bar) ** 0.5 * one / spread for one in off]  # the noise, if we knew the hump
 exact = (near[0] * guess[0] + near[1] * guess[1]) / (near[0] + near[1])
-print(f"loss {losses[:50].mean():.3f} at first, {losses[-50:].mean():.3f} at the end")
-assert losses[-50:].mean() < 0.8 * losses[:50].mean()
+print(f"mean loss of the first 50 steps {losses[:50].mean():.3f}, of the last 300 {losses[-300:].mean():.3f}")
+assert losses[-300:].mean() < 0.5 * losses[:50].mean()
 plot.curves(grid[:, 0], {"your network": network(grid, *weights)[:, 0], "exact": exact[:, 0]}, "x_t", "the noise in it")
 
 # %% [markdown]
 # ## Problem 7 · A mistake that trains (open; hand in)
 #
-# Notebook 06 said that wrong gradients often train. Explore it with your own backward: `spoil` receives the right
-# gradients and returns wrong ones. The cell works as it stands, with one mistake. Find **at least three more mistakes**, of
-# different kinds, such as a link that is missing in the chain, a mean in the place of a sum, a wrong slope, a gradient that
-# is always 0, or a sign in a single place; and look for one that trains *nearly as well as the truth*, and one that
-# trains well at first and then fails. Change the learning rate or the number of steps where that shows something.
+# Notebook 06 said that wrong gradients often train. Explore it with your own backward. Each of the `mistakes` is a whole
+# backward: one below calls yours and spoils what it returns, and one is to be a copy of yours, in which a line is changed.
+# Find **at least four**, of different kinds, such as a link that is missing in the chain, a mean in the place of a sum, a
+# wrong slope, a gradient that is always 0, or a sign in a single place; and look for one that trains *nearly as well as
+# the truth*, and one that trains well at first and then fails. A picture has room for five beside the right one. All
+# runs have the same start and see the same data, and where a run explodes, its curve ends. Change the learning rate or
+# the number of steps where that shows something.
 #
 # Hand in the picture, and under it five to ten sentences. It is judged by these:
 #
@@ -344,35 +345,56 @@ plot.curves(grid[:, 0], {"your network": network(grid, *weights)[:, 0], "exact":
 # 2. You say of each mistake in which line of a backward it could be made.
 # 3. You explain, from the chain rule, why one of them does little harm and why another does much. ("It is wrong" explains
 #    nothing.)
-# 4. You say which of them a look at the loss alone would not have found, and show with `is_right` that a check finds it.
+# 4. You say which of them a look at the loss alone would not have found, and show with `is_right`, as below Problem 6,
+#    that a check finds it.
+
+
+# %%
+def one_line_changed(x, w_1, b_1, w_2, b_2, target, m):
+    """Return the gradients of a copy of my_backward in which one line is changed."""
+    ### BEGIN SOLUTION
+    h = x @ w_1 + b_1
+    a = 0.5 * h * (1 + np.tanh(math.sqrt(2 / math.pi) * (h + 0.044715 * h**3)))
+    dy = 2 * m[:, None] * (a @ w_2 + b_2 - target) / m.sum()
+    dh = dy @ w_2.T  # the slope is missing
+    return a.T @ dy, dy.sum(axis=0), x.T @ dh, dh.sum(axis=0), dh @ w_1.T
+    ### INSTEAD
+    return my_backward(x, w_1, b_1, w_2, b_2, target, m)  # put the lines of yours here, and change one
+    ### END SOLUTION
 
 
 # %% tags=["hand-in"]
-def without_first_layer(dw_2, db_2, dw_1, db_1, dx):
-    """The first layer never learns: its gradients are 0."""
+def fixed_first_layer(*args):
+    """Return the gradients, but 0 for the first layer, which never learns."""
+    dw_2, db_2, dw_1, db_1, dx = my_backward(*args)
     return dw_2, db_2, 0 * dw_1, 0 * db_1, dx
 
 
-mistakes = {"first layer fixed": without_first_layer}  # add yours: a name, and a function
+mistakes = {"first layer fixed": fixed_first_layer, "one line changed": one_line_changed}  # add yours: five at most
 
 
 def smooth(losses, width=50):
-    """Return the mean over the last steps, so that the curves can be told apart."""
-    return np.convolve(losses, np.ones(width) / width, mode="valid")
+    """Return means over the last steps, so that curves can be told apart; where a run explodes, its curve ends."""
+    means = np.convolve(losses, np.ones(width) / width, mode="valid")
+    return np.where(np.logical_and.accumulate(means < 3), means, np.nan)
 
 
-runs = {"right": smooth(train(my_backward)[0])}
-for name, spoil in mistakes.items():
-    runs[name] = smooth(train(lambda *args, spoil=spoil: spoil(*my_backward(*args)))[0])
-    print(f"{name}: loss {runs[name][-1]:.3f} at the end; with the right gradients {runs['right'][-1]:.3f}")
+runs = {}
+for name, backward in {"right": my_backward, **mistakes}.items():
+    losses, _ = train(backward)
+    runs[name] = smooth(losses)
+    exploded = np.isnan(runs[name][-1])
+    print(f"{name}:", "it explodes" if exploded else f"mean loss of the last 300 steps {losses[-300:].mean():.3f}")
 plot.curves(np.arange(len(runs["right"])), runs, "step", "loss", title="Mistakes that train", log="y")
+
+# %% [markdown]
+# **My sentences:** (write them here, five to ten)
 
 # %% [markdown]
 # ## When you are done
 #
-# You have differentiated a network by hand, checked it with a tool of your own, and trained it. Every larger network in
-# this course is made in the same way: links, each with a forward and a backward, and gradients that add where something
-# is read twice.
+# You have differentiated a network by hand, checked it with a tool of your own, and trained it. Larger networks are made
+# in the same way: links, each with a forward and a backward, and gradients that add where something is read twice.
 #
 # **Next:** the layers in which everything depends on everything,
 # [07 · Normalisation and attention](07_normalisation_and_attention.ipynb).

@@ -37,6 +37,10 @@ def loss_by_loops(x, w_1, b_1, w_2, b_2, target, m):
     return total / sum(m)
 
 
+def loss_with(activation, x, w_1, b_1, w_2, b_2, target, m):
+    return np.average(((activation(x @ w_1 + b_1) @ w_2 + b_2 - target) ** 2).sum(1), weights=m)
+
+
 def check_flat(g, args, gradients, directions, h):
     out = []
     for k in range(len(args)):
@@ -196,6 +200,25 @@ SAID = [
         lambda *args: tuple(g / len(args[0]) if g.ndim == 1 else g for g in partial(backward, slope_of=np.tanh)(*args)),
         "dw_2 is right, but db_2 is averaged over the samples",
     ),
+    (
+        lambda *args: (*backward(*args)[:2], *backward(*args, slope_of=np.ones_like)[2:4], backward(*args)[4]),
+        "dw_2, db_2 and dx are right, but dw_1 and db_1 are made with da",
+    ),
+    (
+        partial(backward, dy=lambda y, t, m: 2 * m[:, None] * (y - t) / m.sum() / len(y)),
+        "dy, .* is divided by the number of samples, besides the sum",
+    ),
+    (
+        lambda *args: tuple(g / (len(args[0]) if k > 1 else 1) for k, g in enumerate(backward(*args))),
+        "dw_2 and db_2 are right, but dh, .* is divided by the number of samples",
+    ),
+    (
+        lambda *args: tuple(g / (len(args[0]) if k < 2 else 1) for k, g in enumerate(backward(*args))),
+        "dw_1, db_1 and dx are right, but dw_2 is averaged over the samples",
+    ),
+    (but(dw_1=lambda a: a * a), "dh is right, so look at the product with x"),
+    (but(dw_2=lambda a: a * a), "dy is right, so look at the product"),
+    (partial(backward, slope_of=lambda h: -slope(h)), "dh, .* has the wrong sign"),
     (lambda *args: backward(*args)[::-1], "with shape"),
     (lambda *args: backward(*args)[:4], r"a tuple \(dw_2, db_2, dw_1, db_1, dx\) was expected"),
 ]
@@ -249,6 +272,8 @@ WRONG = {
         "exact gelu": lambda x, w_1, b_1, w_2, b_2, t, m: np.average(
             ((F.gelu(x @ w_1 + b_1)[0] @ w_2 + b_2 - t) ** 2).sum(1), weights=m
         ),
+        "another constant": partial(loss_with, lambda h: h * sigmoid(2 * C * (h + 0.044175 * h**3))),
+        "a squared": partial(loss_with, lambda h: gelu(h) ** 2),
         "m upside down": lambda x, w_1, b_1, w_2, b_2, t, m: loss_by_loops(x, w_1, b_1, w_2, b_2, t, 1 / m),
     },
     "SLOPE": {

@@ -8,20 +8,19 @@ def relative(claimed, measured):
     return abs(claimed - measured) / (abs(claimed) + abs(measured))
 
 
-def errors(
-    g, args, gradients, directions, h, back=1.0, over=2.0, off=relative, together=False, first=False, along=True
-):
+def errors(*asked, back=1.0, over=2.0, off=relative, together=False, first=False, along=True):
     """Return the errors of claimed gradients along directions, or what a wrong check would return."""
+    g, args, gradients, directions, step = asked
     errors = []
     for k, (claim, d) in enumerate(zip(gradients, directions, strict=True)):
         ends = []
         for sign in (1.0, -back):
             moved = [
-                a + sign * h * (e if along else 1.0) if (together or j == (0 if first else k)) else a
+                a + sign * step * (e if along else 1.0) if (together or j == (0 if first else k)) else a
                 for j, (a, e) in enumerate(zip(args, directions, strict=True))
             ]
             ends.append(g(*moved))
-        errors.append(off((claim * d).sum(), (ends[0] - ends[1]) / (over * h)))
+        errors.append(off((claim * d).sum(), (ends[0] - ends[1]) / (over * step)))
     return np.array(errors)
 
 
@@ -35,8 +34,9 @@ def chained(a, b, c):
     return np.exp(0.3 * (a @ b + c)) @ c + (a**4).sum() / 8
 
 
-def gate(dy, x, w, s, skip=1.0, gate=True, at="a", turned=True, mean=False):
+def gate(*asked, skip=1.0, gate=True, at="a", turned=True, mean=False):
     """Return the gradients of x + s tanh(x w), or wrong ones."""
+    dy, x, w, s = asked
     a = np.tanh(x @ w)
     inside = {"a": a, "s a": s * a, "h": x @ w, "tanh a": np.tanh(a)}[at]
     dh = (s if gate else 1) * dy * (1 - inside**2)
@@ -60,14 +60,15 @@ def shifted(x, by):
     return out
 
 
-def sequence(dy, x, w, dilation, dx_sign=-1, dw_sign=1, by=None, roll=False, flip=False, scale=1.0, dx_only=None):
+def sequence(*asked, dx_sign=-1, dw_sign=1, by=None, roll=False, flip=False, dx_only=None):
     """Return the gradients of a dilated convolution in time, or wrong ones."""
+    dy, x, w, dilation = asked
     dx, dw = np.zeros(x.shape), np.zeros(w.shape)
     shift = (lambda a, n: np.roll(a, n, axis=1)) if roll else shifted
     taps = w[::-1] if flip else w
     for i in range(len(w)):
         far = i * (dilation if by is None else by)
-        dw[i] = scale * np.einsum("ntc,nto->co", shift(x, dw_sign * far), dy)
+        dw[i] = np.einsum("ntc,nto->co", shift(x, dw_sign * far), dy)
         if dx_only in (None, i):
             dx = dx + shift(dy, dx_sign * far) @ taps[i].T
     return dx, dw

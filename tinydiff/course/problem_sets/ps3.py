@@ -6,6 +6,7 @@ from functools import partial
 import numpy as np
 
 from tinydiff.course.exercise import Exercise
+from tinydiff.course.problem_sets import forward_by_hand, slips_by_hand
 from tinydiff.course.problem_sets.gradients_by_hand import (
     bent,
     chained,
@@ -16,76 +17,27 @@ from tinydiff.course.problem_sets.gradients_by_hand import (
     relative,
     sequence,
 )
-from tinydiff.course.problem_sets.three_layers import CASES, NAMES, NEAR, backward, case, diagnosis, gelu, slope
+from tinydiff.course.problem_sets.three_layers import CASES, NAMES, NEAR, backward, diagnosis, gelu, slope
 
 _RNG = np.random.default_rng(33)
 _C, _CUBE = math.sqrt(2 / math.pi), 0.044715
 
 
-def _loss(x, w_1, b_1, w_2, b_2, target, m, activation=gelu, of=None, squares=None):
-    y = activation(x @ w_1 + b_1) @ w_2 + b_2
-    off = (y - target) ** 2 if squares is None else squares(y - target)
-    return of(off, m) if of else (m * off.sum(axis=1)).sum() / m.sum()
-
-
 FORWARD = Exercise(
     grade="transcribe",
-    reference=lambda x, w_1, b_1, w_2, b_2, target, m: _loss(x, w_1, b_1, w_2, b_2, target, m),
-    cases=[case(_RNG, 4, 3, 5, 2), case(_RNG, 2, 4, 3, 5), case(_RNG, 5, 2, 4, 1)],
+    reference=lambda x, w_1, b_1, w_2, b_2, target, m: forward_by_hand.loss(x, w_1, b_1, w_2, b_2, target, m),
+    cases=forward_by_hand.CASES,
     returns=["loss"],
-    mistakes={
-        "the samples are not weighted: multiply the squared error of sample n by m[n].": (
-            partial(_loss, of=lambda off, m: off.sum() / len(m))
-        ),
-        "the sum of the weighted errors is divided by the number of samples; divide by the sum of the m.": (
-            partial(_loss, of=lambda off, m: (m * off.sum(axis=1)).mean())
-        ),
-        "the sum of the weighted errors is not divided by the sum of the m.": (
-            partial(_loss, of=lambda off, m: (m * off.sum(axis=1)).sum())
-        ),
-        "the outputs of a sample are averaged; the text sums over j, and averages over samples only.": (
-            partial(_loss, of=lambda off, m: (m * off.mean(axis=1)).sum() / m.sum())
-        ),
-        "that is the mean over all outputs, as in notebook 05; each sample has a weight here.": (
-            partial(_loss, of=lambda off, m: off.mean())
-        ),
-        "the weighted errors are averaged over all outputs; divide their sum by the sum of the m.": (
-            partial(_loss, of=lambda off, m: (m[:, None] * off).mean())
-        ),
-        "that is the root of the loss; the text takes none.": (
-            partial(_loss, of=lambda off, m: ((m * off.sum(axis=1)).sum() / m.sum()) ** 0.5)
-        ),
-        "the errors are not squared; they are made positive by squaring, not by abs.": partial(_loss, squares=abs),
-        "m is squared with the error; it multiplies the square.": (
-            partial(_loss, of=lambda off, m: (m**2 * off.sum(axis=1)).sum() / m.sum())
-        ),
-        "the activation is missing between the two linear layers.": partial(_loss, activation=lambda h: h),
-        "the activation is that of notebook 05, SiLU; the text asks for GELU in its tanh form.": (
-            partial(_loss, activation=lambda h: h / (1 + np.exp(-h)))
-        ),
-        "tanh alone is no activation of this network: GELU multiplies h by (1 + tanh(u)) / 2.": (
-            partial(_loss, activation=lambda h: np.tanh(_C * (h + _CUBE * h**3)))
-        ),
-        "in u the cube of h is missing.": partial(_loss, activation=lambda h: 0.5 * h * (1 + np.tanh(_C * h))),
-        "in u the root is that of pi / 2; it is that of 2 / pi.": (
-            partial(_loss, activation=lambda h: 0.5 * h * (1 + np.tanh((h + _CUBE * h**3) / _C)))
-        ),
-        "the half in front of h is missing.": partial(_loss, activation=lambda h: 2 * gelu(h)),
-        "b_2 is missing.": lambda x, w_1, b_1, w_2, b_2, target, m: _loss(x, w_1, b_1, w_2, 0 * b_2, target, m),
-        "b_1 is missing.": lambda x, w_1, b_1, w_2, b_2, target, m: _loss(x, w_1, 0 * b_1, w_2, b_2, target, m),
-        "the output is activated as well; the last layer is linear.": (
-            lambda x, w_1, b_1, w_2, b_2, target, m: (
-                (m * ((gelu(gelu(x @ w_1 + b_1) @ w_2 + b_2) - target) ** 2).sum(axis=1)).sum() / m.sum()
-            )
-        ),
-    },
+    mistakes=forward_by_hand.MISTAKES,
     hints=[
-        "Four formulas, one after the other: h, a, y, L. Every one needs only what the one before it gave.",
+        "Five formulas, one after the other: h, u, a, y, L. Each needs only what those before it gave.",
         "Write u on a line of its own. In L, square, sum over the outputs (axis 1), multiply by m, sum, divide.",
         "`(m * ((y - target) ** 2).sum(axis=1)).sum() / m.sum()`, with y = `a @ w_2 + b_2` and a = "
         "`0.5 * h * (1 + np.tanh(u))`.",
     ],
     praise="This is the number that everything below differentiates.",
+    tolerance=forward_by_hand.NEAR,
+    judge=forward_by_hand.diagnosis,
 )
 
 
@@ -149,6 +101,7 @@ SLOPE = Exercise(
             )
         ),
         "that is the activation itself, and not its slope.": gelu,
+        **slips_by_hand.SLOPE,
     },
     hints=[
         "a is a product, h / 2 times (1 + tanh(u)), and u depends on h: the product rule, then the chain rule.",
@@ -172,7 +125,7 @@ def _like(*arrays):
 
 CHECK = Exercise(
     grade="explore",
-    reference=lambda g, args, gradients, directions, h: errors(g, args, gradients, directions, h),
+    reference=lambda g, args, gradients, directions, step: errors(g, args, gradients, directions, step),
     cases=[
         (bent, (_CHECK_X, _CHECK_W), (_CHECK_X**2, _CHECK_DW), _like(_CHECK_X, _CHECK_W), 0.1),
         (chained, _CHECK_ABC, _like(*_CHECK_ABC), _like(*_CHECK_ABC), 0.2),
@@ -180,12 +133,14 @@ CHECK = Exercise(
     ],
     returns=["errors"],
     mistakes={
-        "the difference is one-sided: step to both sides, and divide by 2 h.": partial(errors, back=0.0, over=1.0),
-        "the two ends lie 2 h apart: divide by 2 h.": partial(errors, over=1.0),
-        "the two ends lie 2 h apart, and no more: you divide by 4 h.": partial(errors, over=4.0),
+        "the difference is one-sided: step to both sides, and divide by twice the step.": partial(
+            errors, back=0.0, over=1.0
+        ),
+        "the two ends lie two steps apart: divide by twice the step.": partial(errors, over=1.0),
+        "the two ends lie two steps apart, and no more: you divide by four.": partial(errors, over=4.0),
         "all arguments move at once; move one at a time, and keep the others.": partial(errors, together=True),
         "it is always the first argument that moves.": partial(errors, first=True),
-        "an argument is moved by h in every entry; move it along its direction, by h times d.": (
+        "an argument is moved by the step in every entry; move it along its direction, by step times v.": (
             partial(errors, along=False)
         ),
         "the error has a sign; take its absolute value.": (
@@ -212,12 +167,13 @@ CHECK = Exercise(
         "the error is divided by the mean of the two sizes; divide by their sum.": (
             partial(errors, off=lambda claimed, measured: 2 * relative(claimed, measured))
         ),
+        **slips_by_hand.CHECK,
     },
     hints=[
-        "For each argument two numbers: what its claimed gradient says, and what is measured along the direction.",
+        "A tuple cannot be changed: for each k make a list of args, twice, and replace its entry number k.",
         "`(gradients[k] * directions[k]).sum()` is claimed. To measure, call g with a list of arguments in which only "
         "the one with number k is moved.",
-        "`moved = list(args)`, `moved[k] = args[k] + h * directions[k]`, and the same with a minus; then "
+        "`moved = list(args)`, `moved[k] = args[k] + step * directions[k]`, and the same with a minus; then "
         "`abs(claimed - measured) / (abs(claimed) + abs(measured))`.",
     ],
     praise="A wrong gradient cannot hide from a random direction.",
@@ -234,9 +190,8 @@ GATE = Exercise(
     ],
     returns=["dx", "dw", "ds"],
     mistakes={
-        "the slope of tanh is still taken at s a; it is 1 - tanh(h)^2, and tanh(h) is a, before the gate.": (
-            partial(gate, at="s a")
-        ),
+        "the gate is not mended: which gradients does your check call wrong where s is not 1, and what do they "
+        "share?": partial(gate, at="s a"),
         "the slope of tanh is taken at h; written with its output it is 1 - a^2.": partial(gate, at="h"),
         "a is tanh(h) already: the slope is 1 - a^2, without another tanh.": partial(gate, at="tanh a"),
         "in the bracket there is still an s; the slope of tanh is 1 - a^2, and knows nothing of the gate.": (
@@ -260,12 +215,13 @@ GATE = Exercise(
             x.T @ (s * dy),
             gate(dy, x, w, s)[2],
         ),
+        **slips_by_hand.GATE,
     },
     hints=[
         "Use your check with s = 1 and with another s. Which gradients are right with which s? Which line do the wrong "
         "ones share?",
-        "dx and dw both come from dh. The slope of tanh at h, written with its output, is 1 - tanh(h)^2.",
-        "The line should be `dh = s * dy * (1 - a**2)`.",
+        "dx and dw both come from dh, and ds does not. Derive dh: how fast does y grow with h, where a = tanh(h)?",
+        "The slope of tanh is 1 - tanh(h)^2, and tanh(h) is a, before the gate: `dh = s * dy * (1 - a**2)`.",
     ],
     praise="A check at s = 1 alone would never have found it.",
 )
@@ -281,8 +237,8 @@ SEQUENCE = Exercise(
     cases=[_sequence_case(2, 7, 3, 4, 3, 2), _sequence_case(3, 9, 2, 1, 2, 4), _sequence_case(2, 5, 1, 3, 4, 1)],
     returns=["dx", "dw"],
     mistakes={
-        "dw is right, but dx looks into the past. The output at t read the input at t - d i, so the input at s was "
-        "read by outputs that come later.": partial(sequence, dx_sign=1),
+        "dw is right, but dx takes dy from earlier times. The output at t read the input at t - d i, so the input at "
+        "a time s was read by outputs that come later.": partial(sequence, dx_sign=1),
         "dx is right, but dw meets the wrong inputs: tap i read the input d i steps before the output.": (
             partial(sequence, dw_sign=-1)
         ),
@@ -333,6 +289,7 @@ SEQUENCE = Exercise(
                 sequence(dy[:1], x[:1], w, dilation)[1],
             )
         ),
+        **slips_by_hand.SEQUENCE,
     },
     hints=[
         "As in notebook 06: which inputs did tap i read, and, for one input at time s, which outputs read it?",
@@ -340,7 +297,7 @@ SEQUENCE = Exercise(
         "For each i, with far = d i and T times: `dw[i]` sums over `x[:, : T - far]` and `dy[:, far:]`, and "
         "`dx[:, : T - far] += dy[:, far:] @ w[i].T`.",
     ],
-    praise="Outputs read the past, so gradients come from the future.",
+    praise="Outputs read earlier inputs, so an input's gradient comes from later outputs.",
 )
 
 
@@ -395,7 +352,7 @@ BACKWARD = Exercise(
         "`dy = 2 * m[:, None] * (y - target) / m.sum()`, `da = dy @ w_2.T`, `dh = da * slope`, and each layer's "
         "gradients are `x.T @ dy`, `dy.sum(axis=0)`, with its own x and dy.",
     ],
-    praise="A whole network's backward, and every line of it is yours.",
+    praise="The backward of a whole network, from the loss to x.",
     tolerance=NEAR,
     judge=diagnosis,
 )

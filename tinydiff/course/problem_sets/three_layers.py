@@ -39,6 +39,7 @@ _DIVISORS = {
     "": lambda y, m: m.sum(),
     "is not divided by the sum of the m": lambda y, m: 1.0,
     "is divided by the number of samples, not by the sum of the m": lambda y, m: len(y),
+    "is divided by the number of samples, besides the sum of the m": lambda y, m: m.sum() * len(y),
     "is divided by the number of all outputs, not by the sum of the m": lambda y, m: y.size,
     "is divided by the number of outputs of a sample, too, but the loss sums over them": (
         lambda y, m: m.sum() * y.shape[1]
@@ -70,6 +71,7 @@ D_Y = {  # how the gradient of the output may be wrong: a sentence for each, and
 D_H = {  # how dh may be made of da wrongly
     "": lambda da, h: da * slope(h),
     "lacks the slope of the activation": lambda da, h: da,
+    "has the wrong sign": lambda da, h: -da * slope(h),
     "is multiplied by the activation, and not by its slope": lambda da, h: da * gelu(h),
     "is multiplied by h": lambda da, h: da * h,
     "has the slope of the activation taken at a; it is taken where the forward was, at h": (
@@ -97,6 +99,9 @@ D_H = {  # how dh may be made of da wrongly
     "is multiplied by h, besides the slope": lambda da, h: da * slope(h) * h,
     "is multiplied by a, besides the slope": lambda da, h: da * slope(h) * gelu(h),
     "has the slope squared": lambda da, h: da * slope(h) ** 2,
+    "is divided by the number of samples, but the mean over them is in dy already": lambda da, h: (
+        da * slope(h) / len(h)
+    ),
 }
 D_W = {  # how a weight's gradient may be made of its layer's dy wrongly; `other` is what else might be taken for x
     "": lambda x, dy, other: x.T @ dy,
@@ -139,8 +144,13 @@ def _forward(x, w_1, b_1, w_2, b_2):
     return h, a, a @ w_2 + b_2
 
 
-def backward(x, w_1, b_1, w_2, b_2, target, m, d_y="", d_h="", d_w_2="", d_b_2="", d_w_1="", d_b_1="", d_x="", d_a=""):
-    """Return the gradients, with a wrong link where one is named."""
+LINKS = ("d_y", "d_w_2", "d_b_2", "d_a", "d_h", "d_w_1", "d_b_1", "d_x")
+
+
+def backward(x, w_1, b_1, w_2, b_2, target, m, **wrong):
+    """Return the gradients, with a wrong link where one is named: `wrong` says of some of the links how it is made."""
+    assert set(wrong) <= set(LINKS)
+    d_y, d_w_2, d_b_2, d_a, d_h, d_w_1, d_b_1, d_x = (wrong.get(link, "") for link in LINKS)
     h, a, y = _forward(x, w_1, b_1, w_2, b_2)
     dy = D_Y[d_y](y, target, m)
     dh = D_H[d_h](D_A[d_a](dy, w_2), h)
@@ -248,11 +258,14 @@ def diagnosis(found):
     def strange(ways):  # how many links are not right, unknown ones first
         return sum(10 if way is None else bool(way) for way in ways)
 
-    d_y = min(D_Y, key=lambda way: 1.5 * bool(way) + 0.1 * way.count(", and it ") + strange(layer_2(way)))
+    if any(right):  # all gradients come from dy, so one that is right shows that dy is
+        d_y = ""
+    else:
+        d_y = min(D_Y, key=lambda way: 1.5 * bool(way) + 0.1 * way.count(", and it ") + strange(layer_2(way)))
     of_2 = layer_2(d_y)
     if strange(of_2) >= 20:
         d_y, of_2 = "", (None, None)
-    pairs = list(itertools.product(D_A, D_H))
+    pairs = [("", "")] if any(right[2:]) else list(itertools.product(D_A, D_H))  # these three all come from dh
     d_a, d_h = min(pairs, key=lambda pair: 1.5 * sum(map(bool, pair)) + strange(layer_1(d_y, *pair)))
     of_1 = layer_1(d_y, d_a, d_h)
     if d_y:
@@ -269,9 +282,18 @@ def diagnosis(found):
             return f"{but}da, the gradient of the activations, {d_a}."
         if d_h:
             return f"{but}dh, the gradient of what goes into the activation, {d_h}. dw_1, db_1 and dx all come from dh."
-        for k, name, way in zip((2, 3, 4), NAMES[2:], of_1, strict=True):
-            if way is None and _is(found, name, lambda case, k=k: backward(*case, d_h=_NO_SLOPE)[k]):
-                return f"{but}{name} is made with da, and not with dh: the slope of the activation is missing in it."
+        made_with_da = [
+            name
+            for k, name, way in zip((2, 3, 4), NAMES[2:], of_1, strict=True)
+            if way is None and _is(found, name, lambda case, k=k: backward(*case, d_h=_NO_SLOPE)[k])
+        ]
+        if made_with_da:
+            are = "are" if made_with_da[1:] else "is"
+            return (
+                f"{but}{' and '.join(made_with_da)} {are} made with da, and not with dh: the slope of the activation "
+                "is missing there."
+            )
+        for name, way in zip(NAMES[2:], of_1, strict=True):
             if way:
                 return f"{but}{name} {way.format(x='x', other='h')}."
     names = ["x", "w_1", "b_1", "w_2", "b_2", "target", "m"]
@@ -281,11 +303,16 @@ def diagnosis(found):
     said = in_words("the backward", called, mine, [[np.asarray(one[k])] for one in rights], [first], NEAR)
     if ") gives " in said:  # without the long list of arguments
         said = f"the backward gives {said.partition(') gives ')[2]}"
+    dh_is_right = any(right[2:])
     where = {
-        "dw_2": "It is the first in the chain: look at dy, then at the product.",
+        "dw_2": "dy is right, so look at the product."
+        if any(right)
+        else "It is the first in the chain: look at dy, then at the product.",
         "db_2": "It comes from dy alone.",
-        "dw_1": "dy is right, so look at da, at dh, and at the product with x.",
+        "dw_1": "dh is right, so look at the product with x."
+        if dh_is_right
+        else "dy is right, so look at da, at dh, and at the product with x.",
         "db_1": "It comes from dh alone.",
-        "dx": "It comes from dh and w_1.",
+        "dx": "dh is right, so look at the product with w_1." if dh_is_right else "It comes from dh and w_1.",
     }[first]
     return f"{but}{said} {where}"
