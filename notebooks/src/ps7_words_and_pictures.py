@@ -317,7 +317,7 @@ for moment in moments:
     of_words, of_nothing = (c.tokens.repeat(4, axis=0) for c in (said, unsaid))
     rows.append(my_worth(with_vectors(said.pooled), x_t, int(t), of_words, of_nothing)[:, :count].mean(axis=0))
     at.append(f"t = {int(t)}")
-plot.token_maps({"what each word is worth (change of pixels)": np.stack(rows)}, at, names, "", "word")
+plot.token_maps({"what each word is worth": np.stack(rows)}, at, names, "", "word")
 
 # %% [markdown]
 # ## Where you are

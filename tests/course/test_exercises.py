@@ -52,9 +52,14 @@ SOURCES = {source.name.partition("_")[0]: source for source in sorted(notebooks.
 
 
 def answers_to(kind):
-    """Return (key, answer) for all of a kind of answers in `tests/answers`: RIGHT or WRONG."""
+    """Return (key, answer) for all of a kind of answers in `tests/answers`: RIGHT or WRONG; further ones are slow."""
     return [
-        pytest.param(f"{number}.{name}", answer, id=f"{number}.{name}: {what}")
+        pytest.param(
+            f"{number}.{name}",
+            answer,
+            id=f"{number}.{name}: {what}",
+            marks=[pytest.mark.slow] if module.__name__.endswith("_more") else [],
+        )
         for number, module in [*ANSWERS.items(), *MORE_ANSWERS]
         for name, answers in getattr(module, kind).items()
         for what, answer in answers.items()

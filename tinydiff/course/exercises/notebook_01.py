@@ -4,7 +4,7 @@ from itertools import pairwise
 
 import numpy as np
 
-from tinydiff.course.exercise import Exercise
+from tinydiff.course.exercise import PLANTED, Exercise
 
 _RNG = np.random.default_rng(1)
 _X, _EPS = _RNG.standard_normal((3, 2, 5)), _RNG.standard_normal((3, 2, 5))
@@ -154,9 +154,7 @@ WALK = Exercise(
     ],
     returns=["x_t"],
     mistakes={
-        "each step jumps from x_0's level to t; it starts from x_s, where part of the way is done.": (
-            lambda *args: _walked(*args, whole=True)
-        ),
+        PLANTED: (lambda *args: _walked(*args, whole=True)),
         "the same noise is added at every step; then its parts add up as sizes, and not as variances.": (
             lambda *args: _walked(*args, same=True)
         ),

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from tinydiff.course.exercise import Exercise
+from tinydiff.course.exercise import PLANTED, Exercise
 
 _RNG = np.random.default_rng(102)
 
@@ -105,9 +105,7 @@ BELLS = Exercise(
     ],
     returns=["x_0_hat"],
     mistakes={
-        "a bell's density is lower where the bell is wider, for all have the area 1: the height of q is missing.": (
-            lambda *args: _of_bells(*args, height=0)
-        ),
+        PLANTED: (lambda *args: _of_bells(*args, height=0)),
         "the height of a bell falls as one over its standard deviation; yours falls as one over the variance.": (
             lambda *args: _of_bells(*args, height=1)
         ),

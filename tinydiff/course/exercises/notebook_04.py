@@ -4,7 +4,7 @@ from functools import partial
 
 import numpy as np
 
-from tinydiff.course.exercise import Exercise
+from tinydiff.course.exercise import PLANTED, Exercise
 
 _RNG = np.random.default_rng(4)
 _M_1, _M_2 = _RNG.standard_normal((3, 5)), _RNG.standard_normal((3, 5))
@@ -107,8 +107,7 @@ PRICE = Exercise(
     ],
     returns=["price"],
     mistakes={
-        "the image still has the wrong sign. The bound has -log p(x_0 | x_1), and the logarithm of a normal density "
-        "is itself minus a square and minus a logarithm.": partial(_price, image=-1.0),
+        PLANTED: partial(_price, image=-1.0),
         "the price of the image is gone altogether; it should be there, with the right sign.": partial(
             _price, image=0.0
         ),

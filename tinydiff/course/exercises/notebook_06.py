@@ -4,7 +4,7 @@ from functools import partial
 
 import numpy as np
 
-from tinydiff.course.exercise import Exercise
+from tinydiff.course.exercise import PLANTED, Exercise
 
 _RNG = np.random.default_rng(6)
 
@@ -155,9 +155,7 @@ PAINT = Exercise(
     cases=[_case((4, 5, 2), 3, 3, 1, 1), _case((6, 7, 3), 3, 2, 2, 1), _case((7, 5, 1), 5, 4, 2, 2)],
     returns=["dx"],
     mistakes={
-        "the patches still overwrite each other: a pixel that was read by several outputs collects from all of them.": (
-            partial(_paint, add=False)
-        ),
+        PLANTED: (partial(_paint, add=False)),
         "overlaps are averaged; gradients add.": partial(_paint, mean=True),
         "the kernel is flipped; painted, it lies as it did when the patch was read.": partial(_paint, flip=True),
         "rows and columns of the kernel are swapped; they were right.": partial(_paint, swap=True),

@@ -4,7 +4,7 @@ from functools import partial
 
 import numpy as np
 
-from tinydiff.course.exercise import Exercise
+from tinydiff.course.exercise import PLANTED, Exercise
 
 _RNG = np.random.default_rng(7)
 
@@ -250,9 +250,7 @@ HEADS = Exercise(
     cases=[(*_qkv(2, 4, 4, 6), 3), (*_qkv(3, 5, 2, 8), 2), (*_qkv(1, 3, 3, 5), 1)],
     returns=["y"],
     mistakes={
-        "the cut still goes through the tokens: keep their axis, and cut the last axis alone.": (
-            partial(_multi_head, cut="before", merged=True)
-        ),
+        PLANTED: (partial(_multi_head, cut="before", merged=True)),
         "split is as it was, and the other end follows it: then no fault shows in the shapes, but heads mix tokens.": (
             partial(_multi_head, cut="before", merged=False)
         ),

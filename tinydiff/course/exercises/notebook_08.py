@@ -4,7 +4,7 @@ from functools import partial
 
 import numpy as np
 
-from tinydiff.course.exercise import Exercise
+from tinydiff.course.exercise import PLANTED, Exercise
 
 _RNG = np.random.default_rng(8)
 
@@ -80,9 +80,7 @@ EMBEDDING = Exercise(
     ],
     returns=["d_table"],
     mistakes={
-        "a row read several times still gets one gradient, the last: `+=` at repeated places adds once.": (
-            partial(_table, keep="last")
-        ),
+        PLANTED: (partial(_table, keep="last")),
         "a row that was read several times gets the first gradient alone; it collects from every place.": (
             partial(_table, keep="first")
         ),

@@ -4,7 +4,7 @@ from functools import partial
 
 import numpy as np
 
-from tinydiff.course.exercise import Exercise
+from tinydiff.course.exercise import PLANTED, Exercise
 
 _RNG = np.random.default_rng(9)
 
@@ -115,9 +115,7 @@ CLIP = Exercise(
     returns=["the first array", "the second array", "the third array"],
     changes=("gradients",),
     mistakes={
-        "each array is still clipped by a length of its own, so that the direction of the whole changes.": (
-            partial(_clip, own=True)
-        ),
+        PLANTED: (partial(_clip, own=True)),
         "each entry is clipped alone, so that the direction changes.": partial(_clip, how="entries"),
         "a short gradient is stretched to the largest length; it should stay as it is.": partial(_clip, stretch=True),
         "that compares with the sum of squares; a length is its root.": partial(_clip, how="squared"),

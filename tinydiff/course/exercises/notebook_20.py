@@ -4,7 +4,7 @@ from functools import partial
 
 import numpy as np
 
-from tinydiff.course.exercise import Exercise
+from tinydiff.course.exercise import PLANTED, Exercise
 
 _RNG = np.random.default_rng(20)
 
@@ -153,9 +153,7 @@ STEP = Exercise(
     ],
     returns=["x_s"],
     mistakes={
-        "the guess is made with the noise that nobody pushed, so only half of the step is guided.": (
-            partial(_step, of_guess=False)
-        ),
+        PLANTED: (partial(_step, of_guess=False)),
         "now the guess is guided, but the noise that is put back is not; both belong to one prediction.": (
             partial(_step, of_noise=False)
         ),

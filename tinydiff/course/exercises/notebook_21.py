@@ -4,7 +4,7 @@ from functools import partial
 
 import numpy as np
 
-from tinydiff.course.exercise import Exercise
+from tinydiff.course.exercise import PLANTED, Exercise
 
 _RNG = np.random.default_rng(21)
 
@@ -209,9 +209,7 @@ CLIPPED = Exercise(
     ],
     returns=["x_0_hat", "eps_hat"],
     mistakes={
-        "the two guesses are clipped before they are combined: where both are at the end, no difference is left.": (
-            partial(_clipped, early=True)
-        ),
+        PLANTED: (partial(_clipped, early=True)),
         "now nothing is clipped: the combined guess leaves the range of pictures.": partial(_clipped, late=False),
         "clip once, at the end; before, each clip bends the line through the two guesses, and after, nothing holds.": (
             partial(_clipped, early=True, late=False)

@@ -7,7 +7,7 @@ from itertools import chain, pairwise
 
 import numpy as np
 
-from tinydiff.course.exercise import Exercise
+from tinydiff.course.exercise import PLANTED, Exercise
 
 _RNG = np.random.default_rng(22)
 
@@ -122,9 +122,7 @@ ENCODE = Exercise(
     ],
     returns=["tokens"],
     mistakes={
-        "the first pair from the left that is known is joined; it should be the one that was learned first.": (
-            partial(_encode, choose=lambda ranks: ranks[0])
-        ),
+        PLANTED: (partial(_encode, choose=lambda ranks: ranks[0])),
         "the last pair that is known is joined; it should be the one that was learned first.": (
             partial(_encode, choose=lambda ranks: ranks[-1])
         ),

@@ -4,7 +4,7 @@ from functools import partial
 
 import numpy as np
 
-from tinydiff.course.exercise import Exercise
+from tinydiff.course.exercise import PLANTED, Exercise
 
 _RNG = np.random.default_rng(23)
 _SIZES = [
@@ -199,9 +199,7 @@ BLOCKS = Exercise(
     cases=[_of_blocks(2, 5, 3, 4, 3), _of_blocks(3, 2, 4, 6, 2), _of_blocks(1, 6, 5, 2, 4)],
     returns=["d_h", "d_context"],
     mistakes={
-        "d_context is that of one block only: every block has read the context, so what each has to say adds up.": (
-            partial(_blocks, add=False)
-        ),
+        PLANTED: (partial(_blocks, add=False)),
         "d_context is a mean over the blocks; each of them read the same context, and gradients add.": (
             partial(_blocks, mean=True)
         ),

@@ -5,7 +5,7 @@ from itertools import pairwise
 
 import numpy as np
 
-from tinydiff.course.exercise import Exercise
+from tinydiff.course.exercise import PLANTED, Exercise
 
 _RNG = np.random.default_rng(24)
 
@@ -135,9 +135,7 @@ BATCH = Exercise(
     ],
     returns=["x_t", "tokens"],
     mistakes={
-        "the captions are the first rows, the images those that were picked: no caption fits its picture.": (
-            partial(_batch, paired=True)
-        ),
+        PLANTED: (partial(_batch, paired=True)),
         "the captions are those that were picked, but the images are the first ones.": partial(_batch, first=True),
         "where u equals the share, the caption stays: hide below the share only, so that a share of 0 hides none.": (
             partial(_batch, which="up to")

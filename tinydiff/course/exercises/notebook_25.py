@@ -5,7 +5,7 @@ from itertools import pairwise
 
 import numpy as np
 
-from tinydiff.course.exercise import Exercise
+from tinydiff.course.exercise import PLANTED, Exercise
 
 _RNG = np.random.default_rng(25)
 
@@ -115,9 +115,7 @@ KEEP = Exercise(
     cases=[_of_keep(_FIVE[0], _MASK, 0.3), _of_keep(_FIVE[1], _MASK_OF_ONE, 0.7), _of_keep(_FIVE[0], _SOFT, 0.55)],
     returns=["x_0", "eps"],
     mistakes={
-        "the noise is still that of the network's guess; with another x_0, another noise makes x_t: find it again.": (
-            partial(_keep, eps="old")
-        ),
+        PLANTED: (partial(_keep, eps="old")),
         "the noise of the known part is set to 0, but x_t has noise there: it follows from x_t and x_0.": (
             partial(_keep, eps="joined")
         ),

@@ -4,7 +4,7 @@ from functools import partial
 
 import numpy as np
 
-from tinydiff.course.exercise import Exercise
+from tinydiff.course.exercise import PLANTED, Exercise
 
 _RNG = np.random.default_rng(26)
 
@@ -244,9 +244,7 @@ SHARDS = Exercise(
     ],
     returns=["loss", "d_images"],
     mistakes={
-        "each shard solves a riddle of its own, with few answers; a picture must be compared with the texts of all.": (
-            partial(_sharded, parted=True)
-        ),
+        PLANTED: (partial(_sharded, parted=True)),
         "pictures are compared with all texts, but texts are not with all pictures: half of the riddle is missing.": (
             partial(_sharded, halves=True)
         ),

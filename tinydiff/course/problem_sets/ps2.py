@@ -4,7 +4,7 @@ from functools import partial
 
 import numpy as np
 
-from tinydiff.course.exercise import Exercise
+from tinydiff.course.exercise import PLANTED, Exercise
 
 _RNG = np.random.default_rng(22)
 _BIT = np.log(2)  # in nats
@@ -95,9 +95,7 @@ CHAIN = Exercise(
     ],
     returns=["x_0"],
     mistakes={
-        "the noise is still multiplied by the variance; its standard deviation, the root, is the size of noise.": (
-            partial(_walk, first=True)
-        ),
+        PLANTED: (partial(_walk, first=True)),
         "the variance is now beta; the text asks for the posterior's, beta-tilde. Mend the noise's factor only.": (
             partial(_walk, wide=True)
         ),

@@ -5,7 +5,7 @@ from functools import partial
 
 import numpy as np
 
-from tinydiff.course.exercise import Exercise
+from tinydiff.course.exercise import PLANTED, Exercise
 from tinydiff.course.problem_sets import forward_by_hand, slips_by_hand
 from tinydiff.course.problem_sets.gradients_by_hand import (
     bent,
@@ -190,8 +190,7 @@ GATE = Exercise(
     ],
     returns=["dx", "dw", "ds"],
     mistakes={
-        "the gate is not mended: which gradients does your check call wrong where s is not 1, and what do they "
-        "share?": partial(gate, at="s a"),
+        PLANTED: partial(gate, at="s a"),
         "the slope of tanh is taken at h; written with its output it is 1 - a^2.": partial(gate, at="h"),
         "a is tanh(h) already: the slope is 1 - a^2, without another tanh.": partial(gate, at="tanh a"),
         "in the bracket there is still an s; the slope of tanh is 1 - a^2, and knows nothing of the gate.": (

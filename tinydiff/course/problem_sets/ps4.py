@@ -4,7 +4,7 @@ from functools import partial
 
 import numpy as np
 
-from tinydiff.course.exercise import Exercise
+from tinydiff.course.exercise import PLANTED, Exercise
 
 _RNG = np.random.default_rng(54)
 
@@ -141,9 +141,7 @@ MASKED = Exercise(
     cases=[_sets(3, 2, 5, 4, 6, [4, 2, 3]), _HOLES, _sets(2, 4, 3, 2, 5, [1, 2]), (_AWAY, _K, *_AS_MANY)],
     returns=["y"],
     mistakes={
-        "a picture's weights still do not sum to 1: what is masked took part in the softmax's sum.": (
-            partial(_masked, where="after")
-        ),
+        PLANTED: (partial(_masked, where="after")),
         "the masked scores are 0, which is no small score: exp(0) is 1. Take minus infinity.": (
             partial(_masked, value=0.0)
         ),

@@ -5,7 +5,7 @@ from itertools import pairwise
 
 import numpy as np
 
-from tinydiff.course.exercise import Exercise
+from tinydiff.course.exercise import PLANTED, Exercise
 from tinydiff.course.judges import falls_with_order
 from tinydiff.course.problem_sets.two_bells import a, b, exact_end, predict
 
@@ -121,9 +121,7 @@ CLIPPED = Exercise(
     ],
     returns=["x_s"],
     mistakes={
-        "the noise is still that of the x_0_hat before it was clipped; then the two do not make up x_t.": (
-            partial(_clipped, again=False)
-        ),
+        PLANTED: (partial(_clipped, again=False)),
         "without the clipping the two fit, but x_0_hat leaves the range of images, which it should not.": (
             partial(_clipped, clip=False)
         ),

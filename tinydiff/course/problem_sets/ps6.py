@@ -5,7 +5,7 @@ from itertools import pairwise
 
 import numpy as np
 
-from tinydiff.course.exercise import Exercise
+from tinydiff.course.exercise import PLANTED, Exercise
 
 _RNG = np.random.default_rng(66)
 
@@ -212,9 +212,7 @@ CHAIN = Exercise(
     ],
     returns=["x_0"],
     mistakes={
-        "outside the interval the scale is 0, so that the wish is not heard there at all; unguided means s = 1.": (
-            partial(_walked, outside=0.0)
-        ),
+        PLANTED: (partial(_walked, outside=0.0)),
         "the interval is asked about the time of arrival; the prediction is made at t, where the step starts.": (
             partial(_walked, arrival=True)
         ),

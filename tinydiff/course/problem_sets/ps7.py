@@ -5,7 +5,7 @@ from itertools import pairwise
 
 import numpy as np
 
-from tinydiff.course.exercise import Exercise
+from tinydiff.course.exercise import PLANTED, Exercise
 
 _RNG = np.random.default_rng(70)
 
@@ -160,9 +160,7 @@ WORD_MAPS = Exercise(
     ],
     returns=["maps"],
     mistakes={
-        "the maps are shifted by one token: the row begins with the start, which belongs to no word.": (
-            partial(_word_maps, first=0)
-        ),
+        PLANTED: (partial(_word_maps, first=0)),
         "two tokens are skipped at the beginning; there is one start.": partial(_word_maps, first=2),
         "only the first token of each word counts; a word gets what all its tokens get.": partial(
             _word_maps, join="one"

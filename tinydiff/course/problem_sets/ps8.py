@@ -4,7 +4,7 @@ from functools import partial
 
 import numpy as np
 
-from tinydiff.course.exercise import Exercise
+from tinydiff.course.exercise import PLANTED, Exercise
 
 _RNG = np.random.default_rng(80)
 
@@ -95,9 +95,7 @@ EDITED = Exercise(
     ],
     returns=["picture"],
     mistakes={
-        "the noise is that of strength * T, but the chain begins at the first time that is left, which is lower.": (
-            partial(_edited, level="strength")
-        ),
+        PLANTED: (partial(_edited, level="strength")),
         "the noise is that of T: nothing of the picture is left, whatever the strength.": partial(_edited, level="T"),
         "a time that is exactly strength * T belongs to the chain: up to it means that it is included.": (
             partial(_edited, up_to=False)
