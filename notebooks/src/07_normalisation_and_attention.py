@@ -16,7 +16,7 @@
 # **You will learn** to derive the backward of layers in which every number depends on every other, by following the
 # paths from an input to the loss and adding up what comes back along each.
 #
-# **Prerequisites:** notebook 05 (VJPs and the softmax). **Time:** 25 minutes.
+# **Prerequisites:** notebook 05 (VJPs and the softmax). **Time:** 80 minutes with the exercises.
 #
 # **Papers:** Wu and He, *Group normalization* (2018), Eq. 1, 2, 6, 7 (here GN-1); Ba, Kiros, Hinton, *Layer normalization*
 # (2016), Eq. 4 (LN-1); Ioffe and Szegedy, *Batch normalization* (2015), Algorithm 1 (BN-1); Vaswani et al., *Attention

@@ -16,7 +16,7 @@
 # **You will learn** how the network of a diffusion model is put together from the layers of the last notebooks, how it
 # is told the time, and why its backward is its forward, read upwards.
 #
-# **Prerequisites:** notebooks 05 to 07. **Time:** 25 minutes.
+# **Prerequisites:** notebooks 05 to 07. **Time:** 90 minutes with the exercises.
 #
 # **Papers:** Ronneberger, Fischer, Brox, *U-Net* (2015), for the shape; Ho, Jain, Abbeel (2020) and Dhariwal and Nichol
 # (2021), for this form of it; Vaswani et al. (2017), section 3.5 (here TEMB-1); Srivastava et al., *Dropout* (2014),
@@ -24,19 +24,21 @@
 
 # %%
 from contextlib import contextmanager
+from dataclasses import replace
 
 import numpy as np
 
 import tinydiff
 from tinydiff import functional as F
 from tinydiff import plot
+from tinydiff.base import Noise
 from tinydiff.course import show_source, slider
 from tinydiff.course.exercises import notebook_08 as exercises
 from tinydiff.data import load_data
 from tinydiff.gradcheck import adjoint_check, check_module
 from tinydiff.networks import UNet, UNetConfig
 from tinydiff.networks import unet as unet_module
-from tinydiff.nn import BlockConfig, Gradients, ResBlock, Tape
+from tinydiff.nn import BlockConfig, Dropout, Gradients, ResBlock, Tape
 
 rng = np.random.default_rng(0)
 
@@ -339,6 +341,11 @@ y, cache = F.dropout(x, 0.3, uniform)
 assert np.allclose(y, np.where(uniform >= 0.3, x / 0.7, 0))
 assert np.allclose(dx, np.where(uniform >= 0.3, dy / 0.7, 0))
 ones, _ = F.dropout(np.ones((200, 50)), 0.3, uniform)
+layer, tape = Dropout(0.3), Tape(Noise(0))  # the layer drops where a tape has noise, that is in training
+assert layer.forward(x) is x, "nothing should be dropped when pictures are drawn"
+kept = layer.forward(x, tape) != 0
+assert abs(kept.mean() - 0.7) < 0.02  # standard error 0.005
+assert np.allclose(layer.backward(dy, tape), kept * dy / 0.7)
 print(f"share dropped {np.mean(y == 0):.3f}; mean of ones after dropout {ones.mean():.3f}")
 
 # %% [markdown]
@@ -433,6 +440,8 @@ x_t, t, labels = inputs
 output = small.forward(x_t, t, labels)
 assert np.allclose(output, wired_by_hand(x_t, t, labels))
 assert np.allclose(small.forward(x_t, t), wired_by_hand(x_t, t, np.array([3, 3]))), "3 is no class"
+shifted = UNet(replace(config, time_offset=1), dtype=np.float64).bind(small.theta)
+assert np.allclose(shifted.forward(x_t, t, labels), wired_by_hand(x_t, t - 1, labels)), "some count from t - 1"
 assert abs(output - small.forward(x_t, t + 1, labels)).max() > 1e-3, "another time should change the output"
 assert abs(output - small.forward(x_t, t, (labels + 1) % 4)).max() > 1e-3, "another class should, too"
 

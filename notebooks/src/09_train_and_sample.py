@@ -16,7 +16,7 @@
 # **You will learn** to train a denoiser in ten lines, to read its loss, and to draw with it. The loss looks flat for
 # most of the time, while the samples get better and better: you will see why.
 #
-# **Prerequisites:** notebooks 04 (the loss), 05 (gradients and the tape) and 08 (the UNet). **Time:** 25 minutes.
+# **Prerequisites:** notebooks 04 (the loss), 05 (gradients and the tape) and 08 (the UNet). **Time:** 110 minutes with the exercises.
 #
 # **Papers:** Ho, Jain, Abbeel, *Denoising diffusion probabilistic models* (2020), Algorithms 1 and 2 (here DDPM-ALG1
 # and DDPM-ALG2); Loshchilov and Hutter, *Decoupled weight decay regularization* (2019), Algorithm 2 (ADAMW-1), and
@@ -450,7 +450,16 @@ show_source(ddpm)
 
 # %%
 x, noise = starts[:4].astype(np.float64), Noise(5)
-exact = predictor(lambda x_t, t, context: clouds.predict(x_t, t)[1], diffusion, clip=False)
+asked = []
+
+
+def exact_network(x_t, t, context):
+    """Return the exact eps_hat, and write down what was asked."""
+    asked.append(context)
+    return clouds.predict(x_t, t)[1]
+
+
+exact = predictor(exact_network, diffusion, clip=False)
 chain = ddpm(exact, diffusion, x, [600, 400, 200], noise=noise)
 for step, (t, s) in enumerate([(600, 400), (400, 200), (200, 0)]):
     _, expected, _ = next(chain)
@@ -459,8 +468,9 @@ for step, (t, s) in enumerate([(600, 400), (400, 200), (200, 0)]):
     alpha_bar_s, alpha_bar_t = diffusion.alpha_bar[[s, t]]
     x = my_ddpm_step(x_t, eps_hat, z, alpha_bar_s, alpha_bar_t)
     assert np.allclose(x, expected)
-    options = {"steps": [t], "variance": "beta_tilde", "noise": noise, "end": s}
+    options = {"steps": [t], "variance": "beta_tilde", "noise": noise, "end": s, "context": np.arange(4)}
     _, expected, x_0_hat = next(ddpm(exact, diffusion, x_t, **options))
+    assert (asked[-1] == np.arange(4)).all(), "the network should be told which digit is wanted"
     z = noise.at(step=0).normal(x.shape, "sampler", dtype=x.dtype)  # now it is the first step
     beta_tilde = (1 - alpha_bar_s) / (1 - alpha_bar_t) * (1 - alpha_bar_t / alpha_bar_s)
     assert np.allclose(expected, my_ddpm_step(x_t, eps_hat, 0 * z, alpha_bar_s, alpha_bar_t) + beta_tilde**0.5 * z)
@@ -585,6 +595,11 @@ for step, shard in ((0, 0), (3, 1)):  # each batch of 32 is computed in two shar
     model.network.backward(np.float32(0.5 * 2 / error.size) * error, tape, grads)  # 16 of 32: half of the mean
     assert np.allclose(library.flat, grads.flat, atol=1e-6)
     assert np.isclose(part_of_loss, 0.5 * (error**2).mean())
+
+n = len(train) // 32  # whole batches in an epoch: each image once, and in another order each time
+first, second = (np.concatenate([objective.indices(e * n + step) for step in range(n)]) for e in (0, 1))
+assert len(set(first)) == len(first)
+assert (first != second).any()
 
 config = DenoiseConfig(steps=4, warmup=2, lr=0.01, final_lr=0.5, clip=0.1, ema=0.2)
 objective = Denoise(model, train, config)

@@ -16,7 +16,7 @@
 # **You will learn** why a network that was trained for a thousand random steps can draw in twenty that are not random
 # at all.
 #
-# **Prerequisites:** notebooks 03 and 09. **Time:** 20 minutes.
+# **Prerequisites:** notebooks 03 and 09. **Time:** 60 minutes with the exercises.
 #
 # **Papers:** Song, Meng, Ermon, *Denoising diffusion implicit models* (2021), Eq. 7, 12 and 16 (here DDIM-12 and
 # DDIM-16).
@@ -100,6 +100,21 @@ for sigma in (0.0, 0.3, 0.5):
     print(f"sigma = {sigma}: mean {x_s.mean():.3f}, variance {x_s.var():.3f}, correlation with x_t {together:.2f}")
     assert abs(x_s.mean() - alpha_bar_s**0.5 * x_0) < 0.01  # standard error 0.0013
     assert abs(x_s.var() - (1 - alpha_bar_s)) < 0.01  # standard error 0.0012
+
+asked = []
+first = np.full((5, 1), x_0), x_t[:5, None]
+
+
+def knows_all(x, t, context):
+    """Return the x_0 and the eps that x was made of, and write down what it is asked."""
+    asked.append((t, context))
+    return first[0], eps[:5, None]
+
+
+_, x_s, _ = next(ddim(knows_all, diffusion, first[1], [t], context=np.arange(5), end=s))
+assert (asked[0][0] == t).all()
+assert (asked[0][1] == np.arange(5)).all(), "the network should be told which digit is wanted"
+assert np.allclose(x_s, my_step(*first, np.zeros((5, 1)), alpha_bar_s, alpha_bar_t, 0.0))
 
 # %% [markdown]
 # Same mean, same variance; but how much $x_s$ has to do with $x_t$ differs: with $\sigma = 0$ one follows from the

@@ -16,7 +16,7 @@
 # **You will learn** how a network that was told nothing draws what you ask for, because another one, which can only
 # recognise, pulls it along its gradient; why that other one must know noise; and what a strong pull costs.
 #
-# **Prerequisites:** notebooks 02 (scores), 05 (gradients by hand) and 10 (samplers). **Time:** 25 minutes.
+# **Prerequisites:** notebooks 02 (scores), 05 (gradients by hand) and 10 (samplers). **Time:** 75 minutes with the exercises.
 #
 # **Papers:** Dhariwal and Nichol, *Diffusion models beat GANs on image synthesis* (2021), Eq. 14 and Algorithm 2 (here
 # CG-14); the idea is older: Sohl-Dickstein et al. (2015), section 2.5, and Song et al., *Score-based generative

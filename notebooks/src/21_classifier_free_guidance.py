@@ -17,7 +17,7 @@
 # that it is not what is often said), and the tools round it: intervals, rescaling, thresholds, negative prompts,
 # autoguidance.
 #
-# **Prerequisites:** notebook 20. **Time:** 30 minutes.
+# **Prerequisites:** notebook 20. **Time:** 80 minutes with the exercises.
 #
 # **Papers:** Ho and Salimans, *Classifier-free diffusion guidance* (2022), Eq. 6 (here CFG-6); Saharia et al., *Imagen*
 # (2022), section 2.3 (DYN-1); Lin et al., *Common diffusion noise schedules and sample steps are flawed* (2023), Eq. 16

@@ -17,8 +17,8 @@
 # and a green shirt are not green hair and a red shirt. At the end you train a reader, with a backward through all of
 # it.
 #
-# **Prerequisites:** notebooks 05 (the tape, cross entropy), 07 (layer norm, attention) and 09 (AdamW). **Time:** 25
-# minutes.
+# **Prerequisites:** notebooks 05 (the tape, cross entropy), 07 (layer norm, attention) and 09 (AdamW). **Time:** 90
+# minutes with the exercises.
 #
 # **Papers:** Sennrich, Haddow, Birch, *Neural machine translation of rare words with subword units* (2016), Algorithm 1
 # (here BPE-1), on bytes as in Radford et al., GPT-2 (2019); Vaswani et al., *Attention is all you need* (2017); Xiong

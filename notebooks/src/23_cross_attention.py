@@ -17,7 +17,7 @@
 # back to the words, down to the weights of the text encoder. You will train a small network that paints what it is told,
 # and see where it looks for each word.
 #
-# **Prerequisites:** notebooks 07 (attention), 08 (the UNet), 09 (training) and 22 (the text encoder). **Time:** 25 minutes.
+# **Prerequisites:** notebooks 07 (attention), 08 (the UNet), 09 (training) and 22 (the text encoder). **Time:** 70 minutes with the exercises.
 #
 # **Papers:** Rombach et al., *High-resolution image synthesis with latent diffusion models* (2022), section 3.3 (here
 # XATT-1; XATT-2 is its gradient); Vaswani et al., *Attention is all you need* (2017), Eq. 1; Tang et al., *What the

@@ -16,8 +16,8 @@
 # **You will learn** how tokens, a text encoder, a UNet, guidance and a sampler make one machine that draws what you type;
 # how to train it; how to measure, without a second network, whether it draws what it was told; and where it fails.
 #
-# **Prerequisites:** notebooks 10 (DDIM), 21 (guidance), 22 (the text encoder) and 23 (cross-attention). **Time:** 25
-# minutes.
+# **Prerequisites:** notebooks 10 (DDIM), 21 (guidance), 22 (the text encoder) and 23 (cross-attention). **Time:** 80
+# minutes with the exercises.
 #
 # **Papers:** Rombach et al., *High-resolution image synthesis with latent diffusion models* (2022); Saharia et al.,
 # *Imagen* (2022); Kynkäänniemi et al., *Improved precision and recall metric for assessing generative models* (2019),
@@ -264,6 +264,10 @@ def pictures(prompts, guidance=3.0, steps=12, seed=0, negative=""):
     return to_images(x_0)
 
 
+levels = np.random.default_rng(0).uniform(0, 255, (2, 16, 16, 3)).astype(np.float32)
+assert np.array_equal(to_images(levels / 127.5 - 1), np.rint((levels / 127.5 - 1 + 1) * 127.5)), "the nearest byte"
+
+
 def typed(prompt, guidance, steps):
     """Draw six pictures from one prompt."""
     return plot.image_grid(pictures([prompt] * 6, guidance, steps), columns=6, scale=8, title=prompt)
@@ -303,6 +307,9 @@ for k, named in enumerate(([c.parts for c in captions], [c.colours for c in capt
     is_named = np.array(["clothing" in of_caption for of_caption in named])
     is_same = words_of(portraits, "clothing")[k] == words_of(reverse.portraits, "clothing")[k]
     assert np.array_equal(others[("clothing", "clothing colour")[k]], (is_named, is_named & is_same))
+for layer in ("hat", "glasses", "clothing"):
+    part, colour = words_of(portraits, layer)
+    assert (colour[part == ""] == "").all(), "what is not worn has no colour"
 verdicts = {scale: judge(images) for scale, images in by_scale.items()}
 found = agreement(verdicts[2], portraits, captions)
 print(f"{'attribute':<20}{'asked':>6}{'right':>6}")
@@ -399,6 +406,7 @@ for k in (1, 2, 3):
 alike_portraits, others = (coarse_features(render(found)) for found in portraits_of_one_prompt(64))
 pixels = render(portraits_of_one_prompt(64)[0]).reshape(64, 4, 4, 4, 4, 3) / 127.5 - 1
 assert np.allclose(alike_portraits, pixels.mean(axis=(2, 4)).reshape(64, 48), atol=1e-5)
+assert not np.array_equal(alike_portraits, others), "two sets of portraits, not one twice"
 assert np.allclose(precision_and_recall(alike_portraits, others), my_precision_recall(alike_portraits, others, 3))
 means, covariances = zip(*((x.mean(axis=0), np.cov(x.T)) for x in (alike_portraits, others)), strict=True)
 roots = np.sqrt(np.maximum(np.linalg.eigvals(covariances[0] @ covariances[1]).real, 0))
@@ -440,6 +448,10 @@ plot.image_rows({f"guidance {scale}": images[:10] for scale, images in costs.ite
 # %%
 tones = {f"guidance {scale}": skin_tone(verdict.portraits) for scale, verdict in verdicts.items()}
 tones["real"] = skin_tone(portraits)
+pale = portraits._replace(colours=portraits.colours.copy())
+pale.colours[:, 0] = 0  # the body is the first layer, and its colours run from light to dark
+assert (skin_tone(pale) == 0).all()
+assert np.ptp(tones["real"]) == 7
 shares = {name: np.bincount(tone, minlength=len(SKIN)) / len(tone) for name, tone in tones.items()}
 for name, share in shares.items():
     print(
@@ -505,6 +517,9 @@ assert my_shares(two[0], two[1], 8)[0][0] > lighter[1], "the difference from 0 t
 
 # %%
 pair_portraits, pair_captions = captioned_portraits(16, "swapped")
+hair_of_pairs, clothing_of_pairs = (words_of(pair_portraits, layer)[1].reshape(8, 2) for layer in ("hair", "clothing"))
+assert (hair_of_pairs == clothing_of_pairs[:, ::-1]).all(), "in each pair two colours have changed places"
+assert (hair_of_pairs != clothing_of_pairs).all()
 pair_images = pictures([caption.text for caption in pair_captions], 2)
 pairs = agreement(judge(pair_images), pair_portraits, pair_captions)
 both = pairs["hair colour"][1] & pairs["clothing colour"][1]
@@ -524,6 +539,9 @@ plot.image_rows({prompt: pictures([prompt] * 6, 3) for prompt in shown}, scale=4
 # %%
 print(*(f"{a} ({layer_a}) with {b} ({layer_b})" for (layer_a, a), (layer_b, b) in HELD_OUT), sep="\n")
 new_portraits, new_captions = captioned_portraits(32, "held-out")
+worn = {layer: np.stack(words_of(new_portraits, layer)) for pair in HELD_OUT for layer, _ in pair}
+both = [(worn[a] == one).any(axis=0) & (worn[b] == other).any(axis=0) for (a, one), (b, other) in HELD_OUT]
+assert np.any(both, axis=0).all(), "each portrait holds a pair that was kept out"
 new_images = pictures([caption.text for caption in new_captions], 2)
 new = agreement(judge(new_images), new_portraits, new_captions)
 asked, right = (sum(values[i].sum() for values in new.values()) for i in (0, 1))

@@ -16,7 +16,7 @@
 # **You will learn** to change pictures with a model that was trained to draw them: make one anew from other words, fill in
 # a part, find the noise that draws a picture, walk between two, and teach the model one new word.
 #
-# **Prerequisites:** notebooks 02 (exact densities), 10 (DDIM), 22 and 23 (words). **Time:** 25 minutes.
+# **Prerequisites:** notebooks 02 (exact densities), 10 (DDIM), 22 and 23 (words). **Time:** 80 minutes with the exercises.
 #
 # **Papers:** Meng et al., *SDEdit* (2022), Algorithm 1; Lugmayr et al., *RePaint* (2022), Eq. 8; Nichol et al., *GLIDE*
 # (2021), section 4.3; Song et al., *Denoising diffusion implicit models* (2021), section 4.3; Gal et al., *An image is
@@ -217,17 +217,24 @@ TIMES, shape = [160, 90, 40], (2, 10_000)
 mask = np.ones((1, 10_000))
 mask[:, 7500:] = 0
 guess_03 = lambda x_t, t, context=None: (0.3 + 0 * x_t, 0 * x_t)  # noqa: E731
-x, drawn = Noise(1).normal(shape, "x_T", dtype=np.float64), np.random.default_rng(2)
-walk = repaint(guess_03, process, x, TIMES, np.full(shape, 0.8), mask, 1, Noise(3))
-for (t, s), (at, theirs, _) in zip([(160, 90), (90, 40), (40, 0)], walk, strict=True):
-    eps, eps_known = drawn.standard_normal((2, *shape))
-    mine = my_join(x, 0.3 + 0 * x, 0.8 + 0 * x, mask, eps, eps_known, process.alpha_bar[t], process.alpha_bar[s])
-    assert at == s
-    for part in (slice(0, 7500), slice(7500, None)):
-        assert abs(theirs[:, part].mean() - mine[:, part].mean()) < 0.05
-        assert abs(theirs[:, part].std() - mine[:, part].std()) < 0.02
-        assert s == 0 or abs(np.corrcoef(theirs[0, part], theirs[1, part])[0, 1]) < 0.2
-    x = theirs
+for resample in (1, 3):
+    x, drawn, before = Noise(1).normal(shape, "x_T", dtype=np.float64), np.random.default_rng(2), np.ones((2, 1))
+    walk = repaint(guess_03, process, x, TIMES, np.full(shape, 0.8), mask, resample, Noise(3))
+    for (t, s), (at, theirs, _) in zip([(160, 90), (90, 40), (40, 0)], walk, strict=True):
+        bar_t, bar_s, mine = process.alpha_bar[t], process.alpha_bar[s], x
+        for repeat in range(resample if s > 0 else 1):
+            eps, eps_known, eps_up = drawn.standard_normal((3, *shape))
+            if repeat:  # up again: the step of notebook 01, from s to t
+                mine = (bar_t / bar_s) ** 0.5 * mine + (1 - bar_t / bar_s) ** 0.5 * eps_up
+            mine = my_join(mine, 0.3 + 0 * x, 0.8 + 0 * x, mask, eps, eps_known, bar_t, bar_s)
+        assert at == s
+        for part in (slice(0, 7500), slice(7500, None)):
+            assert abs(theirs[:, part].mean() - mine[:, part].mean()) < 0.05
+            assert abs(theirs[:, part].std() - mine[:, part].std()) < 0.02
+        noise = theirs[:, :7500] - bar_s**0.5 * 0.8  # what was added to the known part
+        if s > 0 and before.shape == noise.shape:
+            assert abs((noise * before).mean()) < 0.1 * noise.std() * before.std(), "each step has noise of its own"
+        x, before = theirs, noise
 
 # %% [markdown]
 # Test it where the answer is known. Two numbers, each normal, with a correlation of 0.9. Let the first one be known to be 1.
@@ -235,6 +242,9 @@ for (t, s), (at, theirs, _) in zip([(160, 90), (90, 40), (40, 0)], walk, strict=
 
 # %%
 data = Gaussian(process, np.zeros(2), np.array([[1.0, 0.9], [0.9, 1.0]]))
+uneven, bar, x = np.array([[1.3, 0.5], [0.5, 0.4]]), process.alpha_bar[100], np.array([[0.4, -1.1], [2.0, 0.3]])
+by_formula = bar**0.5 * x @ np.linalg.inv(bar * uneven + (1 - bar) * np.eye(2)) @ uneven
+assert np.allclose(Gaussian(process, np.zeros(2), uneven).predict(x, np.array([100, 100]))[0], by_formula)
 REPEATS, means = (1, 2, 4, 8, 16, 32), []
 x_T, ones = np.random.default_rng(0).standard_normal((2000, 2)), np.ones((2000, 2))
 for resample in REPEATS:
@@ -456,6 +466,8 @@ mine = my_round_trip(
 )
 assert np.allclose(mine[0], invert(model, pictures, Request(**asked), steps=10), atol=0.01)
 assert np.allclose(mine[1], trips[10], atol=0.01)
+*_, (_, of_context) = ddim_inversion(of_network, model.diffusion, pictures, spaced_steps(1000, 10), read)
+assert np.allclose(mine[0], of_context, atol=0.01)
 plot.image_rows({"before": pictures, "noise": x_T} | {f"back, {n} steps": x for n, x in trips.items()}, scale=8)
 
 # %% [markdown]
@@ -584,17 +596,24 @@ plot.loss_curve(log)
 
 # %%
 lesson = NewWord(model, club, WORDS, like="sunglasses", config=NewWordConfig(batch=2))
-row, way = lesson.network.vector.value, np.sign(np.random.default_rng(0).standard_normal(64)).astype(np.float32)
+row, h = lesson.network.vector.value, np.float32(0.05)
 assert np.array_equal(row, table[token_of(model, "sunglasses")]), "it begins at the row of the word that is named"
-grads, h = Gradients(lesson.network.parameters()), np.float32(0.01)
+grads = Gradients(lesson.network.parameters())
 lesson.add_gradient(3, 0, grads)
-ends = []
+way, ends = grads["vector"] / np.linalg.norm(grads["vector"]), []  # where it is steepest
 for step in (h, -h):
     lesson.table.value[lesson.row] = table[token_of(model, "sunglasses")] + step * way
     ends.append(float(lesson.add_gradient(3, 0, Gradients(lesson.network.parameters()))))
-measured, by_gradient = (ends[0] - ends[1]) / 0.02, float(grads["vector"] @ way)
-print(f"slope by the gradient {by_gradient:.4f}, measured {measured:.4f}")
-assert abs(by_gradient - measured) < 0.05 * abs(measured) + 1e-3
+measured, by_gradient = (ends[0] - ends[1]) / 0.1, float(grads["vector"] @ way)
+print(f"slope by the gradient {by_gradient:.3g}, measured {measured:.3g}")
+assert np.isclose(by_gradient, measured, rtol=0.02)
+turned = NewWord(model, np.concatenate([club[:1], -club[1:]]), WORDS, config=NewWordConfig(batch=2))
+turned.table.value[turned.row] = lesson.table.value[lesson.row] = row
+losses = [
+    [float(one.add_gradient(step, 0, Gradients(one.network.parameters()))) for one in (lesson, turned)]
+    for step in range(4)
+]
+assert any(abs(a - b) > 0.01 for a, b in losses), "other pictures than the first count, too"
 
 
 # %%

@@ -17,7 +17,7 @@
 # nine additions, and with a quarter of the multiplications. You will derive the last way, Winograd's, from polynomials,
 # and see where your own machine's limits lie.
 #
-# **Prerequisites:** notebook 06. **Time:** 25 minutes.
+# **Prerequisites:** notebook 06. **Time:** 60 minutes with the exercises.
 #
 # **Papers:** Lavin and Gray, *Fast algorithms for convolutional neural networks* (2015, arXiv 1509.09308), after
 # Winograd, *Arithmetic complexity of computations* (1980); Williams, Waterman, Patterson, *Roofline* (2009).

@@ -101,8 +101,10 @@ def test_a_factor_is_told_by_the_argument_that_it_is():
     cases = [(np.arange(1.0, 3.0), 0.25), (np.arange(1.0, 5.0), 0.09)]
     exercise = an_exercise(lambda x, beta: x * (1 - beta), cases, ["y"])
     assert "y is beta ** 0.5 times what" in exercise.verdict(lambda x, beta: x * (1 - beta) * beta**0.5)
-    assert "y is 1 / x.size times what" in exercise.verdict(lambda x, beta: x * (1 - beta) / len(x))
-    assert "y is a factor (0.75, 0.91) times" not in exercise.verdict(lambda x, beta: x)
+    assert "y is what was expected, divided by x.size, for" in exercise.verdict(lambda x, beta: x * (1 - beta) / len(x))
+    assert "y is off by a factor for each input (2, 3)." in exercise.verdict(
+        lambda x, beta: x * (1 - beta) * (2 if beta > 0.1 else 3)
+    )
 
 
 def test_values_in_another_order_and_those_that_are_right_are_told():

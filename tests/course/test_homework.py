@@ -67,6 +67,14 @@ def test_a_cell_that_fails_is_told_and_the_next_is_run(tmp_path, cell, trouble):
     assert len(homework.troubles[0]) < 300
 
 
+def test_an_answer_whose_cell_failed_is_told_so_and_the_course_s_own_is_not_taken_for_it(tmp_path):
+    homework = check_notebook(notebook(tmp_path, IMPORT, "def my_step(:", CHECK, CHECK))
+    assert said_of("STEP", homework).startswith("Not yet: this is the course's own")
+    assert homework.troubles == ["Cell 2 raised SyntaxError: invalid syntax (in the cell, line 1)"]
+    homework = check_notebook(notebook(tmp_path, IMPORT, "def my_step(:", CHECK))
+    assert said_of("STEP", homework) == "my_step is not defined: did its cell fail?"
+
+
 @pytest.mark.parametrize("line", ["%matplotlib inline", "!ls", "print('x' * 10**6)", "display = print\ndisplay(1)"])
 def test_what_only_a_notebook_understands_is_passed_over_and_what_is_printed_not_shown(tmp_path, line, capfd):
     homework = check_notebook(notebook(tmp_path, IMPORT, line, RIGHT, CHECK))

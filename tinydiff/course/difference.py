@@ -21,12 +21,12 @@ def arrays_of(output: Any, expected: Sequence[np.ndarray], returns: Sequence[str
     Any real dtype will do, and lists as well as arrays; shapes must be the expected ones. Where there are no arrays at
     all, the list is empty.
     """
-    several = len(returns) > 1
-    if several and isinstance(output, np.ndarray) and output.ndim:
+    several, given = len(returns) > 1, output
+    if several and isinstance(output, np.ndarray) and len(output.shape) > 0 and len(output) == len(returns):
         output = list(output)
     if several and not (isinstance(output, (tuple, list)) and len(output) == len(returns)):
         number = f", {len(output)} values" if isinstance(output, (tuple, list)) else ""
-        return [], f"gives {in_short(output)}{number}, but a tuple ({', '.join(returns)}) was expected."
+        return [], f"gives {in_short(given)}{number}, but a tuple ({', '.join(returns)}) was expected."
     arrays, problems = [], []
     for what, given, right in zip(returns, output if several else [output], expected, strict=True):
         try:
@@ -165,7 +165,7 @@ def _way(found, right, called, tolerance):
         return "has the wrong sign."
     factor = _factor(found, right, called, tolerance)
     if factor:
-        return f"is {factor} times what was expected, for all inputs."
+        return factor
     axes = range(min(a.ndim for a in found))
     if len(axes) >= 2 and after(lambda a: a.swapaxes(-1, -2)):
         return "is transposed: its last two axes are exchanged."
@@ -182,7 +182,7 @@ def _way(found, right, called, tolerance):
 
 
 def _factor(found, right, called, tolerance):
-    """Return by what all found arrays are too large: a number, or what it is made of, such as beta ** 0.5."""
+    """Return the rest of a sentence if all arrays are off by a factor: a number, or an argument's root or square."""
     squares = [float((b * b).sum()) for b in right]
     if not all(squares):
         return ""
@@ -193,14 +193,17 @@ def _factor(found, right, called, tolerance):
     if not all(distance(a, b) <= tolerance for a, b in zip(scaled, right, strict=True)):
         return ""
     if np.ptp(factors) <= 1e-4 * abs(factors[0]):
-        return f"{factors[0]:.5g}"
+        return f"is {factors[0]:.5g} times what was expected, for all inputs."
     for text, values in _quantities(called).items():
-        for power, written in ((1, "{}"), (0.5, "{} ** 0.5"), (2, "{} ** 2"), (-1, "1 / {}"), (-0.5, "1 / {} ** 0.5")):
-            if np.allclose(np.array(values, np.float64) ** power, factors, rtol=1e-4):
-                return written.format(text)
+        for power, written in ((1, text), (0.5, f"{text} ** 0.5"), (2, f"{text} ** 2")):
+            sizes = np.array(values, np.float64) ** power
+            if np.allclose(sizes, factors, rtol=1e-4):
+                return f"is {written} times what was expected, for all inputs."
+            if np.allclose(1 / sizes, factors, rtol=1e-4):
+                return f"is what was expected, divided by {written}, for all inputs."
     if all(b.size == 1 for b in right):  # single numbers always differ by a factor
         return ""
-    return f"a factor ({', '.join(f'{factor:.4g}' for factor in factors[:3])})"
+    return f"is off by a factor for each input ({', '.join(f'{factor:.4g}' for factor in factors[:3])})."
 
 
 def _quantities(called):

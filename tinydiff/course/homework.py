@@ -147,17 +147,17 @@ def _run_cell(code: str, namespace: dict[str, Any], module: str) -> Iterator[dic
     """Run the statements of a cell; yield the verdict of each check, and what stops the cell."""
     plain = "\n".join("" if line.lstrip().startswith(("%", "!")) else line for line in code.split("\n"))
     try:
-        for statement in ast.parse(plain).body:
+        for statement in ast.parse(plain, filename="in the cell").body:
             check = _check_in(statement, module)
             if check:
                 kept, exercise, answer = check
                 one: Exercise = getattr(namespace[module], exercise)
-                given = namespace[answer]
-                wrong = one.verdict(given)
+                given = namespace.get(answer)
+                wrong = one.verdict(given) if answer in namespace else f"{answer} is not defined: did its cell fail?"
                 yield {"exercise": exercise, "wrong": wrong}
                 namespace[kept] = one.reference if wrong else given
             else:
-                exec(compile(ast.Module([statement], []), "<cell>", "exec"), namespace)
+                exec(compile(ast.Module([statement], []), "in the cell", "exec"), namespace)
     except BaseException as error:  # of the reader's own; the cells that follow are run all the same
         why = " ".join(str(error).split())[:200]
         yield {"trouble": f"raised {type(error).__name__}{f': {why}' if why else ''}"}

@@ -33,7 +33,7 @@ def falls_with_order(steps: Sequence[int], exact: Sequence[np.ndarray], order: f
     counts = np.array(steps, dtype=np.float64)
 
     def judge(outputs: list) -> str:
-        errors = np.array([abs(one[0] - end).max() for one, end in zip(outputs, exact, strict=True)])
+        errors = np.array([float(abs(one[0] - end).max()) for one, end in zip(outputs, exact, strict=True)])
         if errors.max() < 1e-10:
             return ""
         reached = f"{errors[0]:.2g} after {steps[0]} steps and {errors[-1]:.2g} after {steps[-1]}"

@@ -81,7 +81,7 @@ JOIN = Exercise(
     },
     hints=[
         "Two pictures at the time s: one is known, and noised; the other is a step of DDPM. Then the mask chooses.",
-        "The known one: `alpha_bar_s ** 0.5 * known + (1 - alpha_bar_s) ** 0.5 * eps_known`; the step is notebook 03's.",
+        "Known: `alpha_bar_s ** 0.5 * known + (1 - alpha_bar_s) ** 0.5 * eps_known`; the step is notebook 03's.",
         "The step: alpha = alpha_bar_t / alpha_bar_s, and the mean `(alpha_bar_s ** 0.5 * (1 - alpha) * x_0_hat + "
         "alpha ** 0.5 * (1 - alpha_bar_s) * x_t) / (1 - alpha_bar_t)`; the variance is "
         "`(1 - alpha_bar_s) / (1 - alpha_bar_t) * (1 - alpha)`.",
