@@ -64,7 +64,7 @@ plot.image_grid(sevens, columns=10, title="ten sevens")
 # that finds only about four of five.)
 
 # %%
-again = tinydiff.sample("mnist", n=5, seed=0, steps=40, sampler="ddim")
+again = tinydiff.sample("mnist", n=5, seed=0, labels=[0, 1, 2, 3, 4], steps=40, sampler="ddim")
 other = tinydiff.sample("mnist", n=5, seed=2, steps=40, sampler="ddim")
 assert np.array_equal(again, np.clip(digits[:5], -1, 1)), "the same seed should give the same pictures"
 assert abs(other - again).mean(axis=(1, 2, 3)).min() > 0.05, "another seed should give other pictures"

@@ -165,9 +165,11 @@ assert np.allclose(dw, my_dw(dy, x))
 assert np.allclose(db, dy.sum(axis=(0, 1, 2)))  # b is used by every pixel of every image
 ones = ((1, 1), (1, 1))
 assert np.allclose(dw_gathering_x(np, dy, x, w, 1, ones), my_dw(dy, x))
-many, d_many = rng.standard_normal((20, 64, 64, 8)), rng.standard_normal((20, 64, 64, 1))  # too many for one go
-assert len(list(cut_patches(np, many, 3, 3, 1, ones))) > 1
-assert np.allclose(dw_gathering_x(np, d_many, many, w[..., :1].repeat(4, axis=2), 1, ones), my_dw(d_many, many))
+many, d_many = rng.standard_normal((120, 64, 64, 4)), rng.standard_normal((120, 64, 64, 1))  # too many for one go
+assert len(list(cut_patches(np, d_many, 3, 3, 1, ones))) > 1
+for algorithm in ("im2col", "shift"):
+    _, cache = F.conv2d(many, w[..., :1].repeat(2, axis=2), padding=1, algorithm=algorithm)
+    assert np.allclose(F.conv2d_backward(d_many, cache, need_dx=False)[1], my_dw(d_many, many))
 d_half = rng.standard_normal((2, 3, 4, 4))  # at stride 2: dy with zeros between
 d_spread = np.zeros((2, 6, 7, 4))
 d_spread[:, ::2, ::2] = d_half

@@ -316,6 +316,8 @@ x, emb, dy = rng.standard_normal((2, 3, 4, 6)), rng.standard_normal((2, 5)), rng
 along_x, along_emb = rng.standard_normal(x.shape) * 1e-5, rng.standard_normal(emb.shape) * 1e-5
 for scale_shift, c_in in ((False, 6), (True, 6), (False, 4)):
     block = ResBlock(c_in, 6, BlockConfig(5, groups=1, scale_shift=scale_shift), rng, dtype=np.float64)
+    if block.shortcut is None:  # a fresh block is its way straight through
+        assert np.array_equal(block.forward(x, emb), x)
     for parameter in block.parameters():
         parameter.value[...] += 0.3 * rng.standard_normal(parameter.value.shape)  # the last convolution starts at 0
     x, along = x[..., :c_in], along_x[..., :c_in]
@@ -412,6 +414,7 @@ config = UNetConfig(
     image_size=8, channels=8, channel_mult=(1, 2), blocks_per_level=1, attention_levels=(1,), heads=2, num_classes=3
 )
 small = UNet(config, np.random.default_rng(1), dtype=np.float64)
+assert not small.forward(rng.standard_normal((2, 8, 8, 1)), np.array([3, 700])).any()  # a fresh network says 0
 zeros = small.theta == 0
 small.theta[zeros] = 0.1 * rng.standard_normal(zeros.sum())
 inputs = [rng.standard_normal((2, 8, 8, 1)), np.array([3, 700]), np.array([0, 3])]

@@ -207,6 +207,7 @@ chains = {
     "DDPM: fresh noise in every step": list(ddpm(two.predict, diffusion, x_T, 250, noise=Noise(1))),
     "DDIM, eta = 0: no fresh noise": list(ddim(two.predict, diffusion, x_T, 250)),
 }
+assert all(np.allclose(chain[-1][1], chain[-1][2]) for chain in chains.values())  # both end with their last guess
 paths = {name: np.stack([x_T, *(x for _, x, _ in chain)])[..., 0] for name, chain in chains.items()}
 times = np.array([1000, *(t for t, _, _ in chains["DDPM: fresh noise in every step"])])
 x = np.linspace(-2, 2, 401)

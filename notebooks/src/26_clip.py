@@ -50,6 +50,7 @@ from tinydiff.networks import CLIP, CLIPConfig, TextConfig
 from tinydiff.nn import Gradients, Tape
 from tinydiff.text import Tokenizer
 from tinydiff.train import Contrast, ContrastConfig, Run
+from tinydiff.train.objectives.contrast import partly_noised
 
 rng = np.random.default_rng(0)
 clip = load("avatars-clip")
@@ -470,6 +471,11 @@ objective = Contrast(small, data.resize(8), config)
 for step in range(20):
     asked = [data.captions[i] for i in objective.indices(step)]
     assert len(set(asked)) == BATCH, "no two captions of a batch say the same"
+pictures, t = partly_noised(small.diffusion, test_pictures, 0.5, Noise(0))  # with clean=0.5 half would have noise
+share = np.where(t > 0, small.diffusion.alpha_bar[t], 1)[:, None, None, None]
+eps = Noise(0).normal(pictures.shape, "eps")
+assert np.allclose(pictures, share**0.5 * test_pictures + (1 - share) ** 0.5 * eps, atol=1e-5)
+assert 0.4 < (t == 0).mean() < 0.6
 run = Run(objective, hooks=[look])
 run.run(progress=False)
 small = run.trained()

@@ -131,7 +131,7 @@ for algorithm in ("im2col", "shift", "winograd", None):
 
 # %%
 show_source(gather_then_multiply)
-edges = ((1, 0), (0, 1))  # above and below, left and right
+edges = ((2, 0), (0, 1))  # above and below, left and right
 uneven = np.pad(small, ((0, 0), *edges, (0, 0)))
 gathered = gather_then_multiply(np, small, kernel[:, :2], 2, edges)  # every second pixel, 3 x 2 taps
 assert np.allclose(gathered, by_taps(uneven, kernel[:, :2], 0.0)[:, ::2, ::2])
@@ -291,9 +291,13 @@ fast, cache = F.conv2d(x, w, padding=1, algorithm="winograd")
 dy = rng.standard_normal(y.shape).astype(np.float32)
 shifted = [[padded[:, i : i + H, j : j + H].reshape(-1, C) for j in range(3)] for i in range(3)]
 plain_dw = np.array([[part.T @ dy.reshape(-1, C) for part in row] for row in shifted])
+biases = rng.standard_normal(C).astype(np.float32)
 for algorithm in ("im2col", "shift", "winograd"):  # so many pixels that the library works through them in parts
-    dw = F.conv2d_backward(dy, F.conv2d(x, w, padding=1, algorithm=algorithm)[1])[1]
+    with_bias, of_algorithm = F.conv2d(x, w, biases, padding=1, algorithm=algorithm)
+    _, dw, db = F.conv2d_backward(dy, of_algorithm)
+    assert np.allclose(with_bias, y + biases, atol=1e-3)
     assert abs(dw - plain_dw).max() < 1e-4 * abs(plain_dw).max()
+    assert np.allclose(db, dy.sum(axis=(0, 1, 2)), rtol=0, atol=0.1)
 fast_dw, _ = winograd_dw(np, dy, cache.inputs)
 assert np.array_equal(winograd_conv(np, padded, transform_weights(w))[0], fast)
 assert abs(fast - y).max() < 3e-5 * abs(y).max()
