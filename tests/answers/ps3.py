@@ -219,7 +219,7 @@ SAID = [
     (but(dw_1=lambda a: a * a), "dh is right, so look at the product with x"),
     (but(dw_2=lambda a: a * a), "dy is right, so look at the product"),
     (partial(backward, slope_of=lambda h: -slope(h)), "dh, .* has the wrong sign"),
-    (lambda *args: backward(*args)[::-1], "with shape"),
+    (lambda *args: backward(*args)[::-1], "another order"),
     (lambda *args: backward(*args)[:4], r"a tuple \(dw_2, db_2, dw_1, db_1, dx\) was expected"),
 ]
 

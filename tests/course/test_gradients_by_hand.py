@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from answers import ps3 as answers
 
+from tinydiff.course.exercise import PLANTED
 from tinydiff.course.problem_sets import ps3 as problems
 
 
@@ -34,6 +35,6 @@ def test_an_untouched_fault_is_not_told():
         dh = s * dy * (1 - (s * a) ** 2)
         return dy + dh @ w.T, x.T @ dh, (dy * a).sum()
 
-    assert "is not mended" in problems.GATE.verdict(untouched)
+    assert PLANTED in problems.GATE.verdict(untouched)
     for told in ("tanh", "bracket", "dh"):
         assert told not in problems.GATE.verdict(untouched)
