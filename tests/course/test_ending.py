@@ -107,6 +107,24 @@ def test_a_loop_is_stopped_at_the_same_place_each_time(monkeypatch):
     assert counts[0] == counts[1] == counts[2] > 100
 
 
+def test_what_an_import_runs_is_not_counted(monkeypatch, tmp_path):
+    """SciPy's functions, say, load other parts when they are first called, and that takes a million lines."""
+    (tmp_path / "long_to_load.py").write_text("x = 0\nfor k in range(50_000):\n    x = x + 1\n", encoding="utf-8")
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setattr(ending, "MOST_LINES", 20_000)
+
+    def answer(x, more=0):
+        import long_to_load
+
+        for _ in range(more):
+            pass
+        return long_to_load.x * x
+
+    assert ending.within_steps(answer, [2]) == 100_000
+    with pytest.raises(ending.TooLong):
+        ending.within_steps(answer, [2, 30_000])
+
+
 class Endless:
     def __array__(self, *args, **options):
         while True:

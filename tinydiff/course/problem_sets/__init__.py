@@ -1,1 +1,1 @@
-"""The exercises of the problem sets, one module for each set; see `tinydiff.course.Exercise`."""
+"""The exercises of the problem sets, `ps1` to `ps8`; the other modules hold parts of them that are long."""
