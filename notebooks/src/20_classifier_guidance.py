@@ -49,7 +49,7 @@ from tinydiff.diffusion import (
 )
 from tinydiff.evaluate import classifier_scores
 from tinydiff.models import Request, class_gradient, load
-from tinydiff.nn import Tape
+from tinydiff.nn import Gradients, Tape
 
 rng = np.random.default_rng(0)
 diffusion = GaussianDiffusion(cosine_schedule(1000))
@@ -429,6 +429,11 @@ direction, h = rng.standard_normal(x_t.shape), 1e-5
 measured = (log_probability(x_t + h * direction, t) - log_probability(x_t - h * direction, t)) / (2 * h)
 assert np.allclose((gradient * direction).sum(axis=(1, 2, 3)), measured, rtol=1e-4)
 assert abs(log_probability(x_t, t) - log_probability(x_t, t[::-1])).max() > 0.1, "it reads the time"
+grads = Gradients(exact.parameters())
+exact.forward(x_t, t, tape)
+exact.backward(my_logit_gradient(logits, asked), tape, grads)
+of_time = [p.name for p in exact.parameters() if p.name.endswith("project.weight")]  # what the embedding is multiplied by
+assert all(abs(grads[name]).max() > 0 for name in of_time), "every block reads it"
 
 # %% [markdown]
 # And how hard does it pull, from noise to picture? By b times the gradient, which is what a unit of scale adds to the
