@@ -21,8 +21,11 @@ def pytest_addoption(parser):
 def pytest_configure(config):
     if config.getoption("gpu"):
         config.option.markexpr = "gpu"
-    # A shell starts what runs in the background deaf to Ctrl-C, and children inherit that; some tests press it.
+    # A shell starts what runs in the background deaf to Ctrl-C, nohup what it runs deaf to the end of the terminal, and
+    # children inherit that; some tests send both.
     signal.signal(signal.SIGINT, signal.default_int_handler)
+    if hasattr(signal, "SIGHUP"):
+        signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 
 def pytest_runtest_setup(item):

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-pytestmark = pytest.mark.slow  # more than a thousand of them
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("without_child")]  # more than a thousand of them
 EDITED = Path(__file__).parents[1] / "answers" / "edited"
 BEGINS = re.compile(r"^(exercise |right: |wrong: |right with |wrong with )", re.MULTILINE)
 

@@ -18,6 +18,7 @@ from tinydiff.course import Exercise, difference, exercises, problem_sets
 from tinydiff.course.exercise import HINTS, PLANTED
 from tools import notebooks
 
+pytestmark = pytest.mark.usefixtures("without_child")
 LONGEST_ANSWER = 25
 APART = 100  # times the tolerance, at least, lie between any two known answers to an exercise
 CHECKED = re.compile(r"(?:(\w+) = )?(?:exercises|problems)\.([A-Z0-9_]+)\.check\((\w+)\)")
