@@ -62,9 +62,8 @@ def test_an_exercise(tmp_path):
     assert len(EXERCISE.strip().splitlines()) <= 20
     exercises = recipe.project / "tinydiff" / "course" / "exercises" / "notebook_40.py"
     exercises.write_text(exercises.read_text(encoding="utf-8") + EXERCISE, encoding="utf-8")
-    recipe.change(
-        "notebooks/src/<NN>_<topic>.py", "\n# %% [markdown]\n# ## Summary", f"{CELLS}\n# %% [markdown]\n# ## Summary"
-    )
+    last = "my_kernel_gradient = exercises.KERNEL.check(my_kernel_gradient)\n"
+    recipe.change("notebooks/src/<NN>_<topic>.py", last, last + CELLS)
     answers = "tests/answers/notebook_<NN>.py"
     recipe.change(answers, "LIBRARY = {", 'LIBRARY = {\n    "HORNER": "the library evaluates no polynomials.",')
     recipe.change(answers, "RIGHT = {", f"RIGHT = {{\n    {RIGHT}")

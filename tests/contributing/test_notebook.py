@@ -120,6 +120,18 @@ LIBRARY = {"RAMP": "the library has no such function.", "SLOPE": "the library ha
 RIGHT = {"RAMP": {"plainly": lambda x: np.log(1 + np.exp(x))}}
 WRONG = {"SLOPE": {"the slope of SiLU": lambda x: F.silu_backward(np.ones_like(x), F.silu(x)[1])[0]}}
 '''
+# What the library's function might do wrong, line by line.
+FAULTS = {
+    "the tanh is of x itself": ("xp.tanh(0.5 * x)", "xp.tanh(x)"),
+    "the tanh is of twice x": ("xp.tanh(0.5 * x)", "xp.tanh(2 * x)"),
+    "the tanh has the other sign": ("xp.tanh(0.5 * x)", "xp.tanh(-0.5 * x)"),
+    "the tanh is a sine": ("xp.tanh(0.5 * x)", "xp.sin(0.5 * x)"),
+    "the tanh is a root": ("xp.tanh(0.5 * x)", "abs(x) ** 0.5"),
+    "x is added and not multiplied": ("y = x * sigmoid", "y = x + sigmoid"),
+    "x is squared": ("y = x * sigmoid", "y = x**2 * sigmoid"),
+    "the sigmoid alone is given": ("y = x * sigmoid", "y = sigmoid"),
+}
+FAULT = '[[fault]]\nwhat = "{}"\nfile = "functional/activation.py"\nold = "{}"\nnew = "{}"\n'
 ROW = "| [<NN>](notebooks/<NN>_<topic>.ipynb) | two smooth ramps | why smooth? |\n"
 
 
@@ -130,6 +142,7 @@ def test_a_notebook(tmp_path):
     recipe.write("notebooks/src/<NN>_<topic>.py", NOTEBOOK)
     recipe.write("tinydiff/course/exercises/notebook_<NN>.py", EXERCISES)
     recipe.write("tests/answers/notebook_<NN>.py", ANSWERS)
+    recipe.write("tools/faults/<NN>.toml", "\n".join(FAULT.format(what, *lines) for what, lines in FAULTS.items()))
     recipe.python(str(recipe.project / "tools" / "notebooks.py"))
     recipe.change("README.md", "| [40](", f"{ROW}| [40](")
     tests = ("tests/test_notebooks.py", "tests/course/test_exercises.py")
