@@ -432,7 +432,7 @@ assert abs(log_probability(x_t, t) - log_probability(x_t, t[::-1])).max() > 0.1,
 grads = Gradients(exact.parameters())
 exact.forward(x_t, t, tape)
 exact.backward(my_logit_gradient(logits, asked), tape, grads)
-of_time = [p.name for p in exact.parameters() if p.name.endswith("project.weight")]  # what the embedding is multiplied by
+of_time = [p.name for p in exact.parameters() if p.name.endswith("project.weight")]
 assert all(abs(grads[name]).max() > 0 for name in of_time), "every block reads it"
 
 # %% [markdown]
