@@ -48,7 +48,7 @@ def notebook_text(source_text: str, solved: bool = False) -> str:
         cell.metadata.pop("lines_to_next_cell", None)  # jupytext's own note on blank lines
         if cell.cell_type == "code":
             if solved and BEGIN in cell.source:
-                cell.metadata = FOLDED
+                cell.metadata.update(FOLDED)
             cell.source = with_solution(cell.source) if solved else for_students(cell.source)
         elif solved:
             cell.source = cell.source.replace("](../", "](../../")  # the folder is one further down

@@ -14,8 +14,9 @@ import nbformat
 import numpy as np
 import pytest
 
-from tinydiff.course import Exercise, difference, exercises, problem_sets
+from tinydiff.course import difference, exercises, problem_sets
 from tinydiff.course.exercise import HINTS, PLANTED
+from tinydiff.course.homework import exercises_of
 from tools import notebooks
 
 pytestmark = pytest.mark.usefixtures("without_child")
@@ -24,10 +25,6 @@ APART = 100  # times the tolerance, at least, lie between any two known answers 
 CHECKED = re.compile(r"(?:(\w+) = )?(?:exercises|problems)\.([A-Z0-9_]+)\.check\((\w+)\)")
 MAY_IMPORT = {"collections", "functools", "itertools", "math", "numpy", "tinydiff.course"}
 OF_THREE_GRADES = [f"{n:02}" for n in (*range(11), *range(20, 27))]  # notebooks
-
-
-def exercises_of(module):
-    return {name: value for name, value in vars(module).items() if isinstance(value, Exercise)}
 
 
 def number_of(module):
@@ -41,7 +38,7 @@ MODULES = [
     for m in pkgutil.iter_modules(package.__path__)
     if re.fullmatch(r"notebook_\d\d|ps\d", m.name)
 ]
-EXERCISES = {f"{number_of(m)}.{name}": e for m in MODULES for name, e in exercises_of(m).items()}
+EXERCISES = {f"{number_of(m)}.{name}": e for m in MODULES for name, e in exercises_of(m.__name__).items()}
 MISTAKES = [(key, text) for key, exercise in EXERCISES.items() for text in exercise.mistakes]
 ANSWERS = {number_of(m): importlib.import_module(f"answers.{m.__name__.rpartition('.')[2]}") for m in MODULES}
 MORE_ANSWERS = [

@@ -56,6 +56,7 @@ def test_a_wrong_answer_gets_its_sentence_and_the_notebook_goes_on(tmp_path):
         ("def f(:", "Cell 2 raised SyntaxError"),
         ("unknown", "Cell 2 raised NameError: name 'unknown' is not defined"),
         ("raise SystemExit", "Cell 2 raised SystemExit"),
+        ("class Mute(Exception):\n    def __str__(self): raise ValueError\nraise Mute", "Cell 2 raised Mute"),
         ("raise ValueError('a\\nb' * 999)", "Cell 2 raised ValueError: a b"),
     ],
 )

@@ -102,6 +102,15 @@ def watched() -> Iterator[None]:
         shown_so_far.end()
 
 
+def reason_of(error: BaseException) -> str:
+    """Return what an error says, in one line that is not too long; an empty text if it says nothing."""
+    try:
+        why = printable(" ".join(str(error).split()))
+    except Exception:  # an error of the reader's own, which cannot say what it is
+        return ""
+    return why if len(why) <= LONGEST_REASON else f"{why[:LONGEST_REASON]} ..."
+
+
 def result_of(answer: Callable[..., Any], given: Sequence[Any]) -> Any:
     """Return what an answer gives; an object that turns itself into an array does so here, while steps are counted."""
     output = answer(*given)
@@ -181,12 +190,7 @@ def _raised(answer, error, arguments, case):
     where = _line(answer, error)
     if isinstance(error, Asked):
         return f"asks{where} for {error}."
-    try:
-        why = printable(" ".join(str(error).split()))
-    except Exception:  # an error of the reader's own, which cannot say what it is
-        why = ""
-    if len(why) > LONGEST_REASON:
-        why = f"{why[:LONGEST_REASON]} ..."
+    why = reason_of(error)
     raised = f"raised {type(error).__name__}{where}{f': {why}' if why else '.'}"
     of_shapes = isinstance(error, ValueError) and re.search("shape|dimension|broadcast", why)
     shapes = [f"{a} is {v.shape}" for a, v in zip(arguments, case, strict=True) if isinstance(v, np.ndarray)]

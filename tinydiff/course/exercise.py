@@ -113,8 +113,8 @@ class Exercise:
         if answer is self.reference:
             return "Not yet: this is the course's own, which stood in for yours: run the cell with your answer again."
         name = getattr(answer, "__name__", "the answer")
-        known = any(answer is one for one in self.mistakes.values())
-        endless = "" if known else tried(lambda: self._run(answer))
+        of_the_course = any(answer is one for one in self.mistakes.values())
+        endless = "" if of_the_course else tried(lambda: self._run(answer))
         if endless:
             return f"Not yet: {name} {endless}"
         outputs: Outputs = []

@@ -4,9 +4,7 @@ It is run in a process of its own, without Jupyter: what it prints is not shown,
 """
 
 import ast
-import contextlib
 import importlib
-import io
 import json
 import os
 import re
@@ -18,7 +16,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tinydiff.base import DataError, checked, read_at_most
+from tinydiff.base import DataError, check_count, checked, read_at_most
+from tinydiff.course.attempt import reason_of
 from tinydiff.course.exercise import Exercise
 
 MOST_BYTES = 2**26  # of a notebook
@@ -64,6 +63,7 @@ def check_notebook(path: Path, seconds: int = 600) -> Homework:
     DataError
         If the file cannot be read, is no notebook, or has no exercises.
     """
+    check_count("seconds", seconds)
     cells = _cells(path)
     imported = IMPORTED.search("\n".join(cells))
     if imported is None:
@@ -137,13 +137,12 @@ def run_task() -> None:
 
         namespace: dict[str, Any] = {"__name__": "__main__"}
         for number, code in enumerate(task["cells"], 1):
-            with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
-                for what in _run_cell(code, namespace, task["module"]):
-                    tell(**{key: f"Cell {number} {text}" if key == "trouble" else text for key, text in what.items()})
+            for what in _run_cell(number, code, namespace, task["module"]):
+                tell(**what)
         tell(end=True)
 
 
-def _run_cell(code: str, namespace: dict[str, Any], module: str) -> Iterator[dict[str, str]]:
+def _run_cell(number: int, code: str, namespace: dict[str, Any], module: str) -> Iterator[dict[str, str]]:
     """Run the statements of a cell; yield the verdict of each check, and what stops the cell."""
     plain = "\n".join("" if line.lstrip().startswith(("%", "!")) else line for line in code.split("\n"))
     try:
@@ -159,8 +158,8 @@ def _run_cell(code: str, namespace: dict[str, Any], module: str) -> Iterator[dic
             else:
                 exec(compile(ast.Module([statement], []), "in the cell", "exec"), namespace)
     except BaseException as error:  # of the reader's own; the cells that follow are run all the same
-        why = " ".join(str(error).split())[:200]
-        yield {"trouble": f"raised {type(error).__name__}{f': {why}' if why else ''}"}
+        why = reason_of(error)
+        yield {"trouble": f"Cell {number} raised {type(error).__name__}{f': {why}' if why else ''}"}
 
 
 def _check_in(statement, module):

@@ -8,7 +8,7 @@ from tyro.conf import Positional
 
 import tinydiff
 from tinydiff.apps.cli.screen import say
-from tinydiff.base import InputError, check_count
+from tinydiff.base import InputError
 from tinydiff.course import check_notebook
 
 HERE = (Path(), Path("notebooks"), Path(tinydiff.__file__).parents[1] / "notebooks")
@@ -29,7 +29,6 @@ class Check:
 
     def run(self) -> None:
         """Run the notebook, and print a line for each exercise."""
-        check_count("seconds", self.seconds)
         homework = check_notebook(self.path(), self.seconds)
         say(f"{homework.path}:")
         width = max(len(answer.name) for answer in homework.answers)

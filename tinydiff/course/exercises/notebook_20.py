@@ -4,20 +4,16 @@ from functools import partial
 
 import numpy as np
 
+from tinydiff.course.by_hand import per_sample
 from tinydiff.course.exercise import PLANTED, Exercise
 
 _RNG = np.random.default_rng(20)
 
 
-def _like(numbers, x):
-    """Return one number for each sample, in a shape that multiplies x."""
-    return np.reshape(numbers, (-1, *[1] * (np.ndim(x) - 1)))
-
-
 def _guided(
     x_t, eps_hat, gradient, alpha_bar, scale, sign=-1.0, factor=lambda a: (1 - a) ** 0.5, more=0.0, stale=False
 ):
-    a = _like(alpha_bar, x_t)
+    a = per_sample(alpha_bar, x_t)
     eps = eps_hat + sign * (scale + more) * factor(a) * gradient
     return (x_t - (1 - a) ** 0.5 * (eps_hat if stale else eps)) / a**0.5, eps
 

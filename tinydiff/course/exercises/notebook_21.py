@@ -4,18 +4,14 @@ from functools import partial
 
 import numpy as np
 
+from tinydiff.course.by_hand import per_sample
 from tinydiff.course.exercise import PLANTED, Exercise
 
 _RNG = np.random.default_rng(21)
 
 
-def _like(numbers, x):
-    """Return one number for each sample, in a shape that multiplies x."""
-    return np.reshape(numbers, (-1, *[1] * (np.ndim(x) - 1)))
-
-
 def _pull(given, nothing, alpha_bar, sign=1.0, noise=lambda a: 1 - a, signal=lambda a: a**0.5):
-    a = _like(alpha_bar, given)
+    a = per_sample(alpha_bar, given)
     return sign * signal(a) / noise(a) * (given - nothing)
 
 
@@ -85,7 +81,7 @@ def _guided(
         inside = both_ends(low, t, high)
     if one_for_all:
         inside = np.full(len(t), inside[0])
-    s = _like(np.where(inside != flip, scale, outside), x_t)
+    s = per_sample(np.where(inside != flip, scale, outside), x_t)
     return tuple((g if start else n) + s * (g - n) for g, n in zip(given, null, strict=True))
 
 
@@ -134,17 +130,17 @@ GUIDED = Exercise(
 def _dynamic(x_0_hat, percentile, least=1.0, absolute=True, clip=True, divide=True, together=False, method="linear"):
     rows = x_0_hat.reshape(1 if together else len(x_0_hat), -1)
     q = np.quantile(abs(rows) if absolute else rows, percentile, axis=1, method=method)
-    q = _like(np.maximum(least, q), x_0_hat)
+    q = per_sample(np.maximum(least, q), x_0_hat)
     x = np.clip(x_0_hat, -q, q) if clip else x_0_hat
     return x / q if divide else x
 
 
 def _by_largest(x_0_hat, percentile):
-    return x_0_hat / _like(np.maximum(1, abs(x_0_hat).reshape(len(x_0_hat), -1).max(axis=1)), x_0_hat)
+    return x_0_hat / per_sample(np.maximum(1, abs(x_0_hat).reshape(len(x_0_hat), -1).max(axis=1)), x_0_hat)
 
 
 _SIZES = np.array([1.9, 0.3, 1.2])
-_GUESSES = _like(_SIZES, np.zeros((3, 2, 5))) * _RNG.standard_normal((3, 2, 5)) + 0.2
+_GUESSES = per_sample(_SIZES, np.zeros((3, 2, 5))) * _RNG.standard_normal((3, 2, 5)) + 0.2
 
 DYNAMIC = Exercise(
     grade="transcribe",

@@ -4,6 +4,7 @@ from functools import partial
 
 import numpy as np
 
+from tinydiff.course.by_hand import softmax
 from tinydiff.course.exercise import PLANTED, Exercise
 
 _RNG = np.random.default_rng(23)
@@ -20,16 +21,11 @@ def _drawn(n, pixels, words, c, d, wide, out, size=1.0):
     return size * x, context, *weights
 
 
-def _softmax(scores, axis=-1):
-    e = np.exp(scores - scores.max(axis=axis, keepdims=True))
-    return e / e.sum(axis=axis, keepdims=True)
-
-
 def _turned(a):
     return a.swapaxes(-1, -2)
 
 
-def _cross(x, context, w_q, w_k, w_v, scale=None, axis=-1, values=True, softmax=True, itself=False, first=False):
+def _cross(x, context, w_q, w_k, w_v, scale=None, axis=-1, values=True, normed=True, itself=False, first=False):
     asked = context[:1] if first else context
     if itself and x.shape == context.shape:
         asked = x
@@ -37,7 +33,7 @@ def _cross(x, context, w_q, w_k, w_v, scale=None, axis=-1, values=True, softmax=
     if not values and k.shape == v.shape:
         v = k
     scores = q @ _turned(k) / (q.shape[-1] ** 0.5 if scale is None else scale(x, context, v, q.shape[-1]))
-    weights = _softmax(scores, axis) if softmax else scores
+    weights = softmax(scores, axis) if normed else scores
     return weights @ v, weights
 
 
@@ -75,7 +71,7 @@ CROSS = Exercise(
         "the softmax is taken over the pixels; each pixel shares its attention among the words: the last axis.": (
             partial(_cross, axis=-2)
         ),
-        "the softmax is missing: weights must be positive and sum to 1 for each pixel.": partial(_cross, softmax=False),
+        "the softmax is missing: weights must be positive and sum to 1 for each pixel.": partial(_cross, normed=False),
         "all pictures look at the first text; each has a text of its own.": partial(_cross, first=True),
     },
     hints=[
@@ -120,7 +116,7 @@ def _context_backward(
 def _of_backward(n, pixels, words, c, d, wide, out):
     _, context, _, w_k, w_v = _drawn(n, pixels, words, c, d, wide, out)
     q = _RNG.standard_normal((n, pixels, wide))
-    weights = _softmax(q @ _turned(context @ w_k) / wide**0.5)
+    weights = softmax(q @ _turned(context @ w_k) / wide**0.5)
     return _RNG.standard_normal((n, pixels, out)), q, context @ w_v, weights, context, w_k, w_v
 
 
@@ -241,7 +237,7 @@ def _centres(weights, height, width, first=False, share=True, swap=False, turn=F
 
 
 def _of_centres(n, heads, height, width, words):
-    return _softmax(2 * _RNG.standard_normal((n, heads, height * width, words))), height, width
+    return softmax(2 * _RNG.standard_normal((n, heads, height * width, words))), height, width
 
 
 CENTRES = Exercise(

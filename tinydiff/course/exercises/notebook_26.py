@@ -4,6 +4,7 @@ from functools import partial
 
 import numpy as np
 
+from tinydiff.course.by_hand import softmax
 from tinydiff.course.exercise import PLANTED, Exercise
 
 _RNG = np.random.default_rng(26)
@@ -116,11 +117,6 @@ SCALED = Exercise(
 )
 
 
-def _softmax(x, axis):
-    e = np.exp(x - x.max(axis=axis, keepdims=True))
-    return e / e.sum(axis=axis, keepdims=True)
-
-
 def _riddle(
     logits,
     rows=0.5,
@@ -134,9 +130,9 @@ def _riddle(
     d_rows=False,
 ):
     n = len(logits)
-    p, q = _softmax(logits, 1), _softmax(logits, 0)
+    p, q = softmax(logits, 1), softmax(logits, 0)
     if together:
-        p = q = _softmax(logits, (0, 1))
+        p = q = softmax(logits, (0, 1))
     with np.errstate(divide="ignore"):
         if log:
             log_p, log_q = (logits - logits.max(a, keepdims=True) for a in (1, 0))
@@ -225,7 +221,7 @@ def _sharded(
     logits = scale * images @ texts.T
     loss, d_logits = _riddle(logits)
     if halves:  # each shard of pictures is compared with all texts, but not the other way round
-        p = _softmax(logits, 1)
+        p = softmax(logits, 1)
         loss, d_logits = -np.log(np.diag(p)).mean(), (p - np.eye(n)) / n
     if mean:
         d_logits = d_logits * len(shards)

@@ -4,6 +4,7 @@ from functools import partial
 
 import numpy as np
 
+from tinydiff.course.by_hand import softmax
 from tinydiff.course.exercise import PLANTED, Exercise
 
 _RNG = np.random.default_rng(54)
@@ -109,20 +110,15 @@ RMS_BACKWARD = Exercise(
 )
 
 
-def _softmax(scores):
-    e = np.exp(scores - scores.max(axis=-1, keepdims=True))
-    return e / e.sum(axis=-1, keepdims=True)
-
-
 def _masked(q, k, v, mask, where="before", value=-np.inf, scaled=True, turned=False):
     mask = ~mask if turned else mask
     scores = np.einsum("nqd,nkd->nqk", q, k) / (q.shape[-1] ** 0.5 if scaled else 1.0)
     if where == "before":
-        weights = _softmax(np.where(mask[:, None], scores, value))
+        weights = softmax(np.where(mask[:, None], scores, value))
     elif where == "after":
-        weights = _softmax(scores) * mask[:, None]
+        weights = softmax(scores) * mask[:, None]
     else:
-        weights = _softmax(scores)
+        weights = softmax(scores)
     return weights @ v
 
 
@@ -164,7 +160,7 @@ def _pool_backward(
 ):
     """Of y[n] = sum over i of p[n, i] x[n, i], with p[n] = softmax of x[n] q / sqrt(c)."""
     root = q.shape[0] ** 0.5
-    p = _softmax(np.einsum("nic,c->ni", x, q) / root)
+    p = softmax(np.einsum("nic,c->ni", x, q) / root)
     dp = np.einsum("nc,nic->ni", dy, x)
     along = (p * dp).sum(axis=None if whole else 1, keepdims=True)
     ds = p * (dp - (along if inner else 0.0)) / (root if scaled else 1.0)

@@ -5,6 +5,7 @@ from itertools import pairwise
 
 import numpy as np
 
+from tinydiff.course.by_hand import softmax
 from tinydiff.course.exercise import PLANTED, Exercise
 
 _RNG = np.random.default_rng(70)
@@ -12,11 +13,6 @@ _RNG = np.random.default_rng(70)
 
 def _normal(*shapes):
     return [_RNG.standard_normal(shape) for shape in shapes]
-
-
-def _softmax(scores):
-    e = np.exp(scores - scores.max(axis=-1, keepdims=True))
-    return e / e.sum(axis=-1, keepdims=True)
 
 
 def _turned(a):
@@ -30,13 +26,13 @@ def _masked(q, k, v, lengths, way="before", shift=0, turned=False, scaled=True, 
     if turned:
         seen = ~seen if (lengths < k.shape[1]).all() else seen
     if way == "before":
-        weights = _softmax(np.where(seen, scores, -np.inf))
+        weights = softmax(np.where(seen, scores, -np.inf))
     elif way == "after":
-        weights = np.where(seen, _softmax(scores), 0.0)
+        weights = np.where(seen, softmax(scores), 0.0)
     elif way == "zero":
-        weights = _softmax(np.where(seen, scores, 0.0))
+        weights = softmax(np.where(seen, scores, 0.0))
     else:
-        weights = _softmax(scores)
+        weights = softmax(scores)
     return weights @ v, weights
 
 
@@ -88,7 +84,7 @@ MASKED = Exercise(
 
 def _sharpness(dy, scores, v, tau, shifted=True, slopes="scores", per=None, exp=True, power=1.0):
     scale = np.exp(tau)
-    weights = _softmax(scale * scores if exp else tau * scores)
+    weights = softmax(scale * scores if exp else tau * scores)
     d_weights = dy @ _turned(v)
     mean = (weights * d_weights).sum(axis=-1, keepdims=True) if shifted else 0.0
     d_scaled = weights * (d_weights - mean)
@@ -147,7 +143,7 @@ def _word_maps(weights, pieces, height, width, first=1, heads="mean", join="sum"
 
 def _of_maps(heads, height, width, pieces, more):
     scores = 2 * _RNG.standard_normal((heads, height * width, 1 + sum(pieces) + more))
-    return _softmax(scores), pieces, height, width
+    return softmax(scores), pieces, height, width
 
 
 WORD_MAPS = Exercise(
@@ -291,7 +287,7 @@ def _worth(
 def _of_worth(n, height, width, words, channels, t):
     def guess(x, t, context):
         pull = np.tanh(context @ np.linspace(-1, 1, channels)[:, None])[:, None]  # (n, 1, words, 1)
-        seen = _softmax(x[..., :1].reshape(len(x), -1, 1) * np.cos(np.arange(words) + 0.1 * t))
+        seen = softmax(x[..., :1].reshape(len(x), -1, 1) * np.cos(np.arange(words) + 0.1 * t))
         return np.tanh(x + (seen @ pull[:, 0]).reshape(*x.shape[:3], 1) * (1 + x**2))
 
     return (guess, *_normal((n, height, width, 2)), t, *_normal((n, words, channels), (n, words, channels)))
