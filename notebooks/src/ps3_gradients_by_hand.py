@@ -221,7 +221,7 @@ one[0, 12] = 1
 taps = np.array([1.0, 2.0, 3.0]).reshape(3, 1, 1)
 dx, _ = my_sequence_backward(one, one, taps, 4)
 print("dy is 1 at time 12; dx is not 0 at the times", *np.flatnonzero(dx[0, :, 0]))
-plot.signed_maps({"d_y": one[..., 0], "d_x: the inputs that it read": dx[..., 0]}, numbers=True)
+plot.signed_maps({"d_y": one[..., 0], "d_x: what it read": dx[..., 0]}, numbers=True)
 
 # %% [markdown]
 # ## Problem 6 · The whole thing: three layers backwards (derive)

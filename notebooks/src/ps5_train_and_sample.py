@@ -169,7 +169,7 @@ def my_train_step(theta, m, v, ema, k, x_0, t, eps, alpha_bar, forward, backward
 my_train_step = problems.TRAIN_STEP.check(my_train_step)
 
 # %% [markdown]
-# Let it train a network of two layers (given here, forward and backward) on points of two arcs. The process is one that the
+# Let it train a network of two layers (given here, forward and backward) on points of five clouds. The process is one that the
 # next problems need: at time t, from 0 to 1, the signal has the size $a(t) = \cos(\pi t / 2)$ and the noise
 # $b(t) = \sin(\pi t / 2)$; step k of 1,000 is the time k / 1000.
 
@@ -185,14 +185,16 @@ def b(t):
     return np.sin(np.pi * t / 2)
 
 
-WIDTH, CLOCK = 64, np.array([1.0, 2.0, 4.0, 8.0]) * np.pi / 1000
+WIDTH, CLOCK = 128, np.array([1.0, 2.0, 4.0, 8.0]) * np.pi / 1000
 
 
 def forward(theta, x_t, t):
     """Return eps_hat of a network of two layers, and what its backward needs."""
-    w_1, w_2 = theta[: 11 * WIDTH].reshape(11, WIDTH), theta[11 * WIDTH :].reshape(WIDTH + 1, 2)
-    angles = t[:, None] * CLOCK
-    inputs = np.concatenate([x_t, np.cos(angles), np.sin(angles), np.ones((len(t), 1))], axis=1)
+    w_1, w_2 = theta[: 27 * WIDTH].reshape(27, WIDTH), theta[27 * WIDTH :].reshape(WIDTH + 1, 2)
+    clock = np.concatenate(
+        [np.cos(t[:, None] * CLOCK), np.sin(t[:, None] * CLOCK)], axis=1
+    )  # products: x_t by the time
+    inputs = np.concatenate([x_t, clock, clock * x_t[:, :1], clock * x_t[:, 1:], np.ones((len(t), 1))], axis=1)
     h = np.tanh(inputs @ w_1)
     hidden = np.concatenate([h, np.ones((len(t), 1))], axis=1)
     return hidden @ w_2, (inputs, h, hidden, w_2)
@@ -206,15 +208,13 @@ def backward(theta, d_eps_hat, cache):
 
 
 def draw(n):
-    """Return n points on two arcs, shape (n, 2)."""
-    angle, which = np.pi * rng.uniform(size=n), rng.integers(2, size=n)
-    x = np.cos(angle) * (1 - 2 * which) + which - 0.5
-    y = np.sin(angle) * (1 - 2 * which) + 0.5 * which - 0.25
-    return 0.8 * np.stack([x, y], axis=1) + 0.04 * rng.standard_normal((n, 2))
+    """Return n points in five clouds, shape (n, 2)."""
+    angle = 2 * np.pi * rng.integers(5, size=n) / 5 + 0.3
+    return 0.9 * np.stack([np.cos(angle), np.sin(angle)], axis=1) + 0.1 * rng.standard_normal((n, 2))
 
 
 alpha_bar = a(np.arange(1001) / 1000) ** 2
-theta = rng.standard_normal(11 * WIDTH + 2 * WIDTH + 2) * 0.3
+theta = 0.5 * rng.standard_normal(27 * WIDTH + 2 * WIDTH + 2)
 m, v, ema, log = np.zeros_like(theta), np.zeros_like(theta), theta.copy(), []
 for k in range(1, 6001):
     t, lr = rng.integers(1, 981, size=256), 0.01 * min(1, 2 - k / 3000)  # to 980: at 1,000 there is no signal to find
@@ -314,7 +314,7 @@ for name, sampler in {"DDIM": ddim, "yours": my_sampler}.items():
     print(f"order of {name}: {my_order(in_steps(sampler), exact_end, counts):.2f}")
 
 # %% [markdown]
-# And with the network that you trained, on the two arcs. All start from the same noise:
+# And with the network that you trained, on the five clouds. All start from the same noise:
 
 
 # %%
@@ -326,8 +326,8 @@ def by_network(x, t):
 
 noise = rng.standard_normal((600, 2))
 drawn = {
-    f"{name}, {n} steps": sampler(by_network, a, b, noise, np.linspace(0.98, 0.01, n + 1))
-    for n, name, sampler in ((6, "DDIM", ddim), (6, "yours", my_sampler), (100, "DDIM", ddim))
+    f"{name}, {n} steps": sampler(by_network, a, b, noise, np.linspace(0.9, 0.02, n + 1))
+    for n, name, sampler in ((5, "DDIM", ddim), (5, "yours", my_sampler), (100, "DDIM", ddim))
 }
 plot.point_clouds({**drawn, "data": draw(600)}, reach=1.8)
 

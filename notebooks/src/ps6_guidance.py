@@ -92,7 +92,7 @@ def wishing(right, top):
 
 
 asked = {"nothing": (0, 0), "right": (1, 0), "right and top": (1, 1), "right, not top": (1, -1)}
-plot.point_clouds({name: wishing(*scales) for name, scales in asked.items()}, reach=2.2)
+plot.point_clouds({name: wishing(*scales) for name, scales in asked.items()}, reach=4)
 
 # %% [markdown]
 # In these data the two words are independent: whether a point is at the top does not depend on whether it is on the
