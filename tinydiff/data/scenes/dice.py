@@ -20,10 +20,12 @@ class Dice:
         From 0 to 2**32 - 1.
     purpose : str
         What they are for: the same seed and purpose give the same numbers.
+    index : int
+        Of the sample, where one seed makes many.
     """
 
-    def __init__(self, seed: int, purpose: str):
-        self.noise, self.purpose = Noise(seed), purpose
+    def __init__(self, seed: int, purpose: str, index: int = 0):
+        self.noise, self.purpose = Noise(seed, first=index), purpose
         self.numbers: list[float] = []
 
     def roll(self) -> float:

@@ -22,13 +22,17 @@ class Scene:
     colour : str
         One of the object's colours; "" is the colour that such a thing usually has, and is never named.
     size : str
-        "small", "big", or "" for neither.
+        One of `SIZES`; "" is neither small nor big.
     count : int
+        One of `COUNTS`.
     place, time, weather, style : str
+        One of `PLACES`, `TIMES`, `WEATHERS`, `STYLES`.
     position : str
-        One of `POSITIONS`; "" where several objects stand side by side.
+        One of `POSITIONS`; "" where several objects of one kind stand side by side.
     seed : int
         For all that no word says, such as the shape of a hill.
+    other, other_colour : str
+        A second object of another kind and colour, which stands at the other side; "" for none.
     """
 
     object: str
@@ -41,3 +45,5 @@ class Scene:
     style: str
     position: str
     seed: int
+    other: str = ""
+    other_colour: str = ""
