@@ -1,32 +1,60 @@
 """A log cabin."""
 
 from tinydiff.data.scenes.canvas import Figure
-from tinydiff.data.scenes.light import GLASS, PALETTE, SNOW, WINDOW, darker
+from tinydiff.data.scenes.light import PALETTE, SNOW, darker, lighter
+from tinydiff.data.scenes.objects.parts import glass, window
 from tinydiff.data.scenes.objects.registry import drawing
 from tinydiff.data.scenes.scene import Scene
 
+ROOF = (108, 66, 60)
+
 
 @drawing(
-    {"cabin": "cabins", "hut": "huts"},
+    {"cabin": "cabins", "hut": "huts", "log cabin": "log cabins"},
     colours=("", "red", "blue", "yellow", "green"),
-    places=("mountain", "beach", "meadow", "road", "forest", "lake"),
-    half_width=0.55,
+    places=("mountain", "beach", "meadow", "road", "forest", "lake", "city"),
+    half_width=0.6,
 )
 def cabin(figure: Figure, scene: Scene) -> None:
-    """Draw a cabin: a chimney with smoke behind, then walls, a roof, a door, and a window that is lit in the dark."""
-    wall = PALETTE[scene.colour] if scene.colour else (178, 122, 78)
-    side = figure.dice.choice((-1, 1))  # of the chimney
-    figure.rectangle(side * 0.265 - 0.065, 0.66, side * 0.265 + 0.065, 1.0, (120, 96, 92))
-    for k, radius in enumerate((0.05, 0.065, 0.08)):
-        figure.ellipse(side * 0.3 + 0.05 * k, 1.08 + 0.1 * k, radius, radius, (226, 228, 234), "ground", False)
-    figure.rectangle(-0.44, 0, 0.44, 0.52, wall)
-    for height in (0.13, 0.26, 0.39):
-        figure.line([(-0.44, height), (0.44, height)], darker(wall, 0.22), 0.02)
-    figure.polygon([(-0.58, 0.46), (-0.02, 0.96), (0.02, 0.96), (0.58, 0.46)], (112, 68, 58))
-    if scene.weather == "snow" or scene.place == "mountain":
-        edge = [(0.42, 0.58), (0.2, 0.72), (0, 0.84), (-0.2, 0.72), (-0.42, 0.58)]
-        figure.polygon([(-0.58, 0.5), (-0.02, 1.0), (0.02, 1.0), (0.58, 0.5), *edge], SNOW)
-    figure.rectangle(-0.28, 0, -0.06, 0.36, darker(wall, 0.5))
-    dark = scene.time != "day"
-    figure.rectangle(0.1, 0.17, 0.33, 0.38, WINDOW if dark else GLASS, "glow" if dark else "object")
-    figure.line([(0.215, 0.17), (0.215, 0.38)], (90, 64, 50), 0.025)
+    """Draw a cabin from its gable or from its long side: chimney, walls of logs, roof, door, and lit windows."""
+    dice = figure.dice
+    wall = PALETTE[scene.colour] if scene.colour else (186, 130, 82)
+    gable, side, two_windows = dice.chance(0.6), dice.choice((-1, 1)), dice.chance(0.4)
+    eaves, ridge, round_window = dice.between(0.4, 0.5), dice.between(0.82, 0.95), dice.chance(0.6)
+    snow = scene.weather == "snow" or scene.place == "mountain"
+
+    chimney = side * dice.between(0.22, 0.32)
+    figure.rectangle(chimney - 0.065, 0.5, chimney + 0.065, 1.0, (132, 104, 98))
+    figure.rectangle(chimney - 0.085, 0.96, chimney + 0.085, 1.02, SNOW if snow else (104, 82, 80))
+    for k, radius in enumerate((0.045, 0.06, 0.075)):
+        figure.ellipse(chimney + side * 0.05 * k, 1.1 + 0.1 * k, radius, radius, (226, 228, 234), "ground", False)
+
+    if gable:
+        figure.polygon([(-0.46, 0), (-0.46, eaves), (0, ridge - 0.02), (0.46, eaves), (0.46, 0)], wall)
+    else:
+        figure.rectangle(-0.5, 0, 0.5, eaves + 0.02, wall)
+    half = 0.46 if gable else 0.5
+    for k in range(1, 4):
+        figure.line([(-half, eaves * k / 3.6), (half, eaves * k / 3.6)], darker(wall, 0.22), 0.018)
+    if gable:
+        slope = (ridge - eaves) / 0.46  # the roof is two boards along the slopes
+        outer = [(-0.6, eaves - 0.14 * slope + 0.07), (0, ridge + 0.05), (0.6, eaves - 0.14 * slope + 0.07)]
+        inner = [(0.6, eaves - 0.14 * slope - 0.06), (0, ridge - 0.1), (-0.6, eaves - 0.14 * slope - 0.06)]
+        figure.polygon([*outer, *inner], ROOF)
+        if snow:
+            figure.polygon([*outer, *((x, y + 0.055) for x, y in inner)], SNOW)
+        if round_window:
+            figure.ellipse(0, eaves + 0.13, 0.07, 0.07, *glass(scene))
+    else:
+        top = ridge - 0.06
+        figure.polygon([(-0.6, eaves), (-0.44, top), (0.44, top), (0.6, eaves)], ROOF)
+        figure.line([(-0.55, (eaves * 2 + top) / 3), (0.55, (eaves * 2 + top) / 3)], darker(ROOF), 0.018)
+        if snow:
+            lower = [(0.5, eaves + 0.14), (0.3, eaves + 0.2), (0.05, eaves + 0.13), (-0.25, eaves + 0.2)]
+            figure.polygon([(-0.53, eaves + 0.14), (-0.44, top + 0.03), (0.44, top + 0.03), *lower], SNOW)
+
+    door = -side * (0.2 if not two_windows else 0.0)
+    figure.rectangle(door - 0.1, 0, door + 0.1, 0.34, darker(wall, 0.55))
+    figure.ellipse(door + 0.05, 0.16, 0.02, 0.02, lighter(wall, 0.6), outlined=False)
+    for x in (-0.28, 0.28) if two_windows else (side * 0.2,):
+        window(figure, scene, x, 0.25, 0.1 if two_windows else 0.13, 0.1)

@@ -1,0 +1,68 @@
+"""A sailing boat."""
+
+from tinydiff.data.scenes.canvas import Figure
+from tinydiff.data.scenes.light import PALETTE, darker, lighter
+from tinydiff.data.scenes.objects.parts import CREAM, WOOD
+from tinydiff.data.scenes.objects.registry import drawing
+from tinydiff.data.scenes.scene import Scene
+
+
+@drawing(
+    {"boat": "boats", "sailing boat": "sailing boats", "sailboat": "sailboats"},
+    colours=("red", "blue", "yellow", "green", "orange", "purple", "pink", "white"),
+    places=("beach", "lake"),
+    half_width=0.5,
+    stands="water",
+    turns=True,
+)
+def boat(figure: Figure, scene: Scene) -> None:
+    """Draw a sailing boat: a mast, a main sail and mostly a jib, and a hull with a white strake."""
+    dice = figure.dice
+    paint = PALETTE[scene.colour]
+    kind, mark, pennant = dice.choice(("sloop", "gaff", "square")), dice.choice((0, 1, 2)), dice.chance(0.6)
+    mast, bow = dice.between(-0.04, 0.06), dice.between(0.4, 0.5)
+    pale = (226, 232, 242) if scene.colour == "white" else CREAM
+    stripe = (236, 110, 96) if scene.colour == "white" else lighter(paint, 0.6)
+
+    figure.line([(mast, 0.18), (mast, 1.0)], WOOD, 0.04)
+    if kind == "sloop":
+        figure.blob([(mast - 0.035, 0.28), (mast - 0.04, 0.96), (mast - 0.23, 0.62), (mast - 0.42, 0.29)], paint)
+        figure.polygon([(mast + 0.04, 0.28), (mast + 0.04, 0.82), (mast + 0.34, 0.28)], pale)
+        if mark:
+            figure.line([(mast - 0.05, 0.5), (mast - 0.28, 0.5)], stripe, 0.07)
+    elif kind == "gaff":
+        figure.polygon([(mast - 0.035, 0.28), (mast - 0.035, 0.74), (mast - 0.28, 0.98), (mast - 0.42, 0.28)], paint)
+        figure.line([(mast, 0.7), (mast - 0.3, 0.99)], WOOD, 0.03)
+        figure.polygon([(mast + 0.04, 0.28), (mast + 0.04, 0.86), (mast + 0.36, 0.28)], pale)
+        if mark == 1:
+            figure.ellipse(mast - 0.2, 0.5, 0.075, 0.075, stripe, outlined=False)
+        elif mark == 2:
+            figure.line([(mast - 0.05, 0.42), (mast - 0.38, 0.42)], stripe, 0.07)
+    else:
+        figure.blob(
+            [
+                (mast - 0.3, 0.92),
+                (mast + 0.3, 0.92),
+                (mast + 0.36, 0.6),
+                (mast + 0.3, 0.3),
+                (mast - 0.3, 0.3),
+                (mast - 0.26, 0.6),
+            ],
+            paint,
+        )
+        for x in ((), (0.03,), (-0.13, 0.19))[mark]:
+            figure.line([(mast + x, 0.88), (mast + x, 0.34)], stripe, 0.08)
+        figure.line([(mast - 0.34, 0.93), (mast + 0.34, 0.93)], WOOD, 0.035)
+    if pennant:
+        figure.polygon(
+            [(mast, 1.06), (mast - 0.16, 1.02), (mast, 0.98)], PALETTE["yellow" if scene.colour == "red" else "red"]
+        )
+    hull = darker(paint, 0.12) if scene.colour != "white" else (238, 240, 244)
+    figure.polygon([(-0.46, 0.23), (bow, 0.25), (bow * 0.72, 0), (-0.34, 0)], hull)
+    figure.polygon(
+        [(-0.465, 0.2), (-0.46, 0.24), (bow + 0.01, 0.26), (bow - 0.02, 0.2)],
+        pale if scene.colour != "white" else (70, 90, 130),
+    )
+    figure.rectangle(-0.37, 0.0, bow * 0.76, 0.045, darker(paint, 0.5), outlined=False)
+    for x, y in ((-0.42, -0.03), (0.08, -0.05)):
+        figure.line([(x, y), (x + 0.3, y)], (220, 240, 250), 0.025, "ground")
