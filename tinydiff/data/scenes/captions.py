@@ -67,18 +67,18 @@ def describe(scene: Scene, seed: int = 0, everything: bool = False) -> Caption:
     text = _subject(scene, dice, named)
     parts = [_where(scene, dice)] if "place" in named else []
     time, weather = _time(scene, dice, named), _weather(scene, dice, named)
-    if time and dice.chance(0.12):
-        text = f"{time}, {text}"
-    elif time:
+    style_first = "style" in named and dice.chance(0.35)
+    time_first = time and not style_first and dice.chance(0.15)
+    if time and not time_first:
         parts.append(time)
-    text = " ".join([text, *parts])
+    text = " ".join([f"{time}, {text}" if time_first else text, *parts])
     if "position" in named and not scene.other and scene.position in POSITIONS:
         text += f", {dice.choice(POSITIONS[scene.position])}"
     if weather:
         text += f"{dice.choice((',', ''))} {weather}"
     if "style" in named:
         before, after = STYLES[scene.style]
-        text = f"{dice.choice(before)} {text}" if dice.chance(0.35) else f"{text}, {dice.choice(after)}"
+        text = f"{dice.choice(before)} {text}" if style_first else f"{text}, {dice.choice(after)}"
     return Caption(text, frozenset(named))
 
 

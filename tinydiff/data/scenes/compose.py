@@ -22,7 +22,7 @@ TIME_WEIGHTS = {"day": 4.0, "sunset": 3.0, "night": 3.0}
 WEATHER_WEIGHTS = {"clear": 5.0, "clouds": 2.0, "rain": 2.0, "snow": 2.0}
 SIZE_WEIGHTS = {"": 6.0, "small": 1.6, "big": 2.4}
 COUNT_WEIGHTS = {1: 7.0, 2: 2.0, 3: 1.2}
-IN_COMPANY = 0.2  # the share of single objects beside which another one stands, where that is possible
+IN_COMPANY = 0.5  # the share of single objects beside which another one stands, where that is possible
 BESIDE_A_ROAD = ("cabin", "castle", "tent", "tree", "windmill")  # what stands there, and not on it
 NEVER_SEVERAL = ("castle", "lighthouse")
 
@@ -48,7 +48,8 @@ def compose(index: int, seed: int = 0, split: str = "train") -> Scene:
     if split == "held-out":
         combination = HELD_OUT[index % len(HELD_OUT)]
         return _first(Dice(seed, "scene, held-out", index), lambda scene: _has(scene, combination), combination[0])
-    return _first(Dice(seed, f"scene, {split}", index), lambda scene: not held_out(scene))
+    dice = Dice(seed, f"scene, {split}", index)
+    return _first(dice, lambda scene: not held_out(scene), dice.choice(tuple(OBJECTS)))  # each object equally often
 
 
 def held_out(scene: Scene) -> bool:
@@ -66,16 +67,15 @@ def _has(scene, combination):
 
 
 def _first(dice, accepted, name=None):
-    """Return the first scene that the dice give and that is accepted."""
+    """Return the first scene that the dice give and that is accepted: of one object, or of any."""
     while True:
-        scene = _any(dice, name)
+        scene = _any(dice, dice.choice(tuple(OBJECTS)) if name is None else name)
         if is_natural(scene) and accepted(scene):
             return scene
 
 
 def _any(dice, name):
-    """Return any scene, perhaps one that is not natural; of one object, if it is given."""
-    name = dice.choice(tuple(OBJECTS)) if name is None else name
+    """Return any scene with this object, perhaps one that is not natural."""
     drawing = OBJECTS[name]
     place = dice.choice(drawing.places)
     count = 1 if name in NEVER_SEVERAL else dice.weighted(COUNT_WEIGHTS)
@@ -133,5 +133,7 @@ def is_natural(scene: Scene) -> bool:
         return False  # white on white
     if "black" in colours and scene.time == "night":
         return False  # black on black
-    hard_to_see = scene.style == "pixel art" or (scene.time == "night" and scene.weather == "rain")
-    return not (scene.size == "small" and hard_to_see)
+    dim = scene.time == "night" and scene.weather in ("rain", "snow")
+    if scene.style == "pixel art":  # 32 cells across show nothing small
+        return scene.count < 3 and scene.size != "small" and not dim
+    return not (scene.size == "small" and dim)
