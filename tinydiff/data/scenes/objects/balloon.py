@@ -1,5 +1,7 @@
 """A hot-air balloon."""
 
+import math
+
 from tinydiff.data.scenes.canvas import Figure
 from tinydiff.data.scenes.light import PALETTE, SNOW, darker, lighter
 from tinydiff.data.scenes.objects.registry import drawing
@@ -19,7 +21,7 @@ def balloon(figure: Figure, scene: Scene) -> None:
     """Draw a hot-air balloon: ropes and a basket below an envelope with gores, a zigzag, bands or a star."""
     dice = figure.dice
     cloth = PALETTE[scene.colour]
-    pattern, width = dice.choice(("gores", "zigzag", "bands", "plain")), dice.between(0.32, 0.37)
+    pattern, width = dice.choice(("gores", "zigzag", "bands", "star")), dice.between(0.32, 0.37)
     bright = lighter(cloth, 0.6) if dice.chance(0.6) else (252, 246, 226)
     for x in (-0.15, 0.15):
         figure.line([(x, 0.36), (x * 0.5, 0.15)], ROPE, 0.018)
@@ -61,10 +63,17 @@ def balloon(figure: Figure, scene: Scene) -> None:
             lighter(cloth, 0.3),
             outlined=False,
         )
-        figure.ellipse(0.06, 0.66, 0.1, 0.1, bright, outlined=False)
+        figure.polygon(_star(0.05, 0.66, 0.15), bright, outlined=False)
     figure.polygon([(-0.09, 0.25), (0.09, 0.25), (0.1, 0.3), (-0.1, 0.3)], darker(cloth, 0.35))
     if scene.weather == "snow":
         figure.blob([(-0.17, 0.93), (0, 1.015), (0.17, 0.93), (0.06, 0.955), (-0.07, 0.94)], SNOW, outlined=False)
     figure.polygon([(-0.1, 0.16), (0.1, 0.16), (0.085, 0), (-0.085, 0)], BASKET)
     figure.rectangle(-0.11, 0.13, 0.11, 0.17, darker(BASKET, 0.3), outlined=False)
     figure.line([(-0.09, 0.07), (0.09, 0.07)], darker(BASKET, 0.25), 0.014)
+
+
+def _star(x, y, radius):
+    """Return the corners of a star with five points."""
+    angles = [math.pi * (0.5 + 0.2 * k) for k in range(10)]
+    radii = [radius * (0.45 if k % 2 else 1.0) for k in range(10)]
+    return [(x + r * math.cos(angle), y + r * math.sin(angle)) for r, angle in zip(radii, angles, strict=True)]

@@ -29,7 +29,7 @@ def boat(figure: Figure, scene: Scene) -> None:
         figure.blob([(mast - 0.035, 0.28), (mast - 0.04, 0.96), (mast - 0.23, 0.62), (mast - 0.42, 0.29)], paint)
         figure.polygon([(mast + 0.04, 0.28), (mast + 0.04, 0.82), (mast + 0.34, 0.28)], pale)
         if mark:
-            figure.line([(mast - 0.05, 0.5), (mast - 0.28, 0.5)], stripe, 0.07)
+            figure.rectangle(mast - 0.26, 0.46, mast - 0.05, 0.53, stripe, outlined=False)
     elif kind == "gaff":
         figure.polygon([(mast - 0.035, 0.28), (mast - 0.035, 0.74), (mast - 0.28, 0.98), (mast - 0.42, 0.28)], paint)
         figure.line([(mast, 0.7), (mast - 0.3, 0.99)], WOOD, 0.03)
@@ -37,21 +37,13 @@ def boat(figure: Figure, scene: Scene) -> None:
         if mark == 1:
             figure.ellipse(mast - 0.2, 0.5, 0.075, 0.075, stripe, outlined=False)
         elif mark == 2:
-            figure.line([(mast - 0.05, 0.42), (mast - 0.38, 0.42)], stripe, 0.07)
+            figure.rectangle(mast - 0.38, 0.38, mast - 0.05, 0.45, stripe, outlined=False)
     else:
-        figure.blob(
-            [
-                (mast - 0.3, 0.92),
-                (mast + 0.3, 0.92),
-                (mast + 0.36, 0.6),
-                (mast + 0.3, 0.3),
-                (mast - 0.3, 0.3),
-                (mast - 0.26, 0.6),
-            ],
-            paint,
-        )
-        for x in ((), (0.03,), (-0.13, 0.19))[mark]:
-            figure.line([(mast + x, 0.88), (mast + x, 0.34)], stripe, 0.08)
+        edge = [(0.3, 0.92), (0.37, 0.8), (0.4, 0.66), (0.38, 0.5), (0.3, 0.32)]  # full of wind
+        figure.polygon([*((mast + x, y) for x, y in edge), *((mast + x - 0.6, y) for x, y in reversed(edge))], paint)
+        for x in ((), (0.0,), (-0.16, 0.16))[mark]:
+            band = [*((x + u - 0.34, y) for u, y in edge), *((x + u - 0.26, y) for u, y in reversed(edge))]
+            figure.polygon([(mast + u, y) for u, y in band], stripe, outlined=False)
         figure.line([(mast - 0.34, 0.93), (mast + 0.34, 0.93)], WOOD, 0.035)
     if pennant:
         figure.polygon(

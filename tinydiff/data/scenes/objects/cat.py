@@ -1,7 +1,8 @@
 """A cat."""
 
 from tinydiff.data.scenes.canvas import Figure
-from tinydiff.data.scenes.light import INK, PALETTE, darker, lighter
+from tinydiff.data.scenes.light import INK, darker, lighter
+from tinydiff.data.scenes.objects.parts import fur, limb
 from tinydiff.data.scenes.objects.registry import drawing
 from tinydiff.data.scenes.scene import PLACES, Scene
 
@@ -19,7 +20,7 @@ NOSE = (240, 136, 146)
 def cat(figure: Figure, scene: Scene) -> None:
     """Draw a cat that sits and looks at us: a curled tail, pointed ears, eyes, whiskers, perhaps stripes or a bib."""
     dice = figure.dice
-    coat = PALETTE[scene.colour]
+    coat = fur(figure, scene)
     tail, pattern, asleep = (
         dice.choice(("hook", "up", "round")),
         dice.choice(("plain", "stripes", "bib", "socks")),
@@ -35,14 +36,9 @@ def cat(figure: Figure, scene: Scene) -> None:
         "up": [(0.16, 0.08), (0.3, 0.12), (0.34, 0.3), (0.33, 0.48), (0.38, 0.58)],
         "round": [(0.18, 0.06), (0.34, 0.07), (0.37, 0.03), (0.12, 0.03)],
     }
-    path = paths[tail]
-    if figure.canvas.in_ink:  # an outline around the tail
-        figure.line(path, INK, 0.12)
-        for (x_0, y_0), (x_1, y_1) in zip(path[:-1], path[1:], strict=True):
-            _stroke(figure, (x_0, y_0), (x_1, y_1), coat, 0.09)
-    else:
-        figure.line(path, coat, 0.1)
-        figure.ellipse(*path[-1], 0.05, 0.05, pale if pattern == "socks" else coat, outlined=False)
+    limb(figure, paths[tail], coat, 0.095)
+    if pattern == "socks":
+        figure.ellipse(*paths[tail][-1], 0.04, 0.04, pale, outlined=False)
 
     figure.blob(
         [(-0.2, 0.0), (0.2, 0.0), (0.27 * plump, 0.16), (0.17, 0.46), (-0.17, 0.46), (-0.27 * plump, 0.16)], coat
@@ -76,15 +72,6 @@ def cat(figure: Figure, scene: Scene) -> None:
         for y in (0.6, 0.54):
             figure.line([(x * 0.13, 0.575), (x * 0.36, y)], whisker, 0.012)
     figure.polygon([(-0.035, 0.605), (0.035, 0.605), (0, 0.565)], NOSE)
-    figure.line([(-0.05, 0.53), (0, 0.555), (0.05, 0.53)], whisker if black else INK, 0.018)
-
-
-def _stroke(figure, start, end, colour, width):
-    """Paint a straight piece of a limb, without ink."""
-    (x_0, y_0), (x_1, y_1) = start, end
-    length = ((x_1 - x_0) ** 2 + (y_1 - y_0) ** 2) ** 0.5
-    u, v = (x_1 - x_0) / length * width / 2, (y_1 - y_0) / length * width / 2
-    figure.polygon(
-        [(x_0 - v, y_0 + u), (x_1 - v, y_1 + u), (x_1 + v, y_1 - u), (x_0 + v, y_0 - u)], colour, outlined=False
+    figure.line(
+        [(-0.065, 0.555), (-0.032, 0.532), (0, 0.56), (0.032, 0.532), (0.065, 0.555)], whisker if black else INK, 0.018
     )
-    figure.ellipse(x_1, y_1, width / 2, width / 2, colour, outlined=False)

@@ -2,6 +2,7 @@
 
 from tinydiff.data.scenes.canvas import Figure
 from tinydiff.data.scenes.light import DARK, PALETTE, darker, lighter
+from tinydiff.data.scenes.objects.parts import fur
 from tinydiff.data.scenes.objects.registry import drawing
 from tinydiff.data.scenes.scene import PLACES, Scene
 
@@ -17,7 +18,7 @@ from tinydiff.data.scenes.scene import PLACES, Scene
 def dog(figure: Figure, scene: Scene) -> None:
     """Draw a dog that stands and looks to the right: legs, body, tail, a head with a snout, floppy ear and collar."""
     dice = figure.dice
-    coat = PALETTE[scene.colour] if scene.colour != "brown" else (158, 104, 64)
+    coat = fur(figure, scene)
     tail, patch, stretch = dice.choice(("up", "curl", "down")), dice.chance(0.4), dice.between(0.0, 0.08)
     leg, ear = dice.between(0.22, 0.32), dice.choice((0.3, 0.4))
     far = darker(coat, 0.35) if scene.colour != "black" else (34, 32, 40)

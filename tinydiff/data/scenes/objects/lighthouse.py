@@ -19,7 +19,7 @@ def lighthouse(figure: Figure, scene: Scene) -> None:
     dice = figure.dice
     paint = PALETTE[scene.colour]
     stripes, dome, house = dice.choice(("bands", "spiral", "half")), dice.chance(0.5), dice.choice((0, -1, 1))
-    foot, top, bands = dice.between(0.15, 0.18), dice.between(0.09, 0.11), dice.choice((2, 3))
+    foot, top, bands = dice.between(0.17, 0.2), dice.between(0.105, 0.125), dice.choice((2, 3))
     if scene.time == "night":
         for x in (-1.3, 1.3):
             figure.polygon([(0, 0.86), (x, 1.0), (x, 0.72)], (255, 240, 170), "glow", False)
@@ -54,9 +54,9 @@ def lighthouse(figure: Figure, scene: Scene) -> None:
                 CREAM,
             )
     figure.rectangle(-top - 0.04, 0.77, top + 0.04, 0.805, DARK)
-    figure.rectangle(-0.07, 0.805, 0.07, 0.91, (255, 238, 150), "glow")
+    figure.rectangle(-0.08, 0.805, 0.08, 0.91, (255, 238, 150), "glow")
     figure.line([(0, 0.805), (0, 0.91)], DARK, 0.014)
-    roof = arc(0, 0.905, 0.105, 0.085, 0, 1, 8) if dome else [(-0.115, 0.905), (0, 1.0), (0.115, 0.905)]
+    roof = arc(0, 0.905, 0.12, 0.085, 0, 1, 8) if dome else [(-0.13, 0.905), (0, 1.0), (0.13, 0.905)]
     figure.polygon(roof, paint)
     if scene.weather == "snow":
         figure.polygon([(-0.07, 0.945), (0, 1.005), (0.07, 0.945)], SNOW)

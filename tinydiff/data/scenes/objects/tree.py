@@ -4,9 +4,11 @@ import math
 
 from tinydiff.data.scenes.canvas import Figure
 from tinydiff.data.scenes.light import PALETTE, SNOW, Colour, darker, lighter
+from tinydiff.data.scenes.objects.parts import mirror
 from tinydiff.data.scenes.objects.registry import drawing
 from tinydiff.data.scenes.scene import Scene
 
+CLOUD = [(-0.2, 0.55, 0.2), (0.2, 0.55, 0.2), (0, 0.76, 0.24), (-0.14, 0.68, 0.21), (0.15, 0.68, 0.2)]
 LEAVES, TRUNK = (78, 160, 84), (124, 86, 60)
 
 
@@ -22,7 +24,7 @@ def tree(figure: Figure, scene: Scene) -> None:
     dice = figure.dice
     leaves = PALETTE[scene.colour] if scene.colour else LEAVES
     crown, width, side = (
-        dice.choice(("cloud", "round", "tall", "layers")),
+        dice.choice(("cloud", "round", "tall", "pair")),
         dice.between(0.9, 1.08),
         dice.choice((-1, 1)),
     )
@@ -32,31 +34,25 @@ def tree(figure: Figure, scene: Scene) -> None:
         return
     figure.blob([(-0.12, 0), (0.12, 0), (0.06, 0.25), (0.05, 0.55), (-0.05, 0.55), (-0.06, 0.25)], TRUNK)
     figure.line([(0, 0.26), (side * 0.17, 0.42)], TRUNK, 0.05)
-    shade = darker(leaves, 0.14)
+    shade = darker(leaves, 0.15)  # the lower right rim
     if crown == "cloud":
-        parts = [(-0.2, 0.55, 0.2), (0.2, 0.55, 0.2), (0, 0.76, 0.24), (-0.14, 0.68, 0.21), (0.15, 0.68, 0.2)]
-        for x, y, radius in parts:
-            figure.ellipse(x * width, y, radius * width, radius, leaves)
-        figure.ellipse(0, 0.62, 0.26 * width, 0.18, leaves, outlined=False)
+        for colour, shift, inked in ((shade, 0.0, True), (leaves, 0.018, False)):
+            for x, y, radius in CLOUD:
+                radius -= 2.6 * shift
+                figure.ellipse(x * width - shift, y + shift, radius * width, radius, colour, outlined=inked)
+            figure.ellipse(0, 0.62 + shift, 0.26 * width, 0.18, colour, outlined=False)
     elif crown == "round":
-        figure.ellipse(0, 0.66, 0.37 * width, 0.34, leaves)
+        figure.ellipse(0, 0.66, 0.37 * width, 0.34, shade)
+        figure.ellipse(-0.02, 0.675, 0.325 * width, 0.298, leaves, outlined=False)
     elif crown == "tall":
-        figure.blob(
-            [
-                (-0.2, 0.36),
-                (0.2, 0.36),
-                (0.29 * width, 0.6),
-                (0.17, 0.88),
-                (0, 1.0),
-                (-0.17, 0.88),
-                (-0.29 * width, 0.6),
-            ],
-            leaves,
-        )
+        for colour, share, inked in ((shade, 1.0, True), (leaves, 0.84, False)):
+            right = [(0.2, 0.36), (0.31 * width, 0.6), (0.2, 0.88), (0.05, 1.0)]
+            outline = [(x * share, 0.7 + (y - 0.7) * share) for x, y in mirror(right)]
+            figure.blob([(x - 0.12 * (1 - share), y) for x, y in outline], colour, outlined=inked)
     else:
-        for y, half, height in ((0.46, 0.38, 0.16), (0.66, 0.31, 0.16), (0.84, 0.22, 0.16)):
-            figure.ellipse(0, y, half * width, height, leaves)
-    figure.ellipse(0.03, 0.48, 0.2, 0.07, shade, outlined=False)
+        for x, y, radius in ((side * 0.19, 0.54, 0.21), (-side * 0.12, 0.72, 0.28)):
+            figure.ellipse(x, y, radius, radius * 0.95, shade)
+            figure.ellipse(x - 0.015, y + 0.015, radius * 0.85, radius * 0.8, leaves, outlined=False)
     for x, y in ((-0.13, 0.74), (0.07, 0.84), (0.15, 0.64)):
         figure.ellipse(x * side, y, 0.055, 0.045, lighter(leaves, 0.3), outlined=False)
     if scene.weather == "snow":
