@@ -11,7 +11,7 @@ from tinydiff.data.scenes.scene import Scene
     {"boat": "boats", "sailing boat": "sailing boats", "sailboat": "sailboats"},
     colours=("red", "blue", "yellow", "green", "orange", "purple", "pink", "white"),
     places=("beach", "lake"),
-    half_width=0.5,
+    half_width=0.52,
     stands="water",
     turns=True,
 )

@@ -12,7 +12,7 @@ from tinydiff.data.scenes.scene import Scene
     colours=("red", "blue", "yellow", "purple", "pink", "white"),
     places=("mountain", "meadow", "lake", "forest", "beach", "desert"),
     height=1.15,
-    half_width=0.62,
+    half_width=0.63,
 )
 def castle(figure: Figure, scene: Scene) -> None:
     """Draw a castle: a keep in the middle, a wall with battlements and a gate, and two to four towers."""

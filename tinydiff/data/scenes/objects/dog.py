@@ -12,7 +12,7 @@ from tinydiff.data.scenes.scene import PLACES, Scene
     colours=("black", "white", "brown", "grey"),
     places=PLACES,
     height=0.87,
-    half_width=0.6,
+    half_width=0.62,
     turns=True,
 )
 def dog(figure: Figure, scene: Scene) -> None:

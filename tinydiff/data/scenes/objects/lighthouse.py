@@ -12,7 +12,7 @@ from tinydiff.data.scenes.scene import Scene
     colours=("red", "blue", "green", "yellow"),
     places=("beach", "lake"),
     height=1.35,
-    half_width=0.3,
+    half_width=0.34,
 )
 def lighthouse(figure: Figure, scene: Scene) -> None:
     """Draw a lighthouse: rocks, a striped tower, a gallery and a lantern, whose beams go far at night."""

@@ -11,7 +11,7 @@ from tinydiff.data.scenes.scene import PLACES, Scene
     {"robot": "robots", "toy robot": "toy robots"},
     colours=("", "red", "blue", "yellow", "green", "orange", "purple", "pink", "white"),
     places=PLACES,
-    half_width=0.45,
+    half_width=0.46,
 )
 def robot(figure: Figure, scene: Scene) -> None:
     """Draw a robot: feet or a wheel, arms of which one may wave, a body with dials, and a friendly head."""

@@ -13,10 +13,10 @@ BALL, SHADE = (250, 252, 255), (214, 226, 242)
     {"snowman": "snowmen"},
     colours=("",),
     places=("mountain", "forest", "meadow", "city", "road", "lake"),
-    half_width=0.42,
+    half_width=0.44,
 )
 def snowman(figure: Figure, scene: Scene) -> None:
-    """Draw a snowman of two or three balls: arms of twigs, a scarf, a carrot, coals, and a hat of one of three kinds."""
+    """Draw a snowman of two or three balls: arms of twigs, a scarf, a carrot, coals, and one of three hats."""
     dice = figure.dice
     three, hat, scarf = (
         dice.chance(0.6),

@@ -32,7 +32,7 @@ def tree(figure: Figure, scene: Scene) -> None:
     if scene.place == "beach" and not scene.colour:
         _palm(figure, side)
         return
-    figure.blob([(-0.12, 0), (0.12, 0), (0.06, 0.25), (0.05, 0.55), (-0.05, 0.55), (-0.06, 0.25)], TRUNK)
+    figure.blob([(-0.11, 0.04), (0.11, 0.04), (0.06, 0.25), (0.05, 0.55), (-0.05, 0.55), (-0.06, 0.25)], TRUNK)
     figure.line([(0, 0.26), (side * 0.17, 0.42)], TRUNK, 0.05)
     shade = darker(leaves, 0.15)  # the lower right rim
     if crown == "cloud":

@@ -19,7 +19,7 @@ HUB, REACH = 0.56, 0.44
     half_width=0.45,
 )
 def windmill(figure: Figure, scene: Scene) -> None:
-    """Draw a windmill: a tower with a cap, a door and windows, perhaps a gallery, and four sails somewhere in a turn."""
+    """Draw a windmill: a tower with a cap, door and windows, perhaps a gallery, and four sails at some angle."""
     dice = figure.dice
     wall = PALETTE[scene.colour] if scene.colour else (240, 226, 196)
     kind, cloth, turn = (
