@@ -4,7 +4,7 @@ import itertools
 import math
 
 from tinydiff.data.scenes.canvas import Figure, Points
-from tinydiff.data.scenes.light import GLASS, INK, PALETTE, WINDOW, Colour
+from tinydiff.data.scenes.light import GLASS, INK, PALETTE, SNOW, WINDOW, Colour
 from tinydiff.data.scenes.scene import Scene
 
 WOOD, STONE, CREAM = (112, 78, 56), (168, 164, 172), (250, 246, 234)
@@ -25,6 +25,12 @@ def pennant(figure: Figure, x: float, foot: float, top: float, colour: Colour, l
     """Draw a pole with a small triangular flag at its top."""
     figure.line([(x, foot), (x, top)], WOOD, 0.025)
     figure.polygon([(x, top), (x + length, top - 0.06), (x, top - 0.12)], colour)
+
+
+def heap_of_snow(figure: Figure, x: float, y: float, half_width: float, height: float) -> None:
+    """Draw snow that lies on something round or pointed, from y upwards."""
+    shape = [(-1, 0), (-0.55, 0.75), (0, 1), (0.55, 0.75), (1, 0), (0.45, 0.3), (0, 0.05), (-0.45, 0.35)]
+    figure.blob([(x + half_width * u, y + height * v) for u, v in shape], SNOW)
 
 
 def fur(figure: Figure, scene: Scene) -> Colour:
@@ -55,6 +61,11 @@ def arc(
     """Return points on an ellipse from one angle to another, in half turns, counted from the right upwards."""
     angles = [math.pi * (first + (last - first) * i / steps) for i in range(steps + 1)]
     return [(x + half_width * math.cos(angle), y + half_height * math.sin(angle)) for angle in angles]
+
+
+def moved(points: Points, x: float, y: float = 0.0, across: float = 1.0) -> list[tuple[float, float]]:
+    """Return points stretched across (or mirrored, by -1), then moved."""
+    return [(x + across * u, y + v) for u, v in points]
 
 
 def mirror(points: Points) -> list[tuple[float, float]]:
