@@ -21,9 +21,8 @@ def cabin(figure: Figure, scene: Scene) -> None:
     wall = PALETTE[scene.colour] if scene.colour else (186, 130, 82)
     roof = mix(ROOF, darker(wall, 0.5), 0.55 if scene.colour else 0.0)
     gable, side, two_windows = dice.chance(0.6), dice.choice((-1, 1)), dice.chance(0.4)
-    eaves, ridge, round_window = dice.between(0.42, 0.5), dice.between(0.82, 0.95), dice.chance(0.6)
-    if not gable:
-        eaves += 0.05
+    eaves, ridge = dice.between(0.42, 0.5) + (0.0 if gable else 0.05), dice.between(0.82, 0.95)
+    round_window = dice.chance(0.6)
     snow = scene.weather == "snow" or scene.place == "mountain"
 
     chimney = side * dice.between(0.22, 0.32)

@@ -15,7 +15,7 @@ TAILS = {
 
 
 @drawing(
-    {"cat": "cats", "kitty": "kitties"},
+    {"cat": "cats"},
     colours=("black", "white", "orange", "grey"),
     places=PLACES,
     height=0.87,

@@ -15,7 +15,7 @@ TAILS = {
 
 
 @drawing(
-    {"dog": "dogs", "puppy": "puppies"},
+    {"dog": "dogs"},
     colours=("black", "white", "brown", "grey"),
     places=PLACES,
     height=0.87,

@@ -8,7 +8,7 @@ from tinydiff.data.scenes.scene import Scene
 
 
 @drawing(
-    {"tent": "tents", "camping tent": "camping tents"},
+    {"tent": "tents"},
     colours=("red", "blue", "yellow", "green", "orange", "purple", "pink"),
     places=("mountain", "beach", "meadow", "desert", "forest", "lake", "road"),
     height=0.9,
