@@ -1,7 +1,7 @@
 """A log cabin."""
 
 from tinydiff.data.scenes.canvas import Figure
-from tinydiff.data.scenes.light import PALETTE, SNOW, darker, lighter
+from tinydiff.data.scenes.light import PALETTE, SNOW, darker, lighter, mix
 from tinydiff.data.scenes.objects.parts import glass, window
 from tinydiff.data.scenes.objects.registry import drawing
 from tinydiff.data.scenes.scene import Scene
@@ -19,8 +19,10 @@ def cabin(figure: Figure, scene: Scene) -> None:
     """Draw a cabin from its gable or from its long side: chimney, walls of logs, roof, door, and lit windows."""
     dice = figure.dice
     wall = PALETTE[scene.colour] if scene.colour else (186, 130, 82)
+    roof = mix(ROOF, darker(wall, 0.5), 0.55 if scene.colour else 0.0)
     gable, side, two_windows = dice.chance(0.6), dice.choice((-1, 1)), dice.chance(0.4)
-    eaves, ridge, round_window = dice.between(0.4, 0.5), dice.between(0.82, 0.95), dice.chance(0.6)
+    eaves, ridge = dice.between(0.42, 0.5) + (0.0 if gable else 0.05), dice.between(0.82, 0.95)
+    round_window = dice.chance(0.6)
     snow = scene.weather == "snow" or scene.place == "mountain"
 
     chimney = side * dice.between(0.22, 0.32)
@@ -40,15 +42,15 @@ def cabin(figure: Figure, scene: Scene) -> None:
         slope = (ridge - eaves) / 0.46  # the roof is two boards along the slopes
         outer = [(-0.6, eaves - 0.14 * slope + 0.07), (0, ridge + 0.05), (0.6, eaves - 0.14 * slope + 0.07)]
         inner = [(0.6, eaves - 0.14 * slope - 0.06), (0, ridge - 0.1), (-0.6, eaves - 0.14 * slope - 0.06)]
-        figure.polygon([*outer, *inner], ROOF)
+        figure.polygon([*outer, *inner], roof)
         if snow:
             figure.polygon([*outer, *((x, y + 0.055) for x, y in inner)], SNOW)
         if round_window:
             figure.ellipse(0, eaves + 0.13, 0.07, 0.07, *glass(scene))
     else:
-        top = ridge - 0.06
-        figure.polygon([(-0.6, eaves), (-0.44, top), (0.44, top), (0.6, eaves)], ROOF)
-        figure.line([(-0.55, (eaves * 2 + top) / 3), (0.55, (eaves * 2 + top) / 3)], darker(ROOF), 0.018)
+        top = ridge - 0.1
+        figure.polygon([(-0.6, eaves), (-0.44, top), (0.44, top), (0.6, eaves)], roof)
+        figure.line([(-0.55, (eaves * 2 + top) / 3), (0.55, (eaves * 2 + top) / 3)], darker(roof), 0.018)
         if snow:
             lower = [(0.5, eaves + 0.14), (0.3, eaves + 0.2), (0.05, eaves + 0.13), (-0.25, eaves + 0.2)]
             figure.polygon([(-0.53, eaves + 0.14), (-0.44, top + 0.03), (0.44, top + 0.03), *lower], SNOW)

@@ -1,15 +1,21 @@
 """A cat."""
 
 from tinydiff.data.scenes.canvas import Figure
-from tinydiff.data.scenes.light import INK, PALETTE, darker, lighter
+from tinydiff.data.scenes.light import INK, darker, lighter
+from tinydiff.data.scenes.objects.parts import fur, limb, mirror, moved
 from tinydiff.data.scenes.objects.registry import drawing
 from tinydiff.data.scenes.scene import PLACES, Scene
 
 NOSE = (240, 136, 146)
+TAILS = {
+    "hook": [(0.16, 0.07), (0.32, 0.09), (0.38, 0.2), (0.36, 0.34), (0.28, 0.42)],
+    "up": [(0.16, 0.08), (0.3, 0.12), (0.34, 0.3), (0.33, 0.48), (0.38, 0.58)],
+    "round": [(0.18, 0.06), (0.34, 0.07), (0.37, 0.03), (0.12, 0.03)],
+}
 
 
 @drawing(
-    {"cat": "cats", "kitty": "kitties"},
+    {"cat": "cats"},
     colours=("black", "white", "orange", "grey"),
     places=PLACES,
     height=0.87,
@@ -19,72 +25,54 @@ NOSE = (240, 136, 146)
 def cat(figure: Figure, scene: Scene) -> None:
     """Draw a cat that sits and looks at us: a curled tail, pointed ears, eyes, whiskers, perhaps stripes or a bib."""
     dice = figure.dice
-    coat = PALETTE[scene.colour]
-    tail, pattern, asleep = (
-        dice.choice(("hook", "up", "round")),
-        dice.choice(("plain", "stripes", "bib", "socks")),
-        dice.chance(0.2),
-    )
-    plump, ear = dice.between(0.9, 1.08), dice.between(0.94, 1.02)
-    black, white = scene.colour == "black", scene.colour == "white"
-    pale = (226, 226, 230) if white else lighter(coat, 0.6)
-    stripe = (216, 190, 160) if white else darker(coat, 0.35) if not black else lighter(coat, 0.22)
+    tail, pattern = TAILS[dice.choice(tuple(TAILS))], dice.choice(("plain", "stripes", "bib", "socks"))
+    plump, ear, asleep = dice.between(0.9, 1.08), dice.between(0.94, 1.02), dice.chance(0.2)
+    coat = fur(figure, scene)
+    pale, stripe, line, eye = lighter(coat, 0.6), darker(coat, 0.35), darker(coat, 0.25), (126, 200, 120)
+    paw, whisker = lighter(coat, 0.25), (90, 84, 92)
+    if scene.colour == "black":
+        stripe, line, paw = lighter(coat, 0.22), lighter(coat, 0.25), lighter(coat, 0.15)
+        eye, whisker = (250, 222, 90), (214, 214, 220)
+    elif scene.colour == "white":
+        pale, stripe = (226, 226, 230), (216, 190, 160)
 
-    paths = {
-        "hook": [(0.16, 0.07), (0.32, 0.09), (0.38, 0.2), (0.36, 0.34), (0.28, 0.42)],
-        "up": [(0.16, 0.08), (0.3, 0.12), (0.34, 0.3), (0.33, 0.48), (0.38, 0.58)],
-        "round": [(0.18, 0.06), (0.34, 0.07), (0.37, 0.03), (0.12, 0.03)],
-    }
-    path = paths[tail]
-    if figure.canvas.in_ink:  # an outline around the tail
-        figure.line(path, INK, 0.12)
-        for (x_0, y_0), (x_1, y_1) in zip(path[:-1], path[1:], strict=True):
-            _stroke(figure, (x_0, y_0), (x_1, y_1), coat, 0.09)
-    else:
-        figure.line(path, coat, 0.1)
-        figure.ellipse(*path[-1], 0.05, 0.05, pale if pattern == "socks" else coat, outlined=False)
-
-    figure.blob(
-        [(-0.2, 0.0), (0.2, 0.0), (0.27 * plump, 0.16), (0.17, 0.46), (-0.17, 0.46), (-0.27 * plump, 0.16)], coat
-    )
+    # Tail, body and paws.
+    limb(figure, tail, coat, 0.095)
+    if pattern == "socks":
+        figure.ellipse(*tail[-1], 0.04, 0.04, pale, outlined=False)
+    figure.blob(mirror([(0.2, 0.0), (0.27 * plump, 0.16), (0.17, 0.46)]), coat)
     if pattern == "bib":
         figure.ellipse(0, 0.3, 0.11, 0.17, pale, outlined=False)
     elif pattern == "stripes":
-        for x in (-1, 1):
+        for side in (-1, 1):
             for y in (0.16, 0.27):
-                figure.line([(x * 0.22, y), (x * 0.11, y - 0.01)], stripe, 0.035)
-    figure.line([(0, 0.02), (0, 0.16)], darker(coat, 0.25) if not black else lighter(coat, 0.25), 0.02)
+                figure.line([(side * 0.22, y), (side * 0.11, y - 0.01)], stripe, 0.035)
+    figure.line([(0, 0.02), (0, 0.16)], line, 0.02)
     for x in (-0.085, 0.085):
-        figure.ellipse(x, 0.035, 0.08, 0.045, pale if pattern == "socks" else lighter(coat, 0.15 if black else 0.25))
+        figure.ellipse(x, 0.035, 0.08, 0.045, pale if pattern == "socks" else paw)
 
-    for x in (-1, 1):
-        figure.polygon([(x * 0.26, 0.66), (x * 0.235, ear), (x * 0.03, 0.82)], coat)
-        figure.polygon([(x * 0.21, 0.76), (x * 0.205, ear - 0.08), (x * 0.1, 0.82)], NOSE, outlined=False)
+    # Ears and head.
+    for side in (-1, 1):
+        figure.polygon(moved([(0.26, 0.66), (0.235, ear), (0.03, 0.82)], 0, across=side), coat)
+        inside = [(0.21, 0.76), (0.205, ear - 0.08), (0.1, 0.82)]
+        figure.polygon(moved(inside, 0, across=side), NOSE, outlined=False)
     figure.ellipse(0, 0.65, 0.28, 0.22, coat)
     if pattern == "stripes":
-        for x in (-0.07, 0, 0.07):
+        for x in (-0.07, 0.0, 0.07):
             figure.line([(x, 0.85), (x * 0.8, 0.77)], stripe, 0.03)
-    if pattern in ("bib", "socks"):
+    elif pattern != "plain":
         figure.ellipse(0, 0.565, 0.12, 0.085, pale, outlined=False)
-    whisker = (214, 214, 220) if black else (90, 84, 92)
-    for x in (-1, 1):
+
+    # Eyes, whiskers, nose and mouth.
+    for side in (-1, 1):
         if asleep:
-            figure.line([(x * 0.17, 0.69), (x * 0.12, 0.66), (x * 0.07, 0.69)], (250, 222, 90) if black else INK, 0.025)
+            lid = [(0.17, 0.69), (0.12, 0.66), (0.07, 0.69)]
+            figure.line(moved(lid, 0, across=side), eye if scene.colour == "black" else INK, 0.025)
         else:
-            figure.ellipse(x * 0.115, 0.68, 0.062, 0.07, (250, 222, 90) if black else (126, 200, 120), "glow")
-            figure.ellipse(x * 0.115, 0.68, 0.025, 0.055, (30, 28, 36), "glow", False)
+            figure.ellipse(side * 0.115, 0.68, 0.062, 0.07, eye, "glow")
+            figure.ellipse(side * 0.115, 0.68, 0.025, 0.055, (30, 28, 36), "glow", False)
         for y in (0.6, 0.54):
-            figure.line([(x * 0.13, 0.575), (x * 0.36, y)], whisker, 0.012)
+            figure.line([(side * 0.13, 0.575), (side * 0.36, y)], whisker, 0.012)
     figure.polygon([(-0.035, 0.605), (0.035, 0.605), (0, 0.565)], NOSE)
-    figure.line([(-0.05, 0.53), (0, 0.555), (0.05, 0.53)], whisker if black else INK, 0.018)
-
-
-def _stroke(figure, start, end, colour, width):
-    """Paint a straight piece of a limb, without ink."""
-    (x_0, y_0), (x_1, y_1) = start, end
-    length = ((x_1 - x_0) ** 2 + (y_1 - y_0) ** 2) ** 0.5
-    u, v = (x_1 - x_0) / length * width / 2, (y_1 - y_0) / length * width / 2
-    figure.polygon(
-        [(x_0 - v, y_0 + u), (x_1 - v, y_1 + u), (x_1 + v, y_1 - u), (x_0 + v, y_0 - u)], colour, outlined=False
-    )
-    figure.ellipse(x_1, y_1, width / 2, width / 2, colour, outlined=False)
+    mouth = [(-0.065, 0.555), (-0.032, 0.532), (0, 0.56), (0.032, 0.532), (0.065, 0.555)]
+    figure.line(mouth, whisker, 0.018)

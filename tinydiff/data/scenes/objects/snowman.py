@@ -2,7 +2,7 @@
 
 from tinydiff.data.scenes.canvas import Figure
 from tinydiff.data.scenes.light import DARK, PALETTE, darker
-from tinydiff.data.scenes.objects.parts import WOOD, arc
+from tinydiff.data.scenes.objects.parts import WOOD, arc, moved
 from tinydiff.data.scenes.objects.registry import drawing
 from tinydiff.data.scenes.scene import Scene
 
@@ -13,16 +13,13 @@ BALL, SHADE = (250, 252, 255), (214, 226, 242)
     {"snowman": "snowmen"},
     colours=("",),
     places=("mountain", "forest", "meadow", "city", "road", "lake"),
-    half_width=0.42,
+    half_width=0.44,
 )
 def snowman(figure: Figure, scene: Scene) -> None:
-    """Draw a snowman of two or three balls: arms of twigs, a scarf, a carrot, coals, and a hat of one of three kinds."""
+    """Draw a snowman of two or three balls: arms of twigs, a scarf, a carrot, coals, and one of three hats."""
     dice = figure.dice
-    three, hat, scarf = (
-        dice.chance(0.6),
-        dice.choice(("top hat", "bobble hat", "bucket")),
-        PALETTE[dice.choice(("red", "blue", "green", "orange"))],
-    )
+    three, hat = dice.chance(0.6), dice.choice(("top hat", "bobble hat", "bucket"))
+    scarf = PALETTE[dice.choice(("red", "blue", "green", "orange", "purple"))]
     lift, side, broom = dice.between(0.0, 0.14), dice.choice((-1, 1)), dice.chance(0.3)
     head, radius = 0.7, 0.16 if three else 0.18
     figure.line([(-side * 0.18, 0.46), (-side * 0.4, 0.52 + lift)], WOOD, 0.03)
@@ -30,15 +27,7 @@ def snowman(figure: Figure, scene: Scene) -> None:
     figure.line([(side * 0.18, 0.46), (side * 0.37, 0.42)], WOOD, 0.03)
     if broom:
         figure.line([(side * 0.37, 0.02), (side * 0.37, 0.68)], WOOD, 0.03)
-        figure.polygon(
-            [
-                (side * 0.37 - 0.03, 0.66),
-                (side * 0.37 + 0.03, 0.66),
-                (side * 0.37 + 0.06, 0.86),
-                (side * 0.37 - 0.06, 0.86),
-            ],
-            (214, 170, 90),
-        )
+        figure.polygon(moved([(-0.03, 0.66), (0.03, 0.66), (0.06, 0.86), (-0.06, 0.86)], side * 0.37), (214, 170, 90))
     balls = ((0.2, 0.28, 0.21), (0.48, 0.21, 0.17)) if three else ((0.27, 0.31, 0.28),)
     for y, half_width, half_height in balls:
         figure.ellipse(0, y, half_width, half_height, SHADE)
