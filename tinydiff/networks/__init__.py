@@ -5,6 +5,7 @@ new file in this folder is found by itself, and `build` makes the network that a
 """
 
 from tinydiff.base import import_modules
+from tinydiff.networks.autoencoder import Autoencoder, AutoencoderConfig, Decoder, Encoder
 from tinydiff.networks.classifier import Classifier, ClassifierConfig
 from tinydiff.networks.clip import CLIP, CLIPConfig
 from tinydiff.networks.image_encoder import ImageEncoder
@@ -19,9 +20,13 @@ import_modules(__name__)
 __all__ = [
     "CLIP",
     "NETWORKS",
+    "Autoencoder",
+    "AutoencoderConfig",
     "CLIPConfig",
     "Classifier",
     "ClassifierConfig",
+    "Decoder",
+    "Encoder",
     "ImageEncoder",
     "Network",
     "NoisyClassifier",
