@@ -101,7 +101,9 @@ def test_pair(case):
     inputs = {name: a for name, a in stored.items() if name not in ("y", "dy") and not name.startswith("d_")}
     y, cache = f(**inputs, **options)
     assert agree(np.asarray(y), stored["y"])
-    gradients = [d for found in f_backward(stored["dy"], cache) for d in (found if isinstance(found, list) else [found])]
+    gradients = [
+        d for found in f_backward(stored["dy"], cache) for d in (found if isinstance(found, list) else [found])
+    ]
     expected = [stored.get(f"d_{name}") for name in inputs]
     for ours, theirs in zip(gradients, expected, strict=False):  # what has no gradient stands last, or is None
         assert theirs is None or agree(ours, theirs)
