@@ -42,10 +42,15 @@ from tinydiff.functional.loss import (
     contrastive_loss_backward,
     cross_entropy,
     cross_entropy_backward,
+<<<<<<< HEAD
     edge_loss,
     edge_loss_backward,
     mae,
     mae_backward,
+=======
+    masked_cross_entropy,
+    masked_cross_entropy_backward,
+>>>>>>> judge
     mse,
     mse_backward,
     scaled_similarity,
@@ -62,6 +67,7 @@ from tinydiff.functional.norm import (
     unit_length,
     unit_length_backward,
 )
+from tinydiff.functional.perceptual import perceptual_distance, perceptual_distance_backward
 from tinydiff.functional.resample import avg_pool, avg_pool_backward, upsample_nearest, upsample_nearest_backward
 from tinydiff.functional.variational import (
     kl_to_standard_normal,
@@ -109,6 +115,7 @@ __all__ = [
     "layer_norm_backward",
     "linear",
     "linear_backward",
+<<<<<<< HEAD
     "mae",
     "mae_backward",
     "merge_heads",
@@ -116,6 +123,15 @@ __all__ = [
     "mse_backward",
     "reparameterise",
     "reparameterise_backward",
+=======
+    "masked_cross_entropy",
+    "masked_cross_entropy_backward",
+    "merge_heads",
+    "mse",
+    "mse_backward",
+    "perceptual_distance",
+    "perceptual_distance_backward",
+>>>>>>> judge
     "scaled_similarity",
     "scaled_similarity_backward",
     "silu",
