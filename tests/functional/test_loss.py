@@ -12,15 +12,12 @@ from tinydiff.functional import (
     contrastive_loss_backward,
     cross_entropy,
     cross_entropy_backward,
-<<<<<<< HEAD
     edge_loss,
     edge_loss_backward,
     mae,
     mae_backward,
-=======
     masked_cross_entropy,
     masked_cross_entropy_backward,
->>>>>>> judge
     mse,
     mse_backward,
     scaled_similarity,

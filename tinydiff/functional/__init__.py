@@ -42,15 +42,12 @@ from tinydiff.functional.loss import (
     contrastive_loss_backward,
     cross_entropy,
     cross_entropy_backward,
-<<<<<<< HEAD
     edge_loss,
     edge_loss_backward,
     mae,
     mae_backward,
-=======
     masked_cross_entropy,
     masked_cross_entropy_backward,
->>>>>>> judge
     mse,
     mse_backward,
     scaled_similarity,
@@ -115,15 +112,8 @@ __all__ = [
     "layer_norm_backward",
     "linear",
     "linear_backward",
-<<<<<<< HEAD
     "mae",
     "mae_backward",
-    "merge_heads",
-    "mse",
-    "mse_backward",
-    "reparameterise",
-    "reparameterise_backward",
-=======
     "masked_cross_entropy",
     "masked_cross_entropy_backward",
     "merge_heads",
@@ -131,7 +121,8 @@ __all__ = [
     "mse_backward",
     "perceptual_distance",
     "perceptual_distance_backward",
->>>>>>> judge
+    "reparameterise",
+    "reparameterise_backward",
     "scaled_similarity",
     "scaled_similarity_backward",
     "silu",

@@ -6,11 +6,14 @@ from typing import Any
 import numpy as np
 
 from tinydiff.base import Array, check_shape, check_shapes, checked, xp_of
-<<<<<<< HEAD
-from tinydiff.functional.values import check_classes, check_d_loss, check_edges, check_logits, check_prediction
-=======
-from tinydiff.functional.values import check_asked, check_classes, check_d_loss, check_logits, check_prediction
->>>>>>> judge
+from tinydiff.functional.values import (
+    check_asked,
+    check_classes,
+    check_d_loss,
+    check_edges,
+    check_logits,
+    check_prediction,
+)
 
 MSECache = namedtuple("MSECache", "difference")
 MAECache = namedtuple("MAECache", "sign")

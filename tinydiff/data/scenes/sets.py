@@ -95,7 +95,7 @@ class DrawnScenes:
         return tuple(describe(compose(i, self.seed, self.split)).text for i in range(len(self)))
 
 
-@dataset("scenes", splits=tuple(SPLITS))
+@dataset("scenes", splits=tuple(SPLITS), drawn=DrawnScenes)
 @checked()
 def load_scenes(split: str = "train", n: int | None = None, seed: int = 0, size: int = 64) -> Dataset:
     """Return captioned scenes of 64 x 64 pixels, drawn on the fly: 10,000 to train, 2,000 to test, and more.
