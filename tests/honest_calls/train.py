@@ -5,7 +5,7 @@ import functools
 import numpy as np
 
 from honest_calls import returning
-from honest_calls.models import DATA, MODEL, WORDS
+from honest_calls.models import DATA, LATENTS, MODEL, WORDS
 from tinydiff import train as T
 from tinydiff.networks import Classifier, ClassifierConfig
 
@@ -31,6 +31,7 @@ CONFIG = {
 VALIDATED = {**CONFIG, "validate_every": 2, "validation_images": 2}
 DENOISE = T.DenoiseConfig(steps=1, batch=2, micro_batch=2, lanes=1)
 CLASSIFY = T.ClassifyConfig(steps=1, batch=2, micro_batch=2, lanes=1)
+RECONSTRUCT = T.ReconstructConfig(steps=1, batch=2, micro_batch=2, lanes=1)
 WORD = T.NewWordConfig(steps=1, batch=2, micro_batch=2)
 
 
@@ -93,6 +94,14 @@ CALLS = {
     "ClassifyConfig": lambda: (T.ClassifyConfig, {"steps": 3, "shift": 1}),
     "ContrastConfig": lambda: (T.ContrastConfig, {"steps": 3, "clean": 0.5}),
     "NewWordConfig": lambda: (T.NewWordConfig, {"steps": 3, "seed": 1}),
+    "ReconstructConfig": lambda: (
+        T.ReconstructConfig,
+        {"steps": 3, "kl": 0.5, "edge": 0.25, "latent_images": 5},
+    ),
+    "Reconstruct": lambda: (
+        T.Reconstruct,
+        {"model": LATENTS(), "data": DATA, "config": RECONSTRUCT, "validation": DATA},
+    ),
     "Denoise": lambda: (T.Denoise, {"model": MODEL(), "data": DATA, "config": DENOISE, "validation": DATA}),
     "Classify": lambda: (
         T.Classify,
@@ -125,10 +134,10 @@ RECORDS = {"Contrast"}
 WITHOUT = {
     *("Objective.add_gradient", "Objective.validate", "Objective.measure", "Objective.identity", "Objective.about"),
     *("Objective.trained", "Run.train_step", "Run.run", "Run.trained", "Run.validate", "Run.save"),
-    *("Run.stop_if_not_finite",),
+    *("Run.stop_if_not_finite", "Reconstruct.reconstruction"),
     *(
         f"{name}.{method}"
-        for name in ("Denoise", "Classify", "Contrast", "NewWord")
+        for name in ("Denoise", "Classify", "Contrast", "NewWord", "Reconstruct")
         for method in ("add_gradient", "indices", "validate", "identity", "about", "trained", "measure", "context")
     ),
 }

@@ -1,5 +1,6 @@
 """Trained models: saving and loading them, drawing samples, editing pictures."""
 
+from tinydiff.models.autoencoder import LatentAutoencoder, measure_latents
 from tinydiff.models.classifier import class_gradient
 from tinydiff.models.clip import ClipModel, best_of, clip_gradient, clip_guided_chain, clip_scores
 from tinydiff.models.config import ModelConfig, default_micro_batch
@@ -19,6 +20,7 @@ __all__ = [
     "ClipModel",
     "DiffusionModel",
     "Guidance",
+    "LatentAutoencoder",
     "ModelConfig",
     "Progress",
     "Request",
@@ -38,6 +40,7 @@ __all__ = [
     "interpolate",
     "invert",
     "load",
+    "measure_latents",
     "notes_on_words",
     "read_about",
     "register",
