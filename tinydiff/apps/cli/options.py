@@ -69,9 +69,7 @@ class ProgressBar:
     def __call__(self, step: int, steps: int) -> None:
         """Show that a step of a chain was taken."""
         if step == 1:
-            self.bar = tqdm(
-                desc=self.what, total=steps, unit=self.unit, leave=False, disable=None, dynamic_ncols=True
-            )
+            self.bar = tqdm(desc=self.what, total=steps, unit=self.unit, leave=False, disable=None, dynamic_ncols=True)
         self.bar.update()
         if step == steps:
             self.bar.close()

@@ -40,9 +40,7 @@ class TrainLatents(TrainCommand):
     """The autoencoder: a shipped one, or the folder of one that was trained (--objective reconstruct)."""
     latents: Path | None = None
     """Where latents are kept, to be encoded only once; without it, in a folder of the run."""
-    unet: UNetConfig = field(
-        default_factory=lambda: UNetConfig(16, in_channels=8, channels=64, channel_mult=(1, 2, 2))
-    )
+    unet: UNetConfig = field(default_factory=lambda: UNetConfig(16, in_channels=8, channels=64, channel_mult=(1, 2, 2)))
     """The shape of the network; sizes and channels of the latents are those of the autoencoder."""
     schedule: ScheduleName = "cosine"
     """Of the forward process."""
@@ -114,9 +112,7 @@ class TrainLatents(TrainCommand):
             )
         tokenizer = Tokenizer.train(training.captions, merges)
         text = replace(self.text, vocabulary=len(tokenizer))
-        unet = replace(
-            self.unet, image_size=(height, width), in_channels=channels, context_channels=text.channels
-        )
+        unet = replace(self.unet, image_size=(height, width), in_channels=channels, context_channels=text.channels)
         config = ModelConfig(unet, self.schedule, self.T, self.kind, text)
         micro_batch = self.train.micro_batch or default_micro_batch(unet)
         network = config.network(np.random.default_rng(self.train.seed))
