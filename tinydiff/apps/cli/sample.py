@@ -134,7 +134,7 @@ class Sample:
         if self.advanced.micro_batch is not None or request.count == 1:
             model = replace(model, micro_batch=1 if self.advanced.micro_batch is None else self.advanced.micro_batch)
         start = time.perf_counter()
-        film = Film(len(SAMPLERS[self.sampler].times(model.diffusion, self.steps_taken)), model)
+        film = Film(len(SAMPLERS[self.sampler].times(model.diffusion, self.steps_taken)), model.decode)
         with ProgressBar() as bar:
             chain = model.chain(request, self.sampler, self.steps_taken, bar)
             writable_folder(self.out)
