@@ -21,7 +21,11 @@ OPTIONS += ["--train.micro-batch", "4", "--train.warmup", "2", "--train.log-ever
 @pytest.fixture(autouse=True)
 def coloured_squares(monkeypatch):
     """A data set of that name, for one test."""
-    known = KnownDataset(lambda split: ColouredSquares(40, seed=split == "test"), ("train", "test"), False, "Squares.")
+
+    def drawn(split, size):
+        return ColouredSquares(40, seed=int(split == "test"), size=size)
+
+    known = KnownDataset(lambda split: None, ("train", "test"), False, "Squares.", drawn)
     monkeypatch.setitem(DATASETS, "squares", known)
 
 
@@ -65,6 +69,7 @@ def test_a_run_is_repeated_from_its_own_options(tmp_path):
     [
         (["--data", "digits"], "--data is 'digits', of whose pictures no attributes are known"),
         (["--data", "nowhere"], "nowhere"),
+        (["--network.image-size", "24x36"], "--network.image-size is 24 x 36, but pictures of squares are square"),
         (["--network.stem-stride", "3"], "--network.stem-stride is 3, but one of 1, 2"),
         (["--train.blur", "2"], "--train.blur is 2.0, but a number from 0 to 1"),
         (["--network.in-channels", "1"], "data has pictures of shape (24, 24, 3)"),

@@ -7,6 +7,7 @@ import numpy as np
 
 from tinydiff import plot
 from tinydiff.base import Array, to_numpy
+from tinydiff.models import DiffusionModel
 from tinydiff.plot.frames import spread
 from tinydiff.plot.sheets import to_bytes
 
@@ -21,9 +22,12 @@ class Film:
     ----------
     steps : int
         How many frames will be added.
+    model : DiffusionModel
+        Whose chain it is: of latents, their pictures are shown.
     """
 
-    def __init__(self, steps: int):
+    def __init__(self, steps: int, model: DiffusionModel):
+        self.model = model
         self.chosen = set(spread(list(range(steps)), MOST_FRAMES))
         self.frames: list[tuple[float, np.ndarray, np.ndarray]] = []
         self.added = 0
@@ -31,9 +35,10 @@ class Film:
     def add(self, t: float, x_t: Array, x_0_hat: Array) -> None:
         """Keep a frame, as bytes, if it is one of those that are shown; x_t and x_0_hat have shape (N, H, W, C)."""
         if self.added in self.chosen:
-            shown = slice(pictures_shown(*x_t.shape[1:3]))
+            few = slice(pictures_shown(*self.model.picture_shape[:2]))
             x_t, x_0_hat = (
-                to_bytes(name, to_numpy(panel[shown])) for name, panel in (("x_t", x_t), ("x_0_hat", x_0_hat))
+                to_bytes(name, to_numpy(self.model.decode(panel[few])))
+                for name, panel in (("x_t", x_t), ("x_0_hat", x_0_hat))
             )
             self.frames.append((t, x_t, x_0_hat))
         self.added += 1
