@@ -1,11 +1,13 @@
 """Trained models: saving and loading them, drawing samples, editing pictures."""
 
 from tinydiff.models.attributes import Verdicts, attribute_agreement, read_attributes
+from tinydiff.models.autoencoder import LatentAutoencoder, measure_latents
 from tinydiff.models.classifier import class_gradient
 from tinydiff.models.clip import ClipModel, best_of, clip_gradient, clip_guided_chain, clip_scores
 from tinydiff.models.config import ModelConfig, default_micro_batch
 from tinydiff.models.diffusion import DiffusionModel, Progress
 from tinydiff.models.editing import draw_from, fill_in, fills_in, image_to_image, inpaint, interpolate, invert
+from tinydiff.models.latent import LatentDiffusion
 from tinydiff.models.new_words import notes_on_words
 from tinydiff.models.request import GUIDANCE_FOR_PROMPTS, SAMPLER, STEPS, Guidance, Request, guidance_for, usual_steps
 from tinydiff.models.sample import sample
@@ -20,6 +22,8 @@ __all__ = [
     "ClipModel",
     "DiffusionModel",
     "Guidance",
+    "LatentAutoencoder",
+    "LatentDiffusion",
     "ModelConfig",
     "Progress",
     "Request",
@@ -41,6 +45,7 @@ __all__ = [
     "interpolate",
     "invert",
     "load",
+    "measure_latents",
     "notes_on_words",
     "read_about",
     "read_attributes",
