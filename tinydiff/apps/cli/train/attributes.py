@@ -1,7 +1,6 @@
 """``tinydiff train --objective attributes``: the network that reads attributes of pictures, and judges samples."""
 
 from dataclasses import dataclass, field
-from typing import Any
 
 import numpy as np
 
