@@ -120,6 +120,10 @@ CALLS |= {
         N.NoisyClassifierConfig,
         {"image_size": 4, "in_channels": 1, "num_classes": 3, "channels": (4,)},
     ),
+    "AttributeClassifierShape": lambda: (
+        N.AttributeClassifierShape,
+        {"image_size": 4, "in_channels": 1, "channels": (4, 4), "blocks": 1, "stem_stride": 1, "features": 4},
+    ),
     "AttributeClassifierConfig": lambda: (
         N.AttributeClassifierConfig,
         {

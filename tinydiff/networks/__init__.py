@@ -5,7 +5,7 @@ new file in this folder is found by itself, and `build` makes the network that a
 """
 
 from tinydiff.base import import_modules
-from tinydiff.networks.attributes import AttributeClassifier, AttributeClassifierConfig
+from tinydiff.networks.attributes import AttributeClassifier, AttributeClassifierConfig, AttributeClassifierShape
 from tinydiff.networks.autoencoder import Autoencoder, AutoencoderConfig, Decoder, Encoder, Posterior, Reconstruction
 from tinydiff.networks.classifier import Classifier, ClassifierConfig
 from tinydiff.networks.clip import CLIP, CLIPConfig
@@ -23,6 +23,7 @@ __all__ = [
     "NETWORKS",
     "AttributeClassifier",
     "AttributeClassifierConfig",
+    "AttributeClassifierShape",
     "Autoencoder",
     "AutoencoderConfig",
     "CLIPConfig",
