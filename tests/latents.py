@@ -25,7 +25,7 @@ def autoencoder(seed=0):
 @functools.cache
 def latent_diffusion():
     """Return a model of these latents that reads text."""
-    text = TextConfig(len(TOKENIZER), length=40, channels=8, layers=1, heads=2)
+    text = TextConfig(len(TOKENIZER), length=64, channels=8, layers=1, heads=2)
     unet = UNetConfig(
         8, 2, channels=8, channel_mult=(1, 1), attention_levels=(1,), blocks_per_level=1, heads=2, context_channels=8
     )

@@ -11,6 +11,7 @@ from tinydiff.data.folder import load_folder
 from tinydiff.data.latents import LatentData, encode_once
 from tinydiff.data.listing import Listing, list_folder
 from tinydiff.data.pictures import fit_picture, read_picture
+from tinydiff.data.psnr import peak_signal_to_noise
 from tinydiff.data.sets import DATASETS, KnownDataset, dataset, load_data
 
 import_modules(__name__)
@@ -28,6 +29,7 @@ __all__ = [
     "load_avatars",
     "load_data",
     "load_folder",
+    "peak_signal_to_noise",
     "read_picture",
     "to_floats",
     "to_images",

@@ -7,7 +7,7 @@ from tinydiff.evaluate.obedience import Obedience, obedience
 from tinydiff.evaluate.pictures import evaluate_pictures, real_halves
 from tinydiff.evaluate.precision_recall import precision_and_recall
 from tinydiff.evaluate.random_features import random_features, random_features_frechet
-from tinydiff.evaluate.reconstruction import BlockPCA, evaluate_autoencoder, fit_block_pca, peak_signal_to_noise
+from tinydiff.evaluate.reconstruction import BlockPCA, evaluate_autoencoder, fit_block_pca
 from tinydiff.evaluate.retrieval import Retrieval, retrieval
 from tinydiff.evaluate.samples import (
     ClassifierScores,
@@ -46,7 +46,6 @@ __all__ = [
     "loss_by_timestep",
     "nearest_neighbours",
     "obedience",
-    "peak_signal_to_noise",
     "precision_and_recall",
     "random_features",
     "random_features_frechet",

@@ -8,7 +8,7 @@ import numpy as np
 
 from tinydiff import plot
 from tinydiff.base import Array, InputError, check_count, check_images, check_rank, checked, counted, to_numpy
-from tinydiff.data import to_floats, to_images
+from tinydiff.data import peak_signal_to_noise, to_floats, to_images
 from tinydiff.evaluate.report import carried_by_errors
 from tinydiff.evaluate.shares import wilson_share
 from tinydiff.models import LatentAutoencoder, read_attributes
@@ -74,15 +74,6 @@ def fit_block_pca(batches: Sequence[np.ndarray], factor: int, numbers: int) -> B
     check_count("numbers", numbers, most=len(mean))
     _, directions = np.linalg.eigh(products / count - np.outer(mean, mean))  # eigenvalues in ascending order
     return BlockPCA(factor, mean, directions[:, ::-1][:, :numbers].T.copy())
-
-
-@checked()
-def peak_signal_to_noise(images: np.ndarray, others: np.ndarray) -> float:
-    """Return the PSNR in decibels of pictures as bytes, the squared error pooled over all of them (Eq. PSNR-1)."""
-    if images.shape != others.shape:
-        raise InputError(f"images has shape {images.shape}, but others has {others.shape}: they are compared.")
-    difference = images.astype(np.float64) - others.astype(np.float64)
-    return float(10 * np.log10(255**2 / max((difference**2).mean(), 1e-12)))
 
 
 @checked()
