@@ -88,7 +88,8 @@ def vector_quantise_backward(dy: Array, cache: VectorQuantiseCache) -> tuple:
     go, and z is pushed there, in the hope that a code follows or is near. The nearer z is to its code, the truer that
     is, which is one reason for `commitment_loss`. The codebook learns by `codebook_loss` or `average_codebook`.
     """
-    check_shape("dy", dy, (*cache.indices.shape, None))
+    (indices,) = cache
+    check_shape("dy", dy, (*indices.shape, None))
     return dy, None
 
 
