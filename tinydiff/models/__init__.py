@@ -1,5 +1,6 @@
 """Trained models: saving and loading them, drawing samples, editing pictures."""
 
+import tinydiff.models.quantised_autoencoder  # noqa: F401  # which registers a class of models
 from tinydiff.models.classifier import class_gradient
 from tinydiff.models.clip import ClipModel, best_of, clip_gradient, clip_guided_chain, clip_scores
 from tinydiff.models.config import ModelConfig, default_micro_batch

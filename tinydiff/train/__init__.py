@@ -12,6 +12,8 @@ from tinydiff.train.objectives import (
     DenoiseConfig,
     NewWord,
     NewWordConfig,
+    Quantise,
+    QuantiseConfig,
     learn_word,
 )
 from tinydiff.train.optim import AdamW, clip_by_global_norm, ema_decay, learning_rate, update_ema
@@ -29,6 +31,8 @@ __all__ = [
     "NewWordConfig",
     "Objective",
     "Phase",
+    "Quantise",
+    "QuantiseConfig",
     "Run",
     "TrainConfig",
     "ValidatedConfig",

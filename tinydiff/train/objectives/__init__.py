@@ -4,6 +4,7 @@ from tinydiff.train.objectives.classify import Classify, ClassifyConfig
 from tinydiff.train.objectives.contrast import Contrast, ContrastConfig
 from tinydiff.train.objectives.denoise import Denoise, DenoiseConfig
 from tinydiff.train.objectives.new_word import NewWord, NewWordConfig, learn_word
+from tinydiff.train.objectives.quantise import Quantise, QuantiseConfig
 
 __all__ = [
     "Classify",
@@ -14,5 +15,7 @@ __all__ = [
     "DenoiseConfig",
     "NewWord",
     "NewWordConfig",
+    "Quantise",
+    "QuantiseConfig",
     "learn_word",
 ]

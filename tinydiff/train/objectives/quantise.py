@@ -1,0 +1,234 @@
+"""Quantise: pictures through codes. The training of an autoencoder with a codebook, or with FSQ."""
+
+import warnings
+import zlib
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+
+from tinydiff.base import Array, InputError, Noise, check_number, checks_arguments, xp_of
+from tinydiff.functional import (
+    codebook_loss,
+    codebook_loss_backward,
+    codebook_usage,
+    commitment_loss,
+    commitment_loss_backward,
+    mae,
+    mae_backward,
+)
+from tinydiff.networks import QuantisedAutoencoder
+from tinydiff.nn import Gradients, Tape, VectorQuantiser
+from tinydiff.train.config import ValidatedConfig
+from tinydiff.train.objective import Objective, Phase
+from tinydiff.train.order import shuffled
+from tinydiff.workers import map_shards
+
+COLLAPSED = 0.1  # the share of codes below which a codebook is said to have collapsed
+
+
+@checks_arguments("__init__")
+@dataclass(frozen=True)
+class QuantiseConfig(ValidatedConfig):
+    """How an autoencoder with codes is trained: the settings of every validated run, and three for a codebook.
+
+    FSQ has no use for the three.
+
+    Parameters
+    ----------
+    commitment : float
+        Weight of the commitment loss (Eq. VQ-COMMIT), a mean over all numbers.
+    codebook_decay : float or None
+        Decay of the averages that codes are (Eq. VQ-EMA); None trains codes with the codebook loss (Eq. VQ-BOOK).
+    restart_below : float or None
+        A code whose average count in a batch is below begins anew at a random vector of the batch (Eq. VQ-RESTART);
+        None restarts no code. Without averages it must be None.
+    """
+
+    commitment: float = 0.25
+    codebook_decay: float | None = 0.99
+    restart_below: float | None = 1.0
+
+    def __post_init__(self):
+        super().__post_init__()
+        check_number("commitment", self.commitment, 0, 1e6)
+        if self.codebook_decay is not None:
+            check_number("codebook_decay", self.codebook_decay, 0, 1 - 1e-9)
+        if self.restart_below is not None:
+            check_number("restart_below", self.restart_below, 0, 1e9)
+            if self.codebook_decay is None:
+                raise InputError(
+                    f"restart_below is {self.restart_below}, but codebook_decay is None, and without averages nothing "
+                    "says which codes are hardly used: give restart_below None too, or a decay."
+                )
+
+
+@checks_arguments("__init__")
+class Quantise(Objective):
+    """The network learns to say a picture in codes, and to draw it from them (van den Oord et al. 2017).
+
+    A codebook is averaged, and its codes restarted, by numbers that are summed over the shards of a batch in the places
+    of gradients (`VectorQuantiser.remember`). So it has the same bits for any number of processes, and is saved with
+    the weights.
+
+    Parameters
+    ----------
+    network : QuantisedAutoencoder
+        Trained in place.
+    data : Dataset
+        Training images: anything with `len`, ``batch(indices, xp)``, `name` and `describe`.
+    config : QuantiseConfig
+    validation : Dataset or None
+        Held-out images.
+    """
+
+    config: QuantiseConfig
+
+    def __init__(self, network: QuantisedAutoencoder, data: Any, config: QuantiseConfig, validation: Any = None):
+        super().__init__(network, config)
+        self.phases = [Phase(network, self.add_gradient, config, before_step=self.before_step)]
+        self.data, self.validation = data, validation
+        self.quantiser = network.quantiser
+        self.is_averaged = isinstance(self.quantiser, VectorQuantiser) and config.codebook_decay is not None
+        height, width, _ = network.config.latent_shape
+        self.positions = height * width  # of a picture, each with a code
+        self._check_data()
+        if self.is_averaged:
+            self._check_restarts()
+
+    def add_gradient(self, step: int, shard: int, grads: Gradients) -> Array:
+        """Add one micro-batch's part of the gradient to `grads`; return its part of the loss."""
+        config, network, noise = self.config, self.network, self.noise(step, shard)
+        x_0, _ = self.data.batch(self.indices(step)[config.part(shard)], noise.xp)
+        share = len(x_0) / config.batch
+
+        tape = Tape(noise)
+        z = network.encode(x_0, tape)
+        z_q, indices = self.quantiser.forward(z, tape)  # Eq. VQ-1 or FSQ-1
+        x_hat = network.decode(z_q, tape)
+        loss, cache = mae(x_hat, x_0)
+        d_x_hat, _ = mae_backward(share, cache)
+        d_z_q = network.decode_backward(d_x_hat, tape, grads)
+        dz = self.quantiser.backward(d_z_q, tape, grads)  # straight-through, Eq. VQ-ST or FSQ-2
+        if isinstance(self.quantiser, VectorQuantiser):
+            of_codes, dz_of_codes = self._learn_codes(z, z_q, indices, share, grads)
+            loss, dz = loss + of_codes, dz + dz_of_codes
+        network.encode_backward(dz, tape, grads)
+
+        self.quantiser.count(indices, grads)
+        if self.is_averaged:
+            self.quantiser.remember(z, indices, grads, self._candidates(z, step, shard))
+        return share * loss
+
+    def _learn_codes(self, z, z_q, indices, share, grads):
+        """Return the losses that bring vectors and codes together, and their gradient in the vectors."""
+        committed, cache = commitment_loss(z, z_q)  # Eq. VQ-COMMIT
+        beta = self.config.commitment
+        dz, _ = commitment_loss_backward(beta * share, cache)
+        if self.is_averaged:
+            return beta * committed, dz
+        book, cache = codebook_loss(self.quantiser.codebook.value, z, indices)  # Eq. VQ-BOOK
+        d_codebook, _, _ = codebook_loss_backward(share, cache)
+        grads.add(self.quantiser.codebook, d_codebook)
+        return beta * committed + book, dz
+
+    def _candidates(self, z, step, shard):
+        """Return for each code the random vector of the batch that it may be restarted with; 0 if it is not in here."""
+        config, xp, vectors = self.config, xp_of(z), z.reshape(-1, z.shape[-1])
+        per_image = len(vectors) // len(z)
+        noise = Noise(config.seed, step=step, xp=xp)
+        chosen = noise.integers(0, config.batch * per_image - 1, self.quantiser.codes, "restart")
+        chosen -= config.part(shard).start * per_image
+        is_here = (0 <= chosen) & (chosen < len(vectors))
+        return xp.where(is_here[:, None], vectors[xp.where(is_here, chosen, 0)], 0)
+
+    def before_step(self, step: int, grads: Gradients, ok: Array) -> None:
+        """Take the sums over the batch out of its gradient; average and restart codes, and count how they are used."""
+        config, seen = self.config, (step + 1) * self.config.batch
+        if self.is_averaged:
+            self.quantiser.average(grads, config.codebook_decay, config.restart_below, ok)
+        ends_epoch = seen // len(self.data) > (seen - config.batch) // len(self.data)
+        before = self.quantiser.usage() if ends_epoch else None
+        self.quantiser.end_of_batch(grads, ends_epoch, ok)
+        if ends_epoch:
+            self._say_if_collapsed(before, seen // len(self.data))
+
+    def _say_if_collapsed(self, before, epoch):
+        """Say so where few codes were used over an epoch, unless it was so in the epoch before."""
+        usage, codes = self.quantiser.usage(), self.quantiser.codes
+        if usage is None or usage[0] >= COLLAPSED * codes or (before is not None and before[0] < COLLAPSED * codes):
+            return
+        if not isinstance(self.quantiser, VectorQuantiser):
+            remedy = "lower the learning rate, or take fewer levels"
+        elif self.config.restart_below:
+            remedy = "raise restart_below, lower the learning rate, or use FSQ (quantiser fsq)"
+        else:
+            remedy = "set restart_below, so that unused codes begin anew, lower the learning rate, or use FSQ"
+        warnings.warn(
+            f"The codebook has collapsed: of {codes:,} codes, {usage[0]:,} were used in epoch {epoch:,}, less than "
+            f"{COLLAPSED:.0%}: {remedy}.",
+            stacklevel=2,
+        )
+
+    def indices(self, step: int) -> np.ndarray:
+        """Return which images step 0, 1, ... sees: every epoch is a new random order of all."""
+        return shuffled(len(self.data), self.config.batch, step, self.config.seed)
+
+    def validate(self, *networks: Any) -> dict[str, float]:
+        """Return figures on held-out images: the L1 loss, and how many of the codes they use.
+
+        ``psnr`` is of the squared error of all pixels together, in decibels, where the range of a pixel is 2.
+        """
+        (network,), data = networks, self.validation
+        if data is None:
+            return {}
+        n, xp = min(self.config.validation_images, len(data)), xp_of(network.theta)
+        x_0, _ = data.batch(np.arange(n), xp)
+
+        def through_codes(x):
+            z_q, indices = network.quantiser.forward(network.encode(x))
+            return network.decode(z_q), indices
+
+        x_hat, indices = map_shards(through_codes, (x_0,), self.config.shard_size)
+        used, perplexity = codebook_usage(xp.bincount(indices.reshape(-1), minlength=network.quantiser.codes))
+        squared = float(((xp.clip(x_hat, -1, 1) - x_0) ** 2).mean(dtype=np.float64))
+        return {
+            "validation_loss": float(mae(x_hat, x_0)[0]),
+            "psnr": float(10 * np.log10(4 / max(squared, 1e-20))),
+            "validation_codes_used": used,
+            "validation_perplexity": perplexity,
+        }
+
+    def measure(self) -> dict[str, float]:
+        """Return how many codes were used in the last whole epoch, and their perplexity (Eq. VQ-USE)."""
+        usage = self.quantiser.usage()
+        return {} if usage is None else {"codes_used": usage[0], "perplexity": usage[1]}
+
+    def identity(self) -> dict[str, Any]:
+        """Return the shape of the network, and the data with checksums."""
+        if hasattr(self.data, "identity"):
+            data = self.data.identity()
+        else:
+            data = {"checksums of the data": [zlib.crc32(a.tobytes()) for a in (self.data.images, self.data.labels)]}
+        return {"network": asdict(self.network.config), **self.about(), **data}
+
+    def about(self) -> dict[str, Any]:
+        """Return the name of the data, and how many images there are."""
+        return {"data": self.data.name, "images": len(self.data)}
+
+    def _check_data(self):
+        config = self.network.config
+        for name, data in (("data", self.data), ("validation", self.validation)):
+            if data is not None and not len(data):
+                raise InputError(f"{name} is empty: there is nothing to train on.")
+            if data is not None and (shape := tuple(data.batch(np.arange(1))[0].shape[1:])) != config.shape:
+                raise InputError(f"{name} has images of shape {shape}, but the network's are {config.shape}.")
+
+    def _check_restarts(self):
+        below, mean = self.config.restart_below, self.config.batch * self.positions / self.quantiser.codes
+        if below is not None and below >= mean:
+            raise InputError(
+                f"restart_below is {below}, but a batch of {self.config.batch} pictures has {self.positions} vectors in "
+                f"each, {mean:.3g} for each of the {self.quantiser.codes:,} codes, so that most codes would always "
+                "begin anew: give a smaller restart_below, fewer codes, or a larger batch."
+            )
