@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from torch.distributions import Normal, kl_divergence
 from torch.nn import functional as F
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -117,12 +118,31 @@ def pairs() -> dict:
             lambda a, b, log_scale: log_scale.exp() * a @ b.T, a=normal(3, 4), b=normal(5, 4), log_scale=normal(1)
         ),
         "contrastive_loss": pair(both_ways, logits=3 * normal(5, 5)),
+        "clamp": pair(lambda x: x.clamp(-0.5, 0.8), x=normal(3, 5)),
+        "mae": pair(F.l1_loss, prediction=normal(2, 3), target=normal(2, 3)),
+        "edge_loss": pair(edges, prediction=normal(2, 4, 3, 2), target=normal(2, 4, 3, 2)),
+        "reparameterise": pair(
+            lambda mean, log_variance, eps: mean + (log_variance / 2).exp() * eps,
+            mean=normal(2, 3),
+            log_variance=normal(2, 3),
+            eps=normal(2, 3),
+        ),
+        "kl_to_standard_normal": pair(standard_kl, mean=normal(2, 3), log_variance=normal(2, 3)),
     }
 
 
 def both_ways(logits):
     labels = torch.arange(len(logits))
     return (F.cross_entropy(logits, labels) + F.cross_entropy(logits.T, labels)) / 2
+
+
+def edges(prediction, target):
+    return sum(F.l1_loss(prediction.diff(dim=axis), target.diff(dim=axis)) for axis in (1, 2))
+
+
+def standard_kl(mean, log_variance):
+    posterior, standard = Normal(mean, (log_variance / 2).exp()), Normal(0.0, 1.0)
+    return kl_divergence(posterior, standard).mean()
 
 
 def unet(config: UNetConfig) -> dict:

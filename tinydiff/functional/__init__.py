@@ -9,6 +9,8 @@ before each call: which arrays share one floating dtype and device, and the valu
 """
 
 from tinydiff.functional.activation import (
+    clamp,
+    clamp_backward,
     dropout,
     dropout_backward,
     geglu,
@@ -40,6 +42,10 @@ from tinydiff.functional.loss import (
     contrastive_loss_backward,
     cross_entropy,
     cross_entropy_backward,
+    edge_loss,
+    edge_loss_backward,
+    mae,
+    mae_backward,
     mse,
     mse_backward,
     scaled_similarity,
@@ -74,6 +80,12 @@ from tinydiff.functional.quantise import (
     vector_quantise_backward,
 )
 from tinydiff.functional.resample import avg_pool, avg_pool_backward, upsample_nearest, upsample_nearest_backward
+from tinydiff.functional.variational import (
+    kl_to_standard_normal,
+    kl_to_standard_normal_backward,
+    reparameterise,
+    reparameterise_backward,
+)
 
 __all__ = [
     "attention",
@@ -85,6 +97,8 @@ __all__ = [
     "avg_pool_backward",
     "batch_norm",
     "batch_norm_backward",
+    "clamp",
+    "clamp_backward",
     "codebook_loss",
     "codebook_loss_backward",
     "codebook_sums",
@@ -100,6 +114,8 @@ __all__ = [
     "default_groups",
     "dropout",
     "dropout_backward",
+    "edge_loss",
+    "edge_loss_backward",
     "embedding",
     "embedding_backward",
     "finite_scalar_codes",
@@ -115,14 +131,20 @@ __all__ = [
     "group_norm_backward",
     "group_norm_silu",
     "group_norm_silu_backward",
+    "kl_to_standard_normal",
+    "kl_to_standard_normal_backward",
     "layer_norm",
     "layer_norm_backward",
     "linear",
     "linear_backward",
+    "mae",
+    "mae_backward",
     "merge_heads",
     "mse",
     "mse_backward",
     "nearest_code",
+    "reparameterise",
+    "reparameterise_backward",
     "restart_codes",
     "scaled_similarity",
     "scaled_similarity_backward",

@@ -170,8 +170,10 @@ def check_counts_of_codes(counts: Array) -> None:
         raise InputError("counts holds numbers below 0, or NaN, but numbers from 0 were expected.")
 
 
-def check_scalar_levels(levels: tuple[int, ...]) -> None:
+def check_scalar_levels(levels: Any) -> None:
     """Refuse levels that are not a few whole numbers, or that make more codes than can be counted."""
+    if not isinstance(levels, tuple):
+        raise InputError(f"levels is {shown(levels)}, but a tuple of whole numbers was expected, such as (8, 5, 5).")
     if not levels:
         raise InputError("levels is empty, but the number of levels of each channel was expected, such as 8, 5, 5.")
     for i, count in enumerate(levels):
@@ -209,6 +211,28 @@ def check_labels(name: str, labels: Array, classes: int) -> None:
 def check_prediction(prediction: Array) -> None:
     """Refuse an empty array, whose mean is undefined."""
     check_some("prediction", prediction)
+
+
+def check_edges(prediction: Array) -> None:
+    """Refuse what is no batch of images, and images in which no pixel has a neighbour above and one beside it."""
+    check_rank("prediction", prediction, 4)
+    check_some("prediction", prediction)
+    if min(prediction.shape[1:3]) < 2:
+        raise InputError(
+            f"prediction has shape {tuple(prediction.shape)}, but images of at least 2 x 2 pixels were expected: edges "
+            "are differences of neighbours."
+        )
+
+
+def check_clamp(least: float, most: float) -> None:
+    """Refuse bounds that leave nothing between them."""
+    if not least < most:
+        raise InputError(f"least is {shown(least)} and most is {shown(most)}, but least < most was expected.")
+
+
+def check_posterior(mean: Array) -> None:
+    """Refuse an empty array, whose mean is undefined."""
+    check_some("mean", mean)
 
 
 def check_logits(logits: Array) -> None:

@@ -5,10 +5,12 @@ new file in this folder is found by itself, and `build` makes the network that a
 """
 
 from tinydiff.base import import_modules
+from tinydiff.networks.autoencoder import Autoencoder, AutoencoderConfig, Decoder, Encoder
 from tinydiff.networks.classifier import Classifier, ClassifierConfig
 from tinydiff.networks.clip import CLIP, CLIPConfig
 from tinydiff.networks.image_encoder import ImageEncoder
 from tinydiff.networks.noisy_classifier import NoisyClassifier, NoisyClassifierConfig
+from tinydiff.networks.quantised_autoencoder import QuantisedAutoencoder, QuantisedAutoencoderConfig
 from tinydiff.networks.registry import NETWORKS, Network, build, network
 from tinydiff.networks.text_encoder import TextConfig, TextEncoder
 from tinydiff.networks.text_to_image import TextToImage
@@ -19,13 +21,19 @@ import_modules(__name__)
 __all__ = [
     "CLIP",
     "NETWORKS",
+    "Autoencoder",
+    "AutoencoderConfig",
     "CLIPConfig",
     "Classifier",
     "ClassifierConfig",
+    "Decoder",
+    "Encoder",
     "ImageEncoder",
     "Network",
     "NoisyClassifier",
     "NoisyClassifierConfig",
+    "QuantisedAutoencoder",
+    "QuantisedAutoencoderConfig",
     "TextConfig",
     "TextEncoder",
     "TextToImage",

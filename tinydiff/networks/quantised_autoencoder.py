@@ -5,8 +5,17 @@ from typing import Any
 
 import numpy as np
 
-from tinydiff.base import Array, InputError, check_alike, check_choice, check_count, check_shape, check_sides
-from tinydiff.base import checks_arguments, xp_of
+from tinydiff.base import (
+    Array,
+    InputError,
+    check_alike,
+    check_choice,
+    check_count,
+    check_shape,
+    check_sides,
+    checks_arguments,
+    xp_of,
+)
 from tinydiff.functional.values import MOST_CODES, check_scalar_levels
 from tinydiff.networks.autoencoder import AutoencoderConfig, Decoder, Encoder
 from tinydiff.networks.registry import network
@@ -18,7 +27,7 @@ QUANTISERS = ("vq", "fsq")
 @checks_arguments("__init__")
 @dataclass(frozen=True)
 class QuantisedAutoencoderConfig(AutoencoderConfig):
-    """The shape of an autoencoder whose latents are codes: that of an autoencoder (`AutoencoderConfig`), and three more.
+    """The shape of an autoencoder whose latents are codes: that of any (`AutoencoderConfig`), and three options more.
 
     Parameters
     ----------

@@ -89,7 +89,8 @@ class Quantise(Objective):
         self.phases = [Phase(network, self.add_gradient, config, before_step=self.before_step)]
         self.data, self.validation = data, validation
         self.quantiser = network.quantiser
-        self.is_averaged = isinstance(self.quantiser, VectorQuantiser) and config.codebook_decay is not None
+        self.codebook = self.quantiser if isinstance(self.quantiser, VectorQuantiser) else None  # FSQ learns no codes
+        self.is_averaged = self.codebook is not None and config.codebook_decay is not None
         height, width, _ = network.config.latent_shape
         self.positions = height * width  # of a picture, each with a code
         self._check_data()
@@ -110,34 +111,31 @@ class Quantise(Objective):
         d_x_hat, _ = mae_backward(share, cache)
         d_z_q = network.decode_backward(d_x_hat, tape, grads)
         dz = self.quantiser.backward(d_z_q, tape, grads)  # straight-through, Eq. VQ-ST or FSQ-2
-        if isinstance(self.quantiser, VectorQuantiser):
-            of_codes, dz_of_codes = self._learn_codes(z, z_q, indices, share, grads)
-            loss, dz = loss + of_codes, dz + dz_of_codes
+        if self.codebook is not None:
+            committed, committed_cache = commitment_loss(z, z_q)  # Eq. VQ-COMMIT
+            d_committed, _ = commitment_loss_backward(config.commitment * share, committed_cache)
+            loss, dz = loss + config.commitment * committed, dz + d_committed
+            loss = loss + self._learn_codes(self.codebook, z, indices, step, shard, grads)
         network.encode_backward(dz, tape, grads)
-
         self.quantiser.count(indices, grads)
-        if self.is_averaged:
-            self.quantiser.remember(z, indices, grads, self._candidates(z, step, shard))
         return share * loss
 
-    def _learn_codes(self, z, z_q, indices, share, grads):
-        """Return the losses that bring vectors and codes together, and their gradient in the vectors."""
-        committed, cache = commitment_loss(z, z_q)  # Eq. VQ-COMMIT
-        beta = self.config.commitment
-        dz, _ = commitment_loss_backward(beta * share, cache)
+    def _learn_codes(self, codebook, z, indices, step, shard, grads):
+        """Add what these vectors have to say of the codes to `grads`; return the codebook loss, where there is one."""
         if self.is_averaged:
-            return beta * committed, dz
-        book, cache = codebook_loss(self.quantiser.codebook.value, z, indices)  # Eq. VQ-BOOK
-        d_codebook, _, _ = codebook_loss_backward(share, cache)
-        grads.add(self.quantiser.codebook, d_codebook)
-        return beta * committed + book, dz
+            codebook.remember(z, indices, grads, self._candidates(codebook, z, step, shard))  # Eq. VQ-EMA
+            return 0
+        loss, cache = codebook_loss(codebook.codebook.value, z, indices)  # Eq. VQ-BOOK
+        d_codebook, _, _ = codebook_loss_backward(len(z) / self.config.batch, cache)
+        grads.add(codebook.codebook, d_codebook)
+        return loss
 
-    def _candidates(self, z, step, shard):
+    def _candidates(self, codebook, z, step, shard):
         """Return for each code the random vector of the batch that it may be restarted with; 0 if it is not in here."""
         config, xp, vectors = self.config, xp_of(z), z.reshape(-1, z.shape[-1])
         per_image = len(vectors) // len(z)
         noise = Noise(config.seed, step=step, xp=xp)
-        chosen = noise.integers(0, config.batch * per_image - 1, self.quantiser.codes, "restart")
+        chosen = noise.integers(0, config.batch * per_image - 1, codebook.codes, "restart")
         chosen -= config.part(shard).start * per_image
         is_here = (0 <= chosen) & (chosen < len(vectors))
         return xp.where(is_here[:, None], vectors[xp.where(is_here, chosen, 0)], 0)
@@ -145,8 +143,8 @@ class Quantise(Objective):
     def before_step(self, step: int, grads: Gradients, ok: Array) -> None:
         """Take the sums over the batch out of its gradient; average and restart codes, and count how they are used."""
         config, seen = self.config, (step + 1) * self.config.batch
-        if self.is_averaged:
-            self.quantiser.average(grads, config.codebook_decay, config.restart_below, ok)
+        if self.codebook is not None and config.codebook_decay is not None:
+            self.codebook.average(grads, config.codebook_decay, config.restart_below, ok)
         ends_epoch = seen // len(self.data) > (seen - config.batch) // len(self.data)
         before = self.quantiser.usage() if ends_epoch else None
         self.quantiser.end_of_batch(grads, ends_epoch, ok)
@@ -158,7 +156,7 @@ class Quantise(Objective):
         usage, codes = self.quantiser.usage(), self.quantiser.codes
         if usage is None or usage[0] >= COLLAPSED * codes or (before is not None and before[0] < COLLAPSED * codes):
             return
-        if not isinstance(self.quantiser, VectorQuantiser):
+        if self.codebook is None:
             remedy = "lower the learning rate, or take fewer levels"
         elif self.config.restart_below:
             remedy = "raise restart_below, lower the learning rate, or use FSQ (quantiser fsq)"
@@ -228,7 +226,7 @@ class Quantise(Objective):
         below, mean = self.config.restart_below, self.config.batch * self.positions / self.quantiser.codes
         if below is not None and below >= mean:
             raise InputError(
-                f"restart_below is {below}, but a batch of {self.config.batch} pictures has {self.positions} vectors in "
-                f"each, {mean:.3g} for each of the {self.quantiser.codes:,} codes, so that most codes would always "
+                f"restart_below is {below}, but a batch of {self.config.batch} pictures, each with {self.positions} "
+                f"vectors, has {mean:.3g} for each of the {self.quantiser.codes:,} codes, so that most codes would always "
                 "begin anew: give a smaller restart_below, fewer codes, or a larger batch."
             )
