@@ -177,7 +177,7 @@ def check_scalar_levels(levels: Any) -> None:
     if not levels:
         raise InputError("levels is empty, but the number of levels of each channel was expected, such as 8, 5, 5.")
     for i, count in enumerate(levels):
-        if not (isinstance(count, Integral) and LEAST_LEVELS <= count <= MOST_LEVELS):
+        if not (isinstance(count, (int, np.integer)) and LEAST_LEVELS <= count <= MOST_LEVELS):
             raise InputError(
                 f"levels[{i}] is {shown(count)}, but a whole number from {LEAST_LEVELS} to {MOST_LEVELS} was expected."
             )

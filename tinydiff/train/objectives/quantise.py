@@ -182,12 +182,8 @@ class Quantise(Objective):
             return {}
         n, xp = min(self.config.validation_images, len(data)), xp_of(network.theta)
         x_0, _ = data.batch(np.arange(n), xp)
-
-        def through_codes(x):
-            z_q, indices = network.quantiser.forward(network.encode(x))
-            return network.decode(z_q), indices
-
-        x_hat, indices = map_shards(through_codes, (x_0,), self.config.shard_size)
+        indices = map_shards(network.to_indices, (x_0,), self.config.shard_size)
+        x_hat = map_shards(network.from_indices, (indices,), self.config.shard_size)
         used, perplexity = codebook_usage(xp.bincount(indices.reshape(-1), minlength=network.quantiser.codes))
         squared = float(((xp.clip(x_hat, -1, 1) - x_0) ** 2).mean(dtype=np.float64))
         return {
@@ -227,6 +223,6 @@ class Quantise(Objective):
         if below is not None and below >= mean:
             raise InputError(
                 f"restart_below is {below}, but a batch of {self.config.batch} pictures, each with {self.positions} "
-                f"vectors, has {mean:.3g} for each of the {self.quantiser.codes:,} codes, so that most codes would always "
+                f"vectors, has {mean:.3g} for each of the {self.quantiser.codes:,} codes, so that most would always "
                 "begin anew: give a smaller restart_below, fewer codes, or a larger batch."
             )
