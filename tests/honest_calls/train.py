@@ -7,7 +7,7 @@ import numpy as np
 from honest_calls import returning
 from honest_calls.models import DATA, MODEL, WORDS
 from tinydiff import train as T
-from tinydiff.networks import Classifier, ClassifierConfig
+from tinydiff.networks import Classifier, ClassifierConfig, QuantisedAutoencoder, QuantisedAutoencoderConfig
 
 CONFIG = {
     "steps": 3,
@@ -31,6 +31,8 @@ CONFIG = {
 VALIDATED = {**CONFIG, "validate_every": 2, "validation_images": 2}
 DENOISE = T.DenoiseConfig(steps=1, batch=2, micro_batch=2, lanes=1)
 CLASSIFY = T.ClassifyConfig(steps=1, batch=2, micro_batch=2, lanes=1)
+QUANTISE = T.QuantiseConfig(steps=1, batch=2, micro_batch=2, lanes=1)
+CODES = QuantisedAutoencoderConfig(4, 1, 4, (1, 2), latent_channels=2, codes=5)
 WORD = T.NewWordConfig(steps=1, batch=2, micro_batch=2)
 
 
@@ -92,6 +94,10 @@ CALLS = {
     "DenoiseConfig": lambda: (T.DenoiseConfig, {"steps": 3, "condition_dropout": 0.5, "flip": True}),
     "ClassifyConfig": lambda: (T.ClassifyConfig, {"steps": 3, "shift": 1}),
     "ContrastConfig": lambda: (T.ContrastConfig, {"steps": 3, "clean": 0.5}),
+    "QuantiseConfig": lambda: (
+        T.QuantiseConfig,
+        {"steps": 3, "commitment": 0.5, "codebook_decay": 0.5, "restart_below": 0.5},
+    ),
     "NewWordConfig": lambda: (T.NewWordConfig, {"steps": 3, "seed": 1}),
     "Denoise": lambda: (T.Denoise, {"model": MODEL(), "data": DATA, "config": DENOISE, "validation": DATA}),
     "Classify": lambda: (
@@ -102,6 +108,10 @@ CALLS = {
             "config": CLASSIFY,
             "validation": DATA,
         },
+    ),
+    "Quantise": lambda: (
+        T.Quantise,
+        {"network": QuantisedAutoencoder(CODES), "data": DATA, "config": QUANTISE, "validation": DATA},
     ),
     "NewWord": lambda: (T.NewWord, word_arguments()),
     "learn_word": lambda: (T.learn_word, {**word_arguments(), "log": print}),
@@ -125,10 +135,10 @@ RECORDS = {"Contrast"}
 WITHOUT = {
     *("Objective.add_gradient", "Objective.validate", "Objective.measure", "Objective.identity", "Objective.about"),
     *("Objective.trained", "Run.train_step", "Run.run", "Run.trained", "Run.validate", "Run.save"),
-    *("Run.stop_if_not_finite",),
+    *("Run.stop_if_not_finite", "Quantise.before_step"),
     *(
         f"{name}.{method}"
-        for name in ("Denoise", "Classify", "Contrast", "NewWord")
+        for name in ("Denoise", "Classify", "Contrast", "NewWord", "Quantise")
         for method in ("add_gradient", "indices", "validate", "identity", "about", "trained", "measure", "context")
     ),
 }

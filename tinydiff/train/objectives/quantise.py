@@ -45,6 +45,7 @@ class QuantiseConfig(ValidatedConfig):
         None restarts no code. Without averages it must be None.
     """
 
+    micro_batch: int | None = 8
     commitment: float = 0.25
     codebook_decay: float | None = 0.99
     restart_below: float | None = 1.0
@@ -213,6 +214,8 @@ class Quantise(Objective):
     def _check_data(self):
         config = self.network.config
         for name, data in (("data", self.data), ("validation", self.validation)):
+            if data is not None and not (hasattr(data, "batch") and hasattr(data, "__len__")):
+                raise InputError(f"{name} is of type {type(data).__name__}, but a data set was expected.")
             if data is not None and not len(data):
                 raise InputError(f"{name} is empty: there is nothing to train on.")
             if data is not None and (shape := tuple(data.batch(np.arange(1))[0].shape[1:])) != config.shape:
