@@ -5,7 +5,7 @@ import functools
 import numpy as np
 
 from honest_calls import returning
-from honest_calls.models import DATA, MODEL, WORDS
+from honest_calls.models import DATA, LATENTS, MODEL, WORDS
 from tinydiff import train as T
 from tinydiff.networks import Classifier, ClassifierConfig, QuantisedAutoencoder, QuantisedAutoencoderConfig
 
@@ -33,6 +33,7 @@ DENOISE = T.DenoiseConfig(steps=1, batch=2, micro_batch=2, lanes=1)
 CLASSIFY = T.ClassifyConfig(steps=1, batch=2, micro_batch=2, lanes=1)
 QUANTISE = T.QuantiseConfig(steps=1, batch=2, micro_batch=2, lanes=1)
 CODES = QuantisedAutoencoderConfig(4, 1, 4, (1, 2), latent_channels=2, codes=5)
+RECONSTRUCT = T.ReconstructConfig(steps=1, batch=2, micro_batch=2, lanes=1)
 WORD = T.NewWordConfig(steps=1, batch=2, micro_batch=2)
 
 
@@ -99,6 +100,14 @@ CALLS = {
         {"steps": 3, "commitment": 0.5, "codebook_decay": 0.5, "restart_below": 0.5},
     ),
     "NewWordConfig": lambda: (T.NewWordConfig, {"steps": 3, "seed": 1}),
+    "ReconstructConfig": lambda: (
+        T.ReconstructConfig,
+        {"steps": 3, "kl": 0.5, "edge": 0.25, "latent_images": 5},
+    ),
+    "Reconstruct": lambda: (
+        T.Reconstruct,
+        {"model": LATENTS(), "data": DATA, "config": RECONSTRUCT, "validation": DATA},
+    ),
     "Denoise": lambda: (T.Denoise, {"model": MODEL(), "data": DATA, "config": DENOISE, "validation": DATA}),
     "Classify": lambda: (
         T.Classify,
@@ -135,10 +144,10 @@ RECORDS = {"Contrast"}
 WITHOUT = {
     *("Objective.add_gradient", "Objective.validate", "Objective.measure", "Objective.identity", "Objective.about"),
     *("Objective.trained", "Run.train_step", "Run.run", "Run.trained", "Run.validate", "Run.save"),
-    *("Run.stop_if_not_finite", "Quantise.before_step"),
+    *("Run.stop_if_not_finite", "Reconstruct.reconstruction", "Quantise.before_step"),
     *(
         f"{name}.{method}"
-        for name in ("Denoise", "Classify", "Contrast", "NewWord", "Quantise")
+        for name in ("Denoise", "Classify", "Contrast", "NewWord", "Reconstruct", "Quantise")
         for method in ("add_gradient", "indices", "validate", "identity", "about", "trained", "measure", "context")
     ),
 }

@@ -1,6 +1,7 @@
 """Trained models: saving and loading them, drawing samples, editing pictures."""
 
 import tinydiff.models.quantised_autoencoder  # noqa: F401  # which registers a class of models
+from tinydiff.models.autoencoder import LatentAutoencoder, measure_latents
 from tinydiff.models.classifier import class_gradient
 from tinydiff.models.clip import ClipModel, best_of, clip_gradient, clip_guided_chain, clip_scores
 from tinydiff.models.config import ModelConfig, default_micro_batch
@@ -20,6 +21,7 @@ __all__ = [
     "ClipModel",
     "DiffusionModel",
     "Guidance",
+    "LatentAutoencoder",
     "ModelConfig",
     "Progress",
     "Request",
@@ -39,6 +41,7 @@ __all__ = [
     "interpolate",
     "invert",
     "load",
+    "measure_latents",
     "notes_on_words",
     "read_about",
     "register",

@@ -5,7 +5,7 @@ new file in this folder is found by itself, and `build` makes the network that a
 """
 
 from tinydiff.base import import_modules
-from tinydiff.networks.autoencoder import Autoencoder, AutoencoderConfig, Decoder, Encoder
+from tinydiff.networks.autoencoder import Autoencoder, AutoencoderConfig, Decoder, Encoder, Posterior, Reconstruction
 from tinydiff.networks.classifier import Classifier, ClassifierConfig
 from tinydiff.networks.clip import CLIP, CLIPConfig
 from tinydiff.networks.image_encoder import ImageEncoder
@@ -32,8 +32,10 @@ __all__ = [
     "Network",
     "NoisyClassifier",
     "NoisyClassifierConfig",
+    "Posterior",
     "QuantisedAutoencoder",
     "QuantisedAutoencoderConfig",
+    "Reconstruction",
     "TextConfig",
     "TextEncoder",
     "TextToImage",

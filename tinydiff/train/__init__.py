@@ -14,6 +14,8 @@ from tinydiff.train.objectives import (
     NewWordConfig,
     Quantise,
     QuantiseConfig,
+    Reconstruct,
+    ReconstructConfig,
     learn_word,
 )
 from tinydiff.train.optim import AdamW, clip_by_global_norm, ema_decay, learning_rate, update_ema
@@ -33,6 +35,8 @@ __all__ = [
     "Phase",
     "Quantise",
     "QuantiseConfig",
+    "Reconstruct",
+    "ReconstructConfig",
     "Run",
     "TrainConfig",
     "ValidatedConfig",

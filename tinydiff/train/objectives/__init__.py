@@ -5,6 +5,7 @@ from tinydiff.train.objectives.contrast import Contrast, ContrastConfig
 from tinydiff.train.objectives.denoise import Denoise, DenoiseConfig
 from tinydiff.train.objectives.new_word import NewWord, NewWordConfig, learn_word
 from tinydiff.train.objectives.quantise import Quantise, QuantiseConfig
+from tinydiff.train.objectives.reconstruct import Reconstruct, ReconstructConfig
 
 __all__ = [
     "Classify",
@@ -17,5 +18,7 @@ __all__ = [
     "NewWordConfig",
     "Quantise",
     "QuantiseConfig",
+    "Reconstruct",
+    "ReconstructConfig",
     "learn_word",
 ]

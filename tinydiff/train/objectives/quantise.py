@@ -1,7 +1,6 @@
 """Quantise: pictures through codes. The training of an autoencoder with a codebook, or with FSQ."""
 
 import warnings
-import zlib
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -21,6 +20,7 @@ from tinydiff.networks import QuantisedAutoencoder
 from tinydiff.nn import Gradients, Tape, VectorQuantiser
 from tinydiff.train.config import ValidatedConfig
 from tinydiff.train.objective import Objective, Phase
+from tinydiff.train.objectives.pictures import check_pictures, checksum, psnr
 from tinydiff.train.order import shuffled
 from tinydiff.workers import map_shards
 
@@ -77,7 +77,8 @@ class Quantise(Objective):
     network : QuantisedAutoencoder
         Trained in place.
     data : Dataset
-        Training images: anything with `len`, ``batch(indices, xp)``, `name` and `describe`.
+        Training images; or what has a length, a name, ``batch(indices, xp) -> (images, labels)`` and ``describe()``,
+        and perhaps draws its images when they are asked for.
     config : QuantiseConfig
     validation : Dataset or None
         Held-out images.
@@ -94,7 +95,9 @@ class Quantise(Objective):
         self.is_averaged = self.codebook is not None and config.codebook_decay is not None
         height, width, _ = network.config.latent_shape
         self.positions = height * width  # of a picture, each with a code
-        self._check_data()
+        check_pictures("data", data, network.config.shape)
+        if validation is not None:
+            check_pictures("validation", validation, network.config.shape)
         if self.is_averaged:
             self._check_restarts()
 
@@ -174,10 +177,7 @@ class Quantise(Objective):
         return shuffled(len(self.data), self.config.batch, step, self.config.seed)
 
     def validate(self, *networks: Any) -> dict[str, float]:
-        """Return figures on held-out images: the L1 loss, and how many of the codes they use.
-
-        ``psnr`` is of the squared error of all pixels together, in decibels, where the range of a pixel is 2.
-        """
+        """Return figures on held-out images: the L1 loss, the PSNR in decibels, and how many of the codes they use."""
         (network,), data = networks, self.validation
         if data is None:
             return {}
@@ -186,10 +186,9 @@ class Quantise(Objective):
         indices = map_shards(network.to_indices, (x_0,), self.config.shard_size)
         x_hat = map_shards(network.from_indices, (indices,), self.config.shard_size)
         used, perplexity = codebook_usage(xp.bincount(indices.reshape(-1), minlength=network.quantiser.codes))
-        squared = float(((xp.clip(x_hat, -1, 1) - x_0) ** 2).mean(dtype=np.float64))
         return {
             "validation_loss": float(mae(x_hat, x_0)[0]),
-            "psnr": float(10 * np.log10(4 / max(squared, 1e-20))),
+            "psnr": psnr(x_hat, x_0),
             "validation_codes_used": used,
             "validation_perplexity": perplexity,
         }
@@ -200,26 +199,13 @@ class Quantise(Objective):
         return {} if usage is None else {"codes_used": usage[0], "perplexity": usage[1]}
 
     def identity(self) -> dict[str, Any]:
-        """Return the shape of the network, and the data with checksums."""
-        if hasattr(self.data, "identity"):
-            data = self.data.identity()
-        else:
-            data = {"checksums of the data": [zlib.crc32(a.tobytes()) for a in (self.data.images, self.data.labels)]}
-        return {"network": asdict(self.network.config), **self.about(), **data}
+        """Return the shape of the network, and the data with a checksum."""
+        shape = {"network": asdict(self.network.config)}
+        return {**shape, **self.about(), "checksum of the data": checksum(self.data)}
 
     def about(self) -> dict[str, Any]:
         """Return the name of the data, and how many images there are."""
         return {"data": self.data.name, "images": len(self.data)}
-
-    def _check_data(self):
-        config = self.network.config
-        for name, data in (("data", self.data), ("validation", self.validation)):
-            if data is not None and not (hasattr(data, "batch") and hasattr(data, "__len__")):
-                raise InputError(f"{name} is of type {type(data).__name__}, but a data set was expected.")
-            if data is not None and not len(data):
-                raise InputError(f"{name} is empty: there is nothing to train on.")
-            if data is not None and (shape := tuple(data.batch(np.arange(1))[0].shape[1:])) != config.shape:
-                raise InputError(f"{name} has images of shape {shape}, but the network's are {config.shape}.")
 
     def _check_restarts(self):
         below, mean = self.config.restart_below, self.config.batch * self.positions / self.quantiser.codes

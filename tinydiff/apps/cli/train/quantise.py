@@ -43,8 +43,15 @@ class TrainQuantised(TrainCommand):
 
     def prepare(self, device: Device) -> Quantise:
         """Read the data, and make the network."""
-        how = {"fit": self.fit, "background": self.background, "images": self.images}
-        options = DataOptions(self.data, "network", self.given, only_pictures=True, **how)
+        options = DataOptions(
+            self.data,
+            "network",
+            self.given,
+            images=self.images,
+            fit=self.fit,
+            background=self.background,
+            only_pictures=True,
+        )
         training, held_out, config = prepare_data(options, self.network)
         network = QuantisedAutoencoder(config, np.random.default_rng(self.train.seed))
         return Quantise(on_device(network, device), training, self.train, held_out)
