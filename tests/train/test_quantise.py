@@ -184,8 +184,8 @@ def test_a_codebook_that_has_collapsed_is_said_once_with_the_remedy():
         Run(made).run(progress=False)
     (sentence,) = (str(one.message) for one in said)
     assert sentence == (
-        "The codebook has collapsed: of 16 codes, 1 were used in epoch 1, less than 10%: set restart_below, so that "
-        "unused codes begin anew, lower the learning rate, or use FSQ."
+        "The codebook has collapsed: in epoch 1, 1 of 16 codes were used, with a perplexity of 1.0, less than 10% of "
+        "them: set restart_below, so that unused codes begin anew, lower the learning rate, or use FSQ."
     )
     with warnings.catch_warnings():
         warnings.simplefilter("error")

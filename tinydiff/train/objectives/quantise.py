@@ -24,7 +24,7 @@ from tinydiff.train.objectives.pictures import check_pictures, checksum, psnr
 from tinydiff.train.order import shuffled
 from tinydiff.workers import map_shards
 
-COLLAPSED = 0.1  # the share of codes below which a codebook is said to have collapsed
+COLLAPSED = 0.1  # of all codes; a codebook whose perplexity is below is said to have collapsed
 
 
 @checks_arguments("__init__")
@@ -156,9 +156,12 @@ class Quantise(Objective):
             self._say_if_collapsed(before, seen // len(self.data))
 
     def _say_if_collapsed(self, before, epoch):
-        """Say so where few codes were used over an epoch, unless it was so in the epoch before."""
+        """Say so where an epoch was worth few codes, unless it was so in the epoch before.
+
+        The perplexity decides: over an epoch in which codes and vectors move, many codes are used once in passing.
+        """
         usage, codes = self.quantiser.usage(), self.quantiser.codes
-        if usage is None or usage[0] >= COLLAPSED * codes or (before is not None and before[0] < COLLAPSED * codes):
+        if usage is None or usage[1] >= COLLAPSED * codes or (before is not None and before[1] < COLLAPSED * codes):
             return
         if self.codebook is None:
             remedy = "lower the learning rate, or take fewer levels"
@@ -167,8 +170,8 @@ class Quantise(Objective):
         else:
             remedy = "set restart_below, so that unused codes begin anew, lower the learning rate, or use FSQ"
         warnings.warn(
-            f"The codebook has collapsed: of {codes:,} codes, {usage[0]:,} were used in epoch {epoch:,}, less than "
-            f"{COLLAPSED:.0%}: {remedy}.",
+            f"The codebook has collapsed: in epoch {epoch:,}, {usage[0]:,} of {codes:,} codes were used, with a "
+            f"perplexity of {usage[1]:.1f}, less than {COLLAPSED:.0%} of them: {remedy}.",
             stacklevel=2,
         )
 
