@@ -208,7 +208,13 @@ def test_it_learns(kind):
 def test_a_trained_one_is_loaded_from_its_folder(tmp_path, kind):
     trainer = run(kind, tmp_path)
     x, _ = squares().batch(np.arange(3))
-    np.testing.assert_array_equal(load(tmp_path).to_indices(x), trainer.trained().to_indices(x))
+    again, trained = load(tmp_path), trainer.trained()
+    np.testing.assert_array_equal(again.to_indices(x), trained.to_indices(x))
+    assert again.quantiser.usage() == trainer.objective.network.quantiser.usage()
+    average = only(trainer).average  # but for what is counted
+    uses = trained.quantiser.uses
+    np.testing.assert_array_equal(trained.theta[: uses.offset], average[: uses.offset])
+    np.testing.assert_array_equal(trained.theta[uses.offset + uses.size :], average[uses.offset + uses.size :])
 
 
 @every

@@ -20,8 +20,8 @@ from tinydiff.networks import QuantisedAutoencoder
 from tinydiff.nn import Gradients, Tape, VectorQuantiser
 from tinydiff.train.config import ValidatedConfig
 from tinydiff.train.objective import Objective, Phase
-from tinydiff.train.objectives.pictures import check_pictures, checksum, psnr
 from tinydiff.train.order import shuffled
+from tinydiff.train.pictures import check_pictures, checksum, psnr
 from tinydiff.workers import map_shards
 
 COLLAPSED = 0.1  # of all codes; a codebook whose perplexity is below is said to have collapsed
@@ -195,6 +195,12 @@ class Quantise(Objective):
             "validation_codes_used": used,
             "validation_perplexity": perplexity,
         }
+
+    def trained(self, *networks: Any) -> QuantisedAutoencoder:
+        """Return the network with the average of its weights; how often codes were used is counted, and no average."""
+        network = networks[0].bind(networks[0].theta.copy())
+        network.quantiser.uses.value[...] = self.quantiser.uses.value
+        return network
 
     def measure(self) -> dict[str, float]:
         """Return how many codes were used in the last whole epoch, and their perplexity (Eq. VQ-USE)."""
