@@ -4,11 +4,12 @@ import math
 import zlib
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 
-from tinydiff.base import Array, InputError, Noise, check_count, check_number, checks_arguments, to_numpy, xp_of
+from tinydiff.base import Array, InputError, Noise, check_count, check_number, checks_arguments, shown, to_numpy, xp_of
 from tinydiff.data import to_images
 from tinydiff.functional import (
     edge_loss,
@@ -80,9 +81,9 @@ class Reconstruct(Objective):
         micro_batch = model.micro_batch if config.micro_batch is None else config.micro_batch
         super().__init__(model.network, replace(config, micro_batch=micro_batch))
         self.model, self.data, self.validation = model, data, validation
-        for name, images in (("data", data), ("validation", validation)):
-            if images is not None:
-                _check_images_of(name, images, model.config.shape)
+        _check_images_of("data", data, model.config.shape)
+        if validation is not None:
+            _check_images_of("validation", validation, model.config.shape)
 
     def add_gradient(self, step: int, shard: int, grads: Gradients) -> Array:
         """Add one micro-batch's part of the gradient to `grads`; return its part of the loss (Eq. VAE-5)."""
@@ -138,7 +139,7 @@ class Reconstruct(Objective):
         if hasattr(self.data, "identity"):
             found = zlib.crc32(repr(self.data.identity()).encode())
         else:
-            found = self._checksum()
+            found = self._checksum
         return {"network": asdict(self.model.config), **self.about(), "checksum of the data": found}
 
     def about(self) -> dict[str, Any]:
@@ -157,8 +158,9 @@ class Reconstruct(Objective):
         for start in range(0, len(indices), MEASURED_AT_ONCE):
             yield self.data.batch(indices[start : start + MEASURED_AT_ONCE], xp_of(self.network.theta))[0]
 
+    @cached_property
     def _checksum(self) -> int:
-        """Return one of all training images, as floats, read some at a time."""
+        """That of all training images, as floats, read some at a time; once, since each checkpoint holds it."""
         found = 0
         for images in self._batches(np.arange(len(self.data))):
             found = zlib.crc32(to_numpy(images).tobytes(), found)
@@ -176,7 +178,9 @@ def psnr(x_hat: Array, x: Array) -> float:
 
 
 def _check_images_of(name, data, shape):
-    """Raise `InputError` unless there is an image, and its shape is the network's."""
+    """Raise `InputError` unless these are data with at least one image, whose shape is the network's."""
+    if not (hasattr(data, "batch") and hasattr(data, "__len__")):
+        raise InputError(f"{name} is {shown(data)}, but a Dataset was expected, or what has its length and batch().")
     if not len(data):
         raise InputError(f"{name} is empty: there is nothing to train on.")
     images, _ = data.batch(np.arange(1))
