@@ -216,8 +216,8 @@ def average_codebook(
     codebook, sizes, sums : new arrays
         A code that nothing has ever been near stays where it is.
 
-    Source: van den Oord et al. 2017 (arXiv 1711.00937), Eq. 6 to 8 (appendix A.1); the smoothing is that of Razavi,
-    van den Oord, Vinyals 2019 (arXiv 1906.00446).
+    Source: van den Oord et al. 2017 (arXiv 1711.00937), appendix A.1; the smoothing is that of the authors' library,
+    Sonnet.
     """
     check_shapes(
         "codebook: K C, sizes: K, sums: K C, counts: K, batch_sums: K C",
