@@ -2,6 +2,7 @@
 
 import warnings
 from dataclasses import asdict, dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -210,7 +211,12 @@ class Quantise(Objective):
     def identity(self) -> dict[str, Any]:
         """Return the shape of the network, and the data with a checksum."""
         shape = {"network": asdict(self.network.config)}
-        return {**shape, **self.about(), "checksum of the data": checksum(self.data)}
+        return {**shape, **self.about(), "checksum of the data": self._checksum}
+
+    @cached_property
+    def _checksum(self) -> int:
+        """That of the data, computed once, since each checkpoint holds it."""
+        return checksum(self.data)
 
     def about(self) -> dict[str, Any]:
         """Return the name of the data, and how many images there are."""
