@@ -9,6 +9,8 @@ from tinydiff.base import Condition, Noise
 from tinydiff.data import Dataset
 from tinydiff.networks import (
     CLIP,
+    AttributeClassifier,
+    AttributeClassifierConfig,
     Autoencoder,
     AutoencoderConfig,
     CLIPConfig,
@@ -53,6 +55,14 @@ def JUDGE():
     return NoisyClassifier(NoisyClassifierConfig(4, 1, 3, (4,)))
 
 
+def attributes():
+    return AttributeClassifier(AttributeClassifierConfig(4, 1, (4,), 1, 1, 4))
+
+
+def verdicts():
+    return M.read_attributes(attributes(), X)
+
+
 @functools.cache
 def LATENTS():
     network = Autoencoder(AutoencoderConfig(4, 1, 4, (1, 2), 1, 2), np.random.default_rng(0))
@@ -69,6 +79,11 @@ def gradient(make, *inputs):
 
 
 CALLS = {
+    "read_attributes": lambda: (M.read_attributes, {"classifier": attributes(), "images": X, "micro_batch": 2}),
+    "attribute_agreement": lambda: (
+        M.attribute_agreement,
+        {"verdicts": verdicts(), "attributes": np.array([[1, 2], [0, -1]])},
+    ),
     "usual_steps": lambda: (M.usual_steps, {"sampler": "ddim"}),
     "Guidance": lambda: (
         M.Guidance,
@@ -187,6 +202,7 @@ CALLS = {
     "read_about": lambda: (M.read_about, {"name": "mnist"}),
 }
 SLOW = {"sample": 4, "load": 4}
+RECORDS = {"Verdicts"}
 WITHOUT = {"ModelConfig.diffusion", "register", "save", "LatentAutoencoder.checksum"}  # files have tests of their own
 
 

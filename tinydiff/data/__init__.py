@@ -8,6 +8,7 @@ from tinydiff.base import import_modules
 from tinydiff.data.avatars.sets import load_avatars
 from tinydiff.data.dataset import Dataset, to_floats, to_images
 from tinydiff.data.folder import load_folder
+from tinydiff.data.latents import LatentData, encode_once
 from tinydiff.data.listing import Listing, list_folder
 from tinydiff.data.pictures import fit_picture, read_picture
 from tinydiff.data.sets import DATASETS, KnownDataset, dataset, load_data
@@ -18,8 +19,10 @@ __all__ = [
     "DATASETS",
     "Dataset",
     "KnownDataset",
+    "LatentData",
     "Listing",
     "dataset",
+    "encode_once",
     "fit_picture",
     "list_folder",
     "load_avatars",

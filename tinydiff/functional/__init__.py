@@ -46,6 +46,8 @@ from tinydiff.functional.loss import (
     edge_loss_backward,
     mae,
     mae_backward,
+    masked_cross_entropy,
+    masked_cross_entropy_backward,
     mse,
     mse_backward,
     scaled_similarity,
@@ -62,6 +64,7 @@ from tinydiff.functional.norm import (
     unit_length,
     unit_length_backward,
 )
+from tinydiff.functional.perceptual import perceptual_distance, perceptual_distance_backward
 from tinydiff.functional.quantise import (
     average_codebook,
     codebook_loss,
@@ -139,10 +142,14 @@ __all__ = [
     "linear_backward",
     "mae",
     "mae_backward",
+    "masked_cross_entropy",
+    "masked_cross_entropy_backward",
     "merge_heads",
     "mse",
     "mse_backward",
     "nearest_code",
+    "perceptual_distance",
+    "perceptual_distance_backward",
     "reparameterise",
     "reparameterise_backward",
     "restart_codes",

@@ -5,6 +5,7 @@ new file in this folder is found by itself, and `build` makes the network that a
 """
 
 from tinydiff.base import import_modules
+from tinydiff.networks.attributes import AttributeClassifier, AttributeClassifierConfig, AttributeClassifierShape
 from tinydiff.networks.autoencoder import Autoencoder, AutoencoderConfig, Decoder, Encoder, Posterior, Reconstruction
 from tinydiff.networks.classifier import Classifier, ClassifierConfig
 from tinydiff.networks.clip import CLIP, CLIPConfig
@@ -21,6 +22,9 @@ import_modules(__name__)
 __all__ = [
     "CLIP",
     "NETWORKS",
+    "AttributeClassifier",
+    "AttributeClassifierConfig",
+    "AttributeClassifierShape",
     "Autoencoder",
     "AutoencoderConfig",
     "CLIPConfig",

@@ -1,5 +1,6 @@
 """The objectives that can be trained, one in each file."""
 
+from tinydiff.train.objectives.attributes import AttributeData, ClassifyAttributes, ClassifyAttributesConfig
 from tinydiff.train.objectives.classify import Classify, ClassifyConfig
 from tinydiff.train.objectives.contrast import Contrast, ContrastConfig
 from tinydiff.train.objectives.denoise import Denoise, DenoiseConfig
@@ -8,7 +9,10 @@ from tinydiff.train.objectives.quantise import Quantise, QuantiseConfig
 from tinydiff.train.objectives.reconstruct import Reconstruct, ReconstructConfig
 
 __all__ = [
+    "AttributeData",
     "Classify",
+    "ClassifyAttributes",
+    "ClassifyAttributesConfig",
     "ClassifyConfig",
     "Contrast",
     "ContrastConfig",
