@@ -17,7 +17,6 @@ from tinydiff.base import (
     InputError,
     atomic_write,
     check_count,
-    check_rank,
     checked,
     checks_arguments,
     counted,
@@ -46,7 +45,7 @@ class LatentData:
         What the pictures are, for people.
     """
 
-    latents: np.ndarray
+    latents: Any  # elsewhere, numbers of half precision are refused as arguments
     labels: np.ndarray
     captions: tuple[str, ...] | None
     name: str
@@ -54,9 +53,9 @@ class LatentData:
     source: str = ""
 
     def __post_init__(self):
-        check_rank("latents", self.latents, 4)
-        if self.latents.dtype != np.float16:
-            raise InputError(f"latents has dtype {self.latents.dtype}, but float16 was expected.")
+        if not isinstance(self.latents, np.ndarray) or self.latents.dtype != np.float16 or self.latents.ndim != 4:
+            found = f"dtype {self.latents.dtype}" if hasattr(self.latents, "dtype") else type(self.latents).__name__
+            raise InputError(f"latents has {found}, but an array of float16 with four axes was expected.")
         for name, given in (("labels", self.labels), ("captions", self.captions)):
             if given is not None and len(given) != len(self.latents):
                 raise InputError(f"{name} holds {len(given)}, but there are latents of {len(self.latents)} pictures.")
@@ -74,7 +73,9 @@ class LatentData:
         sides = " x ".join(map(str, self.shape))
         return printable(f"{self.source or self.name}, as latents {sides} of autoencoder {self.autoencoder}")
 
-    def batch(self, indices: Array | Sequence[int], xp: Any = np, flip: None = None) -> tuple[Array, Array]:
+    def batch(
+        self, indices: Array | Sequence[int], xp: Any = np, flip: np.ndarray | None = None
+    ) -> tuple[Array, Array]:
         """Return latents (n, h, w, c), float32, and labels (n,), as `Dataset` does for pictures."""
         if flip is not None:
             raise InputError("flip was given, but latents cannot be mirrored: leave it out.")
