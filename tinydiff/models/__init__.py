@@ -1,5 +1,6 @@
 """Trained models: saving and loading them, drawing samples, editing pictures."""
 
+import tinydiff.models.quantised_autoencoder  # noqa: F401  # which registers a class of models
 from tinydiff.models.attributes import Verdicts, attribute_agreement, read_attributes
 from tinydiff.models.autoencoder import LatentAutoencoder, measure_latents
 from tinydiff.models.classifier import class_gradient

@@ -11,6 +11,7 @@ from tinydiff.networks.classifier import Classifier, ClassifierConfig
 from tinydiff.networks.clip import CLIP, CLIPConfig
 from tinydiff.networks.image_encoder import ImageEncoder
 from tinydiff.networks.noisy_classifier import NoisyClassifier, NoisyClassifierConfig
+from tinydiff.networks.quantised_autoencoder import QuantisedAutoencoder, QuantisedAutoencoderConfig
 from tinydiff.networks.registry import NETWORKS, Network, build, network
 from tinydiff.networks.text_encoder import TextConfig, TextEncoder
 from tinydiff.networks.text_to_image import TextToImage
@@ -36,6 +37,8 @@ __all__ = [
     "NoisyClassifier",
     "NoisyClassifierConfig",
     "Posterior",
+    "QuantisedAutoencoder",
+    "QuantisedAutoencoderConfig",
     "Reconstruction",
     "TextConfig",
     "TextEncoder",

@@ -23,6 +23,7 @@ from tinydiff.nn.layers import (
 )
 from tinydiff.nn.module import Module
 from tinydiff.nn.parameter import Parameter, weights_at_most, weights_that_fit
+from tinydiff.nn.quantise import Quantiser, ScalarQuantiser, VectorQuantiser
 from tinydiff.nn.tape import Tape
 from tinydiff.nn.transformer import SpatialTransformer, TransformerBlock
 
@@ -44,7 +45,9 @@ __all__ = [
     "Linear",
     "Module",
     "Parameter",
+    "Quantiser",
     "ResBlock",
+    "ScalarQuantiser",
     "SelfAttention",
     "Sequential",
     "SiLU",
@@ -53,6 +56,7 @@ __all__ = [
     "TransformerBlock",
     "UnitLength",
     "Upsample",
+    "VectorQuantiser",
     "weights_at_most",
     "weights_that_fit",
 ]
