@@ -62,6 +62,9 @@ CASES = {
     "contrastive_loss": (F.contrastive_loss, F.contrastive_loss_backward, {}),
     "attention_in_pieces": (F.attention_in_pieces, F.attention_in_pieces_backward, {}),
     "group_norm_silu": (F.group_norm_silu, F.group_norm_silu_backward, {"groups": 3, "eps": 1e-3}),
+    "leaky_relu": (F.leaky_relu, F.leaky_relu_backward, {"slope": 0.3}),
+    "hinge_discriminator": (F.hinge_discriminator, F.hinge_discriminator_backward, {}),
+    "hinge_generator": (F.hinge_generator, F.hinge_generator_backward, {}),
 }
 TIMESTEP_CASES = {"timestep_embedding": "stable-diffusion", "timestep_embedding, DDPM": "ddpm"}
 

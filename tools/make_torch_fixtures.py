@@ -117,6 +117,13 @@ def pairs() -> dict:
             lambda a, b, log_scale: log_scale.exp() * a @ b.T, a=normal(3, 4), b=normal(5, 4), log_scale=normal(1)
         ),
         "contrastive_loss": pair(both_ways, logits=3 * normal(5, 5)),
+        "leaky_relu": pair(lambda x: F.leaky_relu(x, 0.3), x=3 * normal(3, 5)),
+        "hinge_discriminator": pair(
+            lambda real, fake: (F.relu(1 - real).mean() + F.relu(1 + fake).mean()) / 2,
+            real=2 * normal(3, 4, 4, 1),
+            fake=2 * normal(2, 4, 4, 1),
+        ),
+        "hinge_generator": pair(lambda fake: -fake.mean(), fake=normal(2, 4, 4, 1)),
     }
 
 

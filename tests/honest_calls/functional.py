@@ -31,6 +31,7 @@ PAIRS = {
     "silu": {"x": X},
     "gelu": {"x": X},
     "geglu": {"x": X},
+    "leaky_relu": {"x": X, "slope": 0.25},
     "softmax": {"x": ROWS},
     "dropout": {"x": X, "rate": 0.25, "uniform": UNIFORM},
     "attention": {"q": HEADS, "k": HEADS, "v": HEADS, "mask": np.tri(3, dtype=bool)},
@@ -41,11 +42,14 @@ PAIRS = {
     "mse": {"prediction": ROWS, "target": ROWS * 2},
     "cross_entropy": {"logits": ROWS, "labels": LABELS},
     "contrastive_loss": {"logits": SQUARE},
+    "hinge_discriminator": {"real": ROWS, "fake": ROWS * 2},
+    "hinge_generator": {"fake": ROWS},
     "scaled_similarity": {"a": ROWS, "b": ROWS, "log_scale": LOG_SCALE},
 }
 CALLS = {pair: lambda pair=pair: (getattr(F, pair), PAIRS[pair]) for pair in PAIRS}
 CALLS |= {f"{pair}_backward": lambda pair=pair: backward(pair, **PAIRS[pair]) for pair in PAIRS}
 CALLS |= {
+    "adaptive_weight": lambda: (F.adaptive_weight, {"d_reconstruction": KERNEL, "d_adversary": KERNEL * 2}),
     "default_groups": lambda: (F.default_groups, {"channels": 24}),
     "split_heads": lambda: (F.split_heads, {"x": TOKENS, "heads": 2}),
     "merge_heads": lambda: (F.merge_heads, {"x": HEADS}),

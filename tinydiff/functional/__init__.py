@@ -15,10 +15,19 @@ from tinydiff.functional.activation import (
     geglu_backward,
     gelu,
     gelu_backward,
+    leaky_relu,
+    leaky_relu_backward,
     silu,
     silu_backward,
     softmax,
     softmax_backward,
+)
+from tinydiff.functional.adversarial import (
+    adaptive_weight,
+    hinge_discriminator,
+    hinge_discriminator_backward,
+    hinge_generator,
+    hinge_generator_backward,
 )
 from tinydiff.functional.attention import (
     attention,
@@ -59,6 +68,7 @@ from tinydiff.functional.norm import (
 from tinydiff.functional.resample import avg_pool, avg_pool_backward, upsample_nearest, upsample_nearest_backward
 
 __all__ = [
+    "adaptive_weight",
     "attention",
     "attention_backward",
     "attention_in_pieces",
@@ -87,8 +97,14 @@ __all__ = [
     "group_norm_backward",
     "group_norm_silu",
     "group_norm_silu_backward",
+    "hinge_discriminator",
+    "hinge_discriminator_backward",
+    "hinge_generator",
+    "hinge_generator_backward",
     "layer_norm",
     "layer_norm_backward",
+    "leaky_relu",
+    "leaky_relu_backward",
     "linear",
     "linear_backward",
     "merge_heads",

@@ -7,6 +7,7 @@ new file in this folder is found by itself, and `build` makes the network that a
 from tinydiff.base import import_modules
 from tinydiff.networks.classifier import Classifier, ClassifierConfig
 from tinydiff.networks.clip import CLIP, CLIPConfig
+from tinydiff.networks.discriminator import PatchDiscriminator, PatchDiscriminatorConfig
 from tinydiff.networks.image_encoder import ImageEncoder
 from tinydiff.networks.noisy_classifier import NoisyClassifier, NoisyClassifierConfig
 from tinydiff.networks.registry import NETWORKS, Network, build, network
@@ -26,6 +27,8 @@ __all__ = [
     "Network",
     "NoisyClassifier",
     "NoisyClassifierConfig",
+    "PatchDiscriminator",
+    "PatchDiscriminatorConfig",
     "TextConfig",
     "TextEncoder",
     "TextToImage",
