@@ -49,6 +49,8 @@ from tinydiff.functional.loss import (
     contrastive_loss_backward,
     cross_entropy,
     cross_entropy_backward,
+    masked_cross_entropy,
+    masked_cross_entropy_backward,
     mse,
     mse_backward,
     scaled_similarity,
@@ -65,6 +67,7 @@ from tinydiff.functional.norm import (
     unit_length,
     unit_length_backward,
 )
+from tinydiff.functional.perceptual import perceptual_distance, perceptual_distance_backward
 from tinydiff.functional.resample import avg_pool, avg_pool_backward, upsample_nearest, upsample_nearest_backward
 
 __all__ = [
@@ -107,9 +110,13 @@ __all__ = [
     "leaky_relu_backward",
     "linear",
     "linear_backward",
+    "masked_cross_entropy",
+    "masked_cross_entropy_backward",
     "merge_heads",
     "mse",
     "mse_backward",
+    "perceptual_distance",
+    "perceptual_distance_backward",
     "scaled_similarity",
     "scaled_similarity_backward",
     "silu",

@@ -6,10 +6,11 @@ from typing import Any
 import numpy as np
 
 from tinydiff.base import Array, check_shape, check_shapes, checked, xp_of
-from tinydiff.functional.values import check_classes, check_d_loss, check_logits, check_prediction
+from tinydiff.functional.values import check_asked, check_classes, check_d_loss, check_logits, check_prediction
 
 MSECache = namedtuple("MSECache", "difference")
 CrossEntropyCache = namedtuple("CrossEntropyCache", "probabilities one_hot")
+MaskedCrossEntropyCache = namedtuple("MaskedCrossEntropyCache", "probabilities one_hot share")
 ScaledSimilarityCache = namedtuple("ScaledSimilarityCache", "a b scale y")
 ContrastiveLossCache = namedtuple("ContrastiveLossCache", "p_column p_row")
 
@@ -71,6 +72,45 @@ def cross_entropy_backward(d_loss: float | Array, cache: CrossEntropyCache) -> t
     """Return d_logits = d_loss (softmax(logits) - one_hot) / N (Eq. CE-2). Labels have no gradient."""
     probabilities, one_hot = cache
     return ((probabilities - one_hot) * (d_loss * (1 / len(one_hot))),)
+
+
+@checked("logits", check_asked)
+def masked_cross_entropy(logits: Array, labels: Array) -> tuple[Array, MaskedCrossEntropyCache]:
+    """Return the mean of ``-log softmax(logits)[label]`` over the rows that are asked, in nats (Eq. MCE-1).
+
+    A row is not asked where its label is -1, as for a picture that allows no clear answer: it adds nothing to the loss,
+    and its gradient is 0. Where no row is asked, the loss is 0. Where all are, it is `cross_entropy`.
+
+    Parameters
+    ----------
+    logits : array, shape (N, classes)
+    labels : integer array, shape (N,)
+        The right class of each row, or -1.
+
+    Returns
+    -------
+    loss : 0-d array
+    cache : MaskedCrossEntropyCache
+
+    Raises
+    ------
+    InputError
+        If shapes do not fit or, on the host, if a label is neither -1 nor one of 0 .. classes - 1.
+    """
+    check_shapes("logits: N classes, labels: N", logits=logits, labels=labels)
+    xp, one_hot = xp_of(logits), labels_to_one_hot(labels, logits.shape[1], logits.dtype)  # only zeros for label -1
+    log_p = log_softmax(xp, logits, axis=-1)
+    asked = one_hot.sum(axis=-1, keepdims=True)  # 1 or 0
+    share = asked / xp.maximum(asked.sum(), 1)  # of each row in the mean
+    loss = -(xp.where(one_hot > 0, log_p, 0) * share).sum()
+    return loss, MaskedCrossEntropyCache(xp.exp(log_p), one_hot, share)
+
+
+@checked(check=check_d_loss)
+def masked_cross_entropy_backward(d_loss: float | Array, cache: MaskedCrossEntropyCache) -> tuple:
+    """Return d_logits = d_loss (softmax(logits) - one_hot) / asked, and 0 in rows not asked (Eq. MCE-2)."""
+    probabilities, one_hot, share = cache
+    return ((probabilities - one_hot) * (d_loss * share),)
 
 
 @checked("a b log_scale")

@@ -11,6 +11,7 @@ import numpy as np
 from tinydiff.base import (
     Array,
     InputError,
+    check_alike,
     check_choice,
     check_divisible,
     check_number,
@@ -146,6 +147,21 @@ def check_classes(logits: Array, labels: Array) -> None:
     check_labels("labels", labels, logits.shape[1])
 
 
+def check_asked(logits: Array, labels: Array) -> None:
+    """Refuse what `check_classes` refuses, but for labels of -1, of rows that are not asked."""
+    xp_of(logits, labels)
+    check_rank("logits", logits, 2)
+    check_some("logits", logits)
+    classes, on_host = logits.shape[1], xp_of(labels) is np
+    if labels.dtype.kind not in "iu":
+        raise InputError(f"labels has dtype {labels.dtype}, but integers were expected.")
+    if on_host and labels.size and not (-1 <= labels.min() and labels.max() < classes):
+        worst = labels.max() if labels.max() >= classes else labels.min()
+        raise InputError(
+            f"labels holds {worst}, but integers from 0 to {classes - 1} were expected, or -1 for a row not asked."
+        )
+
+
 def check_labels(name: str, labels: Array, classes: int) -> None:
     """Raise `InputError` unless labels are integers and, on the host, from 0 to classes - 1."""
     if labels.dtype.kind not in "iu":
@@ -189,6 +205,19 @@ def check_dy(dy: Array) -> None:
     """Refuse a gradient without entries."""
     if not dy.size:
         raise InputError(f"dy has shape {tuple(dy.shape)}, but no axis may have size 0.")
+
+
+def check_maps(maps_a: Any, maps_b: Any) -> None:
+    """Refuse feature maps that are not, level by level, two arrays of one shape with at least one number."""
+    for name, maps in (("maps_a", maps_a), ("maps_b", maps_b)):
+        if not isinstance(maps, (list, tuple)) or not maps:
+            what = "empty" if isinstance(maps, (list, tuple)) else f"of type {type(maps).__name__}"
+            raise InputError(f"{name} is {what}, but a list of feature maps, one for each level, was expected.")
+    if len(maps_a) != len(maps_b):
+        raise InputError(f"maps_a has {len(maps_a)} levels and maps_b {len(maps_b)}, but as many were expected.")
+    for i, (a, b) in enumerate(zip(maps_a, maps_b, strict=True)):
+        check_alike(**{f"maps_a[{i}]": a, f"maps_b[{i}]": b, "maps_a[0]": maps_a[0]})
+        check_shapes(f"maps_a[{i}]: N ... C, maps_b[{i}]: N ... C", **{f"maps_a[{i}]": a, f"maps_b[{i}]": b})
 
 
 def check_some(name: str, x: Array) -> None:

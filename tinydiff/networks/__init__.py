@@ -5,6 +5,7 @@ new file in this folder is found by itself, and `build` makes the network that a
 """
 
 from tinydiff.base import import_modules
+from tinydiff.networks.attributes import AttributeClassifier, AttributeClassifierConfig
 from tinydiff.networks.classifier import Classifier, ClassifierConfig
 from tinydiff.networks.clip import CLIP, CLIPConfig
 from tinydiff.networks.discriminator import PatchDiscriminator, PatchDiscriminatorConfig
@@ -20,6 +21,8 @@ import_modules(__name__)
 __all__ = [
     "CLIP",
     "NETWORKS",
+    "AttributeClassifier",
+    "AttributeClassifierConfig",
     "CLIPConfig",
     "Classifier",
     "ClassifierConfig",
