@@ -125,7 +125,7 @@ RECORDS = {"Contrast"}
 WITHOUT = {
     *("Objective.add_gradient", "Objective.validate", "Objective.measure", "Objective.identity", "Objective.about"),
     *("Objective.trained", "Run.train_step", "Run.run", "Run.trained", "Run.validate", "Run.save"),
-    *("Run.stop_if_not_finite",),
+    *("Run.stop_if_not_finite", "Objective.remedy"),
     *(
         f"{name}.{method}"
         for name in ("Denoise", "Classify", "Contrast", "NewWord")
