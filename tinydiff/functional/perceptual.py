@@ -19,8 +19,8 @@ def perceptual_distance(maps_a: Sequence[Array], maps_b: Sequence[Array]) -> tup
     taken, 2 - 2 cos of the angle between them; it is averaged over positions and pictures, and then over the levels, so
     that a level with many positions counts no more than another. A vector shorter than 1e-12 is divided by 1e-12.
 
-    Source: Zhang et al. 2018 (LPIPS, arXiv 1801.03924), Eq. 1, which sums over the levels and weighs channels by learned
-    numbers; here the average is taken, and all channels weigh the same.
+    Source: Zhang et al. 2018 (LPIPS, arXiv 1801.03924), Eq. 1, which sums over the levels and weighs the channels by
+    learned numbers; here the average is taken, and all channels weigh the same.
 
     Parameters
     ----------
@@ -53,7 +53,8 @@ def perceptual_distance(maps_a: Sequence[Array], maps_b: Sequence[Array]) -> tup
 def perceptual_distance_backward(d_loss: float | Array, cache: PerceptualDistanceCache) -> tuple[list, list]:
     """Return d_maps_a and d_maps_b, a list each: the difference of the directions, through Eq. UNIT-2 (Eq. PERC-2)."""
     differences, units_a, units_b = cache
-    d_maps_a, d_maps_b = [], []
+    d_maps_a: list[Array] = []
+    d_maps_b: list[Array] = []
     for difference, unit_a, unit_b in zip(differences, units_a, units_b, strict=True):
         positions = difference.size // difference.shape[-1]
         d_direction = difference * (d_loss * (2 / (len(differences) * positions)))

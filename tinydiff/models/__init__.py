@@ -1,5 +1,6 @@
 """Trained models: saving and loading them, drawing samples, editing pictures."""
 
+from tinydiff.models.attributes import Verdicts, attribute_agreement, read_attributes
 from tinydiff.models.classifier import class_gradient
 from tinydiff.models.clip import ClipModel, best_of, clip_gradient, clip_guided_chain, clip_scores
 from tinydiff.models.config import ModelConfig, default_micro_batch
@@ -22,6 +23,8 @@ __all__ = [
     "ModelConfig",
     "Progress",
     "Request",
+    "Verdicts",
+    "attribute_agreement",
     "best_of",
     "class_gradient",
     "clip_gradient",
@@ -40,6 +43,7 @@ __all__ = [
     "load",
     "notes_on_words",
     "read_about",
+    "read_attributes",
     "register",
     "sample",
     "save",

@@ -1,4 +1,4 @@
-"""A network that reads attributes of pictures: which object, which colour, where; and whose features compare pictures."""
+"""A network that reads attributes of pictures, such as object and colour, and whose features compare pictures."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field

@@ -4,7 +4,10 @@ from tinydiff.train.config import TrainConfig, ValidatedConfig
 from tinydiff.train.log import read_log
 from tinydiff.train.objective import Objective, Phase
 from tinydiff.train.objectives import (
+    AttributeData,
     Classify,
+    ClassifyAttributes,
+    ClassifyAttributesConfig,
     ClassifyConfig,
     Contrast,
     ContrastConfig,
@@ -19,7 +22,10 @@ from tinydiff.train.run import Run
 
 __all__ = [
     "AdamW",
+    "AttributeData",
     "Classify",
+    "ClassifyAttributes",
+    "ClassifyAttributesConfig",
     "ClassifyConfig",
     "Contrast",
     "ContrastConfig",

@@ -1,12 +1,16 @@
 """The objectives that can be trained, one in each file."""
 
+from tinydiff.train.objectives.attributes import AttributeData, ClassifyAttributes, ClassifyAttributesConfig
 from tinydiff.train.objectives.classify import Classify, ClassifyConfig
 from tinydiff.train.objectives.contrast import Contrast, ContrastConfig
 from tinydiff.train.objectives.denoise import Denoise, DenoiseConfig
 from tinydiff.train.objectives.new_word import NewWord, NewWordConfig, learn_word
 
 __all__ = [
+    "AttributeData",
     "Classify",
+    "ClassifyAttributes",
+    "ClassifyAttributesConfig",
     "ClassifyConfig",
     "Contrast",
     "ContrastConfig",

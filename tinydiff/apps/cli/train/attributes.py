@@ -1,0 +1,57 @@
+"""``tinydiff train --objective attributes``: the network that reads attributes of pictures, and judges samples."""
+
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+
+from tinydiff.apps.cli.screen import say
+from tinydiff.apps.cli.train.command import TrainCommand, on_device, trains
+from tinydiff.base import Device, InputError, Size, to_table
+from tinydiff.data import load_data
+from tinydiff.networks import AttributeClassifier, AttributeClassifierConfig
+from tinydiff.train import AttributeData, ClassifyAttributes, ClassifyAttributesConfig, Run
+
+
+@trains("attributes")
+@dataclass(frozen=True)
+class TrainAttributes(TrainCommand):
+    """Train a network that reads attributes. Ctrl-C finishes the step and saves; the same command goes on."""
+
+    objective: str = "attributes"
+    """What is minimised. Each objective has options of its own: see --help with it."""
+    data: str = "scenes"
+    """A data set that knows the attributes of its pictures, by name."""
+    network: AttributeClassifierConfig = field(default_factory=AttributeClassifierConfig)
+    """The shape of the network; its image_size is the pictures' size, and its attributes are those of the data."""
+    train: ClassifyAttributesConfig = field(default_factory=ClassifyAttributesConfig)
+    """How to train."""
+
+    def prepare(self, device: Device) -> ClassifyAttributes:
+        """Read the data, and make the network."""
+        training, test = (_with_attributes(self.data, split, self.network.image_size) for split in ("train", "test"))
+        words = {name: tuple(of_it) for name, of_it in training.attribute_words.items()}
+        if self.network.attributes not in (AttributeClassifierConfig().attributes, words):
+            raise InputError("network.attributes is given, but the attributes are those of the data: leave it out.")
+        config = replace(self.network, attributes=words)
+        network = AttributeClassifier(config, np.random.default_rng(self.train.seed))
+        say(training.describe(), test.describe())
+        return ClassifyAttributes(on_device(network, device), training, self.train, test)
+
+    def settings(self, objective: ClassifyAttributes) -> dict[str, Any]:
+        """Return all options as they were resolved, with the attributes of the data."""
+        return to_table(replace(self, network=objective.network.config, train=objective.config))
+
+    def last_words(self, run: Run, where: str) -> str:
+        """Return what a card says: how often each attribute is read rightly on unseen pictures."""
+        said = [f"{name.replace('_', ' ')} {value:.2%}" for name, value in run.validate().items() if "loss" not in name]
+        return f"On unseen pictures: {', '.join(said)}. The network is in {where}"
+
+
+def _with_attributes(name: str, split: str, size: Size) -> AttributeData:
+    """Return a split of a data set, at this size, of whose pictures the attributes are known."""
+    found: Any = load_data(name, split)
+    if not isinstance(found, AttributeData):
+        raise InputError(f"data is {name!r}, of whose pictures no attributes are known: name a set such as scenes.")
+    pictures: Any = found
+    return pictures.resize(size)
