@@ -13,7 +13,14 @@ from parity import BATCH, BETAS, DECAY, LR, STEPS, draw_batch, draw_weights, pro
 
 from tinydiff import functional as F
 from tinydiff.diffusion import GaussianDiffusion, linear_schedule
-from tinydiff.networks import Classifier, ClassifierConfig, UNet, UNetConfig
+from tinydiff.networks import (
+    AttributeClassifier,
+    AttributeClassifierConfig,
+    Classifier,
+    ClassifierConfig,
+    UNet,
+    UNetConfig,
+)
 from tinydiff.nn import Gradients, Tape
 from tinydiff.train import AdamW, clip_by_global_norm, update_ema
 
@@ -30,7 +37,9 @@ def load(file: str) -> dict[str, dict]:
     return dict(cases)
 
 
-PAIRS, MODELS, ADAMW = load("pairs"), load("models"), load("optimizer")["adamw"]
+PAIRS, MODELS, ADAMW, ATTRIBUTES = load("pairs"), load("models"), load("optimizer")["adamw"], load("attributes")
+READER = ATTRIBUTES.pop("network")  # of attributes
+PAIRS |= ATTRIBUTES
 
 # case -> (forward, backward, options); the forward's other arguments are in the file, under their names
 CASES = {
@@ -60,6 +69,12 @@ CASES = {
     "unit_length": (F.unit_length, F.unit_length_backward, {}),
     "scaled_similarity": (F.scaled_similarity, F.scaled_similarity_backward, {}),
     "contrastive_loss": (F.contrastive_loss, F.contrastive_loss_backward, {}),
+    "masked_cross_entropy": (F.masked_cross_entropy, F.masked_cross_entropy_backward, {}),
+    "perceptual_distance": (
+        lambda a_0, a_1, b_0, b_1: F.perceptual_distance([a_0, a_1], [b_0, b_1]),
+        F.perceptual_distance_backward,
+        {},
+    ),
     "attention_in_pieces": (F.attention_in_pieces, F.attention_in_pieces_backward, {}),
     "group_norm_silu": (F.group_norm_silu, F.group_norm_silu_backward, {"groups": 3, "eps": 1e-3}),
     "leaky_relu": (F.leaky_relu, F.leaky_relu_backward, {"slope": 0.3}),
@@ -89,7 +104,7 @@ def test_pair(case):
     inputs = {name: a for name, a in stored.items() if name not in ("y", "dy") and not name.startswith("d_")}
     y, cache = f(**inputs, **options)
     assert agree(np.asarray(y), stored["y"])
-    gradients = f_backward(stored["dy"], cache)
+    gradients = [d for found in f_backward(stored["dy"], cache) for d in (found if isinstance(found, list) else [found])]
     expected = [stored.get(f"d_{name}") for name in inputs]
     for ours, theirs in zip(gradients, expected, strict=False):  # what has no gradient stands last, or is None
         assert theirs is None or agree(ours, theirs)
@@ -156,6 +171,29 @@ def test_classifier():
     (d_logits,) = F.cross_entropy_backward(1.0, cache)
     assert agree(classifier.backward(d_logits, tape, grads), stored["d_x"])
     assert agree(projections(grads.named()), stored["d_theta"])
+
+
+def test_a_reader_of_attributes_with_both_of_its_losses():
+    """Cross-entropies of what is asked, and the distance of its feature maps to those of other pictures."""
+    config = AttributeClassifierConfig(**json.loads(str(READER["config"])))
+    network = AttributeClassifier(config, dtype=np.float64)
+    draw_weights(network)
+    (x, *_), (other, *_) = (draw_batch(batch_shape(config), None, step) for step in (0, 1))
+    tape, grads = Tape(), Gradients(network.parameters())
+    logits = network.forward(x, tape)
+    assert agree(logits, READER["y"])
+    loss, d_logits = 0.0, []
+    for of_attribute, labels in zip(network.split(logits).values(), ([1, -1, 0], [-1, 2, -1]), strict=True):
+        part, cache = F.masked_cross_entropy(of_attribute, np.array(labels))
+        d_logits += F.masked_cross_entropy_backward(1.0, cache)
+        loss = loss + part
+    d_x = network.backward(np.concatenate(d_logits, axis=1), tape, grads)
+    part, cache = F.perceptual_distance(network.maps(x, tape), network.maps(other))
+    d_maps, _ = F.perceptual_distance_backward(1.0, cache)
+    d_x = d_x + network.maps_backward(d_maps, tape, grads)
+    assert agree(np.asarray(loss + part), READER["loss"])
+    assert agree(d_x, READER["d_x"])
+    assert agree(projections(grads.named()), READER["d_theta"])
 
 
 @pytest.mark.equation("ADAMW-1")

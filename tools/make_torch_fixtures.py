@@ -20,7 +20,14 @@ sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
 from benchmarks import torch_unet  # noqa: E402
 from parity import BATCH, BETAS, DECAY, LR, STEPS, draw_batch, draw_weights, projections  # noqa: E402
 
-from tinydiff.networks import Classifier, ClassifierConfig, UNet, UNetConfig  # noqa: E402
+from tinydiff.networks import (  # noqa: E402
+    AttributeClassifier,
+    AttributeClassifierConfig,
+    Classifier,
+    ClassifierConfig,
+    UNet,
+    UNetConfig,
+)
 
 rng = np.random.default_rng(0)
 
@@ -194,6 +201,53 @@ def classifier(config: ClassifierConfig) -> dict:
     }
 
 
+def perceptual(*maps):
+    """Return the distance of two batches' feature maps (N, H, W, C): those of one, level by level, then the other's."""
+    levels = len(maps) // 2
+    directions = [F.normalize(a, dim=-1) for a in maps]
+    pairs = zip(directions[:levels], directions[levels:], strict=True)
+    return sum((a - b).square().sum(dim=-1).mean() for a, b in pairs) / levels
+
+
+def attributes(config: AttributeClassifierConfig) -> dict:
+    """Return the pairs of a network that reads attributes, and the network with both of its losses added up."""
+    model = AttributeClassifier(config, dtype=np.float64)
+    draw_weights(model)
+    named = {name: p.value for name, p in model.named_parameters().items()}
+    twin = torch_unet.AttributeClassifier(config).double()
+    torch_unet.load_from(twin, named)
+    (x, *_), (other, *_) = (draw_batch((BATCH, *config.shape), None, step) for step in (0, 1))
+    x = torch.from_numpy(x).requires_grad_()
+    maps, logits = twin(nchw(x))
+    with torch.no_grad():
+        other_maps, _ = twin(nchw(torch.from_numpy(other)))
+    loss = perceptual(*map(nhwc, maps), *map(nhwc, other_maps))
+    for part, labels in zip(config.slices.values(), ([1, -1, 0], [-1, 2, -1]), strict=True):
+        loss = loss + F.cross_entropy(logits[:, part], torch.tensor(labels), ignore_index=-1)
+    loss.backward()
+    return {
+        "masked_cross_entropy": pair(
+            lambda logits, labels: F.cross_entropy(logits, labels, ignore_index=-1),
+            logits=3 * normal(5, 4),
+            labels=np.array([3, -1, 0, -1, 1]),
+        ),
+        "perceptual_distance": pair(
+            perceptual,
+            a_0=normal(2, 4, 4, 3),
+            a_1=normal(2, 2, 3, 5),
+            b_0=normal(2, 4, 4, 3),
+            b_1=normal(2, 2, 3, 5),
+        ),
+        "network": {
+            "config": np.array(json.dumps(asdict(config))),
+            "y": logits.detach().numpy(),
+            "loss": loss.detach().numpy(),
+            "d_x": x.grad.numpy(),
+            "d_theta": projections(torch_unet.gradients_of(twin, named)),
+        },
+    }
+
+
 def optimizer() -> dict:
     """Return weights and their average over five steps of AdamW; the first three weights decay, the rest do not."""
     gradients, rates = normal(5, 6), np.array([1e-2, 2e-2, 1e-2, 5e-3, 1e-3])
@@ -248,7 +302,11 @@ def main() -> None:
         ),
         "classifier": classifier(ClassifierConfig(image_size=9, num_classes=4, channels=(8, 16), features=12)),
     }
-    for file, cases in {"pairs": pairs(), "models": models, "optimizer": {"adamw": optimizer()}}.items():
+    files = {"pairs": pairs(), "models": models, "optimizer": {"adamw": optimizer()}}
+    files["attributes"] = attributes(
+        AttributeClassifierConfig(9, 2, (4, 6, 8), 1, 2, 5, {"shape": ("circle", "square"), "colour": ("a", "b", "c")})
+    )
+    for file, cases in files.items():
         arrays = {f"{case}/{name}": a for case, found in cases.items() for name, a in found.items()}
         path = ROOT / "tests" / "fixtures" / f"torch_{file}.npz"
         np.savez_compressed(path, **arrays)

@@ -1,4 +1,4 @@
-"""The UNet and the classifier of `tinydiff.nn` in plain PyTorch: the yardstick for parity and for speed.
+"""The UNet and the classifiers of `tinydiff.nn` in plain PyTorch: the yardstick for parity and for speed.
 
 Images are NCHW, PyTorch's default. Modules bear the names of their tinydiff twins, so that weights and gradients
 can be carried over by name. Dropout is left out.
@@ -11,7 +11,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from tinydiff.functional import default_groups
-from tinydiff.networks import ClassifierConfig, UNetConfig
+from tinydiff.networks import AttributeClassifierConfig, ClassifierConfig, UNetConfig
 
 
 class SelfAttention(nn.Module):
@@ -158,6 +158,47 @@ class Classifier(nn.Module):
     def forward(self, x):
         h = self.body(x).permute(0, 2, 3, 1)  # tinydiff flattens (H, W, C)
         return self.logits(self.hidden(h.flatten(1)))
+
+
+class NormSiLU(nn.GroupNorm):
+    def __init__(self, channels):
+        super().__init__(default_groups(channels), channels)
+
+    def forward(self, x):
+        return F.silu(super().forward(x))
+
+
+class ReaderBlock(nn.Module):
+    def __init__(self, channels):
+        super().__init__()
+        convolutions = [nn.Conv2d(channels, channels, 3, padding=1) for _ in range(2)]
+        self.branch = nn.Sequential(NormSiLU(channels), convolutions[0], NormSiLU(channels), convolutions[1])
+
+    def forward(self, x):
+        return x + self.branch(x)
+
+
+class AttributeClassifier(nn.Module):
+    """Images (N, C, H, W) to the feature maps of all levels, and logits (N, classes)."""
+
+    def __init__(self, config: AttributeClassifierConfig):
+        super().__init__()
+        self.levels = nn.ModuleList()
+        c, side = config.in_channels, config.image_size
+        for i, width in enumerate(config.channels):
+            stride = 2 if i else config.stem_stride
+            blocks = [ReaderBlock(width) for _ in range(config.blocks)]
+            self.levels.append(nn.Sequential(nn.Conv2d(c, width, 3, stride, 1), *blocks, NormSiLU(width)))
+            c, side = width, -(-side // stride)
+        self.hidden = nn.Sequential(nn.Linear(c * side * side, config.features), nn.SiLU())
+        self.logits = nn.Linear(config.features, config.classes)
+
+    def forward(self, x):
+        maps = []
+        for level in self.levels:
+            x = level(x)
+            maps.append(x)
+        return maps, self.logits(self.hidden(x.permute(0, 2, 3, 1).flatten(1)))  # tinydiff flattens (H, W, C)
 
 
 def group_norm(channels, groups):
