@@ -18,6 +18,8 @@ from tinydiff.networks import (
     AttributeClassifierConfig,
     Classifier,
     ClassifierConfig,
+    PatchDiscriminator,
+    PatchDiscriminatorConfig,
     UNet,
     UNetConfig,
 )
@@ -40,6 +42,9 @@ def load(file: str) -> dict[str, dict]:
 PAIRS, MODELS, ADAMW, ATTRIBUTES = load("pairs"), load("models"), load("optimizer")["adamw"], load("attributes")
 READER = ATTRIBUTES.pop("network")  # of attributes
 PAIRS |= ATTRIBUTES
+ADVERSARIAL = load("adversarial")
+DISCRIMINATOR = ADVERSARIAL.pop("network")
+PAIRS |= ADVERSARIAL
 
 # case -> (forward, backward, options); the forward's other arguments are in the file, under their names
 CASES = {
@@ -66,6 +71,11 @@ CASES = {
     "embedding": (F.embedding, F.embedding_backward, {}),
     "mse": (F.mse, F.mse_backward, {}),
     "cross_entropy": (F.cross_entropy, F.cross_entropy_backward, {}),
+    "clamp": (F.clamp, F.clamp_backward, {"least": -0.5, "most": 0.8}),
+    "mae": (F.mae, F.mae_backward, {}),
+    "edge_loss": (F.edge_loss, F.edge_loss_backward, {}),
+    "reparameterise": (F.reparameterise, F.reparameterise_backward, {}),
+    "kl_to_standard_normal": (F.kl_to_standard_normal, F.kl_to_standard_normal_backward, {}),
     "unit_length": (F.unit_length, F.unit_length_backward, {}),
     "scaled_similarity": (F.scaled_similarity, F.scaled_similarity_backward, {}),
     "contrastive_loss": (F.contrastive_loss, F.contrastive_loss_backward, {}),
@@ -104,7 +114,9 @@ def test_pair(case):
     inputs = {name: a for name, a in stored.items() if name not in ("y", "dy") and not name.startswith("d_")}
     y, cache = f(**inputs, **options)
     assert agree(np.asarray(y), stored["y"])
-    gradients = [d for found in f_backward(stored["dy"], cache) for d in (found if isinstance(found, list) else [found])]
+    gradients = [
+        d for found in f_backward(stored["dy"], cache) for d in (found if isinstance(found, list) else [found])
+    ]
     expected = [stored.get(f"d_{name}") for name in inputs]
     for ours, theirs in zip(gradients, expected, strict=False):  # what has no gradient stands last, or is None
         assert theirs is None or agree(ours, theirs)
@@ -194,6 +206,21 @@ def test_a_reader_of_attributes_with_both_of_its_losses():
     assert agree(np.asarray(loss + part), READER["loss"])
     assert agree(d_x, READER["d_x"])
     assert agree(projections(grads.named()), READER["d_theta"])
+
+
+def test_a_discriminator_with_its_loss():
+    """On real pictures and on fakes, whose gradients in the weights add up."""
+    model = PatchDiscriminator(PatchDiscriminatorConfig(**json.loads(str(DISCRIMINATOR["config"]))), dtype=np.float64)
+    draw_weights(model)
+    tape, grads = Tape(), Gradients(model.parameters())
+    of_real, of_fake = (model.forward(DISCRIMINATOR[name], tape) for name in ("real", "fake"))
+    assert agree(of_real, DISCRIMINATOR["y"])
+    loss, cache = F.hinge_discriminator(of_real, of_fake)
+    d_of_real, d_of_fake = F.hinge_discriminator_backward(1.0, cache)
+    assert agree(np.asarray(loss), DISCRIMINATOR["loss"])
+    assert agree(model.backward(d_of_fake, tape, grads), DISCRIMINATOR["d_fake"])
+    assert agree(model.backward(d_of_real, tape, grads), DISCRIMINATOR["d_real"])
+    assert agree(projections(grads.named()), DISCRIMINATOR["d_theta"])
 
 
 @pytest.mark.equation("ADAMW-1")

@@ -1,4 +1,4 @@
-"""Activations, softmax and dropout."""
+"""Activations, softmax, dropout and the clamp."""
 
 import math
 
@@ -12,6 +12,8 @@ from pairs import assert_refuses_dy, assert_right, assert_same_on, assert_wrong,
 
 from tinydiff.base import InputError, plain, to_numpy
 from tinydiff.functional import (
+    clamp,
+    clamp_backward,
     dropout,
     dropout_backward,
     geglu,
@@ -289,3 +291,23 @@ def test_any_shape_goes_in_and_comes_out(shape, seed):
     np.testing.assert_allclose(y.sum(axis=-1), 1, rtol=1e-12)
     (dx,) = softmax_backward(random(*shape, seed=seed + 1), cache)
     np.testing.assert_allclose(dx.sum(axis=-1), 0, atol=1e-12)  # a constant added to x changes nothing
+
+
+def clamp_that_is_deaf(dy, cache):
+    return (dy,)
+
+
+@pytest.mark.equation("CLAMP-1")
+@pytest.mark.equation("CLAMP-2")
+def test_the_clamp(xp):
+    x = np.array([[-31.0, -30.0, -2.0], [19.5, 20.0, 1e300]])
+    y, cache = clamp(x, -30.0, 20.0)
+    np.testing.assert_array_equal(y, [[-30, -30, -2], [19.5, 20, 20]])
+    np.testing.assert_array_equal(clamp_backward(0 * x + 3, cache)[0], [[0, 3, 3], [3, 3, 0]])
+    assert np.isnan(clamp(np.array([np.nan]), 0.0, 1.0)[0]).all()  # what went wrong before is not hidden
+    assert_right(clamp, clamp_backward, (X, -0.5, 0.8))
+    assert_same_on(xp, clamp, clamp_backward, (X, -0.5, 0.8))
+    assert_refuses_dy(clamp, clamp_backward, (X, -0.5, 0.8), (3,), (3, 1))
+    assert_wrong(clamp, clamp_that_is_deaf, (X, -0.5, 0.8))
+    with pytest.raises(InputError, match="least is 1 and most is 1"):
+        clamp(X, 1, 1)

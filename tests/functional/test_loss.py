@@ -12,6 +12,10 @@ from tinydiff.functional import (
     contrastive_loss_backward,
     cross_entropy,
     cross_entropy_backward,
+    edge_loss,
+    edge_loss_backward,
+    mae,
+    mae_backward,
     mse,
     mse_backward,
     scaled_similarity,
@@ -157,3 +161,73 @@ def test_the_contrastive_loss(xp):
     for bad, words in [(logits[:4], "logits has shape"), (logits[:0, :0], "no numbers")]:
         with pytest.raises(InputError, match=words):
             contrastive_loss(bad)
+
+
+@pytest.mark.equation("L1-1")
+@pytest.mark.equation("L1-2")
+def test_mae(xp):
+    loss, cache = mae(A, B)
+    assert float(loss) == pytest.approx(sum(abs(a - b) for a, b in zip(A.flat, B.flat, strict=True)) / 24, rel=1e-12)
+    assert_right(mae, mae_backward, (A, B))
+    assert_same_on(xp, mae, mae_backward, (A, B))
+    np.testing.assert_allclose(mae_backward(0.25, cache)[0], np.where(A > B, 0.25, -0.25) / 24, rtol=1e-12)
+    _, cache = mae(A, A)
+    assert not mae_backward(1.0, cache)[0].any()  # the kink
+    for bad, words in [(B[..., 0], r"target has shape \(3, 4\)"), (B.astype("f4"), "different dtypes")]:
+        with pytest.raises(InputError, match=words):
+            mae(A, bad)
+
+
+X_HAT, X = random(2, 4, 5, 3), random(2, 4, 5, 3, seed=1)
+
+
+@pytest.mark.equation("EDGE-1")
+@pytest.mark.equation("EDGE-2")
+def test_the_edge_loss(xp):
+    down = [
+        abs((X_HAT[n, h + 1, w, c] - X_HAT[n, h, w, c]) - (X[n, h + 1, w, c] - X[n, h, w, c]))
+        for n, h, w, c in np.ndindex(2, 3, 5, 3)
+    ]
+    right = [
+        abs((X_HAT[n, h, w + 1, c] - X_HAT[n, h, w, c]) - (X[n, h, w + 1, c] - X[n, h, w, c]))
+        for n, h, w, c in np.ndindex(2, 4, 4, 3)
+    ]
+    assert float(edge_loss(X_HAT, X)[0]) == pytest.approx(sum(down) / len(down) + sum(right) / len(right), rel=1e-12)
+    assert_right(edge_loss, edge_loss_backward, (X_HAT, X))
+    assert_same_on(xp, edge_loss, edge_loss_backward, (X_HAT, X))
+
+
+def test_the_edge_loss_sees_edges_and_no_shift_of_the_colours():
+    shifted = X + np.array([0.25, -0.5, 1.0])
+    loss, _ = edge_loss(shifted, X)
+    assert float(loss) == pytest.approx(0, abs=1e-15)
+    step = np.zeros((1, 3, 4, 1))
+    step[:, :, 2:] = 1  # an edge between the second and the third column: a third of the pairs side by side
+    flat = np.full_like(step, 0.5)
+    assert float(edge_loss(flat, step)[0]) == pytest.approx(1 / 3)
+    assert float(edge_loss(step, flat)[0]) == pytest.approx(1 / 3)
+    assert float(edge_loss(step.swapaxes(1, 2), flat.swapaxes(1, 2))[0]) == pytest.approx(1 / 3)
+    d, _ = edge_loss_backward(1.0, edge_loss(step, flat)[1])
+    np.testing.assert_allclose(d[0, :, :, 0], np.tile([0, -1 / 9, 1 / 9, 0], (3, 1)), rtol=1e-12)
+    assert abs(edge_loss_backward(1.0, edge_loss(X_HAT, X)[1])[0].sum()) < 1e-12  # nothing pulls at the mean
+
+
+def edges_that_pull_one_pixel_only(d_loss, cache):
+    d, _ = edge_loss_backward(d_loss, cache)
+    d[:, 1:] += cache.down * d_loss / cache.down.size
+    return d, -d
+
+
+def test_a_wrong_edge_gradient_is_caught():
+    assert not gradcheck(edge_loss, edges_that_pull_one_pixel_only, (X_HAT, X))
+
+
+def test_bad_images_for_the_edge_loss():
+    for a, b, words in [
+        (X_HAT, X[:1], r"target has shape \(1, 4, 5, 3\)"),
+        (X_HAT[0], X[0], "prediction has 3 axes"),
+        (X_HAT[:, :1], X[:, :1], "at least 2 x 2 pixels"),
+        (X_HAT[:0], X[:0], "no numbers"),
+    ]:
+        with pytest.raises(InputError, match=words):
+            edge_loss(a, b)

@@ -17,6 +17,15 @@ CLASSIFIER, NOISY = N.ClassifierConfig(4, 1, 3, (4,), 4), N.NoisyClassifierConfi
 X, T, LABELS = rng.normal(size=(2, 4, 4, 1)).astype("f4"), np.array([3, 7]), np.array([1, 0])
 TOKENS = np.array([[1, 2, 8], [3, 8, 8]])
 UNIT = np.eye(4, dtype="f4")[:2]
+AUTOENCODER = N.AutoencoderConfig(4, 1, 4, (1, 2), 1, 2)
+Z = rng.normal(size=(2, 2, 2, 2)).astype("f4")
+
+
+def packed(module):
+    module.pack()
+    return module
+
+
 NETWORKS = {
     "UNet": (lambda: N.UNet(UNET), {"x_t": X, "t": T, "context": LABELS}),
     "TextToImage": (lambda: N.TextToImage(WORDS_UNET, TEXT), {"x_t": X, "t": T, "context": TOKENS}),
@@ -26,6 +35,8 @@ NETWORKS = {
     "NoisyClassifier": (lambda: N.NoisyClassifier(NOISY), {"x_t": X, "t": T}),
     "PatchDiscriminator": (lambda: N.PatchDiscriminator(PATCHES), {"x": X}),
     "ImageEncoder": (lambda: N.ImageEncoder(4, 1, (4,), np.random.default_rng(0)), {"x_t": X, "t": T}),
+    "Encoder": (lambda: packed(N.Encoder(AUTOENCODER, 4, np.random.default_rng(0))), {"x": X}),
+    "Decoder": (lambda: packed(N.Decoder(AUTOENCODER, 2, np.random.default_rng(0))), {"z": Z}),
 }
 
 
@@ -34,8 +45,11 @@ def backward(name):
     model, tape = make(), Tape()
     d_out = model.forward(**inputs, tape=tape)
     grads = Gradients(model.parameters())
-    called = {"UNet": "d_out", "TextToImage": "d_out", "TextEncoder": "dy", "ImageEncoder": "dy"}.get(name, "d_logits")
-    return (lambda **given: (model.backward(*given.values(), tape, grads), grads.flat)), {called: d_out}
+    called = {"UNet": "d_out", "TextToImage": "d_out", "TextEncoder": "dy", "ImageEncoder": "dy"}
+    called |= {"Encoder": "dy", "Decoder": "dy"}
+    return (lambda **given: (model.backward(*given.values(), tape, grads), grads.flat)), {
+        called.get(name, "d_logits"): d_out
+    }
 
 
 def clip_backward(method, **inputs):
@@ -43,6 +57,16 @@ def clip_backward(method, **inputs):
     d = getattr(model, method)(**inputs, tape=tape)
     name = "d_logits" if method == "logits" else "dy"
     return (lambda **given: getattr(model, f"{method}_backward")(*given.values(), tape)), {name: d}
+
+
+def autoencoder_backward(method, inputs, *called):
+    """Return a call of the backward that belongs to a method, given what the method returns as gradients."""
+    model, tape = N.Autoencoder(AUTOENCODER), Tape()
+    d = getattr(model, method)(**inputs, tape=tape)
+    grads = Gradients(model.parameters())
+    f_backward = getattr(model, {"forward": "backward"}.get(method, f"{method}_backward"))
+    d = d if isinstance(d, tuple) else (d,)
+    return (lambda **given: (f_backward(*given.values(), tape, grads), grads.flat)), dict(zip(called, d, strict=True))
 
 
 def seeded():
@@ -105,6 +129,33 @@ CALLS |= {
         N.ImageEncoder,
         {"image_size": 4, "in_channels": 1, "channels": (4,), "rng": seeded()},
     ),
+    "AutoencoderConfig": lambda: (
+        N.AutoencoderConfig,
+        {
+            "image_size": 8,
+            "in_channels": 1,
+            "channels": 8,
+            "channel_mult": (1, 2),
+            "blocks_per_level": 1,
+            "latent_channels": 2,
+            "groups": 2,
+            "mid_attention": True,
+            "asymmetric_pad": True,
+            "norm_eps": 1e-6,
+            "quant_conv": True,
+        },
+    ),
+    "Autoencoder": lambda: (N.Autoencoder, {"config": AUTOENCODER, "rng": seeded()}),
+    "Encoder": lambda: (N.Encoder, {"config": AUTOENCODER, "c_out": 4, "rng": seeded()}),
+    "Decoder": lambda: (N.Decoder, {"config": AUTOENCODER, "c_in": 2, "rng": seeded()}),
+    "Autoencoder.forward": lambda: (N.Autoencoder(AUTOENCODER).forward, {"x": X, "eps": Z}),
+    "Autoencoder.encode": lambda: (N.Autoencoder(AUTOENCODER).encode, {"x": X}),
+    "Autoencoder.decode": lambda: (N.Autoencoder(AUTOENCODER).decode, {"z": Z}),
+    "Autoencoder.backward": lambda: autoencoder_backward(
+        "forward", {"x": X, "eps": Z}, "d_x_hat", "d_mean", "d_log_variance"
+    ),
+    "Autoencoder.encode_backward": lambda: autoencoder_backward("encode", {"x": X}, "d_mean", "d_log_variance"),
+    "Autoencoder.decode_backward": lambda: autoencoder_backward("decode", {"z": Z}, "d_x_hat"),
     "build": lambda: (N.build, {"config": UNET, "rng": seeded()}),
     "Classifier.features": lambda: (N.Classifier(CLASSIFIER).features, {"x": X}),
     "CLIP.encode_image": lambda: (N.CLIP(CLIP).encode_image, {"x_t": X, "t": T}),
@@ -116,7 +167,7 @@ CALLS |= {
     "TextToImage.read": lambda: (N.TextToImage(WORDS_UNET, TEXT).read, {"tokens": TOKENS}),
 }
 # What takes no arguments, or is called by a backward alone; `network` is a decorator.
-WITHOUT = {"CLIP.bound_scale", "TextToImage.read_backward", "network", "UNetGradients"} | {
+WITHOUT = {"CLIP.bound_scale", "TextToImage.read_backward", "network", "UNetGradients", "Autoencoder.one_input"} | {
     f"{name}.one_input" for name in NETWORKS
 }
 RECORDS = {"Network", "UNetGradients"}

@@ -9,6 +9,8 @@ before each call: which arrays share one floating dtype and device, and the valu
 """
 
 from tinydiff.functional.activation import (
+    clamp,
+    clamp_backward,
     dropout,
     dropout_backward,
     geglu,
@@ -49,6 +51,10 @@ from tinydiff.functional.loss import (
     contrastive_loss_backward,
     cross_entropy,
     cross_entropy_backward,
+    edge_loss,
+    edge_loss_backward,
+    mae,
+    mae_backward,
     masked_cross_entropy,
     masked_cross_entropy_backward,
     mse,
@@ -69,6 +75,12 @@ from tinydiff.functional.norm import (
 )
 from tinydiff.functional.perceptual import perceptual_distance, perceptual_distance_backward
 from tinydiff.functional.resample import avg_pool, avg_pool_backward, upsample_nearest, upsample_nearest_backward
+from tinydiff.functional.variational import (
+    kl_to_standard_normal,
+    kl_to_standard_normal_backward,
+    reparameterise,
+    reparameterise_backward,
+)
 
 __all__ = [
     "adaptive_weight",
@@ -80,6 +92,8 @@ __all__ = [
     "avg_pool_backward",
     "batch_norm",
     "batch_norm_backward",
+    "clamp",
+    "clamp_backward",
     "contrastive_loss",
     "contrastive_loss_backward",
     "conv2d",
@@ -89,6 +103,8 @@ __all__ = [
     "default_groups",
     "dropout",
     "dropout_backward",
+    "edge_loss",
+    "edge_loss_backward",
     "embedding",
     "embedding_backward",
     "fits_in_one_piece",
@@ -104,12 +120,16 @@ __all__ = [
     "hinge_discriminator_backward",
     "hinge_generator",
     "hinge_generator_backward",
+    "kl_to_standard_normal",
+    "kl_to_standard_normal_backward",
     "layer_norm",
     "layer_norm_backward",
     "leaky_relu",
     "leaky_relu_backward",
     "linear",
     "linear_backward",
+    "mae",
+    "mae_backward",
     "masked_cross_entropy",
     "masked_cross_entropy_backward",
     "merge_heads",
@@ -117,6 +137,8 @@ __all__ = [
     "mse_backward",
     "perceptual_distance",
     "perceptual_distance_backward",
+    "reparameterise",
+    "reparameterise_backward",
     "scaled_similarity",
     "scaled_similarity_backward",
     "silu",

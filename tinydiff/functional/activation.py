@@ -1,4 +1,4 @@
-"""Activations, softmax and dropout: pairs that act on each number, or along the last axis."""
+"""Activations, softmax, dropout and a clamp: pairs that act on each number, or along the last axis."""
 
 import math
 from collections import namedtuple
@@ -6,7 +6,7 @@ from collections import namedtuple
 import numpy as np
 
 from tinydiff.base import Array, check_divisible, check_shape, checked, erf, is_plain, xp_of
-from tinydiff.functional.values import check_dropout, check_slope, check_softmax
+from tinydiff.functional.values import check_clamp, check_dropout, check_slope, check_softmax
 
 SiLUCache = namedtuple("SiLUCache", "y sigmoid")
 GELUCache = namedtuple("GELUCache", "x cdf")
@@ -14,6 +14,7 @@ GEGLUCache = namedtuple("GEGLUCache", "value gate cdf")
 LeakyReLUCache = namedtuple("LeakyReLUCache", "x slope")
 SoftmaxCache = namedtuple("SoftmaxCache", "y")
 DropoutCache = namedtuple("DropoutCache", "factor")
+ClampCache = namedtuple("ClampCache", "inside")
 
 # Phi(x) = (1 + tanh(x p(x^2))) / 2. The coefficients of p are a weighted least-squares fit of artanh(2 Phi(x) - 1) / x
 # for |x| up to 5.6; the weights make the largest error of Phi as small as possible. Beyond, x p(x^2) grows on, and from
@@ -189,3 +190,24 @@ def dropout_backward(dy: Array, cache: DropoutCache) -> tuple[Array]:
     (factor,) = cache
     check_shape("dy", dy, factor.shape)
     return (dy * factor,)
+
+
+@checked("x", check_clamp)
+def clamp(x: Array, least: float, most: float) -> tuple[Array, ClampCache]:
+    """Return the nearest number from `least` to `most` (Eq. CLAMP-1).
+
+    Parameters
+    ----------
+    x : array
+    least, most : float
+    """
+    inside = ((x >= least) & (x <= most)).astype(x.dtype)
+    return xp_of(x).clip(x, least, most), ClampCache(inside)
+
+
+@checked("dy cache.inside")
+def clamp_backward(dy: Array, cache: ClampCache) -> tuple[Array]:
+    """Return ``dx``: dy inside the bounds and on them, 0 outside, where x changes nothing (Eq. CLAMP-2)."""
+    (inside,) = cache
+    check_shape("dy", dy, inside.shape)
+    return (dy * inside,)

@@ -6,9 +6,18 @@ from typing import Any
 import numpy as np
 
 from tinydiff.base import Array, check_shape, check_shapes, checked, xp_of
-from tinydiff.functional.values import check_asked, check_classes, check_d_loss, check_logits, check_prediction
+from tinydiff.functional.values import (
+    check_asked,
+    check_classes,
+    check_d_loss,
+    check_edges,
+    check_logits,
+    check_prediction,
+)
 
 MSECache = namedtuple("MSECache", "difference")
+MAECache = namedtuple("MAECache", "sign")
+EdgeLossCache = namedtuple("EdgeLossCache", "down right")
 CrossEntropyCache = namedtuple("CrossEntropyCache", "probabilities one_hot")
 MaskedCrossEntropyCache = namedtuple("MaskedCrossEntropyCache", "probabilities one_hot share")
 ScaledSimilarityCache = namedtuple("ScaledSimilarityCache", "a b scale y")
@@ -38,6 +47,81 @@ def mse_backward(d_loss: float | Array, cache: MSECache) -> tuple:
     """Return d_prediction = d_loss 2 (prediction - target) / size, and d_target, its negative (Eq. MSE-2)."""
     (difference,) = cache
     d_prediction = difference * (d_loss * (2 / difference.size))
+    return d_prediction, -d_prediction
+
+
+@checked("prediction target", check_prediction)
+def mae(prediction: Array, target: Array) -> tuple[Array, MAECache]:
+    """Return the mean absolute error over all entries, the L1 loss (Eq. L1-1).
+
+    Of a pixel that may have several values, the mean squared error prefers their mean, a blur, and this their median.
+
+    Parameters
+    ----------
+    prediction, target : arrays of one shape
+
+    Returns
+    -------
+    loss : 0-d array
+    cache : MAECache
+    """
+    check_shape("target", target, prediction.shape)
+    difference = prediction - target
+    return abs(difference).mean(), MAECache(xp_of(difference).sign(difference))
+
+
+@checked(check=check_d_loss)
+def mae_backward(d_loss: float | Array, cache: MAECache) -> tuple:
+    """Return d_prediction = d_loss sign(prediction - target) / size, and d_target, its negative (Eq. L1-2).
+
+    Where both are equal there is a kink, and 0 is taken.
+    """
+    (sign,) = cache
+    d_prediction = sign * (d_loss * (1 / sign.size))
+    return d_prediction, -d_prediction
+
+
+@checked("prediction target", check_edges)
+def edge_loss(prediction: Array, target: Array) -> tuple[Array, EdgeLossCache]:
+    """Return how far the differences of neighbouring pixels are off: the L1 loss of both images' edges (Eq. EDGE-1).
+
+    A shift of all pixels by one number costs nothing, but a blurred edge costs what its slope is off. It is the mean
+    over all pairs of pixels one above the other, plus the mean over all pairs side by side.
+
+    Parameters
+    ----------
+    prediction, target : arrays of one shape, (N, H, W, C)
+        H and W at least 2.
+
+    Returns
+    -------
+    loss : 0-d array
+    cache : EdgeLossCache
+
+    Source: after the gradient difference loss of Mathieu et al. 2016 (arXiv 1511.05440), which compares the sizes of
+    the differences; here they keep their sign.
+    """
+    check_shape("target", target, prediction.shape)
+    xp, difference = xp_of(prediction), prediction - target
+    down = difference[:, 1:] - difference[:, :-1]
+    right = difference[:, :, 1:] - difference[:, :, :-1]
+    return abs(down).mean() + abs(right).mean(), EdgeLossCache(xp.sign(down), xp.sign(right))
+
+
+@checked(check=check_d_loss)
+def edge_loss_backward(d_loss: float | Array, cache: EdgeLossCache) -> tuple:
+    """Return d_prediction and d_target, its negative (Eq. EDGE-2).
+
+    Each pair of neighbours pulls its second pixel one way, and its first pixel the other way.
+    """
+    down, right = cache
+    n, height, width, channels = len(down), right.shape[1], down.shape[2], down.shape[3]
+    d_prediction = xp_of(down).zeros((n, height, width, channels), down.dtype)
+    d_down, d_right = down * (d_loss * (1 / down.size)), right * (d_loss * (1 / right.size))
+    d_prediction[:, 1:] += d_down
+    d_prediction[:, :-1] -= d_down
+    d_prediction[:, :, 1:] += d_right
+    d_prediction[:, :, :-1] -= d_right
     return d_prediction, -d_prediction
 
 

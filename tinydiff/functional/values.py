@@ -187,6 +187,28 @@ def check_fake(fake: Array) -> None:
     check_some("fake", fake)
 
 
+def check_edges(prediction: Array) -> None:
+    """Refuse what is no batch of images, and images in which no pixel has a neighbour above and one beside it."""
+    check_rank("prediction", prediction, 4)
+    check_some("prediction", prediction)
+    if min(prediction.shape[1:3]) < 2:
+        raise InputError(
+            f"prediction has shape {tuple(prediction.shape)}, but images of at least 2 x 2 pixels were expected: edges "
+            "are differences of neighbours."
+        )
+
+
+def check_clamp(least: float, most: float) -> None:
+    """Refuse bounds that leave nothing between them."""
+    if not least < most:
+        raise InputError(f"least is {shown(least)} and most is {shown(most)}, but least < most was expected.")
+
+
+def check_posterior(mean: Array) -> None:
+    """Refuse an empty array, whose mean is undefined."""
+    check_some("mean", mean)
+
+
 def check_logits(logits: Array) -> None:
     """Refuse an empty array, whose mean is undefined."""
     check_some("logits", logits)

@@ -6,6 +6,7 @@ new file in this folder is found by itself, and `build` makes the network that a
 
 from tinydiff.base import import_modules
 from tinydiff.networks.attributes import AttributeClassifier, AttributeClassifierConfig
+from tinydiff.networks.autoencoder import Autoencoder, AutoencoderConfig, Decoder, Encoder
 from tinydiff.networks.classifier import Classifier, ClassifierConfig
 from tinydiff.networks.clip import CLIP, CLIPConfig
 from tinydiff.networks.discriminator import PatchDiscriminator, PatchDiscriminatorConfig
@@ -23,9 +24,13 @@ __all__ = [
     "NETWORKS",
     "AttributeClassifier",
     "AttributeClassifierConfig",
+    "Autoencoder",
+    "AutoencoderConfig",
     "CLIPConfig",
     "Classifier",
     "ClassifierConfig",
+    "Decoder",
+    "Encoder",
     "ImageEncoder",
     "Network",
     "NoisyClassifier",

@@ -28,6 +28,8 @@ class SelfAttention(Module):
     groups : int or None
         Of the norm.
     dtype : dtype
+    eps : float
+        Of the norm.
     """
 
     def __init__(
@@ -37,10 +39,11 @@ class SelfAttention(Module):
         rng: np.random.Generator,
         groups: int | None = None,
         dtype: Any = np.float32,
+        eps: float = 1e-5,
     ):
         check_divisible("channels", channels, "heads", heads)
         self.heads = heads
-        self.norm = GroupNorm(channels, groups, dtype=dtype)
+        self.norm = GroupNorm(channels, groups, eps, dtype)
         self.qkv = Linear(channels, 3 * channels, rng, dtype=dtype)
         self.proj = Linear(channels, channels, None, dtype=dtype)
 

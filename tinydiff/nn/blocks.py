@@ -1,4 +1,4 @@
-"""The residual block that a UNet is built from."""
+"""The residual block that UNets and autoencoders are built from."""
 
 from collections import namedtuple
 from dataclasses import dataclass
@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from tinydiff.base import Array, check_shape, checks_arguments, xp_of
+from tinydiff.base import Array, InputError, check_shape, checks_arguments, xp_of
 from tinydiff.functional.norm import row_sums
 from tinydiff.nn.activations import SiLU
 from tinydiff.nn.attention import SelfAttention
@@ -26,8 +26,8 @@ class BlockConfig:
 
     Parameters
     ----------
-    c_emb : int
-        Channels of the embedding of the time.
+    c_emb : int or None
+        Channels of the embedding of the time; None for a network that knows no time, such as an autoencoder.
     groups : int or None
         Of every norm; None takes ``min(32, channels // 4)``.
     dropout : float
@@ -35,13 +35,23 @@ class BlockConfig:
         Whether the embedding scales and shifts the second norm instead of being added.
     context_channels : int or None
         Of a context for cross-attention (`SpatialTransformer`); None: pixels attend to pixels only.
+    norm_eps : float
+        Added to the variance in every norm of pixels; a `SpatialTransformer` has its own.
     """
 
-    c_emb: int
+    c_emb: int | None
     groups: int | None = None
     dropout: float = 0.0
     scale_shift: bool = False
     context_channels: int | None = None
+    norm_eps: float = 1e-5
+
+    def __post_init__(self):
+        if self.scale_shift and self.c_emb is None:
+            raise InputError(
+                "scale_shift is True, but c_emb is None: without an embedding, nothing says by how much to scale and "
+                "shift."
+            )
 
 
 @checks_arguments("__init__")
@@ -49,7 +59,8 @@ class ResBlock(Module):
     """A residual block: two convolutions beside a shortcut, with the time embedding between, and optional attention.
 
     The block of DDPM and ADM: norm, SiLU and convolution, twice. The embedding is added to every pixel after the first
-    convolution, or (`scale_shift`) scales and shifts the second norm. The second convolution starts at zero.
+    convolution, or (`scale_shift`) scales and shifts the second norm; a block without `c_emb` takes None instead. The
+    second convolution starts at zero.
 
     Parameters
     ----------
@@ -72,15 +83,17 @@ class ResBlock(Module):
         heads: int = 0,
         dtype: Any = np.float32,
     ):
-        groups = config.groups
+        groups, eps = config.groups, config.norm_eps
         self.scale_shift = config.scale_shift
-        self.norm_1 = GroupNormSiLU(c_in, groups, dtype=dtype)
+        self.norm_1 = GroupNormSiLU(c_in, groups, eps, dtype)
         self.conv_1 = Conv2d(c_in, c_out, 3, rng, dtype=dtype)
-        self.project = Linear(config.c_emb, 2 * c_out if self.scale_shift else c_out, rng, dtype=dtype)
+        self.project: Any = None
+        if config.c_emb is not None:
+            self.project = Linear(config.c_emb, 2 * c_out if self.scale_shift else c_out, rng, dtype=dtype)
         if self.scale_shift:  # scale and shift come between the norm and SiLU
-            self.norm_2, self.silu_2 = GroupNorm(c_out, groups, dtype=dtype), SiLU()
+            self.norm_2, self.silu_2 = GroupNorm(c_out, groups, eps, dtype), SiLU()
         else:
-            self.norm_2 = GroupNormSiLU(c_out, groups, dtype=dtype)
+            self.norm_2 = GroupNormSiLU(c_out, groups, eps, dtype)
         self.dropout = Dropout(config.dropout)
         self.conv_2 = Conv2d(c_out, c_out, 3, None, dtype=dtype)
         self.shortcut = Linear(c_in, c_out, rng, dtype=dtype) if c_in != c_out else None
@@ -89,14 +102,17 @@ class ResBlock(Module):
         if heads and config.context_channels is not None:
             self.attention = SpatialTransformer(c_out, heads, config.context_channels, rng, groups, dtype=dtype)
         elif heads:
-            self.attention = SelfAttention(c_out, heads, rng, groups, dtype=dtype)
+            self.attention = SelfAttention(c_out, heads, rng, groups, dtype, eps)
 
-    def forward(self, x: Array, emb: Array, tape: Tape | None = None, context: Array | None = None) -> Array:
-        """Return (N, H, W, c_out) from x (N, H, W, c_in), emb (N, c_emb) and perhaps tokens of a context."""
+    def forward(self, x: Array, emb: Array | None, tape: Tape | None = None, context: Array | None = None) -> Array:
+        """Return (N, H, W, c_out) from x (N, H, W, c_in), emb (N, c_emb) or None, and perhaps tokens of a context."""
         h = self.norm_1.forward(x, tape)
-        check_shape("emb", emb, (len(x), None))
+        if self.project is not None:
+            check_shape("emb", emb, (len(x), None))
+        elif emb is not None:
+            raise InputError("emb was given, but this block was made without c_emb and reads none: give None.")
         h = self.conv_1.forward(h, tape)
-        time = self.project.forward(emb, tape)[:, None, None, :]
+        time: Any = None if self.project is None else self.project.forward(emb, tape)[:, None, None, :]
         if self.scale_shift:
             h = self.norm_2.forward(h, tape)
             scale, shift = time[..., : h.shape[-1]], time[..., h.shape[-1] :]
@@ -104,7 +120,8 @@ class ResBlock(Module):
                 tape.push(self, ScaleShiftCache(h, scale))
             h = self.silu_2.forward(h * (1 + scale) + shift, tape)
         else:
-            h += time
+            if self.project is not None:
+                h += time
             h = self.norm_2.forward(h, tape)
         h = self.dropout.forward(h, tape)
         h = self.conv_2.forward(h, tape)
@@ -114,7 +131,7 @@ class ResBlock(Module):
         return h if self.attention is None else self.attention.forward(h, tape)
 
     def backward(self, dy: Array, tape: Tape, grads: Gradients | None = None) -> tuple[Array, Array, Array | None]:
-        """Return (dx, d_emb, d_context), the latter None without cross-attention."""
+        """Return (dx, d_emb, d_context): d_emb is None without an embedding, d_context without cross-attention."""
         d_context = None
         if self.has_cross_attention:
             dy, d_context = self.attention.backward(dy, tape, grads)
@@ -130,8 +147,9 @@ class ResBlock(Module):
             dh = self.norm_2.backward(dh * (1 + scale), tape, grads)
         else:
             dh = self.norm_2.backward(dh, tape, grads)
-            d_time = row_sums(xp_of(dh), dh.reshape(len(dh), -1, dh.shape[-1]))[:, 0]  # it was added to every pixel
-        d_emb = self.project.backward(d_time, tape, grads)
+            if self.project is not None:  # the embedding was added to every pixel
+                d_time = row_sums(xp_of(dh), dh.reshape(len(dh), -1, dh.shape[-1]))[:, 0]
+        d_emb = None if self.project is None else self.project.backward(d_time, tape, grads)
         dh = self.conv_1.backward(dh, tape, grads)
         dx = self.norm_1.backward(dh, tape, grads)
         dx += d_shortcut  # two readers of x: their gradients add
