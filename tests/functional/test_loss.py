@@ -16,6 +16,8 @@ from tinydiff.functional import (
     edge_loss_backward,
     mae,
     mae_backward,
+    masked_cross_entropy,
+    masked_cross_entropy_backward,
     mse,
     mse_backward,
     scaled_similarity,
@@ -131,6 +133,61 @@ def test_bad_inputs_are_one_clear_sentence():
         cross_entropy(LOGITS, LABELS[:4])
     with pytest.raises(InputError, match=r"logits has shape \(0, 4\): the mean of no numbers"):
         cross_entropy(LOGITS[:0], LABELS[:0])
+
+
+ASKED = np.array([0, -1, 2, -1, 1])
+
+
+@pytest.mark.equation("MCE-1")
+def test_the_masked_cross_entropy_is_that_of_the_rows_that_are_asked():
+    asked = ASKED >= 0
+    loss, _ = masked_cross_entropy(LOGITS, ASKED)
+    assert float(loss) == pytest.approx(float(cross_entropy(LOGITS[asked], ASKED[asked])[0]), rel=1e-12)
+    assert float(masked_cross_entropy(LOGITS, LABELS)[0]) == pytest.approx(float(cross_entropy(LOGITS, LABELS)[0]))
+    assert float(masked_cross_entropy(np.array([[1e4, -1e4], [0, 0]]), np.array([1, -1]))[0]) == 2e4
+
+
+@pytest.mark.equation("MCE-2")
+def test_the_masked_cross_entropys_gradient(xp):
+    assert_right(masked_cross_entropy, masked_cross_entropy_backward, (LOGITS, ASKED))
+    assert_same_on(xp, masked_cross_entropy, masked_cross_entropy_backward, (LOGITS, ASKED))
+    _, cache = masked_cross_entropy(LOGITS, ASKED)
+    (d_logits,) = masked_cross_entropy_backward(1.0, cache)
+    assert not d_logits[ASKED < 0].any()
+    assert d_logits[ASKED >= 0].all()
+
+
+def test_where_no_row_is_asked_the_masked_cross_entropy_and_its_gradient_are_0():
+    nobody = np.full(5, -1)
+    loss, cache = masked_cross_entropy(LOGITS, nobody)
+    assert float(loss) == 0
+    assert not masked_cross_entropy_backward(1.0, cache)[0].any()
+
+
+def masked_mean_over_all_rows(dy, cache):
+    return (masked_cross_entropy_backward(dy, cache)[0] * 3 / 5,)
+
+
+def masked_nowhere(dy, cache):
+    return ((cache.probabilities - cache.one_hot) * (dy / 3),)
+
+
+@pytest.mark.parametrize("wrong", [masked_mean_over_all_rows, masked_nowhere])
+def test_a_wrong_backward_of_the_masked_cross_entropy_is_caught(wrong):
+    assert not gradcheck(masked_cross_entropy, wrong, (LOGITS, ASKED))
+
+
+def test_bad_labels_of_the_masked_cross_entropy_are_one_clear_sentence():
+    for labels, words in [
+        (np.array([0, 1, 2, 3, 4]), "labels holds 4, but integers from 0 to 3 were expected, or -1 for a row not"),
+        (np.array([0, 1, -2, 3, 3]), "labels holds -2, but integers from 0 to 3"),
+        (ASKED[:4], r"labels has shape \(4,\)"),
+        (ASKED * 1.0, "labels has dtype float64, but integers"),
+    ]:
+        with pytest.raises(InputError, match=words):
+            masked_cross_entropy(LOGITS, labels)
+    with pytest.raises(InputError, match=r"logits has shape \(0, 4\): the mean of no numbers"):
+        masked_cross_entropy(LOGITS[:0], ASKED[:0])
 
 
 @pytest.mark.equation("NCE-1")

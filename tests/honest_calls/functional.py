@@ -46,6 +46,8 @@ PAIRS = {
     "reparameterise": {"mean": X, "log_variance": X * 2, "eps": UNIFORM},
     "kl_to_standard_normal": {"mean": X, "log_variance": X * 2},
     "cross_entropy": {"logits": ROWS, "labels": LABELS},
+    "masked_cross_entropy": {"logits": ROWS, "labels": np.array([1, -1])},
+    "perceptual_distance": {"maps_a": [X, TOKENS], "maps_b": [X * SCALE[::-1] + 1, TOKENS + 1]},
     "contrastive_loss": {"logits": SQUARE},
     "hinge_discriminator": {"real": ROWS, "fake": ROWS * 2},
     "hinge_generator": {"fake": ROWS},

@@ -7,7 +7,16 @@ import numpy as np
 from tinydiff import models as M
 from tinydiff.base import Condition
 from tinydiff.data import Dataset
-from tinydiff.networks import CLIP, CLIPConfig, NoisyClassifier, NoisyClassifierConfig, TextConfig, UNetConfig
+from tinydiff.networks import (
+    CLIP,
+    AttributeClassifier,
+    AttributeClassifierConfig,
+    CLIPConfig,
+    NoisyClassifier,
+    NoisyClassifierConfig,
+    TextConfig,
+    UNetConfig,
+)
 from tinydiff.text import Tokenizer
 
 UNET = UNetConfig(4, 1, channels=4, channel_mult=(1,), blocks_per_level=1, heads=1, num_classes=3)
@@ -44,6 +53,14 @@ def JUDGE():
     return NoisyClassifier(NoisyClassifierConfig(4, 1, 3, (4,)))
 
 
+def attributes():
+    return AttributeClassifier(AttributeClassifierConfig(4, 1, (4,), 1, 1, 4))
+
+
+def verdicts():
+    return M.read_attributes(attributes(), X)
+
+
 def edit(f, **own):
     return lambda: (f, {"model": MODEL(), "images": X, "request": REQUEST, **own})
 
@@ -54,6 +71,11 @@ def gradient(make, *inputs):
 
 
 CALLS = {
+    "read_attributes": lambda: (M.read_attributes, {"classifier": attributes(), "images": X, "micro_batch": 2}),
+    "attribute_agreement": lambda: (
+        M.attribute_agreement,
+        {"verdicts": verdicts(), "attributes": np.array([[1, 2], [0, -1]])},
+    ),
     "usual_steps": lambda: (M.usual_steps, {"sampler": "ddim"}),
     "Guidance": lambda: (
         M.Guidance,
@@ -165,6 +187,7 @@ CALLS = {
     "read_about": lambda: (M.read_about, {"name": "mnist"}),
 }
 SLOW = {"sample": 4, "load": 4}
+RECORDS = {"Verdicts"}
 WITHOUT = {"ModelConfig.diffusion", "register", "save"}  # files have tests of their own
 
 

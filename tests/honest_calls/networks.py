@@ -14,6 +14,7 @@ WORDS_UNET = N.UNetConfig(
 CLIP = N.CLIPConfig(4, 1, (4,), 4, TEXT)
 PATCHES = N.PatchDiscriminatorConfig(1, 4, 1)
 CLASSIFIER, NOISY = N.ClassifierConfig(4, 1, 3, (4,), 4), N.NoisyClassifierConfig(4, 1, 3, (4,))
+READER = N.AttributeClassifierConfig(4, 1, (4, 4), 1, 1, 4, {"shape": ("circle", "square"), "colour": ("red",)})
 X, T, LABELS = rng.normal(size=(2, 4, 4, 1)).astype("f4"), np.array([3, 7]), np.array([1, 0])
 TOKENS = np.array([[1, 2, 8], [3, 8, 8]])
 UNIT = np.eye(4, dtype="f4")[:2]
@@ -34,6 +35,7 @@ NETWORKS = {
     "Classifier": (lambda: N.Classifier(CLASSIFIER), {"x": X}),
     "NoisyClassifier": (lambda: N.NoisyClassifier(NOISY), {"x_t": X, "t": T}),
     "PatchDiscriminator": (lambda: N.PatchDiscriminator(PATCHES), {"x": X}),
+    "AttributeClassifier": (lambda: N.AttributeClassifier(READER), {"x": X}),
     "ImageEncoder": (lambda: N.ImageEncoder(4, 1, (4,), np.random.default_rng(0)), {"x_t": X, "t": T}),
     "Encoder": (lambda: packed(N.Encoder(AUTOENCODER, 4, np.random.default_rng(0))), {"x": X}),
     "Decoder": (lambda: packed(N.Decoder(AUTOENCODER, 2, np.random.default_rng(0))), {"z": Z}),
@@ -50,6 +52,12 @@ def backward(name):
     return (lambda **given: (model.backward(*given.values(), tape, grads), grads.flat)), {
         called.get(name, "d_logits"): d_out
     }
+
+
+def maps_backward():
+    network, tape = N.AttributeClassifier(READER), Tape()
+    d_maps = network.maps(X, tape)
+    return (lambda d_maps: network.maps_backward(d_maps, tape)), {"d_maps": d_maps}
 
 
 def clip_backward(method, **inputs):
@@ -119,6 +127,18 @@ CALLS |= {
         {"in_channels": 1, "channels": 4, "layers": 1},
     ),
     "PatchDiscriminator": lambda: (N.PatchDiscriminator, {"config": PATCHES, "rng": seeded()}),
+    "AttributeClassifierConfig": lambda: (
+        N.AttributeClassifierConfig,
+        {
+            "image_size": 4,
+            "in_channels": 1,
+            "channels": (4, 4),
+            "blocks": 1,
+            "stem_stride": 1,
+            "features": 4,
+            "attributes": {"shape": ("circle", "square")},
+        },
+    ),
     "UNet": lambda: (N.UNet, {"config": UNET, "rng": seeded()}),
     "TextEncoder": lambda: (N.TextEncoder, {"config": TEXT, "rng": seeded()}),
     "TextToImage": lambda: (N.TextToImage, {"unet": WORDS_UNET, "text": TEXT, "rng": seeded()}),
@@ -157,6 +177,11 @@ CALLS |= {
     "Autoencoder.encode_backward": lambda: autoencoder_backward("encode", {"x": X}, "d_mean", "d_log_variance"),
     "Autoencoder.decode_backward": lambda: autoencoder_backward("decode", {"z": Z}, "d_x_hat"),
     "build": lambda: (N.build, {"config": UNET, "rng": seeded()}),
+    "AttributeClassifier": lambda: (N.AttributeClassifier, {"config": READER, "rng": seeded()}),
+    "AttributeClassifier.features": lambda: (N.AttributeClassifier(READER).features, {"x": X}),
+    "AttributeClassifier.maps": lambda: (N.AttributeClassifier(READER).maps, {"x": X}),
+    "AttributeClassifier.maps_backward": maps_backward,
+    "AttributeClassifier.split": lambda: (N.AttributeClassifier(READER).split, {"logits": np.ones((2, 3), "f4")}),
     "Classifier.features": lambda: (N.Classifier(CLASSIFIER).features, {"x": X}),
     "CLIP.encode_image": lambda: (N.CLIP(CLIP).encode_image, {"x_t": X, "t": T}),
     "CLIP.encode_text": lambda: (N.CLIP(CLIP).encode_text, {"tokens": TOKENS}),

@@ -3,11 +3,12 @@
 import functools
 
 import numpy as np
+from coloured_squares import SHAPE, ColouredSquares
 
 from honest_calls import returning
 from honest_calls.models import DATA, MODEL, WORDS
 from tinydiff import train as T
-from tinydiff.networks import Classifier, ClassifierConfig
+from tinydiff.networks import AttributeClassifier, Classifier, ClassifierConfig
 
 CONFIG = {
     "steps": 3,
@@ -103,6 +104,19 @@ CALLS = {
             "validation": DATA,
         },
     ),
+    "ClassifyAttributesConfig": lambda: (
+        T.ClassifyAttributesConfig,
+        {"steps": 3, "shift": 1, "noise": 0.5, "blur": 0.5, "brightness": 0.5},
+    ),
+    "ClassifyAttributes": lambda: (
+        T.ClassifyAttributes,
+        {
+            "network": AttributeClassifier(SHAPE),
+            "data": ColouredSquares(4),
+            "config": T.ClassifyAttributesConfig(steps=1, batch=2, micro_batch=2, lanes=1),
+            "validation": ColouredSquares(4),
+        },
+    ),
     "NewWord": lambda: (T.NewWord, word_arguments()),
     "learn_word": lambda: (T.learn_word, {**word_arguments(), "log": print}),
     "Phase": lambda: (
@@ -120,15 +134,16 @@ CALLS = {
     "TrainConfig.part": lambda: (T.TrainConfig(**CONFIG).part, {"shard": 0}),
 }
 SLOW = {"learn_word": 4}
-RECORDS = {"Contrast"}
+RECORDS = {"AttributeData", "Contrast"}
 # What a run calls with what it made itself; what takes no arguments; files have tests of their own.
 WITHOUT = {
     *("Objective.add_gradient", "Objective.validate", "Objective.measure", "Objective.identity", "Objective.about"),
     *("Objective.trained", "Run.train_step", "Run.run", "Run.trained", "Run.validate", "Run.save"),
-    *("Run.stop_if_not_finite", "Objective.remedy"),
+    "Objective.remedy",
+    *("Run.stop_if_not_finite", "ClassifyAttributes.attributes"),
     *(
         f"{name}.{method}"
-        for name in ("Denoise", "Classify", "Contrast", "NewWord")
+        for name in ("Denoise", "Classify", "ClassifyAttributes", "Contrast", "NewWord")
         for method in ("add_gradient", "indices", "validate", "identity", "about", "trained", "measure", "context")
     ),
 }

@@ -6,7 +6,7 @@ import zlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -30,12 +30,16 @@ class KnownDataset:
         Whether files that are missing may be downloaded.
     summary : str
         What it is, in one line.
+    drawn : callable or None
+        For a set that a program draws: ``drawn(split, n, size)`` returns n pictures of any size (None: all) that are
+        drawn when they are asked for, such as `DrawnScenes`.
     """
 
     load: Callable[..., Dataset]
     splits: tuple[str, ...]
     downloads: bool
     summary: str
+    drawn: Callable[..., Any] | None = None
 
 
 DIGITS = tuple("0123456789")  # what the classes of digits are called
@@ -46,13 +50,16 @@ DATASETS: Choices[KnownDataset] = Choices("name")
 
 @checked()
 def dataset(
-    name: str, splits: Sequence[str] = ("train", "test"), downloads: bool = False
+    name: str,
+    splits: Sequence[str] = ("train", "test"),
+    downloads: bool = False,
+    drawn: Callable[..., Any] | None = None,
 ) -> Callable[[Loader], Loader]:
     """Put the function below, which loads a data set, into `DATASETS`, and leave it as it is.
 
     Parameters
     ----------
-    name, splits, downloads
+    name, splits, downloads, drawn
         See `KnownDataset`.
 
     Raises
@@ -68,7 +75,7 @@ def dataset(
                 f"There are two data sets named {name!r}, in {known.load.__module__} and {load.__module__}: rename one."
             )
         summary, _, _ = (inspect.getdoc(load) or "").partition("\n")
-        DATASETS[name] = KnownDataset(load, tuple(splits), downloads, summary)
+        DATASETS[name] = KnownDataset(load, tuple(splits), downloads, summary, drawn)
         return load
 
     return register

@@ -7,8 +7,6 @@ from typing import NamedTuple
 import numpy as np
 
 from tinydiff.base import Array, InputError, check_alike, check_count, check_rank, check_shape, checked, to_numpy, xp_of
-from tinydiff.data import to_floats, to_images
-from tinydiff.data.resizing import area_average
 from tinydiff.functional import softmax
 from tinydiff.models.config import LARGEST_MICRO_BATCH
 from tinydiff.models.network import NetworkSettings
@@ -75,6 +73,9 @@ def read_attributes(classifier: AttributeClassifier, images: Array, micro_batch:
     InputError
         If the pictures have another size or other channels.
     """
+    from tinydiff.data import to_floats, to_images  # here, since Pillow comes with it, and few models ask for it
+    from tinydiff.data.resizing import area_average
+
     check_count("micro_batch", micro_batch, most=LARGEST_MICRO_BATCH)
     xp, (height, width, channels) = xp_of(classifier.theta), classifier.config.shape
     check_rank("images", images, 4)

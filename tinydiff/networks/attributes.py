@@ -213,5 +213,6 @@ class AttributeClassifier(Module):
 
     def split(self, logits: Array) -> dict[str, Array]:
         """Return the logits of each attribute, shape (N, words)."""
+        check_alike(logits=logits, theta=self.theta)
         check_shape("logits", logits, (None, self.config.classes))
         return {name: logits[:, part] for name, part in self.config.slices.items()}

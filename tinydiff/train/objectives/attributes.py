@@ -215,12 +215,12 @@ def _check_data(name, data, network):
     if not len(data):
         raise InputError(f"{name} holds no pictures, but at least one was expected.")
     config, first = network.config, np.zeros(1, np.int64)
-    if (shape := data.batch(first)[0].shape[1:]) != config.shape:
-        raise InputError(f"{name} has pictures of shape {tuple(shape)}, but the network's are {config.shape}.")
     words = {attribute: tuple(of_it) for attribute, of_it in data.attribute_words.items()}
     if list(words.items()) != list(config.attributes.items()):
         raise InputError(f"{name} has the attributes {words}, but the network's are {config.attributes}.")
     check_attributes(data.attributes(first), words, 1)
+    if (shape := data.batch(first)[0].shape[1:]) != config.shape:
+        raise InputError(f"{name} has pictures of shape {tuple(shape)}, but the network's are {config.shape}.")
 
 
 def _figures(config, logits, attributes):

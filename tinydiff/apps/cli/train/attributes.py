@@ -7,8 +7,8 @@ import numpy as np
 
 from tinydiff.apps.cli.screen import say
 from tinydiff.apps.cli.train.command import TrainCommand, on_device, trains
-from tinydiff.base import Device, InputError, Size, to_table
-from tinydiff.data import load_data
+from tinydiff.base import Device, InputError, Size, height_and_width, to_table
+from tinydiff.data import DATASETS
 from tinydiff.networks import AttributeClassifier, AttributeClassifierConfig
 from tinydiff.train import AttributeData, ClassifyAttributes, ClassifyAttributesConfig, Run
 
@@ -49,9 +49,10 @@ class TrainAttributes(TrainCommand):
 
 
 def _with_attributes(name: str, split: str, size: Size) -> AttributeData:
-    """Return a split of a data set, at this size, of whose pictures the attributes are known."""
-    found: Any = load_data(name, split)
-    if not isinstance(found, AttributeData):
+    """Return a split of a data set, drawn at this size, of whose pictures the attributes are known."""
+    drawn, (height, width) = DATASETS[name].drawn, height_and_width("network.image_size", size)
+    if drawn is None or not isinstance(found := drawn(split, size=height), AttributeData):
         raise InputError(f"data is {name!r}, of whose pictures no attributes are known: name a set such as scenes.")
-    pictures: Any = found
-    return pictures.resize(size)
+    if height != width:
+        raise InputError(f"network.image_size is {height} x {width}, but pictures of {name} are square.")
+    return found

@@ -1,0 +1,121 @@
+"""Scenes as data: drawn when they are asked for, or all at once as a data set."""
+
+import functools
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+
+from tinydiff.base import Array, InputError, check_choice, check_count, checked, checks_arguments, counted
+from tinydiff.data.dataset import Dataset, to_floats
+from tinydiff.data.scenes.attributes import ATTRIBUTES, answers
+from tinydiff.data.scenes.captions import describe
+from tinydiff.data.scenes.compose import SPLITS, compose
+from tinydiff.data.scenes.objects import OBJECTS
+from tinydiff.data.scenes.painting import LARGEST, SMALLEST, render
+from tinydiff.data.scenes.scene import Scene
+from tinydiff.data.sets import dataset
+from tinydiff.workers import run_parallel
+
+VERSION = 1  # of the drawings: to be raised when the same scene begins to look otherwise
+AT_ONCE = {"train": 10_000}  # how many of a split a data set holds, where that is not all of it
+
+
+@checks_arguments("__init__")
+@dataclass(frozen=True)
+class DrawnScenes:
+    """Scenes of a split, each drawn when it is asked for: a training draws them in its own workers, and keeps none.
+
+    Parameters
+    ----------
+    split : str
+        See `compose`.
+    n : int or None
+        How many, from the first on; None takes all of the split.
+    size : int
+        Height and width of the pictures, 16 to 256.
+    seed : int
+    """
+
+    split: str = "train"
+    n: int | None = None
+    size: int = 64
+    seed: int = 0
+
+    name: ClassVar[str] = "scenes"
+    attribute_words: ClassVar[dict[str, tuple[str, ...]]] = ATTRIBUTES
+
+    def __post_init__(self):
+        check_choice("split", self.split, tuple(SPLITS))
+        check_count("size", self.size, least=SMALLEST, most=LARGEST)
+        if self.n is None:
+            object.__setattr__(self, "n", SPLITS[self.split])
+        check_count("n", self.n)
+
+    def __len__(self) -> int:
+        return self.n
+
+    def describe(self) -> str:
+        """Return one line that says what this is."""
+        return f"scenes, {self.split}: {counted(len(self), 'image')} {self.size} x {self.size} x 3, drawn as needed"
+
+    def identity(self) -> dict[str, Any]:
+        """Return what decides the pictures."""
+        return {"scenes": VERSION, "split": self.split, "n": self.n, "size": self.size, "seed": self.seed}
+
+    def scenes(self, indices: Sequence[int] | np.ndarray) -> list[Scene]:
+        """Return the scenes at these indices, 0 .. n - 1."""
+        for index in indices:
+            if not 0 <= index < len(self):
+                raise InputError(f"indices holds {index}, but there are {counted(len(self), 'scene')}.")
+        return [compose(int(index), self.seed, self.split) for index in indices]
+
+    def pictures(self, indices: Sequence[int] | np.ndarray) -> np.ndarray:
+        """Return the pictures at these indices, uint8, shape (n, size, size, 3)."""
+        return np.stack([render(scene, self.size) for scene in self.scenes(indices)])
+
+    def batch(self, indices: Sequence[int] | np.ndarray, xp: Any = np, flip: None = None) -> tuple[Array, Array]:
+        """Return images (n, size, size, 3), float32 in [-1, 1], and the number of each one's object, as `Dataset` does.
+
+        Scenes are never mirrored: captions say left and right.
+        """
+        if flip is not None:
+            raise InputError("flip was given, but captions of scenes say left and right: leave it out.")
+        pictures, objects = self.pictures(indices), self.attributes(indices)[:, 0]
+        return xp.asarray(to_floats(pictures)), xp.asarray(objects)
+
+    def attributes(self, indices: Sequence[int] | np.ndarray) -> np.ndarray:
+        """Return the answers to the questions `attribute_words`; see `answers`."""
+        return answers(self.scenes(indices))
+
+    @functools.cached_property
+    def captions(self) -> tuple[str, ...]:
+        """One caption for each scene."""
+        return tuple(describe(compose(i, self.seed, self.split)).text for i in range(len(self)))
+
+
+@dataset("scenes", splits=tuple(SPLITS), drawn=DrawnScenes)
+@checked()
+def load_scenes(split: str = "train", n: int | None = None, seed: int = 0, size: int = 64) -> Dataset:
+    """Return captioned scenes of 64 x 64 pixels, drawn on the fly: 10,000 to train, 2,000 to test, and more.
+
+    The labels number the objects, those of the first one where there are two.
+
+    Parameters
+    ----------
+    split : str
+        As for `compose`.
+    n : int or None
+        How many; None takes 10,000 of the split to train, and all of another one.
+    seed : int
+    size : int
+        Height and width in pixels, 16 to 256.
+    """
+    n = AT_ONCE.get(split, SPLITS.get(split)) if n is None else n
+    drawn = DrawnScenes(split, n, size, seed)
+    parts = np.array_split(np.arange(len(drawn)), max(1, len(drawn) // 250))
+    images = np.concatenate(run_parallel([functools.partial(drawn.pictures, part) for part in parts]))
+    names = tuple(OBJECTS)
+    labels = np.array([names.index(compose(i, seed, split).object) for i in range(len(drawn))])
+    return Dataset(images, labels, "scenes", split, "the package", drawn.captions, names)
