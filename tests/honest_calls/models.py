@@ -5,12 +5,14 @@ import functools
 import numpy as np
 
 from tinydiff import models as M
-from tinydiff.base import Condition
+from tinydiff.base import Condition, Noise
 from tinydiff.data import Dataset
 from tinydiff.networks import (
     CLIP,
     AttributeClassifier,
     AttributeClassifierConfig,
+    Autoencoder,
+    AutoencoderConfig,
     CLIPConfig,
     NoisyClassifier,
     NoisyClassifierConfig,
@@ -59,6 +61,12 @@ def attributes():
 
 def verdicts():
     return M.read_attributes(attributes(), X)
+
+
+@functools.cache
+def LATENTS():
+    network = Autoencoder(AutoencoderConfig(4, 1, 4, (1, 2), 1, 2), np.random.default_rng(0))
+    return M.LatentAutoencoder(network, (0.5, 0.0), (1.0, 2.0), 2, 1)
 
 
 def edit(f, **own):
@@ -141,6 +149,13 @@ CALLS = {
     ),
     "ClipModel.text_vectors": lambda: (READER().text_vectors, {"prompts": ["a", "b"]}),
     "ClipModel.image_vectors": lambda: (READER().image_vectors, {"x_t": X, "t": T}),
+    "LatentAutoencoder": lambda: (
+        M.LatentAutoencoder,
+        {"network": LATENTS().network, "mean": (0.5, 0.0), "std": (1.0, 2.0), "micro_batch": 2, "threads": 1},
+    ),
+    "LatentAutoencoder.encode": lambda: (LATENTS().encode, {"images": X, "noise": Noise(0)}),
+    "LatentAutoencoder.decode": lambda: (LATENTS().decode, {"latents": np.zeros((2, 2, 2, 2), "f4")}),
+    "measure_latents": lambda: (M.measure_latents, {"model": LATENTS(), "batches": [X, X[:1]]}),
     "best_of": lambda: (M.best_of, {"clip": READER(), "images": X, "prompt": "a", "n": 2}),
     "clip_scores": lambda: (M.clip_scores, {"clip": READER(), "images": X, "prompts": ["a", "b"]}),
     "clip_gradient": lambda: (gradient(M.clip_gradient, np.eye(4, dtype="f4")[:2]), {"clip": READER()}),
@@ -188,7 +203,7 @@ CALLS = {
 }
 SLOW = {"sample": 4, "load": 4}
 RECORDS = {"Verdicts"}
-WITHOUT = {"ModelConfig.diffusion", "register", "save"}  # files have tests of their own
+WITHOUT = {"ModelConfig.diffusion", "register", "save", "LatentAutoencoder.checksum"}  # files have tests of their own
 
 
 def walk(predict, x_T, noise):

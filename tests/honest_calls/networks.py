@@ -192,7 +192,13 @@ CALLS |= {
     "TextToImage.read": lambda: (N.TextToImage(WORDS_UNET, TEXT).read, {"tokens": TOKENS}),
 }
 # What takes no arguments, or is called by a backward alone; `network` is a decorator.
-WITHOUT = {"CLIP.bound_scale", "TextToImage.read_backward", "network", "UNetGradients", "Autoencoder.one_input"} | {
-    f"{name}.one_input" for name in NETWORKS
-}
-RECORDS = {"Network", "UNetGradients"}
+WITHOUT = {
+    "CLIP.bound_scale",
+    "TextToImage.read_backward",
+    "network",
+    "UNetGradients",
+    "Autoencoder.one_input",
+    "Posterior",
+    "Reconstruction",
+} | {f"{name}.one_input" for name in NETWORKS}
+RECORDS = {"Network", "UNetGradients", "Posterior", "Reconstruction"}

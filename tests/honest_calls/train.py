@@ -6,7 +6,7 @@ import numpy as np
 from coloured_squares import SHAPE, ColouredSquares
 
 from honest_calls import returning
-from honest_calls.models import DATA, MODEL, WORDS
+from honest_calls.models import DATA, LATENTS, MODEL, WORDS
 from tinydiff import train as T
 from tinydiff.networks import AttributeClassifier, Classifier, ClassifierConfig
 
@@ -32,6 +32,7 @@ CONFIG = {
 VALIDATED = {**CONFIG, "validate_every": 2, "validation_images": 2}
 DENOISE = T.DenoiseConfig(steps=1, batch=2, micro_batch=2, lanes=1)
 CLASSIFY = T.ClassifyConfig(steps=1, batch=2, micro_batch=2, lanes=1)
+RECONSTRUCT = T.ReconstructConfig(steps=1, batch=2, micro_batch=2, lanes=1)
 WORD = T.NewWordConfig(steps=1, batch=2, micro_batch=2)
 
 
@@ -94,6 +95,14 @@ CALLS = {
     "ClassifyConfig": lambda: (T.ClassifyConfig, {"steps": 3, "shift": 1}),
     "ContrastConfig": lambda: (T.ContrastConfig, {"steps": 3, "clean": 0.5}),
     "NewWordConfig": lambda: (T.NewWordConfig, {"steps": 3, "seed": 1}),
+    "ReconstructConfig": lambda: (
+        T.ReconstructConfig,
+        {"steps": 3, "kl": 0.5, "edge": 0.25, "latent_images": 5},
+    ),
+    "Reconstruct": lambda: (
+        T.Reconstruct,
+        {"model": LATENTS(), "data": DATA, "config": RECONSTRUCT, "validation": DATA},
+    ),
     "Denoise": lambda: (T.Denoise, {"model": MODEL(), "data": DATA, "config": DENOISE, "validation": DATA}),
     "Classify": lambda: (
         T.Classify,
@@ -139,11 +148,10 @@ RECORDS = {"AttributeData", "Contrast"}
 WITHOUT = {
     *("Objective.add_gradient", "Objective.validate", "Objective.measure", "Objective.identity", "Objective.about"),
     *("Objective.trained", "Run.train_step", "Run.run", "Run.trained", "Run.validate", "Run.save"),
-    "Objective.remedy",
-    *("Run.stop_if_not_finite", "ClassifyAttributes.attributes"),
+    *("Run.stop_if_not_finite", "Objective.remedy", "ClassifyAttributes.attributes", "Reconstruct.reconstruction"),
     *(
         f"{name}.{method}"
-        for name in ("Denoise", "Classify", "ClassifyAttributes", "Contrast", "NewWord")
+        for name in ("Denoise", "Classify", "ClassifyAttributes", "Contrast", "NewWord", "Reconstruct")
         for method in ("add_gradient", "indices", "validate", "identity", "about", "trained", "measure", "context")
     ),
 }

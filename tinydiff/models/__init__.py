@@ -1,6 +1,7 @@
 """Trained models: saving and loading them, drawing samples, editing pictures."""
 
 from tinydiff.models.attributes import Verdicts, attribute_agreement, read_attributes
+from tinydiff.models.autoencoder import LatentAutoencoder, measure_latents
 from tinydiff.models.classifier import class_gradient
 from tinydiff.models.clip import ClipModel, best_of, clip_gradient, clip_guided_chain, clip_scores
 from tinydiff.models.config import ModelConfig, default_micro_batch
@@ -20,6 +21,7 @@ __all__ = [
     "ClipModel",
     "DiffusionModel",
     "Guidance",
+    "LatentAutoencoder",
     "ModelConfig",
     "Progress",
     "Request",
@@ -41,6 +43,7 @@ __all__ = [
     "interpolate",
     "invert",
     "load",
+    "measure_latents",
     "notes_on_words",
     "read_about",
     "read_attributes",

@@ -6,7 +6,7 @@ new file in this folder is found by itself, and `build` makes the network that a
 
 from tinydiff.base import import_modules
 from tinydiff.networks.attributes import AttributeClassifier, AttributeClassifierConfig
-from tinydiff.networks.autoencoder import Autoencoder, AutoencoderConfig, Decoder, Encoder
+from tinydiff.networks.autoencoder import Autoencoder, AutoencoderConfig, Decoder, Encoder, Posterior, Reconstruction
 from tinydiff.networks.classifier import Classifier, ClassifierConfig
 from tinydiff.networks.clip import CLIP, CLIPConfig
 from tinydiff.networks.discriminator import PatchDiscriminator, PatchDiscriminatorConfig
@@ -37,6 +37,8 @@ __all__ = [
     "NoisyClassifierConfig",
     "PatchDiscriminator",
     "PatchDiscriminatorConfig",
+    "Posterior",
+    "Reconstruction",
     "TextConfig",
     "TextEncoder",
     "TextToImage",

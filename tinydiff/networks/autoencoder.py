@@ -1,5 +1,6 @@
 """The autoencoder of latent diffusion: an image becomes a small map of latents, and the latents an image again."""
 
+from collections import namedtuple
 from dataclasses import dataclass
 from typing import Any
 
@@ -33,6 +34,9 @@ from tinydiff.nn import (
     Upsample,
 )
 from tinydiff.nn.attention import cut
+
+Posterior = namedtuple("Posterior", "mean log_variance")  # what the encoder says of the latents
+Reconstruction = namedtuple("Reconstruction", "x_hat mean log_variance")
 
 LOG_VARIANCE = (-30.0, 20.0)  # the least and the most that the encoder may say, as in latent diffusion
 
@@ -269,8 +273,8 @@ class Autoencoder(Module):
         xp, dtype = xp_of(self.theta), self.theta.dtype
         return xp.zeros((1, *self.config.shape), dtype), xp.zeros((1, *self.config.latent_shape), dtype)
 
-    def encode(self, x: Array, tape: Tape | None = None) -> tuple[Array, Array]:
-        """Return mean and log variance of the latents, each (N, H / factor, W / factor, latent_channels).
+    def encode(self, x: Array, tape: Tape | None = None) -> Posterior:
+        """Return (mean, log_variance) of the latents, each (N, H / factor, W / factor, latent_channels).
 
         The log variance is clamped to `LOG_VARIANCE` here, before anything reads it. So neither the sample nor the KL
         divergence can overflow, and what lies outside gets no gradient from either (Eq. CLAMP-2).
@@ -291,7 +295,7 @@ class Autoencoder(Module):
         log_variance, cache = F.clamp.bare(log_variance, *LOG_VARIANCE)
         if tape is not None:
             tape.push(self, cache, log_variance.shape)
-        return mean, log_variance
+        return Posterior(mean, log_variance)
 
     def encode_backward(
         self, d_mean: Array, d_log_variance: Array, tape: Tape, grads: Gradients | None = None
@@ -318,7 +322,7 @@ class Autoencoder(Module):
         dz = self.decoder.backward(d_x_hat, tape, grads)
         return dz if self.post_quant is None else self.post_quant.backward(dz, tape, grads)
 
-    def forward(self, x: Array, eps: Array, tape: Tape | None = None) -> tuple[Array, Array, Array]:
+    def forward(self, x: Array, eps: Array, tape: Tape | None = None) -> Reconstruction:
         """Return (x_hat, mean, log_variance): images decoded from a sample of their latents, and what it is drawn from.
 
         Parameters
@@ -334,7 +338,7 @@ class Autoencoder(Module):
         z, cache = F.reparameterise.bare(mean, log_variance, eps)
         if tape is not None:
             tape.push(self, cache, z.shape)
-        return self.decode(z, tape), mean, log_variance
+        return Reconstruction(self.decode(z, tape), mean, log_variance)
 
     def backward(
         self, d_x_hat: Array, d_mean: Array, d_log_variance: Array, tape: Tape, grads: Gradients | None = None

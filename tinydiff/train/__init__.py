@@ -15,6 +15,8 @@ from tinydiff.train.objectives import (
     DenoiseConfig,
     NewWord,
     NewWordConfig,
+    Reconstruct,
+    ReconstructConfig,
     learn_word,
 )
 from tinydiff.train.optim import AdamW, clip_by_global_norm, ema_decay, learning_rate, update_ema
@@ -35,6 +37,8 @@ __all__ = [
     "NewWordConfig",
     "Objective",
     "Phase",
+    "Reconstruct",
+    "ReconstructConfig",
     "Run",
     "TrainConfig",
     "ValidatedConfig",

@@ -61,6 +61,8 @@ class DataOptions:
         See `load_folder`.
     advice : bool
         Whether the lines say what to do: by options of a training, which other commands do not have.
+    only_pictures : bool
+        Whether neither classes nor captions are learned, so that there is nothing to say of them.
     """
 
     data: str
@@ -71,6 +73,7 @@ class DataOptions:
     fit: str = "crop"
     background: str = "white"
     advice: bool = True
+    only_pictures: bool = False
 
     def left_open(self, name: str) -> bool:
         """Return whether an option of the network was not given, so that the data decide it."""
@@ -91,7 +94,7 @@ def prepare_data(options: DataOptions, config: Config) -> tuple[Dataset, Dataset
     Parameters
     ----------
     options : DataOptions
-    config : UNetConfig or ClassifierConfig
+    config : UNetConfig, ClassifierConfig or AutoencoderConfig
         What was given of it stays.
     """
     if options.images is not None and options.data != "avatars":
@@ -104,6 +107,8 @@ def prepare_data(options: DataOptions, config: Config) -> tuple[Dataset, Dataset
         say(training.describe(), held_out.describe())
     if training.notes:
         say(*training.notes)
+    if options.only_pictures:
+        return training, held_out, config
     if options.advice and training.class_names and config.num_classes is not None and not options.captions:
         _print_classes(training.class_names)
     return training, held_out, config
@@ -151,6 +156,8 @@ def _by_name(options, config):
     training, held_out = training.resize(size), held_out.resize(size)
     if options.left_open("in_channels"):
         config = replace(config, in_channels=training.images.shape[-1])
+    if options.only_pictures:
+        return training, held_out, config
     notes = []
     classes = training.class_names
     if options.captions and config.num_classes is not None:
@@ -179,8 +186,8 @@ def _from_folder(options, config):
     n = len(listing.files)
     if n < 2:
         raise InputError(f"{options.data} holds one image, but at least 2 are needed: one in twenty is held out.")
-    num_classes, notes = _classes(options, config, listing)
-    if num_classes is None and options.table == "network":
+    num_classes, notes = (None, []) if options.only_pictures else _classes(options, config, listing)
+    if num_classes is None and options.table == "network" and not options.only_pictures:
         raise InputError(
             f"{options.data} has no two subfolders with pictures, but a classifier learns to tell classes apart: give "
             "each class a subfolder."
@@ -198,7 +205,7 @@ def _from_folder(options, config):
         raise NoCaptions(
             f"captions was given, but {options.data} has none: leave it out, or write them into captions.csv."
         )
-    if not options.captions and (unused := captions_in(listing)):
+    if not options.captions and not options.only_pictures and (unused := captions_in(listing)):
         which = f"in {printable(unused[0])} are" if len(unused) == 1 else _such_as(unused)
         notes.append(f"The captions {which} not used: {_to_use_captions(options)}.")
     notes += [_with_remedy(note, options, n) for note in images.notes]
@@ -216,7 +223,9 @@ def _from_folder(options, config):
                 f"{named(unseen)}."
             )
     held_out = replace(images.take(held_out), split="held out")
-    config = replace(config, in_channels=images.images.shape[-1], num_classes=num_classes)
+    config = replace(config, in_channels=images.images.shape[-1])
+    if not options.only_pictures:
+        config = replace(config, num_classes=num_classes)
     return replace(training, notes=tuple(notes)), held_out, config
 
 
