@@ -293,10 +293,10 @@ def test_networks_and_weights_that_do_not_belong_together_are_refused():
     grey = PatchDiscriminator(PatchDiscriminatorConfig(1, 4, 2), dtype=np.float64)
     both = {"features": whole.features, "discriminator": whole.discriminator}
     for changes, networks, words in [
-        ({}, {}, "perceptual is 0.5, and features is None: give one"),
-        ({}, {"features": whole.features}, "adversarial is 0.5, and discriminator is None: give one"),
-        ({"perceptual": 0.0}, both, "perceptual is 0.0, and features is given: give perceptual a value above 0, or"),
-        ({"adversarial": 0.0}, both, "adversarial is 0.0, and discriminator is given"),
+        ({}, {}, "perceptual is 0.5, but features is None: give a network"),
+        ({}, {"features": whole.features}, "adversarial is 0.5, but discriminator is None"),
+        ({"perceptual": 0.0}, both, "features is given, but perceptual is 0: give it a weight"),
+        ({"adversarial": 0.0}, both, "discriminator is given, but adversarial is 0"),
         (
             {},
             both | {"features": other_size},

@@ -196,6 +196,7 @@ def test_bad_arguments():
     colour = Dataset(np.zeros((2, 8, 8, 3), np.uint8), np.zeros(2, int), "mine", "all", "here")
     for call, words in [
         (lambda: make(data=DIGITS.take(slice(0, 0))), "data is empty"),
+        (lambda: make(data="digits"), "data is 'digits', but a Dataset was expected"),
         (lambda: make(data=colour), r"data has images of shape \(8, 8, 3\), but the network's are \(8, 8, 1\)"),
         (lambda: make(validation=colour), "validation has images of shape"),
         (lambda: dataclasses.replace(CONFIG, kl=-1), "kl is -1"),

@@ -4,6 +4,7 @@ import math
 import zlib
 from collections.abc import Generator, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -132,21 +133,10 @@ class Reconstruct(Objective):
         micro_batch = model.micro_batch if config.micro_batch is None else config.micro_batch
         super().__init__(model.network, replace(config, micro_batch=micro_batch))
         self.model, self.data, self.validation = model, data, validation
-        for name, images in (("data", data), ("validation", validation)):
-            if images is not None:
-                _check_images_of(name, images, model.config.shape)
-        _check_network("features", features, "perceptual", config.perceptual, model.network)
-        _check_network("discriminator", discriminator, "adversarial", config.adversarial, model.network)
-        if features is not None and features.config.shape != model.config.shape:
-            raise InputError(
-                f"features reads images of shape {features.config.shape}, but the autoencoder's are "
-                f"{model.config.shape}."
-            )
-        if discriminator is not None and discriminator.config.in_channels != model.config.in_channels:
-            raise InputError(
-                f"discriminator.in_channels is {discriminator.config.in_channels}, but the autoencoder's images have "
-                f"{model.config.in_channels} channels."
-            )
+        _check_images_of("data", data, model.config.shape)
+        if validation is not None:
+            _check_images_of("validation", validation, model.config.shape)
+        _check_networks(model, config, features, discriminator)
         self.features: Any = features
         self.discriminator: Any = discriminator
         self.parts: dict[str, Array] = {}  # of the last step's loss, for the log
@@ -311,7 +301,7 @@ class Reconstruct(Objective):
         if hasattr(self.data, "identity"):
             found = zlib.crc32(repr(self.data.identity()).encode())
         else:
-            found = self._checksum()
+            found = self._checksum
         others: dict[str, Any] = {}
         if self.features is not None:
             checksum = zlib.crc32(to_numpy(self.features.theta).tobytes())
@@ -336,8 +326,9 @@ class Reconstruct(Objective):
         for start in range(0, len(indices), MEASURED_AT_ONCE):
             yield self.data.batch(indices[start : start + MEASURED_AT_ONCE], xp_of(self.network.theta))[0]
 
+    @cached_property
     def _checksum(self) -> int:
-        """Return one of all training images, as floats, read some at a time."""
+        """That of all training images, as floats, read some at a time; once, since each checkpoint holds it."""
         found = 0
         for images in self._batches(np.arange(len(self.data))):
             found = zlib.crc32(to_numpy(images).tobytes(), found)
@@ -355,7 +346,9 @@ def psnr(x_hat: Array, x: Array) -> float:
 
 
 def _check_images_of(name, data, shape):
-    """Raise `InputError` unless there is an image, and its shape is the network's."""
+    """Raise `InputError` unless these are data with at least one image, whose shape is the network's."""
+    if not (hasattr(data, "batch") and hasattr(data, "__len__")):
+        raise InputError(f"{name} is {shown(data)}, but a Dataset was expected, or what has its length and batch().")
     if not len(data):
         raise InputError(f"{name} is empty: there is nothing to train on.")
     images, _ = data.batch(np.arange(1))
@@ -363,12 +356,24 @@ def _check_images_of(name, data, shape):
         raise InputError(f"{name} has images of shape {tuple(images.shape[1:])}, but the network's are {shape}.")
 
 
-def _check_network(name, network, weight_name, weight, like):
-    """Raise `InputError` unless a second network is given where its loss has a weight, and only there."""
-    if (network is None) == (weight > 0):
-        remedy = "give one" if network is None else f"give {weight_name} a value above 0, or leave the network out"
+def _check_networks(model, config, features, discriminator):
+    """Raise `InputError` unless each further network has a weight, each weight a network, and all fit together."""
+    for name, network, weight in (
+        ("features", features, "perceptual"),
+        ("discriminator", discriminator, "adversarial"),
+    ):
+        value = getattr(config, weight)
+        if network is None and value:
+            raise InputError(f"{weight} is {value}, but {name} is None: give a network, or leave {weight} at 0.")
+        if network is not None and not value:
+            raise InputError(f"{name} is given, but {weight} is 0: give it a weight, such as 0.5, or leave both out.")
+        if network is not None:
+            check_alike(**{name: network.theta, "model": model.network.theta})
+    shape = model.config.shape
+    if features is not None and features.config.shape != shape:
+        raise InputError(f"features reads images of shape {features.config.shape}, but the autoencoder's are {shape}.")
+    if discriminator is not None and discriminator.config.in_channels != shape[-1]:
         raise InputError(
-            f"{weight_name} is {shown(weight)}, and {name} is {'None' if network is None else 'given'}: {remedy}."
+            f"discriminator.in_channels is {discriminator.config.in_channels}, but the autoencoder's images have "
+            f"{shape[-1]} channels."
         )
-    if network is not None:
-        check_alike(**{name: network.theta, "model": like.theta})
