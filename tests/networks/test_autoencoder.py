@@ -17,6 +17,7 @@ from tinydiff.functional import (
 )
 from tinydiff.gradcheck import gradcheck
 from tinydiff.networks import Autoencoder, AutoencoderConfig
+from tinydiff.networks.autoencoder import FIRST_LOG_VARIANCE
 from tinydiff.nn import Gradients, Tape
 
 TINY = AutoencoderConfig(8, 2, channels=4, channel_mult=(1, 2, 3), latent_channels=2)
@@ -132,6 +133,13 @@ def test_an_untrained_autoencoder_hears_the_image_and_lets_the_gradient_through(
     x_hat, other = model.forward(x, eps)[0], model.forward(x[::-1], eps)[0]
     assert abs(x_hat - other).max() > 0.01
     assert 0.05 < x_hat.std() < 2
+
+
+@pytest.mark.parametrize("config", VARIANTS)
+def test_an_untrained_encoder_says_what_is_louder_than_the_noise_around_it(config):
+    mean, log_variance = Autoencoder(config).encode(random_inputs(config, n=20, dtype=np.float32)[0])
+    assert abs(log_variance - FIRST_LOG_VARIANCE).max() < 5
+    assert mean.std() > 4 * np.exp(log_variance / 2).mean()
 
 
 def test_all_gradients_of_a_float32_model_are_float32():

@@ -118,7 +118,7 @@ def test_a_large_weight_pulls_the_latents_to_standard_normal_numbers():
         run = Run(make(config), threads=1)
         run.run(progress=False)
         figures.append(run.validate())
-    assert figures[1]["kl"] < 0.05 < figures[0]["kl"]
+    assert figures[1]["kl"] < 0.5 < 2 < figures[0]["kl"]
     assert figures[1]["psnr"] < figures[0]["psnr"]  # and then they say little of the image
 
 
