@@ -122,14 +122,10 @@ def test_the_discriminators_gradient_matches_finite_differences():
 
 
 def whole_batch(objective, step=0):
-    """Return the pictures of a step, their reconstructions and the tape, computed at once."""
-    noise, tape = objective.noise(step), Tape()
+    """Return the pictures of a step, what the autoencoder makes of them at once, and the tape."""
     x, _ = objective.data.batch(objective.indices(step))
-    eps = np.concatenate(
-        [objective.noise(step, shard).normal((2, *SHAPE.latent_shape), "eps", dtype=x.dtype) for shard in range(3)]
-    )
-    assert noise.xp is np
-    return x, objective.network.forward(x, eps, tape)[0], tape
+    eps, tape = objective.noise(step).normal((len(x), *SHAPE.latent_shape), "eps", dtype=x.dtype), Tape()
+    return x, objective.network.forward(x, eps, tape), tape
 
 
 def norm_at_the_last_layer(objective, d_x_hat, tape):
@@ -139,12 +135,14 @@ def norm_at_the_last_layer(objective, d_x_hat, tape):
     return np.linalg.norm(grads.flat)
 
 
-@pytest.mark.equation("GAN-WEIGHT")
-def test_the_adaptive_weight_is_that_of_two_passes_over_the_whole_batch():
+@pytest.mark.equation("VAE-6")
+def test_the_loss_is_written_out_with_a_weight_from_two_passes_over_the_whole_batch():
     objective = make()
-    learner_of(objective).gradient_sum(0)
+    grads = Gradients(objective.network.parameters())
+    shards = [objective.add_gradient_against_discriminator(0, shard, grads) for shard in range(3)]
+    loss, weights = objective.weigh(0, [next(shard) for shard in shards], grads)
 
-    x, x_hat, tape = whole_batch(objective)
+    x, (x_hat, mean, log_variance), tape = whole_batch(objective)
     maps = Tape()
     _, cache = perceptual_distance(objective.features.maps(x_hat, maps), objective.features.maps(x))
     d_perceptual = objective.features.maps_backward(perceptual_distance_backward(0.5, cache)[0], maps)
@@ -154,20 +152,23 @@ def test_the_adaptive_weight_is_that_of_two_passes_over_the_whole_batch():
     )
     of_reconstruction = norm_at_the_last_layer(objective, d_l1 + d_edges + d_perceptual, tape)
 
-    _, x_hat, tape = whole_batch(objective)
+    _, _, tape = whole_batch(objective)
     critic = Tape()
-    loss, cache = hinge_generator(objective.discriminator.forward(x_hat, critic))
+    deceit, cache = hinge_generator(objective.discriminator.forward(x_hat, critic))
     d_adversarial = objective.discriminator.backward(*hinge_generator_backward(1.0, cache), critic)
     of_adversary = norm_at_the_last_layer(objective, d_adversarial, tape)
-    found = objective.measure()
-    assert found["adversarial_weight"] == pytest.approx(0.5 * of_reconstruction / (of_adversary + 1e-6), rel=1e-9)
-    assert found["adversarial_loss"] == pytest.approx(float(loss), rel=1e-9)
+    weight = 0.5 * of_reconstruction / (of_adversary + 1e-6)
+    assert weights == pytest.approx([weight] * 3, rel=1e-9)
+
+    between, kl = objective.reconstruction(x_hat, x, 1.0)[0], kl_to_standard_normal(mean, log_variance)[0]
+    assert float(loss) == pytest.approx(float(between + 0.01 * kl + weight * deceit), rel=1e-9)
+    assert objective.measure()["adversarial_loss"] == pytest.approx(float(deceit), rel=1e-9)
 
 
 def test_the_discriminators_loss_is_that_of_the_whole_batch():
     objective = make()
     loss = sum(learner_of(objective, "discriminator").gradient_sum(0))
-    x, x_hat, _ = whole_batch(objective)
+    x, (x_hat, _, _), _ = whole_batch(objective)
     expected, _ = hinge_discriminator(objective.discriminator.forward(x), objective.discriminator.forward(x_hat))
     assert loss == pytest.approx(float(expected), rel=1e-9)
 
@@ -229,6 +230,14 @@ def test_a_discriminator_that_is_not_finite_stops_the_run_in_a_sentence_that_nam
         match=r"step 2: .*The adversarial term is no longer finite.*smaller weight \(adversarial is 0\.5\), or let it "
         r"begin later \(adversarial_from is 1\)\.$",
     ):
+        run.train_step()
+
+
+def test_a_gradient_that_overflows_elsewhere_is_not_blamed_on_the_adversary(monkeypatch):
+    run = Run(make(), threads=1)
+    backward = run.objective.network.backward
+    monkeypatch.setattr(run.objective.network, "backward", lambda d, *more: backward(np.inf * d, *more))
+    with np.errstate(all="ignore"), pytest.raises(TrainingError, match="Try a smaller learning rate"):
         run.train_step()
 
 

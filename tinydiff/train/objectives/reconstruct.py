@@ -70,7 +70,7 @@ class ReconstructConfig(ValidatedConfig):
         Weight of the discriminator's part, in units of all losses between the images (Eq. GAN-WEIGHT): at 0.5 it pulls
         half as strongly as they do at the last layer. 0 trains without a discriminator.
     adversarial_from : int
-        The step from which on there is one: it should not learn from images that anybody can tell from data.
+        The step, counted from 0, from which on there is one: sooner, anybody could tell the images from data.
     latent_images : int
         Over how many training images, spread evenly, mean and standard deviation of the latents are measured in the
         end; all of them, if there are not more.
@@ -166,11 +166,7 @@ class Reconstruct(Objective):
     def add_gradient_against_discriminator(
         self, step: int, shard: int, grads: Gradients
     ) -> Generator[tuple[Array, ...], Array, None]:
-        """Do the same, and deceive the discriminator: yield what the weight of its gradient needs, and receive it.
-
-        The loss is ``L_rec + kl L_KL + adversarial lambda L_G``, lambda as in Eq. GAN-WEIGHT and L_G as in Eq.
-        GAN-HINGE-G.
-        """
+        """Do the same against the discriminator; yield what its weight needs, and receive the weight (Eq. VAE-6)."""
         x, eps, share = self._drawn(step, shard)
         tape = Tape()
         x_hat, mean, log_variance = self.network.forward(x, eps, tape)
@@ -198,11 +194,7 @@ class Reconstruct(Objective):
             return loss, [0.0] * len(yielded)
         adversarial, *at_last_layer = of_discriminator
         weight = self.config.adversarial * adaptive_weight(*at_last_layer)
-        self.parts = {
-            "reconstruction_loss": loss,
-            "adversarial_loss": adversarial,
-            "adversarial_weight": weight,
-        }
+        self.parts = {"reconstruction_loss": loss, "adversarial_loss": adversarial, "adversarial_weight": weight}
         return loss + weight * adversarial, [weight] * len(yielded)
 
     def add_gradient_of_discriminator(self, step: int, shard: int, grads: Gradients) -> Array:
@@ -283,15 +275,12 @@ class Reconstruct(Objective):
 
     def remedy(self, phase: str) -> str:
         """Return what may help where the loss is not finite; where it was the adversarial part, say so."""
-        parts = self.measure()
-        if phase == "discriminator":
-            part = "The discriminator"
-        elif parts and math.isfinite(parts["reconstruction_loss"]):
-            part = "The adversarial term"
-        else:
+        finite = {name: math.isfinite(value) for name, value in self.measure().items()}
+        if phase != "discriminator" and (all(finite.values()) or not finite["reconstruction_loss"]):
             return super().remedy(phase)
+        part = "discriminator" if phase == "discriminator" else "adversarial term"
         return (
-            f"{part} is no longer finite, the reconstruction is: give the adversarial term a smaller weight "
+            f"The {part} is no longer finite, the reconstruction is: give the adversarial term a smaller weight "
             f"(adversarial is {self.config.adversarial}), or let it begin later (adversarial_from is "
             f"{self.config.adversarial_from})."
         )
