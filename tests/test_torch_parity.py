@@ -41,10 +41,9 @@ def load(file: str) -> dict[str, dict]:
 
 PAIRS, MODELS, ADAMW, ATTRIBUTES = load("pairs"), load("models"), load("optimizer")["adamw"], load("attributes")
 READER = ATTRIBUTES.pop("network")  # of attributes
-PAIRS |= ATTRIBUTES
 ADVERSARIAL = load("adversarial")
 DISCRIMINATOR = ADVERSARIAL.pop("network")
-PAIRS |= ADVERSARIAL
+PAIRS |= ATTRIBUTES | ADVERSARIAL | load("quantisers")
 
 # case -> (forward, backward, options); the forward's other arguments are in the file, under their names
 CASES = {
@@ -76,6 +75,10 @@ CASES = {
     "edge_loss": (F.edge_loss, F.edge_loss_backward, {}),
     "reparameterise": (F.reparameterise, F.reparameterise_backward, {}),
     "kl_to_standard_normal": (F.kl_to_standard_normal, F.kl_to_standard_normal_backward, {}),
+    "vector_quantise": (F.vector_quantise, F.vector_quantise_backward, {}),
+    "codebook_loss": (F.codebook_loss, F.codebook_loss_backward, {}),
+    "commitment_loss": (F.commitment_loss, F.commitment_loss_backward, {}),
+    "finite_scalar_quantise": (F.finite_scalar_quantise, F.finite_scalar_quantise_backward, {"levels": (8, 5, 4)}),
     "unit_length": (F.unit_length, F.unit_length_backward, {}),
     "scaled_similarity": (F.scaled_similarity, F.scaled_similarity_backward, {}),
     "contrastive_loss": (F.contrastive_loss, F.contrastive_loss_backward, {}),

@@ -48,15 +48,15 @@ def nhwc(x):
 
 
 def pair(f, **inputs) -> dict:
-    """Return inputs, output ``y``, a random upstream gradient ``dy`` and ``d_NAME`` for each float input."""
+    """Return inputs, output ``y``, a random upstream gradient ``dy``, and ``d_NAME`` of each float input if any."""
     tensors = {name: torch.from_numpy(value) for name, value in inputs.items()}
     wanted = [name for name, tensor in tensors.items() if tensor.is_floating_point() and name != "uniform"]
     for name in wanted:
         tensors[name].requires_grad_()
     y = f(*tensors.values())
     dy = torch.from_numpy(np.asarray(normal(*y.shape)))
-    gradients = torch.autograd.grad(y, [tensors[name] for name in wanted], dy) if wanted else []
-    found = {f"d_{name}": d for name, d in zip(wanted, gradients, strict=True)}
+    gradients = torch.autograd.grad(y, [tensors[name] for name in wanted], dy, allow_unused=True) if wanted else []
+    found = {f"d_{name}": d for name, d in zip(wanted, gradients, strict=True) if d is not None}
     return inputs | {name: a.detach().numpy() for name, a in {"y": y, "dy": dy, **found}.items()}
 
 
@@ -152,6 +152,37 @@ def edges(prediction, target):
 def standard_kl(mean, log_variance):
     posterior, standard = Normal(mean, (log_variance / 2).exp()), Normal(0.0, 1.0)
     return kl_divergence(posterior, standard).mean()
+
+
+def quantisers() -> dict:
+    """Return case -> arrays for what rounds, where PyTorch's ``detach`` says what stands still."""
+    global rng
+    before, rng = rng, np.random.default_rng(1)  # of their own, so that no other file changes with them
+    cases = {
+        "vector_quantise": pair(
+            lambda z, codebook: z + (codebook[torch.cdist(z, codebook).argmin(dim=-1)] - z).detach(),
+            z=normal(2, 3, 4),
+            codebook=normal(5, 4),
+        ),
+        "codebook_loss": pair(
+            lambda codebook, z, indices: F.mse_loss(codebook[indices], z.detach()),
+            codebook=normal(5, 4),
+            z=normal(2, 3, 4),
+            indices=np.array([[3, 0, 3], [1, 4, 3]]),
+        ),
+        "commitment_loss": pair(lambda z, z_q: F.mse_loss(z, z_q.detach()), z=normal(2, 3, 4), z_q=normal(2, 3, 4)),
+        "finite_scalar_quantise": pair(scalars_rounded, z=2 * normal(2, 3, 3)),
+    }
+    rng = before
+    return cases
+
+
+def scalars_rounded(z):
+    levels = torch.tensor([8, 5, 4])
+    half = (levels - 1).double() * (1 - 1e-3) / 2
+    offset = (levels % 2 == 0).double() / 2
+    bounded = half * (z + (offset / half).atanh()).tanh() - offset
+    return (bounded + (bounded.round() - bounded).detach()) / (levels // 2)
 
 
 def unet(config: UNetConfig) -> dict:
@@ -360,7 +391,7 @@ def main() -> None:
         ),
         "classifier": classifier(ClassifierConfig(image_size=9, num_classes=4, channels=(8, 16), features=12)),
     }
-    files = {"pairs": pairs(), "models": models, "optimizer": {"adamw": optimizer()}}
+    files = {"pairs": pairs(), "quantisers": quantisers(), "models": models, "optimizer": {"adamw": optimizer()}}
     files["attributes"] = attributes(
         AttributeClassifierConfig(9, 2, (4, 6, 8), 1, 2, 5, {"shape": ("circle", "square"), "colour": ("a", "b", "c")})
     )

@@ -11,6 +11,8 @@ SCALE, LABELS, UNIFORM = np.ones(8, "f4"), np.array([1, 0]), rng.uniform(size=X.
 SQUARE = rng.normal(size=(3, 3)).astype("f4")
 HEADS = TOKENS[:, None]  # one head
 LOG_SCALE = np.zeros(1, "f4")
+CODES, NEAREST = rng.normal(size=(3, 8)).astype("f4"), np.array([[0, 2, 1], [1, 1, 0]])
+COUNTS = np.array([2, 3, 1], "f4")
 
 
 def backward(pair, *arguments, **options):
@@ -52,11 +54,28 @@ PAIRS = {
     "hinge_discriminator": {"real": ROWS, "fake": ROWS * 2},
     "hinge_generator": {"fake": ROWS},
     "scaled_similarity": {"a": ROWS, "b": ROWS, "log_scale": LOG_SCALE},
+    "vector_quantise": {"z": TOKENS, "codebook": CODES},
+    "codebook_loss": {"codebook": CODES, "z": TOKENS, "indices": NEAREST},
+    "commitment_loss": {"z": TOKENS, "z_q": TOKENS * 2},
+    "finite_scalar_quantise": {"z": TOKENS[..., :2], "levels": (8, 5)},
 }
 CALLS = {pair: lambda pair=pair: (getattr(F, pair), PAIRS[pair]) for pair in PAIRS}
 CALLS |= {f"{pair}_backward": lambda pair=pair: backward(pair, **PAIRS[pair]) for pair in PAIRS}
 CALLS |= {
     "adaptive_weight": lambda: (F.adaptive_weight, {"d_reconstruction": KERNEL, "d_adversary": KERNEL * 2}),
+    "nearest_code": lambda: (F.nearest_code, {"z": TOKENS, "codebook": CODES}),
+    "codebook_sums": lambda: (F.codebook_sums, {"z": TOKENS, "indices": NEAREST, "codes": 3}),
+    "average_codebook": lambda: (
+        F.average_codebook,
+        {"codebook": CODES, "sizes": COUNTS, "sums": CODES, "counts": COUNTS, "batch_sums": CODES, "decay": 0.5},
+    ),
+    "restart_codes": lambda: (
+        F.restart_codes,
+        {"codebook": CODES, "sizes": COUNTS, "sums": CODES, "candidates": CODES * 2, "below": 2.5},
+    ),
+    "codebook_usage": lambda: (F.codebook_usage, {"counts": COUNTS}),
+    "finite_scalar_indices": lambda: (F.finite_scalar_indices, {"z_q": TOKENS[..., :2] * 0, "levels": (8, 5)}),
+    "finite_scalar_codes": lambda: (F.finite_scalar_codes, {"indices": NEAREST, "levels": (8, 5)}),
     "default_groups": lambda: (F.default_groups, {"channels": 24}),
     "split_heads": lambda: (F.split_heads, {"x": TOKENS, "heads": 2}),
     "merge_heads": lambda: (F.merge_heads, {"x": HEADS}),

@@ -20,6 +20,8 @@ TOKENS = np.array([[1, 2, 8], [3, 8, 8]])
 UNIT = np.eye(4, dtype="f4")[:2]
 AUTOENCODER = N.AutoencoderConfig(4, 1, 4, (1, 2), 1, 2)
 Z = rng.normal(size=(2, 2, 2, 2)).astype("f4")
+QUANTISED = N.QuantisedAutoencoderConfig(4, 1, 4, (1, 2), 1, 2, codes=5)
+INDICES = np.array([[[0, 4], [2, 1]]])
 
 
 def packed(module):
@@ -38,6 +40,7 @@ NETWORKS = {
     "AttributeClassifier": (lambda: N.AttributeClassifier(READER), {"x": X}),
     "ImageEncoder": (lambda: N.ImageEncoder(4, 1, (4,), np.random.default_rng(0)), {"x_t": X, "t": T}),
     "Encoder": (lambda: packed(N.Encoder(AUTOENCODER, 4, np.random.default_rng(0))), {"x": X}),
+    "QuantisedAutoencoder": (lambda: N.QuantisedAutoencoder(QUANTISED), {"x": X}),
     "Decoder": (lambda: packed(N.Decoder(AUTOENCODER, 2, np.random.default_rng(0))), {"z": Z}),
 }
 
@@ -48,7 +51,7 @@ def backward(name):
     d_out = model.forward(**inputs, tape=tape)
     grads = Gradients(model.parameters())
     called = {"UNet": "d_out", "TextToImage": "d_out", "TextEncoder": "dy", "ImageEncoder": "dy"}
-    called |= {"Encoder": "dy", "Decoder": "dy"}
+    called |= {"Encoder": "dy", "Decoder": "dy", "QuantisedAutoencoder": "d_x_hat"}
     return (lambda **given: (model.backward(*given.values(), tape, grads), grads.flat)), {
         called.get(name, "d_logits"): d_out
     }
@@ -67,9 +70,9 @@ def clip_backward(method, **inputs):
     return (lambda **given: getattr(model, f"{method}_backward")(*given.values(), tape)), {name: d}
 
 
-def autoencoder_backward(method, inputs, *called):
+def autoencoder_backward(method, inputs, *called, kind=N.Autoencoder, config=AUTOENCODER):
     """Return a call of the backward that belongs to a method, given what the method returns as gradients."""
-    model, tape = N.Autoencoder(AUTOENCODER), Tape()
+    model, tape = kind(config), Tape()
     d = getattr(model, method)(**inputs, tape=tape)
     grads = Gradients(model.parameters())
     f_backward = getattr(model, {"forward": "backward"}.get(method, f"{method}_backward"))
@@ -127,6 +130,10 @@ CALLS |= {
         {"in_channels": 1, "channels": 4, "layers": 1},
     ),
     "PatchDiscriminator": lambda: (N.PatchDiscriminator, {"config": PATCHES, "rng": seeded()}),
+    "AttributeClassifierShape": lambda: (
+        N.AttributeClassifierShape,
+        {"image_size": 4, "in_channels": 1, "channels": (4, 4), "blocks": 1, "stem_stride": 1, "features": 4},
+    ),
     "AttributeClassifierConfig": lambda: (
         N.AttributeClassifierConfig,
         {
@@ -176,6 +183,29 @@ CALLS |= {
     ),
     "Autoencoder.encode_backward": lambda: autoencoder_backward("encode", {"x": X}, "d_mean", "d_log_variance"),
     "Autoencoder.decode_backward": lambda: autoencoder_backward("decode", {"z": Z}, "d_x_hat"),
+    "QuantisedAutoencoderConfig": lambda: (
+        N.QuantisedAutoencoderConfig,
+        {
+            "image_size": 8,
+            "channels": 8,
+            "channel_mult": (1, 2),
+            "latent_channels": 2,
+            "quantiser": "fsq",
+            "codes": 9,
+            "levels": (5, 4),
+        },
+    ),
+    "QuantisedAutoencoder": lambda: (N.QuantisedAutoencoder, {"config": QUANTISED, "rng": seeded()}),
+    "QuantisedAutoencoder.encode": lambda: (N.QuantisedAutoencoder(QUANTISED).encode, {"x": X}),
+    "QuantisedAutoencoder.decode": lambda: (N.QuantisedAutoencoder(QUANTISED).decode, {"z_q": Z}),
+    "QuantisedAutoencoder.to_indices": lambda: (N.QuantisedAutoencoder(QUANTISED).to_indices, {"x": X}),
+    "QuantisedAutoencoder.from_indices": lambda: (N.QuantisedAutoencoder(QUANTISED).from_indices, {"indices": INDICES}),
+    "QuantisedAutoencoder.encode_backward": lambda: autoencoder_backward(
+        "encode", {"x": X}, "dz", kind=N.QuantisedAutoencoder, config=QUANTISED
+    ),
+    "QuantisedAutoencoder.decode_backward": lambda: autoencoder_backward(
+        "decode", {"z_q": Z}, "d_x_hat", kind=N.QuantisedAutoencoder, config=QUANTISED
+    ),
     "build": lambda: (N.build, {"config": UNET, "rng": seeded()}),
     "AttributeClassifier": lambda: (N.AttributeClassifier, {"config": READER, "rng": seeded()}),
     "AttributeClassifier.features": lambda: (N.AttributeClassifier(READER).features, {"x": X}),

@@ -49,6 +49,8 @@ CONSTRUCTORS = {
         "norm_eps": 1e-5,
     },
     "ResBlock": lambda: {"c_in": 8, "c_out": 8, "config": nn.BlockConfig(4), "rng": fresh(), "heads": 2},
+    "VectorQuantiser": lambda: {"codes": 5, "channels": 8, "rng": fresh()},
+    "ScalarQuantiser": lambda: {"levels": (8, 5)},
     "Checkpoint": lambda: {"inner": nn.SiLU()},
     "Tape": lambda: {"noise": Noise(0), "keep": True},
     "Parameter": lambda: {"value": np.ones((2, 3), "f4"), "decay": True},
@@ -78,6 +80,12 @@ FORWARDS = {  # layer -> what flows through it
 }
 
 
+QUANTISERS = {
+    "VectorQuantiser": (lambda: nn.VectorQuantiser(5, 8, fresh()), TOKENS),
+    "ScalarQuantiser": (lambda: nn.ScalarQuantiser((8, 5)), TOKENS[..., :2]),
+}
+
+
 def linear():
     layer = nn.Linear(8, 8, fresh())
     layer.pack()
@@ -101,6 +109,14 @@ def backward(name):
     return (lambda dy: (layer.backward(dy, tape, grads), grads and grads.flat)), {"dy": dy}
 
 
+def quantised(name):
+    """Return a quantiser's backward, with the gradient that is the output itself."""
+    make, z = QUANTISERS[name]
+    layer, tape = make(), nn.Tape()
+    d_z_q, _ = layer.forward(z, tape)
+    return (lambda d_z_q: layer.backward(d_z_q, tape)), {"d_z_q": d_z_q}
+
+
 def gradients():
     return nn.Gradients(linear().parameters())
 
@@ -120,6 +136,14 @@ CALLS = {name: lambda name=name: (getattr(nn, name), CONSTRUCTORS[name]()) for n
 CALLS |= {f"{name}.forward": lambda name=name: forward(name) for name in FORWARDS}
 CALLS |= {f"{name}.backward": lambda name=name: backward(name) for name in FORWARDS if name != "Embedding"}
 CALLS |= {
+    f"{name}.forward": lambda make=make, z=z: (make().forward, {"z": z}) for name, (make, z) in QUANTISERS.items()
+}
+CALLS |= {f"{name}.backward": lambda name=name: quantised(name) for name in QUANTISERS}
+CALLS |= {
+    f"{name}.look_up": lambda make=make: (make().look_up, {"indices": np.array([[0, 2], [4, 1]])})
+    for name, (make, _) in QUANTISERS.items()
+}
+CALLS |= {
     "Gradients.add": add,
     "Gradients.wants": lambda: (gradients().wants, {"parameter": linear().weight}),
     "Module.bind": lambda: (linear().bind, {"vector": np.ones(72, "f4")}),
@@ -129,7 +153,8 @@ CALLS |= {
         {"most": 10},
     ),
 }
-# What takes no arguments; the inside of layers, which a subclass defines; and a checkpoint's passes are its module's.
+# What takes no arguments; the inside of layers, which a subclass defines; a checkpoint's passes are its module's; and
+# what a quantiser keeps of a batch, which a run hands it.
 WITHOUT = {
     *("Module.children", "Module.named_parameters", "Module.parameters", "Module.pack", "Module.summary"),
     *(
@@ -143,6 +168,8 @@ WITHOUT = {
     *("Layer", "Layer.arguments", "Layer.values", "Layer.options", "Layer.forward", "Layer.backward"),
     *("Checkpoint.forward", "Checkpoint.backward", "Tape.push", "Tape.pop", "Embedding.backward", "Module"),
     *("Sequential", "weights_that_fit"),
+    *("Quantiser", "Quantiser.look_up", "Quantiser.count", "Quantiser.end_of_batch", "Quantiser.usage"),
+    *("VectorQuantiser.remember", "VectorQuantiser.average"),
     *(f"{kind}.{method}" for kind in vars(nn) for method in ("arguments", "options", "flops")),
 }
 

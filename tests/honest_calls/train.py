@@ -15,6 +15,8 @@ from tinydiff.networks import (
     ClassifierConfig,
     PatchDiscriminator,
     PatchDiscriminatorConfig,
+    QuantisedAutoencoder,
+    QuantisedAutoencoderConfig,
 )
 
 CONFIG = {
@@ -40,6 +42,8 @@ VALIDATED = {**CONFIG, "validate_every": 2, "validation_images": 2}
 DENOISE = T.DenoiseConfig(steps=1, batch=2, micro_batch=2, lanes=1)
 CLASSIFY = T.ClassifyConfig(steps=1, batch=2, micro_batch=2, lanes=1)
 RECONSTRUCT = T.ReconstructConfig(steps=1, batch=2, micro_batch=2, lanes=1, perceptual=0.5, adversarial=0.5)
+QUANTISE = T.QuantiseConfig(steps=1, batch=2, micro_batch=2, lanes=1)
+CODES = QuantisedAutoencoderConfig(4, 1, 4, (1, 2), latent_channels=2, codes=5)
 WORD = T.NewWordConfig(steps=1, batch=2, micro_batch=2)
 
 
@@ -101,6 +105,10 @@ CALLS = {
     "DenoiseConfig": lambda: (T.DenoiseConfig, {"steps": 3, "condition_dropout": 0.5, "flip": True}),
     "ClassifyConfig": lambda: (T.ClassifyConfig, {"steps": 3, "shift": 1}),
     "ContrastConfig": lambda: (T.ContrastConfig, {"steps": 3, "clean": 0.5}),
+    "QuantiseConfig": lambda: (
+        T.QuantiseConfig,
+        {"steps": 3, "commitment": 0.5, "codebook_decay": 0.5, "restart_below": 0.5},
+    ),
     "NewWordConfig": lambda: (T.NewWordConfig, {"steps": 3, "seed": 1}),
     "ReconstructConfig": lambda: (
         T.ReconstructConfig,
@@ -134,6 +142,10 @@ CALLS = {
             "config": CLASSIFY,
             "validation": DATA,
         },
+    ),
+    "Quantise": lambda: (
+        T.Quantise,
+        {"network": QuantisedAutoencoder(CODES), "data": DATA, "config": QUANTISE, "validation": DATA},
     ),
     "ClassifyAttributesConfig": lambda: (
         T.ClassifyAttributesConfig,
@@ -170,7 +182,7 @@ RECORDS = {"AttributeData", "Contrast"}
 WITHOUT = {
     *("Objective.add_gradient", "Objective.validate", "Objective.measure", "Objective.identity", "Objective.about"),
     *("Objective.trained", "Run.train_step", "Run.run", "Run.trained", "Run.validate", "Run.save"),
-    *("Run.stop_if_not_finite", "Objective.remedy", "ClassifyAttributes.attributes"),
+    *("Run.stop_if_not_finite", "Objective.remedy", "ClassifyAttributes.attributes", "Quantise.before_step"),
     *(
         f"Reconstruct.{method}"
         for method in ("add_gradient_against_discriminator", "add_gradient_of_discriminator")
@@ -178,7 +190,7 @@ WITHOUT = {
     ),
     *(
         f"{name}.{method}"
-        for name in ("Denoise", "Classify", "ClassifyAttributes", "Contrast", "NewWord", "Reconstruct")
+        for name in ("Denoise", "Classify", "ClassifyAttributes", "Contrast", "NewWord", "Reconstruct", "Quantise")
         for method in ("add_gradient", "indices", "validate", "identity", "about", "trained", "measure", "context")
     ),
 }

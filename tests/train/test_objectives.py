@@ -11,7 +11,7 @@ from tinydiff.base import InputError, Memo
 from tinydiff.diffusion import GaussianDiffusion, cosine_schedule
 from tinydiff.diffusion.oracle import GaussianMixture
 from tinydiff.functional import mse, mse_backward
-from tinydiff.nn import Linear, Sequential, SiLU, Tape
+from tinydiff.nn import Gradients, Linear, Sequential, SiLU, Tape
 from tinydiff.train import Objective, Phase, Run, TrainConfig, ValidatedConfig, read_log
 
 DIFFUSION = GaussianDiffusion(cosine_schedule(100))
@@ -123,6 +123,34 @@ def test_the_gradient_through_a_join_matches_finite_differences():
         ends.append(learner.gradient_sum(0)[0])
         theta -= sign * h * v
     assert gradient @ v == pytest.approx((ends[0] - ends[1]) / (2 * h), rel=1e-6)
+
+
+class Counted(Points):
+    """Points whose number is added up in the place of the gradient of a parameter."""
+
+    def __init__(self, network, config):
+        super().__init__(network, config)
+        self.phases = [Phase(network, self.add_gradient, config, before_step=self.take_out)]
+        self.counter, self.seen = network.layers[-1].bias, []
+
+    def add_gradient(self, step, shard, grads):
+        part, loss = self.config.part(shard), super().add_gradient(step, shard, Gradients(self.network.parameters()))
+        grads.add(self.counter, np.float32(part.stop - part.start) * np.ones(2, np.float32))
+        return loss
+
+    def take_out(self, step, grads, ok):
+        self.seen.append((step, *grads[self.counter], bool(ok)))
+        grads[self.counter][...] = 0
+
+
+@pytest.mark.parametrize("processes", [False, True])
+def test_what_is_no_gradient_is_summed_over_the_batch_and_moves_nothing(processes):
+    run = Run(Counted(mlp(3, 8, 2), CONFIG), threads=2, processes=processes)
+    before, records = run.objective.network.theta.copy(), [run.train_step() for _ in range(3)]
+    run.learners[""].gradient_sum.close()
+    assert run.objective.seen == [(step, 12.0, 12.0, True) for step in range(3)]  # three shards of 4
+    assert [float(record["gradient_norm"]) for record in records] == [0, 0, 0]
+    np.testing.assert_array_equal(run.objective.network.theta, before)
 
 
 def test_a_shard_that_yields_twice_is_a_mistake_that_is_named():

@@ -8,8 +8,10 @@ from tinydiff.base import import_modules
 from tinydiff.data.avatars.sets import load_avatars
 from tinydiff.data.dataset import Dataset, to_floats, to_images
 from tinydiff.data.folder import load_folder
+from tinydiff.data.latents import LatentData, encode_once
 from tinydiff.data.listing import Listing, list_folder
 from tinydiff.data.pictures import fit_picture, read_picture
+from tinydiff.data.psnr import peak_signal_to_noise
 from tinydiff.data.sets import DATASETS, KnownDataset, dataset, load_data
 
 import_modules(__name__)
@@ -18,13 +20,16 @@ __all__ = [
     "DATASETS",
     "Dataset",
     "KnownDataset",
+    "LatentData",
     "Listing",
     "dataset",
+    "encode_once",
     "fit_picture",
     "list_folder",
     "load_avatars",
     "load_data",
     "load_folder",
+    "peak_signal_to_noise",
     "read_picture",
     "to_floats",
     "to_images",

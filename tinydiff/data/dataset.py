@@ -1,5 +1,6 @@
 """A data set: images as bytes, turned into floats in [-1, 1] one batch at a time."""
 
+import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -74,6 +75,18 @@ class Dataset:
 
     def __len__(self) -> int:
         return len(self.images)
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Height, width and channels of an image."""
+        return self.images.shape[1:]
+
+    def identity(self) -> dict[str, Any]:
+        """Return checksums of images, labels and captions: what decides a run that learns from them."""
+        sums = [zlib.crc32(a.tobytes()) for a in (self.images, self.labels)]
+        if self.captions is not None:
+            sums.append(zlib.crc32("\n".join(self.captions).encode()))
+        return {"checksums": sums}
 
     def __repr__(self) -> str:
         """Return what this is, and its notes, a line each: what a notebook shows."""

@@ -7,6 +7,7 @@ from tinydiff.evaluate.obedience import Obedience, obedience
 from tinydiff.evaluate.pictures import evaluate_pictures, real_halves
 from tinydiff.evaluate.precision_recall import precision_and_recall
 from tinydiff.evaluate.random_features import random_features, random_features_frechet
+from tinydiff.evaluate.reconstruction import BlockPCA, evaluate_autoencoder, fit_block_pca
 from tinydiff.evaluate.retrieval import Retrieval, retrieval
 from tinydiff.evaluate.samples import (
     ClassifierScores,
@@ -16,14 +17,17 @@ from tinydiff.evaluate.samples import (
     evaluate,
     held_out_loss,
 )
+from tinydiff.evaluate.scenes import SceneObedience, evaluate_scenes, scene_obedience
 from tinydiff.evaluate.shares import Share, class_shares, confident_share, wilson_share
 from tinydiff.evaluate.text import evaluate_text
 
 __all__ = [
+    "BlockPCA",
     "ClassifierScores",
     "LossByTimestep",
     "Obedience",
     "Retrieval",
+    "SceneObedience",
     "Share",
     "balanced",
     "class_shares",
@@ -31,8 +35,11 @@ __all__ = [
     "classifier_scores",
     "confident_share",
     "evaluate",
+    "evaluate_autoencoder",
     "evaluate_pictures",
+    "evaluate_scenes",
     "evaluate_text",
+    "fit_block_pca",
     "frechet_distance",
     "frechet_distance_of",
     "held_out_loss",
@@ -44,5 +51,6 @@ __all__ = [
     "random_features_frechet",
     "real_halves",
     "retrieval",
+    "scene_obedience",
     "wilson_share",
 ]

@@ -109,8 +109,7 @@ def draw_prompts(
 ) -> np.ndarray:
     """Return a portrait for each prompt, from seed 0, as bytes (N, 16, 16, 3)."""
     request = Request(prompt=list(prompts), guidance=guidance)
-    *_, (_, x_0, _) = model.chain(request, sampler, steps, progress)
-    return to_images(to_numpy(x_0))
+    return to_images(to_numpy(model.draw(request, sampler, steps, progress)))
 
 
 def coarse_features(images: np.ndarray) -> np.ndarray:

@@ -59,7 +59,7 @@ def evaluate_pictures(
     if request.labels is not None or request.prompt is not None:
         raise InputError("The request names what the samples should show, but that is said by the data: leave it out.")
     n, m = request.count, min(request.count, len(here))
-    *_, (_, drawn, _) = model.chain(_told(model, here, request), sampler, steps, progress)
+    drawn = model.draw(_told(model, here, request), sampler, steps, progress)
     samples = np.clip(to_numpy(drawn), -1, 1)
     real, other_real = _floats(here), _floats(others)
     how = f"{sampler}, {counted(steps, 'step')}, seed {request.seed}"

@@ -18,11 +18,11 @@ SHOWN, NEIGHBOURS = 10, 3  # how many samples are shown beside how many of the n
 
 def mean_loss(model: DiffusionModel, images: Array, context: Array | None, seed: int, bins: int) -> LossByTimestep:
     """Return the loss in bins of t, each image, with its condition, at one random t (Eq. DDPM-14)."""
-    noise = Noise(seed, xp=xp_of(images))
-    t = noise.integers(1, model.config.T, len(images), "t")
-    eps = noise.normal(images.shape, "eps")
-    output = model.network_output(model.diffusion.q_sample(images, t, eps), t, context)
-    losses = ((output - model.target(images, eps, t)) ** 2).mean(axis=(1, 2, 3))
+    x_0, noise = model.encode(images), Noise(seed, xp=xp_of(images))
+    t = noise.integers(1, model.config.T, len(x_0), "t")
+    eps = noise.normal(x_0.shape, "eps")
+    output = model.network_output(model.diffusion.q_sample(x_0, t, eps), t, context)
+    losses = ((output - model.target(x_0, eps, t)) ** 2).mean(axis=(1, 2, 3))
     return loss_by_timestep(to_numpy(t), to_numpy(losses), model.config.T, bins)
 
 

@@ -112,19 +112,18 @@ def evaluate(
     """
     check_count("n", n)
     unet, classifier = model.config.unet, load(judge_name, kind=Classifier)
-    if unet.shape != classifier.config.shape:
+    if model.picture_shape != classifier.config.shape:
         raise InputError(
-            f"The model draws pictures of {_sides(unet.shape)}, but {judge_name} judges those of "
+            f"The model draws pictures of {_sides(model.picture_shape)}, but {judge_name} judges those of "
             f"{_sides(classifier.config.shape)}."
         )
     sets = tuple(load_data(data, split) for split in ("train", "test")) if isinstance(data, str) else data
-    training, test = (split.resize(unet.size) for split in sets)
+    training, test = (split.resize(model.picture_shape[:2]) for split in sets)
     n_real = min(n, len(test))
     real, real_labels = test.batch(np.arange(n_real))
     other_real, _ = training.batch(balanced(training.labels)[:n_real])
 
-    *_, (_, samples, _) = model.chain(Request(n=n), sampler, steps, progress)
-    samples = np.clip(to_numpy(samples), -1, 1)
+    samples = np.clip(to_numpy(model.draw(Request(n=n), sampler, steps, progress)), -1, 1)
     asked_for = np.arange(n) % (unet.num_classes or 1)
     of_samples, of_real = (
         classifier_scores(classifier, samples, asked_for),

@@ -66,8 +66,7 @@ def evaluate_text(
         As for `DiffusionModel.chain`.
     """
     check_count("n", n, least=8)
-    unet = model.config.unet
-    if model.config.text is None or unet.shape != (16, 16, 3):
+    if model.config.text is None or model.picture_shape != (16, 16, 3):
         raise InputError("This report is for models that draw avatars from text: 16 x 16 pixels, three colours.")
     guidance = Guidance(GUIDANCE_FOR_PROMPTS) if guidance is None else guidance
     sets = {column: captioned_portraits(n, split) for column, split in SPLITS.items()}

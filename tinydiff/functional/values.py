@@ -3,6 +3,7 @@
 `checked` calls them before a pair, with the pair's arguments of the same names; layers call some in their constructors.
 """
 
+import math
 from numbers import Integral
 from typing import Any
 
@@ -13,6 +14,7 @@ from tinydiff.base import (
     InputError,
     check_alike,
     check_choice,
+    check_count,
     check_divisible,
     check_number,
     check_rank,
@@ -24,6 +26,8 @@ from tinydiff.functional.patches import Padding, Sides, all_sides
 
 LARGEST_FACTOR = 2**16  # by which a picture is enlarged or reduced
 MOST_CHANNELS = 2**20  # of the embedding of a time
+LEAST_LEVELS, MOST_LEVELS = 3, 256  # of a channel that is rounded to a few
+MOST_CODES = 2**24  # up to here, float32 counts exactly
 
 
 def check_softmax(x: Array) -> None:
@@ -137,6 +141,60 @@ def check_indices(indices: Array, table: Array) -> None:
     xp_of(indices, table)
     check_rank("table", table, 2)
     check_labels("indices", indices, len(table))
+
+
+def check_code_indices(codebook: Array, indices: Array, z: Array) -> None:
+    """Refuse indices that are not integers or, on the host, not rows of the codebook, and no vectors."""
+    xp_of(z, indices)
+    check_rank("codebook", codebook, 2)
+    check_some("z", z)
+    check_labels("indices", indices, len(codebook))
+
+
+def check_codes(z: Array, indices: Array, codes: int) -> None:
+    """Refuse a number of codes that is none, and indices that are not integers or, on the host, not of codes."""
+    xp_of(z, indices)
+    check_count("codes", codes, most=MOST_CODES)
+    check_some("z", z)
+    check_labels("indices", indices, codes)
+
+
+def check_average(decay: float, smoothing: float) -> None:
+    """Refuse a decay that is no share, and a negative smoothing."""
+    check_number("decay", decay, 0, 1)
+    check_number("smoothing", smoothing, 0, 1)
+
+
+def check_restart(below: float) -> None:
+    """Refuse a negative count."""
+    check_number("below", below, 0, 1e9)
+
+
+def check_counts_of_codes(counts: Array) -> None:
+    """Refuse, on the host, counts below 0, and what is no number."""
+    if xp_of(counts).__name__ == "numpy" and not (counts >= 0).all():
+        raise InputError("counts holds numbers below 0, or NaN, but numbers from 0 were expected.")
+
+
+def check_scalar_levels(levels: Any) -> None:
+    """Refuse levels that are not a few whole numbers, or that make more codes than can be counted."""
+    if not isinstance(levels, tuple):
+        raise InputError(f"levels is {shown(levels)}, but a tuple of whole numbers was expected, such as (8, 5, 5).")
+    if not levels:
+        raise InputError("levels is empty, but the number of levels of each channel was expected, such as 8, 5, 5.")
+    for i, count in enumerate(levels):
+        if not (isinstance(count, (int, np.integer)) and LEAST_LEVELS <= count <= MOST_LEVELS):
+            raise InputError(
+                f"levels[{i}] is {shown(count)}, but a whole number from {LEAST_LEVELS} to {MOST_LEVELS} was expected."
+            )
+    if (codes := math.prod(levels)) > MOST_CODES:
+        raise InputError(f"levels makes {codes:,} codes, but at most {MOST_CODES:,} were expected: give fewer.")
+
+
+def check_scalar_indices(indices: Array, levels: tuple[int, ...]) -> None:
+    """Refuse what `check_scalar_levels` does, and indices that are not numbers of codes."""
+    check_scalar_levels(levels)
+    check_labels("indices", indices, math.prod(levels))
 
 
 def check_classes(logits: Array, labels: Array) -> None:

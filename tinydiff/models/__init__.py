@@ -1,5 +1,6 @@
 """Trained models: saving and loading them, drawing samples, editing pictures."""
 
+import tinydiff.models.quantised_autoencoder  # noqa: F401  # which registers a class of models
 from tinydiff.models.attributes import Verdicts, attribute_agreement, read_attributes
 from tinydiff.models.autoencoder import LatentAutoencoder, measure_latents
 from tinydiff.models.classifier import class_gradient
@@ -7,6 +8,7 @@ from tinydiff.models.clip import ClipModel, best_of, clip_gradient, clip_guided_
 from tinydiff.models.config import ModelConfig, default_micro_batch
 from tinydiff.models.diffusion import DiffusionModel, Progress
 from tinydiff.models.editing import draw_from, fill_in, fills_in, image_to_image, inpaint, interpolate, invert
+from tinydiff.models.latent import LatentDiffusion
 from tinydiff.models.new_words import notes_on_words
 from tinydiff.models.request import GUIDANCE_FOR_PROMPTS, SAMPLER, STEPS, Guidance, Request, guidance_for, usual_steps
 from tinydiff.models.sample import sample
@@ -22,6 +24,7 @@ __all__ = [
     "DiffusionModel",
     "Guidance",
     "LatentAutoencoder",
+    "LatentDiffusion",
     "ModelConfig",
     "Progress",
     "Request",

@@ -179,7 +179,7 @@ def clip_guided_chain(
     for name, own, others in (
         ("schedule", model.config.schedule, clip.schedule),
         ("T", model.config.T, clip.T),
-        ("shape of pictures", model.config.unet.shape, clip.network.config.shape),
+        ("shape of pictures", model.picture_shape, clip.network.config.shape),
     ):
         if own != others:
             raise InputError(f"{name} of the diffusion model is {own}, but the CLIP was trained with {others}.")
@@ -188,6 +188,8 @@ def clip_guided_chain(
     def towards_prompts(x_t, t, _):
         return gradient(x_t, t, vectors)
 
+    if not model.is_bounded:
+        raise InputError("This model draws latents, but CLIP reads noisy pictures: take one that draws pictures.")
     request = Request(n=len(prompts), seed=seed, guidance=scale, classifier=towards_prompts)
     return model.chain(request, sampler, steps)
 

@@ -12,6 +12,7 @@ from tinydiff.base import (
     Condition,
     InputError,
     Noise,
+    Size,
     TrainingError,
     check_count,
     check_sides,
@@ -19,7 +20,7 @@ from tinydiff.base import (
     height_and_width,
     xp_of,
 )
-from tinydiff.diffusion import SAMPLERS, GaussianDiffusion, Predict, predictor
+from tinydiff.diffusion import SAMPLERS, GaussianDiffusion, Predict, last, predictor
 from tinydiff.models.config import LARGEST_MICRO_BATCH, ModelConfig, default_micro_batch
 from tinydiff.models.predictor import guided_predictor
 from tinydiff.models.request import Request
@@ -77,6 +78,38 @@ class DiffusionModel:
         """The forward process."""
         return self.config.diffusion()
 
+    # What a chain walks through, x, are the pictures themselves here; a model of latents overrides these five.
+
+    @property
+    def picture_shape(self) -> tuple[int, int, int]:
+        """Height, width and channels of the pictures that it was trained on."""
+        return self.config.unet.shape
+
+    @property
+    def multiple(self) -> int:
+        """What height and width of pictures must be multiples of."""
+        return self.config.unet.multiple
+
+    @property
+    def is_bounded(self) -> bool:
+        """Whether all numbers of x lie in [-1, 1], so that a guess of x_0 can be clipped to it."""
+        return True
+
+    def encode(self, pictures: Array) -> Array:
+        """Return the x of pictures (N, H, W, C): themselves."""
+        return pictures
+
+    def decode(self, x: Array) -> Array:
+        """Return the pictures of x: x itself."""
+        return x
+
+    def x_size(self, size: Size | None = None) -> tuple[int, int]:
+        """Return height and width of the x of pictures of a size; None takes the size that the model was trained on."""
+        height, width = self.picture_shape[:2] if size is None else height_and_width("size", size)
+        check_sides("size", (height, width), self.multiple)
+        shrunk = self.multiple // self.config.unet.multiple
+        return height // shrunk, width // shrunk
+
     def predictor(self, request: Request | None = None) -> Predict:
         """Return ``predict(x_t, t) -> (x_0_hat, eps_hat)`` for a request: network, guidance, bounds.
 
@@ -97,11 +130,20 @@ class DiffusionModel:
 
     def start(self, request: Request) -> tuple[Array, Noise]:
         """Return (x_T, noise): the noise that a chain starts from, and the source of the noise in its steps."""
-        xp, unet = xp_of(self.network.theta), self.config.unet
-        noise = Noise(request.seed, first=request.first, xp=xp)
-        size = unet.size if request.size is None else height_and_width("size", request.size)
-        check_sides("size", size, unet.multiple)
-        return noise.normal((request.count, *size, unet.in_channels), "x_T"), noise
+        noise = Noise(request.seed, first=request.first, xp=xp_of(self.network.theta))
+        shape = (request.count, *self.x_size(request.size), self.config.unet.in_channels)
+        return noise.normal(shape, "x_T"), noise
+
+    def draw(
+        self,
+        request: Request | None = None,
+        sampler: str = "ddim",
+        steps: int | None = 50,
+        progress: Progress | None = None,
+        **options: Any,
+    ) -> Array:
+        """Return the pictures that a `chain` ends with, shape (n, H, W, C); the arguments are those of `chain`."""
+        return self.decode(last(self.chain(request, sampler, steps, progress, **options)))
 
     def chain(
         self,
@@ -181,8 +223,8 @@ class DiffusionModel:
         return Workers(self.micro_batch, self.threads).map(self.network.forward, x_t, t, context)
 
     def predict(self, x_t: Array, t: Array, context: Any = None) -> tuple[Array, Array]:
-        """Return (x_0_hat, eps_hat), what samplers take; x_0_hat is clipped to [-1, 1]."""
-        return predictor(self.network_output, self.diffusion, self.config.kind)(x_t, t, context)
+        """Return (x_0_hat, eps_hat), what samplers take; x_0_hat is clipped to [-1, 1] where x `is_bounded`."""
+        return predictor(self.network_output, self.diffusion, self.config.kind, self.is_bounded)(x_t, t, context)
 
     def target(self, x_0: Array, eps: Array, t: Array) -> Array:
         """Return what the network should predict: eps, x_0, or v."""

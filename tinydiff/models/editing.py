@@ -27,6 +27,7 @@ from tinydiff.base import (
 )
 from tinydiff.diffusion import SAMPLERS, last
 from tinydiff.diffusion.editing import check_mask, ddim_inversion, erased, keep_known, repaint, slerp, times_below
+from tinydiff.diffusion.editing.masks import joined
 from tinydiff.models.diffusion import DiffusionModel, Progress
 from tinydiff.models.request import Request
 
@@ -78,14 +79,15 @@ def image_to_image(
         )
 
     def walk(predict, eps, noise):
-        x_t = eps if strength == 1 else diffusion.q_sample(images, xp_of(images).full(len(images), times[0]), eps)
+        x_0 = model.encode(images)
+        x_t = eps if strength == 1 else diffusion.q_sample(x_0, xp_of(x_0).full(len(x_0), times[0]), eps)
         return SAMPLERS[sampler](predict, diffusion, x_t, times, noise=noise)
 
     request = asked_of(model, images, request)
     if not times:
         model.predictor(request)  # refuses a bad request even where nothing is drawn
         return images
-    return last(model.walk(request, walk, len(times), progress))
+    return model.decode(last(model.walk(request, walk, len(times), progress)))
 
 
 @checked()
@@ -117,9 +119,11 @@ def inpaint(
     check_mask(mask, images.shape)
 
     def walk(predict, x_T, noise):
-        return repaint(predict, model.diffusion, x_T, steps, images, mask, resample, noise)
+        known = model.encode(images)
+        return repaint(predict, model.diffusion, x_T, steps, known, mask_of_x(mask, known), resample, noise)
 
-    return last(model.walk(asked_of(model, images, request), walk, steps, progress))
+    x_0 = last(model.walk(asked_of(model, images, request), walk, steps, progress))
+    return _with_the_known(model, images, mask, x_0)
 
 
 @checked()
@@ -157,13 +161,15 @@ def fill_in(
     if request is not None and request.image is not None:
         raise InputError("The request holds an image, but the model is shown `images` with `mask`: leave it out.")
     times = SAMPLERS[sampler].times(model.diffusion, steps)
+    known = model.encode(images)
+    known_part = mask_of_x(mask, known)
 
     def walk(predict, x_T, noise):
-        predict = keep_known(predict, model.diffusion, images, mask)
+        predict = keep_known(predict, model.diffusion, known, known_part)
         return SAMPLERS[sampler](predict, model.diffusion, x_T, times, noise=noise)
 
-    request = replace(asked_of(model, images, request), image=erased(images, mask))
-    return last(model.walk(request, walk, len(times), progress))
+    request = replace(asked_of(model, images, request), image=erased(known, known_part))
+    return _with_the_known(model, images, mask, last(model.walk(request, walk, len(times), progress)))
 
 
 @checked()
@@ -188,7 +194,7 @@ def invert(model: DiffusionModel, images: Array, request: Request | None = None,
     check_pictures(model, images)
 
     def walk(predict, _, noise):
-        for t, x_t in ddim_inversion(predict, model.diffusion, images, steps):
+        for t, x_t in ddim_inversion(predict, model.diffusion, model.encode(images), steps):
             yield t, x_t, x_t
 
     return last(model.walk(asked_of(model, images, request), walk, steps))
@@ -202,7 +208,9 @@ def draw_from(model: DiffusionModel, x_T: Array, request: Request | None = None,
     def walk(predict, _, noise):
         return SAMPLERS["ddim"](predict, model.diffusion, x_T, steps)
 
-    return last(model.walk(asked_of(model, x_T, request), walk, steps))
+    height, width = (side * model.multiple // model.config.unet.multiple for side in x_T.shape[1:3])
+    like = xp_of(x_T).broadcast_to(x_T[..., :1, :1, :1], (len(x_T), height, width, 1))  # pictures of this size
+    return model.decode(last(model.walk(asked_of(model, like, request), walk, steps)))
 
 
 @checked()
@@ -268,6 +276,26 @@ def asked_of(model: DiffusionModel, images: Array, request: Request | None) -> R
 
 def check_pictures(model: DiffusionModel, images: Array) -> None:
     """Raise `InputError` unless these are pictures of a size and with channels that fit the model, in [-1, 1]."""
-    check_shape("images", images, (None, None, None, model.config.unet.in_channels))
-    check_sides("images", images.shape[1:3], model.config.unet.multiple)
+    check_shape("images", images, (None, None, None, model.picture_shape[2]))
+    check_sides("images", images.shape[1:3], model.multiple)
     check_images("images", to_numpy(images))
+
+
+def mask_of_x(mask: Array, x: Array) -> Array:
+    """Return the mask of x, given that of the pictures: a latent is known as far as all its pixels are.
+
+    Where x are the pictures themselves, that is their mask.
+    """
+    (n, height, width, channels), (_, rows, columns, _) = mask.shape, x.shape
+    if (height, width) in ((rows, columns), (1, 1)):
+        return mask
+    if 1 in (height, width):
+        raise InputError(f"mask is {height} x {width}, but a mask for each pixel was expected for a model of latents.")
+    blocks = mask.reshape(n, rows, height // rows, columns, width // columns, channels)
+    return blocks.min(axis=(2, 4, 5))[..., None]
+
+
+def _with_the_known(model, images, mask, x_0):
+    """Return the pictures of x_0; what a decoder has painted over the known part is the known part again."""
+    drawn = model.decode(x_0)
+    return drawn if drawn is x_0 else joined(mask, images, drawn)

@@ -15,11 +15,11 @@ SAME_SHAPE = 0.02  # height / width of a mask may differ by this share from that
 
 def to_pictures(model: DiffusionModel, images: np.ndarray) -> np.ndarray:
     """Return bytes (N, H, W, C) as floats that the model takes; grey becomes three equal channels where needed."""
-    channels = model.config.unet.in_channels
+    channels = model.picture_shape[2]
     if images.ndim == 4 and images.shape[-1] == 1 and channels == 3:
         images = images.repeat(3, axis=-1)
     check_shape("images", images, (None, None, None, channels))
-    check_sides("images", images.shape[1:3], model.config.unet.multiple)
+    check_sides("images", images.shape[1:3], model.multiple)
     return to_floats(images)
 
 
@@ -51,10 +51,10 @@ def picture_for(
     InputError
         If no model of this kind takes pictures of that size.
     """
-    unet = model.config.unet
-    wanted = unet.size if size is None else height_and_width("size", size)
-    check_sides("size", wanted, unet.multiple)
-    pixels, notes = read_picture(path, unet.in_channels, background)
+    *usual, channels = model.picture_shape
+    wanted = height_and_width("size", tuple(usual) if size is None else size)
+    check_sides("size", wanted, model.multiple)
+    pixels, notes = read_picture(path, channels, background)
     own_size = (pixels.shape[0], pixels.shape[1])
     pixels, note = fit_picture(pixels, wanted, fit, background)
     notes += (note,) if note else ()

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tinydiff.base import Array, Condition, InputError, as_condition, check_memory, height_and_width, map_arrays, xp_of
+from tinydiff.base import Array, Condition, InputError, as_condition, check_memory, map_arrays, xp_of
 from tinydiff.diffusion import Predict, bounded, classifier_free_guidance, classifier_guidance, predictor
 from tinydiff.models.request import Request
 from tinydiff.workers import Workers, default_threads
@@ -39,7 +39,12 @@ def guided_predictor(model: "DiffusionModel", request: Request, workers: Workers
         predict = classifier_free_guidance(
             predict, diffusion, nothing, guidance.scale, guidance.interval, guidance.rescale
         )
-    predict = bounded(predict, diffusion, guidance.threshold)
+    if model.is_bounded:
+        predict = bounded(predict, diffusion, guidance.threshold)
+    elif guidance.threshold != "static":
+        raise InputError(
+            f"threshold is {guidance.threshold!r}, but this model draws latents, which have no bounds: leave it out."
+        )
     return with_condition(predict, condition)
 
 
@@ -74,14 +79,13 @@ def check_fits(model: "DiffusionModel", request: Request) -> None:
     """
     if xp_of(model.network.theta) is not np:
         return  # a GPU refuses by itself what it cannot hold
-    unet = model.config.unet
-    height, width = unet.size if request.size is None else height_and_width("size", request.size)
+    unet, (height, width) = model.config.unet, model.x_size(request.size)
     shards = -(-request.rows // model.micro_batch)
     at_once = min(default_threads() if model.threads is None else model.threads, shards)
     in_work = at_once * model.micro_batch * unet.channels
     check_memory(
         4 * height * width * (IN_A_CHAIN * request.rows * unet.in_channels + IN_A_LAYER * in_work),
-        f"n is {request.count} and size {height} x {width}",
+        "n is {} and size {} x {}".format(request.count, *(request.size or model.picture_shape[:2])),
         "ask for fewer pictures at a time, or smaller ones",
     )
 

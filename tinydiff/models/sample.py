@@ -51,6 +51,4 @@ def sample(
     if asked.get("classifier") is None:
         asked.setdefault("guidance", guidance_for(asked.get("prompt"), asked.get("negative", "")))
     request, model = Request.of(n=n, **asked), load(name, device, kind=DiffusionModel)
-    for _, x_t, _ in model.chain(request, sampler, usual_steps(sampler) if steps is None else steps):
-        images = x_t
-    return to_numpy(images)
+    return to_numpy(model.draw(request, sampler, usual_steps(sampler) if steps is None else steps))

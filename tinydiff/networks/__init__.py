@@ -5,13 +5,14 @@ new file in this folder is found by itself, and `build` makes the network that a
 """
 
 from tinydiff.base import import_modules
-from tinydiff.networks.attributes import AttributeClassifier, AttributeClassifierConfig
+from tinydiff.networks.attributes import AttributeClassifier, AttributeClassifierConfig, AttributeClassifierShape
 from tinydiff.networks.autoencoder import Autoencoder, AutoencoderConfig, Decoder, Encoder, Posterior, Reconstruction
 from tinydiff.networks.classifier import Classifier, ClassifierConfig
 from tinydiff.networks.clip import CLIP, CLIPConfig
 from tinydiff.networks.discriminator import PatchDiscriminator, PatchDiscriminatorConfig
 from tinydiff.networks.image_encoder import ImageEncoder
 from tinydiff.networks.noisy_classifier import NoisyClassifier, NoisyClassifierConfig
+from tinydiff.networks.quantised_autoencoder import QuantisedAutoencoder, QuantisedAutoencoderConfig
 from tinydiff.networks.registry import NETWORKS, Network, build, network
 from tinydiff.networks.text_encoder import TextConfig, TextEncoder
 from tinydiff.networks.text_to_image import TextToImage
@@ -24,6 +25,7 @@ __all__ = [
     "NETWORKS",
     "AttributeClassifier",
     "AttributeClassifierConfig",
+    "AttributeClassifierShape",
     "Autoencoder",
     "AutoencoderConfig",
     "CLIPConfig",
@@ -38,6 +40,8 @@ __all__ = [
     "PatchDiscriminator",
     "PatchDiscriminatorConfig",
     "Posterior",
+    "QuantisedAutoencoder",
+    "QuantisedAutoencoderConfig",
     "Reconstruction",
     "TextConfig",
     "TextEncoder",

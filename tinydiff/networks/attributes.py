@@ -32,8 +32,8 @@ def _example() -> dict[str, tuple[str, ...]]:
 
 @checks_arguments("__init__")
 @dataclass(frozen=True)
-class AttributeClassifierConfig:
-    """The shape of a network that reads attributes.
+class AttributeClassifierShape:
+    """The shape of a network that reads attributes, but for its last layer, which the attributes decide.
 
     Parameters
     ----------
@@ -50,8 +50,6 @@ class AttributeClassifierConfig:
         2 halves height and width at the first convolution already, which saves most of the time; 1 for small pictures.
     features : int
         Size of the last hidden layer, on which a Fréchet distance can be taken.
-    attributes : dict
-        Name of each attribute, with the words it may be, in order: ``{"colour": ("red", "green")}``.
     """
 
     image_size: Size = 64
@@ -60,23 +58,39 @@ class AttributeClassifierConfig:
     blocks: int = 1
     stem_stride: int = 2
     features: int = 128
-    attributes: dict[str, tuple[str, ...]] = field(default_factory=_example)
 
     def __post_init__(self):
         check_levels(self, "in_channels", "features")
         check_count("blocks", self.blocks, most=MOST_LAYERS)
         check_choice("stem_stride", self.stem_stride, (1, 2))
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """Height, width and channels of a picture."""
+        return (*height_and_width("image_size", self.image_size), self.in_channels)
+
+
+@checks_arguments("__init__")
+@dataclass(frozen=True)
+class AttributeClassifierConfig(AttributeClassifierShape):
+    """The shape of a network that reads attributes (`AttributeClassifierShape`), and the attributes.
+
+    Parameters
+    ----------
+    attributes : dict
+        Name of each attribute, with the words it may be, in order: ``{"colour": ("red", "green")}``.
+    """
+
+    attributes: dict[str, tuple[str, ...]] = field(default_factory=_example)
+
+    def __post_init__(self):
+        super().__post_init__()
         if not self.attributes:
             raise InputError("attributes is empty, but at least one, with its words, was expected.")
         object.__setattr__(self, "attributes", {name: tuple(words) for name, words in self.attributes.items()})
         for name, words in self.attributes.items():
             check_words(name, words)
         check_count("the number of words of all attributes", self.classes, most=LARGEST_WIDTH)
-
-    @property
-    def shape(self) -> tuple[int, int, int]:
-        """Height, width and channels of a picture."""
-        return (*height_and_width("image_size", self.image_size), self.in_channels)
 
     @property
     def classes(self) -> int:

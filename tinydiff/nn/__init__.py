@@ -21,6 +21,7 @@ from tinydiff.nn.layers import (
 )
 from tinydiff.nn.module import Module
 from tinydiff.nn.parameter import Parameter, weights_at_most, weights_that_fit
+from tinydiff.nn.quantise import Quantiser, ScalarQuantiser, VectorQuantiser
 from tinydiff.nn.tape import Tape
 from tinydiff.nn.transformer import SpatialTransformer, TransformerBlock
 
@@ -43,7 +44,9 @@ __all__ = [
     "Linear",
     "Module",
     "Parameter",
+    "Quantiser",
     "ResBlock",
+    "ScalarQuantiser",
     "SelfAttention",
     "Sequential",
     "SiLU",
@@ -52,6 +55,7 @@ __all__ = [
     "TransformerBlock",
     "UnitLength",
     "Upsample",
+    "VectorQuantiser",
     "weights_at_most",
     "weights_that_fit",
 ]

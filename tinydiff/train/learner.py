@@ -72,8 +72,11 @@ class Learner:
         """
         settings, xp = self.phase.settings, xp_of(self.network.theta)
         loss, gradient = sum(self.gradient_sum(step)), self.gradient_sum.totals[0]
+        ok = ok & xp.isfinite(loss)
+        if self.phase.before_step is not None:
+            self.phase.before_step(step, Gradients(self.parameters, gradient), ok)
         norm = clip_by_global_norm(gradient, math.inf if settings.clip is None else settings.clip)
-        ok = ok & xp.isfinite(loss) & xp.isfinite(norm)
+        ok = ok & xp.isfinite(norm)
         lr = learning_rate(step + 1, self.steps, settings.lr, settings.warmup, settings.final_lr)
         self._move(gradient, lr, step, ok)
         record = {"loss": loss, "gradient_norm": norm, "lr": lr}

@@ -31,6 +31,11 @@ class Phase:
         ``join(step, yielded, grads) -> (loss, answers)``, for a loss that needs the whole batch: `yielded` holds what
         each shard yielded, `answers` what each shard receives, such as the gradient with respect to what it yielded.
         A gradient that belongs to no shard is added to `grads` here.
+    before_step : callable or None
+        ``before_step(step, grads, ok)``, called with the gradient of the whole batch before it is clipped. A sum over
+        the batch that is no gradient, such as the counts of a codebook, may have been added up in it, in the place of
+        a parameter that the optimizer must not move; it is used here, and set to 0. Where `ok`, a boolean array without
+        axes, is false, something was not finite, and nothing may change.
     after_step : callable or None
         Called without arguments after each step of the optimizer, for example to bound a weight.
     in_order : bool
@@ -51,6 +56,7 @@ class Phase:
     settings: TrainConfig
     name: str = ""
     join: Callable[[int, list, Gradients], tuple[Array, Sequence]] | None = None
+    before_step: Callable[[int, Gradients, Array], None] | None = None
     after_step: Callable[[], None] | None = None
     in_order: bool = False
     memo: Memo | None = None

@@ -21,7 +21,11 @@ OPTIONS += ["--train.micro-batch", "4", "--train.warmup", "2", "--train.log-ever
 @pytest.fixture(autouse=True)
 def coloured_squares(monkeypatch):
     """A data set of that name, for one test."""
-    known = KnownDataset(lambda split: ColouredSquares(40, seed=split == "test"), ("train", "test"), False, "Squares.")
+
+    def drawn(split, size):
+        return ColouredSquares(40, seed=int(split == "test"), size=size)
+
+    known = KnownDataset(lambda split: None, ("train", "test"), False, "Squares.", drawn)
     monkeypatch.setitem(DATASETS, "squares", known)
 
 
@@ -48,7 +52,8 @@ def test_ctrl_c_and_the_same_command_give_the_weights_of_a_whole_run(tmp_path, m
     np.testing.assert_array_equal(whole.theta, cut.theta)
     assert whole.config.attributes == WORDS
     options = json.loads((tmp_path / "whole" / "run.json").read_text())
-    assert options["network"]["attributes"] == {name: list(words) for name, words in WORDS.items()}
+    shape = {"image_size": 24, "in_channels": 3, "channels": [8, 8], "blocks": 1, "stem_stride": 2, "features": 8}
+    assert options["network"] == shape  # the attributes are those of the data
     assert "smallest accuracy" in (tmp_path / "whole" / "CARD.md").read_text()
 
 
@@ -64,12 +69,9 @@ def test_a_run_is_repeated_from_its_own_options(tmp_path):
     [
         (["--data", "digits"], "--data is 'digits', of whose pictures no attributes are known"),
         (["--data", "nowhere"], "nowhere"),
+        (["--network.image-size", "24x36"], "--network.image-size is 24 x 36, but pictures of squares are square"),
         (["--network.stem-stride", "3"], "--network.stem-stride is 3, but one of 1, 2"),
         (["--train.blur", "2"], "--train.blur is 2.0, but a number from 0 to 1"),
-        (
-            ["--network.attributes.shape", "star"],
-            "network.attributes is given, but the attributes are those of the data",
-        ),
         (["--network.in-channels", "1"], "data has pictures of shape (24, 24, 3)"),
     ],
 )

@@ -119,7 +119,10 @@ def test_the_discriminator_has_the_channels_of_the_pictures(tmp_path):
         (["--features", "mnist-classifier-16", "--train.perceptual", "1"], "mnist-classifier-16"),
         (["--discriminator.layers", "2"], "A shape of the discriminator was given, but train.adversarial is 0"),
         (["--discriminator.layers", "0"], "--discriminator.layers is 0"),
-        (["--discriminator.in-channels", "1", *ADVERSARIAL], "--discriminator.in-channels is 1, but the autoencoder's images have 3"),
+        (
+            ["--discriminator.in-channels", "1", *ADVERSARIAL],
+            "--discriminator.in-channels is 1, but the autoencoder's",
+        ),
         (["--train.adversarial-from", "3"], "--train.adversarial-from is 3, but adversarial is 0"),
         (["--network.image-size", "10", "--network.channel-mult", "1", "2", "3"], "= 4: 8 x 8 or 12 x 12 would do"),
         (["--network.latent-channels", "0"], "--network.latent-channels is 0"),

@@ -29,8 +29,10 @@ def test_captions_are_tidy():
     for scene in SCENES:
         text = describe(scene).text
         assert re.fullmatch(r"[a-z][a-z,\- ]*[a-z]", text), text
-        assert "  " not in text and " ," not in text and ", ," not in text
-        assert not re.search(r"\ba [aeiou]", text) and not re.search(r"\ban [^aeiou]", text), text
+        assert "  " not in text
+        assert " ," not in text
+        assert ", ," not in text
+        assert not re.search(r"\ba [aeiou]|\ban [^aeiou]", text), text
 
 
 def test_a_caption_names_what_it_says_it_names_and_nothing_else():
@@ -87,7 +89,8 @@ def test_captions_vary_and_may_leave_out():
     texts = {describe(scene, seed).text for seed in range(200)}
     assert len(texts) > 100
     assert any("red" not in text for text in texts)
-    assert any(text.count(" ") < 5 for text in texts) and any(text.count(" ") > 14 for text in texts)
+    assert any(text.count(" ") < 5 for text in texts)
+    assert any(text.count(" ") > 14 for text in texts)
     named = [describe(scene, seed).named for seed in range(200)]
     assert all(
         {"colour", "place", "time", "weather"} <= describe(scene, seed, everything=True).named for seed in range(9)

@@ -53,9 +53,11 @@ def test_held_out_scenes_each_show_one_of_the_combinations():
 def test_swapped_scenes_differ_by_an_exchange_of_two_colours():
     for pair in range(30):
         one, two = compose(2 * pair, split="swapped"), compose(2 * pair + 1, split="swapped")
-        assert one.other and one.colour != one.other_colour
+        assert one.other
+        assert one.colour != one.other_colour
         assert two == replace(one, colour=one.other_colour, other_colour=one.colour)
-        assert not held_out(one) and one.other_colour in OBJECTS[one.object].colours
+        assert not held_out(one)
+        assert one.other_colour in OBJECTS[one.object].colours
 
 
 def test_all_words_occur_and_scenes_are_natural():
@@ -71,7 +73,9 @@ def test_several_of_a_kind_have_no_position_and_two_kinds_have_different_colours
     for scene in SOME:
         assert (scene.position == "") == (scene.count > 1)
         if scene.other:
-            assert scene.count == 1 and scene.other != scene.object and scene.other_colour not in ("", scene.colour)
+            assert scene.count == 1
+            assert scene.other != scene.object
+            assert scene.other_colour not in ("", scene.colour)
             assert scene.position in ("left", "right")
 
 
@@ -80,13 +84,15 @@ def test_answers_are_the_words_of_the_scene():
     names = list(ATTRIBUTES)
     for row, scene in zip(found, SOME, strict=True):
         said = {name: ATTRIBUTES[name][i] for name, i in zip(names, row, strict=True) if i >= 0}
-        assert said["place"] == scene.place and said["weather"] == scene.weather
+        assert said["place"] == scene.place
+        assert said["weather"] == scene.weather
         if scene.other:
             mine, others = ("left", "right") if scene.position == "left" else ("right", "left")
             assert (said[f"{mine} object"], said[f"{others} colour"]) == (scene.object, scene.other_colour)
             assert not {"object", "colour", "count", "position"} & set(said)
         else:
-            assert said["object"] == scene.object and said.get("colour", "") == scene.colour
+            assert said["object"] == scene.object
+            assert said.get("colour", "") == scene.colour
             assert said["count"] == ("one", "two", "three")[scene.count - 1]
             assert said.get("position", "") == scene.position
 
@@ -104,7 +110,8 @@ def test_a_scene_looks_alike_at_any_size():
 def test_pictures_have_the_size_that_was_asked_for(size):
     for style in ATTRIBUTES["style"]:
         picture = render(replace(CABIN, style=style), size)
-        assert picture.shape == (size, size, 3) and picture.dtype == np.uint8
+        assert picture.shape == (size, size, 3)
+        assert picture.dtype == np.uint8
         assert picture.std() > 20
 
 
@@ -151,7 +158,8 @@ def test_scenes_drawn_as_needed_are_those_of_the_data_set():
     images, objects = drawn.batch([7, 2])
     assert (images == held.batch([7, 2])[0]).all()
     assert (objects == held.labels[[7, 2]]).all()
-    assert drawn.captions == held.captions and len(drawn) == 12
+    assert drawn.captions == held.captions
+    assert len(drawn) == 12
     assert [held.class_names[i] for i in held.labels] == [scene.object for scene in drawn.scenes(range(12))]
     assert (drawn.attributes([3, 4]) == answers(drawn.scenes([3, 4]))).all()
 

@@ -125,10 +125,10 @@ class Evaluate:
         """Return the classifier that is asked for, or the shipped one that fits the data, or None."""
         if self.classifier is not None:
             return self.classifier
-        height, width = model.config.unet.size
+        height, width, channels = model.picture_shape
         sides = f"{height}" if height == width else f"{height} x {width}"
         shipped = f"{options.data.removesuffix('-small')}-classifier-{sides}"
-        fits = not options.is_folder and model.config.unet.in_channels == 1 and (SHIPPED / shipped).is_dir()
+        fits = not options.is_folder and channels == 1 and (SHIPPED / shipped).is_dir()
         return shipped if fits else None
 
     def _of_portraits(self, model: DiffusionModel, held: Held) -> str:
@@ -164,13 +164,15 @@ class Evaluate:
     def _real(self, model: DiffusionModel, options: DataOptions) -> tuple[Dataset, Dataset]:
         """Return the training and the held-out pictures, and print what was changed in them."""
         try:
-            training, held_out, _ = prepare_data(options, model.config.unet)
+            *size, channels = model.picture_shape
+            pictures = replace(model.config.unet, image_size=tuple(size), in_channels=channels)
+            training, held_out, _ = prepare_data(options, pictures)
         except NoCaptions as error:
             raise InputError(
                 f"{self.model} reads text, but {options.data} has no captions: write them into captions.csv, or "
                 "give other --data."
             ) from error
-        there, wanted = training.images.shape[-1], model.config.unet.in_channels
+        there, wanted = training.images.shape[-1], model.picture_shape[2]
         if there != wanted:
             raise InputError(
                 f"data is {options.data!r}, whose pictures have {counted(there, 'channel')}, but "

@@ -1,5 +1,6 @@
 """The film of a drawing: its frames are chosen while the chain runs, so that neither steps nor sizes fill memory."""
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -21,9 +22,12 @@ class Film:
     ----------
     steps : int
         How many frames will be added.
+    decode : callable
+        ``decode(x)`` returns the pictures of what the chain walks through, for a chain of latents.
     """
 
-    def __init__(self, steps: int):
+    def __init__(self, steps: int, decode: Callable[[Array], Array] = to_numpy):
+        self.decode = decode
         self.chosen = set(spread(list(range(steps)), MOST_FRAMES))
         self.frames: list[tuple[float, np.ndarray, np.ndarray]] = []
         self.added = 0
@@ -31,9 +35,10 @@ class Film:
     def add(self, t: float, x_t: Array, x_0_hat: Array) -> None:
         """Keep a frame, as bytes, if it is one of those that are shown; x_t and x_0_hat have shape (N, H, W, C)."""
         if self.added in self.chosen:
-            shown = slice(pictures_shown(*x_t.shape[1:3]))
+            few = slice(pictures_shown(*x_t.shape[1:3]))
             x_t, x_0_hat = (
-                to_bytes(name, to_numpy(panel[shown])) for name, panel in (("x_t", x_t), ("x_0_hat", x_0_hat))
+                to_bytes(name, to_numpy(self.decode(panel[few])))
+                for name, panel in (("x_t", x_t), ("x_0_hat", x_0_hat))
             )
             self.frames.append((t, x_t, x_0_hat))
         self.added += 1

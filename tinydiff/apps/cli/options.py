@@ -53,15 +53,23 @@ class ProgressBar:
     """A bar on stderr for chains that are walked one after the other; there is none where stderr is no terminal.
 
     Used in a ``with`` statement, so that a bar that is left halfway is taken away before anything else is said.
+
+    Parameters
+    ----------
+    what : str or None
+        What is done, for the left end of the bar.
+    unit : str
+        What is counted.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, what: str | None = None, unit: str = "step"):
+        self.what, self.unit = what, unit
         self.bar: Any = None
 
     def __call__(self, step: int, steps: int) -> None:
         """Show that a step of a chain was taken."""
         if step == 1:
-            self.bar = tqdm(total=steps, unit="step", leave=False, disable=None, dynamic_ncols=True)
+            self.bar = tqdm(desc=self.what, total=steps, unit=self.unit, leave=False, disable=None, dynamic_ncols=True)
         self.bar.update()
         if step == steps:
             self.bar.close()

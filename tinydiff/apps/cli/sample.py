@@ -133,14 +133,15 @@ class Sample:
             say(note)
         if self.advanced.micro_batch is not None or request.count == 1:
             model = replace(model, micro_batch=1 if self.advanced.micro_batch is None else self.advanced.micro_batch)
-        start, film = time.perf_counter(), Film(len(SAMPLERS[self.sampler].times(model.diffusion, self.steps_taken)))
+        start = time.perf_counter()
+        film = Film(len(SAMPLERS[self.sampler].times(model.diffusion, self.steps_taken)), model.decode)
         with ProgressBar() as bar:
             chain = model.chain(request, self.sampler, self.steps_taken, bar)
             writable_folder(self.out)
             for t, x_t, x_0_hat in chain:
                 if self.gif:
                     film.add(t, x_t, x_0_hat)
-        images = to_numpy(x_t)
+        images = to_numpy(model.decode(x_t))
         took = f"{counted(len(images), 'image')} in {time.perf_counter() - start:.1f} s on {device.name}"
         calls = SAMPLERS[self.sampler].calls(model.diffusion, self.steps_taken)
         how = f"{counted(self.steps_taken, 'step')} of {self.sampler}"
@@ -202,6 +203,8 @@ class Sample:
             self, "prompt", "the classifier pulls pictures to a class and reads no text: leave one of them out"
         )
         network, unet = load(name, device, kind=NoisyClassifier), model.config.unet
+        if not model.is_bounded:
+            raise InputError(f"classifier is {name}, which reads noisy pictures, but the model draws latents.")
         size = unet.size if self.size is None else height_and_width("size", self.size)
         shape, known, classes = (*size, unet.in_channels), network.config.shape, network.config.num_classes
         if shape != known:

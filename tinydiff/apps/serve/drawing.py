@@ -102,7 +102,8 @@ def _frames(model, asked):
                 halfway = x_t, max(t, 1)
             if step == steps:
                 maps = tuple(word_maps(model, prompt, *halfway))
-            yield Frame(step, steps, t, to_numpy(x_t[0]), to_numpy(x_0_hat[0]), notes, maps, asked)
+            pictures = (to_numpy(model.decode(x[:1]))[0] for x in (x_t, x_0_hat))
+            yield Frame(step, steps, t, *pictures, notes, maps, asked)
 
 
 def check(prompt: Any, negative: Any, scale: Any, steps: Any, sampler: Any, seed: Any) -> Asked:

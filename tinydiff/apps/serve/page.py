@@ -22,12 +22,21 @@ from tinydiff.models import GUIDANCE_FOR_PROMPTS, SAMPLER, STEPS, DiffusionModel
 
 SHOWN = 10  # moments of the chain that stay on the page
 ASKED = '<p role="status">Asked for: the picture will appear here.</p>'  # in the place of an earlier picture
-EXAMPLES = (
-    "a person with long red hair, round glasses and a green shirt",
-    "curly blond hair, blue cap, pink turtleneck",
-    "short black hair, sunglasses",
-    "a portrait of a person with a beard and a red beanie",
-)
+EXAMPLES = {  # by what a model has learned from
+    "avatars": (
+        "a person with long red hair, round glasses and a green shirt",
+        "curly blond hair, blue cap, pink turtleneck",
+        "short black hair, sunglasses",
+        "a portrait of a person with a beard and a red beanie",
+    ),
+    "scenes": (
+        "a small cabin on top of a snowy mountain",
+        "a robot on a road",
+        "a big red castle by a lake at sunset",
+        "a line drawing of a blue car in the city, in the rain",
+        "pixel art of two orange tents in the desert at night",
+    ),
+}
 STYLE = """
 .frames, .moments, .maps { display: flex; flex-wrap: wrap; gap: 12px; }
 .frames figure, .moments figure, .maps figure { margin: 0; text-align: center; font-size: 0.85em; }
@@ -47,8 +56,11 @@ finished picture, and a little of the noise is taken away. The network is **{nam
 gradients that were written by hand."""
 
 
-def page(model: DiffusionModel, name: str, easel: Easel | None = None) -> Any:
-    """Return the page, a Gradio `Blocks`; `name` is what the model is called on it, `easel` is where it draws."""
+def page(model: DiffusionModel, name: str, easel: Easel | None = None, data: str = "") -> Any:
+    """Return the page, a Gradio `Blocks`; `name` is what the model is called on it, `easel` is where it draws.
+
+    What it has learned from, `data`, decides which prompts are offered as examples.
+    """
     gr = _gradio()
     from gradio.context import LocalContext
 
@@ -91,8 +103,12 @@ def page(model: DiffusionModel, name: str, easel: Easel | None = None) -> Any:
 
     with gr.Blocks(title="tinydiff: words to pictures", analytics_enabled=False) as blocks:
         gr.Markdown(ABOUT.format(name=name, size=model.network.theta.size))
-        prompt = gr.Textbox(EXAMPLES[0], label="Prompt", max_lines=3, elem_id="prompt", render=False)
-        gr.Examples(list(EXAMPLES), prompt, label="Try")
+        examples = EXAMPLES.get(data, ())
+        prompt = gr.Textbox(
+            examples[0] if examples else "", label="Prompt", max_lines=3, elem_id="prompt", render=False
+        )
+        if examples:
+            gr.Examples(list(examples), prompt, label="Try")
         with gr.Row():
             with gr.Column(scale=2, min_width=320):
                 prompt.render()
@@ -134,7 +150,7 @@ def page(model: DiffusionModel, name: str, easel: Easel | None = None) -> Any:
     return blocks.queue(max_size=MOST_WAITING, default_concurrency_limit=None, api_open=False)
 
 
-def serve(model: DiffusionModel, name: str, host: str = "127.0.0.1", port: int = 7860) -> None:
+def serve(model: DiffusionModel, name: str, host: str = "127.0.0.1", port: int = 7860, data: str = "") -> None:
     """Serve the page until Ctrl-C.
 
     Parameters
@@ -146,6 +162,8 @@ def serve(model: DiffusionModel, name: str, host: str = "127.0.0.1", port: int =
     host : str
         The address to listen on; the default can only be reached from this machine.
     port : int
+    data : str
+        What it has learned from, see `page`.
 
     Raises
     ------
@@ -163,7 +181,7 @@ def serve(model: DiffusionModel, name: str, host: str = "127.0.0.1", port: int =
         raise InputError(f"Nobody can listen on {host}:{port} ({error}): choose another --port or --host.") from error
     with listening:
         easel = Easel()
-        server = _server(page(model, name, easel), easel, host, port)
+        server = _server(page(model, name, easel, data), easel, host, port)
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]}, daemon=True)
         thread.start()
         while not server.started:

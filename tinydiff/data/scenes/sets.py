@@ -56,6 +56,11 @@ class DrawnScenes:
     def __len__(self) -> int:
         return self.n
 
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """Height, width and channels of a picture."""
+        return self.size, self.size, 3
+
     def describe(self) -> str:
         """Return one line that says what this is."""
         return f"scenes, {self.split}: {counted(len(self), 'image')} {self.size} x {self.size} x 3, drawn as needed"

@@ -5,6 +5,7 @@ from tinydiff.train.objectives.classify import Classify, ClassifyConfig
 from tinydiff.train.objectives.contrast import Contrast, ContrastConfig
 from tinydiff.train.objectives.denoise import Denoise, DenoiseConfig
 from tinydiff.train.objectives.new_word import NewWord, NewWordConfig, learn_word
+from tinydiff.train.objectives.quantise import Quantise, QuantiseConfig
 from tinydiff.train.objectives.reconstruct import Reconstruct, ReconstructConfig
 
 __all__ = [
@@ -19,6 +20,8 @@ __all__ = [
     "DenoiseConfig",
     "NewWord",
     "NewWordConfig",
+    "Quantise",
+    "QuantiseConfig",
     "Reconstruct",
     "ReconstructConfig",
     "learn_word",

@@ -229,5 +229,6 @@ def _figures(config, logits, attributes):
     columns = zip(config.slices.values(), attributes.T, strict=True)
     losses = [masked_cross_entropy(logits[:, part], column)[0] for part, column in columns]
     agreement = attribute_agreement(verdicts_of(config, logits), attributes)
-    figures = {"validation_loss": float(sum(losses)), **{f"accuracy_{name}": a for name, a in agreement.items()}}
-    return figures | ({"smallest_accuracy": min(agreement.values())} if agreement else {})
+    accuracies = {f"accuracy_{name}".replace(" ", "_"): share for name, share in agreement.items()}
+    smallest = {"smallest_accuracy": min(agreement.values())} if agreement else {}
+    return {"validation_loss": float(sum(losses)), **accuracies, **smallest}

@@ -1,17 +1,16 @@
 """Denoise: Algorithm 1 of DDPM, the training of every diffusion model here."""
 
-import zlib
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
 
 from tinydiff.base import Array, InputError, Noise, as_condition, check_number, checks_arguments, xp_of
-from tinydiff.data import Dataset
+from tinydiff.data import Dataset, LatentData
 from tinydiff.data.masks import random_masks
 from tinydiff.diffusion.editing import erased
 from tinydiff.functional import mse, mse_backward
-from tinydiff.models import DiffusionModel
+from tinydiff.models import DiffusionModel, LatentDiffusion
 from tinydiff.nn import Gradients, Tape
 from tinydiff.train.config import ValidatedConfig
 from tinydiff.train.objective import Objective
@@ -52,16 +51,22 @@ class Denoise(Objective):
     ----------
     model : DiffusionModel
         Trained in place.
-    data : Dataset
-        Training images.
+    data : Dataset or LatentData
+        Training images; for a `LatentDiffusion`, their latents.
     config : DenoiseConfig
-    validation : Dataset or None
+    validation : Dataset, LatentData or None
         Held-out images.
     """
 
     config: DenoiseConfig
 
-    def __init__(self, model: DiffusionModel, data: Dataset, config: DenoiseConfig, validation: Dataset | None = None):
+    def __init__(
+        self,
+        model: DiffusionModel,
+        data: Dataset | LatentData,
+        config: DenoiseConfig,
+        validation: Dataset | LatentData | None = None,
+    ):
         micro_batch = model.micro_batch if config.micro_batch is None else config.micro_batch
         super().__init__(model.network, replace(config, micro_batch=micro_batch))
         self.model, self.diffusion = model, model.diffusion
@@ -121,10 +126,10 @@ class Denoise(Objective):
 
     def identity(self) -> dict[str, Any]:
         """Return the model's shape, and the data with checksums."""
-        sums = [zlib.crc32(a.tobytes()) for a in (self.data.images, self.data.labels)]
-        if self.model.config.text is not None:
-            sums.append(zlib.crc32("\n".join(self.data.captions or ()).encode()))
-        return {**asdict(self.model.config), **self.about(), "checksums of the data": sums}
+        of_data = self.data.identity()
+        if isinstance(self.data, Dataset):
+            of_data = {"checksums of the data": of_data["checksums"][: 2 if self.model.config.text is None else 3]}
+        return {**asdict(self.model.config), **self.about(), **of_data}
 
     def about(self) -> dict[str, Any]:
         """Return the name of the data, and how many images there are."""
@@ -147,6 +152,16 @@ class Denoise(Objective):
             return context
         return as_condition(context)._replace(image=erased(x_0, random_masks(len(x_0), x_0.shape[1:3], noise)))
 
+    def _check_latents(self, name, data):
+        """Raise unless latents are those of the model's autoencoder."""
+        autoencoder = self.model.autoencoder if isinstance(self.model, LatentDiffusion) else None
+        found = "none" if autoencoder is None else autoencoder.checksum()
+        if data.autoencoder != found:
+            raise InputError(
+                f"{name} holds latents of the autoencoder {data.autoencoder}, but the model's is {found}: encode the "
+                "pictures with the model's."
+            )
+
     def _check_data(self):
         unet = self.model.config.unet
         shape = unet.shape
@@ -158,10 +173,10 @@ class Denoise(Objective):
         for name, data in (("data", self.data), ("validation", self.validation)):
             if data is not None and not len(data):
                 raise InputError(f"{name} is empty: there is nothing to train on.")
-            if data is not None and tuple(data.images.shape[1:]) != shape:
-                raise InputError(
-                    f"{name} has images of shape {tuple(data.images.shape[1:])}, but the model's are {shape}."
-                )
+            if data is not None and tuple(data.shape) != shape:
+                raise InputError(f"{name} has images of shape {tuple(data.shape)}, but the model's are {shape}.")
+            if isinstance(data, LatentData):
+                self._check_latents(name, data)
             if data is not None and self.model.config.text is not None and data.captions is None:
                 raise InputError(f"{name} has no captions, but the model learns from text.")
             if data is not None and unet.num_classes is not None and data.labels.max() >= unet.num_classes:

@@ -9,9 +9,19 @@ from tinydiff.apps.cli.train.classify import TrainClassifier
 from tinydiff.apps.cli.train.command import OBJECTIVES, TrainCommand
 from tinydiff.apps.cli.train.contrast import TrainClip
 from tinydiff.apps.cli.train.denoise import Train
+from tinydiff.apps.cli.train.quantise import TrainQuantised
 from tinydiff.apps.cli.train.reconstruct import TrainAutoencoder
 from tinydiff.base import import_modules
 
 import_modules(__name__)
 
-__all__ = ["OBJECTIVES", "Train", "TrainAutoencoder", "TrainClassifier", "TrainClip", "TrainCommand", "parse_train"]
+__all__ = [
+    "OBJECTIVES",
+    "Train",
+    "TrainAutoencoder",
+    "TrainClassifier",
+    "TrainClip",
+    "TrainCommand",
+    "TrainQuantised",
+    "parse_train",
+]

@@ -1,15 +1,14 @@
 """``tinydiff train --objective attributes``: the network that reads attributes of pictures, and judges samples."""
 
-from dataclasses import dataclass, field, replace
-from typing import Any
+from dataclasses import dataclass, field
 
 import numpy as np
 
 from tinydiff.apps.cli.screen import say
 from tinydiff.apps.cli.train.command import TrainCommand, on_device, trains
-from tinydiff.base import Device, InputError, Size, height_and_width, to_table
+from tinydiff.base import Device, InputError, Size, height_and_width
 from tinydiff.data import DATASETS
-from tinydiff.networks import AttributeClassifier, AttributeClassifierConfig
+from tinydiff.networks import AttributeClassifier, AttributeClassifierConfig, AttributeClassifierShape
 from tinydiff.train import AttributeData, ClassifyAttributes, ClassifyAttributesConfig, Run
 
 
@@ -22,7 +21,7 @@ class TrainAttributes(TrainCommand):
     """What is minimised. Each objective has options of its own: see --help with it."""
     data: str = "scenes"
     """A data set that knows the attributes of its pictures, by name."""
-    network: AttributeClassifierConfig = field(default_factory=AttributeClassifierConfig)
+    network: AttributeClassifierShape = field(default_factory=AttributeClassifierShape)
     """The shape of the network; its image_size is the pictures' size, and its attributes are those of the data."""
     train: ClassifyAttributesConfig = field(default_factory=ClassifyAttributesConfig)
     """How to train."""
@@ -31,16 +30,10 @@ class TrainAttributes(TrainCommand):
         """Read the data, and make the network."""
         training, test = (_with_attributes(self.data, split, self.network.image_size) for split in ("train", "test"))
         words = {name: tuple(of_it) for name, of_it in training.attribute_words.items()}
-        if self.network.attributes not in (AttributeClassifierConfig().attributes, words):
-            raise InputError("network.attributes is given, but the attributes are those of the data: leave it out.")
-        config = replace(self.network, attributes=words)
+        config = AttributeClassifierConfig(**vars(self.network), attributes=words)
         network = AttributeClassifier(config, np.random.default_rng(self.train.seed))
         say(training.describe(), test.describe())
         return ClassifyAttributes(on_device(network, device), training, self.train, test)
-
-    def settings(self, objective: ClassifyAttributes) -> dict[str, Any]:
-        """Return all options as they were resolved, with the attributes of the data."""
-        return to_table(replace(self, network=objective.network.config, train=objective.config))
 
     def last_words(self, run: Run, where: str) -> str:
         """Return what a card says: how often each attribute is read rightly on unseen pictures."""

@@ -1,0 +1,82 @@
+"""The report on models that draw scenes: what is asked, what counts as right, and two objects with their colours."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from latents import latent_diffusion
+
+from tinydiff.base import InputError
+from tinydiff.data.scenes import ATTRIBUTES, Scene, answers, compose, describe
+from tinydiff.evaluate import evaluate_scenes, scene_obedience
+from tinydiff.models import Verdicts
+from tinydiff.networks import AttributeClassifier, AttributeClassifierConfig
+
+SCENES = [compose(i) for i in range(300)]
+CAPTIONS = [describe(scene) for scene in SCENES]
+NAMED = [caption.named for caption in CAPTIONS]
+PAIR = Scene("car", "red", "", 1, "city", "day", "clear", "flat illustration", "left", 1, "robot", "blue")
+NAMES = list(ATTRIBUTES)
+
+
+def read_as(scenes):
+    """Return verdicts that find in pictures what these scenes show; where nothing is asked, the first word."""
+    found = np.maximum(answers(scenes), 0)
+    return Verdicts(ATTRIBUTES, found, np.ones(found.shape))
+
+
+def test_scenes_read_as_they_are_obey_in_everything():
+    found = scene_obedience(read_as(SCENES), SCENES, NAMED)
+    assert found.mean == 1
+    assert found.binding.value == 1
+    assert set(found.attributes) == {"object", "colour", "count", "place", "time", "weather", "style", "position"}
+
+
+def test_only_what_a_caption_names_is_asked():
+    scenes = [replace(scene, time="night" if scene.time == "day" else "day") for scene in SCENES]
+    verdicts = read_as(SCENES)
+    asked = ["time" in named for named in NAMED]
+    found = scene_obedience(verdicts, scenes, NAMED)
+    assert found.attributes["time"].value == 0
+    assert found.attributes["place"].value == 1
+    silent = [named - {"time"} for named in NAMED]
+    assert "time" not in scene_obedience(verdicts, scenes, silent).attributes
+    assert 0 < sum(asked) < len(asked)
+
+
+def test_shares_count_right_ones():
+    wrong = [replace(scene, place="city" if scene.place != "city" else "lake") for scene in SCENES[:100]] + SCENES[100:]
+    found = scene_obedience(read_as(wrong), SCENES, NAMED)
+    asked = np.array(["place" in named for named in NAMED])
+    assert found.attributes["place"].value == pytest.approx(asked[100:].sum() / asked.sum())
+
+
+def test_two_objects_must_have_their_own_colours():
+    exchanged = replace(PAIR, colour="blue", other_colour="red")
+    mirrored = replace(PAIR, position="right")
+    free, sided = frozenset({"object", "other", "colour"}), frozenset({"object", "other", "colour", "position"})
+    for seen, named, right in (
+        (PAIR, free, 1), (PAIR, sided, 1), (exchanged, free, 0), (mirrored, free, 1), (mirrored, sided, 0),
+    ):  # fmt: skip
+        found = scene_obedience(read_as([seen, SCENES[0]]), [PAIR, SCENES[0]], [named | {"place"}, NAMED[0]])
+        assert found.binding.value == right, (seen, named)
+
+
+def test_the_report_counts_all_and_shows_some(tmp_path):
+    judge = AttributeClassifier(AttributeClassifierConfig(16, 3, (4,), 1, 1, 4, attributes=ATTRIBUTES))
+    done = []
+    text = evaluate_scenes(
+        latent_diffusion(), judge, n=9, steps=2, out=tmp_path, progress=lambda step, steps: done.append((step, steps))
+    )
+    assert done[-1] == (59, 59)  # 3 splits of 9, and 16 of each prompt
+    lines = text.splitlines()
+    assert lines[0].startswith("Captions: 9 of each split, none left out.")
+    assert any(line.startswith("mean of attributes") for line in lines)
+    assert sum("held out: right in" in line for line in lines) == 2
+    for name in ("seen", "held-out", "swapped", "article-1", "article-2"):
+        assert (tmp_path / f"{name}.png").is_file()
+
+
+def test_captions_that_name_nothing_are_refused():
+    with pytest.raises(InputError, match="No caption names anything"):
+        scene_obedience(read_as(SCENES[:2]), SCENES[:2], [frozenset(), frozenset()])

@@ -1,0 +1,208 @@
+"""Does a model draw the scenes that it is told? Scenes are drawn from captions, and a trained judge reads each."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from tinydiff import plot
+from tinydiff.base import InputError, check_count, checked, counted, to_numpy
+from tinydiff.data import to_floats, to_images
+from tinydiff.data.scenes import Scene, answers, compose, describe, render
+from tinydiff.data.scenes.attributes import ATTRIBUTES, NOT_ASKED
+from tinydiff.evaluate.report import carried_by_errors
+from tinydiff.evaluate.shares import Share, wilson_share
+from tinydiff.models import GUIDANCE_FOR_PROMPTS, DiffusionModel, Progress, Request, Verdicts, read_attributes
+from tinydiff.networks import AttributeClassifier
+
+SPLITS = {"seen": "test", "held-out": "held-out", "swapped": "swapped"}  # column of the report -> split
+SIDES = ("left object", "left colour", "right object", "right colour")
+ARTICLE = {  # the prompts of the article, and what a picture must show to be right; training shows neither
+    "a small cabin on top of a snowy mountain": {"object": "cabin", "place": "mountain"},
+    "a robot on a road": {"object": "robot", "place": "road"},
+}
+OF_EACH = 16  # pictures of each of these
+AT_ONCE = 64  # prompts that are drawn together
+SHOWN = 32  # pictures in a sheet
+
+
+@dataclass(frozen=True)
+class SceneObedience:
+    """How often scenes show what their captions say.
+
+    Parameters
+    ----------
+    attributes : dict
+        Attribute -> of the pictures whose caption names it, the share that shows it.
+    binding : Share or None
+        Of the captions with two objects, the share drawn with both, each in its own colour, on either side.
+    mean : float
+        Mean over the attributes.
+    """
+
+    attributes: dict[str, Share]
+    binding: Share | None
+    mean: float
+
+
+@checked()
+def scene_obedience(verdicts: Verdicts, scenes: Sequence[Scene], named: Sequence[frozenset[str]]) -> SceneObedience:
+    """Return how often pictures show what captions say of the scenes that they were written for.
+
+    Parameters
+    ----------
+    verdicts : Verdicts
+        What the judge read of each picture.
+    scenes : sequence of Scene
+    named : sequence of frozenset of str
+        Which fields of its scene each caption names.
+    """
+    right = answers(scenes)
+    asked = (right != NOT_ASKED) & _named(named)
+    found = {}
+    for i, attribute in enumerate(ATTRIBUTES):
+        if attribute not in SIDES and asked[:, i].any():
+            hits = (verdicts.indices[:, i] == right[:, i])[asked[:, i]]
+            found[attribute] = wilson_share(int(hits.sum()), len(hits))
+    if not found:
+        raise InputError("No caption names anything, so there is nothing to judge by.")
+    mean = float(np.mean([share.value for share in found.values()]))
+    return SceneObedience(found, _binding(verdicts, scenes, named), mean)
+
+
+def _named(named):
+    """Return which attributes captions name: booleans (captions, attributes)."""
+    return np.array([[attribute in fields for attribute in ATTRIBUTES] for fields in named]).reshape(len(named), -1)
+
+
+def _binding(verdicts, scenes, named):
+    """Return the share of captions with two objects whose pictures show both, each in its own colour."""
+    columns = [list(ATTRIBUTES).index(name) for name in SIDES]
+    hits = []
+    for read, scene, fields in zip(verdicts.indices[:, columns], scenes, named, strict=True):
+        if not scene.other:
+            continue
+        words = [ATTRIBUTES[name][i] for name, i in zip(SIDES, read, strict=True)]
+        seen = [tuple(words[:2]), tuple(words[2:])]
+        wanted = [(scene.object, scene.colour), (scene.other, scene.other_colour)]
+        if scene.position == "right":
+            wanted.reverse()  # from left to right
+        hits.append(seen == wanted if "position" in fields else sorted(seen) == sorted(wanted))
+    return wilson_share(sum(hits), len(hits)) if hits else None
+
+
+@checked()
+def evaluate_scenes(
+    model: DiffusionModel,
+    judge: AttributeClassifier,
+    n: int = 1000,
+    steps: int = 20,
+    sampler: str = "dpmpp_2m",
+    guidance: float = GUIDANCE_FOR_PROMPTS,
+    out: Path | None = None,
+    progress: Progress | None = None,
+) -> str:
+    """Return a report in words and figures; real scenes stand beside the drawn ones.
+
+    Parameters
+    ----------
+    model : DiffusionModel
+        One that draws scenes from text.
+    judge : AttributeClassifier
+        See the recipe ``scenes-judge``.
+    n : int
+        Captions of each split, the first ones, none left out.
+    steps, sampler
+        See `DiffusionModel.chain`.
+    guidance : float
+    out : Path or None
+        Folder for pictures.
+    progress : callable or None
+        ``progress(done, all)`` is called after every `AT_ONCE` pictures.
+    """
+    check_count("n", n)
+    if model.config.text is None or model.picture_shape[2] != 3:
+        raise InputError("This report is for models that draw scenes from text, in three colours.")
+    size = model.picture_shape[0]
+    draw = _drawer(model, steps, sampler, guidance)
+    work, done = len(SPLITS) * n + OF_EACH * len(ARTICLE), 0
+
+    def drawn_from(prompts):
+        nonlocal done
+        parts = []
+        for start in range(0, len(prompts), AT_ONCE):
+            parts.append(draw(prompts[start : start + AT_ONCE], start))
+            done += len(parts[-1])
+            if progress is not None:
+                progress(done, work)
+        return np.concatenate(parts)
+
+    columns, pictures = {}, {}
+    for column, split in SPLITS.items():
+        scenes = [compose(i, split=split) for i in range(n)]
+        captions = [describe(scene) for scene in scenes]
+        images = drawn_from([caption.text for caption in captions])
+        named = [caption.named for caption in captions]
+        columns[column] = scene_obedience(read_attributes(judge, images), scenes, named)
+        pictures[column] = images
+        if column == "seen":
+            real = np.stack([render(scene, size) for scene in scenes])
+            of_real = scene_obedience(read_attributes(judge, real), scenes, named)
+    columns["real"] = of_real
+    how = f"{sampler}, {counted(steps, 'step')}"
+    lines = [
+        f"Captions: {n} of each split, none left out. {how}, guidance {guidance:g}, seed 0.",
+        'Splits: "seen" has combinations as in training, "held-out" each one that training never showed, "swapped" two',
+        "objects whose colours are exchanged. Real: the scenes that the seen captions were written for.",
+        "",
+        *_table(columns),
+        "",
+    ]
+    of_article = {}
+    for prompt, wanted in ARTICLE.items():
+        images = drawn_from([prompt] * OF_EACH)
+        read = read_attributes(judge, images).words
+        hits = sum(all(read[name][i] == word for name, word in wanted.items()) for i in range(OF_EACH))
+        of_article[prompt] = images
+        lines.append(f'"{prompt}", held out: right in {hits} of {OF_EACH} pictures, by the judge')
+    if out is not None:
+        with carried_by_errors(lines):
+            lines += ["", _save_sheets(out, pictures, of_article)]
+    return "\n".join(lines)
+
+
+def _drawer(model: DiffusionModel, steps: int, sampler: str, guidance: float) -> Callable[[Any, int], np.ndarray]:
+    """Return a function that draws one picture for each prompt, as bytes; the second argument counts from the first."""
+
+    def draw(prompts, first):
+        request = Request(prompt=list(prompts), guidance=guidance, first=first)
+        return to_images(to_numpy(model.draw(request, sampler, steps)))
+
+    return draw
+
+
+def _table(columns):
+    """Return lines: the share of each attribute that is drawn as asked, one column for each set of pictures."""
+    lines = [f"{'drawn as asked':<24}" + "".join(f"{name:>12}" for name in columns)]
+    for attribute in ATTRIBUTES:
+        shares = [column.attributes.get(attribute) for column in columns.values()]
+        if any(share is not None for share in shares):
+            lines.append(f"{attribute:<24}" + "".join(map(_cell, shares)))
+    lines.append(f"{'mean of attributes':<24}" + "".join(f"{column.mean:>12.1%}" for column in columns.values()))
+    lines.append(f"{'two objects, two colours':<24}" + "".join(_cell(column.binding) for column in columns.values()))
+    return lines
+
+
+def _cell(share):
+    return f"{'-':>12}" if share is None else f"{share.value:>12.1%}"
+
+
+def _save_sheets(out, pictures, of_article):
+    """Save the first pictures of each split, and those of the article's prompts; return a line that names the files."""
+    names = []
+    for name, images in {**pictures, **{f"article-{i}": x for i, x in enumerate(of_article.values(), 1)}}.items():
+        grid = plot.image_grid(to_floats(images[:SHOWN]), columns=8, title=f"The first pictures: {name}")
+        names.append(str(plot.save_image(grid, out / f"{name}.png")))
+    return f"Pictures: {', '.join(names)}"
