@@ -25,9 +25,10 @@ def test_a_data_set_is_shown_with_what_its_pictures_show(tmp_path, monkeypatch, 
     monkeypatch.chdir(tmp_path)
     assert main(["info", "--show", "scenes"]) == 0
     assert "drawn as needed. The first 32: scenes.png" in capsys.readouterr().out
-    wide, high = Image.open(tmp_path / "scenes.png").size
+    with Image.open(tmp_path / "scenes.png") as sheet:
+        wide, high = sheet.size
     assert wide > 8 * 128
     assert high > 4 * (128 + 20)  # with captions below
     assert main(["info", "--show", "digits"]) == 0
-    fails(capsys, ["info", "--show", "cats"], 2, "--show is 'cats', but one of 'avatars'")
+    fails(capsys, ["info", "--show", "cats"], 2, "--show is 'cats', but one of 'digits'")
     fails(capsys, ["info", "x.png", "--show", "digits"], 2, "a picture was named, too")

@@ -55,9 +55,10 @@ class Info:
             say(f"GPU: none. {error}")
         for card in sorted(SHIPPED.glob("*/config.json")):
             say(f"Model {card.parent.name}: {card.parent}")
-        for name in DATASETS:
+        for name, known in DATASETS.items():
             try:
-                say(f"Data {load_data(name, 'train', network=False).describe()}")
+                data = load_data(name, "train", network=False) if known.drawn is None else known.drawn("train")
+                say(f"Data {data.describe()}")
             except DataError as error:
                 say(f"Data {str(error).partition('. ')[0]}")
 
