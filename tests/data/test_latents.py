@@ -73,7 +73,7 @@ def test_what_does_not_fit_is_refused(tmp_path):
         found.batch([6])
     with pytest.raises(InputError, match="latents cannot be mirrored"):
         found.batch([1], flip=np.array([True]))
-    with pytest.raises(InputError, match="latents has dtype float32, but an array of float16"):
+    with pytest.raises(InputError, match="latents has dtype float32, but float16"):
         LatentData(found.latents.astype(np.float32), found.labels, None, "x", "abc")
     with pytest.raises(InputError, match="labels holds 5, but there are latents of 6 pictures"):
         LatentData(found.latents, found.labels[:5], None, "x", "abc")

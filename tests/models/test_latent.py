@@ -93,11 +93,14 @@ def test_a_latent_is_known_if_all_its_pixels_are():
     mask = np.ones((1, 16, 16, 1))
     mask[0, 5, 7] = 0
     mask[0, 12, 1] = 0.25
-    small = mask_of_x(mask, np.zeros((1, 8, 8, 2)))
+    pictures = np.zeros((1, 16, 16, 3))
+    small = mask_of_x(mask, pictures, np.zeros((1, 8, 8, 2)))
     expected = np.ones((8, 8))
     expected[2, 3], expected[6, 0] = 0, 0.25
     np.testing.assert_array_equal(small[0, :, :, 0], expected)
-    assert mask_of_x(mask, np.zeros((1, 16, 16, 3))) is mask
+    assert mask_of_x(mask, pictures, pictures) is mask
+    rows = mask_of_x(mask[:, :, 7:8], pictures, np.zeros((1, 8, 8, 2)))  # a mask that holds for all columns
+    np.testing.assert_array_equal(rows[0, :, :, 0], np.repeat(np.arange(8)[:, None] != 2, 8, axis=1))
 
 
 def test_inversion_and_interpolation_have_the_shapes_of_their_worlds():
