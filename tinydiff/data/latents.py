@@ -154,7 +154,7 @@ def encode_once(
             pictures, classes = data.batch(indices)
             found = {"latents": _halved(encode(pictures), len(indices)), "labels": np.asarray(classes, np.int64)}
             written = safetensors.numpy.save(found, metadata=about)
-            atomic_write(path, lambda file, written=written: file.write(written), error=DataError)
+            _write(path, written)
         if parts and found["latents"].shape[1:] != parts[0].shape[1:]:
             raise DataError(
                 f"{path} holds latents of {found['latents'].shape[1:]}, but {files[0][1]} of {parts[0].shape[1:]}: "
@@ -184,6 +184,10 @@ def _halved(latents, n):
             "weights are of no use, or its latents are not standardised."
         )
     return halved
+
+
+def _write(path, written):
+    atomic_write(path, lambda file: file.write(written), error=DataError)
 
 
 def _read(path, about, n):

@@ -67,6 +67,7 @@ class DrawnScenes:
         Noise(self.seed)  # an unfit seed is refused
 
     def __len__(self) -> int:
+        assert self.n is not None
         return self.n
 
     @property
