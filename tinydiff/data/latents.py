@@ -18,6 +18,7 @@ from tinydiff.base import (
     InputError,
     atomic_write,
     check_count,
+    check_numbers,
     check_rank,
     check_shape,
     checked,
@@ -142,7 +143,8 @@ def encode_once(
     """
     check_count("the number of pictures", len(data))
     about = {"autoencoder": autoencoder, "data": json.dumps(data.identity(), sort_keys=True)}
-    parts, labels = [], []
+    parts: list[np.ndarray] = []
+    labels: list[np.ndarray] = []
     files = _parts(len(data), Path(folder))
     if not all(os.path.isfile(path) for _, path in files):
         writable_folder(folder)  # refused before anything is encoded
@@ -175,7 +177,10 @@ def _parts(n: int, folder: Path) -> list[tuple[int, Path]]:
 
 def _halved(latents, n):
     """Return what `encode` gave for n pictures as half-precision numbers, on the host."""
-    check_shape("what encode returned", latents, (n, None, None, None))
+    check_shape("encode(pictures)", latents, (n, None, None, None))
+    check_numbers("encode(pictures)", latents)
+    if not latents.size:
+        raise InputError(f"encode returned latents of shape {latents.shape}, but no axis may have size 0.")
     with np.errstate(over="ignore"):
         halved = to_numpy(latents).astype(np.float16)
     if not np.isfinite(halved).all():
@@ -208,6 +213,7 @@ def _read(path, about, n):
     whole = latents.ndim == 4 and len(latents) == n and latents.dtype == np.float16 and np.isfinite(latents).all()
     if not (whole and labels.shape == (n,) and labels.dtype == np.int64):
         raise DataError(
-            f"{path} does not hold latents and labels of {counted(n, 'picture')}: delete it, and it is made again."
+            f"{path} does not hold latents and labels of {counted(n, 'picture')}: delete the folder {path.parent}, and "
+            "they are made again."
         )
     return found

@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 
 from tinydiff import plot
-from tinydiff.base import Array, InputError, check_count, check_shape, checked, counted, to_numpy
+from tinydiff.base import Array, InputError, check_count, check_shape, checked, checks_arguments, counted, to_numpy
 from tinydiff.data import Dataset, peak_signal_to_noise, to_floats, to_images
 from tinydiff.data.scenes import DrawnScenes
 from tinydiff.evaluate.report import carried_by_errors
@@ -19,6 +19,7 @@ AT_ONCE = 256  # pictures
 SHOWN = 24  # pictures in the sheet, spread over the test pictures
 
 
+@checks_arguments("reconstruct")
 class BlockPCA(NamedTuple):
     """Principal components of blocks of pixels: the best linear code of so many numbers, each block by itself.
 
@@ -35,7 +36,6 @@ class BlockPCA(NamedTuple):
     mean: np.ndarray
     components: np.ndarray
 
-    @checked()
     def reconstruct(self, images: np.ndarray) -> np.ndarray:
         """Return pictures (N, H, W, C) after each block went through its code and back (Eq. PCA-1)."""
         _check_sides("images", images, self.factor, len(self.mean) // self.factor**2)
@@ -138,7 +138,7 @@ def evaluate_autoencoder(
         figures = f"{of_both[0]:>14.2f}{of_both[1]:>10.2f}{of_both[0] - of_both[1]:>+12.2f}"
         lines.append(f"{name:<32}{int(rows.sum()):>10}{figures}")
     if judge is not None:
-        lines += ["", *_read(judge, real, decoded, test.attributes(np.arange(n)))]
+        lines += ["", *_read(judge, real, decoded, test)]
     if out is not None:
         with carried_by_errors(lines):
             lines += ["", _save_sheet(out, real, decoded)]
@@ -182,8 +182,9 @@ def _groups(test, n):
     return groups
 
 
-def _read(judge, real, decoded, attributes):
+def _read(judge, real, decoded, test):
     """Return lines: how often the judge reads the same of a reconstruction as of the picture, and what is right."""
+    attributes = test.attributes(np.arange(len(real)))
     before = read_attributes(judge, real)
     after = {name: read_attributes(judge, pictures) for name, pictures in decoded.items()}
     names = "".join(f"{name:>14}" for name in after)

@@ -78,7 +78,7 @@ def scene_obedience(verdicts: Verdicts, scenes: Sequence[Scene], named: Sequence
     right = answers(scenes)
     _check_verdicts(verdicts, len(scenes))
     _check_named(named, len(scenes))
-    asked = (right != NOT_ASKED) & _named(named)
+    asked = (right != NOT_ASKED) & _named(named, right)
     found = {}
     for i, attribute in enumerate(ATTRIBUTES):
         if attribute not in SIDES and asked[:, i].any():
@@ -117,9 +117,9 @@ def _check_named(named, n):
             raise InputError(f"named[{i}] is {shown(fields)}, but a set of names of fields was expected.")
 
 
-def _named(named):
+def _named(named, right):
     """Return which attributes captions name: booleans (captions, attributes)."""
-    return np.array([[attribute in fields for attribute in ATTRIBUTES] for fields in named]).reshape(len(named), -1)
+    return np.array([[attribute in fields for attribute in ATTRIBUTES] for fields in named], bool).reshape(right.shape)
 
 
 def _binding(verdicts, scenes, named):

@@ -204,7 +204,7 @@ def invert(model: DiffusionModel, images: Array, request: Request | None = None,
 @checked()
 def draw_from(model: DiffusionModel, x_T: Array, request: Request | None = None, steps: int = 50) -> Array:
     """Return what DDIM draws from given noise, such as that of `invert`; `request` is as for `inpaint`."""
-    check_shape("x_T", x_T, (None, None, None, model.config.unet.in_channels))
+    check_noise("x_T", x_T, model)
 
     def walk(predict, _, noise):
         return SAMPLERS["ddim"](predict, model.diffusion, x_T, steps)
@@ -249,7 +249,7 @@ def interpolate(
     if len(noises) != 2:
         raise InputError(f"noises holds {len(noises)} arrays, but two were expected.")
     for name, x in zip(("the first noise", "the second noise"), noises, strict=True):
-        check_shape(name, x, (1, None, None, model.config.unet.in_channels))
+        check_noise(name, x, model, 1)
     xp, shares = xp_of(*noises), np.linspace(0, 1, n)
     x_T = xp.concatenate([slerp(noises[0], noises[1], share) for share in shares])
     ends = model.read(model.tokens(prompts))
@@ -280,6 +280,12 @@ def check_pictures(model: DiffusionModel, images: Array) -> None:
     check_shape("images", images, (None, None, None, model.picture_shape[2]))
     check_sides("images", images.shape[1:3], model.multiple)
     check_images("images", to_numpy(images))
+
+
+def check_noise(name: str, x_T: Array, model: DiffusionModel, n: int | None = None) -> None:
+    """Raise `InputError` unless a chain of the model may start from this noise; n is of how many pictures, or None."""
+    check_shape(name, x_T, (n, None, None, model.config.unet.in_channels))
+    check_sides(name, x_T.shape[1:3], model.config.unet.multiple)
 
 
 def mask_of_x(mask: Array, images: Array, x: Array) -> Array:

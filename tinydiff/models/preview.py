@@ -5,10 +5,22 @@ from typing import NamedTuple
 
 import numpy as np
 
-from tinydiff.base import Array, InputError, check_images, check_shape, check_sides, checked, to_numpy, xp_of
+from tinydiff.base import (
+    Array,
+    InputError,
+    check_alike,
+    check_images,
+    check_shape,
+    check_sides,
+    checked,
+    checks_arguments,
+    to_numpy,
+    xp_of,
+)
 from tinydiff.models.autoencoder import LatentAutoencoder
 
 
+@checks_arguments("pictures")
 class LinearPreview(NamedTuple):
     """A matrix from latents to colours.
 
@@ -21,9 +33,9 @@ class LinearPreview(NamedTuple):
     weight: np.ndarray
     bias: np.ndarray
 
-    @checked("latents")
     def pictures(self, latents: Array) -> Array:
         """Return small pictures (N, h, w, C) of latents (N, h, w, c), clipped to [-1, 1] (Eq. PREVIEW-1)."""
+        check_alike(latents=latents)
         xp = xp_of(latents)
         check_shape("latents", latents, (None, None, None, len(self.weight)))
         weight, bias = (xp.asarray(part, latents.dtype) for part in self)

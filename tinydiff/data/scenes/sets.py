@@ -21,14 +21,13 @@ from tinydiff.base import (
 from tinydiff.data.dataset import Dataset, indices_of, library, to_floats
 from tinydiff.data.scenes.attributes import ATTRIBUTES, answers
 from tinydiff.data.scenes.captions import describe
-from tinydiff.data.scenes.compose import SPLITS, compose
+from tinydiff.data.scenes.compose import MOST, SPLITS, compose
 from tinydiff.data.scenes.objects import OBJECTS
 from tinydiff.data.scenes.painting import LARGEST, SMALLEST, render
 from tinydiff.data.scenes.scene import Scene
 from tinydiff.data.sets import dataset
 from tinydiff.workers import run_parallel
 
-MOST = 2**32  # scenes of a seed and a split
 BYTES_OF_A_CAPTION = 150  # as a text of Python
 VERSION = 1  # of the drawings: to be raised when the same scene begins to look otherwise
 AT_ONCE = {"train": 10_000}  # how many of a split a data set holds, where that is not all of it
@@ -110,7 +109,7 @@ class DrawnScenes:
     @functools.cached_property
     def captions(self) -> tuple[str, ...]:
         """One caption for each scene."""
-        check_memory(BYTES_OF_A_CAPTION * len(self), f"n is {self.n:,}, with captions,", "ask for fewer scenes")
+        check_memory(BYTES_OF_A_CAPTION * len(self), f"n is {self.n:,}, each with a caption", "ask for fewer scenes")
         return tuple(describe(compose(i, self.seed, self.split)).text for i in range(len(self)))
 
 
