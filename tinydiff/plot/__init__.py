@@ -11,7 +11,14 @@ from tinydiff.plot.course.clouds import loss_by_timestep_runs, paths_to_data, po
 from tinydiff.plot.course.densities import bells, density_over_time, noising_strips, reverse_steps
 from tinydiff.plot.course.layers import jacobian, roofline, signed_maps, unet_passes
 from tinydiff.plot.course.text import attention_maps, guidance_trade, token_maps, token_rows, tone_shares
-from tinydiff.plot.images import chain_strip, image_grid, image_rows, neighbour_rows, training_progress
+from tinydiff.plot.images import (
+    captioned_images,
+    chain_strip,
+    image_grid,
+    image_rows,
+    neighbour_rows,
+    training_progress,
+)
 from tinydiff.plot.pictures import about_picture, save_picture
 from tinydiff.plot.sheets import save_image
 
@@ -19,6 +26,7 @@ __all__ = [
     "about_picture",
     "attention_maps",
     "bells",
+    "captioned_images",
     "chain_gif",
     "chain_strip",
     "curves",

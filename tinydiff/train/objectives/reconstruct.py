@@ -2,7 +2,7 @@
 
 import math
 import zlib
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Generator, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from typing import Any
@@ -17,11 +17,9 @@ from tinydiff.base import (
     check_count,
     check_number,
     checks_arguments,
-    shown,
     to_numpy,
     xp_of,
 )
-from tinydiff.data import to_images
 from tinydiff.functional import (
     adaptive_weight,
     conv2d_backward,
@@ -37,6 +35,7 @@ from tinydiff.functional import (
     mae_backward,
     perceptual_distance,
     perceptual_distance_backward,
+    reparameterise,
 )
 from tinydiff.models import LatentAutoencoder, measure_latents
 from tinydiff.networks import AttributeClassifier, PatchDiscriminator
@@ -44,16 +43,16 @@ from tinydiff.nn import Gradients, Tape
 from tinydiff.train.config import ValidatedConfig
 from tinydiff.train.objective import Objective, Phase
 from tinydiff.train.order import shuffled
+from tinydiff.train.pictures import check_pictures, checksum, pictures_in, psnr
 from tinydiff.workers import map_shards
 
 DISCRIMINATOR_BETAS = (0.5, 0.9)  # of its AdamW, as in latent diffusion: what it learns from changes all the time
-MEASURED_AT_ONCE = 256  # images in memory while latents are measured, or a checksum is computed
 
 
 @checks_arguments("__init__")
 @dataclass(frozen=True)
 class ReconstructConfig(ValidatedConfig):
-    """How an autoencoder is trained: the settings of every validated run (`ValidatedConfig`), and six more.
+    """How an autoencoder is trained: the settings of every validated run (`ValidatedConfig`), and seven more.
 
     Parameters
     ----------
@@ -71,6 +70,9 @@ class ReconstructConfig(ValidatedConfig):
         half as strongly as they do at the last layer. 0 trains without a discriminator.
     adversarial_from : int
         The step, counted from 0, from which on there is one: sooner, anybody could tell the images from data.
+    decoder_only : bool
+        Whether the encoder stands still, so that latents stay what they are while the decoder learns to draw them
+        better; for a model that was trained before.
     latent_images : int
         Over how many training images, spread evenly, mean and standard deviation of the latents are measured in the
         end; all of them, if there are not more.
@@ -81,6 +83,7 @@ class ReconstructConfig(ValidatedConfig):
     perceptual: float = 0.0
     adversarial: float = 0.0
     adversarial_from: int = 0
+    decoder_only: bool = False
     latent_images: int = 10_000
 
     def __post_init__(self):
@@ -92,6 +95,11 @@ class ReconstructConfig(ValidatedConfig):
             raise InputError(
                 f"adversarial_from is {self.adversarial_from}, but adversarial is 0: give it a weight, such as 0.5, or "
                 "leave both out."
+            )
+        if self.decoder_only and self.weight_decay:
+            raise InputError(
+                f"weight_decay is {self.weight_decay}, which would move the encoder, but decoder_only is True: leave "
+                "one of them out."
             )
         check_count("latent_images", self.latent_images)
 
@@ -133,9 +141,9 @@ class Reconstruct(Objective):
         micro_batch = model.micro_batch if config.micro_batch is None else config.micro_batch
         super().__init__(model.network, replace(config, micro_batch=micro_batch))
         self.model, self.data, self.validation = model, data, validation
-        _check_images_of("data", data, model.config.shape)
+        check_pictures("data", data, model.config.shape)
         if validation is not None:
-            _check_images_of("validation", validation, model.config.shape)
+            check_pictures("validation", validation, model.config.shape)
         _check_networks(model, config, features, discriminator)
         self.features: Any = features
         self.discriminator: Any = discriminator
@@ -155,12 +163,12 @@ class Reconstruct(Objective):
         """Add one micro-batch's part of the gradient to `grads`; return its part of the loss (Eq. VAE-5)."""
         x, eps, share = self._drawn(step, shard)
         tape = Tape()
-        x_hat, mean, log_variance = self.network.forward(x, eps, tape)
+        x_hat, mean, log_variance = self._forward(x, eps, tape)
 
         loss, d_x_hat = self.reconstruction(x_hat, x, share)
         kl, cache = kl_to_standard_normal(mean, log_variance)
         d_mean, d_log_variance = kl_to_standard_normal_backward(share * self.config.kl, cache)
-        self.network.backward(d_x_hat, d_mean, d_log_variance, tape, grads)
+        self._backward(d_x_hat, d_mean, d_log_variance, tape, grads)
         return share * (loss + self.config.kl * kl)
 
     def add_gradient_against_discriminator(
@@ -169,7 +177,7 @@ class Reconstruct(Objective):
         """Do the same against the discriminator; yield what its weight needs, and receive the weight (Eq. VAE-6)."""
         x, eps, share = self._drawn(step, shard)
         tape = Tape()
-        x_hat, mean, log_variance = self.network.forward(x, eps, tape)
+        x_hat, mean, log_variance = self._forward(x, eps, tape)
 
         loss, d_x_hat = self.reconstruction(x_hat, x, share)
         kl, cache = kl_to_standard_normal(mean, log_variance)
@@ -182,7 +190,7 @@ class Reconstruct(Objective):
             at_last_layer = [self._at_last_layer(d, tape) for d in (d_x_hat, d_adversarial)]
             weight = yield loss, adversarial, *at_last_layer  # here the shards are joined: see `weigh`
             d_x_hat = d_x_hat + weight * d_adversarial
-        self.network.backward(d_x_hat, d_mean, d_log_variance, tape, grads)
+        self._backward(d_x_hat, d_mean, d_log_variance, tape, grads)
 
     def weigh(self, step: int, yielded: list, grads: Gradients) -> tuple[Array, list]:
         """Return the loss of all shards, and for each the weight of the adversarial gradient (Eq. GAN-WEIGHT).
@@ -229,6 +237,21 @@ class Reconstruct(Objective):
         x, _ = self.data.batch(indices, noise.xp)
         eps = noise.normal((len(x), *self.model.latent_shape), "eps", dtype=x.dtype)
         return x, eps, len(indices) / self.config.batch
+
+    def _forward(self, x: Array, eps: Array, tape: Tape) -> tuple[Array, Array, Array]:
+        """Return what the network does; where the encoder stands still, its forward leaves nothing on the tape."""
+        if not self.config.decoder_only:
+            return self.network.forward(x, eps, tape)
+        mean, log_variance = self.network.encode(x)
+        z, _ = reparameterise(mean, log_variance, eps)
+        return self.network.decode(z, tape), mean, log_variance
+
+    def _backward(self, d_x_hat: Array, d_mean: Array, d_log_variance: Array, tape: Tape, grads: Gradients) -> None:
+        """Add the gradient of all weights that move."""
+        if self.config.decoder_only:
+            self.network.decode_backward(d_x_hat, tape, grads)
+        else:
+            self.network.backward(d_x_hat, d_mean, d_log_variance, tape, grads)
 
     def reconstruction(self, x_hat: Array, x: Array, share: float) -> tuple[Array, Array]:
         """Return how far x_hat is from x, the sum of all losses between the two, and `share` times its gradient."""
@@ -287,17 +310,13 @@ class Reconstruct(Objective):
 
     def identity(self) -> dict[str, Any]:
         """Return the networks' shapes, and a checksum of the data, or of what they say of themselves."""
-        if hasattr(self.data, "identity"):
-            found = zlib.crc32(repr(self.data.identity()).encode())
-        else:
-            found = self._checksum
         others: dict[str, Any] = {}
         if self.features is not None:
-            checksum = zlib.crc32(to_numpy(self.features.theta).tobytes())
-            others["features"] = {**asdict(self.features.config), "checksum": checksum}
+            weights = zlib.crc32(to_numpy(self.features.theta).tobytes())
+            others["features"] = {**asdict(self.features.config), "checksum": weights}
         if self.discriminator is not None:
             others["discriminator"] = asdict(self.discriminator.config)
-        return {"network": asdict(self.model.config), **others, **self.about(), "checksum of the data": found}
+        return {"network": asdict(self.model.config), **others, **self.about(), "checksum of the data": self._checksum}
 
     def about(self) -> dict[str, Any]:
         """Return the name of the data, and how many images there are."""
@@ -305,44 +324,18 @@ class Reconstruct(Objective):
 
     def trained(self, *networks: Any) -> LatentAutoencoder:
         """Return the model with the average of the weights, its latents measured over the training images."""
+        if self.config.decoder_only:
+            return replace(self.model, network=networks[0])  # whose latents are what they were
         model = replace(self.model, network=networks[0], mean=None, std=None)
         n = min(self.config.latent_images, len(self.data))
-        mean, std = measure_latents(model, self._batches(np.arange(n) * len(self.data) // n))
+        spread = np.arange(n) * len(self.data) // n
+        mean, std = measure_latents(model, pictures_in(self.data, spread, xp_of(self.network.theta)))
         return replace(model, mean=mean, std=std)
-
-    def _batches(self, indices: np.ndarray) -> Iterator[Array]:
-        """Yield the training images at these indices, some at a time."""
-        for start in range(0, len(indices), MEASURED_AT_ONCE):
-            yield self.data.batch(indices[start : start + MEASURED_AT_ONCE], xp_of(self.network.theta))[0]
 
     @cached_property
     def _checksum(self) -> int:
-        """That of all training images, as floats, read some at a time; once, since each checkpoint holds it."""
-        found = 0
-        for images in self._batches(np.arange(len(self.data))):
-            found = zlib.crc32(to_numpy(images).tobytes(), found)
-        return found
-
-
-def psnr(x_hat: Array, x: Array) -> float:
-    """Return the peak signal-to-noise ratio in decibels: ``10 log10(255^2 / mean squared error of the bytes)``.
-
-    Where every byte is right, as much as if one of them were off by 1.
-    """
-    difference = to_images(x_hat).astype(np.float32) - to_images(x)
-    squared_error = max(float((difference * difference).sum(dtype=np.float64)), 1.0)
-    return 10 * math.log10(255**2 * difference.size / squared_error)
-
-
-def _check_images_of(name, data, shape):
-    """Raise `InputError` unless these are data with at least one image, whose shape is the network's."""
-    if not (hasattr(data, "batch") and hasattr(data, "__len__")):
-        raise InputError(f"{name} is {shown(data)}, but a Dataset was expected, or what has its length and batch().")
-    if not len(data):
-        raise InputError(f"{name} is empty: there is nothing to train on.")
-    images, _ = data.batch(np.arange(1))
-    if tuple(images.shape[1:]) != shape:
-        raise InputError(f"{name} has images of shape {tuple(images.shape[1:])}, but the network's are {shape}.")
+        """That of the data, computed once, since each checkpoint holds it."""
+        return checksum(self.data)
 
 
 def _check_networks(model, config, features, discriminator):

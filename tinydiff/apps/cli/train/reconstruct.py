@@ -46,6 +46,8 @@ class TrainAutoencoder(TrainCommand):
     """What transparent parts of a folder's pictures are put onto, and the colour of bars: a name, or #rrggbb."""
     images: int | None = None
     """How many portraits to put together, or scenes to draw; without it, 20,000 or 1,000,000. For these only."""
+    start_from: str | None = None
+    """Go on with this shipped autoencoder, or with a folder's, instead of random weights; the shape is its own."""
     network: AutoencoderConfig = field(default_factory=_default_network)
     """The shape of the network; its image_size decides how images are resized."""
     features: str | None = None
@@ -57,22 +59,39 @@ class TrainAutoencoder(TrainCommand):
 
     def prepare(self, device: Device) -> Reconstruct:
         """Read the data, and make the network."""
+        shape = self.network if self.start_from is None else load(self.start_from, kind=LatentAutoencoder).config
         options = DataOptions(
             self.data,
             "network",
-            self.given,
+            self.given if self.start_from is None else None,
             images=self.images,
             fit=self.fit,
             background=self.background,
             only_pictures=True,
         )
-        training, held_out, config = prepare_data(options, self.network)
-        network = on_device(Autoencoder(config, np.random.default_rng(self.train.seed)), device)
-        micro_batch = self.train.micro_batch or LatentAutoencoder.micro_batch
-        model = LatentAutoencoder(network, micro_batch=micro_batch, threads=self.threads)
+        training, held_out, config = prepare_data(options, shape)
+        model = self._model(config, device)
         features = None if self.features is None else load(self.features, device, kind=AttributeClassifier)
         discriminator = self._discriminator(config.in_channels, device)
         return Reconstruct(model, training, self.train, held_out, features, discriminator)
+
+    def _model(self, config: AutoencoderConfig, device: Device) -> LatentAutoencoder:
+        """Return a model with random weights, or the one to start from."""
+        micro_batch = self.train.micro_batch or LatentAutoencoder.micro_batch
+        if self.start_from is not None:
+            start = load(self.start_from, device, kind=LatentAutoencoder)
+            if self.given and any(name.startswith("network.") for name in self.given):
+                raise InputError(
+                    f"A shape of the network was given, but that of {self.start_from} is taken: leave it out."
+                )
+            return replace(start, micro_batch=micro_batch, threads=self.threads)
+        if self.train.decoder_only:
+            raise InputError(
+                "train.decoder_only is True, but there is no encoder yet: give the autoencoder to start from "
+                "(--start-from)."
+            )
+        network = on_device(Autoencoder(config, np.random.default_rng(self.train.seed)), device)
+        return LatentAutoencoder(network, micro_batch=micro_batch, threads=self.threads)
 
     def _discriminator(self, in_channels: int, device: Device) -> PatchDiscriminator | None:
         """Return a new discriminator of pictures with so many channels, where there is to be one."""
