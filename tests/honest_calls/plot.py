@@ -57,6 +57,10 @@ CALLS = {
         P.image_grid,
         {"images": IMAGES, "columns": 1, "scale": 1, "labels": ["a", "b"], "title": "a"},
     ),
+    "captioned_images": lambda: (
+        P.captioned_images,
+        {"images": IMAGES, "captions": ["a", "b"], "columns": 1, "scale": 1, "title": "a"},
+    ),
     "image_rows": lambda: (
         P.image_rows,
         {"rows": {"a": IMAGES}, "scale": 1, "title": "a", "column_labels": ("a", "b")},

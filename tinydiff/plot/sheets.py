@@ -163,12 +163,12 @@ def _in_short(text: str, most: int) -> str:
 
 
 def _in_lines(text: str, font: ImageFont.FreeTypeFont, width: int, most: int = TITLE_LINES) -> list[str]:
-    """Return a text in at most so many lines of at most this width in pixels."""
+    """Return a text in at most so many lines of at most this width in pixels, or of one letter each."""
     letters = max(1, len(text))
     while True:
         lines = textwrap.wrap(text, letters, max_lines=most, placeholder=" …")
         widest = max(map(font.getlength, lines), default=0)
-        if widest <= width:
+        if widest <= width or letters == 1:  # not even one letter may fit
             return lines
         letters = max(1, int(letters * width / widest))
 
