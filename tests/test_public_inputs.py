@@ -24,6 +24,12 @@ ROOMS = (
 )
 
 
+@pytest.fixture(autouse=True)
+def _elsewhere(tmp_path, monkeypatch):
+    """Let no file be left behind where a function takes a bad argument for the name of one."""
+    monkeypatch.chdir(tmp_path)
+
+
 def calls_of(room):
     return importlib.import_module(f"honest_calls.{room}").CALLS
 
