@@ -196,3 +196,16 @@ def test_parts_of_another_size_are_refused(tmp_path, monkeypatch):
         monkeypatch.setattr(module, "PART", size)
         with pytest.raises(DataError, match=f"does not hold latents and labels of {size} pictures: delete the folder"):
             latents_of(tmp_path)
+
+
+def test_more_of_the_same_pictures_need_only_what_is_new(tmp_path):
+    encoded = []
+
+    def encode(pictures):
+        encoded.append(len(pictures))
+        return autoencoder().encode(pictures)
+
+    few = encode_once(DrawnScenes("train", 4, 16), encode, "abc", tmp_path)
+    more = encode_once(DrawnScenes("train", 8, 16), encode, "abc", tmp_path)
+    assert encoded == [4, 4]
+    assert (more.latents[:4] == few.latents).all()

@@ -79,8 +79,8 @@ class DrawnScenes:
         return f"scenes, {self.split}: {counted(len(self), 'image')} {self.size} x {self.size} x 3, drawn as needed"
 
     def identity(self) -> dict[str, Any]:
-        """Return what decides the pictures."""
-        return {"scenes": VERSION, "split": self.split, "n": self.n, "size": self.size, "seed": self.seed}
+        """Return what decides each picture; how many there are, the length says."""
+        return {"scenes": VERSION, "split": self.split, "size": self.size, "seed": self.seed}
 
     def scenes(self, indices: Sequence[int] | np.ndarray) -> list[Scene]:
         """Return the scenes at these indices, 0 .. n - 1."""
