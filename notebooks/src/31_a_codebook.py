@@ -91,10 +91,10 @@ print(f"{unseen[0].size} bytes, {8 * unseen[0].size:,} bits, become 64 numbers o
 plot.image_rows({"portraits": unseen[:8], "from their numbers": from_blocks(found[indices])}, scale=5)
 
 # %% [markdown]
-# Here are the numbers of the first portrait. They are names: code 31 is not more than code 30.
+# Here are the numbers of the first portrait. They are names: code 31 is not more than code 30, only another.
 
 # %%
-plot.signed_maps({"64 whole numbers": indices[0]}, numbers=True)
+print(indices[0])
 
 # %% [markdown]
 # The library multiplies out the square. Of $\lVert z \rVert^2 - 2 \langle z, e \rangle + \lVert e \rVert^2$ the first term
@@ -342,17 +342,17 @@ def in_the_plane(straight_through, steps=300, codes=16, lr=0.05, beta=0.25):
 
 moments, with_lie = in_the_plane(True)
 _, without = in_the_plane(False)
-plot.code_regions({f"step {k}": moments[k] for k in (0, 3, 30, 299)}, reach=2.2)
+plot.code_regions({f"step {k}": moments[k] for k in (0, 3, 30, 299)}, reach=4.0)
 
 # %% [markdown]
 # Blue are blocks, red are codes, and within a border all points have one code. At the start nearly everything is far
 # outside, and few codes are chosen; then codes go where blocks are, and the encoder turns and stretches the plane.
 
 # %%
-slider(lambda k: plot.code_regions({f"step {k}": moments[k]}, reach=2.2), [0, 1, 2, 3, 5, 10, 30, 100, 299], "step")
+slider(lambda k: plot.code_regions({f"step {k}": moments[k]}, reach=4.0), [0, 1, 2, 3, 5, 10, 30, 100, 299], "step")
 
 # %% [markdown]
-# **Predict, then run:** the true gradient of the encoder is 0, so with the truth it stays a random matrix, and only the
+# **Predict, then run:** the true gradient of the encoder is 0. So with the truth it stays a random matrix, and only the
 # decoder and the codes learn. How much better is it with the lie?
 
 # %%
@@ -661,7 +661,6 @@ assert np.array_equal(network.quantiser.uses.value[0], counts), "uses are counte
 # Four ways to quantise, and everything else the same: 700 steps of 8 portraits, a quarter of a minute each.
 
 
-
 # %%
 def trained(quantiser="vq", **options):
     """Return an autoencoder with 64 codes, trained on the portraits."""
@@ -693,7 +692,7 @@ for name in networks:
     used, perplexity = F.codebook_usage(uses[name])
     assert np.isclose(perplexity, my_perplexity(written[name].reshape(1, -1), CODES), rtol=1e-6)
     print(f"{name:<20}{quality(drawn[name]):6.2f} dB {used:5} codes used, perplexity {perplexity:.1f}")
-plot.usage_bars({"blocks with restarts": uses_of(restarted)} | uses)
+plot.usage_bars(uses)
 
 # %%
 of_blocks = from_blocks(F.vector_quantise(to_blocks(unseen), restarted)[0])
@@ -708,7 +707,17 @@ assert quality(drawn["FSQ"]) > blocks_alone
 assert min((counts > 0).sum() for counts in uses.values()) == CODES
 
 # %% [markdown]
-# TEXT
+# The networks beat the blocks with as many codes and as many numbers for each portrait: their codes need not speak for
+# themselves, for the decoder reads all of them together. Their codes are used more evenly, too; of the blocks, nearly a
+# quarter are plain background and have one code.
+#
+# Among the four, read the table with care. Averages are ahead of the codebook loss, whose codes follow at the learning rate
+# of everything else. Restarts bring no gain here: in this training no code died, so there was nothing to bring back. (With
+# the blocks above, whose codes began in bad places, they were worth nearly 2 dB.) FSQ comes within a decibel of the best,
+# with a codebook that nobody learned. And one training is one throw of the dice: with other first weights, and the portraits
+# in another order, all of these figures move by up to a decibel.
+#
+# The highest perplexity does not belong to the best pictures. It says how much the numbers *could* carry.
 #
 # ## What does a code mean?
 #
@@ -717,33 +726,34 @@ assert min((counts > 0).sum() for counts in uses.values()) == CODES
 
 # %%
 network = networks["averages, restarts"]
-(portrait,) = network.to_indices(unseen[:1])
-frequent = np.argsort(-uses["averages, restarts"])
+(portrait,) = network.to_indices(unseen[2:3])
+some = np.arange(0, CODES, 8)
 
 
-def with_one_changed(row, column, k=8):
-    """Return pictures of the portrait, with k other codes at one place, and the picture with its own."""
-    changed = portrait[None].repeat(k, axis=0)
-    changed[:, row, column] = frequent[:k]
+def with_one_changed(row, column):
+    """Return pictures of the portrait with other codes at one place, and the picture with its own."""
+    changed = portrait[None].repeat(len(some), axis=0)
+    changed[:, row, column] = some
     return network.from_indices(changed), network.from_indices(portrait[None])[0]
 
 
-images, own = with_one_changed(3, 3)
-plot.image_rows({"its own": own[None].repeat(8, axis=0), "one changed": images}, scale=5, column_labels=frequent[:8])
+images, own = with_one_changed(2, 3)
+plot.image_rows({"its own": own[None].repeat(8, axis=0), "one changed": images}, scale=5, column_labels=some)
 
 # %%
 difference = abs(images - own).mean(axis=(0, 3))
-inside, near = difference[6:8, 6:8].sum() / difference.sum(), difference[4:10, 4:10].sum() / difference.sum()
+inside, near = difference[4:6, 6:8].sum() / difference.sum(), difference[2:8, 4:10].sum() / difference.sum()
 print(f"of all change, {inside:.0%} is in the 2 x 2 pixels of the place, and {near:.0%} in the 6 x 6 around")
 assert inside < 0.8
 assert near > inside
-plot.signed_maps({f"code {frequent[k]}": (images[k] - own).mean(axis=-1) for k in (1, 3, 5)})
+plot.signed_maps({f"code {some[k]}": (images[k] - own).mean(axis=-1) for k in (1, 3, 5)})
 
 # %%
-slider(lambda place: plot.image_grid(with_one_changed(place, 3)[0], columns=8, scale=6), range(8), "row")
+slider(lambda row: plot.image_grid(with_one_changed(row, 3)[0], columns=8, scale=6), range(8), "row")
 
 # %% [markdown]
-# TEXT2
+# Most of the change is not in the place itself, but around it. The decoder's convolutions look at neighbours, so a code is no
+# tile: it says something that holds together with the codes around. That is why the networks beat the blocks.
 #
 # Numbers can be cut and pasted. Give each portrait the upper half of its neighbour's numbers, which hold most of the head:
 

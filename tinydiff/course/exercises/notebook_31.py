@@ -276,8 +276,8 @@ LEVELS = Exercise(
         "it is divided by L; divide by L // 2, so that the levels reach from -1 to about 1.": (
             partial(_levels, whole=True)
         ),
-        "tan is not the inverse of tanh: with it, what is rounded at z = 0 is only nearly 0. (The paper's listing has "
-        "it, too.)": partial(_levels, shift=np.tan),
+        "tan is not the inverse of tanh: with it, what is rounded at z = 0 is only nearly 0, as in the "
+        "paper's listing.": partial(_levels, shift=np.tan),
         "nothing is added to z before tanh: then what is rounded at z = 0 is -1/2 where L is even, on an edge.": (
             partial(_levels, shift=np.zeros_like)
         ),

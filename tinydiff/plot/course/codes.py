@@ -71,7 +71,7 @@ def usage_bars(counts: Mapping[str, Array], title: str | None = None) -> Figure:
     if not 1 <= len(counts) <= len(CYCLE):
         raise InputError(f"counts is for {len(counts)} codebooks, but 1 to {len(CYCLE)} were expected.")
     figure = Chart(figsize=(7.6, 1.3 * len(counts) + 0.7), dpi=130, layout="constrained", facecolor=PAGE)
-    rows = figure.subplots(len(counts), 1, squeeze=False, sharex=True)[:, 0]
+    rows = figure.subplots(len(counts), 1, squeeze=False, sharex=True, sharey=True)[:, 0]
     for axes, (name, values), (color, _) in zip(rows, counts.items(), CYCLE, strict=False):
         values = to_numpy(values)
         check_rank(name, values, 1)
