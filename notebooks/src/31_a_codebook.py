@@ -16,7 +16,7 @@
 # **You will learn** how a picture becomes a few whole numbers; how a network learns to write them, although what is
 # rounded has no useful derivative; why codes die, how to count those that live, and how to do without a learned codebook.
 #
-# **Prerequisites:** notebooks 05 (gradients by hand, the entropy's gradient), 08 (blocks that halve and double a picture)
+# **Prerequisites:** notebooks 05 (gradients by hand, cross-entropy), 08 (blocks that halve and double a picture)
 # and 09 (training, moving averages). **Time:** 25 minutes to read and run; an hour with the six exercises.
 #
 # **Papers:** van den Oord, Vinyals, Kavukcuoglu, *Neural discrete representation learning* (2017), Eq. 1 to 3 and appendix
@@ -601,7 +601,8 @@ print("codes 0 to 4 of levels 4, 5, 3, 6:", *F.finite_scalar_codes(np.arange(5),
 show_source(QuantisedAutoencoder.forward, QuantisedAutoencoder.backward, Quantise.add_gradient)
 
 # %% [markdown]
-# With a codebook loss, put together from your own lines; and the averages, after a whole step:
+# Is it what you have derived? First a step with the codebook loss, put together from your own lines, then a step with
+# averages. (It is a long check. Run it, and read it when you want to know how a step is put together.)
 
 
 # %%
@@ -702,20 +703,21 @@ plot.image_rows(
 
 # %%
 assert quality(drawn["averages"]) > quality(drawn["codebook loss"]) + 0.5
-assert quality(drawn["averages"]) > blocks_alone + 0.5
-assert quality(drawn["FSQ"]) > blocks_alone
+assert quality(drawn["averages"]) > blocks_alone + 1
+assert quality(drawn["averages, restarts"]) > blocks_alone + 1
 assert min((counts > 0).sum() for counts in uses.values()) == CODES
 
 # %% [markdown]
-# The networks beat the blocks with as many codes and as many numbers for each portrait: their codes need not speak for
-# themselves, for the decoder reads all of them together. Their codes are used more evenly, too; of the blocks, nearly a
-# quarter are plain background and have one code.
+# With averages, the networks beat the blocks by more than a decibel, with as many codes and as many numbers for each
+# portrait: a code need not speak for itself, for the decoder reads all of them together. The codes are used more evenly, too;
+# of the blocks, nearly a quarter are plain background and have one code.
 #
 # Among the four, read the table with care. Averages are ahead of the codebook loss, whose codes follow at the learning rate
 # of everything else. Restarts bring no gain here: in this training no code died, so there was nothing to bring back. (With
 # the blocks above, whose codes began in bad places, they were worth nearly 2 dB.) FSQ comes within a decibel of the best,
-# with a codebook that nobody learned. And one training is one throw of the dice: with other first weights, and the portraits
-# in another order, all of these figures move by up to a decibel.
+# with a codebook that nobody learned. And one training is one throw of the dice: tried
+# once more, with other first weights and the portraits in another order, all of these figures were 0.6 to 1 dB lower, and in
+# the same order.
 #
 # The highest perplexity does not belong to the best pictures. It says how much the numbers *could* carry.
 #
