@@ -86,3 +86,16 @@ def test_a_drawing_of_latents_refuses_what_latents_cannot_do(encoder, tmp_path, 
     fails(
         capsys, ["sample", "--model", encoder, "--n", "1"], 2, "is an autoencoder, but a diffusion model was expected"
     )
+
+
+def test_a_training_starts_from_the_weights_of_another(encoder, tmp_path, capsys):
+    first, second = tmp_path / "first", tmp_path / "second"
+    assert main(train(encoder, first)) == 0
+    go_on = ["train", "--objective", "latents", "--start-from", str(first), "--images", "20", "--out", str(second)]
+    go_on += ["--train.batch", "8", "--train.steps", "1", "--train.lr", "1e-30", "--train.warmup", "0"]
+    assert main([*go_on, "--train.validation-images", "10"]) == 0
+    before, after = load(first), load(second)
+    np.testing.assert_allclose(after.network.theta, before.network.theta, atol=1e-6)
+    assert after.tokenizer.words == before.tokenizer.words
+    assert after.autoencoder.checksum() == before.autoencoder.checksum()
+    fails(capsys, [*go_on, "--unet.channels", "16"], 2, "--unet.channels is 16, but", "has 8")

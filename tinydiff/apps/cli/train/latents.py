@@ -11,6 +11,7 @@ from tinydiff.apps.cli.options import DATASET_NAMES, ProgressBar, ScheduleName, 
 from tinydiff.apps.cli.screen import say
 from tinydiff.apps.cli.train.command import TrainCommand, on_device, trains
 from tinydiff.apps.cli.train.data import FOLDER_HELP, DataOptions, Fit, prepare_data
+from tinydiff.apps.cli.train.start_from import flat
 from tinydiff.base import Device, InputError, counted, to_table
 from tinydiff.data import DATASETS, LatentData, encode_once
 from tinydiff.models import LatentAutoencoder, LatentDiffusion, ModelConfig, default_micro_batch, load
@@ -38,6 +39,9 @@ class TrainLatents(TrainCommand):
     """What transparent parts of a folder's pictures are put onto, and the colour of bars: a name, or #rrggbb."""
     autoencoder: str = "scenes/autoencoder"
     """The autoencoder: a shipped one, or the folder of one that was trained (--objective reconstruct)."""
+    start_from: str | None = None
+    """Go on with this shipped model of latents, or with a folder's, instead of random weights; shape, words and
+    autoencoder are its own."""
     latents: Path | None = None
     """Where latents are kept, to be encoded only once; without it, in a folder of the run."""
     unet: UNetConfig = field(default_factory=lambda: UNetConfig(16, in_channels=8, channels=64, channel_mult=(1, 2, 2)))
@@ -55,16 +59,19 @@ class TrainLatents(TrainCommand):
 
     def prepare(self, device: Device) -> Denoise:
         """Encode the pictures, or read their latents, and make the network."""
-        autoencoder = load(self.autoencoder, device, kind=LatentAutoencoder)
+        start = self._start(device)
+        autoencoder = start.autoencoder if start else load(self.autoencoder, device, kind=LatentAutoencoder)
+        assert autoencoder is not None
         training, held_out = self._pictures(autoencoder)
         if training.captions is None:
             raise InputError(f"data is {self.data!r}, which has no captions, but words are learned here.")
         say(training.describe(), held_out.describe())
         encoded = [self._encoded(autoencoder, data) for data in (training, held_out)]
-        model = self._new_model(autoencoder, encoded[0])
+        model = start or self._new_model(autoencoder, encoded[0])
         model = replace(
             model,
             network=on_device(model.network, device),
+            micro_batch=self.train.micro_batch or model.micro_batch,
             threads=self.threads,
             processes=self.processes,
         )
@@ -78,6 +85,20 @@ class TrainLatents(TrainCommand):
     def last_words(self, run: Run, where: str) -> str:
         """Return how to draw with it."""
         return f'To draw: tinydiff sample --model {where} --prompt "..."'
+
+    def _start(self, device: Device) -> LatentDiffusion | None:
+        """Return the model to start from, if there is one; what was given of its shape must be what it has."""
+        if self.start_from is None:
+            return None
+        start = load(self.start_from, device, kind=LatentDiffusion)
+        own, wanted = flat(to_table(start.config)), flat(to_table(self))
+        for name in sorted(self.given or ()):
+            if name in own and name != "text.vocabulary" and own[name] != wanted[name]:  # which is at most so large
+                raise InputError(
+                    f"{name} is {wanted[name]}, but {self.start_from} has {own[name]}, and goes on with its own: leave "
+                    "it out."
+                )
+        return start
 
     def _pictures(self, autoencoder: LatentAutoencoder) -> tuple[Any, Any]:
         """Return training and held-out pictures, of the autoencoder's size and channels."""
