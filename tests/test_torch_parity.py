@@ -18,6 +18,8 @@ from tinydiff.networks import (
     AttributeClassifierConfig,
     Classifier,
     ClassifierConfig,
+    PatchDiscriminator,
+    PatchDiscriminatorConfig,
     UNet,
     UNetConfig,
 )
@@ -39,7 +41,9 @@ def load(file: str) -> dict[str, dict]:
 
 PAIRS, MODELS, ADAMW, ATTRIBUTES = load("pairs"), load("models"), load("optimizer")["adamw"], load("attributes")
 READER = ATTRIBUTES.pop("network")  # of attributes
-PAIRS |= ATTRIBUTES | load("quantisers")
+ADVERSARIAL = load("adversarial")
+DISCRIMINATOR = ADVERSARIAL.pop("network")
+PAIRS |= ATTRIBUTES | ADVERSARIAL | load("quantisers")
 
 # case -> (forward, backward, options); the forward's other arguments are in the file, under their names
 CASES = {
@@ -86,6 +90,9 @@ CASES = {
     ),
     "attention_in_pieces": (F.attention_in_pieces, F.attention_in_pieces_backward, {}),
     "group_norm_silu": (F.group_norm_silu, F.group_norm_silu_backward, {"groups": 3, "eps": 1e-3}),
+    "leaky_relu": (F.leaky_relu, F.leaky_relu_backward, {"slope": 0.3}),
+    "hinge_discriminator": (F.hinge_discriminator, F.hinge_discriminator_backward, {}),
+    "hinge_generator": (F.hinge_generator, F.hinge_generator_backward, {}),
 }
 TIMESTEP_CASES = {"timestep_embedding": "stable-diffusion", "timestep_embedding, DDPM": "ddpm"}
 
@@ -202,6 +209,21 @@ def test_a_reader_of_attributes_with_both_of_its_losses():
     assert agree(np.asarray(loss + part), READER["loss"])
     assert agree(d_x, READER["d_x"])
     assert agree(projections(grads.named()), READER["d_theta"])
+
+
+def test_a_discriminator_with_its_loss():
+    """On real pictures and on fakes, whose gradients in the weights add up."""
+    model = PatchDiscriminator(PatchDiscriminatorConfig(**json.loads(str(DISCRIMINATOR["config"]))), dtype=np.float64)
+    draw_weights(model)
+    tape, grads = Tape(), Gradients(model.parameters())
+    of_real, of_fake = (model.forward(DISCRIMINATOR[name], tape) for name in ("real", "fake"))
+    assert agree(of_real, DISCRIMINATOR["y"])
+    loss, cache = F.hinge_discriminator(of_real, of_fake)
+    d_of_real, d_of_fake = F.hinge_discriminator_backward(1.0, cache)
+    assert agree(np.asarray(loss), DISCRIMINATOR["loss"])
+    assert agree(model.backward(d_of_fake, tape, grads), DISCRIMINATOR["d_fake"])
+    assert agree(model.backward(d_of_real, tape, grads), DISCRIMINATOR["d_real"])
+    assert agree(projections(grads.named()), DISCRIMINATOR["d_theta"])
 
 
 @pytest.mark.equation("ADAMW-1")

@@ -26,6 +26,8 @@ from tinydiff.networks import (  # noqa: E402
     AttributeClassifierConfig,
     Classifier,
     ClassifierConfig,
+    PatchDiscriminator,
+    PatchDiscriminatorConfig,
     UNet,
     UNetConfig,
 )
@@ -292,6 +294,49 @@ def attributes(config: AttributeClassifierConfig) -> dict:
     }
 
 
+def hinge(real, fake):
+    return (F.relu(1 - real).mean() + F.relu(1 + fake).mean()) / 2
+
+
+def adversarial(config: PatchDiscriminatorConfig) -> dict:
+    """Return the pairs of adversarial training, and a discriminator with its loss on real pictures and on fakes."""
+    model = PatchDiscriminator(config, dtype=np.float64)
+    draw_weights(model)
+    weights = {name: torch.from_numpy(p.value.copy()).requires_grad_() for name, p in model.named_parameters().items()}
+
+    def convolve(x, name, stride):
+        kernel = weights[f"{name}.weight"].permute(3, 2, 0, 1).contiguous()
+        return F.conv2d(x, kernel, weights[f"{name}.bias"], stride, 1)
+
+    def logits(x):
+        h = F.leaky_relu(convolve(nchw(x), "body.layers.0", 2), 0.2)
+        for i in range(config.layers):
+            conv, norm = f"body.layers.{3 * i + 2}", f"body.layers.{3 * i + 3}"
+            h = convolve(h, conv, 2 if i < config.layers - 1 else 1)
+            groups = min(32, h.shape[1] // 4)
+            h = F.leaky_relu(F.group_norm(h, groups, weights[f"{norm}.gamma"], weights[f"{norm}.beta"], 1e-5), 0.2)
+        return nhwc(convolve(h, "logits", 1))
+
+    real, fake = (torch.from_numpy(normal(BATCH, 9, 8, config.in_channels)).requires_grad_() for _ in range(2))
+    loss = hinge(logits(real), logits(fake))
+    loss.backward()
+    return {
+        "leaky_relu": pair(lambda x: F.leaky_relu(x, 0.3), x=3 * normal(3, 5)),
+        "hinge_discriminator": pair(hinge, real=2 * normal(3, 4, 4, 1), fake=2 * normal(2, 4, 4, 1)),
+        "hinge_generator": pair(lambda fake: -fake.mean(), fake=normal(2, 4, 4, 1)),
+        "network": {
+            "config": np.array(json.dumps(asdict(config))),
+            "real": real.detach().numpy(),
+            "fake": fake.detach().numpy(),
+            "y": logits(real).detach().numpy(),
+            "loss": loss.detach().numpy(),
+            "d_real": real.grad.numpy(),
+            "d_fake": fake.grad.numpy(),
+            "d_theta": projections({name: w.grad.numpy() for name, w in weights.items()}),
+        },
+    }
+
+
 def optimizer() -> dict:
     """Return weights and their average over five steps of AdamW; the first three weights decay, the rest do not."""
     gradients, rates = normal(5, 6), np.array([1e-2, 2e-2, 1e-2, 5e-3, 1e-3])
@@ -350,6 +395,7 @@ def main() -> None:
     files["attributes"] = attributes(
         AttributeClassifierConfig(9, 2, (4, 6, 8), 1, 2, 5, {"shape": ("circle", "square"), "colour": ("a", "b", "c")})
     )
+    files["adversarial"] = adversarial(PatchDiscriminatorConfig(3, 8, 2))
     for file, cases in files.items():
         arrays = {f"{case}/{name}": a for case, found in cases.items() for name, a in found.items()}
         path = ROOT / "tests" / "fixtures" / f"torch_{file}.npz"

@@ -20,6 +20,8 @@ from tinydiff.functional import (
     geglu_backward,
     gelu,
     gelu_backward,
+    leaky_relu,
+    leaky_relu_backward,
     silu,
     silu_backward,
     softmax,
@@ -93,6 +95,26 @@ def test_geglus_gradient(xp):
     assert_wrong(geglu, halves_exchanged, (random(2, 3, 8),))
 
 
+@pytest.mark.equation("LRELU-1")
+def test_leaky_relu_equals_its_definition():
+    y, _ = leaky_relu(X, 0.3)
+    np.testing.assert_array_equal(y, [[x if x > 0 else 0.3 * x for x in row] for row in X])
+    for slope, expected in [(0, np.maximum(X, 0)), (1, X)]:  # ReLU, and nothing at all
+        np.testing.assert_array_equal(leaky_relu(X, slope)[0], expected)
+    for slope in (-0.1, 1.1, math.nan):
+        with pytest.raises(InputError, match=f"slope is {slope}"):
+            leaky_relu(X, slope)
+
+
+@pytest.mark.equation("LRELU-2")
+def test_leaky_relus_gradient(xp):
+    assert_right(leaky_relu, leaky_relu_backward, (X,), slope=0.3)
+    assert_same_on(xp, leaky_relu, leaky_relu_backward, (X,), slope=0.3)
+    assert_refuses_dy(leaky_relu, leaky_relu_backward, (X,), (3,), (3, 1))
+    _, cache = leaky_relu(np.array([0.0, -0.0]))
+    np.testing.assert_array_equal(leaky_relu_backward(np.ones(2), cache)[0], 0.2)  # at the kink, as PyTorch does
+
+
 @pytest.mark.equation("SM-1")
 def test_softmax_equals_its_definition_and_does_not_overflow():
     y, _ = softmax(X)
@@ -159,6 +181,14 @@ def gelu_zero(dy, cache):
     return (0 * dy,)
 
 
+def leaky_relu_as_relu(dy, cache):
+    return (dy * (cache.x > 0),)
+
+
+def leaky_relu_by_the_sign_of_dy(dy, cache):
+    return leaky_relu(dy, cache.slope)[:1]
+
+
 def softmax_diagonal_only(dy, cache):
     (y,) = cache
     return (y * dy,)
@@ -183,6 +213,8 @@ def softmax_of_sigmoids(dy, cache):
         (gelu, gelu_without_density, ""),
         (gelu, gelu_density_without_x, ""),
         (gelu, gelu_zero, "all zeros"),
+        (leaky_relu, leaky_relu_as_relu, ""),
+        (leaky_relu, leaky_relu_by_the_sign_of_dy, ""),
         (softmax, softmax_diagonal_only, ""),
         (softmax, softmax_sum_over_wrong_axis, ""),
         (softmax, softmax_of_sigmoids, ""),

@@ -33,6 +33,7 @@ PAIRS = {
     "silu": {"x": X},
     "gelu": {"x": X},
     "geglu": {"x": X},
+    "leaky_relu": {"x": X, "slope": 0.25},
     "softmax": {"x": ROWS},
     "clamp": {"x": X, "least": -0.5, "most": 1.0},
     "dropout": {"x": X, "rate": 0.25, "uniform": UNIFORM},
@@ -50,6 +51,8 @@ PAIRS = {
     "masked_cross_entropy": {"logits": ROWS, "labels": np.array([1, -1])},
     "perceptual_distance": {"maps_a": [X, TOKENS], "maps_b": [X * SCALE[::-1] + 1, TOKENS + 1]},
     "contrastive_loss": {"logits": SQUARE},
+    "hinge_discriminator": {"real": ROWS, "fake": ROWS * 2},
+    "hinge_generator": {"fake": ROWS},
     "scaled_similarity": {"a": ROWS, "b": ROWS, "log_scale": LOG_SCALE},
     "vector_quantise": {"z": TOKENS, "codebook": CODES},
     "codebook_loss": {"codebook": CODES, "z": TOKENS, "indices": NEAREST},
@@ -59,6 +62,7 @@ PAIRS = {
 CALLS = {pair: lambda pair=pair: (getattr(F, pair), PAIRS[pair]) for pair in PAIRS}
 CALLS |= {f"{pair}_backward": lambda pair=pair: backward(pair, **PAIRS[pair]) for pair in PAIRS}
 CALLS |= {
+    "adaptive_weight": lambda: (F.adaptive_weight, {"d_reconstruction": KERNEL, "d_adversary": KERNEL * 2}),
     "nearest_code": lambda: (F.nearest_code, {"z": TOKENS, "codebook": CODES}),
     "codebook_sums": lambda: (F.codebook_sums, {"z": TOKENS, "indices": NEAREST, "codes": 3}),
     "average_codebook": lambda: (

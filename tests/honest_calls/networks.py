@@ -12,6 +12,7 @@ WORDS_UNET = N.UNetConfig(
     4, 1, channels=4, channel_mult=(1,), blocks_per_level=1, heads=1, context_channels=4, pooled_channels=4
 )
 CLIP = N.CLIPConfig(4, 1, (4,), 4, TEXT)
+PATCHES = N.PatchDiscriminatorConfig(1, 4, 1)
 CLASSIFIER, NOISY = N.ClassifierConfig(4, 1, 3, (4,), 4), N.NoisyClassifierConfig(4, 1, 3, (4,))
 READER = N.AttributeClassifierConfig(4, 1, (4, 4), 1, 1, 4, {"shape": ("circle", "square"), "colour": ("red",)})
 X, T, LABELS = rng.normal(size=(2, 4, 4, 1)).astype("f4"), np.array([3, 7]), np.array([1, 0])
@@ -35,6 +36,7 @@ NETWORKS = {
     "CLIP": (lambda: N.CLIP(CLIP), {"x_t": X, "t": T, "tokens": TOKENS}),
     "Classifier": (lambda: N.Classifier(CLASSIFIER), {"x": X}),
     "NoisyClassifier": (lambda: N.NoisyClassifier(NOISY), {"x_t": X, "t": T}),
+    "PatchDiscriminator": (lambda: N.PatchDiscriminator(PATCHES), {"x": X}),
     "AttributeClassifier": (lambda: N.AttributeClassifier(READER), {"x": X}),
     "ImageEncoder": (lambda: N.ImageEncoder(4, 1, (4,), np.random.default_rng(0)), {"x_t": X, "t": T}),
     "Encoder": (lambda: packed(N.Encoder(AUTOENCODER, 4, np.random.default_rng(0))), {"x": X}),
@@ -123,6 +125,11 @@ CALLS |= {
         N.NoisyClassifierConfig,
         {"image_size": 4, "in_channels": 1, "num_classes": 3, "channels": (4,)},
     ),
+    "PatchDiscriminatorConfig": lambda: (
+        N.PatchDiscriminatorConfig,
+        {"in_channels": 1, "channels": 4, "layers": 1},
+    ),
+    "PatchDiscriminator": lambda: (N.PatchDiscriminator, {"config": PATCHES, "rng": seeded()}),
     "AttributeClassifierShape": lambda: (
         N.AttributeClassifierShape,
         {"image_size": 4, "in_channels": 1, "channels": (4, 4), "blocks": 1, "stem_stride": 1, "features": 4},

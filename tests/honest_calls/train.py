@@ -10,8 +10,11 @@ from honest_calls.models import DATA, LATENTS, MODEL, WORDS
 from tinydiff import train as T
 from tinydiff.networks import (
     AttributeClassifier,
+    AttributeClassifierConfig,
     Classifier,
     ClassifierConfig,
+    PatchDiscriminator,
+    PatchDiscriminatorConfig,
     QuantisedAutoencoder,
     QuantisedAutoencoderConfig,
 )
@@ -38,9 +41,9 @@ CONFIG = {
 VALIDATED = {**CONFIG, "validate_every": 2, "validation_images": 2}
 DENOISE = T.DenoiseConfig(steps=1, batch=2, micro_batch=2, lanes=1)
 CLASSIFY = T.ClassifyConfig(steps=1, batch=2, micro_batch=2, lanes=1)
+RECONSTRUCT = T.ReconstructConfig(steps=1, batch=2, micro_batch=2, lanes=1, perceptual=0.5, adversarial=0.5)
 QUANTISE = T.QuantiseConfig(steps=1, batch=2, micro_batch=2, lanes=1)
 CODES = QuantisedAutoencoderConfig(4, 1, 4, (1, 2), latent_channels=2, codes=5)
-RECONSTRUCT = T.ReconstructConfig(steps=1, batch=2, micro_batch=2, lanes=1)
 WORD = T.NewWordConfig(steps=1, batch=2, micro_batch=2)
 
 
@@ -109,11 +112,26 @@ CALLS = {
     "NewWordConfig": lambda: (T.NewWordConfig, {"steps": 3, "seed": 1}),
     "ReconstructConfig": lambda: (
         T.ReconstructConfig,
-        {"steps": 3, "kl": 0.5, "edge": 0.25, "latent_images": 5},
+        {
+            "steps": 3,
+            "kl": 0.5,
+            "edge": 0.25,
+            "perceptual": 0.5,
+            "adversarial": 0.5,
+            "adversarial_from": 1,
+            "latent_images": 5,
+        },
     ),
     "Reconstruct": lambda: (
         T.Reconstruct,
-        {"model": LATENTS(), "data": DATA, "config": RECONSTRUCT, "validation": DATA},
+        {
+            "model": LATENTS(),
+            "data": DATA,
+            "config": RECONSTRUCT,
+            "validation": DATA,
+            "features": AttributeClassifier(AttributeClassifierConfig(4, 1, (4,), 1, 1, 4)),
+            "discriminator": PatchDiscriminator(PatchDiscriminatorConfig(1, 4, 1)),
+        },
     ),
     "Denoise": lambda: (T.Denoise, {"model": MODEL(), "data": DATA, "config": DENOISE, "validation": DATA}),
     "Classify": lambda: (
@@ -164,8 +182,12 @@ RECORDS = {"AttributeData", "Contrast"}
 WITHOUT = {
     *("Objective.add_gradient", "Objective.validate", "Objective.measure", "Objective.identity", "Objective.about"),
     *("Objective.trained", "Run.train_step", "Run.run", "Run.trained", "Run.validate", "Run.save"),
-    *("Run.stop_if_not_finite", "ClassifyAttributes.attributes", "Reconstruct.reconstruction"),
-    "Quantise.before_step",
+    *("Run.stop_if_not_finite", "Objective.remedy", "ClassifyAttributes.attributes", "Quantise.before_step"),
+    *(
+        f"Reconstruct.{method}"
+        for method in ("add_gradient_against_discriminator", "add_gradient_of_discriminator")
+        + ("deceit", "reconstruction", "remedy", "turns", "weigh")
+    ),
     *(
         f"{name}.{method}"
         for name in ("Denoise", "Classify", "ClassifyAttributes", "Contrast", "NewWord", "Reconstruct", "Quantise")

@@ -18,7 +18,7 @@ from model_folders import (
 )
 
 import tinydiff
-from tinydiff.base import InputError, select_device
+from tinydiff.base import CheckpointError, InputError, select_device
 from tinydiff.models import SHIPPED, ClipModel, DiffusionModel, Request, load, read_about, register, save, store
 from tinydiff.models.weights import load_weights, save_weights
 from tinydiff.networks import Classifier, NoisyClassifier
@@ -171,3 +171,16 @@ def test_a_class_that_is_not_registered_is_neither_saved_nor_loaded(tmp_path):
     save(tmp_path, make())
     rewrite(tmp_path, {"model": "pair"})
     refused(tmp_path, "config.json describes a model 'pair', which is not known", "clip, diffusion", "install a newer")
+
+
+def test_weights_of_half_precision_take_half_the_room_and_load_as_float32(tmp_path):
+    model = load("mnist-classifier-16")
+    full, half = save(tmp_path / "full", model), save(tmp_path / "half", model, half=True)
+    sizes = [(folder / "model.safetensors").stat().st_size for folder in (full, half)]
+    assert sizes[1] < 0.55 * sizes[0]
+    again = load(half)
+    assert again.theta.dtype == np.float32
+    assert (again.theta == model.theta.astype(np.float16)).all()
+    model.theta[0] = 70000
+    with pytest.raises(CheckpointError, match="float16 ends at 65,504"):
+        save(tmp_path / "large", model, half=True)

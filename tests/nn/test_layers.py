@@ -48,7 +48,9 @@ def test_an_upstream_gradient_that_is_not_like_the_weights_is_refused(kind):
         layer.backward(y.astype(float), tape, grads)
 
 
-@pytest.mark.parametrize("layer", [nn.SiLU(), nn.GELU(), nn.UnitLength(), nn.Upsample(), AvgPool(), Dropout(0.5)])
+@pytest.mark.parametrize(
+    "layer", [nn.SiLU(), nn.GELU(), nn.LeakyReLU(), nn.UnitLength(), nn.Upsample(), AvgPool(), Dropout(0.5)]
+)
 def test_what_is_no_array_of_floats_is_refused_by_layers_without_weights(layer):
     with pytest.raises(InputError, match="x is of type list"):
         layer.forward([[1.0]], Tape(Noise(0)))
@@ -69,6 +71,7 @@ def test_what_is_no_array_of_floats_is_refused_by_layers_without_weights(layer):
         (lambda: LayerNorm(8, eps="a"), "eps is 'a'"),
         (lambda: nn.Upsample(1.5), r"factor is 1\.5, but a whole number"),
         (lambda: AvgPool(0), "factor is 0, but an integer from 1"),
+        (lambda: nn.LeakyReLU(2), "slope is 2"),
         (lambda: Dropout(1.0), r"dropout is 1\.0"),
     ],
 )

@@ -11,10 +11,10 @@ from tinydiff.base import InputError, Noise
 from tinydiff.data import Dataset, load_data, to_floats, to_images
 from tinydiff.functional import edge_loss, kl_to_standard_normal, mae
 from tinydiff.models import LatentAutoencoder, load
-from tinydiff.networks import Autoencoder, AutoencoderConfig
+from tinydiff.networks import Autoencoder, AutoencoderConfig, PatchDiscriminator, PatchDiscriminatorConfig
 from tinydiff.nn import Gradients
 from tinydiff.train import Reconstruct, ReconstructConfig, Run
-from tinydiff.train.objectives.reconstruct import psnr
+from tinydiff.train.pictures import psnr
 
 DIGITS, TEST = load_data("digits", "train"), load_data("digits", "test")
 CONFIG = ReconstructConfig(steps=4, batch=12, micro_batch=5, save_every=2, validation_images=20, kl=0.01, edge=0.25)
@@ -207,3 +207,24 @@ def test_bad_arguments():
             call()
     with pytest.raises(InputError, match="no held-out samples"):
         Run(make(validation=None)).validate()
+
+
+@pytest.mark.parametrize("adversarial", [0.0, 0.5])
+def test_a_decoder_learns_while_its_encoder_stands_still(adversarial, tmp_path):
+    config = dataclasses.replace(CONFIG, decoder_only=True, adversarial=adversarial)
+    start = make().model
+    model = dataclasses.replace(start, network=start.network.bind(start.network.theta.copy()))
+    discriminator = PatchDiscriminator(PatchDiscriminatorConfig(1, 4, 1)) if adversarial else None
+    objective = Reconstruct(model, DIGITS, config, TEST, discriminator=discriminator)
+    Run(objective, tmp_path, threads=1).run(progress=False)
+    trained = load(tmp_path)
+    assert trained.checksum() == start.checksum()
+    before, after = (found.network.named_parameters() for found in (start, trained))
+    moved = {name for name in before if (before[name].value != after[name].value).any()}
+    assert moved
+    assert all(name.startswith("decoder.") for name in moved)
+
+
+def test_an_encoder_that_stands_still_does_not_decay():
+    with pytest.raises(InputError, match=r"weight_decay is 0.1, which would move the encoder"):
+        ReconstructConfig(decoder_only=True, weight_decay=0.1)

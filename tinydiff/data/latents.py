@@ -142,7 +142,7 @@ def encode_once(
             latents = np.asarray(encode(pictures)).astype(np.float16)
             found = {"latents": latents, "labels": np.asarray(classes, np.int64)}
             written = safetensors.numpy.save(found, metadata=about)
-            atomic_write(path, lambda file, written=written: file.write(written), error=DataError)
+            _write(path, written)
         parts.append(found["latents"])
         labels.append(found["labels"])
         if progress is not None:
@@ -154,6 +154,10 @@ def encode_once(
 def _parts(n: int, folder: Path) -> list[tuple[int, Path]]:
     """Return the first picture of each part, and the part's file."""
     return [(start, folder / f"{start:07}.safetensors") for start in range(0, n, PART)]
+
+
+def _write(path, written):
+    atomic_write(path, lambda file: file.write(written), error=DataError)
 
 
 def _read(path, about):

@@ -61,7 +61,7 @@ def fit_block_pca(batches: Sequence[np.ndarray], factor: int, numbers: int) -> B
         If a block has fewer numbers than are to be kept.
     """
     check_count("factor", factor)
-    count, total, products = 0, 0.0, 0.0
+    count, total, products = 0, np.zeros(()), np.zeros(())
     for images in batches:
         check_rank("a batch", images, 4)
         blocks = _blocks(np.asarray(images, np.float64), factor)

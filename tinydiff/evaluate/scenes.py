@@ -120,21 +120,21 @@ def evaluate_scenes(
     out : Path or None
         Folder for pictures.
     progress : callable or None
-        ``progress(done, all)`` is called after every `AT_ONCE` pictures.
+        ``progress(part, parts)`` is called after every `AT_ONCE` pictures.
     """
     check_count("n", n)
     if model.config.text is None or model.picture_shape[2] != 3:
         raise InputError("This report is for models that draw scenes from text, in three colours.")
     size = model.picture_shape[0]
     draw = _drawer(model, steps, sampler, guidance)
-    work, done = len(SPLITS) * n + OF_EACH * len(ARTICLE), 0
+    work, done = len(SPLITS) * -(-n // AT_ONCE) + len(ARTICLE), 0
 
     def drawn_from(prompts):
         nonlocal done
         parts = []
         for start in range(0, len(prompts), AT_ONCE):
             parts.append(draw(prompts[start : start + AT_ONCE], start))
-            done += len(parts[-1])
+            done += 1
             if progress is not None:
                 progress(done, work)
         return np.concatenate(parts)

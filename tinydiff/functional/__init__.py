@@ -17,10 +17,19 @@ from tinydiff.functional.activation import (
     geglu_backward,
     gelu,
     gelu_backward,
+    leaky_relu,
+    leaky_relu_backward,
     silu,
     silu_backward,
     softmax,
     softmax_backward,
+)
+from tinydiff.functional.adversarial import (
+    adaptive_weight,
+    hinge_discriminator,
+    hinge_discriminator_backward,
+    hinge_generator,
+    hinge_generator_backward,
 )
 from tinydiff.functional.attention import (
     attention,
@@ -91,6 +100,7 @@ from tinydiff.functional.variational import (
 )
 
 __all__ = [
+    "adaptive_weight",
     "attention",
     "attention_backward",
     "attention_in_pieces",
@@ -134,10 +144,16 @@ __all__ = [
     "group_norm_backward",
     "group_norm_silu",
     "group_norm_silu_backward",
+    "hinge_discriminator",
+    "hinge_discriminator_backward",
+    "hinge_generator",
+    "hinge_generator_backward",
     "kl_to_standard_normal",
     "kl_to_standard_normal_backward",
     "layer_norm",
     "layer_norm_backward",
+    "leaky_relu",
+    "leaky_relu_backward",
     "linear",
     "linear_backward",
     "mae",

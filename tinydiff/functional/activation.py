@@ -6,11 +6,12 @@ from collections import namedtuple
 import numpy as np
 
 from tinydiff.base import Array, check_divisible, check_shape, checked, erf, is_plain, xp_of
-from tinydiff.functional.values import check_clamp, check_dropout, check_softmax
+from tinydiff.functional.values import check_clamp, check_dropout, check_slope, check_softmax
 
 SiLUCache = namedtuple("SiLUCache", "y sigmoid")
 GELUCache = namedtuple("GELUCache", "x cdf")
 GEGLUCache = namedtuple("GEGLUCache", "value gate cdf")
+LeakyReLUCache = namedtuple("LeakyReLUCache", "x slope")
 SoftmaxCache = namedtuple("SoftmaxCache", "y")
 DropoutCache = namedtuple("DropoutCache", "factor")
 ClampCache = namedtuple("ClampCache", "inside")
@@ -118,6 +119,28 @@ def geglu_backward(dy: Array, cache: GEGLUCache) -> tuple[Array]:
     check_shape("dy", dy, value.shape)
     (d_gate,) = gelu_backward.bare(dy * value, GELUCache(gate, cdf))
     return (xp.concatenate([dy * gate * cdf, d_gate], axis=-1),)
+
+
+@checked("x", check_slope)
+def leaky_relu(x: Array, slope: float = 0.2) -> tuple[Array, LeakyReLUCache]:
+    """Return x where it is positive, and ``slope * x`` elsewhere (Eq. LRELU-1; Maas et al. 2013).
+
+    Parameters
+    ----------
+    x : array
+    slope : float
+        From 0, which gives ReLU, to 1; 0.2 is usual in discriminators: where a unit is off, a gradient still passes,
+        and it is all that the generator learns from.
+    """
+    return xp_of(x).where(x > 0, x, slope * x), LeakyReLUCache(x, slope)
+
+
+@checked("dy cache.x")
+def leaky_relu_backward(dy: Array, cache: LeakyReLUCache) -> tuple[Array]:
+    """Return ``dx``: dy where x was positive, and ``slope * dy`` elsewhere, also at 0 (Eq. LRELU-2)."""
+    x, slope = cache
+    check_shape("dy", dy, x.shape)
+    return (xp_of(x).where(x > 0, dy, slope * dy),)
 
 
 @checked("x", check_softmax)

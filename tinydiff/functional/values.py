@@ -49,6 +49,11 @@ def check_dropout(x: Array, rate: float, uniform: Array) -> None:
         raise InputError(f"rate is {shown(rate)}, but a dropout probability 0 <= rate < 1 was expected.")
 
 
+def check_slope(slope: float) -> None:
+    """Refuse a slope that is not from 0 to 1."""
+    check_number("slope", slope, 0, 1)
+
+
 def check_mask(q: Array, k: Array, mask: Array | None) -> None:
     """Refuse a mask that is not boolean, or that cannot be broadcast to (..., queries, keys)."""
     if mask is None:
@@ -227,6 +232,17 @@ def check_labels(name: str, labels: Array, classes: int) -> None:
 def check_prediction(prediction: Array) -> None:
     """Refuse an empty array, whose mean is undefined."""
     check_some("prediction", prediction)
+
+
+def check_real_and_fake(real: Array, fake: Array) -> None:
+    """Refuse empty arrays, whose mean is undefined."""
+    check_some("real", real)
+    check_some("fake", fake)
+
+
+def check_fake(fake: Array) -> None:
+    """Refuse an empty array, whose mean is undefined."""
+    check_some("fake", fake)
 
 
 def check_edges(prediction: Array) -> None:

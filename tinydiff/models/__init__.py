@@ -10,6 +10,7 @@ from tinydiff.models.diffusion import DiffusionModel, Progress
 from tinydiff.models.editing import draw_from, fill_in, fills_in, image_to_image, inpaint, interpolate, invert
 from tinydiff.models.latent import LatentDiffusion
 from tinydiff.models.new_words import notes_on_words
+from tinydiff.models.preview import LinearPreview, fit_preview
 from tinydiff.models.request import GUIDANCE_FOR_PROMPTS, SAMPLER, STEPS, Guidance, Request, guidance_for, usual_steps
 from tinydiff.models.sample import sample
 from tinydiff.models.store import SHIPPED, find_folder, load, read_about, register, save
@@ -25,6 +26,7 @@ __all__ = [
     "Guidance",
     "LatentAutoencoder",
     "LatentDiffusion",
+    "LinearPreview",
     "ModelConfig",
     "Progress",
     "Request",
@@ -40,6 +42,7 @@ __all__ = [
     "fill_in",
     "fills_in",
     "find_folder",
+    "fit_preview",
     "guidance_for",
     "image_to_image",
     "inpaint",

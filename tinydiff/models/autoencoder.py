@@ -31,6 +31,8 @@ from tinydiff.models.store import register
 from tinydiff.networks import Autoencoder, AutoencoderConfig
 from tinydiff.workers import MOST_THREADS, map_shards
 
+ENCODES = ("encoder.", "quant.")  # how the names of the weights begin that decide latents
+
 
 @checks_arguments()
 @dataclass(frozen=True)
@@ -127,14 +129,17 @@ class LatentAutoencoder:
         return xp_of(images).clip(images, -1, 1)
 
     def checksum(self) -> str:
-        """Return 16 hexadecimal digits that tell this autoencoder from others, by which latents can name it.
+        """Return 16 hexadecimal digits that tell this autoencoder's latents from others', by which they can name it.
 
-        They come from the weights, as float32 numbers, the shape, and what latents are standardised by. So they change
-        where weights are saved with fewer digits: encode with the model as it is shipped.
+        They come from what decides latents: the encoder's weights, as float32 numbers, the shape, and what latents are
+        standardised by. A decoder that was trained on has the same latents. Where weights are saved with fewer digits,
+        latents are others: encode with the model as it is shipped.
         """
         said = [to_table(self.config), self.mean, self.std]
         found = hashlib.sha256(json.dumps(said, sort_keys=True).encode())
-        found.update(to_numpy(self.network.theta).astype("<f4").tobytes())
+        for name, parameter in self.network.named_parameters().items():
+            if name.startswith(ENCODES):
+                found.update(to_numpy(parameter.value).astype("<f4").tobytes())
         return found.hexdigest()[:16]
 
     def _means(self, x):

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tinydiff.base import Array, Condition, InputError, as_condition, check_memory, map_arrays, xp_of
+from tinydiff.base import Array, Condition, InputError, as_condition, check_memory, height_and_width, map_arrays, xp_of
 from tinydiff.diffusion import Predict, bounded, classifier_free_guidance, classifier_guidance, predictor
 from tinydiff.models.request import Request
 from tinydiff.workers import Workers, default_threads
@@ -85,9 +85,13 @@ def check_fits(model: "DiffusionModel", request: Request) -> None:
     in_work = at_once * model.micro_batch * unet.channels
     check_memory(
         4 * height * width * (IN_A_CHAIN * request.rows * unet.in_channels + IN_A_LAYER * in_work),
-        "n is {} and size {} x {}".format(request.count, *(request.size or model.picture_shape[:2])),
+        f"n is {request.count} and size {_sides(request.size or model.picture_shape[:2])}",
         "ask for fewer pictures at a time, or smaller ones",
     )
+
+
+def _sides(size):
+    return " x ".join(map(str, height_and_width("size", size)))
 
 
 def with_condition(predict: Predict, condition: Any) -> Callable[..., tuple[Array, Array]]:

@@ -113,7 +113,7 @@ def is_registered(model: Any) -> bool:
 
 
 @checked()
-def save(folder: str | Path, model: Any, theta: Array | None = None, **about: Any) -> Path:
+def save(folder: str | Path, model: Any, theta: Array | None = None, half: bool = False, **about: Any) -> Path:
     """Write a model folder, config.json last; each file is written whole or not at all.
 
     Parameters
@@ -123,6 +123,8 @@ def save(folder: str | Path, model: Any, theta: Array | None = None, **about: An
         Of any registered class.
     theta : array or None
         Weights instead of the network's own, for example an EMA.
+    half : bool
+        Whether weights are rounded to float16, which takes half the room; they are loaded as float32.
     **about
         Further entries for config.json on the origin of the weights.
 
@@ -139,11 +141,11 @@ def save(folder: str | Path, model: Any, theta: Array | None = None, **about: An
         raise InputError(f"theta was given, but {model_class.noun} has no network of its own: save its parts singly.")
     for name, part in parts.items():
         if name == "network":
-            save_weights(folder / WEIGHTS, part, theta)
+            save_weights(folder / WEIGHTS, part, theta, half)
         elif name == "tokenizer":
             part.save(folder / TOKENIZER)
         else:
-            save(folder / name, part)
+            save(folder / name, part, half=half)
     head = to_table(Head(FORMAT, tinydiff.__version__, model_class.name, tuple(parts), about))
     about = head.pop("about")  # which stands last
     write_json(folder / CONFIG, {**head, **to_table(settings), "about": about}, CheckpointError)

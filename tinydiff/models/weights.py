@@ -14,13 +14,25 @@ from tinydiff.nn import Module
 FLOATS = ("F16", "F32", "F64")  # as safetensors calls them; NumPy has no bfloat16
 
 
-def save_weights(path: Path, module: Module, theta: Array | None = None) -> None:
-    """Write a module's parameters by name, as safetensors, atomically; with `theta`, those instead of its own."""
+def save_weights(path: Path, module: Module, theta: Array | None = None, half: bool = False) -> None:
+    """Write a module's parameters by name, as safetensors, atomically; with `theta`, those instead of its own.
+
+    With `half` they are rounded to numbers of 16 bits, about three digits, which takes half the room.
+    """
     bound = module if theta is None else module.bind(theta)
     # safetensors 0.8.0 silently corrupts arrays that are not C-contiguous
     arrays = {name: np.asarray(to_numpy(p.value), order="C") for name, p in bound.named_parameters().items()}
+    if half:
+        arrays = {name: _halved(name, array) for name, array in arrays.items()}
     data = safetensors.numpy.save(arrays)
     atomic_write(path, lambda file: file.write(data), error=CheckpointError)
+
+
+def _halved(name, array):
+    """Return an array as float16, unless a number is too large for it."""
+    if (largest := abs(array).max(initial=0)) > np.finfo(np.float16).max:
+        raise CheckpointError(f"{name} holds {largest:g}, but float16 ends at 65,504: save it in full.")
+    return array.astype(np.float16)
 
 
 def load_weights(path: Path, module: Module) -> None:

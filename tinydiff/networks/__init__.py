@@ -9,6 +9,7 @@ from tinydiff.networks.attributes import AttributeClassifier, AttributeClassifie
 from tinydiff.networks.autoencoder import Autoencoder, AutoencoderConfig, Decoder, Encoder, Posterior, Reconstruction
 from tinydiff.networks.classifier import Classifier, ClassifierConfig
 from tinydiff.networks.clip import CLIP, CLIPConfig
+from tinydiff.networks.discriminator import PatchDiscriminator, PatchDiscriminatorConfig
 from tinydiff.networks.image_encoder import ImageEncoder
 from tinydiff.networks.noisy_classifier import NoisyClassifier, NoisyClassifierConfig
 from tinydiff.networks.quantised_autoencoder import QuantisedAutoencoder, QuantisedAutoencoderConfig
@@ -36,6 +37,8 @@ __all__ = [
     "Network",
     "NoisyClassifier",
     "NoisyClassifierConfig",
+    "PatchDiscriminator",
+    "PatchDiscriminatorConfig",
     "Posterior",
     "QuantisedAutoencoder",
     "QuantisedAutoencoderConfig",

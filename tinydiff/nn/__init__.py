@@ -1,12 +1,11 @@
 """The parts of networks: parameters, modules, tape, gradients; layers and blocks around `tinydiff.functional`."""
 
+from tinydiff.nn.activations import GEGLU, GELU, LeakyReLU, SiLU
 from tinydiff.nn.attention import Attention, SelfAttention
 from tinydiff.nn.blocks import BlockConfig, ResBlock
 from tinydiff.nn.checkpoint import Checkpoint
 from tinydiff.nn.gradients import Gradients
 from tinydiff.nn.layers import (
-    GEGLU,
-    GELU,
     AvgPool,
     Conv2d,
     Dropout,
@@ -17,7 +16,6 @@ from tinydiff.nn.layers import (
     LayerNorm,
     Linear,
     Sequential,
-    SiLU,
     UnitLength,
     Upsample,
 )
@@ -42,6 +40,7 @@ __all__ = [
     "GroupNormSiLU",
     "Layer",
     "LayerNorm",
+    "LeakyReLU",
     "Linear",
     "Module",
     "Parameter",

@@ -8,9 +8,10 @@ import numpy as np
 
 from tinydiff.base import Array, InputError, check_shape, checks_arguments, xp_of
 from tinydiff.functional.norm import row_sums
+from tinydiff.nn.activations import SiLU
 from tinydiff.nn.attention import SelfAttention
 from tinydiff.nn.gradients import Gradients
-from tinydiff.nn.layers import Conv2d, Dropout, GroupNorm, GroupNormSiLU, Linear, SiLU
+from tinydiff.nn.layers import Conv2d, Dropout, GroupNorm, GroupNormSiLU, Linear
 from tinydiff.nn.module import Module
 from tinydiff.nn.tape import Tape
 from tinydiff.nn.transformer import SpatialTransformer

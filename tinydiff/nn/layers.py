@@ -266,30 +266,6 @@ class UnitLength(Layer):
 
 
 @checks_arguments("__init__")
-class SiLU(Layer):
-    """``x * sigmoid(x)`` (Eq. SILU-1)."""
-
-    def __init__(self, pair: Pair = (F.silu, F.silu_backward)):
-        self.pair = pair
-
-
-@checks_arguments("__init__")
-class GELU(Layer):
-    """``x * Phi(x)`` (Eq. GELU-1)."""
-
-    def __init__(self, pair: Pair = (F.gelu, F.gelu_backward)):
-        self.pair = pair
-
-
-@checks_arguments("__init__")
-class GEGLU(Layer):
-    """One half of the channels, multiplied by GELU of the other half (Eq. GEGLU-1)."""
-
-    def __init__(self, pair: Pair = (F.geglu, F.geglu_backward)):
-        self.pair = pair
-
-
-@checks_arguments("__init__")
 class Upsample(Layer):
     """Repeat every pixel along both sides (Eq. UP-1)."""
 

@@ -5,9 +5,10 @@ from typing import Any
 import numpy as np
 
 from tinydiff.base import Array, InputError, check_rank, checks_arguments
+from tinydiff.nn.activations import GEGLU, GELU
 from tinydiff.nn.attention import Attention
 from tinydiff.nn.gradients import Gradients
-from tinydiff.nn.layers import GEGLU, GELU, GroupNorm, LayerNorm, Linear, Sequential
+from tinydiff.nn.layers import GroupNorm, LayerNorm, Linear, Sequential
 from tinydiff.nn.module import Module
 from tinydiff.nn.tape import Tape
 

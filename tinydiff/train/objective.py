@@ -110,6 +110,13 @@ class Objective:
         """Return further values for the log, by name, besides losses, gradient norms and learning rates."""
         return {}
 
+    def remedy(self, phase: str) -> str:
+        """Return what may help once the loss, or the gradient of a phase, is not finite: the end of a run's last words.
+
+        An objective whose loss has several parts can say which of them it was.
+        """
+        return f"Try a smaller learning rate (lr is {self.config.lr}), a longer warm-up, or look for NaN in the data."
+
     def identity(self) -> dict[str, Any]:
         """Return what decides the bits of the run besides its config: a run is resumed only with the same values."""
         return {}

@@ -1,6 +1,5 @@
 """What objectives share that draw pictures again: a look at the data, their checksum, and how near a copy is."""
 
-import math
 import zlib
 from collections.abc import Iterator
 from typing import Any
@@ -8,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from tinydiff.base import Array, InputError, shown, to_numpy
-from tinydiff.data import to_images
+from tinydiff.data import peak_signal_to_noise, to_images
 
 AT_ONCE = 256  # images in memory
 
@@ -41,10 +40,5 @@ def checksum(data: Any) -> int:
 
 
 def psnr(x_hat: Array, x: Array) -> float:
-    """Return the peak signal-to-noise ratio in decibels: ``10 log10(255^2 / mean squared error of the bytes)``.
-
-    Where every byte is right, as much as if one of them were off by 1.
-    """
-    difference = to_images(x_hat).astype(np.float32) - to_images(x)
-    squared_error = max(float((difference * difference).sum(dtype=np.float64)), 1.0)
-    return 10 * math.log10(255**2 * difference.size / squared_error)
+    """Return the `peak_signal_to_noise` of what numbers are as bytes."""
+    return peak_signal_to_noise(to_numpy(to_images(x_hat)), to_numpy(to_images(x)))

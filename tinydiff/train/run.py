@@ -190,12 +190,14 @@ class Run:
         """Raise `TrainingError` if a loss or a gradient so far was not finite. On a GPU this waits for its result."""
         if bool(self.all_finite):
             return
-        bad = next(filter(None, (learner.not_finite() for learner in self.learners.values())), None)
-        where = f"the gradient of {bad} is not finite" if bad else "the loss or its gradient was not finite"
+        phase, bad = next(
+            ((name, bad) for name, learner in self.learners.items() if (bad := learner.not_finite())), ("", None)
+        )
+        owner = f"the {phase}'s " if phase else ""
+        where = f"the gradient of {owner}{bad} is not finite" if bad else "the loss or its gradient was not finite"
         raise TrainingError(
             f"Training stopped at step {self.step}: {where}. Nothing was overwritten; the last checkpoint is that of "
-            f"step {self.saved}. Try a smaller learning rate (lr is {self.config.lr}), a longer warm-up, or look for "
-            "NaN in the data."
+            f"step {self.saved}. {self.objective.remedy(phase)}"
         )
 
     def _refuse_another_run(self):

@@ -11,8 +11,9 @@ from PIL import Image
 
 from tinydiff.apps.cli import main
 from tinydiff.data import load_avatars
-from tinydiff.models import LatentAutoencoder, load, read_about
-from tinydiff.train import Run
+from tinydiff.models import LatentAutoencoder, load, read_about, save
+from tinydiff.networks import AttributeClassifier, AttributeClassifierConfig
+from tinydiff.train import Run, read_log
 
 SMALL = ["--network.channels", "8", "--network.latent-channels", "2", "--train.batch", "8", "--train.steps", "4"]
 SMALL += ["--train.save-every", "2", "--train.validation-images", "20", "--train.log-every", "1"]
@@ -81,9 +82,48 @@ def test_of_a_folder_the_pictures_are_learned_and_nothing_else(pets, tmp_path, c
     assert main([*COMMAND, *options, "--out", str(tmp_path / "again")]) == 0
 
 
+@pytest.fixture
+def features(tmp_path):
+    """The folder of a network that reads attributes of portraits, untrained."""
+    shape = AttributeClassifierConfig(16, 3, (4, 8), stem_stride=1, features=4)
+    return str(save(tmp_path / "features", AttributeClassifier(shape)))
+
+
+ADVERSARIAL = ["--train.adversarial", "0.5", "--train.adversarial-from", "2", "--discriminator.channels", "4"]
+
+
+def test_features_and_a_discriminator_are_options_and_a_run_is_repeated_from_its_own_options(features, tmp_path):
+    options = ["--images", "60", "--features", features, "--train.perceptual", "0.5", *ADVERSARIAL]
+    assert main([*COMMAND, *options, "--out", str(tmp_path / "one")]) == 0
+    first, *_, last = read_log(tmp_path / "one")
+    assert "adversarial_weight" not in first
+    assert {"discriminator_loss", "adversarial_weight"} <= set(last) | set(read_log(tmp_path / "one")[3])
+    again = ["train", "--config", str(tmp_path / "one" / "run.json"), "--out", str(tmp_path / "two")]
+    assert main(again) == 0
+    one, two = (load(tmp_path / name, kind=LatentAutoencoder) for name in ("one", "two"))
+    assert one.checksum() == two.checksum()
+
+
+def test_the_discriminator_has_the_channels_of_the_pictures(tmp_path):
+    options = ["--data", "digits", "--network.image-size", "8", *ADVERSARIAL]
+    assert main([*COMMAND, *options, "--out", str(tmp_path / "one")]) == 0
+    assert json.loads((tmp_path / "one" / "run.json").read_text())["discriminator"]["in_channels"] == 1
+    again = ["train", "--config", str(tmp_path / "one" / "run.json"), "--out", str(tmp_path / "two")]
+    assert main(again) == 0
+
+
 @pytest.mark.parametrize(
     ("options", "words"),
     [
+        (["--train.perceptual", "1"], "perceptual is 1.0, but features is None"),
+        (["--features", "mnist-classifier-16", "--train.perceptual", "1"], "mnist-classifier-16"),
+        (["--discriminator.layers", "2"], "A shape of the discriminator was given, but train.adversarial is 0"),
+        (["--discriminator.layers", "0"], "--discriminator.layers is 0"),
+        (
+            ["--discriminator.in-channels", "1", *ADVERSARIAL],
+            "--discriminator.in-channels is 1, but the autoencoder's",
+        ),
+        (["--train.adversarial-from", "3"], "--train.adversarial-from is 3, but adversarial is 0"),
         (["--network.image-size", "10", "--network.channel-mult", "1", "2", "3"], "= 4: 8 x 8 or 12 x 12 would do"),
         (["--network.latent-channels", "0"], "--network.latent-channels is 0"),
         (["--train.kl", "-1"], "--train.kl is -1"),

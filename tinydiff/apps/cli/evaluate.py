@@ -16,21 +16,36 @@ from tinydiff.apps.cli.train.data import CAPTIONS_CUT, DataOptions, NoCaptions, 
 from tinydiff.base import InputError, check_count, check_number, counted, read_table
 from tinydiff.data import DATASETS, Dataset
 from tinydiff.data.listing import named
-from tinydiff.evaluate import evaluate, evaluate_pictures, evaluate_text, retrieval
+from tinydiff.evaluate import (
+    evaluate,
+    evaluate_autoencoder,
+    evaluate_pictures,
+    evaluate_scenes,
+    evaluate_text,
+    retrieval,
+)
 from tinydiff.models import (
     GUIDANCE_FOR_PROMPTS,
+    SAMPLER,
     SHIPPED,
     ClipModel,
     DiffusionModel,
     Guidance,
+    LatentAutoencoder,
     ModelConfig,
     Request,
     find_folder,
     load,
     read_about,
+    usual_steps,
 )
+from tinydiff.networks import AttributeClassifier
 
-WRITTEN = ("samples.png", "loss_by_timestep.png", "nearest.png", "rows.png", "trade.png", "skin.png")
+WRITTEN = (
+    *("samples.png", "loss_by_timestep.png", "nearest.png", "rows.png", "trade.png", "skin.png"),
+    *("reconstructions.png", "seen.png", "held-out.png", "swapped.png", "article-1.png", "article-2.png"),
+)
+JUDGE_OF_SCENES, JUDGED_SIDE = "scenes-judge", 64  # a shipped model, and the side of the pictures that it reads
 FIXED = frozenset({"unet.in_channels"})  # of the model, whatever the data would decide; classes are matched by name
 Held = contextlib.ExitStack  # the lock on the folder of pictures, until it is closed
 SCALES = (0, 1, 2, 3, 5, 8)  # of guidance, which are compared unless others are asked for
@@ -75,7 +90,11 @@ class Evaluate:
         """Print the report."""
         if self.n is not None:
             check_count("n", self.n)
-        model = load(self.model, self.device, kind=(DiffusionModel, ClipModel))
+        model = load(self.model, self.device, kind=(DiffusionModel, ClipModel, LatentAutoencoder))
+        if isinstance(model, LatentAutoencoder):
+            with contextlib.ExitStack() as held:
+                say(*self._of_autoencoder(model, held).split("\n"))
+            return
         if isinstance(model, ClipModel):
             of_drawing = "data classifier steps sampler guidance scales out"
             refuse_given(self, of_drawing, f"{self.model} is a CLIP, which draws nothing: leave it out")
@@ -99,6 +118,8 @@ class Evaluate:
         """Return the report; the folder of its pictures is held until the end of `held`."""
         if model.config.text is not None and options.data == "avatars":
             return self._of_portraits(model, held)
+        if model.config.text is not None and options.data == "scenes":
+            return self._of_scenes(model, held)
         if judge is not None:
             return self._of_classes(model, options, judge, held)
         return self._of_pictures(model, options, held)
@@ -140,6 +161,32 @@ class Evaluate:
         with ProgressBar() as bar:
             return evaluate_text(model, self._count(), *self._how(), guidance, scales, self._folder(held), bar)
 
+    def _of_scenes(self, model: DiffusionModel, held: Held) -> str:
+        """Return the report on a model that draws scenes from text, by the judge of scenes."""
+        if self.scales is not None:
+            raise InputError(f"scales is {self.scales}, but scenes are drawn with one guidance: leave it out.")
+        guidance = GUIDANCE_FOR_PROMPTS if self.guidance is None else self.guidance
+        sampler = SAMPLER if self.sampler is None else self.sampler
+        steps = usual_steps(sampler) if self.steps is None else self.steps
+        judge = load(JUDGE_OF_SCENES, kind=AttributeClassifier)
+        with ProgressBar("Drawing", "part") as bar:
+            return evaluate_scenes(model, judge, self._count(), steps, sampler, guidance, self._folder(held), bar)
+
+    def _of_autoencoder(self, model: LatentAutoencoder, held: Held) -> str:
+        """Return the report on an autoencoder, beside PCA of blocks."""
+        of_drawing = "classifier steps sampler guidance scales"
+        refuse_given(self, of_drawing, f"{self.model} is an autoencoder, which draws nothing: leave it out")
+        data = str(read_about(self.model).get("data")) if self.data is None else self.data
+        if not _is_here(data):
+            raise InputError(f"data is {data!r}, but {', '.join(DATASETS)}, or a folder, was expected.")
+        given = frozenset({"network.in_channels"})
+        options = DataOptions(data, "network", given, advice=False, only_pictures=True)
+        training, test, _ = prepare_data(options, model.config)
+        judge = None
+        if data == "scenes" and model.config.size[0] % JUDGED_SIDE == 0:
+            judge = load(JUDGE_OF_SCENES, kind=AttributeClassifier)
+        return evaluate_autoencoder(model, training, test, judge, self._count(), out=self._folder(held))
+
     def _of_classes(self, model: DiffusionModel, options: DataOptions, judge: str, held: Held) -> str:
         """Return the report on a model that reads no text, by a classifier."""
         data: str | tuple[Dataset, Dataset] = "mnist-small" if options.data == "mnist" else options.data
@@ -164,8 +211,8 @@ class Evaluate:
     def _real(self, model: DiffusionModel, options: DataOptions) -> tuple[Dataset, Dataset]:
         """Return the training and the held-out pictures, and print what was changed in them."""
         try:
-            *size, channels = model.picture_shape
-            pictures = replace(model.config.unet, image_size=tuple(size), in_channels=channels)
+            height, width, channels = model.picture_shape
+            pictures = replace(model.config.unet, image_size=(height, width), in_channels=channels)
             training, held_out, _ = prepare_data(options, pictures)
         except NoCaptions as error:
             raise InputError(

@@ -102,8 +102,8 @@ def _frames(model, asked):
                 halfway = x_t, max(t, 1)
             if step == steps:
                 maps = tuple(word_maps(model, prompt, *halfway))
-            pictures = (to_numpy(model.decode(x[:1]))[0] for x in (x_t, x_0_hat))
-            yield Frame(step, steps, t, *pictures, notes, maps, asked)
+            here, guess = (to_numpy(model.decode(x[:1]))[0] for x in (x_t, x_0_hat))
+            yield Frame(step, steps, t, here, guess, notes, maps, asked)
 
 
 def check(prompt: Any, negative: Any, scale: Any, steps: Any, sampler: Any, seed: Any) -> Asked:

@@ -11,12 +11,12 @@ from tinydiff.data.scenes.scene import Scene
 
 SIZES = {"small": ("small", "little", "tiny"), "big": ("big", "large", "huge"), "": ("",)}
 NUMBERS = {1: ("a",), 2: ("two", "two", "a pair of"), 3: ("three",)}
-TIMES = {
+TIMES: dict[str, tuple[str, ...]] = {
     "day": ("by day", "during the day", "in daylight", "in the daytime"),
     "sunset": ("at sunset", "at dusk", "in the evening", "in the evening sun"),
     "night": ("at night", "in the night", "at night", "by night"),
 }
-WEATHERS = {
+WEATHERS: dict[str, tuple[str, ...]] = {
     "clear": ("under a clear sky", "in clear weather"),
     "clouds": ("under clouds", "under a cloudy sky", "with clouds"),
     "rain": ("in the rain", "in rainy weather", "while it rains"),
@@ -137,14 +137,17 @@ def _where(scene, dice):
 def _time(scene, dice, named):
     words = TIMES[scene.time]
     if scene.time == "night" and scene.weather == "clear":
-        words += ("under the stars", "in the moonlight")
+        words = (*words, "under the stars", "in the moonlight")
     return dice.choice(words) if "time" in named else ""
 
 
 def _weather(scene, dice, named):
     words = WEATHERS[scene.weather]
     if scene.time == "day" and scene.weather != "clear":
-        words += ({"clouds": "on a cloudy day", "rain": "on a rainy day", "snow": "on a snowy day"}[scene.weather],)
+        words = (
+            *words,
+            {"clouds": "on a cloudy day", "rain": "on a rainy day", "snow": "on a snowy day"}[scene.weather],
+        )
     return dice.choice(words) if "weather" in named else ""
 
 

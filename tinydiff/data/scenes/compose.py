@@ -97,7 +97,8 @@ def _any(dice, name):
         position="" if count > 1 else position,
         seed=int(dice.roll() * 2**32),
     )
-    other, other_colour, company = *_other(scene, dice), dice.chance(IN_COMPANY)
+    other, other_colour = _other(scene, dice)
+    company = dice.chance(IN_COMPANY)
     if not (company and other and count == 1 and position in ("left", "right")):
         return scene
     return replace(scene, size="", other=other, other_colour=other_colour)

@@ -54,6 +54,7 @@ class DrawnScenes:
         check_count("n", self.n)
 
     def __len__(self) -> int:
+        assert self.n is not None
         return self.n
 
     @property

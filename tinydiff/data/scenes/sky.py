@@ -71,7 +71,9 @@ def _fill(canvas, scene):
     depth = np.minimum(np.arange(side) / (SKY_ENDS * canvas.scale), 1)
     shades = np.array([canvas.colour(colour, "sky") for colour in colours])
     column = np.stack([np.interp(depth, np.linspace(0, 1, len(shades)), channel) for channel in shades.T], axis=-1)
-    canvas.image.paste(Image.fromarray(column.round().astype(np.uint8)[:, None]).resize((side, side), Image.NEAREST))
+    canvas.image.paste(
+        Image.fromarray(column.round().astype(np.uint8)[:, None]).resize((side, side), Image.Resampling.NEAREST)
+    )
     return top
 
 

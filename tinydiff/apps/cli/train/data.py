@@ -9,7 +9,7 @@ from typing import Any, Literal, TypeVar
 import numpy as np
 
 from tinydiff.apps.cli.screen import say
-from tinydiff.base import InputError, Size, TinydiffError, counted, printable, read_table
+from tinydiff.base import InputError, Size, TinydiffError, counted, height_and_width, printable, read_table
 from tinydiff.data import DATASETS, Dataset, list_folder, load_avatars, load_data, load_folder
 from tinydiff.data.captions import captions_in
 from tinydiff.data.folder import ENLARGED, GREY_AS_COLOUR
@@ -56,7 +56,7 @@ class DataOptions:
     captions : bool
         Whether captions are learned, and not classes.
     images : int or None
-        How many portraits are put together.
+        How many portraits are put together, or scenes drawn.
     fit, background : str
         See `load_folder`.
     advice : bool
@@ -97,7 +97,7 @@ def prepare_data(options: DataOptions, config: Config) -> tuple[Dataset, Dataset
     config : UNetConfig, ClassifierConfig or AutoencoderConfig
         What was given of it stays.
     """
-    if options.images is not None and options.data != "avatars":
+    if options.images is not None and not _is_made(options.data):
         raise InputError(f"images is {options.images}, but only avatars are put together: leave it out.")
     if options.is_folder:
         training, held_out, config = _from_folder(options, config)
@@ -105,8 +105,8 @@ def prepare_data(options: DataOptions, config: Config) -> tuple[Dataset, Dataset
         training, held_out, config = _by_name(options, config)
     if options.advice:
         say(training.describe(), held_out.describe())
-    if training.notes:
-        say(*training.notes)
+    if notes := getattr(training, "notes", ()):
+        say(*notes)
     if options.only_pictures:
         return training, held_out, config
     if options.advice and training.class_names and config.num_classes is not None and not options.captions:
@@ -148,14 +148,9 @@ def _by_name(options, config):
         raise InputError("data is not given: give the folder of your pictures, --data FOLDER.")
     if options.data not in DATASETS:
         raise InputError(f"data is {options.data!r}, but {_what_data_may_be(options.data)}")
-    size: Size = config.image_size
-    if options.data == "avatars":
-        training, held_out = load_avatars("train", options.images), load_avatars("test")
-    else:
-        training, held_out = load_data(options.data, "train"), load_data(options.data, "test")
-    training, held_out = training.resize(size), held_out.resize(size)
+    training, held_out = _splits(options, config.image_size)
     if options.left_open("in_channels"):
-        config = replace(config, in_channels=training.images.shape[-1])
+        config = replace(config, in_channels=training.shape[-1])
     if options.only_pictures:
         return training, held_out, config
     notes = []
@@ -171,6 +166,30 @@ def _by_name(options, config):
     if training.captions is not None and not options.captions:
         notes.append(f"The captions are not used: {_to_use_captions(options)}.")
     return replace(training, notes=(*training.notes, *notes)), held_out, config
+
+
+def _splits(options, size: Size):
+    """Return training and test images of a data set, at a size: drawn, put together, or resized."""
+    known = DATASETS[options.data]
+    if known.drawn is not None:
+        height, width = height_and_width("image_size", size)
+        if height != width:
+            raise InputError(
+                f"{options.table}.image_size is {height} x {width}, but pictures of {options.data} are square."
+            )
+        if options.only_pictures:  # they are drawn by the workers, and never kept
+            return known.drawn("train", options.images, height), known.drawn("test", None, height)
+        training, held_out = known.load("train", options.images, size=height), known.load("test", size=height)
+    elif options.data == "avatars":
+        training, held_out = load_avatars("train", options.images), load_avatars("test")
+    else:
+        training, held_out = load_data(options.data, "train"), load_data(options.data, "test")
+    return training.resize(size), held_out.resize(size)
+
+
+def _is_made(data):
+    """Return whether pictures of a data set are made when they are asked for, as many as one likes."""
+    return data == "avatars" or (data in DATASETS and DATASETS[data].drawn is not None)
 
 
 def _what_data_may_be(path):

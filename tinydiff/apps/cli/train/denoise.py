@@ -47,7 +47,7 @@ class Train(TrainCommand):
     background: str = "white"
     """What transparent parts of a folder's pictures are put onto, and the colour of bars: a name, or #rrggbb."""
     images: int | None = None
-    """How many portraits to put together; without it, 20,000. For avatars only."""
+    """How many portraits to put together, or scenes to draw; without it, 20,000 or 10,000. For these only."""
     start_from: str | None = None
     """Fine-tune: start from this shipped model or model folder instead of random weights. The shape of the network is
     its own, but for what you give, and what the data decide; weights that do not fit are new."""

@@ -35,7 +35,7 @@ class TrainQuantised(TrainCommand):
     background: str = "white"
     """What transparent parts of a folder's pictures are put onto, and the colour of bars: a name, or #rrggbb."""
     images: int | None = None
-    """How many portraits to put together; without it, 20,000. For avatars only."""
+    """How many portraits to put together, or scenes to draw; without it, 20,000 or 1,000,000. For these only."""
     network: QuantisedAutoencoderConfig = field(default_factory=_default_network)
     """The shape of the network; its image_size decides how images are resized."""
     train: QuantiseConfig = field(default_factory=QuantiseConfig)

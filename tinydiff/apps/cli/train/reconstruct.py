@@ -1,8 +1,8 @@
 """``tinydiff train --objective reconstruct``: the autoencoder of latent diffusion."""
 
 import math
-from dataclasses import dataclass, field
-from typing import Annotated, ClassVar
+from dataclasses import dataclass, field, replace
+from typing import Annotated, Any, ClassVar
 
 import numpy as np
 from tyro.conf import arg
@@ -10,9 +10,15 @@ from tyro.conf import arg
 from tinydiff.apps.cli.options import DATASET_NAMES
 from tinydiff.apps.cli.train.command import TrainCommand, on_device, trains
 from tinydiff.apps.cli.train.data import FOLDER_HELP, DataOptions, Fit, prepare_data
-from tinydiff.base import Device
-from tinydiff.models import LatentAutoencoder
-from tinydiff.networks import Autoencoder, AutoencoderConfig
+from tinydiff.base import Device, InputError, to_table
+from tinydiff.models import LatentAutoencoder, load
+from tinydiff.networks import (
+    AttributeClassifier,
+    Autoencoder,
+    AutoencoderConfig,
+    PatchDiscriminator,
+    PatchDiscriminatorConfig,
+)
 from tinydiff.train import Reconstruct, ReconstructConfig, Run
 
 
@@ -39,28 +45,76 @@ class TrainAutoencoder(TrainCommand):
     background: str = "white"
     """What transparent parts of a folder's pictures are put onto, and the colour of bars: a name, or #rrggbb."""
     images: int | None = None
-    """How many portraits to put together; without it, 20,000. For avatars only."""
+    """How many portraits to put together, or scenes to draw; without it, 20,000 or 1,000,000. For these only."""
+    start_from: str | None = None
+    """Go on with this shipped autoencoder, or with a folder's, instead of random weights; the shape is its own."""
     network: AutoencoderConfig = field(default_factory=_default_network)
     """The shape of the network; its image_size decides how images are resized."""
+    features: str | None = None
+    """A reader of attributes, by name or folder, whose feature maps are compared (see --train.perceptual)."""
+    discriminator: PatchDiscriminatorConfig = field(default_factory=PatchDiscriminatorConfig)
+    """The shape of the discriminator (see --train.adversarial); its in_channels are the network's."""
     train: ReconstructConfig = field(default_factory=ReconstructConfig)
     """How to train."""
 
     def prepare(self, device: Device) -> Reconstruct:
         """Read the data, and make the network."""
+        shape = self.network if self.start_from is None else load(self.start_from, kind=LatentAutoencoder).config
         options = DataOptions(
             self.data,
             "network",
-            self.given,
+            self.given if self.start_from is None else None,
             images=self.images,
             fit=self.fit,
             background=self.background,
             only_pictures=True,
         )
-        training, held_out, config = prepare_data(options, self.network)
-        network = on_device(Autoencoder(config, np.random.default_rng(self.train.seed)), device)
+        training, held_out, config = prepare_data(options, shape)
+        model = self._model(config, device)
+        features = None if self.features is None else load(self.features, device, kind=AttributeClassifier)
+        discriminator = self._discriminator(config.in_channels, device)
+        return Reconstruct(model, training, self.train, held_out, features, discriminator)
+
+    def _model(self, config: AutoencoderConfig, device: Device) -> LatentAutoencoder:
+        """Return a model with random weights, or the one to start from."""
         micro_batch = self.train.micro_batch or LatentAutoencoder.micro_batch
-        model = LatentAutoencoder(network, micro_batch=micro_batch, threads=self.threads)
-        return Reconstruct(model, training, self.train, held_out)
+        if self.start_from is not None:
+            start = load(self.start_from, device, kind=LatentAutoencoder)
+            if self.given and any(name.startswith("network.") for name in self.given):
+                raise InputError(
+                    f"A shape of the network was given, but that of {self.start_from} is taken: leave it out."
+                )
+            return replace(start, micro_batch=micro_batch, threads=self.threads)
+        if self.train.decoder_only:
+            raise InputError(
+                "train.decoder_only is True, but there is no encoder yet: give the autoencoder to start from "
+                "(--start-from)."
+            )
+        network = on_device(Autoencoder(config, np.random.default_rng(self.train.seed)), device)
+        return LatentAutoencoder(network, micro_batch=micro_batch, threads=self.threads)
+
+    def _discriminator(self, in_channels: int, device: Device) -> PatchDiscriminator | None:
+        """Return a new discriminator of pictures with so many channels, where there is to be one."""
+        usual = PatchDiscriminatorConfig()
+        if not self.train.adversarial:
+            if self.discriminator != usual:
+                raise InputError(
+                    "A shape of the discriminator was given, but train.adversarial is 0, so there is none: give it a "
+                    "weight, such as 0.5, or leave both out."
+                )
+            return None
+        shape = self.discriminator
+        if shape.in_channels == usual.in_channels:
+            shape = replace(shape, in_channels=in_channels)
+        seed = [self.train.seed, 1]  # not the autoencoder's numbers
+        return on_device(PatchDiscriminator(shape, np.random.default_rng(seed)), device)
+
+    def settings(self, objective: Reconstruct) -> dict[str, Any]:
+        """Return all options as they were resolved, with the shapes of the networks, which the data decide partly."""
+        networks: dict[str, Any] = {"network": objective.model.config}
+        if objective.discriminator is not None:
+            networks["discriminator"] = objective.discriminator.config
+        return to_table(replace(self, train=objective.config, **networks))
 
     def last_words(self, run: Run, where: str) -> str:
         """Return what a card says: how well held-out pictures are drawn again, and of how many numbers."""
