@@ -13,17 +13,17 @@
 # %% [markdown]
 # # 30 · Autoencoders: what a latent sees
 #
-# **You will learn** how a picture becomes a sixth of its numbers and a picture again; which simple code a network has to
-# beat before it may be called good; how a gradient passes through a random number; what each of the new numbers, the
+# **You will learn** how a picture becomes a sixth of its numbers and a picture again; which simple code a network has
+# to beat before it may be called good; how a gradient passes through a random number; what each of the new numbers, the
 # *latents*, sees of the picture; why random latents are no picture; and where Stable Diffusion's 0.18215 comes from.
 #
 # **Prerequisites:** notebooks 01 (one noising step), 04 (KL divergence), 05 (gradients by hand) and 08 (the UNet's
 # blocks). **Time:** 25 minutes to read and run, and 60 with the exercises.
 #
 # **Papers:** Kingma and Welling, *Auto-encoding variational Bayes* (2014), section 2.4 and appendix B (here VAE-1 and
-# VAE-3); Rombach et al., *High-resolution image synthesis with latent diffusion models* (2022), section 3.1 and appendix
-# G (here VAE-5); Zhang et al., *The unreasonable effectiveness of deep features as a perceptual metric* (2018), Eq. 1
-# (here PERC-1); and, for the bar to clear, Pearson (1901) and Hotelling (1933) (here PCA-1).
+# VAE-3); Rombach et al., *High-resolution image synthesis with latent diffusion models* (2022), section 3.1 and
+# appendix G (here VAE-5); Zhang et al., *The unreasonable effectiveness of deep features as a perceptual metric*
+# (2018), Eq. 1 (here PERC-1); and, for the bar to clear, Pearson (1901) and Hotelling (1933) (here PCA-1).
 
 # %%
 import numpy as np
@@ -59,10 +59,11 @@ def slope(function, array, h=1e-6):
 # %% [markdown]
 # ## 12,288 numbers, or 2,048
 #
-# A UNet that draws 64 x 64 pictures works at every step on 64 x 64 x 3 = 12,288 numbers, and most of these tell it little:
-# the sky is blue, and so is the pixel beside it. *Latent diffusion* first packs a picture into fewer numbers, lets the
-# diffusion model draw those, and unpacks them at the end. So there are two more networks: an *encoder*, which packs, and a
-# *decoder*, which unpacks. Together they are an *autoencoder*. Here is one at work, on scenes that it has never seen:
+# A UNet that draws 64 x 64 pictures works at every step on 64 x 64 x 3 = 12,288 numbers, and most of these tell it
+# little: the sky is blue, and so is the pixel beside it. *Latent diffusion* first packs a picture into fewer numbers,
+# lets the diffusion model draw those, and unpacks them at the end. So there are two more networks: an *encoder*, which
+# packs, and a *decoder*, which unpacks. Together they are an *autoencoder*. Here is one at work, on scenes that it has
+# never seen:
 
 # %%
 scenes = DrawnScenes("test", 150, size=64)
@@ -73,8 +74,8 @@ print(f"{x.shape[1:]} -> {z.shape[1:]}: {x[0].size:,} numbers become {z[0].size:
 plot.image_rows({"scenes": x[:8], "16 x 16 x 8 latents": x_hat[:8]}, scale=2)
 
 # %% [markdown]
-# How good is that? The usual measure compares the mean squared error of the bytes with the largest square that one could
-# have, $255^2$. Its logarithm is the *peak signal-to-noise ratio* in decibels:
+# How good is that? The usual measure compares the mean squared error of the bytes with the largest square that one
+# could have, $255^2$. Its logarithm is the *peak signal-to-noise ratio* in decibels:
 #
 # $$\mathrm{PSNR} = 10 \log_{10} \left( 255^2 / \overline{(a - b)^2} \right) \qquad \text{(Eq. PSNR-1)}$$
 #
@@ -97,18 +98,19 @@ print(f"{decibels(x, x_hat):.1f} dB")
 # %% [markdown]
 # ## The bar to clear
 #
-# Is that number good? A number alone says nothing. What could one do *without* a network? Cut each picture into blocks of 4 x
-# 4 pixels, 48 numbers each, and find the 8 numbers of each block that tell most of it. If code and decoder may only be
-# linear, the best answer is known, since 1901: *principal component analysis*, PCA. Write the $k$ directions as
+# Is that number good? A number alone says nothing. What could one do *without* a network? Cut each picture into blocks
+# of 4 x 4 pixels, 48 numbers each, and find the 8 numbers of each block that tell most of it. If code and decoder may
+# only be linear, the best answer is known, since 1901: *principal component analysis*, PCA. Write the $k$ directions as
 # orthonormal rows of V. A block loses its mean $\mu$, is projected on the directions, and comes back:
 #
 # $$\hat x = \mu + V^\top V (x - \mu), \quad V V^\top = I, \quad V \text{ the first eigenvectors of } \mathrm{Cov}(x)
 #   \qquad \text{(Eq. PCA-1)}$$
 #
-# Why eigenvectors? $V^\top V$ projects, and what is lost stands at a right angle to what is kept. By Pythagoras their squares
-# add up: $E \lVert x - \hat x \rVert^2 = E \lVert x - \mu \rVert^2 - E \lVert V (x - \mu) \rVert^2$. So to lose least is to
-# keep most, and the variance along a direction v, $v^\top \mathrm{Cov}(x)\, v$, is largest along the eigenvector of the
-# largest eigenvalue; then along the next; and so on. What is lost is the sum of the other eigenvalues.
+# Why eigenvectors? $V^\top V$ projects, and what is lost stands at a right angle to what is kept. By Pythagoras their
+# squares add up: $E \lVert x - \hat x \rVert^2 = E \lVert x - \mu \rVert^2 - E \lVert V (x - \mu) \rVert^2$. So to lose
+# least is to keep most, and the variance along a direction v, $v^\top \mathrm{Cov}(x)\, v$, is largest along the
+# eigenvector of the largest eigenvalue; then along the next; and so on. What is lost is the sum of the other
+# eigenvalues.
 #
 # **Write it yourself:** find the directions of these blocks and send the blocks through. (`np.linalg.eigh` returns
 # eigenvalues in ascending order, and eigenvectors as columns.)
@@ -130,8 +132,8 @@ def my_pca(blocks, k):
 my_pca = exercises.PCA.check(my_pca)
 
 # %% [markdown]
-# The library's, on 400 scenes of the training set, against yours; and what the eight most important directions look like
-# as blocks of 4 x 4 pixels:
+# The library's, on 400 scenes of the training set, against yours; and what the eight most important directions look
+# like as blocks of 4 x 4 pixels:
 
 # %%
 show_source(BlockPCA.reconstruct)
@@ -153,8 +155,8 @@ assert np.isclose(lost, np.sort(eigenvalues)[:-8].sum() / 48, rtol=1e-4), "what 
 plot.image_grid(pca.components.reshape(8, 4, 4, 3) * 2, columns=8, scale=16)
 
 # %% [markdown]
-# How bright, which colour, then edges: nobody told it, these are the ways in which blocks differ most. Now the comparison,
-# with as many numbers, on the same new pictures, for each style of drawing:
+# How bright, which colour, then edges: nobody told it, these are the ways in which blocks differ most. Now the
+# comparison, with as many numbers, on the same new pictures, for each style of drawing:
 
 # %%
 by_pca = np.clip(pca.reconstruct(x), -1, 1)
@@ -166,13 +168,13 @@ for i, word in enumerate(scenes.attribute_words["style"]):
 plot.image_rows({"scenes": x[:8], "network": x_hat[:8], "PCA": by_pca[:8]}, scale=2)
 
 # %% [markdown]
-# So the network is worth its cost: it looks beyond a block, and it knows what scenes look like. Whoever shows an autoencoder
-# should show PCA beside it. (You will soon see networks that do not clear the bar.)
+# So the network is worth its cost: it looks beyond a block, and it knows what scenes look like. Whoever shows an
+# autoencoder should show PCA beside it. (You will soon see networks that do not clear the bar.)
 #
-# How many numbers of a block does PCA need for how many decibels, on average over all scenes? **Explore:** the eigenvalues say what each further number is worth. Write a
-# function that returns the smallest k for which PCA reaches so many decibels. Colours go from -1 to 1, so the largest
-# difference is 2 and the largest square is 4, in the place of $255^2$. The eigenvalues come in any order, as many as a
-# block has numbers, and k may be 0 or all of them.
+# How many numbers of a block does PCA need for how many decibels, on average over all scenes? **Explore:** the
+# eigenvalues say what each further number is worth. Write a function that returns the smallest k for which PCA reaches
+# so many decibels. Colours go from -1 to 1, so the largest difference is 2 and the largest square is 4, in the place of
+# $255^2$. The eigenvalues come in any order, as many as a block has numbers, and k may be 0 or all of them.
 
 
 # %%
@@ -192,31 +194,37 @@ wanted = [15, 20, 25, 30, 35]
 enough = [my_numbers(eigenvalues, level) for level in wanted]
 for level, k in zip(wanted, enough, strict=True):
     print(f"{level} dB: {k} of 48 numbers")
-    assert decibels(training, np.clip(fit_block_pca([training], 4, max(k, 1)).reconstruct(training), -1, 1)) > level - 0.2
+    assert (
+        decibels(training, np.clip(fit_block_pca([training], 4, max(k, 1)).reconstruct(training), -1, 1)) > level - 0.2
+    )
 rows = [fit_block_pca([training], 4, max(k, 1)).reconstruct(x[1:2])[0] for k in enough]
 plot.image_grid(
-    np.stack([x[1], *rows]), columns=6, labels=["48 numbers", *(f"{k}: {d} dB" for k, d in zip(enough, wanted, strict=True))]
+    np.stack([x[1], *rows]),
+    columns=6,
+    labels=["48 numbers", *(f"{k}: {d} dB" for k, d in zip(enough, wanted, strict=True))],
 )
 
 # %% [markdown]
 # ## Noise in the middle
 #
-# The network of the library has the residual blocks of notebook 08, without a time. The encoder halves the picture twice,
-# the decoder doubles it twice. But the encoder does not say a latent number itself. It says a *bell* for each: a mean m and a
-# log variance $\ell$. The decoder gets a number drawn from that bell.
+# The network of the library has the residual blocks of notebook 08, without a time. The encoder halves the picture
+# twice, the decoder doubles it twice. But the encoder does not say a latent number itself. It says a *bell* for each: a
+# mean m and a log variance $\ell$. The decoder gets a number drawn from that bell.
 #
-# Why? Without noise the encoder could hide the hair of a cat in the seventh decimal of a latent. No diffusion model would ever
-# draw that decimal right. If noise is added, only what is louder than the noise arrives, and neighbouring latents must mean
-# nearly the same picture.
+# Why? Without noise the encoder could hide the hair of a cat in the seventh decimal of a latent. No diffusion model
+# would ever draw that decimal right. If noise is added, only what is louder than the noise arrives, and neighbouring
+# latents must mean nearly the same picture.
 #
 # But how does a gradient go back through a random draw? It does not. Draw the random number *outside*,
 # $\epsilon \sim \mathcal{N}(0, 1)$, and make the sample a plain function of it, as in notebook 01:
 #
 # $$z = m + \sigma\, \epsilon, \quad \sigma = e^{\ell / 2} \qquad \text{(Eq. VAE-1)}$$
 #
-# This is the *reparameterisation*. Why the log of the variance? It may be any number, and the variance is still positive.
+# This is the *reparameterisation*. Why the log of the variance? It may be any number, and the variance is still
+# positive.
 #
-# **Derive it yourself:** the sample, and its gradients. With $\epsilon$ given, how does z change with m, and how with $\ell$?
+# **Derive it yourself:** the sample, and its gradients. With $\epsilon$ given, how does z change with m, and how with
+# $\ell$?
 
 
 # %%
@@ -235,8 +243,8 @@ my_sample = exercises.SAMPLE.check(my_sample)
 # $$d_m = d_z, \quad d_\ell = \tfrac12 d_z\, \sigma\, \epsilon, \quad d_\epsilon = d_z\, \sigma
 #   \qquad \text{(Eq. VAE-2)}$$
 #
-# A mistake that is found in public code takes $e^{\ell}$ for $\sigma$. Its gradients fit its forward, so no gradient check
-# finds it. What does: the spread of many samples.
+# A mistake that is found in public code takes $e^{\ell}$ for $\sigma$. Its gradients fit its forward, so no gradient
+# check finds it. What does: the spread of many samples.
 
 # %%
 show_source(F.reparameterise, F.reparameterise_backward)
@@ -252,14 +260,14 @@ assert abs(many.mean() - 3) < 0.03, "five standard errors"
 assert abs(many.std() - 2) < 0.03
 
 # %% [markdown]
-# One more line stands between the encoder and $\ell$. Should a network say $\ell = 200$, then $e^{100}$ is no float32, and the
-# training is lost. So it is *clamped* between two bounds, here -30 and 20:
+# One more line stands between the encoder and $\ell$. Should a network say $\ell = 200$, then $e^{100}$ is no float32,
+# and the training is lost. So it is *clamped* between two bounds, here -30 and 20:
 #
 # $$y = \min(\max(x, a), b) \quad \text{(Eq. CLAMP-1)}, \qquad
 #   d_x = d_y\, 1[a \le x \le b] \quad \text{(Eq. CLAMP-2)}$$
 #
-# Outside, y does not change with x, so no gradient returns. (This is also the danger of a clamp: what once lies outside does
-# not learn its way back, at least not from there. So the bounds are far away.)
+# Outside, y does not change with x, so no gradient returns. (This is also the danger of a clamp: what once lies outside
+# does not learn its way back, at least not from there. So the bounds are far away.)
 
 # %%
 show_source(F.clamp, F.clamp_backward)
@@ -273,12 +281,13 @@ show_source(Autoencoder.encode)
 # %% [markdown]
 # ## Near the standard bell
 #
-# If nothing speaks against it, an encoder makes the noise vanish, or the latents so large that the noise is nothing beside
-# them. So there is a price for every number: the KL divergence of notebook 04 between its bell and the standard one.
+# If nothing speaks against it, an encoder makes the noise vanish, or the latents so large that the noise is nothing
+# beside them. So there is a price for every number: the KL divergence of notebook 04 between its bell and the standard
+# one.
 #
-# **Derive it yourself:** $\mathrm{KL} = E[\log q(z) - \log p(z)]$, where $q = \mathcal{N}(m, e^\ell)$, $p = \mathcal{N}(0, 1)$,
-# and z is drawn from q. Put in $z = m + \sigma \epsilon$; which means of $\epsilon$ and $\epsilon^2$ do you need? Then take
-# the mean over all n numbers, and find its gradients.
+# **Derive it yourself:** $\mathrm{KL} = E[\log q(z) - \log p(z)]$, where $q = \mathcal{N}(m, e^\ell)$,
+# $p = \mathcal{N}(0, 1)$, and z is drawn from q. Put in $z = m + \sigma \epsilon$; which means of $\epsilon$ and
+# $\epsilon^2$ do you need? Then take the mean over all n numbers, and find its gradients.
 
 
 # %%
@@ -295,8 +304,9 @@ def my_kl(mean, log_variance):
 my_kl = exercises.KL.check(my_kl)
 
 # %% [markdown]
-# Up to a constant that is in both, $\log q(z) = -\ell / 2 - \epsilon^2 / 2$ and $\log p(z) = -(m + \sigma \epsilon)^2 / 2$. The
-# mean of $\epsilon$ is 0 and that of $\epsilon^2$ is 1, so the mean of $z^2$ is $m^2 + e^\ell$:
+# Up to a constant that is in both, $\log q(z) = -\ell / 2 - \epsilon^2 / 2$ and
+# $\log p(z) = -(m + \sigma \epsilon)^2 / 2$. The mean of $\epsilon$ is 0 and that of $\epsilon^2$ is 1, so the mean of
+# $z^2$ is $m^2 + e^\ell$:
 #
 # $$L = \frac{1}{n} \sum \tfrac12 \left( m^2 + e^\ell - 1 - \ell \right) \qquad \text{(Eq. VAE-3)}$$
 #
@@ -318,10 +328,11 @@ integral = (bell * np.log(bell / standard)).sum() * (points[1] - points[0]) / (2
 assert np.isclose(F.kl_to_standard_normal(np.array([0.7]), np.log([0.36]))[0], integral, atol=1e-6)
 
 # %% [markdown]
-# **A trap in the literature.** How strong is this price? Latent diffusion gives it the weight $10^{-6}$. But there both losses
-# are *sums* over a picture, and here both are *means*: over P = 12,288 numbers of the picture and over L = 2,048 latents.
-# Divide the paper's $\sum_P + w \sum_L$ by P, and you see that the weight here is $w L / P$. And who takes a *mean* over
-# pixels but a *sum* over latents, with the same $10^{-6}$, has a weight 12,288 times as strong as in the paper:
+# **A trap in the literature.** How strong is this price? Latent diffusion gives it the weight $10^{-6}$. But there both
+# losses are *sums* over a picture, and here both are *means*: over P = 12,288 numbers of the picture and over L = 2,048
+# latents. Divide the paper's $\sum_P + w \sum_L$ by P, and you see that the weight here is $w L / P$. And who takes a
+# *mean* over pixels but a *sum* over latents, with the same $10^{-6}$, has a weight 12,288 times as strong as in the
+# paper:
 
 # %%
 P, L = 12_288, 2_048
@@ -333,8 +344,8 @@ assert np.isclose((1e-6 * L) / (1e-6 * L / P), P)
 # %% [markdown]
 # ## What should be alike?
 #
-# The other loss compares the picture that comes out with the one that went in. In place of the squared error one mostly takes
-# the mean of the *distances*, called L1:
+# The other loss compares the picture that comes out with the one that went in. In place of the squared error one mostly
+# takes the mean of the *distances*, called L1:
 #
 # $$L = \frac{1}{n} \sum_k \lvert a_k - b_k \rvert \quad \text{(Eq. L1-1)}, \qquad
 #   d_a = \frac{d_L}{n} \mathrm{sign}(a - b) = -d_b \quad \text{(Eq. L1-2)}$$
@@ -352,11 +363,11 @@ assert np.allclose(best, (cases.mean(), np.median(cases))), "the mean, and the m
 plot.curves(greys, {"squared error": squared, "L1": distance}, "grey that is painted", "loss")
 
 # %% [markdown]
-# The squared error paints the mean, a grey that is never right: blur. L1 paints the median, which is one of the two. (A kink:
-# where both are equal, the slope is taken as 0.)
+# The squared error paints the mean, a grey that is never right: blur. L1 paints the median, which is one of the two. (A
+# kink: where both are equal, the slope is taken as 0.)
 #
-# The eye sees edges first. So a second loss compares not the pixels but their differences $\Delta_h$ and $\Delta_w$ to the
-# pixel below and to the right:
+# The eye sees edges first. So a second loss compares not the pixels but their differences $\Delta_h$ and $\Delta_w$ to
+# the pixel below and to the right:
 #
 # $$L = \overline{\lvert \Delta_h (a - b) \rvert} + \overline{\lvert \Delta_w (a - b) \rvert}, \quad
 #   (\Delta_h x)_{hw} = x_{h+1,\, w} - x_{hw}, \quad (\Delta_w x)_{hw} = x_{h,\, w+1} - x_{hw}
@@ -365,8 +376,8 @@ plot.curves(greys, {"squared error": squared, "L1": distance}, "grey that is pai
 # $$d_a = \frac{d_L}{n_h} \Delta_h^\top \mathrm{sign}(\Delta_h (a - b)) +
 #   \frac{d_L}{n_w} \Delta_w^\top \mathrm{sign}(\Delta_w (a - b)) = -d_b \qquad \text{(Eq. EDGE-2)}$$
 #
-# $\Delta$ is a matrix, so its gradient is the transposed: each pair of neighbours pulls its lower pixel one way, and its upper
-# pixel the other way. Here are the matrices for a column of five pixels and a row of four:
+# $\Delta$ is a matrix, so its gradient is the transposed: each pair of neighbours pulls its lower pixel one way, and
+# its upper pixel the other way. Here are the matrices for a column of five pixels and a row of four:
 
 # %%
 show_source(F.mae, F.mae_backward, F.edge_loss, F.edge_loss_backward)
@@ -393,8 +404,8 @@ assert F.mae_backward(1.0, F.mae(a, a)[1])[0].any() == 0
 plot.signed_maps({"differences of a column": down, "transposed": down.T}, numbers=True)
 
 # %% [markdown]
-# All parts of the training are there. The encoder says bells, a sample is drawn, the decoder paints, and three losses are
-# added:
+# All parts of the training are there. The encoder says bells, a sample is drawn, the decoder paints, and three losses
+# are added:
 #
 # $$L = \overline{\lvert \hat x - x \rvert} + w_e L_\text{edge} + w_k L_\text{KL}, \quad \hat x = D(z)
 #   \qquad \text{(Eq. VAE-5)}$$
@@ -434,7 +445,11 @@ assert np.allclose(grads.flat, expected.flat, atol=1e-5 * abs(expected.flat).max
 tiny = Autoencoder(AutoencoderConfig(8, channels=4, channel_mult=(1, 2), latent_channels=3), rng, np.float64)
 tiny.theta[...] += 0.1 * rng.standard_normal(tiny.theta.shape)
 inputs = rng.standard_normal((2, 8, 8, 3)), rng.standard_normal((2, 4, 4, 3))
-weights, tape, grads = [rng.standard_normal(one.shape) for one in tiny.forward(*inputs)], Tape(), Gradients(tiny.parameters())
+weights, tape, grads = (
+    [rng.standard_normal(one.shape) for one in tiny.forward(*inputs)],
+    Tape(),
+    Gradients(tiny.parameters()),
+)
 tiny.forward(*inputs, tape)
 tiny.backward(*weights, tape, grads)
 way, before, ends = rng.standard_normal(tiny.theta.shape), tiny.theta.copy(), []
@@ -447,11 +462,11 @@ assert np.isclose((ends[0] - ends[1]) / 2e-5, (grads.flat * way).sum(), rtol=1e-
 # %% [markdown]
 # ## The price of being normal
 #
-# Now train: four small networks on 1,200 scenes of 32 x 32 pixels, some seconds each, which differ in the weight of the KL
-# divergence alone. A block of 4 x 4 pixels becomes four numbers.
+# Now train: four small networks on 1,200 scenes of 32 x 32 pixels, some seconds each, which differ in the weight of the
+# KL divergence alone. A block of 4 x 4 pixels becomes four numbers.
 #
-# **Predict, then run:** with a larger weight, what becomes of the pictures, of the spread of the latents, and of the noise
-# $\sigma$? And what do the decoders paint from random latents of $\mathcal{N}(0, 1)$?
+# **Predict, then run:** with a larger weight, what becomes of the pictures, of the spread of the latents, and of the
+# noise $\sigma$? And what do the decoders paint from random latents of $\mathcal{N}(0, 1)$?
 
 # %%
 held_out = to_floats(load_scenes("test", 100, size=32).images)
@@ -485,17 +500,18 @@ assert spreads[3] < 0.5
 assert psnrs.max() < decibels(held_out, small_pca)
 
 # %% [markdown]
-# A weight of 1 obeys best: nearly every bell is $\mathcal{N}(0, 1)$, whatever the picture. So they say nothing about it, and
-# the decoder paints a blur. (This is called *posterior collapse*.) A small weight costs hardly anything, and sets the size of the
-# noise. And none of the decoders paints a scene from random numbers; we shall see why.
+# A weight of 1 obeys best: nearly every bell is $\mathcal{N}(0, 1)$, whatever the picture. So they say nothing about
+# it, and the decoder paints a blur. (This is called *posterior collapse*.) A small weight costs hardly anything, and
+# sets the size of the noise. And none of the decoders paints a scene from random numbers; we shall see why.
 #
-# Look at PCA, too. *None of the four clears the bar*: a formula of 1901 is better than each of them. A few seconds of training are
-# not enough; the large network had hours. Without the bar, the loss would have fallen nicely, and nobody would have noticed.
+# Look at PCA, too. *None of the four clears the bar*: a formula of 1901 is better than each of them. A few seconds of
+# training are not enough; the large network had hours. Without the bar, the loss would have fallen nicely, and nobody
+# would have noticed.
 #
 # ## What a latent sees
 #
-# Back to the large one. Its latents are a small picture of 16 x 16 positions with eight channels. Here they are as grey pictures,
-# one for each channel:
+# Back to the large one. Its latents are a small picture of 16 x 16 positions with eight channels. Here they are as grey
+# pictures, one for each channel:
 
 # %%
 plot.image_grid(
@@ -506,8 +522,9 @@ plot.image_grid(
 )
 
 # %% [markdown]
-# The scenes shine through: the place of a latent is the place of what it tells. **Predict, then run:** take one number, in the
-# middle, add 3 to it, and decode. Which pixels change?
+# The scenes shine through: the place of a latent is the place of what it tells. **Predict, then run:** take one number,
+# in the middle, add 3 to it, and decode. Which pixels change?
+
 
 # %%
 def nudged(channel, by=3.0, at=(8, 8)):
@@ -536,14 +553,14 @@ plot.image_grid(changes[:, 18:50, 18:50], columns=8, scale=4, labels=[f"channel 
 slider(where, range(8), "channel")
 
 # %% [markdown]
-# A number is responsible for more than its own 4 x 4 pixels, and that is what PCA of blocks cannot do. But it hardly reaches
-# farther than 16 x 16. (A trace of it is everywhere: the group norms average over the whole picture.) What one latent knows is
-# a *patch*. That there is a cat, no latent knows.
+# A number is responsible for more than its own 4 x 4 pixels, and that is what PCA of blocks cannot do. But it hardly
+# reaches farther than 16 x 16. (A trace of it is everywhere: the group norms average over the whole picture.) What one
+# latent knows is a *patch*. That there is a cat, no latent knows.
 #
 # ## A preview for nothing
 #
-# If latents are so local, how much of them is simply colour? Shrink pictures to 16 x 16, and fit each colour as a linear
-# function of the eight numbers at its place, by least squares: nine numbers for each of three colours.
+# If latents are so local, how much of them is simply colour? Shrink pictures to 16 x 16, and fit each colour as a
+# linear function of the eight numbers at its place, by least squares: nine numbers for each of three colours.
 
 # %%
 fitted = autoencoder.encode(training[:100])
@@ -561,7 +578,9 @@ def with_one(latents):
 
 to_colours, *_ = np.linalg.lstsq(with_one(fitted).reshape(-1, 9), shrunk(training[:100]).reshape(-1, 3), rcond=None)
 preview = with_one(z) @ to_colours
-print(f"{decibels(shrunk(x), np.clip(preview, -1, 1)):.1f} dB on new scenes; weights of channels in red, green and blue:")
+print(
+    f"{decibels(shrunk(x), np.clip(preview, -1, 1)):.1f} dB on new scenes; weights of channels in red, green and blue:"
+)
 print(np.round(to_colours[:8].T, 2))
 assert decibels(shrunk(x), np.clip(preview, -1, 1)) > 22
 plot.image_rows({"shrunk": shrunk(x[:8]), "27 numbers": preview[:8]}, scale=4)
@@ -571,7 +590,8 @@ plot.image_rows({"shrunk": shrunk(x[:8]), "27 numbers": preview[:8]}, scale=4)
 #
 # ## Between two pictures
 #
-# Halfway between two pictures lies a double exposure, in pixels. **Predict, then run:** and halfway between their latents?
+# Halfway between two pictures lies a double exposure, in pixels. **Predict, then run:** and halfway between their
+# latents?
 
 # %%
 ways = np.linspace(0, 1, 7, dtype=np.float32)[:, None, None, None]
@@ -584,14 +604,14 @@ assert apart < 0.5
 plot.image_rows({"pixels": in_pixels, "latents": in_latents}, scale=2)
 
 # %% [markdown]
-# A double exposure again, with some edges decided one way or the other. A latent is a patch in other words, not a thought. In
-# this the code of a latent diffusion model differs from that of a classic VAE, where one vector stands for a whole picture.
-# The meaning of a picture is left to the diffusion model.
+# A double exposure again, with some edges decided one way or the other. A latent is a patch in other words, not a
+# thought. In this the code of a latent diffusion model differs from that of a classic VAE, where one vector stands for
+# a whole picture. The meaning of a picture is left to the diffusion model.
 #
 # ## Why random latents are no picture
 #
-# Each channel of these latents has mean 0 and standard deviation 1. Then are random numbers with mean 0 and standard deviation 1
-# pictures? And what of the *real* latents of one scene, put in another order?
+# Each channel of these latents has mean 0 and standard deviation 1. Then are random numbers with mean 0 and standard
+# deviation 1 pictures? And what of the *real* latents of one scene, put in another order?
 
 # %%
 noise = rng.standard_normal((5, 16, 16, 8)).astype(np.float32)
@@ -608,11 +628,11 @@ plot.image_rows(
 )
 
 # %% [markdown]
-# Each patch is something: a bit of sky, an edge, a spot of green. Together they are nothing. The KL divergence asked each number
-# by itself to be near $\mathcal{N}(0, 1)$, and not all 2,048 together; and it asked gently. How neighbours belong together, what a
-# cat is, and that snow lies *on* a roof: that is a distribution of latents, and to learn a distribution is what a diffusion model is
-# for. So latent diffusion has two parts, trained one after the other: an autoencoder, which knows what patches look like, and a
-# diffusion model, which knows scenes.
+# Each patch is something: a bit of sky, an edge, a spot of green. Together they are nothing. The KL divergence asked
+# each number by itself to be near $\mathcal{N}(0, 1)$, and not all 2,048 together; and it asked gently. How neighbours
+# belong together, what a cat is, and that snow lies *on* a roof: that is a distribution of latents, and to learn a
+# distribution is what a diffusion model is for. So latent diffusion has two parts, trained one after the other: an
+# autoencoder, which knows what patches look like, and a diffusion model, which knows scenes.
 #
 # ## Where 0.18215 comes from
 #
@@ -621,18 +641,24 @@ plot.image_rows(
 # %%
 raw, _ = autoencoder.network.encode(training[:100])
 print("mean", np.round(raw.mean(axis=(0, 1, 2)), 2))
-print("std ", np.round(raw.std(axis=(0, 1, 2)), 2), f"; all channels together {raw.std():.2f}, and 1 / {raw.std():.2f} = {1 / raw.std():.3f}")
+print(
+    "std ",
+    np.round(raw.std(axis=(0, 1, 2)), 2),
+    f"; all channels together {raw.std():.2f}, and 1 / {raw.std():.2f} = {1 / raw.std():.3f}",
+)
 assert np.allclose((raw - autoencoder.mean) / autoencoder.std, fitted, atol=1e-3), "encode standardises"
 assert np.allclose(autoencoder.decode(fitted[:4]), np.clip(autoencoder.network.decode(raw[:4]), -1, 1), atol=0.01)
 assert abs(fitted.std(axis=(0, 1, 2)) - 1).max() < 0.2
 
 # %% [markdown]
-# The latents of Stable Diffusion's autoencoder have a standard deviation of 5.49, over all four channels, and 1 / 5.49 is 0.18215: each
-# latent is multiplied by that number before it is noised, and divided by it before it is decoded. Why not leave them as they are?
+# The latents of Stable Diffusion's autoencoder have a standard deviation of 5.49, over all four channels, and 1 / 5.49
+# is 0.18215: each latent is multiplied by that number before it is noised, and divided by it before it is decoded. Why
+# not leave them as they are?
 #
-# A schedule is made for data of variance 1. In $x_t = a\, x_0 + b\, \epsilon$ the signal has the variance $a^2 s^2$, where s is the
-# standard deviation of the data. So the signal-to-noise ratio is $s^2 a^2 / b^2$, which is $s^2 = 30$ times what the
-# schedule says. **Predict, then run:** at which t are signal and noise equal, with s = 5.49, with 1, and with 0.18?
+# A schedule is made for data of variance 1. In $x_t = a\, x_0 + b\, \epsilon$ the signal has the variance $a^2 s^2$,
+# where s is the standard deviation of the data. So the signal-to-noise ratio is $s^2 a^2 / b^2$, which is $s^2 = 30$
+# times what the schedule says. **Predict, then run:** at which t are signal and noise equal, with s = 5.49, with 1, and
+# with 0.18?
 
 # %%
 diffusion = GaussianDiffusion(linear_schedule(1000))
@@ -653,15 +679,19 @@ for at in times:
 at = {s: int(t[(s**2 * ratio < 1).argmax()]) for s in (5.49, 1.0, 0.18)}
 print("signal and noise are equal at t =", at)
 assert at[5.49] > at[1.0] > at[0.18]
-plot.image_rows({name: np.stack(row) for name, row in rows.items()}, scale=2, column_labels=[f"t = {one}" for one in times])
+plot.image_rows(
+    {name: np.stack(row) for name, row in rows.items()}, scale=2, column_labels=[f"t = {one}" for one in times]
+)
 
 # %% [markdown]
-# With a standard deviation of 5.49 the picture is plain to see in half of all steps, which have little to teach; with a small
-# one it is gone after a few. Either way, a network that is trained on all t alike learns the important part from few of them.
+# With a standard deviation of 5.49 the picture is plain to see in half of all steps, which have little to teach; with a
+# small one it is gone after a few. Either way, a network that is trained on all t alike learns the important part from
+# few of them.
 #
-# The number in Stable Diffusion was measured on the first batch of the training, over all channels at once. Is that enough?
-# **Find the fault:** this function measures mean and standard deviation of each channel over many batches. Where one batch holds
-# nights and another one days, what it returns is too small. (Batches may also differ in size.) Mend it, in a few lines.
+# The number in Stable Diffusion was measured on the first batch of the training, over all channels at once. Is that
+# enough? **Find the fault:** this function measures mean and standard deviation of each channel over many batches.
+# Where one batch holds nights and another one days, what it returns is too small. (Batches may also differ in size.)
+# Mend it, in a few lines.
 
 
 # %%
@@ -679,14 +709,16 @@ def my_scale(batches):
 
 # %%
 night, day = rng.standard_normal((2, 4, 8, 8, 1)) + np.array([-2, 2])[:, None, None, None, None]
-print("std should be", np.round(np.concatenate([night, day]).std(), 2), "and is", np.round(my_scale([night, day])[1], 2))
+print(
+    "std should be", np.round(np.concatenate([night, day]).std(), 2), "and is", np.round(my_scale([night, day])[1], 2)
+)
 
 # %%
 my_scale = exercises.SCALE.check(my_scale)
 
 # %% [markdown]
-# The library adds up sums of squares from batch to batch, so that no more than a batch is in memory. Compare what single batches
-# of four pictures say:
+# The library adds up sums of squares from batch to batch, so that no more than a batch is in memory. Compare what
+# single batches of four pictures say:
 
 # %%
 show_source(measure_latents)
@@ -701,8 +733,8 @@ assert max(first) / min(first) > 1.1
 # %% [markdown]
 # ## Latents have no bounds
 #
-# Pixels lie between -1 and 1, and samplers clip each guess $\hat x_0$ to these bounds, which helps (notebook 10). Latents lie where
-# they like:
+# Pixels lie between -1 and 1, and samplers clip each guess $\hat x_0$ to these bounds, which helps (notebook 10).
+# Latents lie where they like:
 
 # %%
 outside = (abs(z) > 1).mean()
@@ -715,12 +747,13 @@ assert abs(autoencoder.decode(3 * z[:8])).max() <= 1, "pictures are clipped, at 
 plot.image_rows({"as they are": x_hat[:8], "clipped": cut[:8]}, scale=2)
 
 # %% [markdown]
-# So in latent space clipping is *off*, and only the decoded picture is clipped. (It was a bug in public code more than once.)
+# So in latent space clipping is *off*, and only the decoded picture is clipped. (It was a bug in public code more than
+# once.)
 #
 # ## Alike to whom?
 #
-# One last question. Here are four changes of a scene, and the first three have *the same squared error*: blur, brightness and
-# noise. Which is the worst?
+# One last question. Here are four changes of a scene, and the first three have *the same squared error*: blur,
+# brightness and noise. Which is the worst?
 
 # %%
 original = held_out[:64]
@@ -741,10 +774,10 @@ changed = {
 plot.image_rows({"as it was": original[:8], **{name: one[:8] for name, one in changed.items()}}, scale=3)
 
 # %% [markdown]
-# To see what pixels do not say, ask a network that has learned to see. It need not be large: here is a classifier that reads
-# attributes of scenes, object, colour, place, weather and so on, trained for a few seconds. One thing is new in its loss: in a
-# forest one cannot say how many trees there are, and a scene with one object has no second one. Such a question is *not asked*, its
-# label is -1, and the mean is over those rows A of the batch that are asked:
+# To see what pixels do not say, ask a network that has learned to see. It need not be large: here is a classifier that
+# reads attributes of scenes, object, colour, place, weather and so on, trained for a few seconds. One thing is new in
+# its loss: in a forest one cannot say how many trees there are, and a scene with one object has no second one. Such a
+# question is *not asked*, its label is -1, and the mean is over those rows A of the batch that are asked:
 #
 # $$L = -\frac{1}{\lvert A \rvert} \sum_{n \in A} \log \mathrm{softmax}(x_n)_{k_n}, \quad A = \{ n : k_n \ge 0 \}
 #   \qquad \text{(Eq. MCE-1)}$$
@@ -782,14 +815,16 @@ print(f"loss {losses[0]:.1f}, then {np.mean(losses[-20:]):.1f}")
 assert np.mean(losses[-20:]) < losses[0] / 2
 
 # %% [markdown]
-# Its answers do not matter now, but what it sees on the way: the feature maps of its levels. At each position of a map k, bring the
-# features of both pictures to length 1 (Eq. UNIT-1 of notebook 26), so that only *which* features answer counts, and compare:
+# Its answers do not matter now, but what it sees on the way: the feature maps of its levels. At each position of a map
+# k, bring the features of both pictures to length 1 (Eq. UNIT-1 of notebook 26), so that only *which* features answer
+# counts, and compare:
 #
 # $$L = \frac{1}{K} \sum_{k=1}^{K} \overline{\lVert u_k - v_k \rVert^2}, \quad
 #   u_k = a_k / \lVert a_k \rVert, \quad v_k = b_k / \lVert b_k \rVert \qquad \text{(Eq. PERC-1)}$$
 #
-# It is the *perceptual distance*. With $P_k$ positions in map k, the gradient of $u_k$ is a difference as for any squared error, and from
-# there it goes back through the division by the length, which takes away what would only lengthen:
+# It is the *perceptual distance*. With $P_k$ positions in map k, the gradient of $u_k$ is a difference as for any
+# squared error, and from there it goes back through the division by the length, which takes away what would only
+# lengthen:
 #
 # $$d_{u_k} = \frac{2 d_L}{K P_k} (u_k - v_k) = -d_{v_k}, \qquad
 #   d_{a_k} = \left( d_{u_k} - u_k \langle d_{u_k}, u_k \rangle \right) / \lVert a_k \rVert \qquad \text{(Eq. PERC-2)}$$
@@ -827,11 +862,11 @@ assert aside[0] > 2 * blur[0]
 assert aside[3] > max(blur[3], noisy[3])
 
 # %% [markdown]
-# For the squared error the first three are the same. L1 takes the change of brightness for the worst, since every pixel is off.
-# The edge loss does not see it at all, for no edge has changed. The network minds blur and noise several times more than
-# brightness, as we do. But a picture that is moved by one pixel looks the same to us, and to the squared error and to the network
-# it is the *worst* of all. No measure is the eye. So a training joins several, and in the end one looks. (And the network that is a part of the loss must not judge the result, as in
-# notebook 26.)
+# For the squared error the first three are the same. L1 takes the change of brightness for the worst, since every pixel
+# is off. The edge loss does not see it at all, for no edge has changed. The network minds blur and noise several times
+# more than brightness, as we do. But a picture that is moved by one pixel looks the same to us, and to the squared
+# error and to the network it is the *worst* of all. No measure is the eye. So a training joins several, and in the end
+# one looks. (And the network that is a part of the loss must not judge the result, as in notebook 26.)
 #
 # ## Summary
 #
@@ -846,16 +881,17 @@ assert aside[3] > max(blur[3], noisy[3])
 #
 # <details><summary>Why not train the autoencoder and the diffusion model together?</summary>
 #
-# The diffusion loss is smallest if all latents are the same. So the encoder would be rewarded for saying nothing, and each
-# of its steps would move the data under the diffusion model's feet. One after the other, the latents stand still, and can be
-# computed once and kept.
+# The diffusion loss is smallest if all latents are the same. So the encoder would be rewarded for saying nothing, and
+# each of its steps would move the data under the diffusion model's feet. One after the other, the latents stand still,
+# and can be computed once and kept.
 #
 # </details>
 #
 # <details><summary>Why is the network's noise, sigma, so small in the end?</summary>
 #
-# Because the KL divergence is cheap: to halve a small sigma costs log 2 = 0.7 nats, times a weight of 0.0001, while noise costs
-# sharpness. The encoder pays where that is worth the price, as a buyer does; numbers that say little may be noisy.
+# Because the KL divergence is cheap: to halve a small sigma costs log 2 = 0.7 nats, times a weight of 0.0001, while
+# noise costs sharpness. The encoder pays where that is worth the price, as a buyer does; numbers that say little may be
+# noisy.
 #
 # </details>
 #
@@ -867,5 +903,5 @@ assert aside[3] > max(blur[3], noisy[3])
 #
 # </details>
 #
-# **Next:** latents that are not numbers but entries of a codebook, in notebook 31, and then diffusion in this space, in notebook 32
-# (to come).
+# **Next:** latents that are not numbers but entries of a codebook, in notebook 31, and then diffusion in this space, in
+# notebook 32 (to come).

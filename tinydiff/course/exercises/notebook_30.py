@@ -13,7 +13,7 @@ def _pca(blocks, k, centre=True, back=True, largest=True, of_mean=False, white=F
     mean = blocks.mean(axis=axis, keepdims=True)
     centred = blocks - mean
     spread = blocks if of_mean else centred
-    values, directions = np.linalg.eigh(spread.T @ spread / len(blocks))
+    values, directions = np.linalg.eigh((spread.T @ spread / len(blocks)).astype(float))
     v = (directions[:, ::-1] if largest else directions)[:, :k]
     v = np.eye(blocks.shape[1])[:, :k] if first else v
     code = (centred if centre else blocks) @ v
@@ -209,12 +209,14 @@ SCALE = Exercise(
         ),
         "std is the variance; its root is asked for.": partial(_scale, how="variance"),
         "that is 1 / std, the factor to multiply by; std itself is asked for.": partial(_scale, how="factor"),
-        "mean is the mean of the batches' means; a smaller batch should count less.": partial(_scale, how="batch means"),
+        "mean is the mean of the batches' means; a smaller batch should count less.": partial(
+            _scale, how="batch means"
+        ),
     },
     hints=[
         "Do day and night lie in different batches? Then how far is a number from its batch's mean, and how far from "
         "the mean of all?",
-        "What the batches differ by is lost when their deviations are averaged. Add up sums and squares, or join first.",
+        "What the batches differ by is lost when their deviations are averaged. Add sums and squares, or join first.",
         "`together = np.concatenate([z.reshape(-1, z.shape[-1]) for z in batches])`, and then mean and std of axis 0.",
     ],
     praise="Measured over all there is, for each channel.",
@@ -222,7 +224,7 @@ SCALE = Exercise(
 
 
 def _numbers(eigenvalues, decibels, off=0, peak=4.0, mean=True, dropped=True, factor=10.0, up=False, least=0):
-    values = np.sort(eigenvalues)[::1 if up else -1]
+    values = np.sort(eigenvalues)[:: 1 if up else -1]
     d = len(values)
     for k in range(least, d + 1):
         lost = values[k:].sum() if dropped else values[:k].sum()
