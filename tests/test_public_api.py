@@ -17,8 +17,12 @@ WITHOUT_NAMES = {
     "tinydiff.apps",
     "tinydiff.course.exercises",
     "tinydiff.course.problem_sets",
+    "tinydiff.data.scenes.objects",
+    "tinydiff.data.scenes.places",
     "tinydiff.functional.fast",
 }
+# Two kinds of captioned pictures, each a package of its own, are made by the same three verbs.
+OF_AVATARS_AND_OF_SCENES = ("compose", "describe", "render")
 # What takes long to import, and is only needed by some functions.
 LATE = {"scipy", "matplotlib", "PIL", "tqdm", "gradio", "ipywidgets", "pooch", "tyro"}
 
@@ -62,7 +66,8 @@ def test_public_names_exist_once(package):
 
 
 def test_a_name_means_the_same_thing_in_every_package():
-    assert {name: places for name, places in meanings(PACKAGES).items() if len(places) > 1} == {}
+    two = {name: places for name, places in meanings(PACKAGES).items() if len(places) > 1}
+    assert two == {name: [["tinydiff.data.avatars"], ["tinydiff.data.scenes"]] for name in OF_AVATARS_AND_OF_SCENES}
 
 
 def test_names_of_the_inside_are_not_on_the_page():

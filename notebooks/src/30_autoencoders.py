@@ -893,5 +893,5 @@ assert aside[3] > max(blur[3], noisy[3])
 #
 # </details>
 #
-# **Next:** latents that are not numbers but entries of a codebook, in notebook 31, and then diffusion in this space, in
-# notebook 32 (to come).
+# **Next:** latents that are not numbers but entries of a list: [31 · A codebook](31_a_codebook.ipynb). Diffusion in this
+# space is to come, in notebook 32.

@@ -7,12 +7,19 @@ import pytest
 from latents import autoencoder
 
 from tinydiff.base import InputError
-from tinydiff.data import peak_signal_to_noise, to_images
+from tinydiff.data import Dataset, peak_signal_to_noise, to_images
 from tinydiff.data.scenes import ATTRIBUTES, DrawnScenes
 from tinydiff.evaluate import evaluate_autoencoder, fit_block_pca
 from tinydiff.networks import AttributeClassifier, AttributeClassifierConfig
 
 TRAINING, TEST = DrawnScenes("train", 30, 16), DrawnScenes("test", 20, 16)
+
+
+PLAIN = Dataset(TEST.pictures(range(3)), np.arange(3), "mine", "all", "here")
+
+
+def judge_of(attributes):
+    return AttributeClassifier(AttributeClassifierConfig(16, 3, (4,), 1, 1, 4, attributes=attributes))
 
 
 def pictures(data):
@@ -66,8 +73,7 @@ def test_the_report_has_the_figures_of_each_style(tmp_path):
 
 
 def test_a_judge_says_what_is_read_as_before():
-    config = AttributeClassifierConfig(16, 3, (4,), 1, 1, 4, attributes=ATTRIBUTES)
-    judge = AttributeClassifier(config)
+    judge = judge_of(ATTRIBUTES)
     text = evaluate_autoencoder(autoencoder(), TRAINING, TEST, judge, n=6)
     (line,) = (line for line in text.splitlines() if line.startswith("place "))
     assert line.split()[1] == "6"
@@ -82,5 +88,36 @@ def test_what_does_not_fit_is_refused():
         fit_block_pca([np.zeros((1, 4, 4, 3))], 2, 13)
     with pytest.raises(InputError, match="no pictures"):
         fit_block_pca([], 2, 3)
-    with pytest.raises(InputError):
-        evaluate_autoencoder(autoencoder(), TRAINING, dataclasses.replace(TEST, size=17))
+    images = np.zeros((1, 4, 4, 3))
+    for batches, sentence in (
+        ([images[:, :3]], "a batch has shape .*multiples of the factor, 2"),
+        ([images, images[..., :1]], "a batch has shape"),
+        ([images[:0]], "at least one picture"),
+        ([images * np.nan], "batches hold NaN or infinity"),
+        ([None], "batches"),
+    ):
+        with pytest.raises(InputError, match=sentence):
+            fit_block_pca(batches, 2, 3)
+    pca = fit_block_pca([images], 2, 3)
+    for wrong in (images[:, :3], images[..., :1], images[0]):
+        with pytest.raises(InputError, match="images has"):
+            pca.reconstruct(wrong)
+
+
+@pytest.mark.parametrize(
+    ("changes", "sentence"),
+    [
+        ({"test": dataclasses.replace(TEST, size=17)}, "test has shape .*multiples of the factor, 2"),
+        ({"training": dataclasses.replace(TEST, size=17)}, "training has shape .*multiples of the factor, 2"),
+        ({"training": None}, "training is None, but a Dataset or a DrawnScenes was expected"),
+        ({"n": 0}, "n is 0"),
+        ({"fitted_on": -1}, "fitted_on is -1"),
+        ({"judge": judge_of({"shape": ("round",)})}, "judge reads shape, but of the test pictures there is known: ob"),
+        ({"judge": judge_of(ATTRIBUTES), "test": PLAIN}, "of the test pictures there is known: nothing"),
+        ({"test": PLAIN.take(slice(0, 0))}, "the number of pictures of test is 0"),
+    ],
+)
+def test_what_an_autoencoder_cannot_be_judged_by_is_refused(changes, sentence):
+    arguments = {"model": autoencoder(), "training": TRAINING, "test": TEST, "n": 2, **changes}
+    with pytest.raises(InputError, match=sentence):
+        evaluate_autoencoder(**arguments)

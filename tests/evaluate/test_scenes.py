@@ -77,6 +77,41 @@ def test_the_report_counts_all_and_shows_some(tmp_path):
         assert (tmp_path / f"{name}.png").is_file()
 
 
+@pytest.mark.parametrize(
+    ("changes", "sentence"),
+    [
+        ({"scenes": SCENES[:2]}, r"verdicts.indices has shape \(3, 12\), but \(2, 12\) was expected"),
+        ({"named": NAMED[:2]}, "named holds 2, but there are 3 scenes"),
+        ({"named": ["place"] * 3}, r"named\[0\] is 'place', but a set of names of fields was expected"),
+        ({"named": [NAMED[0], None, NAMED[2]]}, r"named\[1\] is None"),
+        ({"scenes": [replace(PAIR, object="unicorn")] * 3}, "object is 'unicorn', but one of"),
+        (
+            {"verdicts": Verdicts({"shape": ("round",)}, np.zeros((3, 1), int), np.ones((3, 1)))},
+            "has the attributes sh",
+        ),
+        ({"verdicts": read_as(SCENES[:3])._replace(indices=np.full((3, 12), 99))}, "something else than numbers of w"),
+        ({"verdicts": read_as([]), "scenes": [], "named": []}, "No caption names anything"),
+    ],
+)
+def test_verdicts_scenes_and_captions_that_do_not_fit_are_refused(changes, sentence):
+    arguments = {"verdicts": read_as(SCENES[:3]), "scenes": SCENES[:3], "named": NAMED[:3], **changes}
+    with pytest.raises(InputError, match=sentence):
+        scene_obedience(**arguments)
+
+
+def test_a_judge_of_something_else_is_refused_before_anything_is_drawn():
+    shape = AttributeClassifierConfig(16, 3, (4,), 1, 1, 4, attributes=ATTRIBUTES)
+    drawn = []
+    for config, sentence in (
+        (replace(shape, attributes={"shape": ("round", "flat")}), "judge has the attributes shape, with their words"),
+        (replace(shape, attributes=dict(reversed(ATTRIBUTES.items()))), "judge has the attributes right colour"),
+        (replace(shape, image_size=32), "images are 16 x 16, but 32 x 32 was expected"),
+    ):
+        with pytest.raises(InputError, match=sentence):
+            evaluate_scenes(latent_diffusion(), AttributeClassifier(config), n=2, progress=lambda *at: drawn.append(at))
+    assert drawn == []
+
+
 def test_captions_that_name_nothing_are_refused():
     with pytest.raises(InputError, match="No caption names anything"):
         scene_obedience(read_as(SCENES[:2]), SCENES[:2], [frozenset(), frozenset()])

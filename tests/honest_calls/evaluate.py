@@ -3,13 +3,24 @@
 import functools
 
 import numpy as np
+from latents import autoencoder, latent_diffusion
 
 from honest_calls.data import CAPTIONS, PORTRAITS, RENDERED
 from honest_calls.models import MODEL
 from tinydiff import evaluate as E
 from tinydiff.data import Dataset
-from tinydiff.models import ClipModel, DiffusionModel, Guidance, ModelConfig, Request
-from tinydiff.networks import CLIP, Classifier, ClassifierConfig, CLIPConfig, TextConfig, UNetConfig
+from tinydiff.data.scenes import ATTRIBUTES, DrawnScenes, answers, describe
+from tinydiff.models import ClipModel, DiffusionModel, Guidance, ModelConfig, Request, Verdicts
+from tinydiff.networks import (
+    CLIP,
+    AttributeClassifier,
+    AttributeClassifierConfig,
+    Classifier,
+    ClassifierConfig,
+    CLIPConfig,
+    TextConfig,
+    UNetConfig,
+)
 from tinydiff.text import Tokenizer
 
 rng = np.random.default_rng(0)
@@ -20,6 +31,10 @@ PROBABILITIES = np.array([[0.25, 0.75], [0.5, 0.5], [1.0, 0.0]])
 COVARIANCE = np.eye(3) / 2
 FOUR = Dataset((X * 100 + 100).astype(np.uint8), LABELS, "mine", "all", "here")
 TEXT = TextConfig(514, 4, 4, 1, 1, causal=True)
+DRAWN = DrawnScenes("test", 3, 16)
+SCENES = DRAWN.scenes(range(3))
+NAMED = [describe(scene).named for scene in SCENES]
+READ = Verdicts(ATTRIBUTES, np.maximum(answers(SCENES), 0), np.ones((3, len(ATTRIBUTES))))
 
 
 @functools.cache
@@ -44,6 +59,11 @@ def digits():
 @functools.cache
 def reader():
     return ClipModel(CLIP(CLIPConfig(16, 3, (4, 4), 4, TEXT)), Tokenizer(), "cosine", 20, 2, 1)
+
+
+@functools.cache
+def scene_judge():
+    return AttributeClassifier(AttributeClassifierConfig(16, 3, (4,), 1, 1, 4, attributes=ATTRIBUTES))
 
 
 def quiet(f):
@@ -110,6 +130,34 @@ CALLS = {
             "progress": None,
         },
     ),
+    "fit_block_pca": lambda: (E.fit_block_pca, {"batches": [X[:2], X[2:]], "factor": 2, "numbers": 2}),
+    "BlockPCA.reconstruct": lambda: (E.fit_block_pca([X], 2, 2).reconstruct, {"images": X}),
+    "scene_obedience": lambda: (E.scene_obedience, {"verdicts": READ, "scenes": SCENES, "named": NAMED}),
+    "evaluate_autoencoder": lambda: (
+        E.evaluate_autoencoder,
+        {
+            "model": autoencoder(),
+            "training": DrawnScenes("train", 3, 16),
+            "test": DRAWN,
+            "judge": scene_judge(),
+            "n": 3,
+            "fitted_on": 3,
+            "out": None,
+        },
+    ),
+    "evaluate_scenes": lambda: (
+        E.evaluate_scenes,
+        {
+            "model": latent_diffusion(),
+            "judge": scene_judge(),
+            "n": 2,
+            "steps": 1,
+            "sampler": "ddim",
+            "guidance": 2.0,
+            "out": None,
+            "progress": None,
+        },
+    ),
     "evaluate_pictures": lambda: (
         E.evaluate_pictures,
         {
@@ -137,5 +185,13 @@ CALLS = {
         },
     ),
 }
-SLOW = {"evaluate": 16, "evaluate_pictures": 8, "evaluate_text": 32, "obedience": 16, "retrieval": 8}
-RECORDS = {"ClassifierScores", "LossByTimestep", "Obedience", "Retrieval", "Share"}
+SLOW = {
+    "evaluate": 16,
+    "evaluate_autoencoder": 4,
+    "evaluate_pictures": 8,
+    "evaluate_scenes": 32,
+    "evaluate_text": 32,
+    "obedience": 16,
+    "retrieval": 8,
+}
+RECORDS = {"BlockPCA", "ClassifierScores", "LossByTimestep", "Obedience", "Retrieval", "SceneObedience", "Share"}

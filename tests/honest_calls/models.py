@@ -3,6 +3,8 @@
 import functools
 
 import numpy as np
+from latents import SCENES, latent_diffusion
+from latents import autoencoder as scene_autoencoder
 
 from tinydiff import models as M
 from tinydiff.base import Condition, Noise
@@ -28,6 +30,8 @@ X, T = np.random.default_rng(0).uniform(-1, 1, (2, 4, 4, 1)).astype("f4"), np.ar
 MASK, LABELS = np.ones((2, 4, 4, 1), "f4"), np.array([1, 0])
 DATA = Dataset((X * 100 + 100).astype(np.uint8), LABELS, "mine", "all", "here")
 REQUEST = M.Request(n=2, labels=[1, 0])
+OF_SCENES, _ = SCENES.batch([0, 1])
+SAID = M.Request(prompt=list(SCENES.captions[:2]))
 OPTIONS = {"sampler": "ddim", "steps": 2, "progress": None}
 
 
@@ -129,6 +133,26 @@ CALLS = {
         MODEL().walk,
         {"request": REQUEST, "walk": walk, "steps": 1, "progress": progress},
     ),
+    "DiffusionModel.draw": lambda: (MODEL().draw, {"request": REQUEST, **OPTIONS}),
+    "DiffusionModel.encode": lambda: (MODEL().encode, {"pictures": X}),
+    "DiffusionModel.decode": lambda: (MODEL().decode, {"x": X}),
+    "DiffusionModel.x_size": lambda: (MODEL().x_size, {"size": (4, 8)}),
+    "LatentDiffusion": lambda: (
+        M.LatentDiffusion,
+        {
+            "network": latent_diffusion().network,
+            "config": latent_diffusion().config,
+            "micro_batch": 2,
+            "threads": 1,
+            "processes": False,
+            "tokenizer": latent_diffusion().tokenizer,
+            "autoencoder": scene_autoencoder(),
+        },
+    ),
+    "LatentDiffusion.encode": lambda: (latent_diffusion().encode, {"pictures": OF_SCENES}),
+    "LatentDiffusion.decode": lambda: (latent_diffusion().decode, {"x": np.ones((1, 8, 8, 2), "f4")}),
+    "LatentDiffusion.x_size": lambda: (latent_diffusion().x_size, {"size": (8, 16)}),
+    "LatentDiffusion.draw": lambda: (latent_diffusion().draw, {"request": SAID, **OPTIONS}),
     "DiffusionModel.network_output": lambda: (MODEL().network_output, {"x_t": X, "t": T, "context": LABELS}),
     "DiffusionModel.predict": lambda: (MODEL().predict, {"x_t": X, "t": T, "context": LABELS}),
     "DiffusionModel.target": lambda: (MODEL().target, {"x_0": X, "eps": X, "t": T}),
@@ -156,6 +180,11 @@ CALLS = {
     "LatentAutoencoder.encode": lambda: (LATENTS().encode, {"images": X, "noise": Noise(0)}),
     "LatentAutoencoder.decode": lambda: (LATENTS().decode, {"latents": np.zeros((2, 2, 2, 2), "f4")}),
     "measure_latents": lambda: (M.measure_latents, {"model": LATENTS(), "batches": [X, X[:1]]}),
+    "fit_preview": lambda: (M.fit_preview, {"model": LATENTS(), "batches": [X, X[:1]]}),
+    "LinearPreview.pictures": lambda: (
+        M.fit_preview(LATENTS(), [X]).pictures,
+        {"latents": np.ones((2, 2, 2, 2), "f4")},
+    ),
     "best_of": lambda: (M.best_of, {"clip": READER(), "images": X, "prompt": "a", "n": 2}),
     "clip_scores": lambda: (M.clip_scores, {"clip": READER(), "images": X, "prompts": ["a", "b"]}),
     "clip_gradient": lambda: (gradient(M.clip_gradient, np.eye(4, dtype="f4")[:2]), {"clip": READER()}),
@@ -179,6 +208,17 @@ CALLS = {
     "word_maps": lambda: (M.word_maps, {"model": WORDS(), "prompt": "a hat", "x_t": X[:1], "t": 7.0}),
     "image_to_image": edit(M.image_to_image, strength=0.5, **OPTIONS),
     "inpaint": edit(M.inpaint, mask=MASK, steps=2, resample=2, progress=None),
+    "inpaint (latents)": lambda: (
+        M.inpaint,
+        {
+            "model": latent_diffusion(),
+            "images": OF_SCENES,
+            "mask": np.arange(512).reshape(2, 16, 16, 1) % 64 / 63,
+            "request": SAID,
+            "steps": 1,
+            "resample": 1,
+        },
+    ),
     "fill_in": edit(M.fill_in, model=MODEL(image_channels=2), mask=MASK, **OPTIONS),
     "invert": edit(M.invert, steps=2),
     "draw_from": lambda: (M.draw_from, {"model": MODEL(), "x_T": X, "request": REQUEST, "steps": 2}),
@@ -202,7 +242,7 @@ CALLS = {
     "read_about": lambda: (M.read_about, {"name": "mnist"}),
 }
 SLOW = {"sample": 4, "load": 4}
-RECORDS = {"Verdicts"}
+RECORDS = {"LinearPreview", "Verdicts"}
 WITHOUT = {"ModelConfig.diffusion", "register", "save", "LatentAutoencoder.checksum"}  # files have tests of their own
 
 

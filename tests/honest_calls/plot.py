@@ -49,6 +49,10 @@ CALLS = {
         P.chain_strip,
         {"frames": FRAMES, "samples": 1, "columns": 2, "estimate": True, "scale": 1, "title": "a"},
     ),
+    "code_regions": lambda: (
+        P.code_regions,
+        {"panels": {"a": (SQUARE[:, :2].copy(), SQUARE[:, 1:].copy())}, "reach": 2.0},
+    ),
     "curves": lambda: (
         P.curves,
         {"x": T, "lines": {"a": CURVE}, "x_label": "x", "y_label": "y", "title": "a", "log": "y"},
@@ -56,6 +60,10 @@ CALLS = {
     "image_grid": lambda: (
         P.image_grid,
         {"images": IMAGES, "columns": 1, "scale": 1, "labels": ["a", "b"], "title": "a"},
+    ),
+    "captioned_images": lambda: (
+        P.captioned_images,
+        {"images": IMAGES, "captions": ["a", "b"], "columns": 1, "scale": 1, "title": "a"},
     ),
     "image_rows": lambda: (
         P.image_rows,
@@ -143,6 +151,7 @@ CALLS = {
         P.tone_shares,
         {"shares": {"a": np.array([0.5, 0.5])}, "colours": ["#ffdbac", "red"], "y_label": "y", "title": "a"},
     ),
+    "usage_bars": lambda: (P.usage_bars, {"counts": {"a": CURVE}, "title": "a"}),
     "unet_passes": lambda: (P.unet_passes, {"down": [LEVEL], "middle": LEVEL, "up": [LEVEL]}),
 }
 SLOW = {name: 8 for name in CALLS if name not in ("image_grid", "image_rows", "save_image", "save_picture", "curves")}

@@ -15,6 +15,7 @@ from tinydiff.models import (
     LatentDiffusion,
     Request,
     draw_from,
+    fill_in,
     image_to_image,
     inpaint,
     interpolate,
@@ -69,8 +70,41 @@ def test_sizes_are_those_of_pictures():
     assert model.picture_shape == (16, 16, 3)
     assert model.multiple == 4  # 2 of the autoencoder, 2 of the UNet
     assert model.draw(Request(n=1, prompt=PROMPT, size=(8, 20)), steps=2).shape == (1, 8, 20, 3)
-    with pytest.raises(InputError, match=r"size is 18 x 18, .* 16 x 16 or 20 x 20 would do"):
+    assert model.x_size((8, 20)) == (4, 10)
+    assert model.x_size() == (8, 8)
+    with pytest.raises(InputError, match=r"size is 18 x 18, .* multiples of 4, .* 16 x 16 or 20 x 20 would do"):
         model.start(Request(n=1, prompt=PROMPT, size=18))
+    for size in (0, -4, "big", 4.0, (8,), (8, None), True):
+        with pytest.raises(InputError, match="size"):
+            model.draw(Request(n=1, prompt=PROMPT, size=size), steps=1)
+
+
+def test_latents_of_another_shape_are_refused():
+    model = latent_diffusion()
+    x = np.zeros((1, 8, 8, 2), np.float32)
+    for wrong in (x[..., :1], x[0], x[:, :0], x[:0], x.astype(int), x.astype(float)):
+        for f in (model.decode, lambda x: draw_from(model, x, Request(prompt=PROMPT), steps=1)):
+            with pytest.raises(InputError):
+                f(wrong)
+    for sides in ((7, 8), (0, 8)):
+        odd = np.zeros((1, *sides, 2), np.float32)
+        with pytest.raises(InputError, match=f"x_T is {sides[0]} x 8, but height and width must be multiples of 2"):
+            draw_from(model, odd, Request(prompt=PROMPT), steps=1)
+        with pytest.raises(InputError, match=f"the first noise is {sides[0]} x 8"):
+            interpolate(model, [odd, odd], (PROMPT, PROMPT), n=2, steps=1)
+
+
+def test_pictures_and_masks_that_do_not_fit_are_refused():
+    model = latent_diffusion()
+    for wrong in (PICTURES[:, :15], PICTURES[..., :1], PICTURES[0], 2 * PICTURES, PICTURES * np.nan, PICTURES[:0]):
+        for f in (model.encode, lambda x: image_to_image(model, x, Request(prompt=PROMPT), steps=1)):
+            with pytest.raises(InputError):
+                f(wrong)
+    mask = np.ones((1, 16, 16, 1), np.float32)
+    for wrong in (mask[:, :8, :8], mask[0], mask[None], 2 * mask, mask * np.nan, np.repeat(mask, 3, axis=0)):
+        for f in (inpaint, fill_in):
+            with pytest.raises(InputError, match="mask"):
+                f(model, PICTURES, wrong, Request(prompt=PROMPT), steps=1)
 
 
 def test_an_edit_of_full_strength_is_a_drawing():
@@ -93,11 +127,14 @@ def test_a_latent_is_known_if_all_its_pixels_are():
     mask = np.ones((1, 16, 16, 1))
     mask[0, 5, 7] = 0
     mask[0, 12, 1] = 0.25
-    small = mask_of_x(mask, np.zeros((1, 8, 8, 2)))
+    pictures = np.zeros((1, 16, 16, 3))
+    small = mask_of_x(mask, pictures, np.zeros((1, 8, 8, 2)))
     expected = np.ones((8, 8))
     expected[2, 3], expected[6, 0] = 0, 0.25
     np.testing.assert_array_equal(small[0, :, :, 0], expected)
-    assert mask_of_x(mask, np.zeros((1, 16, 16, 3))) is mask
+    assert mask_of_x(mask, pictures, pictures) is mask
+    rows = mask_of_x(mask[:, :, 7:8], pictures, np.zeros((1, 8, 8, 2)))  # a mask that holds for all columns
+    np.testing.assert_array_equal(rows[0, :, :, 0], np.repeat(np.arange(8)[:, None] != 2, 8, axis=1))
 
 
 def test_inversion_and_interpolation_have_the_shapes_of_their_worlds():
@@ -131,6 +168,8 @@ def test_parts_that_do_not_fit_are_refused():
     model = latent_diffusion()
     with pytest.raises(InputError, match="autoencoder is missing"):
         dataclasses.replace(model, autoencoder=None)
+    with pytest.raises(InputError, match="autoencoder is of type Autoencoder, but a LatentAutoencoder was expected"):
+        dataclasses.replace(model, autoencoder=model.autoencoder.network)
     wider = dataclasses.replace(model.config.unet, in_channels=3)
     config = dataclasses.replace(model.config, unet=wider)
     with pytest.raises(InputError, match=r"draws latents of 3 channels, but the autoencoder's have 2"):

@@ -47,3 +47,9 @@ def test_its_pictures_are_small_and_within_bounds():
         fit_preview(autoencoder(), [])
     with pytest.raises(InputError, match="latents"):
         preview.pictures(np.zeros((1, 8, 8, 3), np.float32))
+    with pytest.raises(InputError, match="latents has dtype int64, but a floating dtype"):
+        preview.pictures(np.zeros((1, 8, 8, 2), int))
+    with pytest.raises(InputError, match="a batch is 15 x 16, but height and width must be multiples of 2"):
+        fit_preview(autoencoder(), [PICTURES[:, :15]])
+    with pytest.raises(InputError, match="a batch has shape"):
+        fit_preview(autoencoder(), [PICTURES[..., :1]])

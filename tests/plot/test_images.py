@@ -191,3 +191,8 @@ def test_rows_of_images_have_names():
     assert_table([grid_places(picture, images, 8) for images in rows.values()])
     with pytest.raises(InputError, match="rows is empty"):
         plot.image_rows({})
+
+
+def test_captions_below_pictures_narrower_than_a_letter_come_to_an_end():
+    tiny = np.zeros((2, 4, 4, 1), np.float32)
+    assert plot.captioned_images(tiny, ["a robot on a road", ""], scale=1).height > 4

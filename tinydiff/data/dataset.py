@@ -123,16 +123,7 @@ class Dataset:
         InputError
             If an index is no integer or out of range, or `flip` does not fit.
         """
-        indices = _plain("indices", indices)
-        check_rank("indices", indices, 1)
-        if not hasattr(xp, "asarray"):
-            raise InputError(f"xp is of type {type(xp).__name__}, but a module, numpy or cupy, was expected.")
-        if indices.dtype.kind not in "iu":
-            raise InputError(f"indices has dtype {indices.dtype}, but integers were expected.")
-        if indices.size and not (0 <= indices.min() and indices.max() < len(self)):
-            raise InputError(
-                f"indices run from {indices.min()} to {indices.max()}, but {there_are(len(self), 'image')}."
-            )
+        indices, xp = indices_of(indices, len(self), "image"), library(xp)
         images = self.images[indices]
         if flip is not None:
             flip = _plain("flip", flip)
@@ -144,12 +135,7 @@ class Dataset:
 
     def take(self, indices: Array | slice | Sequence[Any]) -> "Dataset":
         """Return the data set of these images only (indices, a slice or a mask)."""
-        indices = indices if isinstance(indices, slice) else _plain("indices", indices)
-        try:
-            chosen = np.arange(len(self))[indices]
-            check_rank("indices", chosen, 1)
-        except (IndexError, TypeError) as error:
-            raise InputError(f"indices do not fit a data set of {counted(len(self), 'image')}: {error}.") from error
+        indices, chosen = selection(indices, len(self), "image")
         captions = None if self.captions is None else tuple(self.captions[i] for i in chosen)
         return replace(self, images=self.images[indices], labels=self.labels[indices], captions=captions)
 
@@ -204,6 +190,41 @@ def to_images(x: Array) -> Array:
     check_alike(x=x)
     xp = xp_of(x)
     return xp.clip(xp.rint((x + 1) * 127.5), 0, 255).astype(xp.uint8)
+
+
+def indices_of(indices: Array | Sequence[int], n: int, noun: str) -> np.ndarray:
+    """Return indices as an array; raise `InputError` unless they are whole numbers from 0 to n - 1."""
+    indices = _plain("indices", indices)
+    check_rank("indices", indices, 1)
+    if indices.dtype.kind not in "iu":
+        raise InputError(f"indices has dtype {indices.dtype}, but integers were expected.")
+    if indices.size and not (0 <= indices.min() and indices.max() < n):
+        raise InputError(f"indices run from {indices.min()} to {indices.max()}, but {there_are(n, noun)}.")
+    return indices
+
+
+def selection(indices: Array | slice | Sequence[Any], n: int, noun: str) -> tuple[Any, np.ndarray]:
+    """Return what to index arrays with, and the numbers that are chosen of n, by indices, a slice or a mask.
+
+    Raises
+    ------
+    InputError
+        If they do not fit.
+    """
+    indices = indices if isinstance(indices, slice) else _plain("indices", indices)
+    try:
+        chosen = np.arange(n)[indices]
+        check_rank("indices", chosen, 1)
+    except (IndexError, TypeError) as error:
+        raise InputError(f"indices do not fit a data set of {counted(n, noun)}: {error}.") from error
+    return indices, chosen
+
+
+def library(xp: Any) -> Any:
+    """Return a library of arrays as it is; raise `InputError` for what is none."""
+    if not hasattr(xp, "asarray"):
+        raise InputError(f"xp is of type {type(xp).__name__}, but a module, numpy or cupy, was expected.")
+    return xp
 
 
 def _plain(name, values):

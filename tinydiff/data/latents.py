@@ -2,8 +2,9 @@
 
 import hashlib
 import json
+import os
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,16 +18,23 @@ from tinydiff.base import (
     InputError,
     atomic_write,
     check_count,
+    check_numbers,
+    check_rank,
+    check_shape,
     checked,
     checks_arguments,
     counted,
     printable,
+    to_numpy,
+    writable_folder,
 )
+from tinydiff.data.dataset import Dataset, indices_of, library, selection
+from tinydiff.data.scenes.sets import DrawnScenes
 
 PART = 2048  # pictures that are encoded, and saved, together
 
 
-@checks_arguments("__init__", "batch")
+@checks_arguments("__init__", "take")
 @dataclass(frozen=True, eq=False)
 class LatentData:
     """Standardised latents of pictures, as half-precision numbers, turned into float32 one batch at a time.
@@ -53,9 +61,15 @@ class LatentData:
     source: str = ""
 
     def __post_init__(self):
-        if not isinstance(self.latents, np.ndarray) or self.latents.dtype != np.float16 or self.latents.ndim != 4:
-            found = f"dtype {self.latents.dtype}" if hasattr(self.latents, "dtype") else type(self.latents).__name__
-            raise InputError(f"latents has {found}, but an array of float16 with four axes was expected.")
+        if type(self.latents) is not np.ndarray:
+            found = type(self.latents).__name__
+            raise InputError(f"latents is of type {found}, but a plain NumPy array of float16 was expected.")
+        if self.latents.dtype != np.float16:
+            raise InputError(f"latents has dtype {self.latents.dtype}, but float16 was expected.")
+        check_rank("latents", self.latents, 4)
+        check_rank("labels", self.labels, 1)
+        if self.labels.dtype.kind not in "iu":
+            raise InputError(f"labels has dtype {self.labels.dtype}, but whole numbers were expected.")
         for name, given in (("labels", self.labels), ("captions", self.captions)):
             if given is not None and len(given) != len(self.latents):
                 raise InputError(f"{name} holds {len(given)}, but there are latents of {len(self.latents)} pictures.")
@@ -79,18 +93,14 @@ class LatentData:
         """Return latents (n, h, w, c), float32, and labels (n,), as `Dataset` does for pictures."""
         if flip is not None:
             raise InputError("flip was given, but latents cannot be mirrored: leave it out.")
-        indices = np.asarray(indices)
-        if indices.size and not (0 <= indices.min() and indices.max() < len(self)):
-            raise InputError(
-                f"indices run from {indices.min()} to {indices.max()}, but there are {counted(len(self), 'picture')}."
-            )
+        indices, xp = indices_of(indices, len(self), "picture"), library(xp)
         return xp.asarray(self.latents[indices].astype(np.float32)), xp.asarray(self.labels[indices])
 
-    def take(self, indices: slice) -> "LatentData":
-        """Return the latents of these pictures only."""
-        captions = None if self.captions is None else self.captions[indices]
-        chosen = self.latents[indices], self.labels[indices], captions
-        return LatentData(*chosen, self.name, self.autoencoder, self.source)
+    def take(self, indices: Array | slice | Sequence[Any]) -> "LatentData":
+        """Return the latents of these pictures only (indices, a slice or a mask)."""
+        indices, chosen = selection(indices, len(self), "picture")
+        captions = None if self.captions is None else tuple(self.captions[i] for i in chosen)
+        return replace(self, latents=self.latents[indices], labels=self.labels[indices], captions=captions)
 
     def identity(self) -> dict[str, Any]:
         """Return what decides the latents and captions: a run is resumed only with the same values."""
@@ -101,7 +111,7 @@ class LatentData:
 
 @checked()
 def encode_once(
-    data: Any,
+    data: Dataset | DrawnScenes,
     encode: Callable[[Array], Array],
     autoencoder: str,
     folder: Path | str,
@@ -128,21 +138,30 @@ def encode_once(
     ------
     DataError
         If the folder holds latents of other pictures or of another autoencoder, or cannot be read or written.
+    InputError
+        If there are no pictures, if the folder cannot be made or written, or if `encode` returns no latents.
     """
     check_count("the number of pictures", len(data))
     about = {"autoencoder": autoencoder, "data": json.dumps(data.identity(), sort_keys=True)}
-    parts, labels = [], []
+    parts: list[np.ndarray] = []
+    labels: list[np.ndarray] = []
     files = _parts(len(data), Path(folder))
+    if not all(os.path.isfile(path) for _, path in files):
+        writable_folder(folder)  # refused before anything is encoded
     for number, (start, path) in enumerate(files, 1):
         indices = np.arange(start, min(start + PART, len(data)))
-        if path.exists():
-            found = _read(path, about)
+        if os.path.isfile(path):
+            found = _read(path, about, len(indices))
         else:
             pictures, classes = data.batch(indices)
-            latents = np.asarray(encode(pictures)).astype(np.float16)
-            found = {"latents": latents, "labels": np.asarray(classes, np.int64)}
+            found = {"latents": _halved(encode(pictures), len(indices)), "labels": np.asarray(classes, np.int64)}
             written = safetensors.numpy.save(found, metadata=about)
             _write(path, written)
+        if parts and found["latents"].shape[1:] != parts[0].shape[1:]:
+            raise DataError(
+                f"{path} holds latents of {found['latents'].shape[1:]}, but {files[0][1]} of {parts[0].shape[1:]}: "
+                f"delete the folder {folder}, and they are made again."
+            )
         parts.append(found["latents"])
         labels.append(found["labels"])
         if progress is not None:
@@ -156,12 +175,28 @@ def _parts(n: int, folder: Path) -> list[tuple[int, Path]]:
     return [(start, folder / f"{start:07}.safetensors") for start in range(0, n, PART)]
 
 
+def _halved(latents, n):
+    """Return what `encode` gave for n pictures as half-precision numbers, on the host."""
+    check_shape("encode(pictures)", latents, (n, None, None, None))
+    check_numbers("encode(pictures)", latents)
+    if not latents.size:
+        raise InputError(f"encode returned latents of shape {latents.shape}, but no axis may have size 0.")
+    with np.errstate(over="ignore"):
+        halved = to_numpy(latents).astype(np.float16)
+    if not np.isfinite(halved).all():
+        raise InputError(
+            "encode returned numbers that are not finite, or too large for half precision (65,504): the autoencoder's "
+            "weights are of no use, or its latents are not standardised."
+        )
+    return halved
+
+
 def _write(path, written):
     atomic_write(path, lambda file: file.write(written), error=DataError)
 
 
-def _read(path, about):
-    """Return the arrays of a part, if it is one of these pictures and this autoencoder."""
+def _read(path, about, n):
+    """Return the arrays of a part, if it is one of these pictures and this autoencoder, and is whole."""
     try:
         with safetensors.safe_open(path, framework="np") as file:
             known = file.metadata() or {}
@@ -174,4 +209,11 @@ def _read(path, about):
                 f"{path} holds latents of {what} than asked for ({printable(known.get(name, 'unknown'))[:80]}): delete "
                 f"the folder {path.parent}, or give another one."
             )
+    latents, labels = found["latents"], found["labels"]
+    whole = latents.ndim == 4 and len(latents) == n and latents.dtype == np.float16 and np.isfinite(latents).all()
+    if not (whole and labels.shape == (n,) and labels.dtype == np.int64):
+        raise DataError(
+            f"{path} does not hold latents and labels of {counted(n, 'picture')}: delete the folder {path.parent}, and "
+            "they are made again."
+        )
     return found

@@ -2,13 +2,14 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
 from tinydiff import plot
-from tinydiff.base import Array, InputError, check_count, check_images, check_rank, checked, counted, to_numpy
-from tinydiff.data import peak_signal_to_noise, to_floats, to_images
+from tinydiff.base import Array, InputError, check_count, check_shape, checked, checks_arguments, counted, to_numpy
+from tinydiff.data import Dataset, peak_signal_to_noise, to_floats, to_images
+from tinydiff.data.scenes import DrawnScenes
 from tinydiff.evaluate.report import carried_by_errors
 from tinydiff.evaluate.shares import wilson_share
 from tinydiff.models import LatentAutoencoder, read_attributes
@@ -18,6 +19,7 @@ AT_ONCE = 256  # pictures
 SHOWN = 24  # pictures in the sheet, spread over the test pictures
 
 
+@checks_arguments("reconstruct")
 class BlockPCA(NamedTuple):
     """Principal components of blocks of pixels: the best linear code of so many numbers, each block by itself.
 
@@ -36,6 +38,7 @@ class BlockPCA(NamedTuple):
 
     def reconstruct(self, images: np.ndarray) -> np.ndarray:
         """Return pictures (N, H, W, C) after each block went through its code and back (Eq. PCA-1)."""
+        _check_sides("images", images, self.factor, len(self.mean) // self.factor**2)
         blocks = _blocks(images, self.factor)
         code = (blocks - self.mean) @ self.components.T
         return _from_blocks(code @ self.components + self.mean, images.shape, self.factor)
@@ -58,18 +61,21 @@ def fit_block_pca(batches: Sequence[np.ndarray], factor: int, numbers: int) -> B
     Raises
     ------
     InputError
-        If a block has fewer numbers than are to be kept.
+        If pictures cannot be cut into blocks, or a block has fewer numbers than are to be kept.
     """
     check_count("factor", factor)
-    count, total, products = 0, np.zeros(()), np.zeros(())
+    count, total, products, channels = 0, np.zeros(()), np.zeros(()), None
     for images in batches:
-        check_rank("a batch", images, 4)
+        _check_sides("a batch", images, factor, channels)
+        channels = images.shape[3]
         blocks = _blocks(np.asarray(images, np.float64), factor)
         count += len(blocks)
         total = total + blocks.sum(axis=0)
         products = products + blocks.T @ blocks
     if not count:
         raise InputError("batches holds no pictures, but at least one was expected.")
+    if not np.isfinite(products).all():
+        raise InputError("batches hold NaN or infinity, but finite numbers were expected.")
     mean = total / count
     check_count("numbers", numbers, most=len(mean))
     _, directions = np.linalg.eigh(products / count - np.outer(mean, mean))  # eigenvalues in ascending order
@@ -79,8 +85,8 @@ def fit_block_pca(batches: Sequence[np.ndarray], factor: int, numbers: int) -> B
 @checked()
 def evaluate_autoencoder(
     model: LatentAutoencoder,
-    training: Any,
-    test: Any,
+    training: Dataset | DrawnScenes,
+    test: Dataset | DrawnScenes,
     judge: AttributeClassifier | None = None,
     n: int = 1000,
     fitted_on: int = 4000,
@@ -100,13 +106,24 @@ def evaluate_autoencoder(
         How many pictures of each are used: the first ones.
     out : Path or None
         Folder for a sheet of pictures.
+
+    Raises
+    ------
+    InputError
+        If the pictures are none for this autoencoder, or the judge reads other attributes than are known of them.
     """
+    check_count("n", n)
+    check_count("fitted_on", fitted_on)
+    for name, data in (("training", training), ("test", test)):
+        check_count(f"the number of pictures of {name}", len(data))
+    _check_judge(judge, test)
     n, fitted_on = min(n, len(test)), min(fitted_on, len(training))
     starts = range(0, fitted_on, AT_ONCE)
     batches = [training.batch(np.arange(s, min(s + AT_ONCE, fitted_on)))[0] for s in starts]
-    pca = fit_block_pca(batches, model.factor, model.config.latent_channels)
     x, _ = test.batch(np.arange(n))
-    check_images("test", x)
+    for name, images in (("training", batches[0]), ("test", x)):
+        _check_sides(name, images, model.factor, model.config.in_channels)
+    pca = fit_block_pca(batches, model.factor, model.config.latent_channels)
     real = to_images(x)
     decoded = {"autoencoder": _through(model, x), "PCA": to_images(np.clip(pca.reconstruct(x), -1, 1))}
     sides = "{} x {} x {}".format(*model.latent_shape)
@@ -121,11 +138,32 @@ def evaluate_autoencoder(
         figures = f"{of_both[0]:>14.2f}{of_both[1]:>10.2f}{of_both[0] - of_both[1]:>+12.2f}"
         lines.append(f"{name:<32}{int(rows.sum()):>10}{figures}")
     if judge is not None:
-        lines += ["", *_read(judge, real, decoded, test.attributes(np.arange(n)))]
+        lines += ["", *_read(judge, real, decoded, test)]
     if out is not None:
         with carried_by_errors(lines):
             lines += ["", _save_sheet(out, real, decoded)]
     return "\n".join(lines)
+
+
+def _check_sides(name, images, factor, channels):
+    """Raise `InputError` unless pictures can be cut into blocks, and have so many channels; None allows any number."""
+    check_shape(name, images, (None, None, None, channels))
+    _, height, width, _ = images.shape
+    if not images.size or height % factor or width % factor:
+        raise InputError(
+            f"{name} has shape {images.shape}, but height and width must be multiples of the factor, {factor}, and "
+            "there must be at least one picture."
+        )
+
+
+def _check_judge(judge, test):
+    """Raise `InputError` unless what a judge reads is known of the test pictures."""
+    known = getattr(test, "attribute_words", {})
+    if judge is not None and [*judge.config.attributes.items()] != [*known.items()]:
+        raise InputError(
+            f"judge reads {', '.join(judge.config.attributes)}, but of the test pictures there is known: "
+            f"{', '.join(known) or 'nothing'}. Leave it out, or give one that was trained on such pictures."
+        )
 
 
 def _through(model, x):
@@ -144,8 +182,9 @@ def _groups(test, n):
     return groups
 
 
-def _read(judge, real, decoded, attributes):
+def _read(judge, real, decoded, test):
     """Return lines: how often the judge reads the same of a reconstruction as of the picture, and what is right."""
+    attributes = test.attributes(np.arange(len(real)))
     before = read_attributes(judge, real)
     after = {name: read_attributes(judge, pictures) for name, pictures in decoded.items()}
     names = "".join(f"{name:>14}" for name in after)

@@ -1,6 +1,6 @@
 """Does a model draw the scenes that it is told? Scenes are drawn from captions, and a trained judge reads each."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Sequence, Set
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -8,7 +8,17 @@ from typing import Any
 import numpy as np
 
 from tinydiff import plot
-from tinydiff.base import InputError, check_count, checked, counted, to_numpy
+from tinydiff.base import (
+    InputError,
+    check_count,
+    check_memory,
+    check_shape,
+    checked,
+    counted,
+    shown,
+    there_are,
+    to_numpy,
+)
 from tinydiff.data import to_floats, to_images
 from tinydiff.data.scenes import Scene, answers, compose, describe, render
 from tinydiff.data.scenes.attributes import ATTRIBUTES, NOT_ASKED
@@ -58,9 +68,17 @@ def scene_obedience(verdicts: Verdicts, scenes: Sequence[Scene], named: Sequence
     scenes : sequence of Scene
     named : sequence of frozenset of str
         Which fields of its scene each caption names.
+
+    Raises
+    ------
+    InputError
+        If a judge of something else made the verdicts, if they are not as many as scenes and captions, or if no caption
+        names anything.
     """
     right = answers(scenes)
-    asked = (right != NOT_ASKED) & _named(named)
+    _check_verdicts(verdicts, len(scenes))
+    _check_named(named, len(scenes))
+    asked = (right != NOT_ASKED) & _named(named, right)
     found = {}
     for i, attribute in enumerate(ATTRIBUTES):
         if attribute not in SIDES and asked[:, i].any():
@@ -72,9 +90,36 @@ def scene_obedience(verdicts: Verdicts, scenes: Sequence[Scene], named: Sequence
     return SceneObedience(found, _binding(verdicts, scenes, named), mean)
 
 
-def _named(named):
+def _check_verdicts(verdicts, n):
+    """Raise `InputError` unless the verdicts are about n scenes."""
+    _check_attributes("verdicts", verdicts.attributes)
+    check_shape("verdicts.indices", verdicts.indices, (n, len(ATTRIBUTES)))
+    words = np.array([len(words) for words in ATTRIBUTES.values()])
+    if verdicts.indices.dtype.kind not in "iu" or not ((verdicts.indices >= 0) & (verdicts.indices < words)).all():
+        raise InputError("verdicts.indices holds something else than numbers of words, which count from 0.")
+
+
+def _check_attributes(name, attributes):
+    """Raise `InputError` unless a judge reads what is asked about scenes, in this order."""
+    if [*attributes.items()] != [*ATTRIBUTES.items()]:
+        raise InputError(
+            f"{name} has the attributes {', '.join(attributes)}, with their words, but those of scenes were expected: "
+            f"{', '.join(ATTRIBUTES)} (a judge from the recipe scenes-judge)."
+        )
+
+
+def _check_named(named, n):
+    """Raise `InputError` unless there is a set of names for each of n scenes."""
+    if len(named) != n:
+        raise InputError(f"named holds {len(named)}, but {there_are(n, 'scene')}.")
+    for i, fields in enumerate(named):
+        if not isinstance(fields, Set):
+            raise InputError(f"named[{i}] is {shown(fields)}, but a set of names of fields was expected.")
+
+
+def _named(named, right):
     """Return which attributes captions name: booleans (captions, attributes)."""
-    return np.array([[attribute in fields for attribute in ATTRIBUTES] for fields in named]).reshape(len(named), -1)
+    return np.array([[attribute in fields for attribute in ATTRIBUTES] for fields in named], bool).reshape(right.shape)
 
 
 def _binding(verdicts, scenes, named):
@@ -123,9 +168,11 @@ def evaluate_scenes(
         ``progress(part, parts)`` is called after every `AT_ONCE` pictures.
     """
     check_count("n", n)
-    if model.config.text is None or model.picture_shape[2] != 3:
-        raise InputError("This report is for models that draw scenes from text, in three colours.")
-    size = model.picture_shape[0]
+    size, width, channels = model.picture_shape
+    if model.config.text is None or channels != 3 or size != width:
+        raise InputError("This report is for models that draw square scenes from text, in three colours.")
+    _check_attributes("judge", judge.config.attributes)
+    check_memory(4 * n * 3 * size**2, f"n is {n:,}", "judge fewer pictures")
     draw = _drawer(model, steps, sampler, guidance)
     work, done = len(SPLITS) * -(-n // AT_ONCE) + len(ARTICLE), 0
 
@@ -139,17 +186,14 @@ def evaluate_scenes(
                 progress(done, work)
         return np.concatenate(parts)
 
+    asked = {column: _captioned(split, n) for column, split in SPLITS.items()}
+    scenes, _, named = asked["seen"]
+    real = np.stack([render(scene, size) for scene in scenes])
+    of_real = scene_obedience(read_attributes(judge, real), scenes, named)  # first: a judge of another size is refused
     columns, pictures = {}, {}
-    for column, split in SPLITS.items():
-        scenes = [compose(i, split=split) for i in range(n)]
-        captions = [describe(scene) for scene in scenes]
-        images = drawn_from([caption.text for caption in captions])
-        named = [caption.named for caption in captions]
-        columns[column] = scene_obedience(read_attributes(judge, images), scenes, named)
-        pictures[column] = images
-        if column == "seen":
-            real = np.stack([render(scene, size) for scene in scenes])
-            of_real = scene_obedience(read_attributes(judge, real), scenes, named)
+    for column, (scenes, texts, named) in asked.items():
+        pictures[column] = drawn_from(texts)
+        columns[column] = scene_obedience(read_attributes(judge, pictures[column]), scenes, named)
     columns["real"] = of_real
     how = f"{sampler}, {counted(steps, 'step')}"
     lines = [
@@ -171,6 +215,13 @@ def evaluate_scenes(
         with carried_by_errors(lines):
             lines += ["", _save_sheets(out, pictures, of_article)]
     return "\n".join(lines)
+
+
+def _captioned(split, n):
+    """Return the first n scenes of a split, their captions, and what these name."""
+    scenes = [compose(i, split=split) for i in range(n)]
+    captions = [describe(scene) for scene in scenes]
+    return scenes, [caption.text for caption in captions], [caption.named for caption in captions]
 
 
 def _drawer(model: DiffusionModel, steps: int, sampler: str, guidance: float) -> Callable[[Any, int], np.ndarray]:

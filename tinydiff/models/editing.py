@@ -120,7 +120,7 @@ def inpaint(
 
     def walk(predict, x_T, noise):
         known = model.encode(images)
-        return repaint(predict, model.diffusion, x_T, steps, known, mask_of_x(mask, known), resample, noise)
+        return repaint(predict, model.diffusion, x_T, steps, known, mask_of_x(mask, images, known), resample, noise)
 
     x_0 = last(model.walk(asked_of(model, images, request), walk, steps, progress))
     return _with_the_known(model, images, mask, x_0)
@@ -156,13 +156,14 @@ def fill_in(
         As for `DiffusionModel.chain`.
     """
     check_pictures(model, images)
+    check_mask(mask, images.shape)
     if not fills_in(model):
         raise InputError("This model was not trained to fill in a part of a picture; inpaint works with any model.")
     if request is not None and request.image is not None:
         raise InputError("The request holds an image, but the model is shown `images` with `mask`: leave it out.")
     times = SAMPLERS[sampler].times(model.diffusion, steps)
     known = model.encode(images)
-    known_part = mask_of_x(mask, known)
+    known_part = mask_of_x(mask, images, known)
 
     def walk(predict, x_T, noise):
         predict = keep_known(predict, model.diffusion, known, known_part)
@@ -203,7 +204,7 @@ def invert(model: DiffusionModel, images: Array, request: Request | None = None,
 @checked()
 def draw_from(model: DiffusionModel, x_T: Array, request: Request | None = None, steps: int = 50) -> Array:
     """Return what DDIM draws from given noise, such as that of `invert`; `request` is as for `inpaint`."""
-    check_shape("x_T", x_T, (None, None, None, model.config.unet.in_channels))
+    check_noise("x_T", x_T, model)
 
     def walk(predict, _, noise):
         return SAMPLERS["ddim"](predict, model.diffusion, x_T, steps)
@@ -248,7 +249,7 @@ def interpolate(
     if len(noises) != 2:
         raise InputError(f"noises holds {len(noises)} arrays, but two were expected.")
     for name, x in zip(("the first noise", "the second noise"), noises, strict=True):
-        check_shape(name, x, (1, None, None, model.config.unet.in_channels))
+        check_noise(name, x, model, 1)
     xp, shares = xp_of(*noises), np.linspace(0, 1, n)
     x_T = xp.concatenate([slerp(noises[0], noises[1], share) for share in shares])
     ends = model.read(model.tokens(prompts))
@@ -281,17 +282,23 @@ def check_pictures(model: DiffusionModel, images: Array) -> None:
     check_images("images", to_numpy(images))
 
 
-def mask_of_x(mask: Array, x: Array) -> Array:
+def check_noise(name: str, x_T: Array, model: DiffusionModel, n: int | None = None) -> None:
+    """Raise `InputError` unless a chain of the model may start from this noise; n is of how many pictures, or None."""
+    check_shape(name, x_T, (n, None, None, model.config.unet.in_channels))
+    check_sides(name, x_T.shape[1:3], model.config.unet.multiple)
+
+
+def mask_of_x(mask: Array, images: Array, x: Array) -> Array:
     """Return the mask of x, given that of the pictures: a latent is known as far as all its pixels are.
 
     Where x are the pictures themselves, that is their mask.
     """
-    (n, height, width, channels), (_, rows, columns, _) = mask.shape, x.shape
-    if (height, width) in ((rows, columns), (1, 1)):
+    if x is images:
         return mask
-    if 1 in (height, width):
-        raise InputError(f"mask is {height} x {width}, but a mask for each pixel was expected for a model of latents.")
-    blocks = mask.reshape(n, rows, height // rows, columns, width // columns, channels)
+    (_, height, width, _), (_, rows, columns, _) = images.shape, x.shape
+    n, channels = len(mask), mask.shape[3]
+    of_pixels = xp_of(mask).broadcast_to(mask, (n, height, width, channels))
+    blocks = of_pixels.reshape(n, rows, height // rows, columns, width // columns, channels)
     return blocks.min(axis=(2, 4, 5))[..., None]
 
 

@@ -39,6 +39,9 @@ class LatentDiffusion(DiffusionModel):
         super().__post_init__()
         if self.autoencoder is None:
             raise InputError("autoencoder is missing, but latents need one to become pictures.")
+        given: Any = self.autoencoder
+        if not isinstance(given, LatentAutoencoder):
+            raise InputError(f"autoencoder is of type {type(given).__name__}, but a LatentAutoencoder was expected.")
         channels, known = self.config.unet.in_channels, self.autoencoder.config.latent_channels
         if channels != known:
             raise InputError(f"The network draws latents of {channels} channels, but the autoencoder's have {known}.")

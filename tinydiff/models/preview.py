@@ -5,10 +5,22 @@ from typing import NamedTuple
 
 import numpy as np
 
-from tinydiff.base import Array, InputError, check_images, check_shape, checked, to_numpy, xp_of
+from tinydiff.base import (
+    Array,
+    InputError,
+    check_alike,
+    check_images,
+    check_shape,
+    check_sides,
+    checked,
+    checks_arguments,
+    to_numpy,
+    xp_of,
+)
 from tinydiff.models.autoencoder import LatentAutoencoder
 
 
+@checks_arguments("pictures")
 class LinearPreview(NamedTuple):
     """A matrix from latents to colours.
 
@@ -23,6 +35,7 @@ class LinearPreview(NamedTuple):
 
     def pictures(self, latents: Array) -> Array:
         """Return small pictures (N, h, w, C) of latents (N, h, w, c), clipped to [-1, 1] (Eq. PREVIEW-1)."""
+        check_alike(latents=latents)
         xp = xp_of(latents)
         check_shape("latents", latents, (None, None, None, len(self.weight)))
         weight, bias = (xp.asarray(part, latents.dtype) for part in self)
@@ -50,6 +63,8 @@ def fit_preview(model: LatentAutoencoder, batches: Iterable[Array]) -> LinearPre
     of_latents, of_both = np.zeros((rows, rows)), np.zeros((rows, model.config.in_channels))
     empty = True
     for images in batches:
+        check_shape("a batch", images, (None, None, None, model.config.in_channels))
+        check_sides("a batch", images.shape[1:3], factor)
         check_images("a batch", images)
         n, height, width, channels = images.shape
         blocks = to_numpy(images).reshape(n, height // factor, factor, width // factor, factor, channels)

@@ -8,10 +8,18 @@ clipped (x_t of a chain has many), or uint8; with shape (N, H, W), (N, H, W, 1) 
 from tinydiff.plot.animations import chain_gif, save_gif
 from tinydiff.plot.charts import curves, loss_by_timestep_curve, loss_curve
 from tinydiff.plot.course.clouds import loss_by_timestep_runs, paths_to_data, point_clouds, score_fields
+from tinydiff.plot.course.codes import code_regions, usage_bars
 from tinydiff.plot.course.densities import bells, density_over_time, noising_strips, reverse_steps
 from tinydiff.plot.course.layers import jacobian, roofline, signed_maps, unet_passes
 from tinydiff.plot.course.text import attention_maps, guidance_trade, token_maps, token_rows, tone_shares
-from tinydiff.plot.images import chain_strip, image_grid, image_rows, neighbour_rows, training_progress
+from tinydiff.plot.images import (
+    captioned_images,
+    chain_strip,
+    image_grid,
+    image_rows,
+    neighbour_rows,
+    training_progress,
+)
 from tinydiff.plot.pictures import about_picture, save_picture
 from tinydiff.plot.sheets import save_image
 
@@ -19,8 +27,10 @@ __all__ = [
     "about_picture",
     "attention_maps",
     "bells",
+    "captioned_images",
     "chain_gif",
     "chain_strip",
+    "code_regions",
     "curves",
     "density_over_time",
     "guidance_trade",
@@ -46,4 +56,5 @@ __all__ = [
     "tone_shares",
     "training_progress",
     "unet_passes",
+    "usage_bars",
 ]

@@ -52,6 +52,31 @@ def image_grid(
 
 
 @checked()
+def captioned_images(
+    images: Array,
+    captions: Sequence[str],
+    columns: int | None = None,
+    scale: int | None = None,
+    title: str | None = None,
+) -> Image.Image:
+    """Return images in rows and columns, each above its caption, which is broken into lines.
+
+    Parameters
+    ----------
+    images : array, shape (N, H, W, C) or (N, H, W)
+    captions : sequence of N str
+    columns, scale, title
+        As for `image_grid`.
+    """
+    pixels = to_pixels("images", images)
+    columns = columns_for(len(pixels)) if columns is None else columns
+    check_count("columns", columns)
+    if len(captions) != len(pixels):
+        raise InputError(f"captions has {len(captions)} entries, but {len(pixels)}, one per image, were expected.")
+    return sheet(pixels, columns, scale, title, captions=[str(caption) for caption in captions])
+
+
+@checked()
 def chain_strip(
     frames: Iterable[tuple[float, Array, Array]],
     samples: int = 8,

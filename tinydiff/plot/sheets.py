@@ -27,6 +27,7 @@ from tinydiff.plot.style import INK, ORANGE, PAGE
 
 TEXT, TITLE = 14, 18  # heights of letters in pixels
 GAP, MARGIN = 2, 12  # between images, and round the picture, in pixels
+CAPTION_LINES = 7  # at most, below a picture
 TITLE_WIDTH, TITLE_LINES = 400, 6  # a title may widen a picture to this many pixels, and add this many lines
 
 
@@ -105,8 +106,12 @@ def sheet(
     column_labels: Sequence[str] = (),
     row_labels: Sequence[str] = (),
     block: int | None = None,
+    captions: Sequence[str] = (),
 ) -> Image.Image:
-    """Return images in a table with texts; with `block`, columns form blocks, and the first image of each is framed."""
+    """Return images in a table with texts; with `block`, columns form blocks, and the first image of each is framed.
+
+    Labels stand below images in one line each, which may make columns wider; captions in several, as wide as an image.
+    """
     n, height, width, _ = pixels.shape
     labels, column_labels = ([_in_short(text, 40) for text in texts] for texts in (labels, column_labels))
     row_labels = [_in_short(text, 200) for text in row_labels]
@@ -118,7 +123,8 @@ def sheet(
 
     line, small, large = TEXT + 8, _font(TEXT), _font(TITLE)
     pitch_x = max([width, *(math.ceil(small.getlength(text)) + 6 for text in (*labels, *column_labels))]) + GAP
-    pitch_y = height + (line + 4 if labels else 0) + GAP
+    broken = [_in_lines(_in_short(text, 200), small, width, CAPTION_LINES) for text in captions]
+    pitch_y = height + (line + 4 if labels else 0) + max(map(len, broken), default=0) * line + GAP
     left = MARGIN + max([0, *(math.ceil(small.getlength(text)) + 8 for text in row_labels)])
     xs = [left + column * pitch_x + column // (block or columns) * MARGIN for column in range(columns)]
     right = xs[-1] + pitch_x - GAP
@@ -140,6 +146,9 @@ def sheet(
         draw.text((left, MARGIN + i * (TITLE + 4)), text, INK, large, anchor="la")
     for text, (x, y) in zip(labels, positions, strict=False):
         draw.text((x + width // 2, y + height + line // 2), text, INK, small, anchor="mm")
+    for lines, (x, y) in zip(broken, positions, strict=False):
+        for i, text in enumerate(lines):
+            draw.text((x, y + height + line // 2 + i * line), text, INK, small, anchor="lm")
     for text, (x, y) in zip(column_labels, positions, strict=False):
         draw.text((x + width // 2, y - line // 2), text, INK, small, anchor="mm")
     for text, (x, y) in zip(row_labels, positions[::columns], strict=False):
@@ -153,13 +162,13 @@ def _in_short(text: str, most: int) -> str:
     return text if len(text) <= most else f"{text[: most - 1]}…"
 
 
-def _in_lines(text: str, font: ImageFont.FreeTypeFont, width: int) -> list[str]:
-    """Return a text in lines of at most this width in pixels."""
+def _in_lines(text: str, font: ImageFont.FreeTypeFont, width: int, most: int = TITLE_LINES) -> list[str]:
+    """Return a text in at most so many lines of at most this width in pixels, or of one letter each."""
     letters = max(1, len(text))
     while True:
-        lines = textwrap.wrap(text, letters, max_lines=TITLE_LINES, placeholder=" …")
+        lines = textwrap.wrap(text, letters, max_lines=most, placeholder=" …")
         widest = max(map(font.getlength, lines), default=0)
-        if widest <= width:
+        if widest <= width or letters == 1:  # not even one letter may fit
             return lines
         letters = max(1, int(letters * width / widest))
 

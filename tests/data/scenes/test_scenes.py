@@ -175,7 +175,7 @@ def test_what_does_not_fit_is_refused():
             render(CABIN, size)
     with pytest.raises(InputError, match="split is 'validation', but one of 'train'"):
         compose(0, split="validation")
-    with pytest.raises(InputError, match="indices holds 12, but there are 12 scenes"):
+    with pytest.raises(InputError, match="indices run from 12 to 12, but there are 12 scenes"):
         DrawnScenes("test", 12).batch([12])
     with pytest.raises(InputError, match="captions of scenes say left and right"):
         DrawnScenes("test", 12).batch([1], flip=np.array([True]))

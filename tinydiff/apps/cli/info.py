@@ -10,12 +10,15 @@ import scipy
 from tyro.conf import Positional
 
 import tinydiff
+from tinydiff import plot
 from tinydiff.apps.cli.screen import say
-from tinydiff.base import DataError, DeviceError, counted, select_device
+from tinydiff.base import DataError, DeviceError, InputError, check_choice, counted, select_device
 from tinydiff.data import DATASETS, load_data
 from tinydiff.models import SHIPPED
 from tinydiff.plot import about_picture
 from tinydiff.workers import default_threads
+
+SHOWN, SIDE = 32, 128  # pictures of a data set that are shown, and their size where they are drawn at any
 
 
 @dataclass(frozen=True)
@@ -24,9 +27,16 @@ class Info:
 
     picture: Positional[Path | None] = None
     """A picture that tinydiff drew, such as samples/pictures/000.png or samples/grid.png."""
+    show: str | None = None
+    """A data set, by name: the first of its pictures, with what they show, are saved as NAME.png."""
 
     def run(self) -> None:
-        """Print all of it, or what the picture's file says."""
+        """Print all of it, or what the picture's file says, or show a data set."""
+        if self.show is not None:
+            if self.picture is not None:
+                raise InputError(f"show is {self.show!r}, but a picture was named, too: leave one of them out.")
+            say(_show(self.show))
+            return
         if self.picture is not None:
             about = about_picture(self.picture)
             if about is None:
@@ -45,8 +55,23 @@ class Info:
             say(f"GPU: none. {error}")
         for card in sorted(SHIPPED.glob("*/config.json")):
             say(f"Model {card.parent.name}: {card.parent}")
-        for name in DATASETS:
+        for name, known in DATASETS.items():
             try:
-                say(f"Data {load_data(name, 'train', network=False).describe()}")
+                data = load_data(name, "train", network=False) if known.drawn is None else known.drawn("train")
+                say(f"Data {data.describe()}")
             except DataError as error:
                 say(f"Data {str(error).partition('. ')[0]}")
+
+
+def _show(name):
+    """Save the first pictures of a data set with their captions or classes; return a line that says where."""
+    check_choice("show", name, tuple(DATASETS))
+    drawn = DATASETS[name].drawn
+    data = load_data(name, "train") if drawn is None else drawn("train", SHOWN, SIDE)
+    images, labels = data.batch(np.arange(min(SHOWN, len(data))))
+    if data.captions is not None:
+        texts = data.captions[: len(images)]
+    else:
+        texts = [data.class_names[label] if data.class_names else str(label) for label in labels]
+    sheet = plot.captioned_images(images, texts, columns=8)
+    return f"{data.describe()}. The first {len(images)}: {plot.save_image(sheet, Path(f'{name}.png'))}"

@@ -4,6 +4,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from tinydiff.base import checked
+from tinydiff.data.scenes.checks import check_words
 from tinydiff.data.scenes.light import PALETTE
 from tinydiff.data.scenes.objects import OBJECTS
 from tinydiff.data.scenes.scene import PLACES, POSITIONS, STYLES, TIMES, WEATHERS, Scene
@@ -26,12 +28,15 @@ ATTRIBUTES: dict[str, tuple[str, ...]] = {  # each question with its answers
 NOT_ASKED = -1
 
 
+@checked()
 def answers(scenes: Sequence[Scene]) -> np.ndarray:
     """Return the right answers, integers (scenes, `ATTRIBUTES`); -1 (`NOT_ASKED`) where a question has none.
 
     There is none about a colour that no caption names, about the position of several things, and about "the" object
     where two different ones stand side by side: those are asked by their side.
     """
+    for scene in scenes:
+        check_words(scene)
     rows = [_words(scene) for scene in scenes]
     return np.array(
         [

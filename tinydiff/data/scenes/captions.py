@@ -2,7 +2,8 @@
 
 from typing import NamedTuple
 
-from tinydiff.base import checked
+from tinydiff.base import check_count, checked
+from tinydiff.data.scenes.checks import check_scene
 from tinydiff.data.scenes.compose import BESIDE_A_ROAD
 from tinydiff.data.scenes.dice import Dice
 from tinydiff.data.scenes.objects import OBJECTS
@@ -59,6 +60,8 @@ def describe(scene: Scene, seed: int = 0, everything: bool = False) -> Caption:
     everything : bool
         Whether all that can be named is named.
     """
+    check_scene(scene)
+    check_count("seed", seed, least=0)
     dice = Dice(scene.seed, f"caption {seed}")
     listed, brief = dice.chance(LISTED), dice.chance(BRIEF) and not everything
     named = {"object", "count"} | _named(scene, dice, everything, brief)

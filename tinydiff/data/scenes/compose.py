@@ -8,6 +8,7 @@ from tinydiff.data.scenes.objects import OBJECTS
 from tinydiff.data.scenes.scene import Scene
 
 SPLITS = {"train": 1_000_000, "test": 2_000, "held-out": 2_000, "swapped": 1_000}  # scenes in each
+MOST = 2**32  # scenes of a seed and a split: there are always more of the same kind
 HELD_OUT = (  # combinations that training never shows: an object, and a place, a time, a weather or its colour
     ("cabin", "mountain"),
     ("robot", "road"),
@@ -40,7 +41,7 @@ def compose(index: int, seed: int = 0, split: str = "train") -> Scene:
         - ``"held-out"``: each with a combination of `HELD_OUT`;
         - ``"swapped"``: pairs (2 k, 2 k + 1) of scenes with two objects, whose colours are exchanged.
     """
-    check_count("index", index, least=0)
+    check_count("index", index, least=0, most=MOST - 1)
     check_choice("split", split, tuple(SPLITS))
     if split == "swapped":
         scene = _first(Dice(seed, "scene, swapped", index // 2), lambda scene: scene.other and not held_out(scene))

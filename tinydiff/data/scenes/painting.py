@@ -7,6 +7,7 @@ import numpy as np
 
 from tinydiff.base import check_count, checked
 from tinydiff.data.scenes.canvas import Canvas, Figure
+from tinydiff.data.scenes.checks import check_scene
 from tinydiff.data.scenes.dice import Dice
 from tinydiff.data.scenes.light import darker
 from tinydiff.data.scenes.objects import OBJECTS
@@ -32,6 +33,7 @@ def render(scene: Scene, size: int = 64) -> np.ndarray:
         Height and width in pixels, 16 to 256.
     """
     check_count("size", size, least=SMALLEST, most=LARGEST)
+    check_scene(scene)
     grid = Dice(scene.seed, "grid")
     canvas = Canvas(size, scene.time, scene.weather, scene.style, (grid.roll(), grid.roll()))
     place = PAINTED[scene.place]

@@ -7,17 +7,28 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from tinydiff.base import Array, InputError, check_choice, check_count, checked, checks_arguments, counted
-from tinydiff.data.dataset import Dataset, to_floats
+from tinydiff.base import (
+    Array,
+    InputError,
+    Noise,
+    check_choice,
+    check_count,
+    check_memory,
+    checked,
+    checks_arguments,
+    counted,
+)
+from tinydiff.data.dataset import Dataset, indices_of, library, to_floats
 from tinydiff.data.scenes.attributes import ATTRIBUTES, answers
 from tinydiff.data.scenes.captions import describe
-from tinydiff.data.scenes.compose import SPLITS, compose
+from tinydiff.data.scenes.compose import MOST, SPLITS, compose
 from tinydiff.data.scenes.objects import OBJECTS
 from tinydiff.data.scenes.painting import LARGEST, SMALLEST, render
 from tinydiff.data.scenes.scene import Scene
 from tinydiff.data.sets import dataset
 from tinydiff.workers import run_parallel
 
+BYTES_OF_A_CAPTION = 150  # as a text of Python
 VERSION = 1  # of the drawings: to be raised when the same scene begins to look otherwise
 AT_ONCE = {"train": 10_000}  # how many of a split a data set holds, where that is not all of it
 
@@ -32,7 +43,7 @@ class DrawnScenes:
     split : str
         See `compose`.
     n : int or None
-        How many, from the first on; None takes all of the split.
+        How many, from the first on; None takes all of the split. There are always more of the same kind.
     size : int
         Height and width of the pictures, 16 to 256.
     seed : int
@@ -51,7 +62,8 @@ class DrawnScenes:
         check_count("size", self.size, least=SMALLEST, most=LARGEST)
         if self.n is None:
             object.__setattr__(self, "n", SPLITS[self.split])
-        check_count("n", self.n)
+        check_count("n", self.n, most=MOST)
+        Noise(self.seed)  # an unfit seed is refused
 
     def __len__(self) -> int:
         assert self.n is not None
@@ -67,19 +79,17 @@ class DrawnScenes:
         return f"scenes, {self.split}: {counted(len(self), 'image')} {self.size} x {self.size} x 3, drawn as needed"
 
     def identity(self) -> dict[str, Any]:
-        """Return what decides the pictures."""
-        return {"scenes": VERSION, "split": self.split, "n": self.n, "size": self.size, "seed": self.seed}
+        """Return what decides each picture; how many there are, the length says."""
+        return {"scenes": VERSION, "split": self.split, "size": self.size, "seed": self.seed}
 
     def scenes(self, indices: Sequence[int] | np.ndarray) -> list[Scene]:
         """Return the scenes at these indices, 0 .. n - 1."""
-        for index in indices:
-            if not 0 <= index < len(self):
-                raise InputError(f"indices holds {index}, but there are {counted(len(self), 'scene')}.")
-        return [compose(int(index), self.seed, self.split) for index in indices]
+        return [compose(int(index), self.seed, self.split) for index in indices_of(indices, len(self), "scene")]
 
     def pictures(self, indices: Sequence[int] | np.ndarray) -> np.ndarray:
         """Return the pictures at these indices, uint8, shape (n, size, size, 3)."""
-        return np.stack([render(scene, self.size) for scene in self.scenes(indices)])
+        scenes = self.scenes(indices)
+        return np.array([render(scene, self.size) for scene in scenes], np.uint8).reshape(len(scenes), *self.shape)
 
     def batch(self, indices: Sequence[int] | np.ndarray, xp: Any = np, flip: None = None) -> tuple[Array, Array]:
         """Return images (n, size, size, 3), float32 in [-1, 1], and the number of each one's object, as `Dataset` does.
@@ -88,6 +98,7 @@ class DrawnScenes:
         """
         if flip is not None:
             raise InputError("flip was given, but captions of scenes say left and right: leave it out.")
+        xp = library(xp)
         pictures, objects = self.pictures(indices), self.attributes(indices)[:, 0]
         return xp.asarray(to_floats(pictures)), xp.asarray(objects)
 
@@ -98,6 +109,7 @@ class DrawnScenes:
     @functools.cached_property
     def captions(self) -> tuple[str, ...]:
         """One caption for each scene."""
+        check_memory(BYTES_OF_A_CAPTION * len(self), f"n is {self.n:,}, each with a caption", "ask for fewer scenes")
         return tuple(describe(compose(i, self.seed, self.split)).text for i in range(len(self)))
 
 
@@ -118,8 +130,10 @@ def load_scenes(split: str = "train", n: int | None = None, seed: int = 0, size:
     size : int
         Height and width in pixels, 16 to 256.
     """
-    n = AT_ONCE.get(split, SPLITS.get(split)) if n is None else n
+    check_choice("split", split, tuple(SPLITS))
+    n = AT_ONCE.get(split, SPLITS[split]) if n is None else n
     drawn = DrawnScenes(split, n, size, seed)
+    check_memory(2 * len(drawn) * 3 * size**2, f"n is {n:,}", "ask for fewer scenes, smaller ones, or `DrawnScenes`")
     parts = np.array_split(np.arange(len(drawn)), max(1, len(drawn) // 250))
     images = np.concatenate(run_parallel([functools.partial(drawn.pictures, part) for part in parts]))
     names = tuple(OBJECTS)

@@ -93,7 +93,7 @@ class TrainLatents(TrainCommand):
                 f"data is {self.data!r}, which are square and in colour, but the autoencoder was trained on pictures "
                 f"of {height} x {width} x {channels}."
             )
-        return drawn("train", self.images, height), drawn("test", size=height)
+        return drawn("train", self.images, height), drawn("test", self.train.validation_images, height)
 
     def _encoded(self, autoencoder: LatentAutoencoder, data: Any) -> LatentData:
         """Return the latents of pictures; only what was not encoded before is encoded now."""

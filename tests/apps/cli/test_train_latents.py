@@ -1,0 +1,88 @@
+"""`tinydiff train --objective latents`: pictures are encoded once, and words become pictures through latents."""
+
+import json
+
+import numpy as np
+import pytest
+from commands import fails
+from latents import autoencoder
+from PIL import Image
+
+from tinydiff.apps.cli import main
+from tinydiff.models import LatentDiffusion, load, read_about, save
+
+SMALL = ["--images", "20", "--train.batch", "8", "--train.steps", "3", "--train.warmup", "1", "--unet.channels", "8"]
+SMALL += ["--unet.channel-mult", "1", "2", "--unet.attention-levels", "1", "--unet.heads", "2", "--text.layers", "1"]
+SMALL += ["--text.channels", "8", "--text.heads", "2", "--text.length", "64", "--train.validation-images", "10"]
+
+
+@pytest.fixture(scope="module")
+def encoder(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("autoencoder")
+    save(folder, autoencoder(), data="scenes")
+    return str(folder)
+
+
+def train(encoder, out, *more):
+    return ["train", "--objective", "latents", "--autoencoder", encoder, *SMALL, "--out", str(out), *more]
+
+
+def test_scenes_are_encoded_once_and_words_become_pictures(encoder, tmp_path, capsys):
+    out = tmp_path / "run"
+    assert main(train(encoder, out)) == 0
+    said = capsys.readouterr().out
+    assert "scenes, train: 20 images 16 x 16 x 3, drawn as needed" in said
+    parts = sorted((out / "latents" / "train").iterdir())
+    written = [part.stat().st_mtime_ns for part in parts]
+    assert main(train(encoder, out)) == 0
+    assert [part.stat().st_mtime_ns for part in parts] == written
+    model = load(out)
+    assert isinstance(model, LatentDiffusion)
+    assert model.picture_shape == (16, 16, 3)
+    assert model.config.unet.in_channels == 2
+    assert read_about(out)["data"] == "scenes"
+    assert json.loads((out / "run.json").read_text())["unet"]["image_size"] == [8, 8]
+    capsys.readouterr()
+    pictures = tmp_path / "pictures"
+    sample = [
+        "sample",
+        "--model",
+        str(out),
+        "--prompt",
+        "a red car",
+        "--n",
+        "2",
+        "--steps",
+        "2",
+        "--out",
+        str(pictures),
+    ]
+    assert main(sample) == 0
+    assert np.asarray(Image.open(pictures / "pictures" / "000.png")).shape == (16, 16, 3)
+    assert (pictures / "chain.gif").is_file()
+
+
+def test_another_autoencoder_in_the_same_folder_is_refused(encoder, tmp_path, capsys):
+    assert main(train(encoder, tmp_path / "run")) == 0
+    other = tmp_path / "other"
+    save(other, autoencoder(1), data="scenes")
+    refused = train(str(other), tmp_path / "run")
+    fails(capsys, refused, 1, "holds latents of another autoencoder", "delete the folder")
+
+
+def test_what_cannot_be_learned_is_refused(encoder, tmp_path, capsys):
+    out = tmp_path / "run"
+    fails(capsys, train(encoder, out, "--data", "digits"), 2, "digits", "captions")
+    fails(capsys, train("mnist", out), 2, "mnist is a diffusion model, but an autoencoder was expected")
+    fails(capsys, train(encoder, out, "--text.vocabulary", "9"), 2, "text.vocabulary is 9")
+
+
+def test_a_drawing_of_latents_refuses_what_latents_cannot_do(encoder, tmp_path, capsys):
+    out = tmp_path / "run"
+    assert main(train(encoder, out)) == 0
+    sample = ["sample", "--model", str(out), "--prompt", "a car", "--steps", "2", "--out", str(tmp_path / "x")]
+    fails(capsys, [*sample, "--size", "18"], 2, "--size is 18 x 18", "16 x 16 or 20 x 20 would do")
+    fails(capsys, [*sample, "--threshold", "dynamic"], 2, "threshold", "latents, which have no bounds")
+    fails(
+        capsys, ["sample", "--model", encoder, "--n", "1"], 2, "is an autoencoder, but a diffusion model was expected"
+    )
