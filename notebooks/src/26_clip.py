@@ -925,4 +925,4 @@ for i, question in enumerate(questions):
 #
 # </details>
 #
-# **Next:** bigger pictures, by cascades and in latent space, from notebook 30 on (to come).
+# **Next:** bigger pictures, drawn as a few numbers: [30 · Autoencoders](30_autoencoders.ipynb)

@@ -323,4 +323,4 @@ plt.show()
 #
 # You can say what is to be changed, change it, and tell good settings from beaten ones. Hand in the picture of Problem 6.
 #
-# **Next:** bigger pictures, by cascades and in latent space, from notebook 30 on (to come).
+# **Next:** bigger pictures, drawn as a few numbers: [30 · Autoencoders](30_autoencoders.ipynb)
