@@ -42,6 +42,11 @@ def test_training_and_test_never_show_what_is_held_out():
     assert not any(held_out(compose(i, split="test")) for i in range(200))
 
 
+def test_the_split_for_judges_has_both():
+    shares = np.mean([held_out(compose(i, split="any")) for i in range(300)])
+    assert 0.05 < shares < 0.4
+
+
 def test_held_out_scenes_each_show_one_of_the_combinations():
     scenes = [compose(i, split="held-out") for i in range(70)]
     assert all(held_out(scene) for scene in scenes)

@@ -7,7 +7,7 @@ from tinydiff.data.scenes.dice import Dice
 from tinydiff.data.scenes.objects import OBJECTS
 from tinydiff.data.scenes.scene import Scene
 
-SPLITS = {"train": 1_000_000, "test": 2_000, "held-out": 2_000, "swapped": 1_000}  # scenes in each
+SPLITS = {"train": 1_000_000, "test": 2_000, "held-out": 2_000, "swapped": 1_000, "any": 1_000_000}  # scenes in each
 MOST = 2**32  # scenes of a seed and a split: there are always more of the same kind
 HELD_OUT = (  # combinations that training never shows: an object, and a place, a time, a weather or its colour
     ("cabin", "mountain"),
@@ -39,7 +39,8 @@ def compose(index: int, seed: int = 0, split: str = "train") -> Scene:
     split : str
         - ``"train"``, ``"test"``: any scene without a combination of `HELD_OUT`;
         - ``"held-out"``: each with a combination of `HELD_OUT`;
-        - ``"swapped"``: pairs (2 k, 2 k + 1) of scenes with two objects, whose colours are exchanged.
+        - ``"swapped"``: pairs (2 k, 2 k + 1) of scenes with two objects, whose colours are exchanged;
+        - ``"any"``: any scene, for a judge, who must not take what training never shows for impossible.
     """
     check_count("index", index, least=0, most=MOST - 1)
     check_choice("split", split, tuple(SPLITS))
@@ -50,7 +51,8 @@ def compose(index: int, seed: int = 0, split: str = "train") -> Scene:
         combination = HELD_OUT[index % len(HELD_OUT)]
         return _first(Dice(seed, "scene, held-out", index), lambda scene: _has(scene, combination), combination[0])
     dice = Dice(seed, f"scene, {split}", index)
-    return _first(dice, lambda scene: not held_out(scene), dice.choice(tuple(OBJECTS)))  # each object equally often
+    name = dice.choice(tuple(OBJECTS))  # each equally often
+    return _first(dice, lambda scene: split == "any" or not held_out(scene), name)
 
 
 def held_out(scene: Scene) -> bool:

@@ -30,7 +30,7 @@ from tinydiff.workers import run_parallel
 
 BYTES_OF_A_CAPTION = 150  # as a text of Python
 VERSION = 1  # of the drawings: to be raised when the same scene begins to look otherwise
-AT_ONCE = {"train": 10_000}  # how many of a split a data set holds, where that is not all of it
+AT_ONCE = {"train": 10_000, "any": 10_000}  # how many of a split a data set holds, where that is not all of it
 
 
 @checks_arguments("__init__")

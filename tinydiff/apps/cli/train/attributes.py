@@ -21,6 +21,8 @@ class TrainAttributes(TrainCommand):
     """What is minimised. Each objective has options of its own: see --help with it."""
     data: str = "scenes"
     """A data set that knows the attributes of its pictures, by name."""
+    split: str = "train"
+    """Which part of it is learned from; what is learned is measured on the part "test"."""
     network: AttributeClassifierShape = field(default_factory=AttributeClassifierShape)
     """The shape of the network; its image_size is the pictures' size, and its attributes are those of the data."""
     train: ClassifyAttributesConfig = field(default_factory=ClassifyAttributesConfig)
@@ -28,7 +30,7 @@ class TrainAttributes(TrainCommand):
 
     def prepare(self, device: Device) -> ClassifyAttributes:
         """Read the data, and make the network."""
-        training, test = (_with_attributes(self.data, split, self.network.image_size) for split in ("train", "test"))
+        training, test = (_with_attributes(self.data, split, self.network.image_size) for split in (self.split, "test"))
         words = {name: tuple(of_it) for name, of_it in training.attribute_words.items()}
         config = AttributeClassifierConfig(**vars(self.network), attributes=words)
         network = AttributeClassifier(config, np.random.default_rng(self.train.seed))
