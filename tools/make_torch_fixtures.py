@@ -1,6 +1,6 @@
 """Write tests/fixtures/torch_*.npz: what PyTorch's autograd says about every pair, every model and the optimiser.
 
-Run it with PyTorch 2.13 in the environment: ``python tools/make_torch_fixtures.py``. The tests need only the files.
+Run it with PyTorch 2.14 in the environment: ``python tools/make_torch_fixtures.py``. The tests need only the files.
 All is float64. Arrays are in tinydiff's layout; autograd itself carries the gradients back through each transposition.
 """
 
@@ -376,17 +376,7 @@ def main() -> None:
         "unet": unet(UNetConfig(12, channels=16, channel_mult=(1, 2), blocks_per_level=1, heads=2)),
         "unet with everything": unet(
             UNetConfig(
-                8,
-                in_channels=3,
-                channels=16,
-                channel_mult=(1, 1, 2),
-                blocks_per_level=2,
-                attention_levels=(1,),
-                groups=8,
-                num_classes=3,
-                scale_shift=True,
-                time_embedding="ddpm",
-                time_offset=1,
+                8, 3, None, 16, (1, 1, 2), 2, (1,), 4, 8, 0.0, 3, scale_shift=True, time_embedding="ddpm", time_offset=1
             )
         ),
         "classifier": classifier(ClassifierConfig(image_size=9, num_classes=4, channels=(8, 16), features=12)),

@@ -37,9 +37,9 @@ class Repeats:
     def __getattr__(self, name):
         return getattr(self.model, name)
 
-    def chain(self, request, sampler, steps, progress):
+    def draw(self, request, sampler, steps, progress):
         self.request = request
-        yield 0.0, self.samples[: request.count], self.samples[: request.count]
+        return self.samples[: request.count]
 
 
 def figures(report, line):

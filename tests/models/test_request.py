@@ -92,7 +92,7 @@ def test_words_are_followed_by_one_default(monkeypatch, asked, scale):
 
     def loaded(name, device, kind):
         class Model:
-            def chain(self, request, *how):
+            def draw(self, request, *how):
                 raise Asked(request.guidance.scale)
 
         return Model()

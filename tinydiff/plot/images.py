@@ -7,7 +7,7 @@ from PIL import Image
 
 from tinydiff.base import Array, InputError, check_count, check_shape, checked, to_numpy
 from tinydiff.plot.frames import shrink, spread
-from tinydiff.plot.sheets import columns_for, sheet, to_pixels
+from tinydiff.plot.sheets import caption_lines, columns_for, sheet, to_pixels, usual_scale
 
 
 @checked()
@@ -73,7 +73,10 @@ def captioned_images(
     check_count("columns", columns)
     if len(captions) != len(pixels):
         raise InputError(f"captions has {len(captions)} entries, but {len(pixels)}, one per image, were expected.")
-    return sheet(pixels, columns, scale, title, captions=[str(caption) for caption in captions])
+    if scale is None:
+        scale = usual_scale(min(columns, len(pixels)), *pixels.shape[1:3])
+    lines = [caption_lines(str(caption), scale * pixels.shape[2]) for caption in captions]
+    return sheet(pixels, columns, scale, title, lines)
 
 
 @checked()

@@ -1,6 +1,7 @@
 """Pictures side by side on one sheet, with titles and labels, and how a picture is saved."""
 
 import functools
+import itertools
 import math
 import textwrap
 from collections.abc import Sequence
@@ -97,34 +98,46 @@ def _font(size: int) -> ImageFont.FreeTypeFont:
     return ImageFont.truetype(Path(matplotlib.get_data_path(), "fonts", "ttf", "DejaVuSans.ttf"), size)
 
 
+def usual_scale(columns: int, height: int, width: int) -> int:
+    """Return a scale for images, so that all columns have about 900 pixels.
+
+    An image has about the area of 128 x 128 then, and no side above 384.
+    """
+    return max(1, min(900 // (columns * width), 128 // math.isqrt(height * width), 384 // max(height, width)))
+
+
+def caption_lines(caption: str, width: int) -> list[str]:
+    """Return a caption in lines that are at most so many pixels wide."""
+    return _in_lines(_in_short(caption, 200), _font(TEXT), width, CAPTION_LINES)
+
+
 def sheet(
     pixels: np.ndarray,
     columns: int,
     scale: int | None,
     title: str | None = None,
-    labels: Sequence[str] = (),
+    labels: Sequence[str | Sequence[str]] = (),
     column_labels: Sequence[str] = (),
     row_labels: Sequence[str] = (),
     block: int | None = None,
-    captions: Sequence[str] = (),
 ) -> Image.Image:
     """Return images in a table with texts; with `block`, columns form blocks, and the first image of each is framed.
 
-    Labels stand below images in one line each, which may make columns wider; captions in several, as wide as an image.
+    A label stands below its image, in one line or, where it is a sequence of them, in several (see `caption_lines`).
     """
     n, height, width, _ = pixels.shape
-    labels, column_labels = ([_in_short(text, 40) for text in texts] for texts in (labels, column_labels))
+    below = [[_in_short(label, 40)] if isinstance(label, str) else list(label) for label in labels]
+    column_labels = [_in_short(text, 40) for text in column_labels]
     row_labels = [_in_short(text, 200) for text in row_labels]
     columns, rows = min(columns, n), -(-n // columns)
-    if scale is None:  # about 900 pixels for all columns; an image has about the area of 128 x 128, no side above 384
-        scale = max(1, min(900 // (columns * width), 128 // math.isqrt(height * width), 384 // max(height, width)))
+    scale = usual_scale(columns, height, width) if scale is None else scale
     check_count("scale", scale)
     height, width = height * scale, width * scale
 
     line, small, large = TEXT + 8, _font(TEXT), _font(TITLE)
-    pitch_x = max([width, *(math.ceil(small.getlength(text)) + 6 for text in (*labels, *column_labels))]) + GAP
-    broken = [_in_lines(_in_short(text, 200), small, width, CAPTION_LINES) for text in captions]
-    pitch_y = height + (line + 4 if labels else 0) + max(map(len, broken), default=0) * line + GAP
+    across = [*itertools.chain(*below), *column_labels]
+    pitch_x = max([width, *(math.ceil(small.getlength(text)) + 6 for text in across)]) + GAP
+    pitch_y = height + (line * max(map(len, below)) + 4 if below else 0) + GAP
     left = MARGIN + max([0, *(math.ceil(small.getlength(text)) + 8 for text in row_labels)])
     xs = [left + column * pitch_x + column // (block or columns) * MARGIN for column in range(columns)]
     right = xs[-1] + pitch_x - GAP
@@ -144,11 +157,9 @@ def sheet(
         draw.rectangle(frame, outline=ORANGE, width=GAP)
     for i, text in enumerate(title_lines):
         draw.text((left, MARGIN + i * (TITLE + 4)), text, INK, large, anchor="la")
-    for text, (x, y) in zip(labels, positions, strict=False):
-        draw.text((x + width // 2, y + height + line // 2), text, INK, small, anchor="mm")
-    for lines, (x, y) in zip(broken, positions, strict=False):
+    for lines, (x, y) in zip(below, positions, strict=False):
         for i, text in enumerate(lines):
-            draw.text((x, y + height + line // 2 + i * line), text, INK, small, anchor="lm")
+            draw.text((x + width // 2, y + height + line // 2 + i * line), text, INK, small, anchor="mm")
     for text, (x, y) in zip(column_labels, positions, strict=False):
         draw.text((x + width // 2, y - line // 2), text, INK, small, anchor="mm")
     for text, (x, y) in zip(row_labels, positions[::columns], strict=False):

@@ -112,7 +112,8 @@ def test_a_model_of_the_wrong_sort_exits_with_2(trained, capsys):
         name, *options = command.split()
         options = options if name == "train" else [*options, "--model"]
         fails(capsys, [name, *options, "mnist-classifier-28"], 2, expected)
-    fails(capsys, ["evaluate", "--model", "mnist-classifier-28"], 2, "but a diffusion model or a CLIP was expected")
+    expected = "but a diffusion model or a CLIP or an autoencoder was expected"
+    fails(capsys, ["evaluate", "--model", "mnist-classifier-28"], 2, expected)
     arguments = ["evaluate", "--model", str(trained), "--classifier", "mnist", "--data", "digits", "--n", "4"]
     fails(capsys, [*arguments, "--steps", "1"], 2, "mnist is a diffusion model, but a classifier was expected")
 

@@ -124,7 +124,10 @@ def test_the_discriminator_has_the_channels_of_the_pictures(tmp_path):
             "--discriminator.in-channels is 1, but the autoencoder's",
         ),
         (["--train.adversarial-from", "3"], "--train.adversarial-from is 3, but adversarial is 0"),
-        (["--network.image-size", "10", "--network.channel-mult", "1", "2", "3"], "= 4: 8 x 8 or 12 x 12 would do"),
+        (
+            ["--network.image-size", "10", "--network.channel-mult", "1", "2", "3"],
+            ": 8 x 8 or 12 x 12 would do",
+        ),
         (["--network.latent-channels", "0"], "--network.latent-channels is 0"),
         (["--train.kl", "-1"], "--train.kl is -1"),
         (["--data", "digits", "--images", "9"], "images is 9, but only avatars are put together"),
