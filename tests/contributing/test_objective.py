@@ -4,7 +4,7 @@ import pytest
 from recipe import Recipe
 
 OBJECTIVE = '''
-"""Reconstruct: a network gives its input back, through fewer numbers than came in."""
+"""Compress: a network gives its input back, through fewer numbers than came in."""
 
 import zlib
 from dataclasses import dataclass
@@ -22,14 +22,14 @@ from tinydiff.train.order import shuffled
 
 
 @dataclass(frozen=True)
-class ReconstructConfig(TrainConfig):
+class CompressConfig(TrainConfig):
     """How an autoencoder is trained: the settings of every run (`TrainConfig`), with other defaults."""
 
     steps: int = 500
     warmup: int = 10
 
 
-class Reconstruct(Objective):
+class Compress(Objective):
     """The network learns to give pictures back: the mean squared error.
 
     Parameters
@@ -37,14 +37,14 @@ class Reconstruct(Objective):
     network : Module
         Rows of pixels to rows of pixels; trained in place.
     data : Dataset
-    config : ReconstructConfig
+    config : CompressConfig
     validation : Dataset or None
         Held-out images.
     """
 
-    config: ReconstructConfig
+    config: CompressConfig
 
-    def __init__(self, network: Module, data: Dataset, config: ReconstructConfig, validation: Dataset | None = None):
+    def __init__(self, network: Module, data: Dataset, config: CompressConfig, validation: Dataset | None = None):
         super().__init__(network, config)
         self.data, self.validation = data, validation
 
@@ -84,12 +84,12 @@ import numpy as np
 from tinydiff.apps.cli.train.command import TrainCommand, on_device, training_and_test, trains
 from tinydiff.base import Device
 from tinydiff.nn import Linear, Sequential
-from tinydiff.train.objectives.<name> import Reconstruct, ReconstructConfig
+from tinydiff.train.objectives.<name> import Compress, CompressConfig
 
 
 @trains("<name>")
 @dataclass(frozen=True)
-class TrainReconstruct(TrainCommand):
+class TrainCompress(TrainCommand):
     """Train a linear autoencoder, which finds the principal components."""
 
     objective: str = "<name>"
@@ -100,35 +100,35 @@ class TrainReconstruct(TrainCommand):
     """Height and width of the images."""
     middle: int = 4
     """How many numbers stand for an image."""
-    train: ReconstructConfig = field(default_factory=ReconstructConfig)
+    train: CompressConfig = field(default_factory=CompressConfig)
     """How to train."""
 
-    def prepare(self, device: Device) -> Reconstruct:
+    def prepare(self, device: Device) -> Compress:
         """Read the data, and make the network."""
         training, test = training_and_test(self.data, self.size)
         pixels, rng = training.images[0].size, np.random.default_rng(self.train.seed)
         network = Sequential(Linear(pixels, self.middle, rng), Linear(self.middle, pixels, rng))
         network.pack()
-        return Reconstruct(on_device(network, device), training, self.train, test)
+        return Compress(on_device(network, device), training, self.train, test)
 '''
 TEST = '''
-"""Reconstruct: the gradient of a step, and a loss that falls."""
+"""Compress: the gradient of a step, and a loss that falls."""
 
 import numpy as np
 
 from tinydiff.data import load_data
 from tinydiff.nn import Gradients, Linear, Sequential
 from tinydiff.train import Run
-from tinydiff.train.objectives.<name> import Reconstruct, ReconstructConfig
+from tinydiff.train.objectives.<name> import Compress, CompressConfig
 
-CONFIG = ReconstructConfig(steps=60, batch=32, micro_batch=16, lr=1e-2)
+CONFIG = CompressConfig(steps=60, batch=32, micro_batch=16, lr=1e-2)
 
 
 def objective(dtype=np.float32):
     rng = np.random.default_rng(0)
     network = Sequential(Linear(64, 4, rng, dtype=dtype), Linear(4, 64, rng, dtype=dtype))
     network.pack()
-    return Reconstruct(network, load_data("digits"), CONFIG, load_data("digits", "test"))
+    return Compress(network, load_data("digits"), CONFIG, load_data("digits", "test"))
 
 
 def test_the_gradient_of_a_step_is_that_of_its_loss():
@@ -165,12 +165,12 @@ def test_the_loss_falls():
 
 @pytest.mark.slow
 def test_an_objective(tmp_path):
-    recipe = Recipe(tmp_path, "Add an objective", name="reconstruct")
+    recipe = Recipe(tmp_path, "Add an objective", name="compress")
     recipe.write("tinydiff/train/objectives/<name>.py", OBJECTIVE)
     recipe.write("tinydiff/apps/cli/train/<name>.py", COMMAND)
     recipe.write("tests/train/test_<name>.py", TEST)
     recipe.tests("tests/train/test_<name>.py")
-    assert "--objective reconstruct" in recipe.tinydiff("train", "--help")
+    assert "--objective compress" in recipe.tinydiff("train", "--help")
     run = ["train", "--objective", "<name>", "--middle", "3", "--train.steps", "4", "--threads", "1", "--out", "mine"]
     assert "Trained 4 steps" in recipe.tinydiff(*run)
     assert "has trained 4 steps already" in recipe.tinydiff(*run)
