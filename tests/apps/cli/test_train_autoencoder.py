@@ -135,4 +135,4 @@ def test_the_discriminator_has_the_channels_of_the_pictures(tmp_path):
     ],
 )
 def test_what_does_not_fit_is_one_sentence(options, words, tmp_path, capsys):
-    fails(capsys, [*COMMAND, *options, "--out", str(tmp_path)], 2, words)
+    fails(capsys, [*COMMAND, "--images", "40", *options, "--out", str(tmp_path)], 2, words)

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from tinydiff.base import InputError
-from tinydiff.data import DATASETS, load_data
+from tinydiff.data import DATASETS
 from tinydiff.data.scenes import ATTRIBUTES, DrawnScenes, Scene, answers, compose, load_scenes, painting, render
 from tinydiff.data.scenes.compose import HELD_OUT, SPLITS, held_out, is_natural
 from tinydiff.data.scenes.objects import OBJECTS
@@ -171,7 +171,7 @@ def test_scenes_drawn_as_needed_are_those_of_the_data_set():
 
 def test_scenes_are_on_the_list_of_data_sets():
     assert DATASETS["scenes"].splits == tuple(SPLITS)
-    assert load_data("scenes", "swapped").images.shape == (1000, 64, 64, 3)
+    assert DATASETS["scenes"].load("swapped", 4).images.shape == (4, 64, 64, 3)
 
 
 def test_what_does_not_fit_is_refused():
