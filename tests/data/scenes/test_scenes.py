@@ -184,3 +184,9 @@ def test_what_does_not_fit_is_refused():
         DrawnScenes("test", 12).batch([12])
     with pytest.raises(InputError, match="captions of scenes say left and right"):
         DrawnScenes("test", 12).batch([1], flip=np.array([True]))
+
+
+def test_the_number_of_an_object_is_that_of_the_first_one_where_there_are_two():
+    drawn, held = DrawnScenes("swapped", 6, size=16), load_scenes("swapped", 6, size=16)
+    assert (drawn.batch(range(6))[1] == held.labels).all()
+    assert held.labels.min() >= 0

@@ -30,6 +30,7 @@ from tinydiff.workers import run_parallel
 
 BYTES_OF_A_CAPTION = 150  # as a text of Python
 VERSION = 1  # of the drawings: to be raised when the same scene begins to look otherwise
+AT_A_TIME = 250  # scenes that one worker draws of a data set before it takes others
 AT_ONCE = {"train": 10_000, "any": 10_000}  # how many of a split a data set holds, where that is not all of it
 
 
@@ -88,19 +89,17 @@ class DrawnScenes:
 
     def pictures(self, indices: Sequence[int] | np.ndarray) -> np.ndarray:
         """Return the pictures at these indices, uint8, shape (n, size, size, 3)."""
-        scenes = self.scenes(indices)
-        return np.array([render(scene, self.size) for scene in scenes], np.uint8).reshape(len(scenes), *self.shape)
+        return _drawn(self.scenes(indices), self.size)
 
     def batch(self, indices: Sequence[int] | np.ndarray, xp: Any = np, flip: None = None) -> tuple[Array, Array]:
-        """Return images (n, size, size, 3), float32 in [-1, 1], and the number of each one's object, as `Dataset` does.
+        """Return images (n, size, size, 3), float32 in [-1, 1], and the number of each one's first object.
 
         Scenes are never mirrored: captions say left and right.
         """
         if flip is not None:
             raise InputError("flip was given, but captions of scenes say left and right: leave it out.")
-        xp = library(xp)
-        pictures, objects = self.pictures(indices), self.attributes(indices)[:, 0]
-        return xp.asarray(to_floats(pictures)), xp.asarray(objects)
+        xp, scenes = library(xp), self.scenes(indices)
+        return xp.asarray(to_floats(_drawn(scenes, self.size))), xp.asarray(_objects(scenes))
 
     def attributes(self, indices: Sequence[int] | np.ndarray) -> np.ndarray:
         """Return the answers to the questions `attribute_words`; see `answers`."""
@@ -134,8 +133,19 @@ def load_scenes(split: str = "train", n: int | None = None, seed: int = 0, size:
     n = AT_ONCE.get(split, SPLITS[split]) if n is None else n
     drawn = DrawnScenes(split, n, size, seed)
     check_memory(2 * len(drawn) * 3 * size**2, f"n is {n:,}", "ask for fewer scenes, smaller ones, or `DrawnScenes`")
-    parts = np.array_split(np.arange(len(drawn)), max(1, len(drawn) // 250))
-    images = np.concatenate(run_parallel([functools.partial(drawn.pictures, part) for part in parts]))
+    scenes = drawn.scenes(np.arange(n))
+    parts = [scenes[start : start + AT_A_TIME] for start in range(0, n, AT_A_TIME)]
+    images = np.concatenate(run_parallel([functools.partial(_drawn, part, size) for part in parts]))
+    captions = tuple(describe(scene).text for scene in scenes)
+    return Dataset(images, _objects(scenes), "scenes", split, "the package", captions, tuple(OBJECTS))
+
+
+def _drawn(scenes, size):
+    """Return the pictures of scenes, uint8, shape (n, size, size, 3)."""
+    return np.array([render(scene, size) for scene in scenes], np.uint8).reshape(len(scenes), size, size, 3)
+
+
+def _objects(scenes):
+    """Return the number of each scene's object, of the first one where there are two."""
     names = tuple(OBJECTS)
-    labels = np.array([names.index(compose(i, seed, split).object) for i in range(len(drawn))])
-    return Dataset(images, labels, "scenes", split, "the package", drawn.captions, names)
+    return np.array([names.index(scene.object) for scene in scenes], np.int64)
