@@ -1,6 +1,11 @@
 """Commands of the command line on tiny models, and how they fail."""
 
+import os
+import signal
+from contextlib import contextmanager
+
 from tinydiff.apps.cli import main
+from tinydiff.train import Run
 
 TINY = [
     "--data", "digits", "--unet.image-size", "8", "--unet.channels", "8", "--unet.channel-mult", "1", "2",
@@ -11,6 +16,22 @@ TINY = [
 
 def train(out, *more, steps=4):
     return main(["train", *TINY, "--train.steps", str(steps), "--out", str(out), *more])
+
+
+@contextmanager
+def ctrl_c_at(step, monkeypatch):
+    """Let Ctrl-C be pressed in this step of every run inside."""
+    with monkeypatch.context() as patch:
+        take_step = Run.train_step
+
+        def pressed(self):
+            record = take_step(self)
+            if self.step == step:
+                os.kill(os.getpid(), signal.SIGINT)
+            return record
+
+        patch.setattr(Run, "train_step", pressed)
+        yield
 
 
 def fails(capsys, arguments, status, *words):

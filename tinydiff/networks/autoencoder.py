@@ -244,9 +244,48 @@ class Decoder(Module):
         return self.stem.backward(dh, tape, grads)
 
 
+class EncoderAndDecoder(Module):
+    """What autoencoders share, whatever they do between the two: an encoder, a decoder, and perhaps a layer after each.
+
+    A subclass sets `config`, `encoder`, `quant` (or None), `post_quant` (or None) and `decoder`.
+    """
+
+    config: AutoencoderConfig
+    encoder: Encoder
+    quant: Linear | None
+    post_quant: Linear | None
+    decoder: Decoder
+
+    def decode_backward(self, d_x_hat: Array, tape: Tape, grads: Gradients | None = None) -> Array:
+        """Return the gradient of what was decoded, and add the weights' gradients to `grads`."""
+        dz = self.decoder.backward(d_x_hat, tape, grads)
+        return dz if self.post_quant is None else self.post_quant.backward(dz, tape, grads)
+
+    def _encoded(self, x, tape):
+        """Return what the encoder says of images."""
+        check_alike(x=x, theta=self.encoder.stem.weight.value)
+        check_shape("x", x, (None, None, None, self.config.in_channels))
+        check_sides("x", x.shape[1:3], self.config.factor)
+        h = self.encoder.forward(x, tape)
+        return h if self.quant is None else self.quant.forward(h, tape)
+
+    def _encoded_backward(self, dh, tape, grads):
+        if self.quant is not None:
+            dh = self.quant.backward(dh, tape, grads)
+        return self.encoder.backward(dh, tape, grads)
+
+    def _decoded(self, name, z, tape):
+        """Return the images of a map of latents, which errors call by this name."""
+        check_alike(**{name: z}, theta=self.decoder.stem.weight.value)
+        check_shape(name, z, (None, None, None, self.config.latent_channels))
+        if self.post_quant is not None:
+            z = self.post_quant.forward(z, tape)
+        return self.decoder.forward(z, tape)
+
+
 @network("autoencoder", AutoencoderConfig)
 @checks_arguments("__init__")
-class Autoencoder(Module):
+class Autoencoder(EncoderAndDecoder):
     """The KL autoencoder of latent diffusion (Rombach et al. 2022, arXiv 2112.10752, section 3.1).
 
     The encoder says of each latent number a mean and a log variance; the decoder draws an image from numbers drawn so.
@@ -292,13 +331,7 @@ class Autoencoder(Module):
             H and W are any multiples of `factor`.
         tape : Tape or None
         """
-        check_alike(x=x, theta=self.encoder.stem.weight.value)
-        check_shape("x", x, (None, None, None, self.config.in_channels))
-        check_sides("x", x.shape[1:3], self.config.factor)
-        h = self.encoder.forward(x, tape)
-        if self.quant is not None:
-            h = self.quant.forward(h, tape)
-        mean, log_variance = cut(h, 2)
+        mean, log_variance = cut(self._encoded(x, tape), 2)
         log_variance, cache = F.clamp.bare(log_variance, *LOG_VARIANCE)
         if tape is not None:
             tape.push(self, cache, log_variance.shape)
@@ -312,22 +345,11 @@ class Autoencoder(Module):
         _check_both(d_mean, d_log_variance, cache.inside)
         (d_log_variance,) = F.clamp_backward.bare(d_log_variance, cache)
         dh = xp_of(d_mean).concatenate([d_mean, d_log_variance], axis=-1)
-        if self.quant is not None:
-            dh = self.quant.backward(dh, tape, grads)
-        return self.encoder.backward(dh, tape, grads)
+        return self._encoded_backward(dh, tape, grads)
 
     def decode(self, z: Array, tape: Tape | None = None) -> Array:
         """Return images (N, h factor, w factor, in_channels) from latents (N, h, w, latent_channels); not clipped."""
-        check_alike(z=z, theta=self.decoder.stem.weight.value)
-        check_shape("z", z, (None, None, None, self.config.latent_channels))
-        if self.post_quant is not None:
-            z = self.post_quant.forward(z, tape)
-        return self.decoder.forward(z, tape)
-
-    def decode_backward(self, d_x_hat: Array, tape: Tape, grads: Gradients | None = None) -> Array:
-        """Return dz, and add the weights' gradients to `grads`."""
-        dz = self.decoder.backward(d_x_hat, tape, grads)
-        return dz if self.post_quant is None else self.post_quant.backward(dz, tape, grads)
+        return self._decoded("z", z, tape)
 
     def forward(self, x: Array, eps: Array, tape: Tape | None = None) -> Reconstruction:
         """Return (x_hat, mean, log_variance): images decoded from a sample of their latents, and what it is drawn from.

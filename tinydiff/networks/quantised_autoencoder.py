@@ -8,18 +8,15 @@ import numpy as np
 from tinydiff.base import (
     Array,
     InputError,
-    check_alike,
     check_choice,
     check_count,
-    check_shape,
-    check_sides,
     checks_arguments,
     xp_of,
 )
 from tinydiff.functional.values import MOST_CODES, check_scalar_levels
-from tinydiff.networks.autoencoder import AutoencoderConfig, Decoder, Encoder
+from tinydiff.networks.autoencoder import AutoencoderConfig, Decoder, Encoder, EncoderAndDecoder
 from tinydiff.networks.registry import network
-from tinydiff.nn import Gradients, Linear, Module, Quantiser, ScalarQuantiser, Tape, VectorQuantiser
+from tinydiff.nn import Gradients, Linear, Quantiser, ScalarQuantiser, Tape, VectorQuantiser
 
 QUANTISERS = ("vq", "fsq")
 
@@ -61,7 +58,7 @@ class QuantisedAutoencoderConfig(AutoencoderConfig):
 
 @network("quantised-autoencoder", QuantisedAutoencoderConfig)
 @checks_arguments("__init__")
-class QuantisedAutoencoder(Module):
+class QuantisedAutoencoder(EncoderAndDecoder):
     """An autoencoder with a codebook (van den Oord et al. 2017, arXiv 1711.00937), or with FSQ (arXiv 2309.15505).
 
     Between the encoder and the decoder, each position's numbers are replaced by a code.
@@ -104,30 +101,15 @@ class QuantisedAutoencoder(Module):
             H and W are any multiples of `factor`.
         tape : Tape or None
         """
-        check_alike(x=x, theta=self.encoder.stem.weight.value)
-        check_shape("x", x, (None, None, None, self.config.in_channels))
-        check_sides("x", x.shape[1:3], self.config.factor)
-        z = self.encoder.forward(x, tape)
-        return z if self.quant is None else self.quant.forward(z, tape)
+        return self._encoded(x, tape)
 
     def encode_backward(self, dz: Array, tape: Tape, grads: Gradients | None = None) -> Array:
         """Return dx, and add the weights' gradients to `grads`."""
-        if self.quant is not None:
-            dz = self.quant.backward(dz, tape, grads)
-        return self.encoder.backward(dz, tape, grads)
+        return self._encoded_backward(dz, tape, grads)
 
     def decode(self, z_q: Array, tape: Tape | None = None) -> Array:
         """Return images (N, h factor, w factor, in_channels) from codes (N, h, w, latent_channels); not clipped."""
-        check_alike(z_q=z_q, theta=self.decoder.stem.weight.value)
-        check_shape("z_q", z_q, (None, None, None, self.config.latent_channels))
-        if self.post_quant is not None:
-            z_q = self.post_quant.forward(z_q, tape)
-        return self.decoder.forward(z_q, tape)
-
-    def decode_backward(self, d_x_hat: Array, tape: Tape, grads: Gradients | None = None) -> Array:
-        """Return d_z_q, and add the weights' gradients to `grads`."""
-        d_z_q = self.decoder.backward(d_x_hat, tape, grads)
-        return d_z_q if self.post_quant is None else self.post_quant.backward(d_z_q, tape, grads)
+        return self._decoded("z_q", z_q, tape)
 
     def to_indices(self, x: Array) -> Array:
         """Return an image as whole numbers, the indices of its codes, int64 of shape (N, H / factor, W / factor)."""

@@ -1,17 +1,15 @@
 """``tinydiff train --objective attributes``: options, Ctrl-C and going on, and what is refused."""
 
 import json
-import os
-import signal
 
 import numpy as np
 import pytest
 from coloured_squares import WORDS, ColouredSquares
+from commands import ctrl_c_at
 
 from tinydiff.apps.cli import main
 from tinydiff.data import DATASETS, KnownDataset
 from tinydiff.models import load
-from tinydiff.train import Run
 
 OPTIONS = ["train", "--objective", "attributes", "--data", "squares", "--network.image-size", "24"]
 OPTIONS += ["--network.channels", "8", "8", "--network.features", "8", "--train.steps", "4", "--train.batch", "16"]
@@ -35,16 +33,7 @@ def test_ctrl_c_and_the_same_command_give_the_weights_of_a_whole_run(tmp_path, m
     assert "squares: 40 pictures" in said
     assert "On unseen pictures: accuracy colour" in said
     assert "smallest accuracy" in said
-    with monkeypatch.context() as patch:
-        step = Run.train_step
-
-        def pressed(self):
-            record = step(self)
-            if self.step == 3:
-                os.kill(os.getpid(), signal.SIGINT)
-            return record
-
-        patch.setattr(Run, "train_step", pressed)
+    with ctrl_c_at(3, monkeypatch):
         assert main([*OPTIONS, "--out", str(tmp_path / "cut")]) == 130
     assert main([*OPTIONS, "--out", str(tmp_path / "cut")]) == 0
     assert "Going on from step 3" in capsys.readouterr().out

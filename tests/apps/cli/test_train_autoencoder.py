@@ -1,19 +1,17 @@
 """`tinydiff train --objective reconstruct`: pictures alone decide, and the model knows its latents' scale."""
 
 import json
-import os
-import signal
 
 import numpy as np
 import pytest
-from commands import fails
+from commands import ctrl_c_at, fails
 from PIL import Image
 
 from tinydiff.apps.cli import main
 from tinydiff.data import load_avatars
 from tinydiff.models import LatentAutoencoder, load, read_about, save
 from tinydiff.networks import AttributeClassifier, AttributeClassifierConfig
-from tinydiff.train import Run, read_log
+from tinydiff.train import read_log
 
 SMALL = ["--network.channels", "8", "--network.latent-channels", "2", "--train.batch", "8", "--train.steps", "4"]
 SMALL += ["--train.save-every", "2", "--train.validation-images", "20", "--train.log-every", "1"]
@@ -38,16 +36,7 @@ def test_it_learns_portraits_and_keeps_the_mean_and_deviation_of_their_latents(t
 def test_ctrl_c_and_the_same_command_give_the_weights_of_a_whole_run(tmp_path, monkeypatch, capsys):
     options = ["--data", "digits", "--network.image-size", "8"]
     assert main([*COMMAND, *options, "--out", str(tmp_path / "whole")]) == 0
-    with monkeypatch.context() as patch:
-        step = Run.train_step
-
-        def pressed(self):
-            record = step(self)
-            if self.step == 3:
-                os.kill(os.getpid(), signal.SIGINT)
-            return record
-
-        patch.setattr(Run, "train_step", pressed)
+    with ctrl_c_at(3, monkeypatch):
         assert main([*COMMAND, *options, "--out", str(tmp_path / "cut")]) == 130
     assert main([*COMMAND, *options, "--out", str(tmp_path / "cut")]) == 0
     assert "Going on from step 3" in capsys.readouterr().out

@@ -10,12 +10,12 @@ from dataclasses import fields
 
 import numpy as np
 import pytest
+from commands import ctrl_c_at
 
 from tinydiff.apps.cli import main
 from tinydiff.apps.cli.train import OBJECTIVES, parse_train
 from tinydiff.apps.cli.train.arguments import recipes
 from tinydiff.models import SHIPPED, load
-from tinydiff.train import Run
 
 SMALL = ["--train.steps", "4", "--train.save-every", "2", "--train.log-every", "1"]
 DIGITS = ["--data", "digits", "--network.image-size", "8", "--network.channels", "8", "--train.batch", "16"]
@@ -46,16 +46,7 @@ def test_ctrl_c_and_the_same_command_give_the_weights_of_a_whole_run(recipe, tmp
     command = ["train", recipe, *options, *SMALL]
     assert main([*command, "--out", str(tmp_path / "whole")]) == 0
     assert word in capsys.readouterr().out
-    with monkeypatch.context() as patch:
-        step = Run.train_step
-
-        def pressed(self):
-            record = step(self)
-            if self.step == 3:
-                os.kill(os.getpid(), signal.SIGINT)
-            return record
-
-        patch.setattr(Run, "train_step", pressed)
+    with ctrl_c_at(3, monkeypatch):
         assert main([*command, "--out", str(tmp_path / "cut")]) == 130
     assert "Stopped after step 3; saved up to step 3. To go on: tinydiff" in capsys.readouterr().out
     assert main([*command, "--out", str(tmp_path / "cut")]) == 0

@@ -45,7 +45,7 @@ WRITTEN = (
     *("samples.png", "loss_by_timestep.png", "nearest.png", "rows.png", "trade.png", "skin.png"),
     *("reconstructions.png", "seen.png", "held-out.png", "swapped.png", "article-1.png", "article-2.png"),
 )
-JUDGE_OF_SCENES, JUDGED_SIDE = "scenes-judge", 64  # a shipped model, and the side of the pictures that it reads
+JUDGE_OF_SCENES = "scenes-judge"  # a shipped model
 FIXED = frozenset({"unet.in_channels"})  # of the model, whatever the data would decide; classes are matched by name
 Held = contextlib.ExitStack  # the lock on the folder of pictures, until it is closed
 SCALES = (0, 1, 2, 3, 5, 8)  # of guidance, which are compared unless others are asked for
@@ -182,9 +182,9 @@ class Evaluate:
         given = frozenset({"network.in_channels"})
         options = DataOptions(data, "network", given, advice=False, only_pictures=True)
         training, test, _ = prepare_data(options, model.config)
-        judge = None
-        if data == "scenes" and model.config.size[0] % JUDGED_SIDE == 0:
-            judge = load(JUDGE_OF_SCENES, kind=AttributeClassifier)
+        judge = load(JUDGE_OF_SCENES, kind=AttributeClassifier) if data == "scenes" else None
+        if judge is not None and model.config.size[0] % judge.config.shape[0]:
+            judge = None  # it reads pictures of its size, or of a multiple
         return evaluate_autoencoder(model, training, test, judge, self._count(), out=self._folder(held))
 
     def _of_classes(self, model: DiffusionModel, options: DataOptions, judge: str, held: Held) -> str:

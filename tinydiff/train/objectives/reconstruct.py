@@ -164,12 +164,9 @@ class Reconstruct(Objective):
         x, eps, share = self._drawn(step, shard)
         tape = Tape()
         x_hat, mean, log_variance = self._forward(x, eps, tape)
-
-        loss, d_x_hat = self.reconstruction(x_hat, x, share)
-        kl, cache = kl_to_standard_normal(mean, log_variance)
-        d_mean, d_log_variance = kl_to_standard_normal_backward(share * self.config.kl, cache)
+        loss, d_x_hat, d_mean, d_log_variance = self._loss(x, x_hat, mean, log_variance, share)
         self._backward(d_x_hat, d_mean, d_log_variance, tape, grads)
-        return share * (loss + self.config.kl * kl)
+        return loss
 
     def add_gradient_against_discriminator(
         self, step: int, shard: int, grads: Gradients
@@ -178,11 +175,7 @@ class Reconstruct(Objective):
         x, eps, share = self._drawn(step, shard)
         tape = Tape()
         x_hat, mean, log_variance = self._forward(x, eps, tape)
-
-        loss, d_x_hat = self.reconstruction(x_hat, x, share)
-        kl, cache = kl_to_standard_normal(mean, log_variance)
-        d_mean, d_log_variance = kl_to_standard_normal_backward(share * self.config.kl, cache)
-        loss = share * (loss + self.config.kl * kl)
+        loss, d_x_hat, d_mean, d_log_variance = self._loss(x, x_hat, mean, log_variance, share)
         if step < self.config.adversarial_from:
             yield (loss,)
         else:
@@ -252,6 +245,13 @@ class Reconstruct(Objective):
             self.network.decode_backward(d_x_hat, tape, grads)
         else:
             self.network.backward(d_x_hat, d_mean, d_log_variance, tape, grads)
+
+    def _loss(self, x: Array, x_hat: Array, mean: Array, log_variance: Array, share: float) -> tuple[Array, ...]:
+        """Return `share` times the loss of a micro-batch, and its gradient in x_hat, mean and log variance."""
+        loss, d_x_hat = self.reconstruction(x_hat, x, share)
+        kl, cache = kl_to_standard_normal(mean, log_variance)
+        d_mean, d_log_variance = kl_to_standard_normal_backward(share * self.config.kl, cache)
+        return share * (loss + self.config.kl * kl), d_x_hat, d_mean, d_log_variance
 
     def reconstruction(self, x_hat: Array, x: Array, share: float) -> tuple[Array, Array]:
         """Return how far x_hat is from x, the sum of all losses between the two, and `share` times its gradient."""

@@ -1,7 +1,7 @@
 """The data of ``tinydiff train``, by name or from a folder: what they decide, and what is said of them."""
 
 import os
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal, TypeVar
@@ -15,6 +15,8 @@ from tinydiff.data.captions import captions_in
 from tinydiff.data.folder import ENLARGED, GREY_AS_COLOUR
 from tinydiff.data.listing import Listing, named
 from tinydiff.data.pictures import COLOUR_DROPPED, OPAQUE
+from tinydiff.networks import TextConfig
+from tinydiff.text import Tokenizer
 from tinydiff.train.checkpoint import checkpoints
 
 Config = TypeVar("Config", bound=Any)
@@ -112,6 +114,15 @@ def prepare_data(options: DataOptions, config: Config) -> tuple[Dataset, Dataset
     if options.advice and training.class_names and config.num_classes is not None and not options.captions:
         _print_classes(training.class_names)
     return training, held_out, config
+
+
+def learn_words(captions: Sequence[str], text: TextConfig) -> tuple[Tokenizer, TextConfig]:
+    """Return a tokenizer that has read captions, and the shape of a text encoder with as many tokens as it has."""
+    merges = text.vocabulary - len(Tokenizer())
+    if merges < 0:
+        raise InputError(f"text.vocabulary is {text.vocabulary}, but {len(Tokenizer())} or more were expected.")
+    tokenizer = Tokenizer.train(captions, merges)
+    return tokenizer, replace(text, vocabulary=len(tokenizer))
 
 
 def decided_before(out: Path) -> frozenset[str]:

@@ -16,6 +16,7 @@ from tinydiff.apps.cli.train.data import (
     DataOptions,
     Fit,
     decided_before,
+    learn_words,
     names_of_classes,
     prepare_data,
 )
@@ -24,7 +25,6 @@ from tinydiff.base import Device, InputError, to_table
 from tinydiff.data import Dataset
 from tinydiff.models import DiffusionModel, ModelConfig, default_micro_batch, load
 from tinydiff.networks import TextConfig, UNetConfig
-from tinydiff.text import Tokenizer
 from tinydiff.train import Denoise, DenoiseConfig, Run
 
 
@@ -132,13 +132,7 @@ class Train(TrainCommand):
                 )
             if training.captions is None:
                 raise InputError(f"captions was given, but {self.data} has none: leave it out, or take avatars.")
-            merges = self.text.vocabulary - len(Tokenizer())
-            if merges < 0:
-                raise InputError(
-                    f"text.vocabulary is {self.text.vocabulary}, but {len(Tokenizer())} or more were expected."
-                )
-            tokenizer = Tokenizer.train(training.captions, merges)
-            text = replace(self.text, vocabulary=len(tokenizer))
+            tokenizer, text = learn_words(training.captions, self.text)
             unet = replace(unet, context_channels=text.channels)
         class_names = None if self.captions else names_of_classes(training, unet.num_classes)
         config = ModelConfig(unet, self.schedule, self.T, self.kind, text, class_names)

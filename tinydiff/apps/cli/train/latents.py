@@ -10,13 +10,12 @@ from tyro.conf import arg
 from tinydiff.apps.cli.options import DATASET_NAMES, ProgressBar, ScheduleName, TargetName
 from tinydiff.apps.cli.screen import say
 from tinydiff.apps.cli.train.command import TrainCommand, on_device, trains
-from tinydiff.apps.cli.train.data import FOLDER_HELP, DataOptions, Fit, prepare_data
+from tinydiff.apps.cli.train.data import FOLDER_HELP, DataOptions, Fit, learn_words, prepare_data
 from tinydiff.apps.cli.train.start_from import flat
 from tinydiff.base import Device, InputError, counted, to_table
 from tinydiff.data import DATASETS, LatentData, encode_once
 from tinydiff.models import LatentAutoencoder, LatentDiffusion, ModelConfig, default_micro_batch, load
 from tinydiff.networks import TextConfig, UNetConfig
-from tinydiff.text import Tokenizer
 from tinydiff.train import Denoise, DenoiseConfig, Run
 
 
@@ -126,13 +125,7 @@ class TrainLatents(TrainCommand):
         """Return a model with random weights, and a tokenizer that has read the captions."""
         height, width, channels = training.shape
         assert training.captions is not None
-        merges = self.text.vocabulary - len(Tokenizer())
-        if merges < 0:
-            raise InputError(
-                f"text.vocabulary is {self.text.vocabulary}, but {len(Tokenizer())} or more were expected."
-            )
-        tokenizer = Tokenizer.train(training.captions, merges)
-        text = replace(self.text, vocabulary=len(tokenizer))
+        tokenizer, text = learn_words(training.captions, self.text)
         unet = replace(self.unet, image_size=(height, width), in_channels=channels, context_channels=text.channels)
         config = ModelConfig(unet, self.schedule, self.T, self.kind, text)
         micro_batch = self.train.micro_batch or default_micro_batch(unet)

@@ -59,27 +59,26 @@ class TrainAutoencoder(TrainCommand):
 
     def prepare(self, device: Device) -> Reconstruct:
         """Read the data, and make the network."""
-        shape = self.network if self.start_from is None else load(self.start_from, kind=LatentAutoencoder).config
+        start = None if self.start_from is None else load(self.start_from, device, kind=LatentAutoencoder)
         options = DataOptions(
             self.data,
             "network",
-            self.given if self.start_from is None else None,
+            self.given if start is None else None,
             images=self.images,
             fit=self.fit,
             background=self.background,
             only_pictures=True,
         )
-        training, held_out, config = prepare_data(options, shape)
-        model = self._model(config, device)
+        training, held_out, config = prepare_data(options, self.network if start is None else start.config)
+        model = self._model(start, config, device)
         features = None if self.features is None else load(self.features, device, kind=AttributeClassifier)
         discriminator = self._discriminator(config.in_channels, device)
         return Reconstruct(model, training, self.train, held_out, features, discriminator)
 
-    def _model(self, config: AutoencoderConfig, device: Device) -> LatentAutoencoder:
+    def _model(self, start: LatentAutoencoder | None, config: AutoencoderConfig, device: Device) -> LatentAutoencoder:
         """Return a model with random weights, or the one to start from."""
         micro_batch = self.train.micro_batch or LatentAutoencoder.micro_batch
-        if self.start_from is not None:
-            start = load(self.start_from, device, kind=LatentAutoencoder)
+        if start is not None:
             if self.given and any(name.startswith("network.") for name in self.given):
                 raise InputError(
                     f"A shape of the network was given, but that of {self.start_from} is taken: leave it out."
