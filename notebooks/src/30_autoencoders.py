@@ -152,7 +152,8 @@ assert np.allclose(blocks_of(pca.reconstruct(training)), my_pca(blocks_of(traini
 eigenvalues = np.linalg.eigvalsh(np.cov(blocks_of(training).T, bias=True))
 lost = ((training - pca.reconstruct(training)) ** 2).mean()
 assert np.isclose(lost, np.sort(eigenvalues)[:-8].sum() / 48, rtol=1e-4), "what is lost: the eigenvalues left out"
-plot.image_grid(pca.components.reshape(8, 4, 4, 3) * 2, columns=8, scale=16)
+names = [f"number {k}" for k in range(1, 9)]
+plot.image_grid(pca.components.reshape(8, 4, 4, 3) * 2, columns=8, scale=16, labels=names)
 
 # %% [markdown]
 # How bright, which colour, then edges: nobody told it, these are the ways in which blocks differ most. Now the

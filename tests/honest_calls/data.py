@@ -132,7 +132,7 @@ CALLS = {
     "scenes.describe": lambda: (S.describe, {"scene": SCENE, "seed": 1, "everything": False}),
     "scenes.render": lambda: (S.render, {"scene": SCENE, "size": 16}),
     "answers": lambda: (S.answers, {"scenes": [SCENE, S.compose(1)]}),
-    "load_scenes": lambda: (S.load_scenes, {"split": "test", "n": 2, "seed": 1, "size": 16}),
+    "load_scenes": lambda: (S.load_scenes, {"split": "swapped", "n": 2, "seed": 1, "size": 16}),
     "DrawnScenes": lambda: (S.DrawnScenes, {"split": "test", "n": 2, "size": 16, "seed": 1}),
     "DrawnScenes.scenes": lambda: (DRAWN.scenes, {"indices": np.array([0, 2])}),
     "DrawnScenes.pictures": lambda: (DRAWN.pictures, {"indices": np.array([0, 2])}),
