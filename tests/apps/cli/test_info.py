@@ -16,6 +16,7 @@ def test_info_prints_versions_models_and_data(capsys):
         f"NumPy {np.__version__}",
         "GPU",
         "mnist-classifier-28",
+        "scenes/autoencoder",
         "mnist-small, train: 6,000 images",
     ):
         assert word in text
