@@ -17,7 +17,8 @@ def test_info_prints_versions_models_and_data(capsys):
         "GPU",
         "mnist-classifier-28",
         "scenes/autoencoder",
-        "mnist-small, train: 6,000 images",
+        "Data mnist-small: 6,000 + 1,000 digits of MNIST",
+        "Data scenes: captioned scenes of 64 x 64 pixels",
     ):
         assert word in text
 
