@@ -73,7 +73,7 @@ def test_the_report_counts_all_and_shows_some(tmp_path):
     assert lines[0].startswith("Captions: 9 of each split, none left out.")
     assert any(line.startswith("mean of attributes") for line in lines)
     assert sum("held out: right in" in line for line in lines) == 2
-    for name in ("pairs", "seen", "held-out", "swapped", "article-1", "article-2"):
+    for name in ("pairs", "captions", "seen", "held-out", "swapped", "article-1", "article-2"):
         assert (tmp_path / f"{name}.png").is_file()
 
 

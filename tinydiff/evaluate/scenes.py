@@ -36,7 +36,7 @@ ARTICLE = {  # the prompts of the article, and what a picture must show to be ri
 }
 OF_EACH = 16  # pictures of each of these
 AT_ONCE = 64  # prompts that are drawn together
-SHOWN, COLUMNS = 64, 8  # pictures in a sheet, and in a row of it
+SHOWN, CAPTIONED, COLUMNS = 64, 16, 8  # pictures in a sheet, with their captions, and in a row
 
 
 @dataclass(frozen=True)
@@ -216,7 +216,7 @@ def evaluate_scenes(
         lines.append(f'"{prompt}", held out: right in {hits} of {OF_EACH} pictures, by the judge')
     if out is not None:
         with carried_by_errors(lines):
-            lines += ["", _save_sheets(out, pictures, of_article, real)]
+            lines += ["", _save_sheets(out, pictures, of_article, real, asked["seen"][1])]
     return "\n".join(lines)
 
 
@@ -262,14 +262,18 @@ def _cell(share):
     return f"{'-':>12}" if share is None else f"{share.value:>12.1%}"
 
 
-def _save_sheets(out, pictures, of_article, real):
-    """Save the first pictures of each split, real ones above those of the captions seen, and the article's."""
+def _save_sheets(out, pictures, of_article, real, captions):
+    """Save the first pictures of each set, and those of the captions seen below real ones, and above their captions."""
+    seen = pictures["seen"]
     pairs: dict[str, np.ndarray] = {}
-    for row, start in enumerate(range(0, min(SHOWN, len(real)), COLUMNS), 1):
-        columns = slice(start, start + COLUMNS)
-        if row == 1 or start + COLUMNS <= len(real):  # rows of one length
-            pairs |= {f"real {row}": real[columns], f"drawn {row}": pictures["seen"][columns]}
-    sheets = {"pairs": plot.image_rows({name: to_floats(images) for name, images in pairs.items()})}
+    for row in range(-(-min(SHOWN, len(real)) // COLUMNS)):
+        part = slice(COLUMNS * row, COLUMNS * (row + 1))
+        if row == 0 or COLUMNS * (row + 1) <= len(real):  # a table's rows are equally long
+            pairs |= {f"real {row + 1}": to_floats(real[part]), f"drawn {row + 1}": to_floats(seen[part])}
+    sheets = {
+        "pairs": plot.image_rows(pairs),
+        "captions": plot.captioned_images(to_floats(seen[:CAPTIONED]), captions[:CAPTIONED], COLUMNS),
+    }
     for name, images in {**pictures, **{f"article-{i}": x for i, x in enumerate(of_article.values(), 1)}}.items():
         sheets[name] = plot.image_grid(to_floats(images[:SHOWN]), COLUMNS, title=f"The first pictures: {name}")
     return f"Pictures: {', '.join(str(plot.save_image(sheet, out / f'{name}.png')) for name, sheet in sheets.items())}"
