@@ -103,7 +103,7 @@ def test_averaged_latents_learn_to_decode_to_the_averaged_image():
     halved = x.reshape(50, 4, 2, 4, 2, 1).mean(axis=(2, 4))
     errors = []
     for weight in (0.0, 1.0):
-        run = Run(make(dataclasses.replace(CONFIG, steps=80, lr=5e-3, warmup=5, ema=None, equivariance=weight)))
+        run = Run(make(dataclasses.replace(CONFIG, steps=40, lr=5e-3, warmup=5, ema=None, equivariance=weight)))
         run.run(progress=False)
         mean, _ = run.objective.network.encode(x)
         decoded = run.objective.network.decode(mean.reshape(50, 2, 2, 2, 2, 2).mean(axis=(2, 4)))

@@ -27,6 +27,14 @@ def train(encoder, out, *more):
     return ["train", "--objective", "latents", "--autoencoder", encoder, *SMALL, "--out", str(out), *more]
 
 
+@pytest.fixture(scope="module")
+def trained(encoder, tmp_path_factory):
+    """Return the folder of a run, which tests leave as it is."""
+    out = tmp_path_factory.mktemp("trained") / "run"
+    assert main(train(encoder, out)) == 0
+    return out
+
+
 def test_scenes_are_encoded_once_and_words_become_pictures(encoder, tmp_path, capsys):
     out = tmp_path / "run"
     assert main(train(encoder, out)) == 0
@@ -77,10 +85,8 @@ def test_what_cannot_be_learned_is_refused(encoder, tmp_path, capsys):
     fails(capsys, train(encoder, out, "--text.vocabulary", "9"), 2, "text.vocabulary is 9")
 
 
-def test_a_drawing_of_latents_refuses_what_latents_cannot_do(encoder, tmp_path, capsys):
-    out = tmp_path / "run"
-    assert main(train(encoder, out)) == 0
-    sample = ["sample", "--model", str(out), "--prompt", "a car", "--steps", "2", "--out", str(tmp_path / "x")]
+def test_a_drawing_of_latents_refuses_what_latents_cannot_do(encoder, trained, tmp_path, capsys):
+    sample = ["sample", "--model", str(trained), "--prompt", "a car", "--steps", "2", "--out", str(tmp_path / "x")]
     fails(capsys, [*sample, "--size", "18"], 2, "--size is 18 x 18", "16 x 16 or 20 x 20 would do")
     fails(capsys, [*sample, "--threshold", "dynamic"], 2, "threshold", "latents, which have no bounds")
     fails(
@@ -88,9 +94,8 @@ def test_a_drawing_of_latents_refuses_what_latents_cannot_do(encoder, tmp_path, 
     )
 
 
-def test_a_training_starts_from_the_weights_of_another(encoder, tmp_path, capsys):
-    first, second = tmp_path / "first", tmp_path / "second"
-    assert main(train(encoder, first)) == 0
+def test_a_training_starts_from_the_weights_of_another(trained, tmp_path, capsys):
+    first, second = trained, tmp_path / "second"
     go_on = ["train", "--objective", "latents", "--start-from", str(first), "--images", "20", "--out", str(second)]
     go_on += ["--train.batch", "8", "--train.steps", "1", "--train.lr", "1e-30", "--train.warmup", "0"]
     assert main([*go_on, "--train.validation-images", "10"]) == 0
@@ -101,9 +106,8 @@ def test_a_training_starts_from_the_weights_of_another(encoder, tmp_path, capsys
     fails(capsys, [*go_on, "--unet.channels", "16"], 2, "--unet.channels is 16, but", "has 8")
 
 
-def test_a_model_learns_on_for_the_latents_of_another_autoencoder(encoder, tmp_path, capsys):
-    first, second, other = tmp_path / "first", tmp_path / "second", tmp_path / "other"
-    assert main(train(encoder, first)) == 0
+def test_a_model_learns_on_for_the_latents_of_another_autoencoder(trained, tmp_path, capsys):
+    first, second, other = trained, tmp_path / "second", tmp_path / "other"
     save(other, autoencoder(latent_channels=3), data="scenes")
     capsys.readouterr()
     assert (
