@@ -1,6 +1,7 @@
 """Answers to the exercises of notebook 32."""
 
 import math
+from itertools import pairwise
 
 import numpy as np
 
@@ -92,11 +93,12 @@ def pair_wrong(change):
 def picture_by_eps(network, decoder, alpha_bar, x_T, words, nothing, guidance, times, mean, std):
     """Guide x_0 and the noise apart, and go through the ratio of both."""
     x = x_T
-    for t, s in zip(times[:-1], times[1:], strict=True):
+    for t, s in pairwise(times):
         a, b = math.sqrt(alpha_bar[t]), math.sqrt(1 - alpha_bar[t])
-        v = [network(x, t, context) for context in (nothing, words)]
-        x_0, eps = ([f(one) for one in v] for f in (lambda v: a * x - b * v, lambda v: b * x + a * v))
-        x_0, eps = (free + guidance * (given - free) for free, given in (x_0, eps))
+        v_free, v_given = network(x, t, nothing), network(x, t, words)
+        x_0_free, eps_free = a * x - b * v_free, b * x + a * v_free
+        x_0 = x_0_free + guidance * (a * x - b * v_given - x_0_free)
+        eps = eps_free + guidance * (b * x + a * v_given - eps_free)
         x = math.sqrt(alpha_bar[s]) * x_0 + math.sqrt(1 - alpha_bar[s]) * eps
     return np.minimum(np.maximum(decoder(mean + std * x), -1), 1)
 
@@ -104,7 +106,7 @@ def picture_by_eps(network, decoder, alpha_bar, x_T, words, nothing, guidance, t
 def picture_by_angles(network, decoder, alpha_bar, x_T, words, nothing, guidance, times, mean, std):
     """x turns by the difference of two angles: x_s = cos(d) x_t - sin(d) v."""
     angles, x = np.arccos(np.sqrt(np.float32(alpha_bar))), x_T.astype(np.float32)
-    for t, s in zip(times, times[1:], strict=False):
+    for t, s in pairwise(times):
         v = (1 - guidance) * network(x, t, nothing) + guidance * network(x, t, words)
         x = np.cos(angles[t] - angles[s]) * x - np.sin(angles[t] - angles[s]) * v
     return np.clip(decoder(x * std + mean), -1, 1)
@@ -112,7 +114,7 @@ def picture_by_angles(network, decoder, alpha_bar, x_T, words, nothing, guidance
 
 def picture_wrong(**changed):
     """Change an argument on its way in, where names are those of the exercise."""
-    names = "network decoder alpha_bar x_T words nothing guidance times mean std".split()
+    names = ("network", "decoder", "alpha_bar", "x_T", "words", "nothing", "guidance", "times", "mean", "std")
 
     def wrong(*args):
         given = dict(zip(names, args, strict=True))

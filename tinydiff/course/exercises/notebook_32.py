@@ -284,7 +284,7 @@ TOLERANCE = Exercise(
     hints=[
         "For each level: decode noisy latents, compare with the picture of the clean ones, turn the error to decibels.",
         "The error is the mean of the squared differences, and the decibels are 10 times log10 of 4 over it.",
-        "`10 * np.log10(4 / ((decode(z + level * eps) - decode(z)) ** 2).mean()) >= decibels`, and keep the last level.",
+        "`10 * np.log10(4 / ((decode(z + level * eps) - decode(z)) ** 2).mean()) >= decibels`; keep the last level.",
     ],
     praise="What is quieter than this, the decoder does not hear.",
 )
