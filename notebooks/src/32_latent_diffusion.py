@@ -166,20 +166,21 @@ assert grown[1] == 16**2
 
 
 # %%
-def seconds_of(f, *args, warm_up=True):
-    """Return how long a call takes; the first one is slower, so that it may be made before."""
-    if warm_up:
+def seconds_of(f, *args, tries=3):
+    """Return how long a call takes: the shortest of some tries, since the first is slower, and others may be disturbed."""
+    took = []
+    for _ in range(tries):
+        begun = time.perf_counter()
         f(*args)
-    begun = time.perf_counter()
-    f(*args)
-    return time.perf_counter() - begun
+        took.append(time.perf_counter() - begun)
+    return min(took)
 
 
 counts[128] = 4 * counts[64][0], 16 * counts[64][1]
 print(f"{'':<22}{'multiply-adds':>15}{'of these, pairs':>17}{'seconds':>10}")
 for side, name in ((16, "16 x 16 x 8 latents"), (64, "64 x 64 x 3 pixels"), (128, "128 x 128 x 3 pixels")):
     unet, inputs = pixel_unet(side, model.config.unet.in_channels if side == 16 else 3)
-    seconds = seconds_of(unet.forward, *inputs, warm_up=side == 16)
+    seconds = seconds_of(unet.forward, *inputs, tries=3 if side == 16 else 1)
     together = sum(counts[side])
     print(f"{name:<22}{together / 1e9:>13.2f} G{counts[side][1] / together:>16.0%}{seconds:>11.3f}")
 print(f"{sum(counts[64]) / sum(counts[16]):.0f} and {sum(counts[128]) / sum(counts[16]):.0f} times as much as latents")
@@ -958,7 +959,7 @@ for side, decode in ((64, autoencoder.network.decode), (128, wide.decode)):
         took[name] = []
         for n in (1, 4):
             rows = [map_arrays(lambda row, n=n: np.repeat(row, n, axis=0), one) for one in inputs]
-            whole = 2 * N * seconds_of(unet.forward, *rows, warm_up=name == "latents")
+            whole = 2 * N * seconds_of(unet.forward, *rows, tries=3 if name == "latents" else 1)
             if name == "latents":
                 whole += seconds_of(decode, np.zeros((n, 16, 16, 8), np.float32))
             took[name].append(whole / n)
