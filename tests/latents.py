@@ -15,11 +15,12 @@ TOKENIZER = Tokenizer.train(SCENES.captions, 300)
 
 
 @functools.cache
-def autoencoder(seed=0):
-    """Return one of factor 2: pictures of 16 x 16 become latents of 8 x 8, of two channels, standardised somehow."""
-    config = AutoencoderConfig(16, 3, 4, (1, 2), 1, 2)
+def autoencoder(seed=0, latent_channels=2):
+    """Return one of factor 2: pictures of 16 x 16 become latents of 8 x 8, standardised somehow."""
+    config = AutoencoderConfig(16, 3, 4, (1, 2), 1, latent_channels)
     network = Autoencoder(config, np.random.default_rng(seed))
-    return LatentAutoencoder(network, (0.3, -0.2), (0.5, 2.0), micro_batch=4, threads=1)
+    mean, std = (0.3, -0.2, 0.1)[:latent_channels], (0.5, 2.0, 1.5)[:latent_channels]
+    return LatentAutoencoder(network, mean, std, micro_batch=4, threads=1)
 
 
 @functools.cache

@@ -23,9 +23,12 @@
 # **Papers:** Kingma and Welling, *Auto-encoding variational Bayes* (2014), section 2.4 and appendix B (here VAE-1 and
 # VAE-3); Rombach et al., *High-resolution image synthesis with latent diffusion models* (2022), section 3.1 and
 # appendix G (here VAE-5); Zhang et al., *The unreasonable effectiveness of deep features as a perceptual metric*
-# (2018), Eq. 1 (here PERC-1); and, for the bar to clear, Pearson (1901) and Hotelling (1933) (here PCA-1).
+# (2018), Eq. 1 (here PERC-1); Skorokhodov et al., *Improving the diffusability of autoencoders* (2025) (here VAE-7); and,
+# for the bar to clear, Pearson (1901) and Hotelling (1933) (here PCA-1).
 
 # %%
+from dataclasses import replace
+
 import numpy as np
 
 import tinydiff
@@ -464,7 +467,7 @@ assert np.isclose((ends[0] - ends[1]) / 2e-5, (grads.flat * way).sum(), rtol=1e-
 held_out = to_floats(load_scenes("test", 100, size=32).images)
 small_pca = fit_block_pca([to_floats(data.images)], 4, 4).reconstruct(held_out)
 random = rng.standard_normal((8, 8, 8, 4)).astype(np.float32)
-found, painted = {}, {"scenes": held_out[:8], "PCA, 4 numbers": small_pca[:8]}
+found, models, painted = {}, {}, {"scenes": held_out[:8], "PCA, 4 numbers": small_pca[:8]}
 print(f"{'':<16}{'PSNR':>9}{'KL in nats':>12}{'spread':>9}{'sigma':>9}")
 for weight in (0.0, 1e-4, 1e-2, 1.0):
     config = ReconstructConfig(
@@ -472,7 +475,7 @@ for weight in (0.0, 1e-4, 1e-2, 1.0):
     )
     run = Run(Reconstruct(LatentAutoencoder(Autoencoder(small, np.random.default_rng(0)), threads=1), data, config))
     run.run(progress=False)
-    model = run.trained()
+    models[weight] = model = run.trained()
     again = model.decode(model.encode(held_out))
     mean, log_variance = model.network.encode(held_out)
     kl = 0.5 * (mean**2 + np.exp(log_variance) - 1 - log_variance).mean()
@@ -628,6 +631,71 @@ plot.image_rows(
 # distribution is what a diffusion model is for. So latent diffusion has two parts, trained one after the other: an
 # autoencoder, which knows what patches look like, and a diffusion model, which knows scenes.
 #
+# ## Easy to reconstruct, easy to draw
+#
+# The diffusion model will draw latents from coarse to fine, since noise drowns what is fine first. So what is coarse in a
+# picture should be coarse in its latents. The losses so far do not ask for it: to reconstruct a sky, an encoder may as
+# well write it into numbers that change their sign from one position to the next, if its decoder knows. **Predict, then
+# run:** average the latents over 2 x 2 positions, and decode the 8 x 8 that are left. What picture of 32 x 32 is that,
+# for the large network, and for one that was never asked?
+
+
+# %%
+def halved(x):
+    """Return a map with the averages of 2 x 2 positions: (N, H, W, C) becomes (N, H / 2, W / 2, C)."""
+    return x.reshape(len(x), x.shape[1] // 2, 2, x.shape[2] // 2, 2, -1).mean(axis=(2, 4))
+
+
+config = ReconstructConfig(steps=300, batch=8, micro_batch=4, lr=5e-3, warmup=30, ema=0.98, kl=1e-4, edge=0.0)
+config = replace(config, latent_images=300)
+not_asked = models[1e-4]
+run = Run(
+    Reconstruct(
+        LatentAutoencoder(Autoencoder(small, np.random.default_rng(0)), threads=1),
+        data,
+        replace(config, equivariance=0.5),
+    )
+)
+run.run(progress=False)
+asked, of_half = run.trained(), halved(held_out)
+rows, at_half = {"averages of 2 x 2 pixels": of_half[:8]}, {}
+for name, model in (("not asked", not_asked), ("asked", asked)):
+    decoded = model.decode(halved(model.encode(held_out)))
+    rows[name], at_half[name] = decoded[:8], decibels(of_half, decoded)
+    whole = decibels(held_out, model.decode(model.encode(held_out)))
+    print(f"{name:<10} whole latents {whole:.1f} dB, averaged latents {at_half[name]:.1f} dB")
+assert at_half["asked"] > at_half["not asked"] + 1
+plot.image_rows(rows, scale=4)
+
+# %%
+of_large = autoencoder.decode(halved(z))
+print(f"the large one, averaged latents: {decibels(halved(x), of_large):.1f} dB")
+assert decibels(halved(x), of_large) > 20
+plot.image_rows({"averages of 2 x 2 pixels": halved(x)[:8], "of averaged latents": of_large[:8]}, scale=2)
+
+# %% [markdown]
+# "Asked" means one more loss (after Skorokhodov et al. 2025, who found that diffusion models then learn faster): averaged
+# latents should decode to the averaged picture. With P for the average of 2 x 2 and m for the means of the latents,
+#
+# $$L = \overline{\lvert D(P m) - P x \rvert} \qquad \text{(Eq. VAE-7)}$$
+#
+# It costs a quarter of a decoding, and its gradient goes back through the decoder and through P: each of four positions
+# receives a quarter.
+
+# %%
+show_source(Reconstruct.at_half_size)
+lesson.model.network.theta[...] = asked.network.theta
+network, pictures = lesson.model.network, held_out[:3]
+grads, expected, tape = Gradients(network.parameters()), Gradients(network.parameters()), Tape()
+mean, _ = network.encode(pictures)
+loss, d_mean = lesson.at_half_size(mean, pictures, 0.6, grads)
+off = network.decode(halved(mean), tape) - halved(pictures)
+d_half = network.decode_backward((0.6 * np.sign(off) / off.size).astype(np.float32), tape, expected)
+assert np.isclose(loss, abs(off).mean(), rtol=1e-5)
+assert np.allclose(d_mean, d_half.repeat(2, axis=1).repeat(2, axis=2) / 4, atol=1e-8)
+assert np.allclose(grads.flat, expected.flat, atol=1e-5 * abs(expected.flat).max())
+
+# %% [markdown]
 # ## Where 0.18215 comes from
 #
 # What comes out of the encoder itself has another size. For each channel, on the training scenes:
@@ -867,7 +935,8 @@ assert aside[3] > max(blur[3], noisy[3])
 #    another number for means.
 # 4. A latent sees a patch. How patches belong together the decoder does not know, so random latents are noise: that is
 #    left to a diffusion model.
-# 5. Schedules expect a standard deviation of 1. Measure it over the training set, for each channel, and never clip
+# 5. Averaged latents should be those of the averaged picture: then what is coarse comes first when latents are drawn, too.
+# 6. Schedules expect a standard deviation of 1. Measure it over the training set, for each channel, and never clip
 #    latents.
 #
 # <details><summary>Why not train the autoencoder and the diffusion model together?</summary>
@@ -880,7 +949,7 @@ assert aside[3] > max(blur[3], noisy[3])
 #
 # <details><summary>Why is the network's noise, sigma, so small in the end?</summary>
 #
-# Because the KL divergence is cheap: to halve a small sigma costs log 2 = 0.7 nats, times a weight of 0.0001, while
+# Because the KL divergence is cheap: to halve a small sigma costs log 2 = 0.7 nats, times a weight of 0.001, while
 # noise costs sharpness. The encoder pays where that is worth the price, as a buyer does; numbers that say little may be
 # noisy.
 #

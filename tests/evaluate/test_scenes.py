@@ -73,8 +73,13 @@ def test_the_report_counts_all_and_shows_some(tmp_path):
     assert lines[0].startswith("Captions: 9 of each split, none left out.")
     assert any(line.startswith("mean of attributes") for line in lines)
     assert sum("held out: right in" in line for line in lines) == 2
-    for name in ("seen", "held-out", "swapped", "article-1", "article-2"):
+    for name in ("pairs", "seen", "held-out", "swapped", "article-1", "article-2"):
         assert (tmp_path / f"{name}.png").is_file()
+
+
+def test_pictures_smaller_than_the_judge_reads_are_enlarged_for_it():
+    judge = AttributeClassifier(AttributeClassifierConfig(32, 3, (4,), 1, 1, 4, attributes=ATTRIBUTES))
+    assert "mean of attributes" in evaluate_scenes(latent_diffusion(), judge, n=2, steps=1)
 
 
 @pytest.mark.parametrize(
@@ -105,7 +110,7 @@ def test_a_judge_of_something_else_is_refused_before_anything_is_drawn():
     for config, sentence in (
         (replace(shape, attributes={"shape": ("round", "flat")}), "judge has the attributes shape, with their words"),
         (replace(shape, attributes=dict(reversed(ATTRIBUTES.items()))), "judge has the attributes right colour"),
-        (replace(shape, image_size=32), "images are 16 x 16, but 32 x 32 was expected"),
+        (replace(shape, image_size=(32, 16)), "images are 16 x 16, but 32 x 16 was expected"),
     ):
         with pytest.raises(InputError, match=sentence):
             evaluate_scenes(latent_diffusion(), AttributeClassifier(config), n=2, progress=lambda *at: drawn.append(at))

@@ -238,6 +238,7 @@ CALLS = {
         {"name": "mnist", "n": 1, "sampler": "ddim", "device": "cpu"},
     ),
     "load": lambda: (M.load, {"name": "mnist-classifier-16", "device": "cpu", "kind": None}),
+    "shipped_models": lambda: (M.shipped_models, {}),
     "find_folder": lambda: (M.find_folder, {"name": "mnist"}),
     "read_about": lambda: (M.read_about, {"name": "mnist"}),
 }

@@ -45,18 +45,23 @@ class Drawn:
 
 
 @pytest.mark.equation("VAE-5")
-def test_loss_and_gradient_are_those_of_the_whole_batch():
+@pytest.mark.equation("VAE-7")
+@pytest.mark.parametrize("equivariance", [0.0, 0.75])
+def test_loss_and_gradient_are_those_of_the_whole_batch(equivariance):
     """The loss is written out for the batch at once, and the gradient compared with its finite differences."""
-    objective = make(dtype=np.float64, data=Float64(DIGITS))
+    objective = make(dataclasses.replace(CONFIG, equivariance=equivariance), Float64(DIGITS), dtype=np.float64)
     network, config = objective.network, objective.config
     network.theta[:] += 0.05 * np.random.default_rng(1).standard_normal(network.theta.shape)
     x, _ = objective.data.batch(objective.indices(3))
     eps = Noise(config.seed, step=3).normal((12, 4, 4, 2), "eps", dtype=np.float64)
 
     def loss(theta):
-        x_hat, mean, log_variance = network.bind(theta).forward(x, eps)
+        bound = network.bind(theta)
+        x_hat, mean, log_variance = bound.forward(x, eps)
+        halves = mean.reshape(12, 2, 2, 2, 2, 2).mean(axis=(2, 4)), x.reshape(12, 4, 2, 4, 2, 1).mean(axis=(2, 4))
+        at_half_size = abs(bound.decode(halves[0]) - halves[1]).mean()
         terms = mae(x_hat, x)[0], edge_loss(x_hat, x)[0], kl_to_standard_normal(mean, log_variance)[0]
-        return float(terms[0] + 0.25 * terms[1] + 0.01 * terms[2])
+        return float(terms[0] + 0.25 * terms[1] + 0.01 * terms[2] + equivariance * at_half_size)
 
     grads = Gradients(network.parameters())
     found = sum(float(objective.add_gradient(3, shard, grads)) for shard in range(config.shards))
@@ -90,6 +95,27 @@ def test_without_edges_the_loss_is_l1_and_kl_alone():
     np.testing.assert_allclose(d_x_hat, -0.5 * np.sign(x) / x.size, rtol=1e-6)
     more, _ = with_edges.reconstruction(x * 0, x, 0.5)
     assert float(more) == pytest.approx(float(loss) + 0.25 * float(edge_loss(x * 0, x)[0]), rel=1e-6)
+
+
+def test_averaged_latents_learn_to_decode_to_the_averaged_image():
+    """Without the loss of half size, a decoder draws smaller latents no better than it must."""
+    x, _ = TEST.batch(np.arange(50))
+    halved = x.reshape(50, 4, 2, 4, 2, 1).mean(axis=(2, 4))
+    errors = []
+    for weight in (0.0, 1.0):
+        run = Run(make(dataclasses.replace(CONFIG, steps=80, lr=5e-3, warmup=5, ema=None, equivariance=weight)))
+        run.run(progress=False)
+        mean, _ = run.objective.network.encode(x)
+        decoded = run.objective.network.decode(mean.reshape(50, 2, 2, 2, 2, 2).mean(axis=(2, 4)))
+        errors.append(abs(decoded - halved).mean())
+    assert errors[1] < 0.7 * errors[0]
+
+
+def test_latents_of_an_odd_side_have_no_half():
+    network = Autoencoder(AutoencoderConfig(10, 1, 8, (1, 2), 1, 2))
+    pictures = Dataset(np.zeros((4, 10, 10, 1), np.uint8), np.zeros(4, int), "odd", "train", "zeros")
+    with pytest.raises(InputError, match=r"image_size is 10 x 10.*8 x 8 or 12 x 12"):
+        Reconstruct(LatentAutoencoder(network), pictures, dataclasses.replace(CONFIG, equivariance=1.0))
 
 
 def test_it_learns_digits_and_knows_the_scale_of_its_latents():

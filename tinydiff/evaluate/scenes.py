@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from PIL import Image
 
 from tinydiff import plot
 from tinydiff.base import (
@@ -35,7 +36,7 @@ ARTICLE = {  # the prompts of the article, and what a picture must show to be ri
 }
 OF_EACH = 16  # pictures of each of these
 AT_ONCE = 64  # prompts that are drawn together
-SHOWN = 32  # pictures in a sheet
+SHOWN, COLUMNS = 64, 8  # pictures in a sheet, and in a row of it
 
 
 @dataclass(frozen=True)
@@ -151,6 +152,8 @@ def evaluate_scenes(
 ) -> str:
     """Return a report in words and figures; real scenes stand beside the drawn ones.
 
+    Pictures that are smaller than the judge reads are enlarged for it, bicubically, and the real ones as they are.
+
     Parameters
     ----------
     model : DiffusionModel
@@ -189,11 +192,11 @@ def evaluate_scenes(
     asked = {column: _captioned(split, n) for column, split in SPLITS.items()}
     scenes, _, named = asked["seen"]
     real = np.stack([render(scene, size) for scene in scenes])
-    of_real = scene_obedience(read_attributes(judge, real), scenes, named)  # first: a judge of another size is refused
+    of_real = scene_obedience(_read(judge, real), scenes, named)  # first: a judge of another size is refused
     columns, pictures = {}, {}
     for column, (scenes, texts, named) in asked.items():
         pictures[column] = drawn_from(texts)
-        columns[column] = scene_obedience(read_attributes(judge, pictures[column]), scenes, named)
+        columns[column] = scene_obedience(_read(judge, pictures[column]), scenes, named)
     columns["real"] = of_real
     how = f"{sampler}, {counted(steps, 'step')}"
     lines = [
@@ -207,13 +210,13 @@ def evaluate_scenes(
     of_article = {}
     for prompt, wanted in ARTICLE.items():
         images = drawn_from([prompt] * OF_EACH)
-        read = read_attributes(judge, images).words
+        read = _read(judge, images).words
         hits = sum(all(read[name][i] == word for name, word in wanted.items()) for i in range(OF_EACH))
         of_article[prompt] = images
         lines.append(f'"{prompt}", held out: right in {hits} of {OF_EACH} pictures, by the judge')
     if out is not None:
         with carried_by_errors(lines):
-            lines += ["", _save_sheets(out, pictures, of_article)]
+            lines += ["", _save_sheets(out, pictures, of_article, real)]
     return "\n".join(lines)
 
 
@@ -234,6 +237,15 @@ def _drawer(model: DiffusionModel, steps: int, sampler: str, guidance: float) ->
     return draw
 
 
+def _read(judge: AttributeClassifier, images: np.ndarray) -> Verdicts:
+    """Return what the judge reads of pictures of its own size, of multiples of it, or of smaller ones, enlarged."""
+    height, width, _ = judge.config.shape
+    if images.shape[1] < height and height * images.shape[2] == width * images.shape[1]:
+        larger = [Image.fromarray(image).resize((width, height), Image.Resampling.BICUBIC) for image in images]
+        images = np.stack([np.asarray(image) for image in larger])
+    return read_attributes(judge, images)
+
+
 def _table(columns):
     """Return lines: the share of each attribute that is drawn as asked, one column for each set of pictures."""
     lines = [f"{'drawn as asked':<24}" + "".join(f"{name:>12}" for name in columns)]
@@ -250,10 +262,14 @@ def _cell(share):
     return f"{'-':>12}" if share is None else f"{share.value:>12.1%}"
 
 
-def _save_sheets(out, pictures, of_article):
-    """Save the first pictures of each split, and those of the article's prompts; return a line that names the files."""
-    names = []
+def _save_sheets(out, pictures, of_article, real):
+    """Save the first pictures of each split, real ones above those of the captions seen, and the article's."""
+    pairs: dict[str, np.ndarray] = {}
+    for row, start in enumerate(range(0, min(SHOWN, len(real)), COLUMNS), 1):
+        columns = slice(start, start + COLUMNS)
+        if row == 1 or start + COLUMNS <= len(real):  # rows of one length
+            pairs |= {f"real {row}": real[columns], f"drawn {row}": pictures["seen"][columns]}
+    sheets = {"pairs": plot.image_rows({name: to_floats(images) for name, images in pairs.items()})}
     for name, images in {**pictures, **{f"article-{i}": x for i, x in enumerate(of_article.values(), 1)}}.items():
-        grid = plot.image_grid(to_floats(images[:SHOWN]), columns=8, title=f"The first pictures: {name}")
-        names.append(str(plot.save_image(grid, out / f"{name}.png")))
-    return f"Pictures: {', '.join(names)}"
+        sheets[name] = plot.image_grid(to_floats(images[:SHOWN]), COLUMNS, title=f"The first pictures: {name}")
+    return f"Pictures: {', '.join(str(plot.save_image(sheet, out / f'{name}.png')) for name, sheet in sheets.items())}"

@@ -13,7 +13,7 @@ from tinydiff.models.new_words import notes_on_words
 from tinydiff.models.preview import LinearPreview, fit_preview
 from tinydiff.models.request import GUIDANCE_FOR_PROMPTS, SAMPLER, STEPS, Guidance, Request, guidance_for, usual_steps
 from tinydiff.models.sample import sample
-from tinydiff.models.store import SHIPPED, find_folder, load, read_about, register, save
+from tinydiff.models.store import SHIPPED, find_folder, load, read_about, register, save, shipped_models
 from tinydiff.models.word_maps import word_maps
 
 __all__ = [
@@ -56,6 +56,7 @@ __all__ = [
     "register",
     "sample",
     "save",
+    "shipped_models",
     "usual_steps",
     "word_maps",
 ]

@@ -204,12 +204,19 @@ def read_about(name: str | Path) -> dict[str, Any]:
 
 
 @checked()
+def shipped_models() -> dict[str, Path]:
+    """Return the models that ship with tinydiff: name -> folder, such as ``"mnist"`` or ``"scenes/autoencoder"``."""
+    folders = sorted(config.parent for config in SHIPPED.rglob(CONFIG))
+    return {folder.relative_to(SHIPPED).as_posix(): folder for folder in folders}
+
+
+@checked()
 def find_folder(name: str | Path) -> Path:
     """Return the folder of a shipped model, or `name` itself if that is a model folder."""
     for folder in (SHIPPED / name, Path(name)):
         if os.path.isfile(folder / CONFIG):  # also False for a name that cannot be a path
             return folder
-    shipped = ", ".join(sorted(p.parent.name for p in SHIPPED.glob(f"*/{CONFIG}"))) or "none"
+    shipped = ", ".join(shipped_models()) or "none"
     raise InputError(
         f"There is no model {str(name)!r}. Shipped with tinydiff: {shipped}. Or name a folder with config.json "
         "and model.safetensors."

@@ -16,7 +16,9 @@ def test_info_prints_versions_models_and_data(capsys):
         f"NumPy {np.__version__}",
         "GPU",
         "mnist-classifier-28",
-        "mnist-small, train: 6,000 images",
+        "scenes/autoencoder",
+        "Data mnist-small: 6,000 + 1,000 digits of MNIST",
+        "Data scenes: captioned scenes of 64 x 64 pixels",
     ):
         assert word in text
 

@@ -125,3 +125,14 @@ def test_the_discriminator_has_the_channels_of_the_pictures(tmp_path):
 )
 def test_what_does_not_fit_is_one_sentence(options, words, tmp_path, capsys):
     fails(capsys, [*COMMAND, "--images", "40", *options, "--out", str(tmp_path)], 2, words)
+
+
+def test_a_decoder_learns_on_from_an_autoencoder_whose_shape_may_be_given_again(tmp_path, capsys):
+    assert main([*COMMAND, "--images", "60", "--out", str(tmp_path / "one")]) == 0
+    go_on = ["--images", "60", "--start-from", str(tmp_path / "one"), "--train.decoder-only"]
+    assert main([*COMMAND, *go_on, "--out", str(tmp_path / "two")]) == 0  # COMMAND gives the shape of the first
+    one, two = (load(tmp_path / name, kind=LatentAutoencoder) for name in ("one", "two"))
+    assert one.checksum() == two.checksum()  # that of the encoder
+    assert not np.array_equal(one.network.theta, two.network.theta)
+    refused = [*COMMAND, *go_on, "--network.channels", "12", "--out", str(tmp_path / "three")]
+    fails(capsys, refused, 2, "network.channels is 12, but", "has 8, and goes on with its own")

@@ -99,3 +99,24 @@ def test_a_training_starts_from_the_weights_of_another(encoder, tmp_path, capsys
     assert after.tokenizer.words == before.tokenizer.words
     assert after.autoencoder.checksum() == before.autoencoder.checksum()
     fails(capsys, [*go_on, "--unet.channels", "16"], 2, "--unet.channels is 16, but", "has 8")
+
+
+def test_a_model_learns_on_for_the_latents_of_another_autoencoder(encoder, tmp_path, capsys):
+    first, second, other = tmp_path / "first", tmp_path / "second", tmp_path / "other"
+    assert main(train(encoder, first)) == 0
+    save(other, autoencoder(latent_channels=3), data="scenes")
+    capsys.readouterr()
+    assert (
+        main(train(str(other), second, "--start-from", str(first), "--train.lr", "1e-30", "--train.warmup", "0")) == 0
+    )
+    said = capsys.readouterr().out
+    assert f"Starting from {first}, for the latents of {other}." in said
+    assert "New, and still to be learned: " in said
+    before, after = load(first), load(second)
+    assert after.autoencoder.checksum() == load(other).checksum()
+    assert after.picture_shape == before.picture_shape
+    old, new = before.network.named_parameters(), after.network.named_parameters()
+    new_shapes = {name for name in old if old[name].value.shape != new[name].value.shape}
+    assert new_shapes == {"unet.stem.weight", "unet.head.layers.2.weight", "unet.head.layers.2.bias"}
+    for name in old.keys() - new_shapes:
+        np.testing.assert_allclose(new[name].value, old[name].value, atol=1e-6)

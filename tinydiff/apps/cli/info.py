@@ -14,7 +14,7 @@ from tinydiff import plot
 from tinydiff.apps.cli.screen import say
 from tinydiff.base import DataError, DeviceError, InputError, check_choice, counted, select_device
 from tinydiff.data import DATASETS, load_data
-from tinydiff.models import SHIPPED
+from tinydiff.models import shipped_models
 from tinydiff.plot import about_picture
 from tinydiff.workers import default_threads
 
@@ -53,12 +53,14 @@ class Info:
             say(f"GPU: {select_device('cuda').name}")
         except DeviceError as error:
             say(f"GPU: none. {error}")
-        for card in sorted(SHIPPED.glob("*/config.json")):
-            say(f"Model {card.parent.name}: {card.parent}")
+        for name, folder in shipped_models().items():
+            say(f"Model {name}: {folder}")
         for name, known in DATASETS.items():
+            if not known.downloads:  # put together or drawn when it is asked for, which may take seconds
+                say(f"Data {name}: {known.summary.removeprefix('Return ')}")
+                continue
             try:
-                data = load_data(name, "train", network=False) if known.drawn is None else known.drawn("train")
-                say(f"Data {data.describe()}")
+                say(f"Data {load_data(name, 'train', network=False).describe()}")
             except DataError as error:
                 say(f"Data {str(error).partition('. ')[0]}")
 

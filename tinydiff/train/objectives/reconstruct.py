@@ -16,12 +16,15 @@ from tinydiff.base import (
     check_alike,
     check_count,
     check_number,
+    check_sides,
     checks_arguments,
     to_numpy,
     xp_of,
 )
 from tinydiff.functional import (
     adaptive_weight,
+    avg_pool,
+    avg_pool_backward,
     conv2d_backward,
     edge_loss,
     edge_loss_backward,
@@ -52,7 +55,7 @@ DISCRIMINATOR_BETAS = (0.5, 0.9)  # of its AdamW, as in latent diffusion: what i
 @checks_arguments("__init__")
 @dataclass(frozen=True)
 class ReconstructConfig(ValidatedConfig):
-    """How an autoencoder is trained: the settings of every validated run (`ValidatedConfig`), and seven more.
+    """How an autoencoder is trained: the settings of every validated run (`ValidatedConfig`), and eight more.
 
     Parameters
     ----------
@@ -61,6 +64,9 @@ class ReconstructConfig(ValidatedConfig):
         numbers. Latent diffusion sums both over an image: its weight w there is ``w latents / pixels`` here, the two
         being how many numbers there are of each. Its 1e-6 is 1.7e-7 for 16 x 16 x 8 latents of 64 x 64 x 3 pixels, and
         the 1e-4 here is 6e-4 there: enough to keep the latents' size in bounds, at little cost to the images.
+    equivariance : float
+        Weight of the loss of half size (Eq. VAE-7): averaged latents should decode to the averaged image. It keeps
+        fine detail out of the latents' fine structure, where a diffusion model would have to learn it as noise.
     edge : float
         Weight of the edge loss (Eq. EDGE-1).
     perceptual : float
@@ -79,6 +85,7 @@ class ReconstructConfig(ValidatedConfig):
     """
 
     kl: float = 1e-4
+    equivariance: float = 0.0
     edge: float = 0.5
     perceptual: float = 0.0
     adversarial: float = 0.0
@@ -88,7 +95,7 @@ class ReconstructConfig(ValidatedConfig):
 
     def __post_init__(self):
         super().__post_init__()
-        for name in ("kl", "edge", "perceptual", "adversarial"):
+        for name in ("kl", "equivariance", "edge", "perceptual", "adversarial"):
             check_number(name, getattr(self, name), 0, 1e6)
         check_count("adversarial_from", self.adversarial_from, least=0)
         if self.adversarial_from and not self.adversarial:
@@ -145,6 +152,8 @@ class Reconstruct(Objective):
         if validation is not None:
             check_pictures("validation", validation, model.config.shape)
         _check_networks(model, config, features, discriminator)
+        if config.equivariance:
+            check_sides("image_size", model.config.size, 2 * model.config.factor)  # the latents are halved
         self.features: Any = features
         self.discriminator: Any = discriminator
         self.parts: dict[str, Array] = {}  # of the last step's loss, for the log
@@ -164,7 +173,7 @@ class Reconstruct(Objective):
         x, eps, share = self._drawn(step, shard)
         tape = Tape()
         x_hat, mean, log_variance = self._forward(x, eps, tape)
-        loss, d_x_hat, d_mean, d_log_variance = self._loss(x, x_hat, mean, log_variance, share)
+        loss, d_x_hat, d_mean, d_log_variance = self._loss(x, x_hat, mean, log_variance, share, grads)
         self._backward(d_x_hat, d_mean, d_log_variance, tape, grads)
         return loss
 
@@ -175,7 +184,7 @@ class Reconstruct(Objective):
         x, eps, share = self._drawn(step, shard)
         tape = Tape()
         x_hat, mean, log_variance = self._forward(x, eps, tape)
-        loss, d_x_hat, d_mean, d_log_variance = self._loss(x, x_hat, mean, log_variance, share)
+        loss, d_x_hat, d_mean, d_log_variance = self._loss(x, x_hat, mean, log_variance, share, grads)
         if step < self.config.adversarial_from:
             yield (loss,)
         else:
@@ -246,12 +255,31 @@ class Reconstruct(Objective):
         else:
             self.network.backward(d_x_hat, d_mean, d_log_variance, tape, grads)
 
-    def _loss(self, x: Array, x_hat: Array, mean: Array, log_variance: Array, share: float) -> tuple[Array, ...]:
+    def _loss(
+        self, x: Array, x_hat: Array, mean: Array, log_variance: Array, share: float, grads: Gradients
+    ) -> tuple[Array, ...]:
         """Return `share` times the loss of a micro-batch, and its gradient in x_hat, mean and log variance."""
+        config = self.config
         loss, d_x_hat = self.reconstruction(x_hat, x, share)
         kl, cache = kl_to_standard_normal(mean, log_variance)
-        d_mean, d_log_variance = kl_to_standard_normal_backward(share * self.config.kl, cache)
-        return share * (loss + self.config.kl * kl), d_x_hat, d_mean, d_log_variance
+        d_mean, d_log_variance = kl_to_standard_normal_backward(share * config.kl, cache)
+        loss = loss + config.kl * kl
+        if config.equivariance:
+            of_half, d_mean_of_half = self.at_half_size(mean, x, share * config.equivariance, grads)
+            loss, d_mean = loss + config.equivariance * of_half, d_mean + d_mean_of_half
+        return share * loss, d_x_hat, d_mean, d_log_variance
+
+    def at_half_size(self, mean: Array, x: Array, share: float, grads: Gradients) -> tuple[Array, Array]:
+        """Return how far averaged latents decode from the averaged image, and `share` times its gradient (Eq. VAE-7).
+
+        The gradient of the decoder's weights is added to `grads`.
+        """
+        half, pooling = avg_pool(mean)
+        tape = Tape()
+        loss, cache = mae(self.network.decode(half, tape), avg_pool(x)[0])
+        d_x_hat, _ = mae_backward(share, cache)
+        (d_mean,) = avg_pool_backward(self.network.decode_backward(d_x_hat, tape, grads), pooling)
+        return loss, d_mean
 
     def reconstruction(self, x_hat: Array, x: Array, share: float) -> tuple[Array, Array]:
         """Return how far x_hat is from x, the sum of all losses between the two, and `share` times its gradient."""

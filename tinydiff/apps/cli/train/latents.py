@@ -11,12 +11,14 @@ from tinydiff.apps.cli.options import DATASET_NAMES, ProgressBar, ScheduleName, 
 from tinydiff.apps.cli.screen import say
 from tinydiff.apps.cli.train.command import TrainCommand, on_device, trains
 from tinydiff.apps.cli.train.data import FOLDER_HELP, DataOptions, Fit, learn_words, prepare_data
-from tinydiff.apps.cli.train.start_from import flat
-from tinydiff.base import Device, InputError, counted, to_table
+from tinydiff.apps.cli.train.start_from import refuse_other_shape
+from tinydiff.base import Device, InputError, counted, to_numpy, to_table
 from tinydiff.data import DATASETS, LatentData, encode_once
 from tinydiff.models import LatentAutoencoder, LatentDiffusion, ModelConfig, default_micro_batch, load
+from tinydiff.models.take import take_weights
 from tinydiff.networks import TextConfig, UNetConfig
 from tinydiff.train import Denoise, DenoiseConfig, Run
+from tinydiff.train.checkpoint import checkpoints
 
 
 @trains("latents")
@@ -39,8 +41,8 @@ class TrainLatents(TrainCommand):
     autoencoder: str = "scenes/autoencoder"
     """The autoencoder: a shipped one, or the folder of one that was trained (--objective reconstruct)."""
     start_from: str | None = None
-    """Go on with this shipped model of latents, or with a folder's, instead of random weights; shape, words and
-    autoencoder are its own."""
+    """Go on with this shipped model of latents, or with a folder's, instead of random weights; shape and words are its
+    own, and the autoencoder, unless another one is given: then the layers that touch latents are new."""
     latents: Path | None = None
     """Where latents are kept, to be encoded only once; without it, in a folder of the run."""
     unet: UNetConfig = field(default_factory=lambda: UNetConfig(16, in_channels=8, channels=64, channel_mult=(1, 2, 2)))
@@ -59,14 +61,13 @@ class TrainLatents(TrainCommand):
     def prepare(self, device: Device) -> Denoise:
         """Encode the pictures, or read their latents, and make the network."""
         start = self._start(device)
-        autoencoder = start.autoencoder if start else load(self.autoencoder, device, kind=LatentAutoencoder)
-        assert autoencoder is not None
+        autoencoder = self._autoencoder(start, device)
         training, held_out = self._pictures(autoencoder)
         if training.captions is None:
             raise InputError(f"data is {self.data!r}, which has no captions, but words are learned here.")
         say(training.describe(), held_out.describe())
         encoded = [self._encoded(autoencoder, data) for data in (training, held_out)]
-        model = start or self._new_model(autoencoder, encoded[0])
+        model = self._model(start, autoencoder, encoded[0])
         model = replace(
             model,
             network=on_device(model.network, device),
@@ -90,14 +91,26 @@ class TrainLatents(TrainCommand):
         if self.start_from is None:
             return None
         start = load(self.start_from, device, kind=LatentDiffusion)
-        own, wanted = flat(to_table(start.config)), flat(to_table(self))
-        for name in sorted(self.given or ()):
-            if name in own and name != "text.vocabulary" and own[name] != wanted[name]:  # which is at most so large
-                raise InputError(
-                    f"{name} is {wanted[name]}, but {self.start_from} has {own[name]}, and goes on with its own: leave "
-                    "it out."
-                )
+        refuse_other_shape(self, to_table(start.config), open_to=("text.vocabulary",))  # which is at most so large
         return start
+
+    def _autoencoder(self, start: LatentDiffusion | None, device: Device) -> LatentAutoencoder:
+        """Return the autoencoder that is given, or that of the model to start from."""
+        if start is None or "autoencoder" in (self.given or ()):
+            return load(self.autoencoder, device, kind=LatentAutoencoder)
+        assert start.autoencoder is not None
+        return start.autoencoder
+
+    def _model(
+        self, start: LatentDiffusion | None, autoencoder: LatentAutoencoder, training: LatentData
+    ) -> LatentDiffusion:
+        """Return the model to train: a new one, the one to start from, or that with new layers for other latents."""
+        if start is None:
+            return self._new_model(autoencoder, training)
+        assert start.autoencoder is not None
+        if start.autoencoder.checksum() == autoencoder.checksum():
+            return start
+        return self._for_other_latents(start, autoencoder, training)
 
     def _pictures(self, autoencoder: LatentAutoencoder) -> tuple[Any, Any]:
         """Return training and held-out pictures, of the autoencoder's size and channels."""
@@ -131,3 +144,16 @@ class TrainLatents(TrainCommand):
         micro_batch = self.train.micro_batch or default_micro_batch(unet)
         network = config.network(np.random.default_rng(self.train.seed))
         return LatentDiffusion(network, config, micro_batch, tokenizer=tokenizer, autoencoder=autoencoder)
+
+    def _for_other_latents(
+        self, start: LatentDiffusion, autoencoder: LatentAutoencoder, training: LatentData
+    ) -> LatentDiffusion:
+        """Return a model for the latents of another autoencoder, with the weights of `start` that fit."""
+        height, width, channels = training.shape
+        unet = replace(start.config.unet, image_size=(height, width), in_channels=channels)
+        config = replace(start.config, unet=unet)
+        network = config.network(np.random.default_rng(self.train.seed))
+        taken = take_weights(network, start.network.bind(to_numpy(start.network.theta)))
+        if not checkpoints(self.out):  # else the run goes on with its own weights
+            say(f"Starting from {self.start_from}, for the latents of {self.autoencoder}.", *taken.lines())
+        return LatentDiffusion(network, config, start.micro_batch, tokenizer=start.tokenizer, autoencoder=autoencoder)

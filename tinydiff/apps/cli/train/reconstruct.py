@@ -10,6 +10,7 @@ from tyro.conf import arg
 from tinydiff.apps.cli.options import DATASET_NAMES
 from tinydiff.apps.cli.train.command import TrainCommand, on_device, trains
 from tinydiff.apps.cli.train.data import FOLDER_HELP, DataOptions, Fit, prepare_data
+from tinydiff.apps.cli.train.start_from import refuse_other_shape
 from tinydiff.base import Device, InputError, to_table
 from tinydiff.models import LatentAutoencoder, load
 from tinydiff.networks import (
@@ -79,10 +80,7 @@ class TrainAutoencoder(TrainCommand):
         """Return a model with random weights, or the one to start from."""
         micro_batch = self.train.micro_batch or LatentAutoencoder.micro_batch
         if start is not None:
-            if self.given and any(name.startswith("network.") for name in self.given):
-                raise InputError(
-                    f"A shape of the network was given, but that of {self.start_from} is taken: leave it out."
-                )
+            refuse_other_shape(self, {"network": to_table(start.config)})
             return replace(start, micro_batch=micro_batch, threads=self.threads)
         if self.train.decoder_only:
             raise InputError(

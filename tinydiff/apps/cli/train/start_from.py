@@ -75,6 +75,27 @@ def given_options(command: Any) -> frozenset[str]:
     return frozenset(name for name, value in flat(to_table(command)).items() if value != default.get(name))
 
 
+def refuse_other_shape(command: Any, own: dict[str, Any], open_to: tuple[str, ...] = ()) -> None:
+    """Raise `InputError` if something was given that the model to start from has otherwise.
+
+    Parameters
+    ----------
+    command : TrainCommand
+        What is in its `given` is compared; a value that is the model's own may be given.
+    own : dict
+        The settings that the model decides, as a table.
+    open_to : tuple of str
+        Dotted names that may differ.
+    """
+    of_model, wanted = flat(own), flat(to_table(command))
+    for name in sorted(command.given or ()):
+        if name in of_model and name not in open_to and of_model[name] != wanted[name]:
+            raise InputError(
+                f"{name} is {wanted[name]}, but {command.start_from} has {of_model[name]}, and goes on with its own: "
+                "leave it out."
+            )
+
+
 def with_given(own: Any, options: Any, table: str, given: frozenset[str]) -> Any:
     """Return a configuration with those of its values that were given as options of this table."""
     names = [name for name in to_table(own) if f"{table}.{name}" in given]
