@@ -302,9 +302,9 @@ plot.image_rows({"right": mine, **wrong}, scale=2)
 
 # %% [markdown]
 # Below stands the other mistake that everybody makes once: the standardisation is not undone before decoding. How bad that is
-# depends on the deviations. These are near 1, so that one may look at such pictures for a long time and notice nothing.
-# Stable Diffusion's latents have a deviation of 5.49 (the 1 / 0.18215 of notebook 30), and the last row shows what becomes of a
-# picture whose latents are so much too small. TODO-LOOK: do both sentences hold for the pictures?
+# depends on the deviations. These are not far from 1, so that the second row is still pictures, only harsh ones, and the bug may
+# live long. Stable Diffusion's latents have a deviation of 5.49 (the 1 / 0.18215 of notebook 30); the last row shows what becomes
+# of pictures whose latents are so much too small.
 #
 # ## One step of training
 #
