@@ -613,7 +613,7 @@ assert 10 * np.log10(4 / ((autoencoder.decode(real + heard * eps) - autoencoder.
 # %%
 TEXT, OTHER = "a red castle on a beach at sunset", "a blue castle on a snowy mountain at night"
 original = draw(TEXT, n=1, seed=5)
-STRENGTHS = (0.4, 0.6, 0.8, 1.0)
+STRENGTHS = (0.6, 0.8, 0.9, 1.0)
 edited = [
     image_to_image(model, original, Request(prompt=OTHER, guidance=3.0), strength=s, sampler="ddim", steps=20)
     for s in STRENGTHS
@@ -622,7 +622,7 @@ change = [float(abs(one - original).mean()) for one in edited]
 print("change:", np.round(change, 2))
 assert change[0] < change[-1]
 alpha_bar, z = model.diffusion.alpha_bar, autoencoder.encode(original)
-below = [at for at in spaced_steps(1000, 20) if at <= 600]
+below = [at for at in spaced_steps(1000, 20) if at <= 800]  # those of strength 0.8
 begun = alpha_bar[below[0]] ** 0.5 * z + (1 - alpha_bar[below[0]]) ** 0.5 * Noise(0).normal(z.shape, "x_T")
 by_hand = my_picture(*given[:3], begun, model.read(model.tokens([OTHER])), nothing, 3.0, [*below, 0], MEAN, STD)
 assert np.allclose(by_hand, edited[1], atol=0.02)
