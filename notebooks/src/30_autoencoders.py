@@ -963,5 +963,5 @@ assert aside[3] > max(blur[3], noisy[3])
 #
 # </details>
 #
-# **Next:** latents that are not numbers but entries of a list: [31 · A codebook](31_a_codebook.ipynb). Diffusion in this
-# space is to come, in notebook 32.
+# **Next:** latents that are not numbers but entries of a list: [31 · A codebook](31_a_codebook.ipynb). Or go on to
+# diffusion in this space: [32 · Latent diffusion](32_latent_diffusion.ipynb).

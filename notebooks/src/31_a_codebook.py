@@ -816,4 +816,4 @@ plot.image_rows({"dice": by_dice, "dice for each place": network.from_indices(at
 #
 # </details>
 #
-# **Next:** notebook 32, diffusion in the space of an encoder's vectors (to come).
+# **Next:** diffusion in the space of an encoder's vectors: [32 · Latent diffusion](32_latent_diffusion.ipynb).
