@@ -155,6 +155,15 @@ def test_the_recipes_for_one_s_own_pictures_learn_from_any_folder(name, pets, ca
     assert objective.config.validate_every <= 250  # `best` is what matters where pictures are few
 
 
+def test_the_vector_of_a_text_may_be_added_to_that_of_the_time(tmp_path):
+    for i in range(8):
+        Image.new("RGB", (8, 8), (30 * i, 0, 200)).save(tmp_path / f"{i}.png")
+        (tmp_path / f"{i}.txt").write_text(f"picture {i}")
+    text = ["--captions", "--text.layers", "1", "--text.channels", "8", "--text.heads", "2", "--text.length", "16"]
+    unet = prepared("--data", tmp_path, *text, "--unet.pooled-channels", "8").model.config.unet
+    assert (unet.pooled_channels, unet.context_channels) == (8, 8)
+
+
 def test_long_lists_are_short_on_the_screen(tmp_path, capsys):
     """Many captions that are too long, or not used, are one line each, before the training and while it runs."""
     for i in range(30):

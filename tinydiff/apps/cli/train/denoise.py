@@ -112,11 +112,12 @@ class Train(TrainCommand):
     def _new_model(self, training: Dataset, unet: UNetConfig) -> DiffusionModel:
         """Return a model with random weights, and a tokenizer that has read the captions if it is to read any."""
         text, tokenizer = None, None
-        if unet.pooled_channels is not None:
-            raise InputError(
-                f"unet.pooled_channels is {unet.pooled_channels}, but no data have a vector to tell it: leave it out."
-            )
         if not self.captions:
+            if unet.pooled_channels is not None:
+                raise InputError(
+                    f"unet.pooled_channels is {unet.pooled_channels}, but there is no text whose vector it could take "
+                    "without captions: leave it out."
+                )
             if unet.context_channels is not None:
                 raise InputError(
                     f"unet.context_channels is {unet.context_channels}, but there is nothing to look at without "
@@ -129,6 +130,11 @@ class Train(TrainCommand):
                 raise InputError(
                     f"unet.context_channels is {unet.context_channels}, but the UNet looks at the text, which has "
                     f"{self.text.channels} channels: leave it out."
+                )
+            if unet.pooled_channels not in (None, self.text.channels):
+                raise InputError(
+                    f"unet.pooled_channels is {unet.pooled_channels}, but the vector of a text has "
+                    f"{self.text.channels} channels: give as many, or leave it out."
                 )
             if training.captions is None:
                 raise InputError(f"captions was given, but {self.data} has none: leave it out, or take avatars.")
