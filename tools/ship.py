@@ -1,12 +1,15 @@
 """Put a trained model among those that ship: its weights as float16, and its card.
 
     python tools/ship.py runs/scenes-judge scenes-judge
+    python tools/ship.py runs/scenes scenes 4
 
-The folder of a run becomes tinydiff/weights/NAME. What the card measures should be measured on those weights.
+The folder of a run becomes tinydiff/weights/NAME. What the card measures should be measured on those weights. The number,
+where there is one, is how many pictures the model computes together: few, where people will mostly ask for one.
 """
 
 import shutil
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 from tinydiff.models import load, read_about, save
@@ -14,9 +17,13 @@ from tinydiff.models import load, read_about, save
 WEIGHTS = Path(__file__).resolve().parent.parent / "tinydiff" / "weights"
 
 
-def main(run: str, name: str) -> None:
+def main(run: str, name: str, micro_batch: str = "") -> None:
     """Save the model of a run with rounded weights."""
-    folder = save(WEIGHTS / name, load(run), half=True, **read_about(run))
+    model = replace(load(run), micro_batch=int(micro_batch)) if micro_batch else load(run)
+    of_parts = {config.parent: read_about(config.parent) for config in (WEIGHTS / name).glob("*/config.json")}
+    folder = save(WEIGHTS / name, model, half=True, **read_about(run))
+    for part, about in of_parts.items():  # an autoencoder that shipped before says on what it was trained
+        save(part, load(part), half=True, **about)
     card = Path(run) / "CARD.md"
     if card.exists() and not (folder / card.name).exists():
         shutil.copy(card, folder / card.name)

@@ -93,7 +93,8 @@ print(f"{len(PROMPTS)} pictures in {time.perf_counter() - begun:.1f} s")
 plot.captioned_images(pictures, PROMPTS, columns=4, scale=3)
 
 # %% [markdown]
-# TODO-LOOK: one sentence on what these eight show.
+# Places, times of day and colours are what was asked. Objects come late in a training: some of these are ideas of a robot or
+# of a windmill, rather than robots and windmills. The model's card says how often each is right.
 #
 # ## What a pixel costs
 #
@@ -397,7 +398,8 @@ plot.image_rows(rows, scale=2, column_labels=[f"t = {at}" for at in TIMES])
 
 # %% [markdown]
 # With little noise the picture itself says what it is. With much noise only the words do, and without them the guess is the
-# mean of all scenes. TODO-LOOK: from which t on the rows differ.
+# mean of all scenes. Here the rows differ at t = 950 alone. As soon as the noise leaves a trace of the balloon, the network
+# trusts its eyes.
 #
 # ## Watch it draw
 #
@@ -430,7 +432,7 @@ plot.image_rows(
 slider(lambda step: plot.image_grid(by_decoder[[step - 1]], scale=6), range(1, 13), "step", start=3)
 
 # %% [markdown]
-# TODO-LOOK: what is decided first (ground and sky), and what last.
+# Sky, ground and a red something are there at once, then the outline. Below t = 400 hardly anything happens that one could see.
 #
 # **Predict, then run:** when do the words count? Begin with one text, and go on with another from a time t on. Three things
 # differ between the two: object, place and time of day.
@@ -459,7 +461,8 @@ plot.image_grid(between, columns=6, labels=["second only", *(f"until {t}" for t 
 
 # %% [markdown]
 # Words count early. Where things are, and which colours there are, is settled while there is hardly anything to be seen, and a
-# text that comes later has to make do with it. TODO-LOOK: which of object, place, time follows the first text when.
+# text that comes later has to make do with it. At t = 950 it is still in time for everything. At 850 sunset, castle and its
+# colour are settled, and of the forest there are some trees at the horizon.
 #
 # ## Swap each part
 #
@@ -486,7 +489,8 @@ free = draw("a rocket", n=2, seed=3, guidance=0.0)
 assert abs(by_words["no words"][:2] - free).max() < 0.02, "with guidance 0 no word is heard"
 
 # %% [markdown]
-# TODO-LOOK: what stays in a column (the layout?) and what does not.
+# Where the words leave something open, the noise decides, often alike for all words of a column: where the object stands, and
+# sun or clouds. (Not always. In one of them it became evening.)
 #
 # **The sampler**, and how many steps it takes. The columns have one noise and one text:
 
@@ -507,7 +511,8 @@ plot.image_rows(by_sampler, scale=2, column_labels=[f"{steps} steps" for steps i
 
 # %% [markdown]
 # DDIM and DPM-Solver++ go to the same picture. DDPM draws fresh noise in each step, so it ends elsewhere, and needs many more.
-# TODO-LOOK: at how many steps each is good, and which of the first two is sooner there.
+# With 3 or 6 steps the first two have drawn a day, from 12 on a night: the words do not say which, and the first long step
+# decided. From 12 on both have arrived, DPM-Solver++ a little nearer; DDPM is rough up to 12.
 #
 # **Guidance.** With 0 the words are not heard, with 1 they are heard as learned. A judge, a network that reads scenes and was
 # trained apart (`scenes-judge`), says how much of each caption is there. The captions are of the test set.
@@ -543,8 +548,9 @@ print(*(caption.text for caption in told[:8]), sep=" | ")
 plot.image_rows(by_guidance, scale=2)
 
 # %% [markdown]
-# TODO-LOOK: which scale obeys best, and what 7 costs. In pixels a strong guidance ends at black and white, where the clip is.
-# In latents nothing holds it.
+# Most of it comes with scale 1, a little more with 3, and 7 obeys no better; what it costs is detail, for shapes become smooth
+# and pictures of one caption alike. In pixels a strong guidance ends at black and white, where the clip is. In latents nothing
+# holds it.
 #
 # **The decoder.** Here are the latents of four drawings, and four ways to look at them: the model's own decoder; the linear
 # preview, as if 27 numbers were a decoder; the decoder with the channels in another order, a stranger to these latents; and its
@@ -632,7 +638,8 @@ plot.image_grid(
 )
 
 # %% [markdown]
-# TODO-LOOK: at which strength it is night and the castle still stands where it stood.
+# With 0.8 there is a blue castle, with 0.9 it stands on a mountain, and it is still evening: the time of day was decided first, as
+# we saw, and a picture noised to t = 900 still tells it. Only 1.0 makes it night, and has forgotten the picture.
 #
 # **Filling in.** The user paints a mask over pixels, 1 where the picture stays. The chain needs a mask for latents.
 #
@@ -707,7 +714,8 @@ print(f"{len(maps)} words, maps of {maps[0].shape[0]} x {maps[0].shape[1]} place
 plot.attention_maps(shown, looked_for, scale=2)
 
 # %% [markdown]
-# TODO-LOOK: where "castle", "beach" and "sunset" are looked for.
+# "Red" and "castle" are looked for where the castle stands, "beach" around it. "Sunset" has no place of its own: it is
+# everywhere, and the vector of the whole text, which is added to that of the time, has told it already.
 #
 # ## A decoder against a detective
 #

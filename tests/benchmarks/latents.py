@@ -20,7 +20,6 @@ from tinydiff.models import (
     LatentAutoencoder,
     LatentDiffusion,
     Request,
-    default_micro_batch,
 )
 from tinydiff.networks import Autoencoder, AutoencoderConfig
 
@@ -45,7 +44,7 @@ def in_pixels(shipped: LatentDiffusion, side: int) -> DiffusionModel:
     """Return a model of the same widths that draws the pixels themselves."""
     unet = replace(shipped.config.unet, image_size=side, in_channels=3)
     config = replace(shipped.config, unet=unet)
-    return DiffusionModel(config.network(), config, default_micro_batch(unet), tokenizer=shipped.tokenizer)
+    return DiffusionModel(config.network(), config, shipped.micro_batch, tokenizer=shipped.tokenizer)
 
 
 def draw(model: DiffusionModel, n: int) -> None:

@@ -32,7 +32,7 @@ POSITIONS = {"left": ("on the left",), "middle": ("in the middle",), "right": ("
 SAID = {  # how often a caption names what a scene shows
     "colour": 0.92,
     "place": 0.94,
-    "position": 0.4,
+    "position": 0.7,
     "time": {"day": 0.35, "sunset": 0.88, "night": 0.9},
     "weather": {"clear": 0.15, "clouds": 0.85, "rain": 0.9, "snow": 0.9},
     "style": {"flat illustration": 0.25, "pixel art": 0.9, "line drawing": 0.9},
