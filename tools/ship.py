@@ -3,8 +3,8 @@
     python tools/ship.py runs/scenes-judge scenes-judge
     python tools/ship.py runs/scenes scenes 4
 
-The folder of a run becomes tinydiff/weights/NAME. What the card measures should be measured on those weights. The number,
-where there is one, is how many pictures the model computes together: few, where people will mostly ask for one.
+The folder of a run becomes tinydiff/weights/NAME. What the card measures should be measured on those weights. The
+number, where there is one, is how many pictures the model computes together: few, where people will mostly ask for one.
 """
 
 import shutil

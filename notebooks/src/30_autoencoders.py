@@ -934,9 +934,8 @@ assert aside[3] > max(blur[3], noisy[3])
 # 3. The KL divergence keeps latents near the standard bell; too strong, and they say nothing. A weight for sums is
 #    another number for means.
 # 4. A latent sees a patch. How patches belong together the decoder does not know, so random latents are noise: that is
-#    left to a diffusion model.
-# 5. Averaged latents should be those of the averaged picture: then what is coarse comes first when latents are drawn, too.
-# 6. Schedules expect a standard deviation of 1. Measure it over the training set, for each channel, and never clip
+#    left to a diffusion model, which has it easier if averaged latents are those of the averaged picture.
+# 5. Schedules expect a standard deviation of 1. Measure it over the training set, for each channel, and never clip
 #    latents.
 #
 # <details><summary>Why not train the autoencoder and the diffusion model together?</summary>

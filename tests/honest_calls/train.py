@@ -186,7 +186,7 @@ WITHOUT = {
     *(
         f"Reconstruct.{method}"
         for method in ("add_gradient_against_discriminator", "add_gradient_of_discriminator")
-        + ("deceit", "reconstruction", "remedy", "turns", "weigh")
+        + ("at_half_size", "deceit", "reconstruction", "remedy", "turns", "weigh")
     ),
     *(
         f"{name}.{method}"

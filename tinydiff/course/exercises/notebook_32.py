@@ -132,6 +132,7 @@ def _picture(
     noise_of="s",
     steps=None,
 ):
+    """Draw pictures by guided DDIM in latents, and decode them; what stands after `std` plants a mistake."""
     x = x_T
     for t, s in list(pairwise(times))[:steps]:
         a, b = alpha_bar[t] ** 0.5, (1 - alpha_bar[t]) ** 0.5
