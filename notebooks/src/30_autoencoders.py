@@ -27,8 +27,6 @@
 # for the bar to clear, Pearson (1901) and Hotelling (1933) (here PCA-1).
 
 # %%
-from dataclasses import replace
-
 import numpy as np
 
 import tinydiff
@@ -464,18 +462,24 @@ assert np.isclose((ends[0] - ends[1]) / 2e-5, (grads.flat * way).sum(), rtol=1e-
 # noise $\sigma$? And what do the decoders paint from random latents of $\mathcal{N}(0, 1)$?
 
 # %%
+QUICK = {"steps": 300, "batch": 8, "micro_batch": 4, "lr": 5e-3, "warmup": 30, "ema": 0.98, "latent_images": 300}
+
+
+def trained(**weights):
+    """Return a small autoencoder after some seconds of training, with these weights of its losses."""
+    model = LatentAutoencoder(Autoencoder(small, np.random.default_rng(0)), threads=1)
+    run = Run(Reconstruct(model, data, ReconstructConfig(edge=0.0, **weights, **QUICK)))
+    run.run(progress=False)
+    return run.trained()
+
+
 held_out = to_floats(load_scenes("test", 100, size=32).images)
 small_pca = fit_block_pca([to_floats(data.images)], 4, 4).reconstruct(held_out)
 random = rng.standard_normal((8, 8, 8, 4)).astype(np.float32)
 found, models, painted = {}, {}, {"scenes": held_out[:8], "PCA, 4 numbers": small_pca[:8]}
 print(f"{'':<16}{'PSNR':>9}{'KL in nats':>12}{'spread':>9}{'sigma':>9}")
 for weight in (0.0, 1e-4, 1e-2, 1.0):
-    config = ReconstructConfig(
-        steps=300, batch=8, micro_batch=4, lr=5e-3, warmup=30, ema=0.98, kl=weight, edge=0.0, latent_images=300
-    )
-    run = Run(Reconstruct(LatentAutoencoder(Autoencoder(small, np.random.default_rng(0)), threads=1), data, config))
-    run.run(progress=False)
-    models[weight] = model = run.trained()
+    models[weight] = model = trained(kl=weight)
     again = model.decode(model.encode(held_out))
     mean, log_variance = model.network.encode(held_out)
     kl = 0.5 * (mean**2 + np.exp(log_variance) - 1 - log_variance).mean()
@@ -646,18 +650,7 @@ def halved(x):
     return x.reshape(len(x), x.shape[1] // 2, 2, x.shape[2] // 2, 2, -1).mean(axis=(2, 4))
 
 
-config = ReconstructConfig(steps=300, batch=8, micro_batch=4, lr=5e-3, warmup=30, ema=0.98, kl=1e-4, edge=0.0)
-config = replace(config, latent_images=300)
-not_asked = models[1e-4]
-run = Run(
-    Reconstruct(
-        LatentAutoencoder(Autoencoder(small, np.random.default_rng(0)), threads=1),
-        data,
-        replace(config, equivariance=0.5),
-    )
-)
-run.run(progress=False)
-asked, of_half = run.trained(), halved(held_out)
+not_asked, asked, of_half = models[1e-4], trained(kl=1e-4, equivariance=0.5), halved(held_out)
 rows, at_half = {"averages of 2 x 2 pixels": of_half[:8]}, {}
 for name, model in (("not asked", not_asked), ("asked", asked)):
     decoded = model.decode(halved(model.encode(held_out)))

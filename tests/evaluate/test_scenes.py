@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from latents import latent_diffusion
 
+from tinydiff.apps.cli.evaluate import WRITTEN
 from tinydiff.base import InputError
 from tinydiff.data.scenes import ATTRIBUTES, Scene, answers, compose, describe
 from tinydiff.evaluate import evaluate_scenes, scene_obedience
@@ -73,6 +74,7 @@ def test_the_report_counts_all_and_shows_some(tmp_path):
     assert lines[0].startswith("Captions: 9 of each split, none left out.")
     assert any(line.startswith("mean of attributes") for line in lines)
     assert sum("held out: right in" in line for line in lines) == 2
+    assert {path.name for path in tmp_path.iterdir()} <= set(WRITTEN)  # so that a later report takes another folder
     for name in ("pairs", "captions", "seen", "held-out", "swapped", "article-1", "article-2"):
         assert (tmp_path / f"{name}.png").is_file()
 

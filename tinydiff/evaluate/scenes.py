@@ -37,6 +37,7 @@ ARTICLE = {  # the prompts of the article, and what a picture must show to be ri
 OF_EACH = 16  # pictures of each of these
 AT_ONCE = 64  # prompts that are drawn together
 SHOWN, CAPTIONED, COLUMNS = 64, 16, 8  # pictures in a sheet, with their captions, and in a row
+CAPTION_SIDE = 128  # pixels of a picture above its caption, at least: words need the width
 
 
 @dataclass(frozen=True)
@@ -264,15 +265,14 @@ def _cell(share):
 
 def _save_sheets(out, pictures, of_article, real, captions):
     """Save the first pictures of each set, and those of the captions seen below real ones, and above their captions."""
-    seen = pictures["seen"]
+    seen, scale = pictures["seen"], -(-CAPTION_SIDE // real.shape[1])
     pairs: dict[str, np.ndarray] = {}
-    for row in range(-(-min(SHOWN, len(real)) // COLUMNS)):
+    for row in range(max(1, min(SHOWN, len(real)) // COLUMNS)):  # whole rows, for a table's are equally long
         part = slice(COLUMNS * row, COLUMNS * (row + 1))
-        if row == 0 or COLUMNS * (row + 1) <= len(real):  # a table's rows are equally long
-            pairs |= {f"real {row + 1}": to_floats(real[part]), f"drawn {row + 1}": to_floats(seen[part])}
+        pairs |= {f"real {row + 1}": to_floats(real[part]), f"drawn {row + 1}": to_floats(seen[part])}
     sheets = {
         "pairs": plot.image_rows(pairs),
-        "captions": plot.captioned_images(to_floats(seen[:CAPTIONED]), captions[:CAPTIONED], COLUMNS),
+        "captions": plot.captioned_images(to_floats(seen[:CAPTIONED]), captions[:CAPTIONED], COLUMNS, scale),
     }
     for name, images in {**pictures, **{f"article-{i}": x for i, x in enumerate(of_article.values(), 1)}}.items():
         sheets[name] = plot.image_grid(to_floats(images[:SHOWN]), COLUMNS, title=f"The first pictures: {name}")

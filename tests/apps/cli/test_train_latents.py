@@ -83,6 +83,8 @@ def test_what_cannot_be_learned_is_refused(encoder, tmp_path, capsys):
     fails(capsys, train(encoder, out, "--data", "digits"), 2, "digits", "captions")
     fails(capsys, train("mnist", out), 2, "mnist is a diffusion model, but an autoencoder was expected")
     fails(capsys, train(encoder, out, "--text.vocabulary", "9"), 2, "text.vocabulary is 9")
+    for name in ("context-channels", "pooled-channels"):
+        fails(capsys, train(encoder, out, f"--unet.{name}", "3"), 2, f"--unet.{name} is 3, but the")
 
 
 def test_a_drawing_of_latents_refuses_what_latents_cannot_do(encoder, trained, tmp_path, capsys):

@@ -43,7 +43,16 @@ from tinydiff.networks import AttributeClassifier
 
 WRITTEN = (
     *("samples.png", "loss_by_timestep.png", "nearest.png", "rows.png", "trade.png", "skin.png"),
-    *("reconstructions.png", "seen.png", "held-out.png", "swapped.png", "article-1.png", "article-2.png"),
+    *(
+        "reconstructions.png",
+        "pairs.png",
+        "captions.png",
+        "seen.png",
+        "held-out.png",
+        "swapped.png",
+        "article-1.png",
+        "article-2.png",
+    ),
 )
 JUDGE_OF_SCENES = "scenes-judge"  # a shipped model
 FIXED = frozenset({"unet.in_channels"})  # of the model, whatever the data would decide; classes are matched by name

@@ -15,7 +15,7 @@ from tinydiff.data.captions import captions_in
 from tinydiff.data.folder import ENLARGED, GREY_AS_COLOUR
 from tinydiff.data.listing import Listing, named
 from tinydiff.data.pictures import COLOUR_DROPPED, OPAQUE
-from tinydiff.networks import TextConfig
+from tinydiff.networks import TextConfig, UNetConfig
 from tinydiff.text import Tokenizer
 from tinydiff.train.checkpoint import checkpoints
 
@@ -114,6 +114,21 @@ def prepare_data(options: DataOptions, config: Config) -> tuple[Dataset, Dataset
     if options.advice and training.class_names and config.num_classes is not None and not options.captions:
         _print_classes(training.class_names)
     return training, held_out, config
+
+
+def reads_text(unet: UNetConfig, text: TextConfig) -> UNetConfig:
+    """Return the shape of a UNet that looks at a text's vectors; refuse it if it was to look at others."""
+    if unet.context_channels not in (None, text.channels):
+        raise InputError(
+            f"unet.context_channels is {unet.context_channels}, but the UNet looks at the text, which has "
+            f"{text.channels} channels: leave it out."
+        )
+    if unet.pooled_channels not in (None, text.channels):
+        raise InputError(
+            f"unet.pooled_channels is {unet.pooled_channels}, but the vector of a text has {text.channels} channels: "
+            "give as many, or leave it out."
+        )
+    return replace(unet, context_channels=text.channels)
 
 
 def learn_words(captions: Sequence[str], text: TextConfig) -> tuple[Tokenizer, TextConfig]:

@@ -19,6 +19,7 @@ from tinydiff.apps.cli.train.data import (
     learn_words,
     names_of_classes,
     prepare_data,
+    reads_text,
 )
 from tinydiff.apps.cli.train.start_from import start_model
 from tinydiff.base import Device, InputError, to_table
@@ -126,20 +127,10 @@ class Train(TrainCommand):
             if self.text != TextConfig():
                 say("The options of text are not used: nothing is learned from captions.")
         else:
-            if unet.context_channels not in (None, self.text.channels):
-                raise InputError(
-                    f"unet.context_channels is {unet.context_channels}, but the UNet looks at the text, which has "
-                    f"{self.text.channels} channels: leave it out."
-                )
-            if unet.pooled_channels not in (None, self.text.channels):
-                raise InputError(
-                    f"unet.pooled_channels is {unet.pooled_channels}, but the vector of a text has "
-                    f"{self.text.channels} channels: give as many, or leave it out."
-                )
+            unet = reads_text(unet, self.text)
             if training.captions is None:
                 raise InputError(f"captions was given, but {self.data} has none: leave it out, or take avatars.")
             tokenizer, text = learn_words(training.captions, self.text)
-            unet = replace(unet, context_channels=text.channels)
         class_names = None if self.captions else names_of_classes(training, unet.num_classes)
         config = ModelConfig(unet, self.schedule, self.T, self.kind, text, class_names)
         network = config.network(np.random.default_rng(self.train.seed))

@@ -10,7 +10,7 @@ from tyro.conf import arg
 from tinydiff.apps.cli.options import DATASET_NAMES, ProgressBar, ScheduleName, TargetName
 from tinydiff.apps.cli.screen import say
 from tinydiff.apps.cli.train.command import TrainCommand, on_device, trains
-from tinydiff.apps.cli.train.data import FOLDER_HELP, DataOptions, Fit, learn_words, prepare_data
+from tinydiff.apps.cli.train.data import FOLDER_HELP, DataOptions, Fit, learn_words, prepare_data, reads_text
 from tinydiff.apps.cli.train.start_from import refuse_other_shape
 from tinydiff.base import Device, InputError, counted, to_numpy, to_table
 from tinydiff.data import DATASETS, LatentData, encode_once
@@ -139,7 +139,7 @@ class TrainLatents(TrainCommand):
         height, width, channels = training.shape
         assert training.captions is not None
         tokenizer, text = learn_words(training.captions, self.text)
-        unet = replace(self.unet, image_size=(height, width), in_channels=channels, context_channels=text.channels)
+        unet = replace(reads_text(self.unet, text), image_size=(height, width), in_channels=channels)
         config = ModelConfig(unet, self.schedule, self.T, self.kind, text)
         micro_batch = self.train.micro_batch or default_micro_batch(unet)
         network = config.network(np.random.default_rng(self.train.seed))
