@@ -1,6 +1,7 @@
 """`tinydiff train --objective latents`: pictures are encoded once, and words become pictures through latents."""
 
 import json
+import re
 
 import numpy as np
 import pytest
@@ -9,6 +10,7 @@ from latents import autoencoder
 from PIL import Image
 
 from tinydiff.apps.cli import main
+from tinydiff.data.scenes import DrawnScenes
 from tinydiff.models import LatentDiffusion, load, read_about, save
 
 SMALL = ["--images", "20", "--train.batch", "8", "--train.steps", "3", "--train.warmup", "1", "--unet.channels", "8"]
@@ -85,6 +87,17 @@ def test_what_cannot_be_learned_is_refused(encoder, tmp_path, capsys):
     fails(capsys, train(encoder, out, "--text.vocabulary", "9"), 2, "text.vocabulary is 9")
     for name in ("context-channels", "pooled-channels"):
         fails(capsys, train(encoder, out, f"--unet.{name}", "3"), 2, f"--unet.{name} is 3, but the")
+
+
+def test_a_training_may_dwell_on_captions_with_certain_words(encoder, tmp_path, capsys):
+    out, captions = tmp_path / "run", DrawnScenes("train", 20, 16).captions
+    with_them = [caption for caption in captions if {"left", "road"} & set(re.findall(r"\w+", caption))]
+    assert 0 < len(with_them) < 20
+    assert main(train(encoder, out, "--only-words", "Left", "road")) == 0
+    assert f"Only {len(with_them)} of 20 pictures: their captions have left or road." in capsys.readouterr().out
+    assert read_about(out)["images"] == len(with_them)
+    missing = train(encoder, tmp_path / "other", "--only-words", "left", "zeppelin")
+    fails(capsys, missing, 2, "--only-words", "'zeppelin', but no caption has this word")
 
 
 def test_a_drawing_of_latents_refuses_what_latents_cannot_do(encoder, trained, tmp_path, capsys):

@@ -17,6 +17,7 @@ from tinydiff.data import DATASETS, LatentData, encode_once
 from tinydiff.models import LatentAutoencoder, LatentDiffusion, ModelConfig, default_micro_batch, load
 from tinydiff.models.take import take_weights
 from tinydiff.networks import TextConfig, UNetConfig
+from tinydiff.text.tokenizer import words_of
 from tinydiff.train import Denoise, DenoiseConfig, Run
 from tinydiff.train.checkpoint import checkpoints
 
@@ -38,6 +39,8 @@ class TrainLatents(TrainCommand):
     """What is done to a folder's pictures of another shape: keep the middle, add bars, or distort."""
     background: str = "white"
     """What transparent parts of a folder's pictures are put onto, and the colour of bars: a name, or #rrggbb."""
+    only_words: tuple[str, ...] = ()
+    """Learn only from pictures whose caption has one of these words: to dwell on what a model has not learned yet."""
     autoencoder: str = "scenes/autoencoder"
     """The autoencoder: a shipped one, or the folder of one that was trained (--objective reconstruct)."""
     start_from: str | None = None
@@ -66,8 +69,8 @@ class TrainLatents(TrainCommand):
         if training.captions is None:
             raise InputError(f"data is {self.data!r}, which has no captions, but words are learned here.")
         say(training.describe(), held_out.describe())
-        encoded = [self._encoded(autoencoder, data) for data in (training, held_out)]
-        model = self._model(start, autoencoder, encoded[0])
+        latents, of_held_out = (self._encoded(autoencoder, data) for data in (training, held_out))
+        model = self._model(start, autoencoder, latents)
         model = replace(
             model,
             network=on_device(model.network, device),
@@ -75,7 +78,7 @@ class TrainLatents(TrainCommand):
             threads=self.threads,
             processes=self.processes,
         )
-        return Denoise(model, encoded[0], self.train, encoded[1])
+        return Denoise(model, self._with_words(latents), self.train, of_held_out)
 
     def settings(self, objective: Denoise) -> dict[str, Any]:
         """Return all options as they were resolved."""
@@ -133,6 +136,19 @@ class TrainLatents(TrainCommand):
         folder = (self.out / "latents" if self.latents is None else self.latents) / str(data.split)
         with ProgressBar(f"Encoding {counted(len(data), 'picture')}", "part") as bar:
             return encode_once(data, autoencoder.encode, autoencoder.checksum(), folder, bar)
+
+    def _with_words(self, latents: LatentData) -> LatentData:
+        """Return the pictures whose captions have one of `only_words`, or all where none are given."""
+        if not self.only_words:
+            return latents
+        assert latents.captions is not None
+        wanted = words_of(self.only_words)
+        found = [words_of([caption]) & wanted for caption in latents.captions]
+        if missing := sorted(wanted.difference(*found)):
+            raise InputError(f"only_words holds {missing[0]!r}, but no caption has this word.")
+        chosen = [i for i, words in enumerate(found) if words]
+        say(f"Only {len(chosen):,} of {len(latents):,} pictures: their captions have {' or '.join(sorted(wanted))}.")
+        return latents.take(np.array(chosen))
 
     def _new_model(self, autoencoder: LatentAutoencoder, training: LatentData) -> LatentDiffusion:
         """Return a model with random weights, and a tokenizer that has read the captions."""
