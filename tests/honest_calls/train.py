@@ -8,6 +8,7 @@ from coloured_squares import SHAPE, ColouredSquares
 from honest_calls import returning
 from honest_calls.models import DATA, LATENTS, MODEL, WORDS
 from tinydiff import train as T
+from tinydiff.base import Noise
 from tinydiff.networks import (
     AttributeClassifier,
     AttributeClassifierConfig,
@@ -102,7 +103,8 @@ CALLS = {
     "update_ema": averaged,
     "TrainConfig": lambda: (T.TrainConfig, CONFIG),
     "ValidatedConfig": lambda: (T.ValidatedConfig, VALIDATED),
-    "DenoiseConfig": lambda: (T.DenoiseConfig, {"steps": 3, "condition_dropout": 0.5, "flip": True}),
+    "DenoiseConfig": lambda: (T.DenoiseConfig, {"steps": 3, "condition_dropout": 0.5, "flip": True, "time_shift": 2.0}),
+    "random_steps": lambda: (T.random_steps, {"noise": Noise(0), "n": 3, "T": 10, "time_shift": 2.0}),
     "ClassifyConfig": lambda: (T.ClassifyConfig, {"steps": 3, "shift": 1}),
     "ContrastConfig": lambda: (T.ContrastConfig, {"steps": 3, "clean": 0.5}),
     "QuantiseConfig": lambda: (

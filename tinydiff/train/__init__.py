@@ -20,6 +20,7 @@ from tinydiff.train.objectives import (
     Reconstruct,
     ReconstructConfig,
     learn_word,
+    random_steps,
 )
 from tinydiff.train.optim import AdamW, clip_by_global_norm, ema_decay, learning_rate, update_ema
 from tinydiff.train.run import Run
@@ -50,6 +51,7 @@ __all__ = [
     "ema_decay",
     "learn_word",
     "learning_rate",
+    "random_steps",
     "read_log",
     "update_ema",
 ]

@@ -3,7 +3,7 @@
 from tinydiff.train.objectives.attributes import AttributeData, ClassifyAttributes, ClassifyAttributesConfig
 from tinydiff.train.objectives.classify import Classify, ClassifyConfig
 from tinydiff.train.objectives.contrast import Contrast, ContrastConfig
-from tinydiff.train.objectives.denoise import Denoise, DenoiseConfig
+from tinydiff.train.objectives.denoise import Denoise, DenoiseConfig, random_steps
 from tinydiff.train.objectives.new_word import NewWord, NewWordConfig, learn_word
 from tinydiff.train.objectives.quantise import Quantise, QuantiseConfig
 from tinydiff.train.objectives.reconstruct import Reconstruct, ReconstructConfig
@@ -25,4 +25,5 @@ __all__ = [
     "Reconstruct",
     "ReconstructConfig",
     "learn_word",
+    "random_steps",
 ]

@@ -5,7 +5,17 @@ from typing import Any
 
 import numpy as np
 
-from tinydiff.base import Array, InputError, Noise, as_condition, check_number, checks_arguments, xp_of
+from tinydiff.base import (
+    Array,
+    InputError,
+    Noise,
+    as_condition,
+    check_count,
+    check_number,
+    checked,
+    checks_arguments,
+    xp_of,
+)
 from tinydiff.data import Dataset, LatentData
 from tinydiff.data.masks import random_masks
 from tinydiff.diffusion.editing import erased
@@ -17,11 +27,13 @@ from tinydiff.train.objective import Objective
 from tinydiff.train.order import shuffled
 from tinydiff.workers import map_shards
 
+LEAST_SHIFT, MOST_SHIFT = 1e-3, 1e3  # of the times
+
 
 @checks_arguments("__init__")
 @dataclass(frozen=True)
 class DenoiseConfig(ValidatedConfig):
-    """How a diffusion model is trained: the settings of every validated run (`ValidatedConfig`), and two more.
+    """How a diffusion model is trained: the settings of every validated run (`ValidatedConfig`), and three more.
 
     Parameters
     ----------
@@ -30,14 +42,53 @@ class DenoiseConfig(ValidatedConfig):
         one. A model that takes neither sees no difference.
     flip : bool
         Mirror each image, left for right, with probability 1/2 each time: for pictures that allow it, not for digits.
+    time_shift : float
+        1 shows every step of the noise equally often; 3 shows noisy images more often, half of them in the noisiest
+        quarter, where it is decided what a picture shows (Eq. TSHIFT-1).
     """
 
     condition_dropout: float = 0.1
     flip: bool = False
+    time_shift: float = 1.0
 
     def __post_init__(self):
         super().__post_init__()
         check_number("condition_dropout", self.condition_dropout, 0, 1)
+        check_number("time_shift", self.time_shift, LEAST_SHIFT, MOST_SHIFT)
+
+
+@checked()
+def random_steps(noise: Noise, n: int, T: int, time_shift: float = 1.0) -> Array:
+    """Return random steps t = 1 .. T, as a training draws them (Eq. TSHIFT-1; Esser et al. 2024, Eq. 23).
+
+    Parameters
+    ----------
+    noise : Noise
+        Where randomness comes from.
+    n : int
+        How many.
+    T : int
+        Steps of the forward process.
+    time_shift : float
+        1 makes every step as likely as any other. With s, half of the steps are above ``T s / (1 + s)``: with 3, in the
+        noisiest quarter.
+
+    Returns
+    -------
+    integer array, shape (n,)
+
+    Raises
+    ------
+    InputError
+        If n or T is not a whole number above 0, or `time_shift` not a number from 0.001 to 1000.
+    """
+    check_count("n", n)
+    check_count("T", T)
+    check_number("time_shift", time_shift, LEAST_SHIFT, MOST_SHIFT)
+    if time_shift == 1:
+        return noise.integers(1, T, n, "t")
+    u = noise.uniform((n,), "t", dtype=np.float64)
+    return (T * time_shift * u / (1 + (time_shift - 1) * u)).astype(np.int64) + 1
 
 
 @checks_arguments("__init__")
@@ -83,7 +134,7 @@ class Denoise(Objective):
         flip = noise.at(xp=np).uniform((n,), "flip") < 0.5 if config.flip else None
         x_0, _ = self.data.batch(indices, noise.xp, flip)  # x_0 ~ q(x_0)
         context = self._with_erased(self.context(indices, noise), x_0, noise)
-        t = noise.integers(1, self.diffusion.T, n, "t")  # t ~ Uniform({1, ..., T})
+        t = random_steps(noise, n, self.diffusion.T, config.time_shift)  # t ~ Uniform({1, ..., T}), or shifted
         eps = noise.normal(x_0.shape, "eps", dtype=x_0.dtype)  # eps ~ N(0, I)
         x_t = self.diffusion.q_sample(x_0, t, eps)  # Eq. DDPM-4
         target = self.model.target(x_0, eps, t)
