@@ -131,6 +131,7 @@ def test_a_decoder_learns_on_from_an_autoencoder_whose_shape_may_be_given_again(
     assert main([*COMMAND, "--images", "60", "--out", str(tmp_path / "one")]) == 0
     go_on = ["--images", "60", "--start-from", str(tmp_path / "one"), "--train.decoder-only"]
     assert main([*COMMAND, *go_on, "--out", str(tmp_path / "two")]) == 0  # COMMAND gives the shape of the first
+    assert f"Starting from {tmp_path / 'one'}." in capsys.readouterr().out
     one, two = (load(tmp_path / name, kind=LatentAutoencoder) for name in ("one", "two"))
     assert one.checksum() == two.checksum()  # that of the encoder
     assert not np.array_equal(one.network.theta, two.network.theta)

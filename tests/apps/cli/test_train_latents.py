@@ -114,6 +114,7 @@ def test_a_training_starts_from_the_weights_of_another(trained, tmp_path, capsys
     go_on = ["train", "--objective", "latents", "--start-from", str(first), "--images", "20", "--out", str(second)]
     go_on += ["--train.batch", "8", "--train.steps", "1", "--train.lr", "1e-30", "--train.warmup", "0"]
     assert main([*go_on, "--train.validation-images", "10"]) == 0
+    assert f"Starting from {first}." in capsys.readouterr().out
     before, after = load(first), load(second)
     np.testing.assert_allclose(after.network.theta, before.network.theta, atol=1e-6)
     assert after.tokenizer.words == before.tokenizer.words

@@ -11,7 +11,7 @@ from tinydiff.apps.cli.options import DATASET_NAMES, ProgressBar, ScheduleName, 
 from tinydiff.apps.cli.screen import say
 from tinydiff.apps.cli.train.command import TrainCommand, on_device, trains
 from tinydiff.apps.cli.train.data import FOLDER_HELP, DataOptions, Fit, learn_words, prepare_data, reads_text
-from tinydiff.apps.cli.train.start_from import refuse_other_shape
+from tinydiff.apps.cli.train.start_from import refuse_other_shape, say_start
 from tinydiff.base import Device, InputError, counted, to_numpy, to_table
 from tinydiff.data import DATASETS, LatentData, encode_once
 from tinydiff.models import LatentAutoencoder, LatentDiffusion, ModelConfig, default_micro_batch, load
@@ -19,7 +19,6 @@ from tinydiff.models.take import take_weights
 from tinydiff.networks import TextConfig, UNetConfig
 from tinydiff.text.tokenizer import words_of
 from tinydiff.train import Denoise, DenoiseConfig, Run
-from tinydiff.train.checkpoint import checkpoints
 
 
 @trains("latents")
@@ -112,6 +111,7 @@ class TrainLatents(TrainCommand):
             return self._new_model(autoencoder, training)
         assert start.autoencoder is not None
         if start.autoencoder.checksum() == autoencoder.checksum():
+            say_start(self)
             return start
         return self._for_other_latents(start, autoencoder, training)
 
@@ -170,6 +170,5 @@ class TrainLatents(TrainCommand):
         config = replace(start.config, unet=unet)
         network = config.network(np.random.default_rng(self.train.seed))
         taken = take_weights(network, start.network.bind(to_numpy(start.network.theta)))
-        if not checkpoints(self.out):  # else the run goes on with its own weights
-            say(f"Starting from {self.start_from}, for the latents of {self.autoencoder}.", *taken.lines())
+        say_start(self, f", for the latents of {self.autoencoder}", taken)
         return LatentDiffusion(network, config, start.micro_batch, tokenizer=start.tokenizer, autoencoder=autoencoder)

@@ -10,7 +10,7 @@ from tyro.conf import arg
 from tinydiff.apps.cli.options import DATASET_NAMES
 from tinydiff.apps.cli.train.command import TrainCommand, on_device, trains
 from tinydiff.apps.cli.train.data import FOLDER_HELP, DataOptions, Fit, prepare_data
-from tinydiff.apps.cli.train.start_from import refuse_other_shape
+from tinydiff.apps.cli.train.start_from import refuse_other_shape, say_start
 from tinydiff.base import Device, InputError, to_table
 from tinydiff.models import LatentAutoencoder, load
 from tinydiff.networks import (
@@ -81,6 +81,7 @@ class TrainAutoencoder(TrainCommand):
         micro_batch = self.train.micro_batch or LatentAutoencoder.micro_batch
         if start is not None:
             refuse_other_shape(self, {"network": to_table(start.config)})
+            say_start(self)
             return replace(start, micro_batch=micro_batch, threads=self.threads)
         if self.train.decoder_only:
             raise InputError(

@@ -14,7 +14,7 @@ from tinydiff.apps.cli.train.data import DataOptions, NoCaptions, names_of_class
 from tinydiff.base import InputError, to_table
 from tinydiff.data import Dataset
 from tinydiff.models import DiffusionModel, ModelConfig
-from tinydiff.models.take import take_weights
+from tinydiff.models.take import Taken, take_weights
 from tinydiff.networks import TextConfig, UNetConfig
 from tinydiff.text import Tokenizer
 from tinydiff.train.checkpoint import checkpoints
@@ -61,10 +61,14 @@ def start_model(command: Any, start: DiffusionModel) -> tuple[Dataset, Dataset, 
             "shape, or leave --start-from out."
         )
     differences = _differences(config, start.config)
-    if not checkpoints(command.out):  # else the run goes on with its own weights
-        say(f"Starting from {command.start_from}{f', but: {differences}' if differences else ''}.")
-        say(*taken.lines())
+    say_start(command, f", but: {differences}" if differences else "", taken)
     return training, held_out, DiffusionModel(network, config, start.micro_batch, tokenizer=tokenizer)
+
+
+def say_start(command: Any, how: str = "", taken: Taken | None = None) -> None:
+    """Say what a new run starts from, and which weights it took, if not all; a run that goes on has its own."""
+    if not checkpoints(command.out):
+        say(f"Starting from {command.start_from}{how}.", *(() if taken is None else taken.lines()))
 
 
 def given_options(command: Any) -> frozenset[str]:
