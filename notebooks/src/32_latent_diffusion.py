@@ -94,8 +94,8 @@ print(f"{len(PROMPTS)} pictures in {time.perf_counter() - begun:.1f} s")
 plot.captioned_images(pictures, PROMPTS, columns=4, scale=3)
 
 # %% [markdown]
-# Places, times of day and colours are what was asked. Objects come late in a training: some of these are ideas of a robot or
-# of a windmill, rather than robots and windmills. The model's card says how often each is right.
+# Places, times of day and colours are what was asked, and so are most objects. But shapes are soft, and some of these are ideas of
+# a robot or of a windmill, rather than robots and windmills. The model's card says how often each is right.
 #
 # ## What a pixel costs
 #
@@ -399,7 +399,7 @@ plot.image_rows(rows, scale=2, column_labels=[f"t = {at}" for at in TIMES])
 
 # %% [markdown]
 # With little noise the picture itself says what it is. With much noise only the words do, and without them the guess is the
-# mean of all scenes. Here the rows differ at t = 950 alone. As soon as the noise leaves a trace of the balloon, the network
+# mean of all scenes. Here the rows differ much at t = 950 alone. As soon as the noise leaves a trace of the balloon, the network
 # trusts its eyes.
 #
 # ## Watch it draw
@@ -462,8 +462,8 @@ plot.image_grid(between, columns=6, labels=["second only", *(f"until {t}" for t 
 
 # %% [markdown]
 # Words count early. Where things are, and which colours there are, is settled while there is hardly anything to be seen, and a
-# text that comes later has to make do with it. At t = 950 it is still in time for everything. At 850 sunset, castle and its
-# colour are settled, and of the forest there are some trees at the horizon.
+# text that comes later has to make do with it. At t = 950 it is still in time for the cat and the forest, but it remains
+# evening. At 850 castle and colour are settled too, and of the forest there are some trees at the horizon.
 #
 # The loss says so too. Here are scenes of the test set with captions of their own, and each with that of the next scene: how
 # much worse is the network's answer for the wrong words?
@@ -487,8 +487,8 @@ print({int(t): round(float(one), 3) for t, one in zip(WHEN, help_of_words, stric
 assert help_of_words[WHEN >= 800].min() > 3 * help_of_words[WHEN <= 400].max()
 
 # %% [markdown]
-# Only in the noisiest third do words matter much. A training that shows every t equally often learns what words mean from three
-# pictures in ten. Stable Diffusion 3 was trained with noisy ones more often. From u, uniform between 0 and 1, comes
+# Words matter in the noisier half, and most in the last fifth. A training that shows every t equally often learns what words mean
+# from less than half of its pictures. Stable Diffusion 3 was trained with noisy ones more often. From u, uniform between 0 and 1, comes
 #
 # $$t = \left\lfloor T\, \frac{s u}{1 + (s - 1) u} \right\rfloor + 1 \qquad \text{(Eq. TSHIFT-1)}$$
 #
@@ -549,7 +549,7 @@ assert abs(by_words["no words"][:2] - free).max() < 0.02, "with guidance 0 no wo
 
 # %% [markdown]
 # Where the words leave something open, the noise decides, often alike for all words of a column: where the object stands, and
-# sun or clouds. (Not always. In one of them it became evening.)
+# sun, clouds or evening. (Not always, and one blue cat was forgotten.)
 #
 # **The sampler**, and how many steps it takes. The columns have one noise and one text:
 
@@ -570,8 +570,8 @@ plot.image_rows(by_sampler, scale=2, column_labels=[f"{steps} steps" for steps i
 
 # %% [markdown]
 # DDIM and DPM-Solver++ go to the same picture. DDPM draws fresh noise in each step, so it ends elsewhere, and needs many more.
-# With 3 or 6 steps the first two have drawn a day, from 12 on a night: the words do not say which, and the first long step
-# decided. From 12 on both have arrived, DPM-Solver++ a little nearer; DDPM is rough up to 12.
+# With 3 steps the first two have drawn a dull day, from 6 on a night with a moon: the words do not say which, and the first long
+# step decided. From 12 on both have arrived, DPM-Solver++ a little nearer; DDPM is rough up to 12.
 #
 # **Guidance.** With 0 the words are not heard, with 1 they are heard as learned. A judge, a network that reads scenes and was
 # trained apart (`scenes-judge`), says how much of each caption is there. The captions are of the test set.
@@ -697,8 +697,9 @@ plot.image_grid(
 )
 
 # %% [markdown]
-# With 0.8 there is a blue castle, with 0.9 it stands on a mountain, and it is still evening: the time of day was decided first, as
-# we saw, and a picture noised to t = 900 still tells it. Only 1.0 makes it night, and has forgotten the picture.
+# With 0.6 the castle is still red. With 0.8 it is blue and higher up, and it is still evening: the time of day was decided first,
+# as we saw, and a picture noised to t = 800 still tells it. With 0.9 it is night, nearly as with 1.0, which has forgotten the
+# picture.
 #
 # **Filling in.** The user paints a mask over pixels, 1 where the picture stays. The chain needs a mask for latents.
 #
