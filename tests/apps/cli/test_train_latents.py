@@ -96,8 +96,9 @@ def test_a_training_may_dwell_on_captions_with_certain_words(encoder, tmp_path, 
     assert main(train(encoder, out, "--only-words", "Left", "road")) == 0
     assert f"Only {len(with_them)} of 20 pictures: their captions have left or road." in capsys.readouterr().out
     assert read_about(out)["images"] == len(with_them)
-    missing = train(encoder, tmp_path / "other", "--only-words", "left", "zeppelin")
+    missing, no_word = (train(encoder, tmp_path / "other", "--only-words", *words) for words in (("zeppelin",), ("?",)))
     fails(capsys, missing, 2, "--only-words", "'zeppelin', but no caption has this word")
+    fails(capsys, no_word, 2, "--only-words is '?', but words were expected")
 
 
 def test_a_drawing_of_latents_refuses_what_latents_cannot_do(encoder, trained, tmp_path, capsys):

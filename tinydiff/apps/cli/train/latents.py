@@ -144,6 +144,10 @@ class TrainLatents(TrainCommand):
         assert latents.captions is not None
         wanted = words_of(self.only_words)
         found = [words_of([caption]) & wanted for caption in latents.captions]
+        if not wanted:
+            raise InputError(
+                f"only_words is {' '.join(self.only_words)!r}, but words were expected, such as left right."
+            )
         if missing := sorted(wanted.difference(*found)):
             raise InputError(f"only_words holds {missing[0]!r}, but no caption has this word.")
         chosen = [i for i, words in enumerate(found) if words]
