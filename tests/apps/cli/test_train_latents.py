@@ -99,6 +99,7 @@ def test_a_training_may_dwell_on_captions_with_certain_words(encoder, tmp_path, 
     missing, no_word = (train(encoder, tmp_path / "other", "--only-words", *words) for words in (("zeppelin",), ("?",)))
     fails(capsys, missing, 2, "--only-words", "'zeppelin', but no caption has this word")
     fails(capsys, no_word, 2, "--only-words is '?', but words were expected")
+    assert not (tmp_path / "other" / "latents").exists()  # refused before anything is encoded
 
 
 def test_a_drawing_of_latents_refuses_what_latents_cannot_do(encoder, trained, tmp_path, capsys):

@@ -1,5 +1,6 @@
 """``tinydiff train --objective latents``: diffusion in the latent space of an autoencoder."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Annotated, Any
@@ -68,6 +69,7 @@ class TrainLatents(TrainCommand):
         if training.captions is None:
             raise InputError(f"data is {self.data!r}, which has no captions, but words are learned here.")
         say(training.describe(), held_out.describe())
+        chosen = self._chosen(training.captions)  # what is wrong is refused before anything is encoded
         latents, of_held_out = (self._encoded(autoencoder, data) for data in (training, held_out))
         model = self._model(start, autoencoder, latents)
         model = replace(
@@ -77,7 +79,7 @@ class TrainLatents(TrainCommand):
             threads=self.threads,
             processes=self.processes,
         )
-        return Denoise(model, self._with_words(latents), self.train, of_held_out)
+        return Denoise(model, latents.take(chosen), self.train, of_held_out)
 
     def settings(self, objective: Denoise) -> dict[str, Any]:
         """Return all options as they were resolved."""
@@ -137,22 +139,21 @@ class TrainLatents(TrainCommand):
         with ProgressBar(f"Encoding {counted(len(data), 'picture')}", "part") as bar:
             return encode_once(data, autoencoder.encode, autoencoder.checksum(), folder, bar)
 
-    def _with_words(self, latents: LatentData) -> LatentData:
-        """Return the pictures whose captions have one of `only_words`, or all where none are given."""
+    def _chosen(self, captions: Sequence[str]) -> slice | np.ndarray:
+        """Return which pictures are learned from: those whose captions have one of `only_words`, if any are given."""
         if not self.only_words:
-            return latents
-        assert latents.captions is not None
+            return slice(None)
         wanted = words_of(self.only_words)
-        found = [words_of([caption]) & wanted for caption in latents.captions]
         if not wanted:
             raise InputError(
                 f"only_words is {' '.join(self.only_words)!r}, but words were expected, such as left right."
             )
+        found = [words_of([caption]) & wanted for caption in captions]
         if missing := sorted(wanted.difference(*found)):
             raise InputError(f"only_words holds {missing[0]!r}, but no caption has this word.")
-        chosen = [i for i, words in enumerate(found) if words]
-        say(f"Only {len(chosen):,} of {len(latents):,} pictures: their captions have {' or '.join(sorted(wanted))}.")
-        return latents.take(np.array(chosen))
+        chosen = np.array([i for i, words in enumerate(found) if words])
+        say(f"Only {len(chosen):,} of {len(captions):,} pictures: their captions have {' or '.join(sorted(wanted))}.")
+        return chosen
 
     def _new_model(self, autoencoder: LatentAutoencoder, training: LatentData) -> LatentDiffusion:
         """Return a model with random weights, and a tokenizer that has read the captions."""
