@@ -8,8 +8,9 @@ from latents import latent_diffusion
 
 from tinydiff.apps.cli.evaluate import WRITTEN
 from tinydiff.base import InputError
-from tinydiff.data.scenes import ATTRIBUTES, Scene, answers, compose, describe
-from tinydiff.evaluate import evaluate_scenes, scene_obedience
+from tinydiff.data import to_floats
+from tinydiff.data.scenes import ATTRIBUTES, Scene, answers, compose, describe, render
+from tinydiff.evaluate import evaluate_scenes, random_features_frechet, scene_obedience
 from tinydiff.models import Verdicts
 from tinydiff.networks import AttributeClassifier, AttributeClassifierConfig
 
@@ -77,6 +78,23 @@ def test_the_report_counts_all_and_shows_some(tmp_path):
     assert {path.name for path in tmp_path.iterdir()} <= set(WRITTEN)  # so that a later report takes another folder
     for name in ("pairs", "captions", "seen", "held-out", "swapped", "article-1", "article-2"):
         assert (tmp_path / f"{name}.png").is_file()
+
+
+def test_the_report_has_the_distances_of_drawn_and_of_real_scenes_to_other_real_ones():
+    judge = AttributeClassifier(AttributeClassifierConfig(16, 3, (4,), 1, 1, 4, attributes=ATTRIBUTES))
+    text = evaluate_scenes(latent_diffusion(), judge, n=6, steps=1)
+    scenes = np.stack([to_floats(render(compose(i, split="test"), 16)) for i in range(12)])
+    features = judge.features(scenes).astype(float)
+    (mu_1, mu_2), (cov_1, cov_2) = zip(*((x.mean(0), np.cov(x.T)) for x in (features[:6], features[6:])), strict=True)
+    of_root = np.sqrt(np.linalg.eigvals(cov_1 @ cov_2).real.clip(0)).sum()  # the trace of the root, another way
+    expected = ((mu_1 - mu_2) ** 2).sum() + np.trace(cov_1 + cov_2) - 2 * of_root
+    (line,) = [line for line in text.splitlines() if line.startswith("on the judge's features")]
+    assert float(line.split()[-1]) == pytest.approx(expected, rel=0.01)
+    (line,) = [line for line in text.splitlines() if line.startswith("on random features")]
+    drawn, real = map(float, line.split()[-2:])
+    assert real == pytest.approx(random_features_frechet(scenes[:6], scenes[6:]), rel=0.01)
+    assert drawn > 2 * real  # what a network with random weights draws looks like no scene
+    assert "Fréchet" not in evaluate_scenes(latent_diffusion(), judge, n=1, steps=1)  # one picture has no covariance
 
 
 def test_pictures_smaller_than_the_judge_reads_are_enlarged_for_it():

@@ -84,6 +84,7 @@ def gradient(make, *inputs):
 
 CALLS = {
     "read_attributes": lambda: (M.read_attributes, {"classifier": attributes(), "images": X, "micro_batch": 2}),
+    "attribute_features": lambda: (M.attribute_features, {"classifier": attributes(), "images": X, "micro_batch": 2}),
     "attribute_agreement": lambda: (
         M.attribute_agreement,
         {"verdicts": verdicts(), "attributes": np.array([[1, 2], [0, -1]])},

@@ -8,7 +8,7 @@ from coloured_squares import SHAPE, WORDS, ColouredSquares
 from tinydiff.base import InputError
 from tinydiff.data import to_floats
 from tinydiff.functional import softmax
-from tinydiff.models import Verdicts, attribute_agreement, load, read_attributes, save
+from tinydiff.models import Verdicts, attribute_agreement, attribute_features, load, read_attributes, save
 from tinydiff.networks import AttributeClassifier, AttributeClassifierConfig
 
 
@@ -61,6 +61,17 @@ def test_larger_pictures_are_averaged_over_areas():
         np.testing.assert_array_equal(
             read_attributes(network, larger).probabilities, read_attributes(network, images).probabilities
         )
+
+
+def test_features_are_those_that_the_words_are_read_from():
+    network, images = reader(), squares()
+    features = attribute_features(network, images, 3)
+    np.testing.assert_allclose(features, network.features(to_floats(images)), rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(
+        network.logits.forward(features), network.forward(to_floats(images)), rtol=1e-4, atol=1e-5
+    )
+    larger = images.repeat(2, axis=1).repeat(2, axis=2)
+    np.testing.assert_array_equal(attribute_features(network, larger, 3), features)
 
 
 def test_agreement_counts_only_what_is_asked():

@@ -23,9 +23,19 @@ from tinydiff.base import (
 from tinydiff.data import to_floats, to_images
 from tinydiff.data.scenes import Scene, answers, compose, describe, render
 from tinydiff.data.scenes.attributes import ATTRIBUTES, NOT_ASKED
+from tinydiff.evaluate.frechet import frechet_distance_of
+from tinydiff.evaluate.random_features import random_features_frechet
 from tinydiff.evaluate.report import carried_by_errors
 from tinydiff.evaluate.shares import Share, wilson_share
-from tinydiff.models import GUIDANCE_FOR_PROMPTS, DiffusionModel, Progress, Request, Verdicts, read_attributes
+from tinydiff.models import (
+    GUIDANCE_FOR_PROMPTS,
+    DiffusionModel,
+    Progress,
+    Request,
+    Verdicts,
+    attribute_features,
+    read_attributes,
+)
 from tinydiff.networks import AttributeClassifier
 
 SPLITS = {"seen": "test", "held-out": "held-out", "swapped": "swapped"}  # column of the report -> split
@@ -153,7 +163,9 @@ def evaluate_scenes(
 ) -> str:
     """Return a report in words and figures; real scenes stand beside the drawn ones.
 
-    Pictures that are smaller than the judge reads are enlarged for it, bicubically, and the real ones as they are.
+    Two Fréchet distances (Eq. FD-1) to other real scenes say what words do not, whether pictures look like scenes: one
+    on the judge's features, and one on `random_features`, which see blur better. Pictures that are smaller than the
+    judge reads are enlarged for it, bicubically, and the real ones as they are.
 
     Parameters
     ----------
@@ -215,6 +227,8 @@ def evaluate_scenes(
         hits = sum(all(read[name][i] == word for name, word in wanted.items()) for i in range(OF_EACH))
         of_article[prompt] = images
         lines.append(f'"{prompt}", held out: right in {hits} of {OF_EACH} pictures, by the judge')
+    if n >= 2:
+        lines += ["", *_distances(judge, pictures["seen"], real)]
     if out is not None:
         with carried_by_errors(lines):
             lines += ["", _save_sheets(out, pictures, of_article, real, asked["seen"][1])]
@@ -239,12 +253,38 @@ def _drawer(model: DiffusionModel, steps: int, sampler: str, guidance: float) ->
 
 
 def _read(judge: AttributeClassifier, images: np.ndarray) -> Verdicts:
-    """Return what the judge reads of pictures of its own size, of multiples of it, or of smaller ones, enlarged."""
+    """Return what the judge reads of pictures of any size that `_at_least` knows."""
+    return read_attributes(judge, _at_least(judge, images))
+
+
+def _at_least(judge, images):
+    """Return pictures of the judge's own size, or of multiples of it, as they are, and smaller ones enlarged."""
     height, width, _ = judge.config.shape
     if images.shape[1] < height and height * images.shape[2] == width * images.shape[1]:
         larger = [Image.fromarray(image).resize((width, height), Image.Resampling.BICUBIC) for image in images]
         images = np.stack([np.asarray(image) for image in larger])
-    return read_attributes(judge, images)
+    return images
+
+
+def _distances(judge, drawn, real):
+    """Return lines: how far drawn pictures, and real ones, are from as many other real scenes of the same split."""
+    n, size = len(real), real.shape[1]
+    others = np.stack([render(compose(i, split=SPLITS["seen"]), size) for i in range(n, 2 * n)])
+
+    def line(name, distance):
+        return f"{name:<46}{distance(drawn, others):>10.3g}{distance(real, others):>10.3g}"
+
+    def of_judge(*both):
+        return frechet_distance_of(*(attribute_features(judge, _at_least(judge, images)) for images in both))
+
+    def of_random(*both):
+        return random_features_frechet(*map(to_floats, both))
+
+    return [
+        f"{f'Fréchet distance to {n} other real scenes':<46}{'drawn':>10}{'real':>10}",
+        line("on the judge's features", of_judge),
+        line("on random features, which see blur", of_random),
+    ]
 
 
 def _table(columns):

@@ -1,7 +1,7 @@
 """Trained models: saving and loading them, drawing samples, editing pictures."""
 
 import tinydiff.models.quantised_autoencoder  # noqa: F401  # which registers a class of models
-from tinydiff.models.attributes import Verdicts, attribute_agreement, read_attributes
+from tinydiff.models.attributes import Verdicts, attribute_agreement, attribute_features, read_attributes
 from tinydiff.models.autoencoder import LatentAutoencoder, measure_latents
 from tinydiff.models.classifier import class_gradient
 from tinydiff.models.clip import ClipModel, best_of, clip_gradient, clip_guided_chain, clip_scores
@@ -32,6 +32,7 @@ __all__ = [
     "Request",
     "Verdicts",
     "attribute_agreement",
+    "attribute_features",
     "best_of",
     "class_gradient",
     "clip_gradient",

@@ -73,6 +73,21 @@ def read_attributes(classifier: AttributeClassifier, images: Array, micro_batch:
     InputError
         If the pictures have another size or other channels.
     """
+    logits = _computed(classifier, classifier.forward, images, micro_batch)
+    return verdicts_of(classifier.config, to_numpy(logits))
+
+
+@checked()
+def attribute_features(classifier: AttributeClassifier, images: Array, micro_batch: int = 16) -> Array:
+    """Return the network's last hidden layer, shape (N, features), of pictures as `read_attributes` takes them.
+
+    All that it reads it reads from these numbers: two sets of pictures can be compared by them (Eq. FD-1).
+    """
+    return _computed(classifier, classifier.features, images, micro_batch)
+
+
+def _computed(classifier, of_pictures, images, micro_batch):
+    """Return `of_pictures`, a method of the network, of all pictures, which are brought to its size first."""
     from tinydiff.data import to_floats, to_images  # here, since Pillow comes with it, and few models ask for it
     from tinydiff.data.resizing import area_average
 
@@ -95,12 +110,11 @@ def read_attributes(classifier: AttributeClassifier, images: Array, micro_batch:
         images = to_images(images)
     pictures = area_average(to_numpy(images), (height, width)) if factor > 1 else to_numpy(images)
 
-    def logits_of(indices):
-        of_shard = xp.asarray(to_floats(pictures[to_numpy(indices)]))
-        return classifier.forward(of_shard.astype(classifier.theta.dtype, copy=False))
+    def of_shard(indices):
+        shard = xp.asarray(to_floats(pictures[to_numpy(indices)]))
+        return of_pictures(shard.astype(classifier.theta.dtype, copy=False))
 
-    logits = map_shards(logits_of, (xp.arange(len(pictures)),), micro_batch)
-    return verdicts_of(classifier.config, to_numpy(logits))
+    return map_shards(of_shard, (xp.arange(len(pictures)),), micro_batch)
 
 
 @checked()
