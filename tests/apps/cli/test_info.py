@@ -17,6 +17,7 @@ def test_info_prints_versions_models_and_data(capsys):
         "GPU",
         "mnist-classifier-28",
         "scenes/autoencoder",
+        "scenes-128/autoencoder",
         "Data mnist-small: 6,000 + 1,000 digits of MNIST",
         "Data scenes: captioned scenes of 64 x 64 pixels",
     ):
