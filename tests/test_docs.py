@@ -1,6 +1,7 @@
 """The documents point to what exists: files, headings, tests, equations."""
 
 import ast
+import functools
 import importlib
 import re
 import shlex
@@ -139,6 +140,12 @@ def test_wrong_numbers_of_the_reading_path_are_seen(monkeypatch, tmp_path, capsy
     assert "but the files say" in capsys.readouterr().out
 
 
+@functools.cache
+def _index():
+    """Return the IDs of the index, which takes seconds to read."""
+    return set(Check().equations)
+
+
 @pytest.mark.parametrize("name", ["article", "faq", "glossary"])
 def test_equations_stand_in_the_index(name):
     text = (ROOT / "docs" / f"{name}.md").read_text(encoding="utf-8")
@@ -146,7 +153,7 @@ def test_equations_stand_in_the_index(name):
     if name == "glossary":
         named = {i for part in re.findall(r"\(([A-Z0-9 ,-]+)\) \|", text) for i in part.split(", ")}
     assert len(named) > 5
-    assert named <= set(Check().equations)
+    assert named <= _index()
 
 
 def snippets(page, **fewer):

@@ -84,6 +84,7 @@ def test_what_only_a_notebook_understands_is_passed_over_and_what_is_printed_not
     assert capfd.readouterr() == ("", "")
 
 
+@pytest.mark.slow
 def test_a_notebook_that_does_not_end_is_stopped_and_what_was_checked_before_counts(tmp_path):
     homework = check_notebook(notebook(tmp_path, IMPORT, RIGHT, CHECK, "while True: pass"), seconds=8)
     assert said_of("STEP", homework) == ""

@@ -82,6 +82,7 @@ def test_coarse_features_are_means():
     assert features.sum() == pytest.approx(-46)
 
 
+@pytest.mark.slow
 def test_a_perfect_model_gets_the_figures_of_real_portraits(monkeypatch, tmp_path):
     """A stand-in that returns the portraits themselves: what real ones get, at a distance of 0."""
     real = {(module.ONE_PROMPT,) * 8: render(module.portraits_of_one_prompt(8)[0])}
@@ -112,6 +113,7 @@ def test_an_untrained_model_is_evaluated_too():
     assert "Fréchet" not in report
 
 
+@pytest.mark.slow
 def test_portraits_that_are_alike_are_those_for_which_their_prompt_is_written():
     """They show what it says, and besides it what the exact posterior says: far fewer glasses than other portraits.
 

@@ -98,6 +98,7 @@ def test_a_portrait_and_its_caption_do_not_depend_on_how_many_are_made():
         assert not np.array_equal(many.parts, compose(12, 4, split).parts)
 
 
+@pytest.mark.slow
 def test_the_splits_keep_their_promises():
     assert not combinations(compose(3000)).any()
     assert not combinations(compose(2000, split="test")).any()
