@@ -24,7 +24,7 @@ from tinydiff.data import to_floats, to_images
 from tinydiff.data.scenes import Scene, answers, compose, describe, render
 from tinydiff.data.scenes.attributes import ATTRIBUTES, NOT_ASKED
 from tinydiff.evaluate.frechet import frechet_distance_of
-from tinydiff.evaluate.random_features import random_features_frechet
+from tinydiff.evaluate.random_features import random_features
 from tinydiff.evaluate.report import carried_by_errors
 from tinydiff.evaluate.shares import Share, wilson_share
 from tinydiff.models import (
@@ -188,7 +188,8 @@ def evaluate_scenes(
     if model.config.text is None or channels != 3 or size != width:
         raise InputError("This report is for models that draw square scenes from text, in three colours.")
     _check_attributes("judge", judge.config.attributes)
-    check_memory(4 * n * 3 * size**2, f"n is {n:,}", "judge fewer pictures")
+    of_a_set = n * 3 * size**2  # bytes; there are five sets, and one at a time becomes float32
+    check_memory((5 + 4) * of_a_set, f"n is {n:,}", "judge fewer pictures")
     draw = _drawer(model, steps, sampler, guidance)
     work, done = len(SPLITS) * -(-n // AT_ONCE) + len(ARTICLE), 0
 
@@ -270,20 +271,16 @@ def _distances(judge, drawn, real):
     """Return lines: how far drawn pictures, and real ones, are from as many other real scenes of the same split."""
     n, size = len(real), real.shape[1]
     others = np.stack([render(compose(i, split=SPLITS["seen"]), size) for i in range(n, 2 * n)])
+    sets = (drawn, real, others)
 
-    def line(name, distance):
-        return f"{name:<46}{distance(drawn, others):>10.3g}{distance(real, others):>10.3g}"
-
-    def of_judge(*both):
-        return frechet_distance_of(*(attribute_features(judge, _at_least(judge, images)) for images in both))
-
-    def of_random(*both):
-        return random_features_frechet(*map(to_floats, both))
+    def line(name, of_drawn, of_real, of_others):
+        distances = (frechet_distance_of(features, of_others) for features in (of_drawn, of_real))
+        return f"{name:<46}" + "".join(f"{distance:>10.3g}" for distance in distances)
 
     return [
         f"{f'Fréchet distance to {n} other real scenes':<46}{'drawn':>10}{'real':>10}",
-        line("on the judge's features", of_judge),
-        line("on random features, which see blur", of_random),
+        line("on the judge's features", *(attribute_features(judge, _at_least(judge, images)) for images in sets)),
+        line("on random features, which see blur", *(random_features(to_floats(images)) for images in sets)),
     ]
 
 
