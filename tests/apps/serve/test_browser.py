@@ -20,10 +20,10 @@ FLAGS = [
 STEPS_SEEN = """() => {
     window.seen = [];
     const look = () => {
-        const step = /step (\\d+) of/.exec(document.querySelector("#chain").innerText);
+        const step = /step (\\d+) of/.exec(document.querySelector("#chain")?.innerText);
         if (step && Number(step[1]) !== window.seen.at(-1)) window.seen.push(Number(step[1]));
     };
-    new MutationObserver(look).observe(document.querySelector("#chain"), {childList: true, subtree: true});
+    new MutationObserver(look).observe(document.body, {childList: true, subtree: true});  // "#chain" may come later
 }"""
 ANOTHER_IS_DRAWN = """before => {
     const chain = document.querySelector("#chain");
