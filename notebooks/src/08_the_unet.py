@@ -484,12 +484,12 @@ assert np.isclose(by_difference, d_x_t[1, 2, 5, 0], rtol=1e-4, atol=1e-7)
 @contextmanager
 def cut_skips():
     """Let the backward of every concatenation forget the skip's share."""
-    whole = unet_module._split_channels
-    unet_module._split_channels = lambda x, c: (x[..., :c].copy(), np.zeros_like(x[..., c:]))
+    whole = unet_module.split_channels
+    unet_module.split_channels = lambda x, c: (x[..., :c].copy(), np.zeros_like(x[..., c:]))
     try:
         yield
     finally:
-        unet_module._split_channels = whole
+        unet_module.split_channels = whole
 
 
 with tinydiff.plain(), cut_skips():

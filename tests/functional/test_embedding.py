@@ -5,7 +5,7 @@ import pytest
 from pairs import assert_refuses_dy, assert_right, assert_same_on, random
 
 from tinydiff.base import InputError
-from tinydiff.functional import embedding, embedding_backward, timestep_embedding
+from tinydiff.functional import embedding, embedding_backward, grid_embedding, timestep_embedding
 from tinydiff.gradcheck import gradcheck
 
 TABLE, INDICES = random(5, 4), np.array([[0, 3, 3], [4, 0, 3]])
@@ -105,6 +105,31 @@ def test_timestep_embedding_on_both_array_modules(xp):
     assert there.dtype == np.float32
     host = there if xp is np else there.get()
     np.testing.assert_allclose(host, timestep_embedding(t, 16), rtol=1e-6, atol=1e-6)
+
+
+@pytest.mark.equation("GRID-1")
+def test_the_embedding_of_a_grid_equals_its_formula():
+    height, width, quarter = 3, 5, 2
+    y = grid_embedding(height, width, 4 * quarter).reshape(height, width, 4, quarter)
+    for h, w, i in np.ndindex(height, width, quarter):
+        frequency = 1e4 ** (-i / quarter)
+        column, row = w * frequency, h * frequency
+        expected = [np.sin(column), np.cos(column), np.sin(row), np.cos(row)]
+        np.testing.assert_allclose(y[h, w, :, i], expected, atol=1e-12)
+
+
+def test_no_two_places_of_a_grid_look_alike():
+    y = grid_embedding(16, 12, 16)
+    distances = np.linalg.norm(y[:, None] - y, axis=-1) + 9 * np.eye(len(y))
+    assert distances.min() > 0.1
+    for call, message in [
+        (lambda: grid_embedding(2, 2, 10), "channels = 10 cannot be divided"),
+        (lambda: grid_embedding(2, 2, 4), "channels is 4"),
+        (lambda: grid_embedding(0, 2, 8), "height is 0"),
+        (lambda: grid_embedding(2, 2, 8, 1.0), "max_period is 1.0"),
+    ]:
+        with pytest.raises(InputError, match=message):
+            call()
 
 
 def test_bad_inputs_are_one_clear_sentence():

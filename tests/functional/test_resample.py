@@ -7,7 +7,18 @@ from hypothesis import strategies as st
 from pairs import assert_refuses_dy, assert_right, assert_same_on, assert_wrong, random
 
 from tinydiff.base import InputError
-from tinydiff.functional import avg_pool, avg_pool_backward, upsample_nearest, upsample_nearest_backward
+from tinydiff.functional import (
+    avg_pool,
+    avg_pool_backward,
+    conv2d,
+    depth_to_space,
+    depth_to_space_backward,
+    linear,
+    space_to_depth,
+    space_to_depth_backward,
+    upsample_nearest,
+    upsample_nearest_backward,
+)
 from tinydiff.gradcheck import adjoint_check
 
 X = random(2, 6, 4, 3)
@@ -42,6 +53,46 @@ def test_poolings_gradient():
     assert adjoint_check(avg_pool, avg_pool_backward, (X,)) < 1e-14
 
 
+@pytest.mark.equation("S2D-1")
+@pytest.mark.parametrize("factor", [1, 2])
+def test_space_to_depth_equals_a_loop(factor):
+    y, _ = space_to_depth(X, factor)
+    assert y.shape == (2, 6 // factor, 4 // factor, 3 * factor**2)
+    for n, h, w, c in np.ndindex(X.shape):
+        channel = (h % factor * factor + w % factor) * 3 + c
+        assert y[n, h // factor, w // factor, channel] == X[n, h, w, c]
+
+
+@pytest.mark.equation("D2S-1")
+@pytest.mark.parametrize("factor", [1, 2, 3])
+def test_depth_to_space_undoes_it(factor):
+    x = random(2, 6, 6, 3)
+    np.testing.assert_array_equal(depth_to_space(space_to_depth(x, factor)[0], factor)[0], x)
+
+
+def test_space_to_depth_and_a_linear_layer_are_a_convolution_in_steps_of_the_kernel():
+    """Patches do not overlap: `conv2d` with a 3 x 3 kernel whose first row and column are 0 reads the same four."""
+    w, b = random(2, 2, 3, 5, seed=3), random(5, seed=4)
+    kernel = np.zeros((3, 3, 3, 5))
+    kernel[1:, 1:] = w
+    expected, _ = conv2d(X, kernel, b, stride=2, padding=1)
+    y, _ = linear(space_to_depth(X, 2)[0], w.reshape(-1, 5), b)
+    np.testing.assert_allclose(y, expected, rtol=1e-10, atol=1e-12)
+
+
+@pytest.mark.equation("S2D-2")
+def test_the_gradient_of_space_to_depth():
+    assert_right(space_to_depth, space_to_depth_backward, (X,), factor=2)
+    assert adjoint_check(space_to_depth, space_to_depth_backward, (X,)) < 1e-14
+
+
+@pytest.mark.equation("D2S-2")
+def test_the_gradient_of_depth_to_space():
+    deep = random(2, 3, 2, 8)
+    assert_right(depth_to_space, depth_to_space_backward, (deep,), factor=2)
+    assert adjoint_check(depth_to_space, depth_to_space_backward, (deep,)) < 1e-14
+
+
 def average_instead_of_sum(dy, cache):
     return (upsample_nearest_backward(dy, cache)[0] / 4,)
 
@@ -68,6 +119,12 @@ def pool_not_spread(dy, cache):
     return (dy,)
 
 
+def channels_before_places(dy, cache):
+    n, h, w, channels = dy.shape
+    blocks = dy.reshape(n, h, w, channels // 4, 2, 2).transpose(0, 1, 4, 2, 5, 3)
+    return (blocks.reshape(n, 2 * h, 2 * w, channels // 4),)
+
+
 @pytest.mark.parametrize(
     ("f", "wrong", "mistake"),
     [
@@ -77,6 +134,7 @@ def pool_not_spread(dy, cache):
         (avg_pool, pool_sum_instead_of_average, "a factor: it is 4 times"),
         (avg_pool, pool_one_corner_only, "WRONG"),
         (avg_pool, pool_not_spread, "its shape is (2, 3, 2, 3), but the argument's is (2, 6, 4, 3)"),
+        (space_to_depth, channels_before_places, "WRONG"),
     ],
 )
 def test_wrong_backwards_are_caught(f, wrong, mistake):
@@ -84,7 +142,12 @@ def test_wrong_backwards_are_caught(f, wrong, mistake):
 
 
 @pytest.mark.parametrize(
-    ("f", "backward"), [(upsample_nearest, upsample_nearest_backward), (avg_pool, avg_pool_backward)]
+    ("f", "backward"),
+    [
+        (upsample_nearest, upsample_nearest_backward),
+        (avg_pool, avg_pool_backward),
+        (space_to_depth, space_to_depth_backward),
+    ],
 )
 def test_both_array_modules(xp, f, backward):
     assert_same_on(xp, f, backward, (X,))
@@ -95,7 +158,11 @@ def test_bad_inputs_are_one_clear_sentence():
         avg_pool(X, 3)
     with pytest.raises(InputError, match="x has 3 axes"):
         upsample_nearest(X[0])
-    for f in (upsample_nearest, avg_pool):
+    with pytest.raises(InputError, match="the height of x = 6 cannot be divided into factor = 4"):
+        space_to_depth(X, 4)
+    with pytest.raises(InputError, match="the channels of x = 3 cannot be divided into factor"):
+        depth_to_space(X, 2)
+    for f in (upsample_nearest, avg_pool, space_to_depth, depth_to_space):
         for factor in (0, -1, 2.0, "2"):
             with pytest.raises(InputError, match=f"factor is {factor!r}, but "):
                 f(X, factor)
@@ -103,6 +170,8 @@ def test_bad_inputs_are_one_clear_sentence():
 
 def test_a_dy_of_another_shape_is_refused():
     assert_refuses_dy(upsample_nearest, upsample_nearest_backward, (X,), (2, 11, 8, 3), (2, 12, 7, 3), (12, 8, 3))
+    assert_refuses_dy(space_to_depth, space_to_depth_backward, (X,), (2, 3, 2, 11), (3, 2, 12))
+    assert_refuses_dy(depth_to_space, depth_to_space_backward, (random(2, 3, 2, 8),), (2, 5, 4, 2), (6, 4, 2))
 
 
 @settings(max_examples=15, deadline=None, derandomize=True)

@@ -39,6 +39,10 @@ PAIRS = {
     "dropout": {"x": X, "rate": 0.25, "uniform": UNIFORM},
     "attention": {"q": HEADS, "k": HEADS, "v": HEADS, "mask": np.tri(3, dtype=bool)},
     "attention_in_pieces": {"q": HEADS, "k": HEADS, "v": HEADS},
+    "modulate": {"x": TOKENS, "shift": ROWS, "scale": ROWS * 2},
+    "gate": {"x": TOKENS, "gate": ROWS},
+    "space_to_depth": {"x": X, "factor": 2},
+    "depth_to_space": {"x": X, "factor": 2},
     "avg_pool": {"x": X, "factor": 2},
     "upsample_nearest": {"x": X, "factor": 2},
     "embedding": {"indices": LABELS, "table": MATRIX},
@@ -80,6 +84,7 @@ CALLS |= {
     "split_heads": lambda: (F.split_heads, {"x": TOKENS, "heads": 2}),
     "merge_heads": lambda: (F.merge_heads, {"x": HEADS}),
     "fits_in_one_piece": lambda: (F.fits_in_one_piece, {"q": HEADS, "k": HEADS}),
+    "grid_embedding": lambda: (F.grid_embedding, {"height": 2, "width": 3, "channels": 8, "max_period": 1e4}),
     "timestep_embedding": lambda: (
         F.timestep_embedding,
         {"t": np.array([1.0, 7.5]), "channels": 8, "max_period": 1e4, "variant": "ddpm", "dtype": np.float32},

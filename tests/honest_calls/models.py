@@ -16,6 +16,7 @@ from tinydiff.networks import (
     Autoencoder,
     AutoencoderConfig,
     CLIPConfig,
+    DiTConfig,
     NoisyClassifier,
     NoisyClassifierConfig,
     TextConfig,
@@ -110,6 +111,8 @@ CALLS = {
         M.ModelConfig,
         {"unet": UNET, "schedule": "linear", "T": 9, "kind": "eps", "text": None, "class_names": ("x", "y", "z")},
     ),
+    "ModelConfig (DiT)": lambda: (M.ModelConfig, {"T": 9, "dit": DiTConfig(4, 1, channels=8, layers=1, heads=2)}),
+    "ModelConfig.with_denoiser": lambda: (MODEL().config.with_denoiser, {"shape": UNET}),
     "ModelConfig.label_of": lambda: (MODEL().config.label_of, {"name": "y"}),
     "ModelConfig.network": lambda: (MODEL().config.network, {"rng": np.random.default_rng(0)}),
     "ModelConfig.target": lambda: (

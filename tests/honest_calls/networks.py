@@ -8,6 +8,7 @@ from tinydiff.nn import Gradients, Tape
 rng = np.random.default_rng(0)
 UNET = N.UNetConfig(4, 1, channels=4, channel_mult=(1, 2), blocks_per_level=1, heads=1, num_classes=3)
 TEXT = N.TextConfig(vocabulary=9, length=3, channels=4, layers=1, heads=1, causal=True)
+DIT = N.DiTConfig(4, 1, channels=8, layers=1, heads=2, num_classes=3)
 WORDS_UNET = N.UNetConfig(
     4, 1, channels=4, channel_mult=(1,), blocks_per_level=1, heads=1, context_channels=4, pooled_channels=4
 )
@@ -31,6 +32,7 @@ def packed(module):
 
 NETWORKS = {
     "UNet": (lambda: N.UNet(UNET), {"x_t": X, "t": T, "context": LABELS}),
+    "DiT": (lambda: N.DiT(DIT), {"x_t": X, "t": T, "context": LABELS}),
     "TextToImage": (lambda: N.TextToImage(WORDS_UNET, TEXT), {"x_t": X, "t": T, "context": TOKENS}),
     "TextEncoder": (lambda: N.TextEncoder(TEXT), {"tokens": TOKENS}),
     "CLIP": (lambda: N.CLIP(CLIP), {"x_t": X, "t": T, "tokens": TOKENS}),
@@ -50,7 +52,7 @@ def backward(name):
     model, tape = make(), Tape()
     d_out = model.forward(**inputs, tape=tape)
     grads = Gradients(model.parameters())
-    called = {"UNet": "d_out", "TextToImage": "d_out", "TextEncoder": "dy", "ImageEncoder": "dy"}
+    called = {"UNet": "d_out", "DiT": "d_out", "TextToImage": "d_out", "TextEncoder": "dy", "ImageEncoder": "dy"}
     called |= {"Encoder": "dy", "Decoder": "dy", "QuantisedAutoencoder": "d_x_hat"}
     return (lambda **given: (model.backward(*given.values(), tape, grads), grads.flat)), {
         called.get(name, "d_logits"): d_out
@@ -147,6 +149,11 @@ CALLS |= {
         },
     ),
     "UNet": lambda: (N.UNet, {"config": UNET, "rng": seeded()}),
+    "DiTConfig": lambda: (
+        N.DiTConfig,
+        {"image_size": 4, "in_channels": 2, "patch": 2, "channels": 8, "layers": 1, "heads": 2, "num_classes": 3},
+    ),
+    "DiT": lambda: (N.DiT, {"config": DIT, "rng": seeded()}),
     "TextEncoder": lambda: (N.TextEncoder, {"config": TEXT, "rng": seeded()}),
     "TextToImage": lambda: (N.TextToImage, {"unet": WORDS_UNET, "text": TEXT, "rng": seeded()}),
     "CLIP": lambda: (N.CLIP, {"config": CLIP, "rng": seeded()}),
@@ -226,9 +233,9 @@ WITHOUT = {
     "CLIP.bound_scale",
     "TextToImage.read_backward",
     "network",
-    "UNetGradients",
+    "DenoiserGradients",
     "Autoencoder.one_input",
     "Posterior",
     "Reconstruction",
 } | {f"{name}.one_input" for name in NETWORKS}
-RECORDS = {"Network", "UNetGradients", "Posterior", "Reconstruction"}
+RECORDS = {"Network", "DenoiserGradients", "Posterior", "Reconstruction"}

@@ -124,7 +124,7 @@ def _told(model, data, request):
         if data.captions is None:
             raise InputError(f"{data.name} has no captions, but the model draws from text.")
         return replace(request, n=request.count, prompt=[data.captions[i] for i in rows])
-    if model.config.unet.num_classes is not None:
+    if model.config.denoiser.num_classes is not None:
         return replace(request, n=request.count, labels=data.labels[rows])
     return replace(request, n=request.count)
 
@@ -137,7 +137,7 @@ def _loss(model, data, bins):
     context: Any = None
     if model.config.text is not None:
         context = model.read(model.tokens([data.captions[i] for i in rows]))
-    elif model.config.unet.num_classes is not None:
+    elif model.config.denoiser.num_classes is not None:
         context = labels
     return mean_loss(model, images, context, 0, bins)
 

@@ -78,7 +78,7 @@ def held_out_loss(model: DiffusionModel, images: Array, labels: Array, seed: int
     The loss is the mean squared error of what the network predicts: eps, x_0 or v.
     """
     check_images("images", images)
-    return mean_loss(model, images, labels if model.config.unet.num_classes is not None else None, seed, bins)
+    return mean_loss(model, images, labels if model.config.denoiser.num_classes is not None else None, seed, bins)
 
 
 @checked()
@@ -111,7 +111,7 @@ def evaluate(
         As for `DiffusionModel.chain`.
     """
     check_count("n", n)
-    unet, classifier = model.config.unet, load(judge_name, kind=Classifier)
+    denoiser, classifier = model.config.denoiser, load(judge_name, kind=Classifier)
     if model.picture_shape != classifier.config.shape:
         raise InputError(
             f"The model draws pictures of {_sides(model.picture_shape)}, but {judge_name} judges those of "
@@ -124,7 +124,7 @@ def evaluate(
     other_real, _ = training.batch(balanced(training.labels)[:n_real])
 
     samples = np.clip(to_numpy(model.draw(Request(n=n), sampler, steps, progress)), -1, 1)
-    asked_for = np.arange(n) % (unet.num_classes or 1)
+    asked_for = np.arange(n) % (denoiser.num_classes or 1)
     of_samples, of_real = (
         classifier_scores(classifier, samples, asked_for),
         classifier_scores(classifier, real, real_labels),
@@ -139,7 +139,7 @@ def evaluate(
         f"{'':<46}{'samples':>10}{'real':>10}",
         f"{'called with p > 0.9':<46}{of_samples.confident.value:>10.1%}{of_real.confident.value:>10.1%}",
     ]
-    if unet.num_classes is not None:
+    if denoiser.num_classes is not None:
         what = "called by the label that was asked for"
         lines.append(f"{what:<46}{of_samples.agreement:>10.1%}{of_real.agreement:>10.1%}")
     if n >= 2 and n_real >= 2:

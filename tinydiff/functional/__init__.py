@@ -38,7 +38,7 @@ from tinydiff.functional.attention import (
     split_heads,
 )
 from tinydiff.functional.conv import conv2d, conv2d_backward
-from tinydiff.functional.embedding import embedding, embedding_backward, timestep_embedding
+from tinydiff.functional.embedding import embedding, embedding_backward, grid_embedding, timestep_embedding
 from tinydiff.functional.fast.attention_in_pieces import (
     attention_in_pieces,
     attention_in_pieces_backward,
@@ -62,6 +62,7 @@ from tinydiff.functional.loss import (
     scaled_similarity,
     scaled_similarity_backward,
 )
+from tinydiff.functional.modulation import gate, gate_backward, modulate, modulate_backward
 from tinydiff.functional.norm import (
     batch_norm,
     batch_norm_backward,
@@ -91,7 +92,16 @@ from tinydiff.functional.quantise import (
     vector_quantise,
     vector_quantise_backward,
 )
-from tinydiff.functional.resample import avg_pool, avg_pool_backward, upsample_nearest, upsample_nearest_backward
+from tinydiff.functional.resample import (
+    avg_pool,
+    avg_pool_backward,
+    depth_to_space,
+    depth_to_space_backward,
+    space_to_depth,
+    space_to_depth_backward,
+    upsample_nearest,
+    upsample_nearest_backward,
+)
 from tinydiff.functional.variational import (
     kl_to_standard_normal,
     kl_to_standard_normal_backward,
@@ -125,6 +135,8 @@ __all__ = [
     "cross_entropy",
     "cross_entropy_backward",
     "default_groups",
+    "depth_to_space",
+    "depth_to_space_backward",
     "dropout",
     "dropout_backward",
     "edge_loss",
@@ -136,10 +148,13 @@ __all__ = [
     "finite_scalar_quantise",
     "finite_scalar_quantise_backward",
     "fits_in_one_piece",
+    "gate",
+    "gate_backward",
     "geglu",
     "geglu_backward",
     "gelu",
     "gelu_backward",
+    "grid_embedding",
     "group_norm",
     "group_norm_backward",
     "group_norm_silu",
@@ -161,6 +176,8 @@ __all__ = [
     "masked_cross_entropy",
     "masked_cross_entropy_backward",
     "merge_heads",
+    "modulate",
+    "modulate_backward",
     "mse",
     "mse_backward",
     "nearest_code",
@@ -175,6 +192,8 @@ __all__ = [
     "silu_backward",
     "softmax",
     "softmax_backward",
+    "space_to_depth",
+    "space_to_depth_backward",
     "split_heads",
     "timestep_embedding",
     "unit_length",

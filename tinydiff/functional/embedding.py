@@ -1,12 +1,14 @@
-"""Embeddings: rows looked up in a table, and the sinusoidal embedding of a timestep."""
+"""Embeddings: rows looked up in a table, and the sinusoidal embeddings of a timestep and of places in a grid."""
 
 import math
 from collections import namedtuple
 from typing import Any
 
+import numpy as np
+
 from tinydiff.base import Array, check_shape, check_shapes, checked, xp_of
 from tinydiff.functional.loss import labels_to_one_hot
-from tinydiff.functional.values import check_dy, check_indices, check_timesteps
+from tinydiff.functional.values import check_dy, check_grid, check_indices, check_timesteps
 
 EmbeddingCache = namedtuple("EmbeddingCache", "one_hot")
 
@@ -90,3 +92,33 @@ def timestep_embedding(
     cosines, sines = xp.cos(angles), xp.sin(angles)
     parts = [cosines, sines] if variant == "stable-diffusion" else [sines, cosines]
     return xp.concatenate(parts, axis=1).astype(xp.float32 if dtype is None else dtype)
+
+
+@checked(check=check_grid)
+def grid_embedding(height: int, width: int, channels: int, max_period: float = 10000.0) -> np.ndarray:
+    """Return sines and cosines of the place of every cell of a grid, row by row (Eq. GRID-1).
+
+    Half of the channels are about the column, the other half about the row: sines, then cosines, at the frequencies of
+    `timestep_embedding`. It is what tells a Transformer, to which the order of tokens means nothing, where they lie.
+
+    Parameters
+    ----------
+    height, width : int
+        Cells of the grid.
+    channels : int
+        A multiple of 4, at least 8.
+    max_period : float
+        Period of the slowest frequency in units of 2 pi cells.
+
+    Returns
+    -------
+    numpy array, shape (height width, channels), float64
+
+    Source: Peebles and Xie 2022 (arXiv 2212.09748), section 3.2, as in He et al. 2021 (arXiv 2111.06377).
+    """
+    rows, columns = np.divmod(np.arange(height * width), width)
+    parts = []
+    for places in (columns, rows):
+        cosines, sines = np.split(timestep_embedding(places, channels // 2, max_period, dtype=np.float64), 2, axis=1)
+        parts += [sines, cosines]
+    return np.concatenate(parts, axis=1)

@@ -26,6 +26,7 @@ from tinydiff.functional.patches import Padding, Sides, all_sides
 
 LARGEST_FACTOR = 2**16  # by which a picture is enlarged or reduced
 MOST_CHANNELS = 2**20  # of the embedding of a time
+MOST_CELLS = 2**20  # along each side of a grid
 LEAST_LEVELS, MOST_LEVELS = 3, 256  # of a channel that is rounded to a few
 MOST_CODES = 2**24  # up to here, float32 counts exactly
 
@@ -319,5 +320,19 @@ def check_timesteps(t: Array, channels: int, max_period: float, variant: str) ->
     check_divisible("channels", channels, "the two halves", 2)
     if not 4 <= channels <= MOST_CHANNELS:
         raise InputError(f"channels is {channels}, but at least 4 were expected, and at most {MOST_CHANNELS}.")
+    check_period(max_period)
+
+
+def check_grid(height: int, width: int, channels: int, max_period: float) -> None:
+    """Refuse sides that are no counts, channels that are not four equal parts, and a period that is not above 1."""
+    check_count("height", height, most=MOST_CELLS)
+    check_count("width", width, most=MOST_CELLS)
+    check_divisible("channels", channels, "the sines and cosines of rows and columns", 4)
+    check_count("channels", channels, least=8, most=MOST_CHANNELS)
+    check_period(max_period)
+
+
+def check_period(max_period: float) -> None:
+    """Refuse a period that is not above 1."""
     if not max_period > 1:
         raise InputError(f"max_period is {max_period}, but a number above 1 was expected, such as 10000.")

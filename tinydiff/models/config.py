@@ -1,14 +1,14 @@
 """The configuration of a diffusion model: everything that is needed to build it."""
 
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from tinydiff.base import Array, InputError, check_count, checked, checks_arguments, counted, printable, shown
 from tinydiff.diffusion import SCHEDULES, TARGETS, GaussianDiffusion
 from tinydiff.diffusion.schedules import LARGEST_T
-from tinydiff.networks import TextConfig, TextToImage, UNet, UNetConfig
+from tinydiff.networks import DiT, DiTConfig, TextConfig, TextToImage, UNet, UNetConfig, build
 from tinydiff.nn import weights_that_fit
 
 CACHE_BYTES = 2 * 2**20
@@ -22,7 +22,8 @@ class ModelConfig:
 
     Parameters
     ----------
-    unet : UNetConfig
+    unet : UNetConfig or None
+        The shape of the denoiser, if it is a UNet; without `dit` None takes ``UNetConfig()``.
     schedule : str
         One of `SCHEDULES`: ``"cosine"`` or ``"linear"``.
     T : int
@@ -32,31 +33,51 @@ class ModelConfig:
     text : TextConfig or None
         The text encoder, a part of the network; None for a model without text.
     class_names : tuple of str or None
-        What class 0, 1, ... is called, one name for each of `unet.num_classes`.
+        What class 0, 1, ... is called, one name for each of the denoiser's `num_classes`.
+    dit : DiTConfig or None
+        The shape of the denoiser, if it is a DiT.
     """
 
-    unet: UNetConfig = field(default_factory=UNetConfig)
+    unet: UNetConfig | None = None
     schedule: str = "cosine"
     T: int = 1000
     kind: str = "v"
     text: TextConfig | None = None
     class_names: tuple[str, ...] | None = None
+    dit: DiTConfig | None = None
 
     def __post_init__(self):
+        if self.unet is not None and self.dit is not None:
+            raise InputError("unet and dit were both given, but a model has one denoiser: leave one of them out.")
+        if self.unet is None and self.dit is None:
+            object.__setattr__(self, "unet", UNetConfig())
         SCHEDULES[self.schedule], TARGETS[self.kind]  # an unknown name is refused
         check_count("T", self.T, most=LARGEST_T)
-        if self.unet.out_channels not in (None, self.unet.in_channels):
+        channels, out_channels, classes = (
+            getattr(self.denoiser, name) for name in ("in_channels", "out_channels", "num_classes")
+        )
+        if out_channels not in (None, channels):
             raise InputError(
-                f"out_channels is {self.unet.out_channels}, but {self.kind} has as many channels as the image: "
-                f"{self.unet.in_channels} were expected."
+                f"out_channels is {out_channels}, but {self.kind} has as many channels as the image: {channels} were "
+                "expected."
             )
-        classes = self.unet.num_classes
         if self.class_names is not None and len(self.class_names) != classes:
             raise InputError(
                 f"class_names holds {counted(len(self.class_names), 'name')}, but the network knows "
                 f"{counted(classes or 0, 'class', 'classes')}: "
                 "give a name for each."
             )
+
+    @property
+    def denoiser(self) -> UNetConfig | DiTConfig:
+        """The shape of the part that predicts the noise: `unet`, or `dit`."""
+        shape = self.dit if self.unet is None else self.unet
+        assert shape is not None
+        return shape
+
+    def with_denoiser(self, shape: UNetConfig | DiTConfig) -> "ModelConfig":
+        """Return this configuration with a denoiser of another shape, of the same architecture."""
+        return replace(self, dit=shape) if isinstance(shape, DiTConfig) else replace(self, unet=shape)
 
     def label_of(self, name: str) -> int:
         """Return the label of a class by its name, or by its number written as text.
@@ -71,9 +92,9 @@ class ModelConfig:
             return int(name)
         if self.text is not None:
             raise InputError(f"labels is {shown(name)}, but this model draws from text: give a prompt.")
-        if self.unet.num_classes is None:
+        if self.denoiser.num_classes is None:
             raise InputError(f"labels is {shown(name)}, but this model knows no classes: leave the labels out.")
-        numbers = f"0 to {self.unet.num_classes - 1}"
+        numbers = f"0 to {self.denoiser.num_classes - 1}"
         if not names:
             raise InputError(f"labels is {shown(name)}, but this model knows its classes by number only: {numbers}.")
         known = ", ".join(map(printable, names))
@@ -82,10 +103,10 @@ class ModelConfig:
             f"labels is {shown(name)}, but this model knows these classes: {known}. Name one of them{or_number}."
         )
 
-    def network(self, rng: np.random.Generator | None = None) -> UNet | TextToImage:
+    def network(self, rng: np.random.Generator | None = None) -> UNet | DiT | TextToImage:
         """Return a new network of this shape; `rng` draws its weights."""
         with weights_that_fit():
-            return UNet(self.unet, rng) if self.text is None else TextToImage(self.unet, self.text, rng)
+            return build(self.denoiser, rng) if self.text is None else TextToImage(self.denoiser, self.text, rng)
 
     def diffusion(self) -> GaussianDiffusion:
         """Return the forward process."""
@@ -97,11 +118,12 @@ class ModelConfig:
 
 
 @checked()
-def default_micro_batch(unet: UNetConfig) -> int:
+def default_micro_batch(denoiser: UNetConfig | DiTConfig) -> int:
     """Return how many images are computed together unless something else is asked for: 16, or 8 if they are large.
 
     The arrays between two layers should fit into a processor's cache: 16 if an array of 16 images at full resolution
     has at most 2 MiB. Fewer than 8 would read the weights too often; more than 16 gain little.
     """
-    bytes_of_an_image = 4 * unet.channels * math.prod(unet.size)
+    patch = denoiser.patch if isinstance(denoiser, DiTConfig) else 1
+    bytes_of_an_image = 4 * denoiser.channels * math.prod(denoiser.size) // patch**2
     return 16 if 16 * bytes_of_an_image <= CACHE_BYTES else 8

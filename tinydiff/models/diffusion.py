@@ -25,7 +25,7 @@ from tinydiff.models.config import LARGEST_MICRO_BATCH, ModelConfig, default_mic
 from tinydiff.models.predictor import guided_predictor
 from tinydiff.models.request import Request
 from tinydiff.models.store import register
-from tinydiff.networks import TextToImage, UNet
+from tinydiff.networks import DiT, TextToImage, UNet
 from tinydiff.text import Tokenizer
 from tinydiff.workers import MOST_THREADS, Workers
 
@@ -40,7 +40,7 @@ class DiffusionModel:
 
     Parameters
     ----------
-    network : UNet or TextToImage
+    network : UNet, DiT or TextToImage
     config : ModelConfig
     micro_batch : int or None
         How many images are computed together; None becomes `default_micro_batch`. It belongs to the model because it
@@ -54,7 +54,7 @@ class DiffusionModel:
         For a model that draws from text.
     """
 
-    network: UNet | TextToImage
+    network: UNet | DiT | TextToImage
     config: ModelConfig
     micro_batch: Any = None
     threads: int | None = None
@@ -67,7 +67,7 @@ class DiffusionModel:
             found = "none" if self.tokenizer is None else f"one with {len(self.tokenizer)}"
             raise InputError(f"The text encoder knows {text.vocabulary} tokens, but the tokenizer is {found}.")
         if self.micro_batch is None:
-            object.__setattr__(self, "micro_batch", default_micro_batch(self.config.unet))
+            object.__setattr__(self, "micro_batch", default_micro_batch(self.config.denoiser))
         check_count("micro_batch", self.micro_batch, most=LARGEST_MICRO_BATCH)
         object.__setattr__(self, "micro_batch", int(self.micro_batch))
         if self.threads is not None:
@@ -83,12 +83,12 @@ class DiffusionModel:
     @property
     def picture_shape(self) -> tuple[int, int, int]:
         """Height, width and channels of the pictures that it was trained on."""
-        return self.config.unet.shape
+        return self.config.denoiser.shape
 
     @property
     def multiple(self) -> int:
         """What height and width of pictures must be multiples of."""
-        return self.config.unet.multiple
+        return self.config.denoiser.multiple
 
     @property
     def is_bounded(self) -> bool:
@@ -107,7 +107,7 @@ class DiffusionModel:
         """Return height and width of the x of pictures of a size; None takes the size that the model was trained on."""
         height, width = self.picture_shape[:2] if size is None else height_and_width("size", size)
         check_sides("size", (height, width), self.multiple)
-        shrunk = self.multiple // self.config.unet.multiple
+        shrunk = self.multiple // self.config.denoiser.multiple
         return height // shrunk, width // shrunk
 
     def predictor(self, request: Request | None = None) -> Predict:
@@ -131,7 +131,7 @@ class DiffusionModel:
     def start(self, request: Request) -> tuple[Array, Noise]:
         """Return (x_T, noise): the noise that a chain starts from, and the source of the noise in its steps."""
         noise = Noise(request.seed, first=request.first, xp=xp_of(self.network.theta))
-        shape = (request.count, *self.x_size(request.size), self.config.unet.in_channels)
+        shape = (request.count, *self.x_size(request.size), self.config.denoiser.in_channels)
         return noise.normal(shape, "x_T"), noise
 
     def draw(
@@ -250,13 +250,13 @@ class DiffusionModel:
             return self.tokens([negative])
         if negative:
             raise InputError(f"The negative prompt is {negative!r}, but this model does not read text: leave it out.")
-        classes = self.config.unet.num_classes
+        classes = self.config.denoiser.num_classes
         return None if classes is None else xp_of(self.network.theta).full(1, classes)
 
     def tokens(self, prompts: Sequence[str]) -> Array:
         """Return prompts as token numbers, integers (N, length), on the model's device."""
         if self.config.text is None or self.tokenizer is None:
-            classes = self.config.unet.num_classes
+            classes = self.config.denoiser.num_classes
             instead = "leave it out" if classes is None else "leave it out, or ask for one of its classes (label)"
             raise InputError(f"The prompt is {prompts[0]!r}, but this model does not read text: {instead}.")
         return xp_of(self.network.theta).asarray(self.tokenizer.rows(prompts, self.config.text.length))
@@ -269,7 +269,8 @@ class DiffusionModel:
 
     def _labels(self, request):
         """Return a label for each sample, or None; a classifier knows by itself how many classes it has."""
-        classes, labels, n, xp = self.config.unet.num_classes, request.labels, request.count, xp_of(self.network.theta)
+        classes, labels = self.config.denoiser.num_classes, request.labels
+        n, xp = request.count, xp_of(self.network.theta)
         if labels is None:
             return None if classes is None else xp.arange(request.first, request.first + n) % classes
         if request.classifier is None:
@@ -305,10 +306,10 @@ class DiffusionSettings:
         """Return the network, and the tokenizer of a model that reads text."""
         return {"network": model.network, "tokenizer": model.tokenizer}
 
-    def network(self) -> UNet | TextToImage:
+    def network(self) -> UNet | DiT | TextToImage:
         """Return a new network."""
         return self.config.network()
 
-    def build(self, network: UNet | TextToImage, tokenizer: Tokenizer | None = None) -> DiffusionModel:
+    def build(self, network: UNet | DiT | TextToImage, tokenizer: Tokenizer | None = None) -> DiffusionModel:
         """Return the model."""
         return DiffusionModel(network, self.config, self.micro_batch, tokenizer=tokenizer)

@@ -176,7 +176,7 @@ def fill_in(
 @checked()
 def fills_in(model: DiffusionModel) -> bool:
     """Whether a model was trained to fill in a part of a picture."""
-    return model.config.unet.image_channels == 1 + model.config.unet.in_channels
+    return model.config.denoiser.image_channels == 1 + model.config.denoiser.in_channels
 
 
 @checked()
@@ -209,7 +209,7 @@ def draw_from(model: DiffusionModel, x_T: Array, request: Request | None = None,
     def walk(predict, _, noise):
         return SAMPLERS["ddim"](predict, model.diffusion, x_T, steps)
 
-    height, width = (side * model.multiple // model.config.unet.multiple for side in x_T.shape[1:3])
+    height, width = (side * model.multiple // model.config.denoiser.multiple for side in x_T.shape[1:3])
     like = xp_of(x_T).broadcast_to(x_T[..., :1, :1, :1], (len(x_T), height, width, 1))  # pictures of this size
     return model.decode(last(model.walk(asked_of(model, like, request), walk, steps)))
 
@@ -266,7 +266,7 @@ def interpolate(
 def asked_of(model: DiffusionModel, images: Array, request: Request | None) -> Request:
     """Return a request for as many samples as pictures, with "no class" where no labels are given."""
     request = (Request() if request is None else request).for_images(images)
-    classes = model.config.unet.num_classes
+    classes = model.config.denoiser.num_classes
     knows_classes = model.config.text is None and classes is not None
     if knows_classes and request.labels is None and request.prompt is None:
         if request.classifier is not None:
@@ -284,8 +284,8 @@ def check_pictures(model: DiffusionModel, images: Array) -> None:
 
 def check_noise(name: str, x_T: Array, model: DiffusionModel, n: int | None = None) -> None:
     """Raise `InputError` unless a chain of the model may start from this noise; n is of how many pictures, or None."""
-    check_shape(name, x_T, (n, None, None, model.config.unet.in_channels))
-    check_sides(name, x_T.shape[1:3], model.config.unet.multiple)
+    check_shape(name, x_T, (n, None, None, model.config.denoiser.in_channels))
+    check_sides(name, x_T.shape[1:3], model.config.denoiser.multiple)
 
 
 def mask_of_x(mask: Array, images: Array, x: Array) -> Array:

@@ -8,7 +8,7 @@ from tinydiff.models.autoencoder import LatentAutoencoder
 from tinydiff.models.config import ModelConfig
 from tinydiff.models.diffusion import DiffusionModel, DiffusionSettings
 from tinydiff.models.store import register
-from tinydiff.networks import TextToImage, UNet
+from tinydiff.networks import DiT, TextToImage, UNet
 from tinydiff.text import Tokenizer
 
 
@@ -42,21 +42,21 @@ class LatentDiffusion(DiffusionModel):
         given: Any = self.autoencoder
         if not isinstance(given, LatentAutoencoder):
             raise InputError(f"autoencoder is of type {type(given).__name__}, but a LatentAutoencoder was expected.")
-        channels, known = self.config.unet.in_channels, self.autoencoder.config.latent_channels
+        channels, known = self.config.denoiser.in_channels, self.autoencoder.config.latent_channels
         if channels != known:
             raise InputError(f"The network draws latents of {channels} channels, but the autoencoder's have {known}.")
 
     @property
     def picture_shape(self) -> tuple[int, int, int]:
         """Height, width and channels of the pictures that it was trained on."""
-        height, width = self.config.unet.size
+        height, width = self.config.denoiser.size
         factor = self._decoder.factor
         return height * factor, width * factor, self._decoder.config.in_channels
 
     @property
     def multiple(self) -> int:
-        """What height and width of pictures must be multiples of: the autoencoder halves them, and then the UNet."""
-        return self.config.unet.multiple * self._decoder.factor
+        """What height and width of pictures must be multiples of: by the autoencoder, and then by the network."""
+        return self.config.denoiser.multiple * self._decoder.factor
 
     @property
     def is_bounded(self) -> bool:
@@ -92,7 +92,7 @@ class LatentDiffusionSettings(DiffusionSettings):
         return {**DiffusionSettings.parts(model), "autoencoder": model.autoencoder}
 
     def build(  # type: ignore[override]  # a model of latents has one part more
-        self, network: UNet | TextToImage, autoencoder: LatentAutoencoder, tokenizer: Tokenizer | None = None
+        self, network: UNet | DiT | TextToImage, autoencoder: LatentAutoencoder, tokenizer: Tokenizer | None = None
     ) -> LatentDiffusion:
         """Return the model."""
         return LatentDiffusion(network, self.config, self.micro_batch, tokenizer=tokenizer, autoencoder=autoencoder)

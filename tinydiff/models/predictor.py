@@ -79,13 +79,13 @@ def check_fits(model: "DiffusionModel", request: Request) -> None:
     """
     if xp_of(model.network.theta) is not np:
         return  # a GPU refuses by itself what it cannot hold
-    unet, (height, width) = model.config.unet, model.x_size(request.size)
+    denoiser, (height, width) = model.config.denoiser, model.x_size(request.size)
     of_picture = model.picture_shape if request.size is None else height_and_width("size", request.size)
     shards = -(-request.rows // model.micro_batch)
     at_once = min(default_threads() if model.threads is None else model.threads, shards)
-    in_work = at_once * model.micro_batch * unet.channels
+    in_work = at_once * model.micro_batch * denoiser.channels
     check_memory(
-        4 * height * width * (IN_A_CHAIN * request.rows * unet.in_channels + IN_A_LAYER * in_work),
+        4 * height * width * (IN_A_CHAIN * request.rows * denoiser.in_channels + IN_A_LAYER * in_work),
         f"n is {request.count} and size {of_picture[0]} x {of_picture[1]}",
         "ask for fewer pictures at a time, or smaller ones",
     )

@@ -185,7 +185,7 @@ def load(name: str | Path, device: Device | str | None = None, *, kind: Any = No
     Examples
     --------
     >>> import tinydiff
-    >>> tinydiff.load("mnist").config.unet.image_size
+    >>> tinydiff.load("mnist").config.denoiser.image_size
     28
     """
     folder = find_folder(name)

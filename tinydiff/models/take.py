@@ -7,6 +7,7 @@ from tinydiff.base import xp_of
 from tinydiff.nn import Module
 
 MOST_GROUPS = 8  # in one line
+DENOISERS = ("unet", "dit")  # what a denoiser is called beside a text encoder
 
 
 @dataclass(frozen=True)
@@ -44,7 +45,7 @@ class Taken:
 def take_weights(network: Module, start: Module, rows: Mapping[str, Mapping[int, int]] | None = None) -> Taken:
     """Copy from `start` into `network`, in place, each parameter that has the same name and shape.
 
-    A UNet that stands alone in one of the two, and beside a text encoder in the other, is found too.
+    A UNet or a DiT that stands alone in one of the two, and beside a text encoder in the other, is found too.
 
     Parameters
     ----------
@@ -81,20 +82,25 @@ def take_weights(network: Module, start: Module, rows: Mapping[str, Mapping[int,
 def _in_place(start, network):
     """Return the arrays of `start` by the names that they would have in `network`."""
     arrays = {name: parameter.value for name, parameter in start.named_parameters().items()}
-    inside, wanted = any(n.startswith("unet.") for n in arrays), network.named_parameters()
-    wanted_inside = any(n.startswith("unet.") for n in wanted)
+    inside, wanted_inside = _denoiser_in(arrays), _denoiser_in(network.named_parameters())
     if wanted_inside and not inside:
-        return {f"unet.{name}": array for name, array in arrays.items()}
+        return {wanted_inside + name: array for name, array in arrays.items()}
     if inside and not wanted_inside:
-        return {name.removeprefix("unet."): array for name, array in arrays.items()}
+        return {name.removeprefix(inside): array for name, array in arrays.items()}
     return arrays
+
+
+def _denoiser_in(names):
+    """Return how the names of a denoiser's parameters begin beside a text encoder; nothing where it stands alone."""
+    return next((f"{first}." for first in DENOISERS if any(name.startswith(f"{first}.") for name in names)), "")
 
 
 def _grouped(counts, depth):
     """Return parameters as a text, together by the first parts of their names, the largest groups first."""
     groups: dict[str, int] = {}
     for name, count in counts.items():
-        parts = name.removeprefix("unet.").split(".")
+        first, *rest = name.split(".")
+        parts = rest if first in DENOISERS else [first, *rest]
         group = ".".join(parts[:depth] if len(parts) > depth else parts[:-1])
         groups[group] = groups.get(group, 0) + count
     ordered = sorted(groups.items(), key=lambda item: -item[1])

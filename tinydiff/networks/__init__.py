@@ -9,14 +9,16 @@ from tinydiff.networks.attributes import AttributeClassifier, AttributeClassifie
 from tinydiff.networks.autoencoder import Autoencoder, AutoencoderConfig, Decoder, Encoder, Posterior, Reconstruction
 from tinydiff.networks.classifier import Classifier, ClassifierConfig
 from tinydiff.networks.clip import CLIP, CLIPConfig
+from tinydiff.networks.conditions import DenoiserGradients
 from tinydiff.networks.discriminator import PatchDiscriminator, PatchDiscriminatorConfig
+from tinydiff.networks.dit import DiT, DiTConfig
 from tinydiff.networks.image_encoder import ImageEncoder
 from tinydiff.networks.noisy_classifier import NoisyClassifier, NoisyClassifierConfig
 from tinydiff.networks.quantised_autoencoder import QuantisedAutoencoder, QuantisedAutoencoderConfig
 from tinydiff.networks.registry import NETWORKS, Network, build, network
 from tinydiff.networks.text_encoder import TextConfig, TextEncoder
 from tinydiff.networks.text_to_image import TextToImage
-from tinydiff.networks.unet import UNet, UNetConfig, UNetGradients
+from tinydiff.networks.unet import UNet, UNetConfig
 
 import_modules(__name__)
 
@@ -32,6 +34,9 @@ __all__ = [
     "Classifier",
     "ClassifierConfig",
     "Decoder",
+    "DenoiserGradients",
+    "DiT",
+    "DiTConfig",
     "Encoder",
     "ImageEncoder",
     "Network",
@@ -48,7 +53,6 @@ __all__ = [
     "TextToImage",
     "UNet",
     "UNetConfig",
-    "UNetGradients",
     "build",
     "network",
 ]

@@ -1,4 +1,4 @@
-"""A text encoder and a UNet as one network: words in, noise out, one backward through both."""
+"""A text encoder and a denoiser as one network: words in, noise out, one backward through both."""
 
 from collections import namedtuple
 from typing import Any
@@ -6,8 +6,10 @@ from typing import Any
 import numpy as np
 
 from tinydiff.base import Array, Condition, InputError, as_condition, checks_arguments
+from tinydiff.networks.conditions import DenoiserGradients
+from tinydiff.networks.dit import DiT, DiTConfig
 from tinydiff.networks.text_encoder import TextConfig, TextEncoder, first_end
-from tinydiff.networks.unet import UNet, UNetConfig, UNetGradients
+from tinydiff.networks.unet import UNet, UNetConfig
 from tinydiff.nn import Gradients, Module, Tape
 
 ReadCache = namedtuple("ReadCache", "one_hot")
@@ -15,7 +17,7 @@ ReadCache = namedtuple("ReadCache", "one_hot")
 
 @checks_arguments("__init__")
 class TextToImage(Module):
-    """Reads token numbers, and predicts the noise in x_t with a UNet that attends to the text's vectors.
+    """Reads token numbers, and predicts the noise in x_t with a UNet or a DiT that attends to the text's vectors.
 
     The context is the token numbers, integers (N, length), or a `Condition` that holds them. Where its tokens are
     vectors already, as `read` returns them, the text encoder is not run. So a text is read only once for many steps,
@@ -23,7 +25,7 @@ class TextToImage(Module):
 
     Parameters
     ----------
-    unet : UNetConfig
+    denoiser : UNetConfig or DiTConfig
         With `context_channels` as many as the text's channels. With `pooled_channels` as many, the vector at the end
         of the text is added to the embedding of the time.
     text : TextConfig
@@ -34,30 +36,46 @@ class TextToImage(Module):
     """
 
     def __init__(
-        self, unet: UNetConfig, text: TextConfig, rng: np.random.Generator | None = None, dtype: Any = np.float32
+        self,
+        denoiser: UNetConfig | DiTConfig,
+        text: TextConfig,
+        rng: np.random.Generator | None = None,
+        dtype: Any = np.float32,
     ):
         rng = np.random.default_rng(0) if rng is None else rng
-        if unet.context_channels != text.channels or unet.pooled_channels not in (None, text.channels):
+        if denoiser.context_channels != text.channels or denoiser.pooled_channels not in (None, text.channels):
             raise InputError(
-                f"context_channels is {unet.context_channels} and pooled_channels {unet.pooled_channels}, but the text "
-                f"has channels = {text.channels}: the first must be equal, the second equal or None."
+                f"context_channels is {denoiser.context_channels} and pooled_channels {denoiser.pooled_channels}, but "
+                f"the text has channels = {text.channels}: the first must be equal, the second equal or None."
             )
         self.text = TextEncoder(text, rng, dtype)
-        self.unet = UNet(unet, rng, dtype)
+        self.unet: UNet | None = None  # one of the two; its weights are called after it
+        self.dit: DiT | None = None
+        if isinstance(denoiser, DiTConfig):
+            self.dit = DiT(denoiser, rng, dtype)
+        else:
+            self.unet = UNet(denoiser, rng, dtype)
         self.pack()
+
+    @property
+    def denoiser(self) -> UNet | DiT:
+        """The part that predicts the noise."""
+        denoiser = self.dit if self.unet is None else self.unet
+        assert denoiser is not None
+        return denoiser
 
     def one_input(self) -> tuple[Array, ...]:
         """Return x_t, t and a row of tokens, for one image."""
-        x_t, t, *_ = self.unet.one_input()
+        x_t, t, *_ = self.denoiser.one_input()
         return x_t, t, *self.text.one_input()
 
     def read(self, tokens: Array, tape: Tape | None = None) -> Condition:
-        """Encode token numbers (N, length) as the UNet's context.
+        """Encode token numbers (N, length) as the denoiser's context.
 
-        It holds a vector for each token and, if the UNet takes a pooled vector, that of the end token.
+        It holds a vector for each token and, if the denoiser takes a pooled vector, that of the end token.
         """
         h = self.text.forward(tokens, tape)
-        if self.unet.config.pooled_channels is None:
+        if self.denoiser.config.pooled_channels is None:
             if tape is not None:
                 tape.push(self, ReadCache(None))
             return Condition(tokens=h)
@@ -82,14 +100,14 @@ class TextToImage(Module):
         if condition.tokens.dtype.kind in "iu":
             read = self.read(condition.tokens, tape)
             condition = condition._replace(tokens=read.tokens, pooled=read.pooled)
-        return self.unet.forward(x_t, t, condition, tape)
+        return self.denoiser.forward(x_t, t, condition, tape)
 
-    def backward(self, d_out: Array, tape: Tape, grads: Gradients | None = None) -> UNetGradients:
+    def backward(self, d_out: Array, tape: Tape, grads: Gradients | None = None) -> DenoiserGradients:
         """Return what `UNet.backward` returns, and add the gradients of all weights.
 
-        d_context is the gradient of the vectors that the UNet attends to; token numbers have none.
+        d_context is the gradient of the vectors that the denoiser attends to; token numbers have none.
         """
-        gradients = self.unet.backward(d_out, tape, grads)
+        gradients = self.denoiser.backward(d_out, tape, grads)
         if len(tape) and tape.entries[-1].owner is self:  # the forward has run the encoder
             self.read_backward(gradients.d_context, tape, grads)
         return gradients

@@ -1,40 +1,41 @@
 """The UNet of DDPM and ADM: from a noisy image and its time, it predicts the noise."""
 
-from collections import namedtuple
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from tinydiff import functional as F
 from tinydiff.base import (
     Array,
     Condition,
     InputError,
     Size,
-    arrays_of,
     as_condition,
-    check_alike,
     check_choice,
     check_count,
     check_number,
-    check_numbers,
-    check_shape,
     check_sides,
     checks_arguments,
     height_and_width,
     shown,
     xp_of,
 )
+from tinydiff.networks.conditions import (
+    DenoiserGradients,
+    EmbedTimeAndCondition,
+    check_inputs,
+    one_input,
+    split_channels,
+    sum_of,
+    with_image,
+)
 from tinydiff.networks.levels import LARGEST_TIME, LARGEST_WIDTH, MOST_CLASSES, MOST_LAYERS, check_widths, keep_size
 from tinydiff.networks.registry import network
 from tinydiff.nn import (
     BlockConfig,
     Conv2d,
-    Embedding,
     Gradients,
     GroupNorm,
-    Linear,
     Module,
     ResBlock,
     Sequential,
@@ -42,8 +43,6 @@ from tinydiff.nn import (
     Tape,
     Upsample,
 )
-
-UNetGradients = namedtuple("UNetGradients", "d_x_t d_context d_emb")
 
 
 @checks_arguments("__init__")
@@ -154,45 +153,6 @@ class UNetConfig:
         return (*self.size, self.in_channels)
 
 
-class EmbedTimeAndCondition(Module):
-    """Embed the step t, and perhaps a class label and a pooled vector, as one vector that all blocks read."""
-
-    def __init__(self, config: UNetConfig, rng: np.random.Generator, dtype: Any):
-        c = 4 * config.channels
-        self.config = config
-        self.mlp = Sequential(Linear(config.channels, c, rng, dtype=dtype), SiLU(), Linear(c, c, rng, dtype=dtype))
-        classes, pooled = config.num_classes, config.pooled_channels
-        self.label = Embedding(classes + 1, c, rng, dtype=dtype) if classes is not None else None
-        self.pooled = Linear(pooled, c, rng, dtype=dtype) if pooled is not None else None
-        self.silu = SiLU()
-
-    def forward(self, t: Array, condition: Condition, dtype: Any, tape: Tape | None = None) -> Array:
-        """Return emb (N, 4 channels); without labels, every image has no class."""
-        config, xp = self.config, xp_of(t)
-        steps = t - config.time_offset
-        emb = self.mlp.forward(
-            F.timestep_embedding(steps, config.channels, variant=config.time_embedding, dtype=dtype), tape
-        )
-        if self.label is not None:
-            labels = condition.labels
-            emb = emb + self.label.forward(xp.full(len(t), config.num_classes) if labels is None else labels, tape)
-        if self.pooled is not None:
-            pooled = condition.pooled
-            emb = emb + self.pooled.forward(
-                xp.zeros((len(t), config.pooled_channels), dtype) if pooled is None else pooled, tape
-            )
-        return self.silu.forward(emb, tape)
-
-    def backward(self, d_emb: Array, tape: Tape, grads: Gradients | None = None) -> Array:
-        """Return d_pooled, or None; t and labels have no gradient."""
-        d_emb = self.silu.backward(d_emb, tape, grads)
-        d_pooled = self.pooled.backward(d_emb, tape, grads) if self.pooled is not None else None
-        if self.label is not None:
-            self.label.backward(d_emb, tape, grads)
-        self.mlp.backward(d_emb, tape, grads)
-        return d_pooled
-
-
 class Level(Module):
     """The blocks of one resolution, then perhaps a change of resolution.
 
@@ -231,7 +191,7 @@ class UNet(Module):
         def block(c_in, c_out, attend):
             return ResBlock(c_in, c_out, shared, rng, config.heads if attend else 0, dtype)
 
-        self.embed = EmbedTimeAndCondition(config, rng, dtype)
+        self.embed = EmbedTimeAndCondition(config, 4 * config.channels, rng, dtype)
         self.stem = Conv2d(config.in_channels + config.image_channels, widths[0], 3, rng, dtype=dtype)
         self.down, skips, c = [], [widths[0]], widths[0]
         for level in levels:
@@ -264,13 +224,7 @@ class UNet(Module):
 
     def one_input(self) -> tuple[Array, ...]:
         """Return x_t, t and, for a model with conditions, a context, all for one image."""
-        weight, config = self.stem.weight.value, self.config
-        xp, dtype = xp_of(weight), weight.dtype
-        x_t = xp.zeros((1, *config.shape), dtype)
-        t = xp.ones(1, np.int64)
-        if config.context_channels is not None:
-            return x_t, t, xp.zeros((1, 1, config.context_channels), dtype)
-        return (x_t, t) if config.num_classes is None else (x_t, t, 0 * t)
+        return one_input(self.config, self.stem.weight.value)
 
     def forward(self, x_t: Array, t: Array, context: Any = None, tape: Tape | None = None) -> Array:
         """Predict the noise in x_t.
@@ -293,10 +247,10 @@ class UNet(Module):
         array, shape (N, H, W, out_channels)
         """
         condition = as_condition(context)
-        self._check_inputs(x_t, t, condition)
+        check_inputs("UNet", self.config, self.stem.weight.value, x_t, t, condition)
         xp, tokens = xp_of(x_t), condition.tokens
         emb = self.embed.forward(t, condition, x_t.dtype, tape)
-        h = self.stem.forward(self._with_image(x_t, condition.image), tape)
+        h = self.stem.forward(with_image(x_t, condition.image, self.config.image_channels), tape)
         skips = [h]
         for level in self.down:
             for block in level.blocks:
@@ -315,7 +269,7 @@ class UNet(Module):
                 h = level.resample.forward(h, tape)
         return self.head.forward(h, tape)
 
-    def backward(self, d_out: Array, tape: Tape, grads: Gradients | None = None) -> UNetGradients:
+    def backward(self, d_out: Array, tape: Tape, grads: Gradients | None = None) -> DenoiserGradients:
         """Return (d_x_t, d_context, d_emb), and add the weights' gradients to `grads`: the forward in reverse order.
 
         d_context is a `Condition` of gradients: of tokens, a pooled vector and an image, where the model takes them.
@@ -327,7 +281,7 @@ class UNet(Module):
                 dh = level.resample.backward(dh, tape, grads)
             for block, c_skip in zip(reversed(level.blocks), reversed(level.skip_channels), strict=True):
                 dh, *d_condition = block.backward(dh, tape, grads)
-                dh, d_skip = _split_channels(dh, dh.shape[-1] - c_skip)  # the concatenation, undone
+                dh, d_skip = split_channels(dh, dh.shape[-1] - c_skip)  # the concatenation, undone
                 d_conditions.append(d_condition)
                 d_skips.append(d_skip)
         for block in (self.mid_2, self.mid_1):
@@ -342,56 +296,9 @@ class UNet(Module):
                 dh, *d_condition = block.backward(dh, tape, grads)
                 d_conditions.append(d_condition)
         dh += d_skips.pop()  # two readers of the stem
-        d_x_t, d_image = _split_channels(self.stem.backward(dh, tape, grads), self.config.in_channels)
+        d_x_t, d_image = split_channels(self.stem.backward(dh, tape, grads), self.config.in_channels)
         d_embs, d_tokens_of_blocks = zip(*d_conditions, strict=True)
-        d_emb, d_tokens = _sum(d_embs), _sum(d_tokens_of_blocks)  # every block read emb, some read tokens: they add
+        d_emb, d_tokens = sum_of(d_embs), sum_of(d_tokens_of_blocks)  # every block read emb, some read tokens: they add
         d_pooled = self.embed.backward(d_emb, tape, grads)
         d_context = Condition(None, d_tokens, d_pooled, d_image if self.config.image_channels else None)
-        return UNetGradients(d_x_t, d_context, d_emb)
-
-    def _with_image(self, x_t, image):
-        """Concatenate x_t with the image of the condition, or with zeros if there is none."""
-        channels = self.config.image_channels
-        if not channels:
-            return x_t
-        xp = xp_of(x_t)
-        image = xp.zeros((*x_t.shape[:-1], channels), x_t.dtype) if image is None else image
-        return xp.concatenate([x_t, image], axis=-1)
-
-    def _check_inputs(self, x_t, t, condition):
-        check_alike(x_t=x_t, theta=self.stem.weight.value)
-        check_shape("x_t", x_t, (None, None, None, self.config.in_channels))
-        config, n = self.config, len(x_t)
-        xp_of(x_t, t, *arrays_of(condition))
-        check_numbers("t", t)
-        check_sides("x_t", x_t.shape[1:3], config.multiple)
-        check_shape("t", t, (n,))
-        shapes = {
-            "labels": (config.num_classes, (n,)),
-            "tokens": (config.context_channels, (n, None, config.context_channels)),
-            "pooled": (config.pooled_channels, (n, config.pooled_channels)),
-            "image": (config.image_channels, (*x_t.shape[:-1], config.image_channels)),
-        }
-        for name, (taken, shape) in shapes.items():
-            given = getattr(condition, name)
-            if given is None:
-                continue
-            if not taken:
-                what = {"labels": "num_classes", "tokens": "context_channels"}.get(name, f"{name}_channels")
-                raise InputError(f"context holds {name}, but this UNet takes none ({what} is {taken}).")
-            check_shape(f"context, {name}", given, shape)
-            if name != "labels":
-                check_alike(x_t=x_t, **{f"context_{name}": given})
-        if config.context_channels is not None and condition.tokens is None:
-            raise InputError("This UNet attends to tokens, but the context holds none.")
-
-
-def _sum(arrays):
-    """Add the arrays that are not None."""
-    given = [a for a in arrays if a is not None]
-    return sum(given[1:], start=given[0]) if given else None
-
-
-def _split_channels(x, c):
-    """Cut the last axis after c channels; copies, because what follows adds into them."""
-    return x[..., :c].copy(), x[..., c:].copy()
+        return DenoiserGradients(d_x_t, d_context, d_emb)

@@ -7,7 +7,9 @@ from tinydiff.base import InputError, counted
 from tinydiff.train.config import FREE, TrainConfig
 from tinydiff.train.optim import learning_rate
 
-DECIDED_BY_DATA = ("data", "images", "class_names", "unet.in_channels", "unet.num_classes")  # unless they are given
+DECIDED_BY_DATA = {"data", "images", "class_names"} | {  # unless they are given
+    f"{table}.{name}" for table in ("unet", "dit") for name in ("in_channels", "num_classes")
+}
 IN_WORDS = {  # what is no option, in a sentence
     "images": "The number of images",
     "class_names": "What the classes are called",

@@ -221,7 +221,7 @@ class Evaluate:
         """Return the training and the held-out pictures, and print what was changed in them."""
         try:
             height, width, channels = model.picture_shape
-            pictures = replace(model.config.unet, image_size=(height, width), in_channels=channels)
+            pictures = replace(model.config.denoiser, image_size=(height, width), in_channels=channels)
             training, held_out, _ = prepare_data(options, pictures)
         except NoCaptions as error:
             raise InputError(
@@ -265,7 +265,7 @@ def labels_by_name(data: Dataset, config: ModelConfig) -> tuple[np.ndarray, str]
     Classes are the same where they are called the same; where either has no names, where they are as many. Others are
     drawn and judged as no class, the label `num_classes`.
     """
-    found, classes, known = data.class_names, config.unet.num_classes, config.class_names
+    found, classes, known = data.class_names, config.denoiser.num_classes, config.class_names
     count = max(len(found or ()), int(data.labels.max(initial=0)) + 1)
     if classes is None:
         return np.zeros(count, np.int64), ""  # nothing reads them

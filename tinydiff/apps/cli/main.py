@@ -61,7 +61,7 @@ def main(arguments: list[str] | None = None) -> int:
     except KeyboardInterrupt:
         return 130
     except TinydiffError as error:
-        sentence = str(error) if command is None else as_typed(str(error), type(command))
+        sentence = str(error) if command is None else as_typed(str(error), command)
         say_refusal(sentence)
         return 2 if isinstance(error, InputError) else 1
     except MemoryError as error:

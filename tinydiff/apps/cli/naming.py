@@ -27,12 +27,12 @@ def as_typed(sentence: str, command: Any, inside: str = "") -> str:
     ----------
     sentence : str
         One that begins with no such name stays as it is.
-    command : type
-        The dataclass whose fields are the options.
+    command : type or object
+        The dataclass whose fields are the options, or an instance of it, which says which network is asked for.
     inside : str
         The dotted name of the options that the sentence is about, such as ``"unet"``, where that is known.
     """
-    options, table = _options(command), f"{inside}."
+    options, table = _options(command, inside), f"{inside}."
     options |= {name.removeprefix(table): option for name, option in options.items() if name.startswith(table)}
     for name, option in options.items():
         rest = sentence.removeprefix(name)
@@ -42,9 +42,10 @@ def as_typed(sentence: str, command: Any, inside: str = "") -> str:
     return sentence
 
 
-def _options(command) -> dict[str, str]:
+def _options(command, inside) -> dict[str, str]:
     """Return the options by the names that the library has for what they say."""
-    dotted = list(_fields(command))
+    unused = _not_asked_for(command) - {inside}
+    dotted = [name for name in _fields(command) if name.partition(".")[0] not in unused]
     last = [name.rpartition(".")[2] for name in dotted]
     # a field of a table has its last name for the library, unless two tables, or the command, have one of that name
     options = {short: name for short, name in zip(last, dotted, strict=True) if last.count(short) == 1}
@@ -53,9 +54,15 @@ def _options(command) -> dict[str, str]:
     return options | {name: option for name, option in called.items() if option in dotted and name not in dotted}
 
 
+def _not_asked_for(command) -> set[str]:
+    """Return the tables of networks that a command with a choice of them does not take; its default is the class's."""
+    chosen = getattr(command, "network", None)
+    return {"unet", "dit"} - {chosen} if isinstance(chosen, str) else set()
+
+
 def _fields(record, inside="") -> Iterator[str]:
     """Yield the dotted names of a dataclass's fields, and of those of the dataclasses in it."""
-    hints = typing.get_type_hints(record)
+    hints = typing.get_type_hints(record if isinstance(record, type) else type(record))
     for field in dataclasses.fields(record):
         yield inside + field.name
         if dataclasses.is_dataclass(hints[field.name]):

@@ -202,20 +202,20 @@ class Sample:
         refuse_given(
             self, "prompt", "the classifier pulls pictures to a class and reads no text: leave one of them out"
         )
-        network, unet = load(name, device, kind=NoisyClassifier), model.config.unet
+        network, denoiser = load(name, device, kind=NoisyClassifier), model.config.denoiser
         if not model.is_bounded:
             raise InputError(f"classifier is {name}, which reads noisy pictures, but the model draws latents.")
-        size = unet.size if self.size is None else height_and_width("size", self.size)
-        shape, known, classes = (*size, unet.in_channels), network.config.shape, network.config.num_classes
+        size = denoiser.size if self.size is None else height_and_width("size", self.size)
+        shape, known, classes = (*size, denoiser.in_channels), network.config.shape, network.config.num_classes
         if shape != known:
             raise InputError(
                 f"classifier is {name}, which knows pictures of {' x '.join(map(str, known))}, but those to draw have "
                 f"{' x '.join(map(str, shape))}."
             )
-        if not labels and unet.num_classes != classes:
+        if not labels and denoiser.num_classes != classes:
             raise InputError(
                 f"label is missing, but the classifier pulls to one of its {counted(classes, 'class', 'classes')}, and "
-                f"the model has {unet.num_classes or 'none'}: give one from 0 to {classes - 1}."
+                f"the model has {denoiser.num_classes or 'none'}: give one from 0 to {classes - 1}."
             )
         for label in labels:
             if label not in range(classes):

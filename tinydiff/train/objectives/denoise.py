@@ -95,7 +95,7 @@ def random_steps(noise: Noise, n: int, T: int, time_shift: float = 1.0) -> Array
 class Denoise(Objective):
     """The network learns to undo the noise of the forward process (Ho et al. 2020).
 
-    A model whose UNet has ``image_channels = 1 + in_channels`` learns to fill in: it sees each picture with a random
+    A model whose network has ``image_channels = 1 + in_channels`` learns to fill in: it sees each picture with a random
     part erased (Nichol et al. 2021, GLIDE, section 4.3).
 
     Parameters
@@ -195,11 +195,11 @@ class Denoise(Objective):
         config, tokenizer = self.model.config, self.model.tokenizer
         if config.text is not None and tokenizer is not None:
             return tokenizer.rows(data.captions, config.text.length)
-        return None if config.unet.num_classes is None else data.labels
+        return None if config.denoiser.num_classes is None else data.labels
 
     def _with_erased(self, context, x_0, noise):
         """Return the context, with partly erased pictures added for a network that learns to fill in."""
-        if not self.model.config.unet.image_channels:
+        if not self.model.config.denoiser.image_channels:
             return context
         return as_condition(context)._replace(image=erased(x_0, random_masks(len(x_0), x_0.shape[1:3], noise)))
 
@@ -214,12 +214,12 @@ class Denoise(Objective):
             )
 
     def _check_data(self):
-        unet = self.model.config.unet
-        shape = unet.shape
-        if unet.image_channels not in (0, 1 + unet.in_channels):
+        denoiser = self.model.config.denoiser
+        shape = denoiser.shape
+        if denoiser.image_channels not in (0, 1 + denoiser.in_channels):
             raise InputError(
-                f"image_channels is {unet.image_channels}, but 0, or {1 + unet.in_channels} to learn to fill in "
-                "(a mask and the picture without what is to be drawn), were expected."
+                f"image_channels is {denoiser.image_channels}, but 0, or {1 + denoiser.in_channels} to learn to fill "
+                "in (a mask and the picture without what is to be drawn), were expected."
             )
         for name, data in (("data", self.data), ("validation", self.validation)):
             if data is not None and not len(data):
@@ -230,7 +230,8 @@ class Denoise(Objective):
                 self._check_latents(name, data)
             if data is not None and self.model.config.text is not None and data.captions is None:
                 raise InputError(f"{name} has no captions, but the model learns from text.")
-            if data is not None and unet.num_classes is not None and data.labels.max() >= unet.num_classes:
+            if data is not None and denoiser.num_classes is not None and data.labels.max() >= denoiser.num_classes:
                 raise InputError(
-                    f"{name} has labels up to {data.labels.max()}, but the model's num_classes is {unet.num_classes}."
+                    f"{name} has labels up to {data.labels.max()}, but the model's num_classes is "
+                    f"{denoiser.num_classes}."
                 )

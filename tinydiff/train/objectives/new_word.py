@@ -69,7 +69,7 @@ class NewWord(Objective):
     """A model learns one more word: what all the pictures show and their prompts do not name (Eq. TI-2).
 
     Of all numbers in the network only one row changes, that of the word in the text encoder's table. The gradient goes
-    back through the UNet and through the encoder, and stops there; no other weight's gradient is computed.
+    back through the denoiser and through the encoder, and stops there; no other weight's gradient is computed.
 
     Parameters
     ----------
@@ -105,9 +105,9 @@ class NewWord(Objective):
         config = NewWordConfig() if config is None else config
         micro_batch = model.micro_batch if config.micro_batch is None else config.micro_batch
         self.row = token_of(model, word)
-        unet, xp = model.config.unet, xp_of(model.network.theta)
+        denoiser, xp = model.config.denoiser, xp_of(model.network.theta)
         check_images("images", images)
-        check_shape("images", images, (None, *unet.shape))
+        check_shape("images", images, (None, *denoiser.shape))
         self.images = xp.asarray(images, dtype=model.network.theta.dtype)
         self.prompts, self.tokens = tuple(prompts), model.tokens(prompts if prompts else [""])
         if not bool((self.tokens == self.row).any(axis=1).all()):

@@ -15,7 +15,7 @@ from tinydiff.data.captions import captions_in
 from tinydiff.data.folder import ENLARGED, GREY_AS_COLOUR
 from tinydiff.data.listing import Listing, named
 from tinydiff.data.pictures import COLOUR_DROPPED, OPAQUE
-from tinydiff.networks import TextConfig, UNetConfig
+from tinydiff.networks import TextConfig
 from tinydiff.text import Tokenizer
 from tinydiff.train.checkpoint import checkpoints
 
@@ -52,7 +52,7 @@ class DataOptions:
     data : str
         A data set's name, or a folder.
     table : str
-        The options of the network, as one types them: ``"unet"`` or ``"network"``.
+        The options of the network, as one types them: ``"unet"``, ``"dit"`` or ``"network"``.
     given : collection of str or None
         Dotted names of the options that were given; None: all, so that the data decide nothing.
     captions : bool
@@ -96,7 +96,7 @@ def prepare_data(options: DataOptions, config: Config) -> tuple[Dataset, Dataset
     Parameters
     ----------
     options : DataOptions
-    config : UNetConfig, ClassifierConfig or AutoencoderConfig
+    config : UNetConfig, DiTConfig, ClassifierConfig or AutoencoderConfig
         What was given of it stays.
     """
     if options.images is not None and not _is_made(options.data):
@@ -114,21 +114,6 @@ def prepare_data(options: DataOptions, config: Config) -> tuple[Dataset, Dataset
     if options.advice and training.class_names and config.num_classes is not None and not options.captions:
         _print_classes(training.class_names)
     return training, held_out, config
-
-
-def reads_text(unet: UNetConfig, text: TextConfig) -> UNetConfig:
-    """Return the shape of a UNet that looks at a text's vectors; refuse it if it was to look at others."""
-    if unet.context_channels not in (None, text.channels):
-        raise InputError(
-            f"unet.context_channels is {unet.context_channels}, but the UNet looks at the text, which has "
-            f"{text.channels} channels: leave it out."
-        )
-    if unet.pooled_channels not in (None, text.channels):
-        raise InputError(
-            f"unet.pooled_channels is {unet.pooled_channels}, but the vector of a text has {text.channels} channels: "
-            "give as many, or leave it out."
-        )
-    return replace(unet, context_channels=text.channels)
 
 
 def learn_words(captions: Sequence[str], text: TextConfig) -> tuple[Tokenizer, TextConfig]:
@@ -287,7 +272,7 @@ def _classes(options: DataOptions, config: Any, listing: Listing) -> tuple[int |
         remedy = "the model knows no classes" if options.given is None else f"leave {flag} out to learn them"
         return None, [f"The class folders {named(names)} are not used: {remedy}."] if found else []
     if found and listing.outside and (given or found > 1):
-        possible = options.table == "unet" and options.advice
+        possible = options.table != "network" and options.advice
         without = f", or give {flag} None to learn without classes" if possible else ""
         raise InputError(
             f"{options.data} holds pictures outside its class folders, such as {printable(listing.outside[0])} "

@@ -19,13 +19,21 @@ from tinydiff.apps.cli.train.data import (
     learn_words,
     names_of_classes,
     prepare_data,
+)
+from tinydiff.apps.cli.train.denoiser import (
+    NetworkName,
+    Shape,
+    config_of,
     reads_text,
+    settings_of,
+    shape_of,
+    table_of,
 )
 from tinydiff.apps.cli.train.start_from import start_model
-from tinydiff.base import Device, InputError, to_table
+from tinydiff.base import Device, InputError
 from tinydiff.data import Dataset
-from tinydiff.models import DiffusionModel, ModelConfig, default_micro_batch, load
-from tinydiff.networks import TextConfig, UNetConfig
+from tinydiff.models import DiffusionModel, default_micro_batch, load
+from tinydiff.networks import DiTConfig, TextConfig, UNetConfig
 from tinydiff.train import Denoise, DenoiseConfig, Run
 
 
@@ -52,8 +60,12 @@ class Train(TrainCommand):
     start_from: str | None = None
     """Fine-tune: start from this shipped model or model folder instead of random weights. The shape of the network is
     its own, but for what you give, and what the data decide; weights that do not fit are new."""
+    network: NetworkName = "unet"
+    """Which network predicts the noise."""
     unet: UNetConfig = field(default_factory=lambda: UNetConfig(28, channels=16, channel_mult=(1, 3, 4)))
-    """The shape of the network; its image_size decides how images are resized."""
+    """The shape of a UNet; its image_size decides how images are resized."""
+    dit: DiTConfig = field(default_factory=lambda: DiTConfig(28, in_channels=1, channels=96, layers=4))
+    """The shape of a DiT; its image_size decides how images are resized."""
     schedule: ScheduleName = "cosine"
     """Of the forward process."""
     captions: bool = False
@@ -80,10 +92,10 @@ class Train(TrainCommand):
             training, held_out, model = start_model(self, start)
         else:
             fixed = None if self.given is None else self.given | decided_before(self.out)
-            options = DataOptions(self.data, "unet", fixed, self.captions, **self._of_pictures())
-            training, held_out, unet = prepare_data(options, self.unet)
-            model = self._new_model(training, unet)
-        micro_batch = self.train.micro_batch or default_micro_batch(model.config.unet)
+            options = DataOptions(self.data, self.network, fixed, self.captions, **self._of_pictures())
+            training, held_out, shape = prepare_data(options, shape_of(self))
+            model = self._new_model(training, shape)
+        micro_batch = self.train.micro_batch or default_micro_batch(model.config.denoiser)
         model = replace(
             model,
             network=on_device(model.network, device),
@@ -100,8 +112,7 @@ class Train(TrainCommand):
 
     def settings(self, objective: Denoise) -> dict[str, Any]:
         """Return all options; of the model its own, where it was given."""
-        table = super().settings(objective) | to_table(objective.model.config)
-        return {name: value for name, value in table.items() if name != "class_names"}  # no option: the data have them
+        return super().settings(objective) | settings_of(objective.model.config)
 
     def last_words(self, run: Run, where: str) -> str:
         """Return how to draw with it."""
@@ -110,28 +121,29 @@ class Train(TrainCommand):
     def _of_pictures(self) -> dict[str, Any]:
         return {"images": self.images, "fit": self.fit, "background": self.background}
 
-    def _new_model(self, training: Dataset, unet: UNetConfig) -> DiffusionModel:
+    def _new_model(self, training: Dataset, shape: Shape) -> DiffusionModel:
         """Return a model with random weights, and a tokenizer that has read the captions if it is to read any."""
         text, tokenizer = None, None
         if not self.captions:
-            if unet.pooled_channels is not None:
+            table = table_of(shape)
+            if shape.pooled_channels is not None:
                 raise InputError(
-                    f"unet.pooled_channels is {unet.pooled_channels}, but there is no text whose vector it could take "
-                    "without captions: leave it out."
+                    f"{table}.pooled_channels is {shape.pooled_channels}, but there is no text whose vector it could "
+                    "take without captions: leave it out."
                 )
-            if unet.context_channels is not None:
+            if shape.context_channels is not None:
                 raise InputError(
-                    f"unet.context_channels is {unet.context_channels}, but there is nothing to look at without "
+                    f"{table}.context_channels is {shape.context_channels}, but there is nothing to look at without "
                     "captions: leave it out."
                 )
             if self.text != TextConfig():
                 say("The options of text are not used: nothing is learned from captions.")
         else:
-            unet = reads_text(unet, self.text)
+            shape = reads_text(shape, self.text)
             if training.captions is None:
                 raise InputError(f"captions was given, but {self.data} has none: leave it out, or take avatars.")
             tokenizer, text = learn_words(training.captions, self.text)
-        class_names = None if self.captions else names_of_classes(training, unet.num_classes)
-        config = ModelConfig(unet, self.schedule, self.T, self.kind, text, class_names)
+        class_names = None if self.captions else names_of_classes(training, shape.num_classes)
+        config = config_of(shape, schedule=self.schedule, T=self.T, kind=self.kind, text=text, class_names=class_names)
         network = config.network(np.random.default_rng(self.train.seed))
         return DiffusionModel(network, config, self.train.micro_batch, tokenizer=tokenizer)

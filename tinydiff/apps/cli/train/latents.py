@@ -11,13 +11,14 @@ from tyro.conf import arg
 from tinydiff.apps.cli.options import DATASET_NAMES, ProgressBar, ScheduleName, TargetName
 from tinydiff.apps.cli.screen import say
 from tinydiff.apps.cli.train.command import TrainCommand, on_device, trains
-from tinydiff.apps.cli.train.data import FOLDER_HELP, DataOptions, Fit, learn_words, prepare_data, reads_text
+from tinydiff.apps.cli.train.data import FOLDER_HELP, DataOptions, Fit, learn_words, prepare_data
+from tinydiff.apps.cli.train.denoiser import NetworkName, config_of, reads_text, settings_of, shape_of
 from tinydiff.apps.cli.train.start_from import refuse_other_shape, say_start
 from tinydiff.base import Device, InputError, counted, to_numpy, to_table
 from tinydiff.data import DATASETS, LatentData, encode_once
-from tinydiff.models import LatentAutoencoder, LatentDiffusion, ModelConfig, default_micro_batch, load
+from tinydiff.models import LatentAutoencoder, LatentDiffusion, default_micro_batch, load
 from tinydiff.models.take import take_weights
-from tinydiff.networks import TextConfig, UNetConfig
+from tinydiff.networks import DiTConfig, TextConfig, UNetConfig
 from tinydiff.text.tokenizer import words_of
 from tinydiff.train import Denoise, DenoiseConfig, Run
 
@@ -25,7 +26,7 @@ from tinydiff.train import Denoise, DenoiseConfig, Run
 @trains("latents")
 @dataclass(frozen=True)
 class TrainLatents(TrainCommand):
-    """Train a latent diffusion model: pictures are encoded once, and a UNet learns to draw their latents from captions.
+    """Train a latent diffusion model: pictures are encoded once, and latents are learned from captions.
 
     Ctrl-C finishes the step and saves; the same command goes on from there, and encodes nothing again.
     """
@@ -48,8 +49,12 @@ class TrainLatents(TrainCommand):
     own, and the autoencoder, unless another one is given: then the layers that touch latents are new."""
     latents: Path | None = None
     """Where latents are kept, to be encoded only once; without it, in a folder of the run."""
+    network: NetworkName = "unet"
+    """Which network predicts the noise."""
     unet: UNetConfig = field(default_factory=lambda: UNetConfig(16, in_channels=8, channels=64, channel_mult=(1, 2, 2)))
-    """The shape of the network; sizes and channels of the latents are those of the autoencoder."""
+    """The shape of a UNet; sizes and channels of the latents are those of the autoencoder."""
+    dit: DiTConfig = field(default_factory=lambda: DiTConfig(16, in_channels=8))
+    """The shape of a DiT; sizes and channels of the latents are those of the autoencoder."""
     schedule: ScheduleName = "cosine"
     """Of the forward process."""
     text: TextConfig = field(default_factory=TextConfig)
@@ -83,8 +88,7 @@ class TrainLatents(TrainCommand):
 
     def settings(self, objective: Denoise) -> dict[str, Any]:
         """Return all options as they were resolved."""
-        table = super().settings(objective) | to_table(objective.model.config)
-        return {name: value for name, value in table.items() if name != "class_names"}
+        return super().settings(objective) | settings_of(objective.model.config)
 
     def last_words(self, run: Run, where: str) -> str:
         """Return how to draw with it."""
@@ -95,6 +99,7 @@ class TrainLatents(TrainCommand):
         if self.start_from is None:
             return None
         start = load(self.start_from, device, kind=LatentDiffusion)
+        shape_of(self, start.config)
         refuse_other_shape(self, to_table(start.config), open_to=("text.vocabulary",))  # which is at most so large
         return start
 
@@ -160,9 +165,9 @@ class TrainLatents(TrainCommand):
         height, width, channels = training.shape
         assert training.captions is not None
         tokenizer, text = learn_words(training.captions, self.text)
-        unet = replace(reads_text(self.unet, text), image_size=(height, width), in_channels=channels)
-        config = ModelConfig(unet, self.schedule, self.T, self.kind, text)
-        micro_batch = self.train.micro_batch or default_micro_batch(unet)
+        shape = replace(reads_text(shape_of(self), text), image_size=(height, width), in_channels=channels)
+        config = config_of(shape, schedule=self.schedule, T=self.T, kind=self.kind, text=text)
+        micro_batch = self.train.micro_batch or default_micro_batch(shape)
         network = config.network(np.random.default_rng(self.train.seed))
         return LatentDiffusion(network, config, micro_batch, tokenizer=tokenizer, autoencoder=autoencoder)
 
@@ -171,8 +176,8 @@ class TrainLatents(TrainCommand):
     ) -> LatentDiffusion:
         """Return a model for the latents of another autoencoder, with the weights of `start` that fit."""
         height, width, channels = training.shape
-        unet = replace(start.config.unet, image_size=(height, width), in_channels=channels)
-        config = replace(start.config, unet=unet)
+        shape = replace(start.config.denoiser, image_size=(height, width), in_channels=channels)
+        config = start.config.with_denoiser(shape)
         network = config.network(np.random.default_rng(self.train.seed))
         taken = take_weights(network, start.network.bind(to_numpy(start.network.theta)))
         say_start(self, f", for the latents of {self.autoencoder}", taken)

@@ -11,11 +11,12 @@ import numpy as np
 
 from tinydiff.apps.cli.screen import say
 from tinydiff.apps.cli.train.data import DataOptions, NoCaptions, names_of_classes, prepare_data
+from tinydiff.apps.cli.train.denoiser import config_of, shape_of, table_of
 from tinydiff.base import InputError, to_table
 from tinydiff.data import Dataset
 from tinydiff.models import DiffusionModel, ModelConfig
 from tinydiff.models.take import Taken, take_weights
-from tinydiff.networks import TextConfig, UNetConfig
+from tinydiff.networks import TextConfig
 from tinydiff.text import Tokenizer
 from tinydiff.train.checkpoint import checkpoints
 
@@ -38,20 +39,22 @@ def start_model(command: Any, start: DiffusionModel) -> tuple[Dataset, Dataset, 
     """
     given = given_options(command)
     captions = command.captions if {"captions", "no_captions"} & given else start.config.text is not None
-    unet = with_given(start.config.unet, command.unet, "unet", given)
-    if captions and start.config.text is None and "unet.num_classes" not in given:
-        unet = replace(unet, num_classes=None)
+    table = table_of(start.config.denoiser)
+    shape = with_given(shape_of(command, start.config), getattr(command, table), table, given)
+    if captions and start.config.text is None and f"{table}.num_classes" not in given:
+        shape = replace(shape, num_classes=None)
     if not captions:
-        unlooked = {name: None for name in ("context_channels", "pooled_channels") if f"unet.{name}" not in given}
-        unet = replace(unet, **unlooked)
-    training, held_out, unet = _data(command, start, given, captions, unet)
+        unlooked = {name: None for name in ("context_channels", "pooled_channels") if f"{table}.{name}" not in given}
+        shape = replace(shape, **unlooked)
+    training, held_out, shape = _data(command, start, given, captions, shape)
     text, tokenizer = _text(command, start, given, training) if captions else (None, None)
     if text is not None:
-        unet = replace(unet, context_channels=text.channels)
-        if unet.pooled_channels is not None:
-            unet = replace(unet, pooled_channels=text.channels)
+        shape = replace(shape, context_channels=text.channels)
+        if shape.pooled_channels is not None:
+            shape = replace(shape, pooled_channels=text.channels)
     options = {name: getattr(command if name in given else start.config, name) for name in ("schedule", "T", "kind")}
-    config = ModelConfig(unet, text=text, class_names=_names(training, start.config, unet, captions), **options)
+    names = _names(training, start.config, shape, captions)
+    config = config_of(shape, text=text, class_names=names, **options)
     network = config.network(np.random.default_rng(command.train.seed))
     taken = take_weights(network, start.network, _rows(config, start.config))
     if taken.share < LEAST:
@@ -114,12 +117,12 @@ def flat(table: dict[str, Any], inside: str = "") -> dict[str, Any]:
     return values
 
 
-def _data(command, start, given, captions, unet: UNetConfig):
+def _data(command, start, given, captions, shape):
     """Read the data, which decide channels and classes where these were not given."""
     pictures = {"images": command.images, "fit": command.fit, "background": command.background}
-    options = DataOptions(command.data, "unet", given, captions, **pictures)
+    options = DataOptions(command.data, table_of(shape), given, captions, **pictures)
     try:
-        training, held_out, unet = prepare_data(options, unet)
+        training, held_out, shape = prepare_data(options, shape)
     except NoCaptions as error:
         if "captions" not in given:
             raise InputError(
@@ -130,10 +133,10 @@ def _data(command, start, given, captions, unet: UNetConfig):
     if captions and training.captions is None:
         advice = "leave it out, or take avatars" if "captions" in given else "give --no-captions to learn without them"
         raise InputError(f"captions was given, but {command.data} has none: {advice}.")
-    if not options.is_folder and options.left_open("num_classes") and unet.num_classes is not None:
+    if not options.is_folder and options.left_open("num_classes") and shape.num_classes is not None:
         found = len(training.class_names or ())
-        unet = replace(unet, num_classes=found or None)
-    return training, held_out, unet
+        shape = replace(shape, num_classes=found or None)
+    return training, held_out, shape
 
 
 def _text(command, start, given, training):
@@ -147,21 +150,23 @@ def _text(command, start, given, training):
     return replace(command.text, vocabulary=len(tokenizer)), tokenizer
 
 
-def _names(training, own: ModelConfig, unet, captions):
+def _names(training, own: ModelConfig, shape, captions):
     """Return what the classes are called: as the data call them, or else as the model to start from does."""
-    names = None if captions else names_of_classes(training, unet.num_classes)
-    if names is None and own.class_names is not None and len(own.class_names) == unet.num_classes:
+    names = None if captions else names_of_classes(training, shape.num_classes)
+    if names is None and own.class_names is not None and len(own.class_names) == shape.num_classes:
         return own.class_names
     return names
 
 
 def _rows(config: ModelConfig, own: ModelConfig):
     """Return which row of the table of classes is taken from which: those of one name, and that of no class."""
-    here, there, names, known = config.unet.num_classes, own.unet.num_classes, config.class_names, own.class_names
+    here, there = config.denoiser.num_classes, own.denoiser.num_classes
+    names, known = config.class_names, own.class_names
     if here is None or there is None or (here == there and (names is None or known is None or names == known)):
         return {}  # taken or new as a whole
     same = {i: known.index(name) for i, name in enumerate(names or ()) if known is not None and name in known}
-    return {f"{'' if config.text is None else 'unet.'}embed.label.table": {**same, here: there}}
+    inside = "" if config.text is None else f"{table_of(config.denoiser)}."
+    return {f"{inside}embed.label.table": {**same, here: there}}
 
 
 def _differences(config: ModelConfig, own: ModelConfig) -> str:

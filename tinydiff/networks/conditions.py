@@ -1,0 +1,132 @@
+"""What every denoiser does with its time and its condition: look at them, and embed them as one vector."""
+
+from collections import namedtuple
+from typing import Any
+
+import numpy as np
+
+from tinydiff import functional as F
+from tinydiff.base import (
+    Array,
+    Condition,
+    InputError,
+    arrays_of,
+    check_alike,
+    check_numbers,
+    check_shape,
+    check_sides,
+    xp_of,
+)
+from tinydiff.nn import Embedding, Gradients, Linear, Module, Sequential, SiLU, Tape
+
+DenoiserGradients = namedtuple("DenoiserGradients", "d_x_t d_context d_emb")
+
+
+class EmbedTimeAndCondition(Module):
+    """Embed the step t, and perhaps a class label and a pooled vector, as one vector that all blocks read."""
+
+    def __init__(self, config: Any, c_emb: int, rng: np.random.Generator, dtype: Any):
+        self.config = config
+        self.mlp = Sequential(
+            Linear(config.channels, c_emb, rng, dtype=dtype), SiLU(), Linear(c_emb, c_emb, rng, dtype=dtype)
+        )
+        classes, pooled = config.num_classes, config.pooled_channels
+        self.label = Embedding(classes + 1, c_emb, rng, dtype=dtype) if classes is not None else None
+        self.pooled = Linear(pooled, c_emb, rng, dtype=dtype) if pooled is not None else None
+        self.silu = SiLU()
+
+    def forward(self, t: Array, condition: Condition, dtype: Any, tape: Tape | None = None) -> Array:
+        """Return emb (N, c_emb); without labels, every image has no class."""
+        config, xp = self.config, xp_of(t)
+        steps = t - config.time_offset
+        emb = self.mlp.forward(
+            F.timestep_embedding(steps, config.channels, variant=config.time_embedding, dtype=dtype), tape
+        )
+        if self.label is not None:
+            labels = condition.labels
+            emb = emb + self.label.forward(xp.full(len(t), config.num_classes) if labels is None else labels, tape)
+        if self.pooled is not None:
+            pooled = condition.pooled
+            emb = emb + self.pooled.forward(
+                xp.zeros((len(t), config.pooled_channels), dtype) if pooled is None else pooled, tape
+            )
+        return self.silu.forward(emb, tape)
+
+    def backward(self, d_emb: Array, tape: Tape, grads: Gradients | None = None) -> Array:
+        """Return d_pooled, or None; t and labels have no gradient."""
+        d_emb = self.silu.backward(d_emb, tape, grads)
+        d_pooled = self.pooled.backward(d_emb, tape, grads) if self.pooled is not None else None
+        if self.label is not None:
+            self.label.backward(d_emb, tape, grads)
+        self.mlp.backward(d_emb, tape, grads)
+        return d_pooled
+
+
+def with_image(x_t: Array, image: Array | None, channels: int) -> Array:
+    """Concatenate x_t with the image of a condition, or with zeros of so many channels if there is none."""
+    if not channels:
+        return x_t
+    xp = xp_of(x_t)
+    image = xp.zeros((*x_t.shape[:-1], channels), x_t.dtype) if image is None else image
+    return xp.concatenate([x_t, image], axis=-1)
+
+
+def check_inputs(called: str, config: Any, theta: Array, x_t: Array, t: Array, condition: Condition) -> None:
+    """Raise `InputError` unless a denoiser of this shape can take these arrays.
+
+    Parameters
+    ----------
+    called : str
+        What the network is called in a sentence, such as ``"UNet"``.
+    config : UNetConfig or DiTConfig
+    theta : array
+        Weights, whose dtype and device the others must have.
+    x_t, t : arrays
+    condition : Condition
+    """
+    check_alike(x_t=x_t, theta=theta)
+    check_shape("x_t", x_t, (None, None, None, config.in_channels))
+    n = len(x_t)
+    xp_of(x_t, t, *arrays_of(condition))
+    check_numbers("t", t)
+    check_sides("x_t", x_t.shape[1:3], config.multiple)
+    check_shape("t", t, (n,))
+    shapes = {
+        "labels": (config.num_classes, (n,)),
+        "tokens": (config.context_channels, (n, None, config.context_channels)),
+        "pooled": (config.pooled_channels, (n, config.pooled_channels)),
+        "image": (config.image_channels, (*x_t.shape[:-1], config.image_channels)),
+    }
+    for name, (taken, shape) in shapes.items():
+        given = getattr(condition, name)
+        if given is None:
+            continue
+        if not taken:
+            what = {"labels": "num_classes", "tokens": "context_channels"}.get(name, f"{name}_channels")
+            raise InputError(f"context holds {name}, but this {called} takes none ({what} is {taken}).")
+        check_shape(f"context, {name}", given, shape)
+        if name != "labels":
+            check_alike(x_t=x_t, **{f"context_{name}": given})
+    if config.context_channels is not None and condition.tokens is None:
+        raise InputError(f"This {called} attends to tokens, but the context holds none.")
+
+
+def one_input(config: Any, weight: Array) -> tuple[Array, ...]:
+    """Return x_t, t and, for a model with conditions, a context, all for one image, like its weights."""
+    xp, dtype = xp_of(weight), weight.dtype
+    x_t = xp.zeros((1, *config.shape), dtype)
+    t = xp.ones(1, np.int64)
+    if config.context_channels is not None:
+        return x_t, t, xp.zeros((1, 1, config.context_channels), dtype)
+    return (x_t, t) if config.num_classes is None else (x_t, t, 0 * t)
+
+
+def sum_of(arrays: Any) -> Array | None:
+    """Add the arrays that are not None."""
+    given = [a for a in arrays if a is not None]
+    return sum(given[1:], start=given[0]) if given else None
+
+
+def split_channels(x: Array, c: int) -> tuple[Array, Array]:
+    """Cut the last axis after c channels; copies, because what follows adds into them."""
+    return x[..., :c].copy(), x[..., c:].copy()
