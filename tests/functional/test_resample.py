@@ -5,6 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from pairs import assert_refuses_dy, assert_right, assert_same_on, assert_wrong, random
+from PIL import Image
 
 from tinydiff.base import InputError
 from tinydiff.functional import (
@@ -16,6 +17,8 @@ from tinydiff.functional import (
     linear,
     space_to_depth,
     space_to_depth_backward,
+    upsample_bilinear,
+    upsample_bilinear_backward,
     upsample_nearest,
     upsample_nearest_backward,
 )
@@ -36,6 +39,40 @@ def test_upsampling_equals_a_loop(factor):
 def test_upsamplings_gradient():
     assert_right(upsample_nearest, upsample_nearest_backward, (X,), factor=2)
     assert adjoint_check(upsample_nearest, upsample_nearest_backward, (X,)) < 1e-14
+
+
+@pytest.mark.equation("BIL-1")
+@pytest.mark.parametrize("factor", [1, 2, 3])
+def test_bilinear_upsampling_equals_a_loop(factor):
+    y, _ = upsample_bilinear(X, factor)
+    for h, w in np.ndindex(6 * factor, 4 * factor):
+        row, column = (h + 0.5) / factor - 0.5, (w + 0.5) / factor - 0.5  # a new centre among the old ones
+        above, left = int(np.floor(row)), int(np.floor(column))
+        expected = 0
+        for i, of_row in ((above, above + 1 - row), (above + 1, row - above)):
+            for j, of_column in ((left, left + 1 - column), (left + 1, column - left)):
+                expected = expected + of_row * of_column * X[:, min(max(i, 0), 5), min(max(j, 0), 3)]
+        np.testing.assert_allclose(y[:, h, w], expected, rtol=1e-10, atol=1e-12)
+
+
+@pytest.mark.parametrize("factor", [2, 3, 4])
+def test_bilinear_upsampling_is_what_pillow_makes(factor):
+    image = np.random.default_rng(0).normal(size=(5, 7)).astype(np.float32)
+    there = Image.fromarray(image).resize((7 * factor, 5 * factor), Image.Resampling.BILINEAR)
+    np.testing.assert_allclose(upsample_bilinear(image[None, :, :, None], factor)[0][0, :, :, 0], there, atol=1e-5)
+
+
+def test_bilinear_upsampling_keeps_planes_but_for_their_borders():
+    plane = np.add.outer(np.arange(6.0), 2 * np.arange(4.0))[None, :, :, None]
+    y, _ = upsample_bilinear(plane, 2)
+    expected = np.add.outer(np.arange(12) / 2 - 0.25, np.arange(8) - 0.5)
+    np.testing.assert_allclose(y[0, 1:-1, 1:-1, 0], expected[1:-1, 1:-1], rtol=1e-12)
+
+
+@pytest.mark.equation("BIL-2")
+def test_bilinear_upsamplings_gradient():
+    assert_right(upsample_bilinear, upsample_bilinear_backward, (X,), factor=2)
+    assert adjoint_check(upsample_bilinear, upsample_bilinear_backward, (X,)) < 1e-14
 
 
 @pytest.mark.equation("POOL-1")
@@ -97,6 +134,10 @@ def average_instead_of_sum(dy, cache):
     return (upsample_nearest_backward(dy, cache)[0] / 4,)
 
 
+def nearest_backward(dy, cache):
+    return upsample_nearest_backward(dy, upsample_nearest(X)[1])
+
+
 def one_corner_only(dy, cache):
     return (dy[:, ::2, ::2],)
 
@@ -129,6 +170,7 @@ def channels_before_places(dy, cache):
     ("f", "wrong", "mistake"),
     [
         (upsample_nearest, average_instead_of_sum, "a factor: it is 0.25 times"),
+        (upsample_bilinear, nearest_backward, "WRONG"),
         (upsample_nearest, one_corner_only, "WRONG"),
         (upsample_nearest, upsample_sign, "the sign"),
         (avg_pool, pool_sum_instead_of_average, "a factor: it is 4 times"),
@@ -146,6 +188,7 @@ def test_wrong_backwards_are_caught(f, wrong, mistake):
     [
         (upsample_nearest, upsample_nearest_backward),
         (avg_pool, avg_pool_backward),
+        (upsample_bilinear, upsample_bilinear_backward),
         (space_to_depth, space_to_depth_backward),
     ],
 )
@@ -162,7 +205,7 @@ def test_bad_inputs_are_one_clear_sentence():
         space_to_depth(X, 4)
     with pytest.raises(InputError, match="the channels of x = 3 cannot be divided into factor"):
         depth_to_space(X, 2)
-    for f in (upsample_nearest, avg_pool, space_to_depth, depth_to_space):
+    for f in (upsample_nearest, upsample_bilinear, avg_pool, space_to_depth, depth_to_space):
         for factor in (0, -1, 2.0, "2"):
             with pytest.raises(InputError, match=f"factor is {factor!r}, but "):
                 f(X, factor)
@@ -170,6 +213,7 @@ def test_bad_inputs_are_one_clear_sentence():
 
 def test_a_dy_of_another_shape_is_refused():
     assert_refuses_dy(upsample_nearest, upsample_nearest_backward, (X,), (2, 11, 8, 3), (2, 12, 7, 3), (12, 8, 3))
+    assert_refuses_dy(upsample_bilinear, upsample_bilinear_backward, (X,), (2, 11, 8, 3), (2, 12, 7, 3), (12, 8, 3))
     assert_refuses_dy(space_to_depth, space_to_depth_backward, (X,), (2, 3, 2, 11), (3, 2, 12))
     assert_refuses_dy(depth_to_space, depth_to_space_backward, (random(2, 3, 2, 8),), (2, 5, 4, 2), (6, 4, 2))
 

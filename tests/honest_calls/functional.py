@@ -44,6 +44,7 @@ PAIRS = {
     "space_to_depth": {"x": X, "factor": 2},
     "depth_to_space": {"x": X, "factor": 2},
     "avg_pool": {"x": X, "factor": 2},
+    "upsample_bilinear": {"x": X, "factor": 2},
     "upsample_nearest": {"x": X, "factor": 2},
     "embedding": {"indices": LABELS, "table": MATRIX},
     "mse": {"prediction": ROWS, "target": ROWS * 2},

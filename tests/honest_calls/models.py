@@ -3,6 +3,7 @@
 import functools
 
 import numpy as np
+from enlargers import cascade, enlarger
 from latents import SCENES, latent_diffusion
 from latents import autoencoder as scene_autoencoder
 
@@ -32,6 +33,7 @@ MASK, LABELS = np.ones((2, 4, 4, 1), "f4"), np.array([1, 0])
 DATA = Dataset((X * 100 + 100).astype(np.uint8), LABELS, "mine", "all", "here")
 REQUEST = M.Request(n=2, labels=[1, 0])
 OF_SCENES, _ = SCENES.batch([0, 1])
+SMALL = OF_SCENES[:, ::2, ::2].copy()
 SAID = M.Request(prompt=list(SCENES.captions[:2]))
 OPTIONS = {"sampler": "ddim", "steps": 2, "progress": None}
 
@@ -97,7 +99,8 @@ CALLS = {
     ),
     "Request": lambda: (
         M.Request,
-        {"n": 2, "seed": 3, "labels": [1, 0], "negative": "", "guidance": 2.0, "image": X, "size": 4, "first": 1},
+        {"n": 2, "seed": 3, "labels": [1, 0], "negative": "", "guidance": 2.0, "size": 4, "first": 1}
+        | {"image": X, "image_time": np.array([0.0, 5.0])},
     ),
     "Request (prompts)": lambda: (M.Request, {"prompt": ["a", "b"], "negative": "c", "guidance": 2.0, "size": (4, 8)}),
     "Request (classifier)": lambda: (
@@ -157,6 +160,31 @@ CALLS = {
     "LatentDiffusion.decode": lambda: (latent_diffusion().decode, {"x": np.ones((1, 8, 8, 2), "f4")}),
     "LatentDiffusion.x_size": lambda: (latent_diffusion().x_size, {"size": (8, 16)}),
     "LatentDiffusion.draw": lambda: (latent_diffusion().draw, {"request": SAID, **OPTIONS}),
+    "Enlarger": lambda: (
+        M.Enlarger,
+        {"network": enlarger().network, "config": enlarger().config, "micro_batch": 2, "threads": 1, "processes": False}
+        | {"tokenizer": enlarger().tokenizer, "factor": 2, "image_noise": 0.25},
+    ),
+    "Enlarger.shrink": lambda: (enlarger().shrink, {"pictures": OF_SCENES}),
+    "Enlarger.beside": lambda: (
+        enlarger().beside,
+        {"small": SMALL, "image_time": np.array([0.0, 5.0]), "eps": SMALL / 2},
+    ),
+    "Enlarger.request_for": lambda: (
+        enlarger().request_for,
+        {"small": SMALL, "request": SAID, "image_noise": 0.5, "is_noised": True},
+    ),
+    "Enlarger.enlarge": lambda: (
+        enlarger().enlarge,
+        {"small": SMALL, "request": SAID, **OPTIONS, "image_noise": 0.5},
+    ),
+    "Enlarger.condition": lambda: (enlarger().condition, {"request": enlarger().request_for(SMALL, SAID)}),
+    "Cascade": lambda: (M.Cascade, {"base": cascade().base, "stages": cascade().stages}),
+    "Cascade.draw": lambda: (cascade().draw, {"request": SAID, **OPTIONS}),
+    "Cascade.chain": lambda: (
+        cascade().chain,
+        {"request": SAID, **OPTIONS, "image_noise": 0.5, "truncated": True},
+    ),
     "DiffusionModel.network_output": lambda: (MODEL().network_output, {"x_t": X, "t": T, "context": LABELS}),
     "DiffusionModel.predict": lambda: (MODEL().predict, {"x_t": X, "t": T, "context": LABELS}),
     "DiffusionModel.target": lambda: (MODEL().target, {"x_0": X, "eps": X, "t": T}),
@@ -205,7 +233,7 @@ CALLS = {
             "sampler": "ddim",
         },
     ),
-    "default_micro_batch": lambda: (M.default_micro_batch, {"unet": UNET}),
+    "default_micro_batch": lambda: (M.default_micro_batch, {"denoiser": UNET}),
     "fills_in": lambda: (M.fills_in, {"model": MODEL()}),
     "guidance_for": lambda: (M.guidance_for, {"prompt": ["a"], "negative": ""}),
     "notes_on_words": lambda: (M.notes_on_words, {"model": WORDS(), "texts": ["a blue hat"], "name": "mine"}),

@@ -22,12 +22,15 @@ class Condition(NamedTuple):
         A text or an image as one vector, added to the embedding of the time.
     image : array, shape (N, H, W, image_channels)
         Concatenated to x_t.
+    image_time : array, shape (N,)
+        The step of the forward process up to which that image was noised, 0 .. T.
     """
 
     labels: Array = None
     tokens: Array = None
     pooled: Array = None
     image: Array = None
+    image_time: Array = None
 
 
 def as_condition(context: Any) -> Condition:

@@ -99,6 +99,8 @@ from tinydiff.functional.resample import (
     depth_to_space_backward,
     space_to_depth,
     space_to_depth_backward,
+    upsample_bilinear,
+    upsample_bilinear_backward,
     upsample_nearest,
     upsample_nearest_backward,
 )
@@ -198,6 +200,8 @@ __all__ = [
     "timestep_embedding",
     "unit_length",
     "unit_length_backward",
+    "upsample_bilinear",
+    "upsample_bilinear_backward",
     "upsample_nearest",
     "upsample_nearest_backward",
     "vector_quantise",

@@ -1,11 +1,13 @@
-"""Changing the resolution of images (N, H, W, C): repeating and averaging pixels, and moving blocks into channels."""
+"""Changing the resolution of images (N, H, W, C): pixels repeated, interpolated or averaged; blocks as channels."""
 
 from collections import namedtuple
+from typing import Any
 
-from tinydiff.base import Array, check_divisible, check_rank, check_shapes, checked, xp_of
+from tinydiff.base import Array, check_divisible, check_rank, check_shape, check_shapes, checked, xp_of
 from tinydiff.functional.values import check_factor
 
 UpsampleCache = namedtuple("UpsampleCache", "factor")
+UpsampleBilinearCache = namedtuple("UpsampleBilinearCache", "rows columns")
 AvgPoolCache = namedtuple("AvgPoolCache", "factor")
 SpaceToDepthCache = namedtuple("SpaceToDepthCache", "factor")
 DepthToSpaceCache = namedtuple("DepthToSpaceCache", "factor")
@@ -39,6 +41,37 @@ def upsample_nearest_backward(dy: Array, cache: UpsampleCache) -> tuple[Array]:
     (factor,) = cache
     _check_blocks("dy", dy, factor)
     return (_sum_blocks(dy, factor),)
+
+
+@checked("x", check_factor)
+def upsample_bilinear(x: Array, factor: int = 2) -> tuple[Array, UpsampleBilinearCache]:
+    """Enlarge images `factor` times along both sides, linear between the centres of pixels (Eq. BIL-1).
+
+    A new pixel lies between the centres of two old ones, of which the nearer counts more; beyond the outermost centres
+    the picture goes on as it is there. It is linear along each side, so two matrix products do it.
+
+    Parameters
+    ----------
+    x : array, shape (N, H, W, C)
+    factor : int
+
+    Returns
+    -------
+    y : array, shape (N, H factor, W factor, C)
+    cache : UpsampleBilinearCache
+    """
+    check_shapes("x: N H W C", x=x)
+    xp = xp_of(x)
+    rows, columns = (_between(xp, side, factor, x.dtype) for side in x.shape[1:3])
+    return _along_both(x, rows, columns), UpsampleBilinearCache(rows, columns)
+
+
+@checked("dy")
+def upsample_bilinear_backward(dy: Array, cache: UpsampleBilinearCache) -> tuple[Array]:
+    """Return dx: the same weights, transposed, give every old pixel its share of each gradient (Eq. BIL-2)."""
+    rows, columns = cache
+    check_shape("dy", dy, (None, len(rows), len(columns), None))
+    return (_along_both(dy, rows.T, columns.T),)
 
 
 @checked("x", check_factor)
@@ -120,6 +153,20 @@ def depth_to_space_backward(dy: Array, cache: DepthToSpaceCache) -> tuple[Array]
     """Return dx: every number goes back to where it came from (Eq. D2S-2)."""
     (factor,) = cache
     return (_gathered("dy", dy, factor),)
+
+
+def _between(xp: Any, side: int, factor: int, dtype: Any) -> Array:
+    """Return the weights (side factor, side) with which old pixels make new ones: two in each row, which sum to 1."""
+    places = (xp.arange(side * factor, dtype=xp.float64) + 0.5) / factor - 0.5  # of new centres, counted in old pixels
+    places = xp.clip(places, 0, side - 1)
+    return xp.maximum(1 - abs(places[:, None] - xp.arange(side)), 0).astype(dtype)
+
+
+def _along_both(x, rows, columns):
+    """Multiply by a matrix along the height, and by another along the width."""
+    n, height, width, c = x.shape
+    x = (rows @ x.reshape(n, height, width * c)).reshape(n, len(rows), width, c)
+    return columns @ x
 
 
 def _gathered(name, x, factor):

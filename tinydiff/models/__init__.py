@@ -3,11 +3,13 @@
 import tinydiff.models.quantised_autoencoder  # noqa: F401  # which registers a class of models
 from tinydiff.models.attributes import Verdicts, attribute_agreement, attribute_features, read_attributes
 from tinydiff.models.autoencoder import LatentAutoencoder, measure_latents
+from tinydiff.models.cascade import Cascade
 from tinydiff.models.classifier import class_gradient
 from tinydiff.models.clip import ClipModel, best_of, clip_gradient, clip_guided_chain, clip_scores
 from tinydiff.models.config import ModelConfig, default_micro_batch
 from tinydiff.models.diffusion import DiffusionModel, Progress
 from tinydiff.models.editing import draw_from, fill_in, fills_in, image_to_image, inpaint, interpolate, invert
+from tinydiff.models.enlarger import Enlarger
 from tinydiff.models.latent import LatentDiffusion
 from tinydiff.models.new_words import notes_on_words
 from tinydiff.models.preview import LinearPreview, fit_preview
@@ -21,8 +23,10 @@ __all__ = [
     "SAMPLER",
     "SHIPPED",
     "STEPS",
+    "Cascade",
     "ClipModel",
     "DiffusionModel",
+    "Enlarger",
     "Guidance",
     "LatentAutoencoder",
     "LatentDiffusion",

@@ -124,6 +124,5 @@ def default_micro_batch(denoiser: UNetConfig | DiTConfig) -> int:
     The arrays between two layers should fit into a processor's cache: 16 if an array of 16 images at full resolution
     has at most 2 MiB. Fewer than 8 would read the weights too often; more than 16 gain little.
     """
-    patch = denoiser.patch if isinstance(denoiser, DiTConfig) else 1
-    bytes_of_an_image = 4 * denoiser.channels * math.prod(denoiser.size) // patch**2
+    bytes_of_an_image = 4 * denoiser.channels * math.prod(denoiser.size) // denoiser.patch**2
     return 16 if 16 * bytes_of_an_image <= CACHE_BYTES else 8

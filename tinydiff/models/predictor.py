@@ -62,9 +62,10 @@ def conditions(model: "DiffusionModel", request: Request) -> tuple[Any, Any]:
             "follow: leave it out."
         )
     if request.image is not None:
-        nothing = as_condition(nothing)._replace(image=request.image)
+        beside = {"image": request.image, "image_time": request.image_time}
+        nothing = as_condition(nothing)._replace(**beside)
         if request.classifier is None:
-            condition = as_condition(condition)._replace(image=request.image)
+            condition = as_condition(condition)._replace(**beside)
     if request.classifier is not None:
         xp, n = xp_of(model.network.theta), request.count
         nothing = map_arrays(lambda row: xp.broadcast_to(row, (n, *row.shape[1:])), nothing)

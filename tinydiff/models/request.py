@@ -108,6 +108,8 @@ class Request:
         be one that was trained without any condition.
     image : array, shape (n, H, W, image_channels), or None
         An input of the network beside x_t, besides any other condition, such as `erased` pictures.
+    image_time : array, shape (n,), or None
+        Up to which step of the forward process these images were noised, see `Enlarger.request_for`.
     size : int, (int, int) or None
         Height and width of the samples, one number if they are equal; None takes those that the model was trained on.
     first : int
@@ -132,6 +134,7 @@ class Request:
     guidance: Any = 1.0
     classifier: Callable[[Array, Array, Array], Array] | None = None
     image: Array | None = None
+    image_time: Array | None = None
     size: Size | None = None
     first: int = 0
 
@@ -225,6 +228,11 @@ class Request:
         if self.image is not None:
             xp_of(self.image)
             check_shape("image", self.image, (self.count, None, None, None))
+        if self.image_time is not None:
+            if self.image is None:
+                raise InputError("image_time was given, but no image, of whose noise it could tell: leave it out.")
+            xp_of(self.image_time)
+            check_shape("image_time", self.image_time, (self.count,))
         if self.classifier is not None and not callable(self.classifier):
             raise InputError(f"classifier is {self.classifier!r}, but a function of x_t, t and a context was expected.")
 

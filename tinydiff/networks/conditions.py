@@ -33,15 +33,22 @@ class EmbedTimeAndCondition(Module):
         classes, pooled = config.num_classes, config.pooled_channels
         self.label = Embedding(classes + 1, c_emb, rng, dtype=dtype) if classes is not None else None
         self.pooled = Linear(pooled, c_emb, rng, dtype=dtype) if pooled is not None else None
+        self.image_mlp: Any = None
+        if config.image_time:
+            self.image_mlp = Sequential(
+                Linear(config.channels, c_emb, rng, dtype=dtype), SiLU(), Linear(c_emb, c_emb, rng, dtype=dtype)
+            )
         self.silu = SiLU()
 
     def forward(self, t: Array, condition: Condition, dtype: Any, tape: Tape | None = None) -> Array:
         """Return emb (N, c_emb); without labels, every image has no class."""
         config, xp = self.config, xp_of(t)
+
+        def clock(steps):
+            return F.timestep_embedding(steps, config.channels, variant=config.time_embedding, dtype=dtype)
+
         steps = t - config.time_offset
-        emb = self.mlp.forward(
-            F.timestep_embedding(steps, config.channels, variant=config.time_embedding, dtype=dtype), tape
-        )
+        emb = self.mlp.forward(clock(steps), tape)
         if self.label is not None:
             labels = condition.labels
             emb = emb + self.label.forward(xp.full(len(t), config.num_classes) if labels is None else labels, tape)
@@ -50,11 +57,16 @@ class EmbedTimeAndCondition(Module):
             emb = emb + self.pooled.forward(
                 xp.zeros((len(t), config.pooled_channels), dtype) if pooled is None else pooled, tape
             )
+        if self.image_mlp is not None:  # the noise of the image beside x_t has a time of its own
+            image_time = condition.image_time
+            emb = emb + self.image_mlp.forward(clock(xp.zeros(len(t)) if image_time is None else image_time), tape)
         return self.silu.forward(emb, tape)
 
     def backward(self, d_emb: Array, tape: Tape, grads: Gradients | None = None) -> Array:
-        """Return d_pooled, or None; t and labels have no gradient."""
+        """Return d_pooled, or None; times and labels have no gradient."""
         d_emb = self.silu.backward(d_emb, tape, grads)
+        if self.image_mlp is not None:
+            self.image_mlp.backward(d_emb, tape, grads)
         d_pooled = self.pooled.backward(d_emb, tape, grads) if self.pooled is not None else None
         if self.label is not None:
             self.label.backward(d_emb, tape, grads)
@@ -91,21 +103,24 @@ def check_inputs(called: str, config: Any, theta: Array, x_t: Array, t: Array, c
     check_numbers("t", t)
     check_sides("x_t", x_t.shape[1:3], config.multiple)
     check_shape("t", t, (n,))
-    shapes = {
+    shapes: dict[str, tuple[Any, tuple]] = {
         "labels": (config.num_classes, (n,)),
         "tokens": (config.context_channels, (n, None, config.context_channels)),
         "pooled": (config.pooled_channels, (n, config.pooled_channels)),
         "image": (config.image_channels, (*x_t.shape[:-1], config.image_channels)),
+        "image_time": (config.image_time, (n,)),
     }
     for name, (taken, shape) in shapes.items():
         given = getattr(condition, name)
         if given is None:
             continue
         if not taken:
-            what = {"labels": "num_classes", "tokens": "context_channels"}.get(name, f"{name}_channels")
+            what = {"labels": "num_classes", "tokens": "context_channels", "image_time": "image_time"}.get(
+                name, f"{name}_channels"
+            )
             raise InputError(f"context holds {name}, but this {called} takes none ({what} is {taken}).")
         check_shape(f"context, {name}", given, shape)
-        if name != "labels":
+        if name not in ("labels", "image_time"):
             check_alike(x_t=x_t, **{f"context_{name}": given})
     if config.context_channels is not None and condition.tokens is None:
         raise InputError(f"This {called} attends to tokens, but the context holds none.")

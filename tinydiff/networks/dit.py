@@ -66,6 +66,8 @@ class DiTConfig:
         Size of a vector, such as a pooled text, that is projected and added to the embedding of the time.
     image_channels : int
         Channels of an image that is concatenated to x_t.
+    image_time : bool
+        Whether that image may be noised, and the step up to which it was is embedded as the time is.
     time_embedding : str
         Variant of `timestep_embedding`: ``"stable-diffusion"`` or ``"ddpm"``.
     time_offset : int
@@ -83,6 +85,7 @@ class DiTConfig:
     context_channels: int | None = None
     pooled_channels: int | None = None
     image_channels: int = 0
+    image_time: bool = False
     time_embedding: str = "stable-diffusion"
     time_offset: int = 0
 
@@ -98,6 +101,8 @@ class DiTConfig:
             check_count("num_classes", self.num_classes, most=MOST_CLASSES)
         check_count("time_offset", self.time_offset, least=0, most=LARGEST_TIME)
         check_count("image_channels", self.image_channels, least=0, most=LARGEST_WIDTH)
+        if self.image_time and not self.image_channels:
+            raise InputError("image_time is True, but image_channels is 0: there is no image that could be noised.")
         check_sides("image_size", self.size, self.multiple)
         if self.channels % 4 or self.channels < 8:
             raise InputError(

@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 
+from tinydiff import functional as F
 from tinydiff.base import (
     Array,
     Condition,
@@ -53,7 +54,8 @@ class UNetConfig:
     Parameters
     ----------
     image_size : int or (int, int)
-        Height and width of the images that it is trained on, or both in one number; multiples of ``2 ** (levels - 1)``.
+        Height and width of the images that it is trained on, or both in one number; multiples of
+        ``patch * 2 ** (levels - 1)``.
         It decides nothing else: a UNet takes images of any such height and width.
     in_channels : int
         Channels of the images.
@@ -81,12 +83,17 @@ class UNetConfig:
         Size of a vector, such as a pooled text, that is projected and added to the embedding of the time.
     image_channels : int
         Channels of an image that is concatenated to x_t.
+    image_time : bool
+        Whether that image may be noised, and the step up to which it was is embedded as the time is.
     scale_shift : bool
         Whether the embedding scales and shifts the second norm instead of being added.
     time_embedding : str
         Variant of `timestep_embedding`: ``"stable-diffusion"`` or ``"ddpm"``.
     time_offset : int
         Subtracted from t before it is embedded: 1 for weights of libraries that count 0 .. T - 1.
+    patch : int
+        Side of the blocks of pixels that are made one pixel of ``patch ** 2`` times as many channels before the first
+        level, and spread again after the last. So a large image costs what one of a patch-th of its sides does.
     """
 
     image_size: Size = 28
@@ -103,15 +110,17 @@ class UNetConfig:
     context_channels: int | None = None
     pooled_channels: int | None = None
     image_channels: int = 0
+    image_time: bool = False
     scale_shift: bool = False
     time_embedding: str = "stable-diffusion"
     time_offset: int = 0
+    patch: int = 1
 
     def __post_init__(self):
         for name in ("channel_mult", "attention_levels"):
             object.__setattr__(self, name, tuple(getattr(self, name)))  # lists come out of TOML and JSON
         keep_size(self)
-        for name in ("in_channels", "channels", "heads"):
+        for name in ("in_channels", "channels", "heads", "patch"):
             check_count(name, getattr(self, name), most=LARGEST_WIDTH)
         check_count("blocks_per_level", self.blocks_per_level, most=MOST_LAYERS)
         for name in ("out_channels", "groups", "context_channels", "pooled_channels"):
@@ -121,6 +130,8 @@ class UNetConfig:
             check_count("num_classes", self.num_classes, most=MOST_CLASSES)
         check_count("time_offset", self.time_offset, least=0, most=LARGEST_TIME)
         check_count("image_channels", self.image_channels, least=0, most=LARGEST_WIDTH)
+        if self.image_time and not self.image_channels:
+            raise InputError("image_time is True, but image_channels is 0: there is no image that could be noised.")
         check_widths("channel_mult", self.channel_mult)
         levels = len(self.channel_mult)
         check_sides("image_size", self.size, self.multiple)
@@ -144,8 +155,8 @@ class UNetConfig:
 
     @property
     def multiple(self) -> int:
-        """What height and width must be multiples of: they are halved between two levels."""
-        return 2 ** (len(self.channel_mult) - 1)
+        """What height and width must be multiples of: they are cut into patches, and halved between two levels."""
+        return self.patch * 2 ** (len(self.channel_mult) - 1)
 
     @property
     def shape(self) -> tuple[int, int, int]:
@@ -192,7 +203,8 @@ class UNet(Module):
             return ResBlock(c_in, c_out, shared, rng, config.heads if attend else 0, dtype)
 
         self.embed = EmbedTimeAndCondition(config, 4 * config.channels, rng, dtype)
-        self.stem = Conv2d(config.in_channels + config.image_channels, widths[0], 3, rng, dtype=dtype)
+        of_patch = config.patch**2
+        self.stem = Conv2d(of_patch * (config.in_channels + config.image_channels), widths[0], 3, rng, dtype=dtype)
         self.down, skips, c = [], [widths[0]], widths[0]
         for level in levels:
             blocks = []
@@ -219,7 +231,9 @@ class UNet(Module):
             self.up.append(Level(blocks, resample, tuple(skip_channels)))
 
         out = config.in_channels if config.out_channels is None else config.out_channels
-        self.head = Sequential(GroupNorm(c, config.groups, dtype=dtype), SiLU(), Conv2d(c, out, 3, None, dtype=dtype))
+        self.head = Sequential(
+            GroupNorm(c, config.groups, dtype=dtype), SiLU(), Conv2d(c, of_patch * out, 3, None, dtype=dtype)
+        )
         self.pack()
 
     def one_input(self) -> tuple[Array, ...]:
@@ -232,7 +246,7 @@ class UNet(Module):
         Parameters
         ----------
         x_t : array, shape (N, H, W, in_channels)
-            Noisy images; H and W are any multiples of ``2 ** (levels - 1)``.
+            Noisy images; H and W are any multiples of ``patch * 2 ** (levels - 1)``.
         t : array, shape (N,)
             Steps, 1 .. T, integer or real.
         context : array, `Condition`, or None
@@ -250,7 +264,9 @@ class UNet(Module):
         check_inputs("UNet", self.config, self.stem.weight.value, x_t, t, condition)
         xp, tokens = xp_of(x_t), condition.tokens
         emb = self.embed.forward(t, condition, x_t.dtype, tape)
-        h = self.stem.forward(with_image(x_t, condition.image, self.config.image_channels), tape)
+        x = with_image(x_t, condition.image, self.config.image_channels)
+        x, _ = F.space_to_depth.bare(x, self.config.patch)
+        h = self.stem.forward(x, tape)
         skips = [h]
         for level in self.down:
             for block in level.blocks:
@@ -267,14 +283,15 @@ class UNet(Module):
                 h = block.forward(h, emb, tape, tokens)
             if level.resample is not None:
                 h = level.resample.forward(h, tape)
-        return self.head.forward(h, tape)
+        return F.depth_to_space.bare(self.head.forward(h, tape), self.config.patch)[0]
 
     def backward(self, d_out: Array, tape: Tape, grads: Gradients | None = None) -> DenoiserGradients:
         """Return (d_x_t, d_context, d_emb), and add the weights' gradients to `grads`: the forward in reverse order.
 
         d_context is a `Condition` of gradients: of tokens, a pooled vector and an image, where the model takes them.
         """
-        dh = self.head.backward(d_out, tape, grads)
+        config = self.config
+        dh = self.head.backward(F.space_to_depth.bare(d_out, config.patch)[0], tape, grads)
         d_conditions, d_skips = [], []  # d_conditions: (d_emb, d_tokens) of every block
         for level in reversed(self.up):
             if level.resample is not None:
@@ -296,9 +313,10 @@ class UNet(Module):
                 dh, *d_condition = block.backward(dh, tape, grads)
                 d_conditions.append(d_condition)
         dh += d_skips.pop()  # two readers of the stem
-        d_x_t, d_image = split_channels(self.stem.backward(dh, tape, grads), self.config.in_channels)
+        dx, _ = F.depth_to_space.bare(self.stem.backward(dh, tape, grads), config.patch)
+        d_x_t, d_image = split_channels(dx, config.in_channels)
         d_embs, d_tokens_of_blocks = zip(*d_conditions, strict=True)
         d_emb, d_tokens = sum_of(d_embs), sum_of(d_tokens_of_blocks)  # every block read emb, some read tokens: they add
         d_pooled = self.embed.backward(d_emb, tape, grads)
-        d_context = Condition(None, d_tokens, d_pooled, d_image if self.config.image_channels else None)
+        d_context = Condition(None, d_tokens, d_pooled, d_image if config.image_channels else None)
         return DenoiserGradients(d_x_t, d_context, d_emb)

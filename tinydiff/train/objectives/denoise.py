@@ -20,7 +20,7 @@ from tinydiff.data import Dataset, LatentData
 from tinydiff.data.masks import random_masks
 from tinydiff.diffusion.editing import erased
 from tinydiff.functional import mse, mse_backward
-from tinydiff.models import DiffusionModel, LatentDiffusion
+from tinydiff.models import DiffusionModel, Enlarger, LatentDiffusion
 from tinydiff.nn import Gradients, Tape
 from tinydiff.train.config import ValidatedConfig
 from tinydiff.train.objective import Objective
@@ -33,7 +33,7 @@ LEAST_SHIFT, MOST_SHIFT = 1e-3, 1e3  # of the times
 @checks_arguments("__init__")
 @dataclass(frozen=True)
 class DenoiseConfig(ValidatedConfig):
-    """How a diffusion model is trained: the settings of every validated run (`ValidatedConfig`), and three more.
+    """How a diffusion model is trained: the settings of every validated run (`ValidatedConfig`), and four more.
 
     Parameters
     ----------
@@ -45,16 +45,21 @@ class DenoiseConfig(ValidatedConfig):
     time_shift : float
         1 shows every step of the noise equally often; 3 shows noisy images more often, half of them in the noisiest
         quarter, where it is decided what a picture shows (Eq. TSHIFT-1).
+    image_noise : float
+        0 .. 1, for an `Enlarger`: how far along the forward process small pictures are noised at most, each somewhere
+        from nothing to there. A network without `image_time` sees them as they are.
     """
 
     condition_dropout: float = 0.1
     flip: bool = False
     time_shift: float = 1.0
+    image_noise: float = 0.5
 
     def __post_init__(self):
         super().__post_init__()
         check_number("condition_dropout", self.condition_dropout, 0, 1)
         check_number("time_shift", self.time_shift, LEAST_SHIFT, MOST_SHIFT)
+        check_number("image_noise", self.image_noise, 0, 1)
 
 
 @checked()
@@ -96,7 +101,7 @@ class Denoise(Objective):
     """The network learns to undo the noise of the forward process (Ho et al. 2020).
 
     A model whose network has ``image_channels = 1 + in_channels`` learns to fill in: it sees each picture with a random
-    part erased (Nichol et al. 2021, GLIDE, section 4.3).
+    part erased (Nichol et al. 2021, GLIDE, section 4.3). An `Enlarger` sees it small, noised and enlarged (Eq. NCA-1).
 
     Parameters
     ----------
@@ -133,7 +138,7 @@ class Denoise(Objective):
 
         flip = noise.at(xp=np).uniform((n,), "flip") < 0.5 if config.flip else None
         x_0, _ = self.data.batch(indices, noise.xp, flip)  # x_0 ~ q(x_0)
-        context = self._with_erased(self.context(indices, noise), x_0, noise)
+        context = self._with_image(self.context(indices, noise), x_0, noise)
         t = random_steps(noise, n, self.diffusion.T, config.time_shift)  # t ~ Uniform({1, ..., T}), or shifted
         eps = noise.normal(x_0.shape, "eps", dtype=x_0.dtype)  # eps ~ N(0, I)
         x_t = self.diffusion.q_sample(x_0, t, eps)  # Eq. DDPM-4
@@ -169,7 +174,7 @@ class Denoise(Objective):
         noise = Noise(0, xp=xp)
         t, eps = noise.integers(1, self.diffusion.T, n, "validation t"), noise.normal(x_0.shape, "validation eps")
         conditions = self._conditions(data.take(slice(0, n)))
-        context = self._with_erased(None if conditions is None else xp.asarray(conditions), x_0, noise)
+        context = self._with_image(None if conditions is None else xp.asarray(conditions), x_0, noise)
         x_t = self.diffusion.q_sample(x_0, t, eps)
         output = map_shards(network.forward, (x_t, t, context), self.config.shard_size, self.model.threads)
         loss, _ = mse(output, self.model.target(x_0, eps, t))
@@ -197,10 +202,19 @@ class Denoise(Objective):
             return tokenizer.rows(data.captions, config.text.length)
         return None if config.denoiser.num_classes is None else data.labels
 
-    def _with_erased(self, context, x_0, noise):
-        """Return the context, with partly erased pictures added for a network that learns to fill in."""
-        if not self.model.config.denoiser.image_channels:
+    def _with_image(self, context, x_0, noise):
+        """Return the context with small pictures, or with partly erased ones for a network that learns to fill in."""
+        denoiser = self.model.config.denoiser
+        if not denoiser.image_channels:
             return context
+        if isinstance(self.model, Enlarger):
+            small, image_time = self.model.shrink(x_0), noise.xp.zeros(len(x_0))
+            if denoiser.image_time:  # s ~ Uniform(0, S), another for each picture
+                most = self.config.image_noise * self.diffusion.T
+                image_time = most * noise.uniform((len(x_0),), "image time", dtype=np.float64)
+            image = self.model.beside(small, image_time, noise.normal(small.shape, "small picture", dtype=small.dtype))
+            told = image_time if denoiser.image_time else None
+            return as_condition(context)._replace(image=image, image_time=told)
         return as_condition(context)._replace(image=erased(x_0, random_masks(len(x_0), x_0.shape[1:3], noise)))
 
     def _check_latents(self, name, data):
@@ -216,7 +230,7 @@ class Denoise(Objective):
     def _check_data(self):
         denoiser = self.model.config.denoiser
         shape = denoiser.shape
-        if denoiser.image_channels not in (0, 1 + denoiser.in_channels):
+        if not isinstance(self.model, Enlarger) and denoiser.image_channels not in (0, 1 + denoiser.in_channels):
             raise InputError(
                 f"image_channels is {denoiser.image_channels}, but 0, or {1 + denoiser.in_channels} to learn to fill "
                 "in (a mask and the picture without what is to be drawn), were expected."
