@@ -93,7 +93,7 @@ def test_it_runs_under_both_array_modules(xp):
 def test_what_does_not_fit_is_one_clear_sentence():
     model, deaf = enlarger(), enlarger(image_time=False)
     for call, message in [
-        (lambda: model.draw(Request(n=1)), "This model enlarges pictures, but the request holds none"),
+        (lambda: model.draw(Request(n=1)), "This model enlarges pictures, but the request has no small ones"),
         (lambda: model.enlarge(SMALL[..., :1]), "small has shape"),
         (lambda: model.enlarge(SMALL, Request(n=2)), "n is 2, but there are 3 small pictures"),
         (lambda: model.enlarge(SMALL, Request(size=32)), r"size is \(32, 32\), but small pictures of 8 x 8 become"),

@@ -45,6 +45,11 @@ class Cascade:
         if not self.stages:
             raise InputError("stages is empty, but at least one model that enlarges pictures was expected.")
         before = self.base.picture_shape
+        if not self.base.is_bounded and self.base.config.denoiser.in_channels == before[-1]:
+            raise InputError(
+                f"base draws latents of {before[-1]} channels, as many as pictures have, so that one could not tell "
+                "the states of a chain apart: take an autoencoder of more channels."
+            )
         for i, stage in enumerate(self.stages):
             if not isinstance(stage, Enlarger):
                 raise InputError(f"stages[{i}] is of type {type(stage).__name__}, but an Enlarger was expected.")
@@ -69,6 +74,20 @@ class Cascade:
         for stage in self.stages:
             factor *= stage.factor
         return factor
+
+    @property
+    def multiple(self) -> int:
+        """What height and width of pictures must be multiples of."""
+        return self.base.multiple * self.factor
+
+    def with_micro_batch(self, micro_batch: int) -> "Cascade":
+        """Return the same cascade, of which every stage computes so many pictures together."""
+        stages = tuple(replace(stage, micro_batch=micro_batch) for stage in self.stages)
+        return Cascade(replace(self.base, micro_batch=micro_batch), stages)
+
+    def decode(self, x: Array) -> Array:
+        """Return the pictures of a state of its chain: x itself, or those of latents where the base draws such."""
+        return x if x.shape[-1] == self.picture_shape[-1] else self.base.decode(x)
 
     def draw(
         self,
@@ -117,7 +136,7 @@ class Cascade:
         if request.image is not None:
             raise InputError("request holds an image, but a cascade draws its own small pictures: leave it out.")
         height, width = self.picture_shape[:2] if request.size is None else height_and_width("size", request.size)
-        check_sides("size", (height, width), self.base.multiple * self.factor)
+        check_sides("size", (height, width), self.multiple)
         small = replace(request, size=(height // self.factor, width // self.factor), n=request.count)
         return self._walk(small, sampler, steps, progress, image_noise, truncated)
 

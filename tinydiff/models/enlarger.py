@@ -153,7 +153,7 @@ class Enlarger(DiffusionModel):
     def condition(self, request: Request) -> Any:
         """Return the condition of each sample; a request without a small picture is refused."""
         if request.image is None:
-            raise InputError("This model enlarges pictures, but the request holds none: use `enlarge`.")
+            raise InputError("This model enlarges pictures, but the request has no small ones: use `enlarge`.")
         return super().condition(request)
 
 

@@ -9,6 +9,7 @@ from tinydiff.base import InputError, Size, check_number, check_shape, check_sid
 from tinydiff.data import to_floats
 from tinydiff.data.pictures import OPAQUE, fit_picture, read_picture
 from tinydiff.models.diffusion import DiffusionModel
+from tinydiff.models.enlarger import Enlarger
 
 SAME_SHAPE = 0.02  # height / width of a mask may differ by this share from that of its picture
 
@@ -33,7 +34,8 @@ def picture_for(
     model : DiffusionModel
     path : str or Path
     size : int, (int, int) or None
-        Height and width that it is brought to; None takes those that the model was trained on.
+        Height and width of what the model draws; None takes those that it was trained on. The picture is brought to
+        them, or to as much less as an `Enlarger` enlarges.
     fit, background
         As for `tinydiff.data.pictures.fit_picture`.
 
@@ -54,6 +56,9 @@ def picture_for(
     *usual, channels = model.picture_shape
     wanted = height_and_width("size", tuple(usual) if size is None else size)
     check_sides("size", wanted, model.multiple)
+    if isinstance(model, Enlarger):
+        check_sides("size", wanted, model.factor)
+        wanted = wanted[0] // model.factor, wanted[1] // model.factor
     pixels, notes = read_picture(path, channels, background)
     own_size = (pixels.shape[0], pixels.shape[1])
     pixels, note = fit_picture(pixels, wanted, fit, background)

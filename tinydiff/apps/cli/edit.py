@@ -21,6 +21,7 @@ from tinydiff.base import Array, InputError, Size, check_count, counted, select_
 from tinydiff.models import (
     GUIDANCE_FOR_PROMPTS,
     DiffusionModel,
+    Enlarger,
     Request,
     fill_in,
     fills_in,
@@ -53,13 +54,16 @@ class EditFinely:
     """What happens to a picture of another shape: its middle is kept, bars are added, or it is distorted."""
     background: str = "white"
     """What transparent parts are put onto, and the colour of bars: a name, or #rrggbb."""
+    image_noise: float | None = None
+    """For a model that enlarges: 0 to 1, how far the picture is noised before it is enlarged; more lets the model draw
+    more by itself. Without it, as the model says."""
     device: DeviceName = "auto"
     """Where to compute."""
 
 
 @dataclass(frozen=True)
 class Edit:
-    """Edit a picture: draw it anew from a prompt, or a part of it.
+    """Edit a picture: draw it anew from a prompt, or a part of it; or enlarge it, with a model that does.
 
     The picture may be any PNG, JPEG, GIF, BMP, WebP or TIFF. It is brought to the size of the model and to its colours,
     as training does; what was done to it is said.
@@ -73,7 +77,8 @@ class Edit:
     """A picture of the same shape, black where the first stays as it is, white where it is drawn anew; where it is
     grey, both are blended."""
     strength: float | None = None
-    """How much noise is added, from 0 (nothing changes) to 1 (nothing stays); without it, 0.8. Not with a mask."""
+    """How much noise is added, from 0 (nothing changes) to 1 (nothing stays); without it, 0.8. Not with a mask, nor
+    where the picture is enlarged."""
     model: str = "avatars"
     """A model that ships with tinydiff, or a folder."""
     n: int = 8
@@ -92,8 +97,8 @@ class Edit:
     steps: int = 50
     """Of the whole chain."""
     size: Size | None = None
-    """Height x width that the picture is brought to, such as 32x48, or 32 for both; without it, those that the model
-    was trained on."""
+    """Height x width of what is drawn, to which the picture is brought before, such as 32x48, or 32 for both; without
+    it, those that the model was trained on."""
     out: Path = Path("samples")
     """Folder for the pictures. If it holds an earlier drawing, they go into a new folder in it: 2, 3, ..."""
 
@@ -110,11 +115,12 @@ class Edit:
             model, self.image, self.size, self.advanced.fit, self.advanced.background
         )
         said = {self.image: notes}
-        request = replace(self._request(model), n=self.n, size=picture.shape[1:3])
+        factor = model.factor if isinstance(model, Enlarger) else 1
+        request = replace(self._request(model), n=self.n, size=tuple(factor * side for side in picture.shape[1:3]))
         check_fits(model, request)
         xp = xp_of(model.network.theta)
         images = xp.asarray(np.repeat(picture, self.n, axis=0))
-        self._refuse_what_is_not_used(fills=fills_in(model))
+        self._refuse_what_is_not_used(model)
         mask = None
         if self.mask is not None:
             kept, said[self.mask] = mask_for(
@@ -131,12 +137,15 @@ class Edit:
         writable_folder(self.out)
         with ProgressBar() as bar:
             edited = to_numpy(self._edited(model, images, mask, request, bar))
-        say(f"Edited {self.image} in {counted(self.n, 'way')}: {self._save(request, picture, edited)}")
+        say(f"Edited {self.image} in {counted(self.n, 'way')}: {self._save(model, request, picture, edited)}")
 
-    def _save(self, request: Request, picture: np.ndarray, edited: np.ndarray) -> str:
+    def _save(self, model: DiffusionModel, request: Request, picture: np.ndarray, edited: np.ndarray) -> str:
         """Save the variants, each by itself and all beside the picture; return where they are."""
         sampler, more = self.advanced.sampler or "ddim", dict[str, Any](image=str(self.image))
-        if self.mask is None:
+        if isinstance(model, Enlarger):
+            given = self.advanced.image_noise
+            more["image_noise"] = model.image_noise if given is None else given
+        elif self.mask is None:
             more["strength"] = STRENGTH if self.strength is None else self.strength
         else:
             more["mask"] = str(self.mask)
@@ -144,7 +153,8 @@ class Edit:
         own = {} if self.label is None else {"label": self.label}
         folder = own_folder(self.out)
         pictures = save_pictures(folder, edited, about, [own] * len(edited))
-        both = np.concatenate([picture, edited])
+        factor = edited.shape[1] // picture.shape[1]  # above 1 where it was enlarged
+        both = np.concatenate([picture.repeat(factor, axis=1).repeat(factor, axis=2), edited])
         labels = ["before", *("after",) * self.n]
         title = " ".join((self.prompt or "").split())
         grid = plot.image_grid(both, len(both), labels=labels, title=title)
@@ -172,15 +182,21 @@ class Edit:
         label = None if self.label is None else labels_of(model, [self.label])[0]
         return Request(seed=self.seed, labels=label, prompt=self.prompt, negative=self.negative, guidance=guidance)
 
-    def _refuse_what_is_not_used(self, fills: bool) -> None:
+    def _refuse_what_is_not_used(self, model: DiffusionModel) -> None:
         """Refuse options of another way to edit than the one that is taken."""
+        if isinstance(model, Enlarger):
+            for options, names in ((self, ("mask", "strength")), (self.advanced, ("resample", "feather"))):
+                for name in names:
+                    refuse_given(options, name, "this model enlarges the picture as a whole: leave it out")
+            return
+        refuse_given(self.advanced, "image_noise", "this model does not enlarge pictures: leave it out")
         if self.mask is None:
             idle = "steps are repeated only where a part is drawn: give a --mask, or leave it out"
             refuse_given(self.advanced, "resample", idle)
             refuse_given(self.advanced, "feather", "there is no mask to blur: give a --mask, or leave it out")
             return
         refuse_given(self, "strength", "with a mask, the part to draw starts from noise: leave it out")
-        if fills:
+        if fills_in(model):
             refuse_given(
                 self.advanced, "resample", "this model was trained to fill in, and repeats no step: leave it out"
             )
@@ -191,6 +207,8 @@ class Edit:
     def _edited(self, model: DiffusionModel, images: Array, mask: Array, request: Request, bar: ProgressBar) -> Array:
         """Return the pictures, drawn anew as a whole or in part."""
         sampler = "ddim" if self.advanced.sampler is None else self.advanced.sampler
+        if isinstance(model, Enlarger):
+            return model.enlarge(images, request, sampler, self.steps, bar, self.advanced.image_noise)
         if mask is None:
             strength = STRENGTH if self.strength is None else self.strength
             return image_to_image(model, images, request, strength, sampler, self.steps, bar)

@@ -24,10 +24,12 @@ class Film:
         How many frames will be added.
     decode : callable
         ``decode(x)`` returns the pictures of what the chain walks through, for a chain of latents.
+    size : (int, int) or None
+        Height and width of the last pictures, where a chain begins with smaller ones; these are shown as large.
     """
 
-    def __init__(self, steps: int, decode: Callable[[Array], Array] = to_numpy):
-        self.decode = decode
+    def __init__(self, steps: int, decode: Callable[[Array], Array] = to_numpy, size: tuple[int, int] | None = None):
+        self.decode, self.size = decode, size
         self.chosen = set(spread(list(range(steps)), MOST_FRAMES))
         self.frames: list[tuple[float, np.ndarray, np.ndarray]] = []
         self.added = 0
@@ -35,13 +37,20 @@ class Film:
     def add(self, t: float, x_t: Array, x_0_hat: Array) -> None:
         """Keep a frame, as bytes, if it is one of those that are shown; x_t and x_0_hat have shape (N, H, W, C)."""
         if self.added in self.chosen:
-            few = slice(pictures_shown(*x_t.shape[1:3]))
+            few = slice(pictures_shown(*(x_t.shape[1:3] if self.size is None else self.size)))
             x_t, x_0_hat = (
-                to_bytes(name, to_numpy(self.decode(panel[few])))
+                self._as_large(to_bytes(name, to_numpy(self.decode(panel[few]))))
                 for name, panel in (("x_t", x_t), ("x_0_hat", x_0_hat))
             )
             self.frames.append((t, x_t, x_0_hat))
         self.added += 1
+
+    def _as_large(self, pictures):
+        """Repeat the pixels of pictures that are smaller than the last ones."""
+        if self.size is None:
+            return pictures
+        times = self.size[0] // pictures.shape[1]
+        return pictures.repeat(times, axis=1).repeat(times, axis=2)
 
     def save(self, path: Path, about: dict[str, Any]) -> Path:
         """Save the frames as a GIF that says what it was drawn from."""

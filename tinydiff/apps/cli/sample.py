@@ -42,6 +42,7 @@ from tinydiff.base import (
 from tinydiff.diffusion import SAMPLERS
 from tinydiff.models import (
     SAMPLER,
+    Cascade,
     DiffusionModel,
     Guidance,
     Request,
@@ -53,6 +54,11 @@ from tinydiff.models import (
 )
 from tinydiff.networks import NoisyClassifier
 from tinydiff.plot.pictures import as_png_text
+
+
+def _reader(model: DiffusionModel | Cascade) -> DiffusionModel:
+    """Return what is told words and classes: of a cascade, the model that draws the small pictures."""
+    return model.base if isinstance(model, Cascade) else model
 
 
 @dataclass(frozen=True)
@@ -127,14 +133,18 @@ class Sample:
         """Draw, save, and say where."""
         device = select_device(self.advanced.device)
         name = ("mnist" if self.prompt is None else "avatars") if self.model is None else self.model
-        model = load(name, device, kind=DiffusionModel)
-        request = self._request(model, device)
-        for note in notes_on_words(model, (self.prompt or "", self.negative), Path(name).name):
+        model = load(name, device, kind=(DiffusionModel, Cascade))
+        request = self._request(_reader(model), device)
+        for note in notes_on_words(_reader(model), (self.prompt or "", self.negative), Path(name).name):
             say(note)
         if self.advanced.micro_batch is not None or request.count == 1:
-            model = replace(model, micro_batch=1 if self.advanced.micro_batch is None else self.advanced.micro_batch)
+            micro_batch = 1 if self.advanced.micro_batch is None else self.advanced.micro_batch
+            of_cascade = isinstance(model, Cascade)
+            model = model.with_micro_batch(micro_batch) if of_cascade else replace(model, micro_batch=micro_batch)
         start = time.perf_counter()
-        film = Film(len(SAMPLERS[self.sampler].times(model.diffusion, self.steps_taken)), model.decode)
+        reader, stages = _reader(model), 1 + len(model.stages) if isinstance(model, Cascade) else 1
+        size = height_and_width("size", self.size or model.picture_shape[:2])
+        film = Film(stages * len(SAMPLERS[self.sampler].times(reader.diffusion, self.steps_taken)), model.decode, size)
         with ProgressBar() as bar:
             chain = model.chain(request, self.sampler, self.steps_taken, bar)
             writable_folder(self.out)
@@ -143,11 +153,13 @@ class Sample:
                     film.add(t, x_t, x_0_hat)
         images = to_numpy(model.decode(x_t))
         took = f"{counted(len(images), 'image')} in {time.perf_counter() - start:.1f} s on {device.name}"
-        calls = SAMPLERS[self.sampler].calls(model.diffusion, self.steps_taken)
+        calls = SAMPLERS[self.sampler].calls(reader.diffusion, self.steps_taken) * stages
         how = f"{counted(self.steps_taken, 'step')} of {self.sampler}"
+        if stages > 1:
+            how += f" in each of {stages} stages"
         if calls != self.steps_taken:
             how += f", {counted(calls, 'call')} of the network"
-        say(f"Drew {took} ({how}): {self._save(model, request, name, images, film)}")
+        say(f"Drew {took} ({how}): {self._save(reader, request, name, images, film)}")
 
     def _save(self, model: DiffusionModel, request: Request, name: str, images: np.ndarray, film: Film) -> str:
         """Save all that is left of a drawing; return where it is."""

@@ -24,7 +24,9 @@ from tinydiff.apps.cli.train.denoiser import (
     NetworkName,
     Shape,
     config_of,
+    model_of,
     reads_text,
+    sees_small,
     settings_of,
     shape_of,
     table_of,
@@ -32,7 +34,7 @@ from tinydiff.apps.cli.train.denoiser import (
 from tinydiff.apps.cli.train.start_from import start_model
 from tinydiff.base import Device, InputError
 from tinydiff.data import Dataset
-from tinydiff.models import DiffusionModel, default_micro_batch, load
+from tinydiff.models import DiffusionModel, Enlarger, default_micro_batch, load
 from tinydiff.networks import DiTConfig, TextConfig, UNetConfig
 from tinydiff.train import Denoise, DenoiseConfig, Run
 
@@ -46,7 +48,7 @@ class Train(TrainCommand):
     portraits from captions; `tinydiff train my-pictures-32 --data FOLDER` learns from some fifty pictures of your own.
     """
 
-    called: ClassVar = {"n": "images"}
+    called: ClassVar = {"n": "images", "factor": "enlarges"}
 
     objective: str = "denoise"
     """What is minimised. Each objective has options of its own: see --help with it."""
@@ -66,6 +68,9 @@ class Train(TrainCommand):
     """The shape of a UNet; its image_size decides how images are resized."""
     dit: DiTConfig = field(default_factory=lambda: DiTConfig(28, in_channels=1, channels=96, layers=4))
     """The shape of a DiT; its image_size decides how images are resized."""
+    enlarges: int | None = None
+    """Learn to enlarge pictures so many times along both sides: the network sees them small, and noised (as far as
+    --train.image-noise says), beside x_t. Sizes are those of the large ones."""
     schedule: ScheduleName = "cosine"
     """Of the forward process."""
     captions: bool = False
@@ -87,13 +92,21 @@ class Train(TrainCommand):
 
     def prepare(self, device: Device) -> Denoise:
         """Read the data, and make the network or load the one to start from."""
-        if self.start_from is not None:
-            start = load(self.start_from, kind=DiffusionModel)
+        start = None if self.start_from is None else load(self.start_from, kind=DiffusionModel)
+        if self.enlarges is None and isinstance(start, Enlarger):
+            object.__setattr__(self, "enlarges", start.factor)
+        if self.enlarges is None and "train.image_noise" in (self.given or ()):
+            raise InputError(
+                f"train.image_noise is {self.train.image_noise}, but nothing is enlarged: give --enlarges, or leave it "
+                "out."
+            )
+        if start is not None:
             training, held_out, model = start_model(self, start)
         else:
             fixed = None if self.given is None else self.given | decided_before(self.out)
             options = DataOptions(self.data, self.network, fixed, self.captions, **self._of_pictures())
             training, held_out, shape = prepare_data(options, shape_of(self))
+            shape = sees_small(shape, self.enlarges, self.train.image_noise)
             model = self._new_model(training, shape)
         micro_batch = self.train.micro_batch or default_micro_batch(model.config.denoiser)
         model = replace(
@@ -116,6 +129,8 @@ class Train(TrainCommand):
 
     def last_words(self, run: Run, where: str) -> str:
         """Return how to draw with it."""
+        if self.enlarges is not None:
+            return f"To enlarge a picture: tinydiff edit --model {where} --image PICTURE"
         return f"To draw: tinydiff sample --model {where}"
 
     def _of_pictures(self) -> dict[str, Any]:
@@ -146,4 +161,5 @@ class Train(TrainCommand):
         class_names = None if self.captions else names_of_classes(training, shape.num_classes)
         config = config_of(shape, schedule=self.schedule, T=self.T, kind=self.kind, text=text, class_names=class_names)
         network = config.network(np.random.default_rng(self.train.seed))
-        return DiffusionModel(network, config, self.train.micro_batch, tokenizer=tokenizer)
+        factor, image_noise = self.enlarges, self.train.image_noise
+        return model_of(network, config, factor, image_noise, micro_batch=self.train.micro_batch, tokenizer=tokenizer)

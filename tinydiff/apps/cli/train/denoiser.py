@@ -5,12 +5,13 @@ from typing import Any, Literal
 
 from tinydiff.apps.cli.screen import say
 from tinydiff.base import InputError, to_table
-from tinydiff.models import ModelConfig
+from tinydiff.models import DiffusionModel, Enlarger, ModelConfig
 from tinydiff.networks import DiTConfig, TextConfig, UNetConfig
 
 NetworkName = Literal["unet", "dit"]
 CALLED = {"unet": "UNet", "dit": "DiT"}
 Shape = UNetConfig | DiTConfig
+IMAGE_NOISE = 0.1  # of small pictures when they are enlarged, unless training had less
 
 
 def shape_of(command: Any, start: ModelConfig | None = None) -> Shape:
@@ -56,6 +57,20 @@ def reads_text(shape: Shape, text: TextConfig) -> Shape:
             "channels: give as many, or leave it out."
         )
     return replace(shape, context_channels=text.channels)
+
+
+def sees_small(shape: Shape, factor: int | None, image_noise: float) -> Shape:
+    """Return the shape of a network that sees small pictures beside x_t, where it is to enlarge them."""
+    if factor is None:
+        return shape
+    return replace(shape, image_channels=shape.in_channels, image_time=image_noise > 0)
+
+
+def model_of(network: Any, config: ModelConfig, factor: int | None, image_noise: float, **others: Any) -> Any:
+    """Return a diffusion model, or one that enlarges pictures by a factor; `others` are those of `DiffusionModel`."""
+    if factor is None:
+        return DiffusionModel(network, config, **others)
+    return Enlarger(network, config, factor=factor, image_noise=min(IMAGE_NOISE, image_noise), **others)
 
 
 def config_of(shape: Shape, **others: Any) -> ModelConfig:
