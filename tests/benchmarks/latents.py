@@ -1,6 +1,6 @@
 """Time a picture that is drawn in latents against one drawn in pixels, by UNets of the same widths.
 
-Both read the same prompt and draw with guidance, by the sampler of the commands, in turns. What is not shipped has
+Both read the same prompt and draw with guidance, by the sampler of the commands, in turns. The networks of pixels have
 random weights, which change no time. It prints a table: ``python tests/benchmarks/latents.py``.
 """
 
@@ -17,21 +17,11 @@ from tinydiff.models import (
     SAMPLER,
     STEPS,
     DiffusionModel,
-    LatentAutoencoder,
     LatentDiffusion,
     Request,
 )
-from tinydiff.networks import Autoencoder, AutoencoderConfig
 
 PROMPT = "a small cabin on top of a snowy mountain"
-TWICE_AS_LARGE = AutoencoderConfig(128, channels=16, channel_mult=(1, 2, 4, 6), latent_channels=16)  # 16 x 16 latents
-
-
-def twice_as_large(shipped: LatentDiffusion) -> LatentDiffusion:
-    """Return a model like the shipped one that draws pictures of 128 x 128 from as many latents."""
-    config = replace(shipped.config, unet=replace(shipped.config.unet, in_channels=TWICE_AS_LARGE.latent_channels))
-    autoencoder = LatentAutoencoder(Autoencoder(TWICE_AS_LARGE))
-    return replace(shipped, network=config.network(), config=config, autoencoder=autoencoder)
 
 
 def in_pixels(shipped: LatentDiffusion, side: int) -> DiffusionModel:
@@ -51,13 +41,13 @@ def main() -> None:
     rounds = parser.parse_args().rounds
     if rounds < 1:
         parser.error(f"--rounds is {rounds}, but at least 1 was expected.")
-    shipped = tinydiff.load("scenes")
     print(f"Seconds to draw, {STEPS} steps, guidance {GUIDANCE_FOR_PROMPTS:g}, medians of {rounds} rounds:\n")
     print("| pictures | one in latents | 16 in latents | one in pixels | pixels / latents (range) |")
     print("|---|---|---|---|---|")
-    for latents in (shipped, twice_as_large(shipped)):
+    for name in ("scenes", "scenes-128"):
+        latents = tinydiff.load(name, kind=LatentDiffusion)
         side, _, _ = latents.picture_shape
-        pixels = in_pixels(shipped, side)
+        pixels = in_pixels(latents, side)
         runs = {
             "one": partial(draw, latents, 1),
             "sixteen": partial(draw, latents, 16),

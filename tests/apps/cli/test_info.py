@@ -18,6 +18,7 @@ def test_info_prints_versions_models_and_data(capsys):
         "mnist-classifier-28",
         "scenes/autoencoder",
         "scenes-128/autoencoder",
+        "Model scenes-128: ",
         "Data mnist-small: 6,000 + 1,000 digits of MNIST",
         "Data scenes: captioned scenes of 64 x 64 pixels",
     ):
