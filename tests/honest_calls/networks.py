@@ -155,7 +155,7 @@ CALLS |= {
     ),
     "DiT": lambda: (N.DiT, {"config": DIT, "rng": seeded()}),
     "TextEncoder": lambda: (N.TextEncoder, {"config": TEXT, "rng": seeded()}),
-    "TextToImage": lambda: (N.TextToImage, {"unet": WORDS_UNET, "text": TEXT, "rng": seeded()}),
+    "TextToImage": lambda: (N.TextToImage, {"denoiser": WORDS_UNET, "text": TEXT, "rng": seeded()}),
     "CLIP": lambda: (N.CLIP, {"config": CLIP, "rng": seeded()}),
     "Classifier": lambda: (N.Classifier, {"config": CLASSIFIER, "rng": seeded()}),
     "NoisyClassifier": lambda: (N.NoisyClassifier, {"config": NOISY, "rng": seeded()}),

@@ -5,12 +5,13 @@ import shutil
 
 import numpy as np
 import pytest
-from enlargers import base, behind_latents, cascade, enlarger
+from enlargers import base, behind_latents, cascade, enlarger, network_of
 from latents import SCENES
 
-from tinydiff.base import CheckpointError, InputError
+from tinydiff.base import CheckpointError, Condition, InputError
 from tinydiff.diffusion import last
-from tinydiff.models import Cascade, DiffusionModel, Request, load, save
+from tinydiff.models import Cascade, DiffusionModel, Guidance, Request, load, sample, save
+from tinydiff.networks import UNet
 
 ASKED = Request(n=2, prompt=SCENES.captions[0], guidance=2, seed=5)
 STEPS = {"sampler": "ddim", "steps": 4}
@@ -40,7 +41,7 @@ def test_noise_of_two_stages_has_nothing_in_common(monkeypatch):
 
     monkeypatch.setattr(DiffusionModel, "start", noted)
     cascade().draw(dataclasses.replace(ASKED, n=1), **STEPS)
-    a, b, c = (x_T.ravel()[:192] for x_T, _ in starts)
+    a, b, c = (x_T.ravel()[:192] for x_T, _ in starts[-3:])  # after each stage was asked once, before the first step
     for one, other in ((a, b), (a, c), (b, c)):
         assert abs(np.corrcoef(one, other)[0, 1]) < 0.36  # 5 sigma of 192 pairs; the seed is fixed
 
@@ -102,3 +103,73 @@ def test_what_does_not_fit_is_one_clear_sentence():
     ]:
         with pytest.raises(InputError, match=message):
             call()
+
+
+def with_classes(part):
+    """Return the part as a model that knows three classes and reads no text."""
+    unet = dataclasses.replace(part.config.unet, num_classes=3, context_channels=None)
+    config = dataclasses.replace(part.config, unet=unet, text=None)
+    return dataclasses.replace(part, network=network_of(config, 3), config=config, tokenizer=None)
+
+
+def test_each_part_is_asked_what_it_understands(monkeypatch):
+    asked, walk = [], DiffusionModel.walk
+
+    def noted(self, request, *others):
+        asked.append(request)
+        return walk(self, request, *others)
+
+    monkeypatch.setattr(DiffusionModel, "walk", noted)
+    words, classes = enlarger(16), with_classes(enlarger(32, None, seed=2))
+    guidance = Guidance(3.0, rescale=0.5, threshold="dynamic")
+    Cascade(base(), (words, classes)).draw(Request(n=2, prompt="a red cabin", guidance=guidance), **STEPS)
+    *_, first, second, third = asked
+    assert first.prompt == second.prompt == "a red cabin"
+    assert first.guidance == second.guidance == third.guidance == guidance
+    assert (third.prompt, third.labels.tolist()) == (None, 3)  # no class
+    plain = enlarger(32, None, seed=2)
+    Cascade(with_classes(base()), (enlarger(16), plain)).draw(Request(labels=[1, 2], guidance=guidance), **STEPS)
+    *_, first, second, third = asked
+    assert first.labels.tolist() == [1, 2]
+    assert (first.guidance, second.labels, second.guidance) == (guidance, None, guidance)
+    assert third.guidance == Guidance(threshold="dynamic")  # it has nothing to follow
+
+
+def test_what_cannot_be_drawn_is_refused_before_the_first_step(monkeypatch):
+    def step(*arguments, **options):
+        raise AssertionError("a step was taken")
+
+    monkeypatch.setattr(UNet, "forward", step)
+    model = cascade()
+    deaf = Cascade(base(), (enlarger(16), enlarger(32, None, image_time=False)))
+    other = dataclasses.replace(enlarger(16).config, schedule="linear")
+    mixed = Cascade(base(), (dataclasses.replace(enlarger(16), config=other),))
+    for call, message in [
+        (lambda: model.chain(Request(labels=7)), "labels is 7, but this model draws from text"),
+        (lambda: model.chain(Request(n=1), "nonsense", 2), "sampler is 'nonsense'"),
+        (lambda: deaf.chain(ASKED, image_noise=0.5), "trained without that noise"),
+        (lambda: model.chain(dataclasses.replace(ASKED, classifier=print, negative="")), "classifier was given"),
+        (lambda: model.chain(Request(prompt=Condition(tokens=np.zeros((1, 64, 8), np.float32)))), "encoded prompts"),
+        (lambda: mixed.chain(ASKED, truncated=True), r"stages\[0\] has another schedule"),
+        (lambda: Cascade(base(), (enlarger(16),) * 4), "stages has 4, but at most 3"),
+    ]:
+        with pytest.raises(InputError, match=message):
+            call()
+
+
+def test_its_sizes_fit_every_stage():
+    coarse = enlarger(16)
+    unet = dataclasses.replace(coarse.config.unet, channel_mult=(1, 1, 1))  # with patches of 2, multiples of 8
+    config = dataclasses.replace(coarse.config, unet=unet)
+    model = Cascade(base(), (dataclasses.replace(coarse, network=network_of(config, 1), config=config),))
+    assert model.multiple == 8
+    with pytest.raises(InputError, match="size is 20 x 20, but height and width must be multiples of 8"):
+        model.chain(dataclasses.replace(ASKED, size=20))
+
+
+def test_in_one_line_it_is_sampled_from_too(tmp_path):
+    save(tmp_path, cascade())
+    drawn = sample(tmp_path, n=1, prompt="a red cabin", steps=2)
+    assert drawn.shape == (1, 32, 32, 3)
+    expected = cascade().draw(Request(n=1, prompt="a red cabin", guidance=2), "dpmpp_2m", 2)
+    np.testing.assert_array_equal(drawn, expected)

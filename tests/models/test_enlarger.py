@@ -10,7 +10,9 @@ from latents import SCENES
 from tinydiff.base import InputError, to_numpy
 from tinydiff.data import to_floats
 from tinydiff.functional import upsample_bilinear
-from tinydiff.models import Enlarger, ModelConfig, Request, load, save
+from tinydiff.models import DiffusionModel, Enlarger, ModelConfig, Request, load, predictor, save, word_maps
+from tinydiff.models.predictor import check_fits
+from tinydiff.train import learn_word
 
 SMALL = to_floats(SCENES.pictures([0, 1, 2]))[:, ::2, ::2]
 ASKED = Request(prompt=list(SCENES.captions[:3]), guidance=2, seed=3)
@@ -74,6 +76,23 @@ def test_what_is_noised_already_is_not_noised_again():
     np.testing.assert_array_equal(request.image_time, [20.0] * 3)
 
 
+def test_without_a_label_it_is_of_no_class():
+    config = ModelConfig(shape(16, image_channels=3, num_classes=3), T=50)
+    model = Enlarger(config.network(), config, image_noise=0)
+    np.testing.assert_array_equal(model.condition(model.request_for(SMALL)), [3, 3, 3])
+    np.testing.assert_array_equal(model.condition(model.request_for(SMALL, Request(labels=[2, 0, 1]))), [2, 0, 1])
+
+
+def test_patches_are_counted_where_memory_is(monkeypatch):
+    asked = []
+    monkeypatch.setattr(predictor, "check_memory", lambda nbytes, *words: asked.append(nbytes))
+    for patch in (1, 4):
+        config = ModelConfig(shape(16, patch=patch))
+        check_fits(DiffusionModel(config.network(), config, 4), Request(n=4))
+    in_chain = 4 * 16 * 16 * 8 * 4 * 3
+    assert asked[0] - in_chain == 16 * (asked[1] - in_chain)
+
+
 def test_it_is_saved_and_loaded_with_its_factor_and_its_noise(tmp_path):
     model = enlarger(text=None, factor=4, image_noise=0.3)
     save(tmp_path, model)
@@ -93,12 +112,17 @@ def test_it_runs_under_both_array_modules(xp):
 def test_what_does_not_fit_is_one_clear_sentence():
     model, deaf = enlarger(), enlarger(image_time=False)
     for call, message in [
-        (lambda: model.draw(Request(n=1)), "This model enlarges pictures, but the request has no small ones"),
+        (lambda: model.draw(Request(n=1)), "This model enlarges pictures and draws none by itself"),
         (lambda: model.enlarge(SMALL[..., :1]), "small has shape"),
         (lambda: model.enlarge(SMALL, Request(n=2)), "n is 2, but there are 3 small pictures"),
         (lambda: model.enlarge(SMALL, Request(size=32)), r"size is \(32, 32\), but small pictures of 8 x 8 become"),
         (lambda: model.enlarge(SMALL, image_noise=1.5), "image_noise is 1.5"),
         (lambda: model.enlarge(SMALL, Request(image=SMALL)), "request holds an image"),
+        (lambda: model.enlarge(np.full((1, 8, 8, 3), 200, np.uint8)), "small runs from 200 to 200"),
+        (lambda: model.enlarge(SMALL * np.nan), "small runs from nan"),
+        (lambda: model.request_for(SMALL * np.inf, is_noised=True), "small holds"),
+        (lambda: list(word_maps(model, "a", SMALL[:1], 7.0)), "draws none by itself"),
+        (lambda: learn_word(model, SMALL, ["*"]), "draws none by itself"),
         (lambda: deaf.enlarge(SMALL, image_noise=0.1), "trained without that noise"),
         (lambda: enlarger(factor=1), "factor is 1"),
         (lambda: enlarger(factor=3), "image_size"),

@@ -76,6 +76,9 @@ def test_times_that_do_not_fit_are_one_clear_sentence(config):
     model = away_from_the_start(config)
     with pytest.raises(InputError, match="context, image_time has shape"):
         model.forward(X_T, T, BESIDE._replace(image_time=np.zeros(3)))
+    for wrong in (np.array([0, np.nan]), np.array([-1.0, 0])):
+        with pytest.raises(InputError, match="context, image_time holds what is no step"):
+            model.forward(X_T, T, BESIDE._replace(image_time=wrong))
     deaf = away_from_the_start(dataclasses.replace(config, image_time=False))
     with pytest.raises(InputError, match=r"takes none \(image_time is False\)"):
         deaf.forward(X_T, T, BESIDE)

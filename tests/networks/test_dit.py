@@ -99,7 +99,7 @@ def by_the_paper(theta, config, x_t, t, context):
         return picture
 
     condition = context if isinstance(context, Condition) else Condition(labels=context)
-    rows = [[None if a is None else a[i] for a in condition] for i in range(len(x_t))]
+    rows = [[None if a is None else a[i] for a in condition[:4]] for i in range(len(x_t))]
     return np.stack([one(x_t[i], t[i], *rows[i]) for i in range(len(x_t))])
 
 

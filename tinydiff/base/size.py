@@ -31,7 +31,7 @@ def height_and_width(name: str, size: Any) -> tuple[int, int]:
 
 
 def check_sides(name: str, sides: tuple[int, ...], multiple: int) -> None:
-    """Raise `InputError` unless height and width are multiples of a number, as networks with several levels need.
+    """Raise `InputError` unless height and width are multiples of a number.
 
     Parameters
     ----------
@@ -40,7 +40,7 @@ def check_sides(name: str, sides: tuple[int, ...], multiple: int) -> None:
     sides : (int, int)
         Height and width.
     multiple : int
-        Between two levels, height and width are halved: 2 ** (levels - 1), of all networks that see a picture.
+        Such as 2 ** (levels - 1), where height and width are halved between two levels.
     """
     height, width = sides
     if min(sides) > 0 and height % multiple == 0 and width % multiple == 0:
@@ -49,6 +49,5 @@ def check_sides(name: str, sides: tuple[int, ...], multiple: int) -> None:
     smaller = [max(1, side // multiple) * multiple for side in sides]
     nearest = " or ".join(dict.fromkeys(f"{h} x {w}" for h, w in (smaller, larger)))
     raise InputError(
-        f"{name} is {height} x {width}, but height and width must be multiples of {multiple}, since they are halved "
-        f"from level to level: {nearest} would do."
+        f"{name} is {height} x {width}, but height and width must be multiples of {multiple}: {nearest} would do."
     )

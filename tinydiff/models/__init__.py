@@ -9,7 +9,7 @@ from tinydiff.models.clip import ClipModel, best_of, clip_gradient, clip_guided_
 from tinydiff.models.config import ModelConfig, default_micro_batch
 from tinydiff.models.diffusion import DiffusionModel, Progress
 from tinydiff.models.editing import draw_from, fill_in, fills_in, image_to_image, inpaint, interpolate, invert
-from tinydiff.models.enlarger import Enlarger
+from tinydiff.models.enlarger import Enlarger, check_draws
 from tinydiff.models.latent import LatentDiffusion
 from tinydiff.models.new_words import notes_on_words
 from tinydiff.models.preview import LinearPreview, fit_preview
@@ -38,6 +38,7 @@ __all__ = [
     "attribute_agreement",
     "attribute_features",
     "best_of",
+    "check_draws",
     "class_gradient",
     "clip_gradient",
     "clip_guided_chain",

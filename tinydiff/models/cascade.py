@@ -1,16 +1,19 @@
 """Cascades: a model that draws small pictures, and one or more that enlarge them, as one model."""
 
-from collections.abc import Iterator
+import math
 from dataclasses import dataclass, replace
 from typing import Any
 
-from tinydiff.base import Array, InputError, check_number, check_sides, checks_arguments, height_and_width
-from tinydiff.diffusion import last
+import numpy as np
+
+from tinydiff.base import Array, Condition, InputError, check_sides, checks_arguments, height_and_width
+from tinydiff.diffusion import SAMPLERS, last
 from tinydiff.models.diffusion import Chain, DiffusionModel, Progress
 from tinydiff.models.enlarger import Enlarger
-from tinydiff.models.request import SAMPLER, STEPS, Guidance, Request
+from tinydiff.models.request import Guidance, Request
 from tinydiff.models.store import register
 
+MOST_STAGES = 3  # as a folder names them
 SEEDS, STRIDE = 2**32, 2654435761  # a stage's seed is far from that of the stage before: its noise is another
 
 
@@ -44,6 +47,8 @@ class Cascade:
             )
         if not self.stages:
             raise InputError("stages is empty, but at least one model that enlarges pictures was expected.")
+        if len(self.stages) > MOST_STAGES:
+            raise InputError(f"stages has {len(self.stages)}, but at most {MOST_STAGES} were expected.")
         before = self.base.picture_shape
         if not self.base.is_bounded and self.base.config.denoiser.in_channels == before[-1]:
             raise InputError(
@@ -77,8 +82,17 @@ class Cascade:
 
     @property
     def multiple(self) -> int:
-        """What height and width of pictures must be multiples of."""
-        return self.base.multiple * self.factor
+        """What height and width of pictures must be multiples of, so that those of every stage fit its network."""
+        multiple = self.base.multiple
+        for stage in self.stages:
+            multiple = math.lcm(multiple * stage.factor, stage.multiple)
+        return multiple
+
+    def steps_of(self, sampler: str, steps: int | None) -> list[int]:
+        """Return how many steps a sampler takes for the base and for each stage; None takes T of each."""
+        parts = (self.base, *self.stages)
+        taken = (part.config.T if steps is None else steps for part in parts)
+        return [len(SAMPLERS[sampler].times(part.diffusion, n)) for part, n in zip(parts, taken, strict=True)]
 
     def with_micro_batch(self, micro_batch: int) -> "Cascade":
         """Return the same cascade, of which every stage computes so many pictures together."""
@@ -92,8 +106,8 @@ class Cascade:
     def draw(
         self,
         request: Request | None = None,
-        sampler: str = SAMPLER,
-        steps: int | None = STEPS,
+        sampler: str = "ddim",
+        steps: int | None = 50,
         progress: Progress | None = None,
         **options: Any,
     ) -> Array:
@@ -103,22 +117,26 @@ class Cascade:
     def chain(
         self,
         request: Request | None = None,
-        sampler: str = SAMPLER,
-        steps: int | None = STEPS,
+        sampler: str = "ddim",
+        steps: int | None = 50,
         progress: Progress | None = None,
         image_noise: float | None = None,
         truncated: bool = False,
+        **options: Any,
     ) -> Chain:
         """Draw samples stage by stage, and yield (t, x_t, x_0_hat) after every step: first small ones, then larger.
+
+        What cannot be drawn is refused by this call, before the first step.
 
         Parameters
         ----------
         request : Request or None
-            What is drawn; its prompt goes to every stage that reads text, its size is that of the last.
+            What is drawn; its prompt goes to every part that reads text, its labels to every one that knows classes.
+            Its size is that of the last stage.
         sampler : str
-            Of all stages.
+            Of the base and of all stages.
         steps : int or None
-            Of each stage.
+            Of each; None takes T.
         progress : callable or None
             ``progress(step, steps)``, where steps are those of all stages together.
         image_noise : float or None
@@ -127,59 +145,92 @@ class Cascade:
         truncated : bool
             Whether each chain but the last stops at that noise, instead of being walked to its end and noised again
             (section 4.2 there). The small pictures are then never finished.
+        **options
+            Options of the sampler.
         """
         request = Request() if request is None else request
-        if image_noise is not None:
-            check_number("image_noise", image_noise, 0, 1)
-        if truncated and not self.base.is_bounded:
-            raise InputError("truncated is True, but the base draws latents, whose chain cannot be stopped for pixels.")
-        if request.image is not None:
-            raise InputError("request holds an image, but a cascade draws its own small pictures: leave it out.")
+        self._check(request, truncated)
         height, width = self.picture_shape[:2] if request.size is None else height_and_width("size", request.size)
         check_sides("size", (height, width), self.multiple)
-        small = replace(request, size=(height // self.factor, width // self.factor), n=request.count)
-        return self._walk(small, sampler, steps, progress, image_noise, truncated)
+        size, asked, levels = (height // self.factor, width // self.factor), [], []
+        for i, part in enumerate((self.base, *self.stages)):
+            asked.append(replace(self._asked_of(part, request, i), n=request.count, size=size if i == 0 else None))
+        for stage, of_stage in zip(self.stages, asked[1:], strict=True):  # each is asked once, with a small picture
+            levels.append(stage.image_noise if image_noise is None else image_noise)
+            blank = np.zeros((request.count, *size, self.picture_shape[-1]), np.float32)
+            stage.chain(stage.request_for(blank, of_stage, levels[-1]), sampler, steps, **options)
+            size = size[0] * stage.factor, size[1] * stage.factor
+        counts = self.steps_of(sampler, steps)
+        first = self.base.chain(asked[0], sampler, steps, _counted(progress, counts, 0), **options)
+        return self._walk(first, asked[1:], levels, truncated, sampler, steps, progress, counts, options)
 
-    def _walk(self, request, sampler, steps, progress, image_noise, truncated) -> Iterator[tuple[float, Array, Array]]:
-        counted = _Progress(progress, 1 + len(self.stages))
+    def _walk(self, chain, asked, levels, truncated, sampler, steps, progress, counts, options):
         model: DiffusionModel = self.base
-        asked = request
-        for i, stage in enumerate(self.stages):
-            level = stage.image_noise if image_noise is None else image_noise
+        for i, (stage, request, level) in enumerate(zip(self.stages, asked, levels, strict=True), 1):
             stop = level * model.diffusion.T if truncated else 0.0
-            for t, x_t, x_0_hat in model.chain(asked, sampler, steps, counted.of_stage(i)):
+            for t, x_t, x_0_hat in chain:
                 yield t, x_t, x_0_hat
                 if t <= stop:
                     break
-            if truncated and t > 0:  # how noisy it is where the chain has stopped
-                asked = stage.request_for(x_t, _of_stage(request, stage, i + 1), t / model.diffusion.T, is_noised=True)
+            if truncated and t > 0:  # as noisy as it is where the chain has stopped
+                request = stage.request_for(x_t, request, t / model.diffusion.T, is_noised=True)
             else:
-                asked = stage.request_for(model.decode(x_t), _of_stage(request, stage, i + 1), level)
+                request = stage.request_for(model.decode(x_t), request, level)
+            chain = stage.chain(request, sampler, steps, _counted(progress, counts, i), **options)
             model = stage
-        yield from model.chain(asked, sampler, steps, counted.of_stage(len(self.stages)))
+        yield from chain
+
+    def _check(self, request, truncated):
+        """Refuse what a cascade cannot be asked."""
+        if request.image is not None:
+            raise InputError("request holds an image, but a cascade draws its own small pictures: leave it out.")
+        if request.classifier is not None:
+            raise InputError(
+                "classifier was given, but it reads pictures of one size, and a cascade draws several: leave it out."
+            )
+        if isinstance(request.prompt, Condition):
+            raise InputError(
+                "prompt holds encoded prompts, but every part of a cascade encodes texts in its own way: give texts."
+            )
+        if not truncated:
+            return
+        if not self.base.is_bounded:
+            raise InputError("truncated is True, but the base draws latents, whose chain cannot be stopped for pixels.")
+        before = self.base
+        for i, stage in enumerate(self.stages):
+            if not np.array_equal(stage.diffusion.alpha_bar, before.diffusion.alpha_bar):
+                raise InputError(
+                    f"truncated is True, but stages[{i}] has another schedule than the model before it, so that its "
+                    "times mean another noise: leave it out."
+                )
+            before = stage
+
+    def _asked_of(self, part, request, i):
+        """Return what is asked of the base (i = 0) or of a stage: as much as it understands, with noise of its own."""
+        parts = (self.base, *self.stages)
+        request = replace(request, seed=(request.seed + i * STRIDE) % SEEDS)
+        reads, knows = part.config.text is not None, part.config.denoiser.num_classes is not None
+        if not reads and any(other.config.text is not None for other in parts):
+            request = replace(request, **({} if knows else {"guidance": _unguided(request)}), prompt=None, negative="")
+        if not knows and any(other.config.denoiser.num_classes is not None for other in parts):
+            request = replace(request, **({} if reads else {"guidance": _unguided(request)}), labels=None)
+        if not (reads or knows):
+            request = replace(request, guidance=_unguided(request))
+        if not part.is_bounded and any(other.is_bounded for other in parts):
+            request = replace(request, guidance=replace(request.guidance, threshold="static"))
+        return request
 
 
-def _of_stage(request, stage, i):
-    """Return what is asked of stage i: the same, as far as it reads words, with noise of its own."""
-    seed = (request.seed + i * STRIDE) % SEEDS
-    request = replace(request, size=None, seed=seed)
-    if stage.config.text is None:
-        request = replace(request, prompt=None, negative="", guidance=Guidance())
-    if stage.config.denoiser.num_classes is None:
-        request = replace(request, labels=None)
-    return request
+def _unguided(request):
+    """Return guidance that follows nothing, but keeps pictures within bounds as was asked."""
+    return Guidance(threshold=request.guidance.threshold)
 
 
-class _Progress:
-    """Counts the steps of all stages together, as if they were one chain; every stage has as many."""
-
-    def __init__(self, progress, stages):
-        self.progress, self.stages = progress, stages
-
-    def of_stage(self, i):
-        if self.progress is None:
-            return None
-        return lambda step, steps: self.progress(i * steps + step, self.stages * steps)
+def _counted(progress, counts, i):
+    """Return a progress for part i that counts the steps of all parts together."""
+    if progress is None:
+        return None
+    return lambda step, steps: progress(sum(counts[:i]) + step, sum(counts))
 
 
 def _by(shape):

@@ -78,7 +78,7 @@ class DiffusionModel:
         """The forward process."""
         return self.config.diffusion()
 
-    # What a chain walks through, x, are the pictures themselves here; a model of latents overrides these five.
+    # What a chain walks through, x, are the pictures themselves here; a model of latents overrides these six.
 
     @property
     def picture_shape(self) -> tuple[int, int, int]:
@@ -89,6 +89,11 @@ class DiffusionModel:
     def multiple(self) -> int:
         """What height and width of pictures must be multiples of."""
         return self.config.denoiser.multiple
+
+    @property
+    def x_factor(self) -> int:
+        """How many times higher and wider pictures are than their x."""
+        return 1
 
     @property
     def is_bounded(self) -> bool:
@@ -107,8 +112,7 @@ class DiffusionModel:
         """Return height and width of the x of pictures of a size; None takes the size that the model was trained on."""
         height, width = self.picture_shape[:2] if size is None else height_and_width("size", size)
         check_sides("size", (height, width), self.multiple)
-        shrunk = self.multiple // self.config.denoiser.multiple
-        return height // shrunk, width // shrunk
+        return height // self.x_factor, width // self.x_factor
 
     def predictor(self, request: Request | None = None) -> Predict:
         """Return ``predict(x_t, t) -> (x_0_hat, eps_hat)`` for a request: network, guidance, bounds.

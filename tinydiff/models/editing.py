@@ -209,7 +209,7 @@ def draw_from(model: DiffusionModel, x_T: Array, request: Request | None = None,
     def walk(predict, _, noise):
         return SAMPLERS["ddim"](predict, model.diffusion, x_T, steps)
 
-    height, width = (side * model.multiple // model.config.denoiser.multiple for side in x_T.shape[1:3])
+    height, width = (side * model.x_factor for side in x_T.shape[1:3])
     like = xp_of(x_T).broadcast_to(x_T[..., :1, :1, :1], (len(x_T), height, width, 1))  # pictures of this size
     return model.decode(last(model.walk(asked_of(model, like, request), walk, steps)))
 

@@ -1,5 +1,6 @@
 """Super-resolution: a diffusion model that draws large pictures of small ones, and perhaps of words."""
 
+import math
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -9,16 +10,19 @@ from tinydiff.base import (
     Noise,
     check_alike,
     check_count,
+    check_images,
     check_number,
     check_shape,
     check_sides,
+    checked,
     checks_arguments,
+    to_numpy,
     xp_of,
 )
 from tinydiff.functional import avg_pool, upsample_bilinear
 from tinydiff.models.config import ModelConfig
 from tinydiff.models.diffusion import DiffusionModel, DiffusionSettings, Progress
-from tinydiff.models.request import SAMPLER, STEPS, Request
+from tinydiff.models.request import Request
 from tinydiff.models.store import register
 from tinydiff.networks import DiT, TextToImage, UNet
 from tinydiff.text import Tokenizer
@@ -71,6 +75,20 @@ class Enlarger(DiffusionModel):
             )
         check_sides("image_size", denoiser.size, self.factor)
 
+    @property
+    def multiple(self) -> int:
+        """What height and width of pictures must be multiples of: for the network, and to have small ones."""
+        return math.lcm(self.config.denoiser.multiple, self.factor)
+
+    def check_noise(self, image_noise: float) -> None:
+        """Raise `InputError` unless small pictures can be noised so far."""
+        check_number("image_noise", image_noise, 0, 1)
+        if image_noise and not self.config.denoiser.image_time:
+            raise InputError(
+                f"image_noise is {image_noise}, but a network that enlarges here was trained without that noise: leave "
+                "it out."
+            )
+
     def shrink(self, pictures: Array) -> Array:
         """Return the small pictures of large ones (N, H, W, C): averages of blocks."""
         return avg_pool(pictures, self.factor)[0]
@@ -98,8 +116,8 @@ class Enlarger(DiffusionModel):
         self,
         small: Array,
         request: Request | None = None,
-        sampler: str = SAMPLER,
-        steps: int | None = STEPS,
+        sampler: str = "ddim",
+        steps: int | None = 50,
         progress: Progress | None = None,
         image_noise: float | None = None,
         **options: Any,
@@ -126,10 +144,8 @@ class Enlarger(DiffusionModel):
         """
         request = Request() if request is None else request
         level = self.image_noise if image_noise is None else image_noise
-        check_number("image_noise", level, 0, 1)
+        self.check_noise(level)
         denoiser = self.config.denoiser
-        if level and not denoiser.image_time:
-            raise InputError(f"image_noise is {level}, but this model was trained without that noise: leave it out.")
         check_shape("small", small, (None, None, None, denoiser.in_channels))
         n, height, width, _ = small.shape
         if request.image is not None:
@@ -139,6 +155,12 @@ class Enlarger(DiffusionModel):
         size = (height * self.factor, width * self.factor)
         if request.size not in (None, size):
             raise InputError(f"size is {request.size}, but small pictures of {height} x {width} become {size}.")
+        if not is_noised:
+            check_images("small", to_numpy(small))
+        elif not bool(xp_of(small).isfinite(small).all()):
+            raise InputError("small holds a number that is infinite or not a number.")
+        if denoiser.num_classes is not None and self.config.text is None and request.labels is None:
+            request = replace(request, labels=denoiser.num_classes)  # "no class": the small picture says what it is
         xp, weights = xp_of(self.network.theta), self.network.theta
         small = xp.asarray(small, dtype=weights.dtype)
         times = xp.full(n, level * self.diffusion.T)
@@ -153,8 +175,18 @@ class Enlarger(DiffusionModel):
     def condition(self, request: Request) -> Any:
         """Return the condition of each sample; a request without a small picture is refused."""
         if request.image is None:
-            raise InputError("This model enlarges pictures, but the request has no small ones: use `enlarge`.")
+            check_draws(self)
         return super().condition(request)
+
+
+@checked()
+def check_draws(model: DiffusionModel) -> None:
+    """Raise `InputError` for an `Enlarger`: it draws only from small pictures."""
+    if isinstance(model, Enlarger):
+        raise InputError(
+            "This model enlarges pictures and draws none by itself: give it a small one, to Enlarger.enlarge or as "
+            "tinydiff edit --image PICTURE."
+        )
 
 
 @register("enlarger", "a model that enlarges pictures", Enlarger)

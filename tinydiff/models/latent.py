@@ -50,13 +50,17 @@ class LatentDiffusion(DiffusionModel):
     def picture_shape(self) -> tuple[int, int, int]:
         """Height, width and channels of the pictures that it was trained on."""
         height, width = self.config.denoiser.size
-        factor = self._decoder.factor
-        return height * factor, width * factor, self._decoder.config.in_channels
+        return height * self.x_factor, width * self.x_factor, self._decoder.config.in_channels
 
     @property
     def multiple(self) -> int:
         """What height and width of pictures must be multiples of: by the autoencoder, and then by the network."""
-        return self.config.denoiser.multiple * self._decoder.factor
+        return self.config.denoiser.multiple * self.x_factor
+
+    @property
+    def x_factor(self) -> int:
+        """How many times higher and wider pictures are than their latents."""
+        return self._decoder.factor
 
     @property
     def is_bounded(self) -> bool:

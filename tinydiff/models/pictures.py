@@ -57,7 +57,6 @@ def picture_for(
     wanted = height_and_width("size", tuple(usual) if size is None else size)
     check_sides("size", wanted, model.multiple)
     if isinstance(model, Enlarger):
-        check_sides("size", wanted, model.factor)
         wanted = wanted[0] // model.factor, wanted[1] // model.factor
     pixels, notes = read_picture(path, channels, background)
     own_size = (pixels.shape[0], pixels.shape[1])

@@ -84,7 +84,7 @@ def check_fits(model: "DiffusionModel", request: Request) -> None:
     of_picture = model.picture_shape if request.size is None else height_and_width("size", request.size)
     shards = -(-request.rows // model.micro_batch)
     at_once = min(default_threads() if model.threads is None else model.threads, shards)
-    in_work = at_once * model.micro_batch * denoiser.channels
+    in_work = at_once * model.micro_batch * denoiser.channels // denoiser.patch**2
     check_memory(
         4 * height * width * (IN_A_CHAIN * request.rows * denoiser.in_channels + IN_A_LAYER * in_work),
         f"n is {request.count} and size {of_picture[0]} x {of_picture[1]}",

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 
 from tinydiff.base import checked, to_numpy
+from tinydiff.models.cascade import Cascade
 from tinydiff.models.diffusion import DiffusionModel
 from tinydiff.models.request import SAMPLER, Request, guidance_for, usual_steps
 from tinydiff.models.store import load
@@ -50,5 +51,5 @@ def sample(
     """
     if asked.get("classifier") is None:
         asked.setdefault("guidance", guidance_for(asked.get("prompt"), asked.get("negative", "")))
-    request, model = Request.of(n=n, **asked), load(name, device, kind=DiffusionModel)
+    request, model = Request.of(n=n, **asked), load(name, device, kind=(DiffusionModel, Cascade))
     return to_numpy(model.draw(request, sampler, usual_steps(sampler) if steps is None else steps))

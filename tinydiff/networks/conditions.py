@@ -120,7 +120,11 @@ def check_inputs(called: str, config: Any, theta: Array, x_t: Array, t: Array, c
             )
             raise InputError(f"context holds {name}, but this {called} takes none ({what} is {taken}).")
         check_shape(f"context, {name}", given, shape)
-        if name not in ("labels", "image_time"):
+        if name == "image_time":
+            check_numbers("context, image_time", given)
+            if xp_of(given) is np and not ((given >= 0) & (given < np.inf)).all():  # NaN is neither
+                raise InputError("context, image_time holds what is no step: finite numbers from 0 were expected.")
+        elif name != "labels":
             check_alike(x_t=x_t, **{f"context_{name}": given})
     if config.context_channels is not None and condition.tokens is None:
         raise InputError(f"This {called} attends to tokens, but the context holds none.")

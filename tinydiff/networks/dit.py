@@ -137,8 +137,9 @@ class DiTBlock(Module):
     Each is a residual branch, ``x + gate * f(modulate(norm(x), shift, scale))``, whose shift, scale and gate a linear
     layer computes from the embedding. Its weights start at zero, so that every block starts as the identity.
 
-    Source: Peebles and Xie 2022 (arXiv 2212.09748), section 3.2. Cross-attention stands where Chen et al. 2023 (PixArt,
-    arXiv 2310.00426) put it, here with adaLN-zero like the others.
+    Source: Peebles and Xie 2022 (arXiv 2212.09748), section 3.2. There, norms have no scale and shift of their own;
+    here they do, as in every `LayerNorm`, and 1 and 0 are what weights without them mean. Cross-attention stands where
+    Chen et al. 2023 (PixArt, arXiv 2310.00426) put it, here with adaLN-zero like the others.
     """
 
     def __init__(self, channels: int, heads: int, context_channels: int | None, rng: np.random.Generator, dtype: Any):

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from tinydiff.base import InputError, Noise, check_memory, counted, in_gib, xp_of
+from tinydiff.networks import UNet
 from tinydiff.nn import Conv2d, Module, Tape
 from tinydiff.train.objective import Phase
 from tinydiff.workers import default_threads
@@ -75,4 +76,5 @@ def remembered_of_one_sample(network: Module) -> int:
 def _bytes_of_a_pixel(network: Any) -> int:
     """Return what the first convolution takes for each pixel: its result, and the nine neighbours that it reads."""
     first = next((module for _, module in network.named_modules() if isinstance(module, Conv2d)), None)
-    return 0 if first is None else 4 * 10 * first.weight.value.shape[-1]
+    patch = next((module.config.patch for _, module in network.named_modules() if isinstance(module, UNet)), 1)
+    return 0 if first is None else 4 * 10 * first.weight.value.shape[-1] // patch**2

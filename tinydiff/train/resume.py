@@ -89,6 +89,9 @@ def _first_difference(name, was, given):
     """Return (dotted name, value before, value now) of the first thing that differs, in tables of options too."""
     if name == "text" and (was is None or given is None):
         return "captions", was is not None, given is not None
+    if name in ("unet", "dit") and (was is None or given is None):
+        other = "dit" if name == "unet" else "unet"
+        return "network", name if given is None else other, other if given is None else name
     if isinstance(was, dict) and isinstance(given, dict):
         for inner in given:
             if inner in was and was[inner] != given[inner]:

@@ -30,7 +30,7 @@ def test_it_is_sampled_from(folder, tmp_path, capsys, n):
     said = capsys.readouterr().out
     assert "3 steps of dpmpp_2m in each of 3 stages, 9 calls of the network" in said
     model = cascade() if n > 1 else cascade().with_micro_batch(1)
-    drawn = model.draw(Request(n=n, prompt=prompt, guidance=2, seed=4), steps=3)
+    drawn = model.draw(Request(n=n, prompt=prompt, guidance=2, seed=4), "dpmpp_2m", 3)
     for i, pixels in enumerate(to_pixels("image", drawn)):
         np.testing.assert_array_equal(pixels_of(tmp_path / "pictures" / f"00{i}.png"), pixels)
     with Image.open(tmp_path / "chain.gif") as film:
@@ -52,4 +52,4 @@ def test_what_it_cannot_do_is_one_clear_sentence(folder, tmp_path, capsys):
     fails(capsys, [*sample, "--label", "3"], 2, "--label is 3, but this model draws from text: give a prompt")
     fails(capsys, [*sample, "--size", "20"], 2, "--size is 20 x 20")
     alone = str(save(tmp_path / "alone", enlarger()))
-    fails(capsys, ["sample", "--model", alone, "--steps", "2"], 2, "This model enlarges pictures, but the request has")
+    fails(capsys, ["sample", "--model", alone, "--steps", "2"], 2, "tinydiff edit --image PICTURE")

@@ -1,6 +1,7 @@
 """`tinydiff train --enlarges` and `tinydiff edit` with what it has made: a picture becomes a larger one."""
 
 import json
+import shutil
 
 import numpy as np
 import pytest
@@ -61,6 +62,19 @@ def test_a_picture_is_enlarged(trained, picture, tmp_path, capsys):
     assert a != b
 
 
+def test_a_run_goes_on_only_with_its_own_factor(trained, tmp_path, capsys):
+    out = tmp_path / "run"
+    shutil.copytree(trained, out)
+    more = [*TRAIN[:-1], "4", "--train.image-noise", "0.3", "--out", str(out)]
+    fails(capsys, [*more, "--enlarges", "4"], 2, "--enlarges is 4, but the run in", "has 2")
+    assert main([*more, "--enlarges", "2"]) == 0
+
+
+def test_it_is_refused_where_pictures_are_drawn_of_words_alone(trained, capsys):
+    for command in (["sample", "--steps", "2"], ["evaluate"], ["serve"]):
+        fails(capsys, [*command, "--model", str(trained)], 2, "draws none by itself", "tinydiff edit --image PICTURE")
+
+
 def test_what_does_not_fit_is_one_clear_sentence(trained, picture, tmp_path, capsys):
     edit = ["edit", "--model", str(trained), "--image", str(picture), "--steps", "2", "--out", str(tmp_path)]
     for options, sentence in [
@@ -76,7 +90,9 @@ def test_what_does_not_fit_is_one_clear_sentence(trained, picture, tmp_path, cap
     for options, sentence in [
         (["--train.image-noise", "0.3"], "--train.image-noise is 0.3, but nothing is enlarged"),
         (["--enlarges", "1"], "--enlarges is 1"),
-        (["--enlarges", "3"], "16"),
+        (["--enlarges", "3"], "--unet.image-size is 16 x 16, but height and width must be multiples of 3"),
+        (["--enlarges", "2", "--unet.image-channels", "5"], "--unet.image-channels is 5, but a network that enlarges"),
+        (["--enlarges", "2", "--unet.no-image-time"], "--unet.image-time is False, but a network that enlarges"),
         (["--enlarges", "2", "--train.image-noise", "1.5"], "--train.image-noise is 1.5"),
     ]:
         fails(capsys, [*TRAIN, *options, "--out", str(tmp_path / "x")], 2, sentence)

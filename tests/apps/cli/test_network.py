@@ -1,6 +1,7 @@
 """`--network`: a UNet or a DiT learns to predict the noise, and everything else is as it was."""
 
 import json
+import shutil
 
 import numpy as np
 import pytest
@@ -49,6 +50,12 @@ def test_a_dit_is_trained_loaded_drawn_with_and_trained_on(digits, tmp_path, cap
     assert "but: dit.layers 2 instead of 1." in capsys.readouterr().out
 
 
+def test_a_run_goes_on_with_its_own_network_only(digits, tmp_path, capsys):
+    shutil.copytree(digits, tmp_path / "run")
+    options = ["train", "--data", "digits", *BRIEF, "--out", str(tmp_path / "run"), "--train.steps", "2"]
+    fails(capsys, [*options, "--unet.image-size", "8"], 2, "--network is unet, but the run in", "has dit")
+
+
 def test_with_captions_a_dit_reads_and_its_words_have_maps(tmp_path):
     options = ["avatars", "--images", "24", *DIT, "--dit.image-size", "8", *WORDS, *BRIEF, "--train.steps", "2"]
     assert main(["train", *options, "--out", str(tmp_path / "a")]) == 0
@@ -88,6 +95,12 @@ def test_what_does_not_fit_is_one_clear_sentence(digits, tmp_path, capsys):
         (["--dit.in-channels", "3"], "--data has images of shape (8, 8, 1)"),
     ]:
         fails(capsys, ["train", *DIGITS, *options, *out], 2, sentence)
+    on = ["train", "--data", "digits", "--start-from", str(digits), *out]
+    for options, sentence in [
+        (["--dit.image-size", "9"], "--dit.image-size is 9 x 9"),  # though nobody typed --network
+        (["--dit.patch", "7"], "--dit.image-size is 8 x 8, but height and width must be multiples of 7"),
+    ]:
+        fails(capsys, [*on, *options], 2, sentence)
     fails(capsys, ["train", "--network", "vit", *out], 2, "network")
     other = ["train", "--data", "digits", "--network", "unet", "--start-from", str(digits), *out]
     fails(capsys, other, 2, "--network is 'unet', but", "has a DiT, and goes on with it: leave it out")

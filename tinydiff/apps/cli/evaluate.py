@@ -13,6 +13,7 @@ from tinydiff.apps.cli.drawings import kept_folder
 from tinydiff.apps.cli.options import DeviceName, ProgressBar, SamplerName, refuse_given
 from tinydiff.apps.cli.screen import say
 from tinydiff.apps.cli.train.data import CAPTIONS_CUT, DataOptions, NoCaptions, prepare_data
+from tinydiff.apps.cli.train.denoiser import table_of
 from tinydiff.base import InputError, check_count, check_number, counted, read_table
 from tinydiff.data import DATASETS, Dataset
 from tinydiff.data.listing import named
@@ -34,6 +35,7 @@ from tinydiff.models import (
     LatentAutoencoder,
     ModelConfig,
     Request,
+    check_draws,
     find_folder,
     load,
     read_about,
@@ -55,7 +57,7 @@ WRITTEN = (
     ),
 )
 JUDGE_OF_SCENES = "scenes-judge"  # a shipped model
-FIXED = frozenset({"unet.in_channels"})  # of the model, whatever the data would decide; classes are matched by name
+FIXED = frozenset({"unet.in_channels", "dit.in_channels"})  # of the model, not of the data; classes have names
 Held = contextlib.ExitStack  # the lock on the folder of pictures, until it is closed
 SCALES = (0, 1, 2, 3, 5, 8)  # of guidance, which are compared unless others are asked for
 
@@ -100,6 +102,8 @@ class Evaluate:
         if self.n is not None:
             check_count("n", self.n)
         model = load(self.model, self.device, kind=(DiffusionModel, ClipModel, LatentAutoencoder))
+        if isinstance(model, DiffusionModel):
+            check_draws(model)
         if isinstance(model, LatentAutoencoder):
             with contextlib.ExitStack() as held:
                 say(*self._of_autoencoder(model, held).split("\n"))
@@ -139,7 +143,7 @@ class Evaluate:
         if self.data is not None:
             if not _is_here(self.data):
                 raise InputError(f"data is {self.data!r}, but {', '.join(DATASETS)}, or a folder, was expected.")
-            return DataOptions(self.data, "unet", FIXED, captions, advice=False)
+            return DataOptions(self.data, table_of(model.config.denoiser), FIXED, captions, advice=False)
         folder = find_folder(self.model)
         asked = _options_of_training(folder)
         data = str(asked.get("data", read_about(self.model).get("data")))
@@ -149,7 +153,7 @@ class Evaluate:
                 f"one of {', '.join(DATASETS)}."
             )
         fitted = {name: asked[name] for name in ("images", "fit", "background") if name in asked}
-        return DataOptions(data, "unet", FIXED, captions, **fitted, advice=False)
+        return DataOptions(data, table_of(model.config.denoiser), FIXED, captions, **fitted, advice=False)
 
     def _judge(self, model: DiffusionModel, options: DataOptions) -> str | None:
         """Return the classifier that is asked for, or the shipped one that fits the data, or None."""

@@ -46,6 +46,7 @@ from tinydiff.models import (
     DiffusionModel,
     Guidance,
     Request,
+    check_draws,
     class_gradient,
     guidance_for,
     load,
@@ -56,9 +57,16 @@ from tinydiff.networks import NoisyClassifier
 from tinydiff.plot.pictures import as_png_text
 
 
-def _reader(model: DiffusionModel | Cascade) -> DiffusionModel:
-    """Return what is told words and classes: of a cascade, the model that draws the small pictures."""
+def _base_of(model: DiffusionModel | Cascade) -> DiffusionModel:
+    """Return what is told classes and draws first: of a cascade, the model of the small pictures."""
     return model.base if isinstance(model, Cascade) else model
+
+
+def _readers_in(model: DiffusionModel | Cascade) -> list[DiffusionModel]:
+    """Return what reads the prompt: of a cascade, each part that reads text, or its base to say that none does."""
+    if not isinstance(model, Cascade):
+        return [model]
+    return [part for part in (model.base, *model.stages) if part.config.text is not None] or [model.base]
 
 
 @dataclass(frozen=True)
@@ -134,17 +142,23 @@ class Sample:
         device = select_device(self.advanced.device)
         name = ("mnist" if self.prompt is None else "avatars") if self.model is None else self.model
         model = load(name, device, kind=(DiffusionModel, Cascade))
-        request = self._request(_reader(model), device)
-        for note in notes_on_words(_reader(model), (self.prompt or "", self.negative), Path(name).name):
+        if isinstance(model, Cascade):
+            refuse_given(self, "classifier", "it reads pictures of one size, and a cascade draws several: leave it out")
+        check_draws(_base_of(model))
+        request = self._request(_base_of(model), device)
+        notes: dict[str, None] = {}  # in order, and each once
+        for part in _readers_in(model):
+            notes |= dict.fromkeys(notes_on_words(part, (self.prompt or "", self.negative), Path(name).name))
+        for note in notes:
             say(note)
         if self.advanced.micro_batch is not None or request.count == 1:
             micro_batch = 1 if self.advanced.micro_batch is None else self.advanced.micro_batch
             of_cascade = isinstance(model, Cascade)
             model = model.with_micro_batch(micro_batch) if of_cascade else replace(model, micro_batch=micro_batch)
         start = time.perf_counter()
-        reader, stages = _reader(model), 1 + len(model.stages) if isinstance(model, Cascade) else 1
-        size = height_and_width("size", self.size or model.picture_shape[:2])
-        film = Film(stages * len(SAMPLERS[self.sampler].times(reader.diffusion, self.steps_taken)), model.decode, size)
+        base, stages = _base_of(model), 1 + len(model.stages) if isinstance(model, Cascade) else 1
+        steps = len(SAMPLERS[self.sampler].times(base.diffusion, self.steps_taken)) * stages
+        film = Film(steps, model.decode, height_and_width("size", self.size or model.picture_shape[:2]))
         with ProgressBar() as bar:
             chain = model.chain(request, self.sampler, self.steps_taken, bar)
             writable_folder(self.out)
@@ -153,13 +167,13 @@ class Sample:
                     film.add(t, x_t, x_0_hat)
         images = to_numpy(model.decode(x_t))
         took = f"{counted(len(images), 'image')} in {time.perf_counter() - start:.1f} s on {device.name}"
-        calls = SAMPLERS[self.sampler].calls(reader.diffusion, self.steps_taken) * stages
+        calls = SAMPLERS[self.sampler].calls(base.diffusion, self.steps_taken) * stages
         how = f"{counted(self.steps_taken, 'step')} of {self.sampler}"
         if stages > 1:
             how += f" in each of {stages} stages"
         if calls != self.steps_taken:
             how += f", {counted(calls, 'call')} of the network"
-        say(f"Drew {took} ({how}): {self._save(reader, request, name, images, film)}")
+        say(f"Drew {took} ({how}): {self._save(base, request, name, images, film)}")
 
     def _save(self, model: DiffusionModel, request: Request, name: str, images: np.ndarray, film: Film) -> str:
         """Save all that is left of a drawing; return where it is."""

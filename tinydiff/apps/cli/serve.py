@@ -6,7 +6,7 @@ from typing import ClassVar
 
 from tinydiff.apps.cli.options import DeviceName
 from tinydiff.apps.serve.page import serve
-from tinydiff.models import DiffusionModel, load, read_about
+from tinydiff.models import DiffusionModel, check_draws, load, read_about
 
 
 @dataclass(frozen=True)
@@ -27,5 +27,6 @@ class Serve:
     def run(self) -> None:
         """Serve until Ctrl-C."""
         model = load(self.model, self.device, kind=DiffusionModel)
+        check_draws(model)
         data = str(read_about(self.model).get("data", ""))
         serve(model, Path(self.model).name, self.host, self.port, data)

@@ -185,7 +185,8 @@ class Denoise(Objective):
         of_data = self.data.identity()
         if isinstance(self.data, Dataset):
             of_data = {"checksums of the data": of_data["checksums"][: 2 if self.model.config.text is None else 3]}
-        return {**asdict(self.model.config), **self.about(), **of_data}
+        enlarges = {"enlarges": self.model.factor} if isinstance(self.model, Enlarger) else {}
+        return {**asdict(self.model.config), **enlarges, **self.about(), **of_data}
 
     def about(self) -> dict[str, Any]:
         """Return the name of the data, and how many images there are."""
@@ -230,6 +231,8 @@ class Denoise(Objective):
     def _check_data(self):
         denoiser = self.model.config.denoiser
         shape = denoiser.shape
+        if denoiser.image_time and not isinstance(self.model, Enlarger):
+            raise InputError("image_time is True, but only an Enlarger is shown images that are noised: leave it out.")
         if not isinstance(self.model, Enlarger) and denoiser.image_channels not in (0, 1 + denoiser.in_channels):
             raise InputError(
                 f"image_channels is {denoiser.image_channels}, but 0, or {1 + denoiser.in_channels} to learn to fill "

@@ -74,7 +74,7 @@ class Train(TrainCommand):
     schedule: ScheduleName = "cosine"
     """Of the forward process."""
     captions: bool = False
-    """Learn to draw from captions; the UNet's context then has as many channels as the text."""
+    """Learn to draw from captions; the network's context then has as many channels as the text."""
     text: TextConfig = field(default_factory=TextConfig)
     """The shape of the text encoder, for captions; its vocabulary is the largest that is wanted."""
     T: int = 1000
@@ -95,18 +95,13 @@ class Train(TrainCommand):
         start = None if self.start_from is None else load(self.start_from, kind=DiffusionModel)
         if self.enlarges is None and isinstance(start, Enlarger):
             object.__setattr__(self, "enlarges", start.factor)
-        if self.enlarges is None and "train.image_noise" in (self.given or ()):
-            raise InputError(
-                f"train.image_noise is {self.train.image_noise}, but nothing is enlarged: give --enlarges, or leave it "
-                "out."
-            )
         if start is not None:
             training, held_out, model = start_model(self, start)
         else:
             fixed = None if self.given is None else self.given | decided_before(self.out)
             options = DataOptions(self.data, self.network, fixed, self.captions, **self._of_pictures())
             training, held_out, shape = prepare_data(options, shape_of(self))
-            shape = sees_small(shape, self.enlarges, self.train.image_noise)
+            shape = sees_small(self, shape)
             model = self._new_model(training, shape)
         micro_batch = self.train.micro_batch or default_micro_batch(model.config.denoiser)
         model = replace(

@@ -17,14 +17,15 @@ IMAGE_NOISE = 0.1  # of small pictures when they are enlarged, unless training h
 def shape_of(command: Any, start: ModelConfig | None = None) -> Shape:
     """Return the shape of the network that is asked for, or that of the model to start from.
 
-    It says which options are not used: those of the other kind of network, which may stand in a recipe.
+    The command's `network` is then the kind that it has. It says which options are not used: those of the other kind,
+    which may stand in a recipe.
 
     Raises
     ------
     InputError
         If the model to start from is of another kind than was given.
     """
-    given, network = command.given or frozenset(), command.network
+    given, network = given_options(command), command.network
     if start is not None:
         network = table_of(start.denoiser)
         if "network" in given and command.network != network:
@@ -32,10 +33,27 @@ def shape_of(command: Any, start: ModelConfig | None = None) -> Shape:
                 f"network is {command.network!r}, but {command.start_from} has a {CALLED[network]}, and goes on with "
                 "it: leave it out."
             )
+    object.__setattr__(command, "network", network)  # sentences name its options
     other = "dit" if network == "unet" else "unet"
     if unused := sorted(name for name in given if name.startswith(f"{other}.")):
         say(f"Not used, since the network is a {CALLED[network]}: {', '.join(unused)}.")
     return getattr(command, network) if start is None else start.denoiser
+
+
+def given_options(command: Any) -> frozenset[str]:
+    """Return the dotted names of the options that were given; in Python, of those that are not at their default."""
+    if command.given is not None:
+        return frozenset(command.given)
+    default = flat(to_table(type(command)()))
+    return frozenset(name for name, value in flat(to_table(command)).items() if value != default.get(name))
+
+
+def flat(table: dict[str, Any], inside: str = "") -> dict[str, Any]:
+    """Return a table's values, and those of the tables in it, by their dotted names."""
+    values: dict[str, Any] = {}
+    for name, value in table.items():
+        values |= flat(value, f"{inside}{name}.") if isinstance(value, dict) else {inside + name: value}
+    return values
 
 
 def table_of(shape: Shape) -> str:
@@ -59,11 +77,30 @@ def reads_text(shape: Shape, text: TextConfig) -> Shape:
     return replace(shape, context_channels=text.channels)
 
 
-def sees_small(shape: Shape, factor: int | None, image_noise: float) -> Shape:
-    """Return the shape of a network that sees small pictures beside x_t, where it is to enlarge them."""
-    if factor is None:
+def sees_small(command: Any, shape: Shape) -> Shape:
+    """Return the shape of a network that sees small pictures beside x_t, where it is to enlarge them.
+
+    Raises
+    ------
+    InputError
+        If something was given that contradicts it.
+    """
+    given, table, image_noise = given_options(command), table_of(shape), command.train.image_noise
+    if command.enlarges is None:
+        if "train.image_noise" in given:
+            raise InputError(
+                f"train.image_noise is {image_noise}, but nothing is enlarged: give --enlarges, or leave it out."
+            )
         return shape
-    return replace(shape, image_channels=shape.in_channels, image_time=image_noise > 0)
+    fit = replace(shape, image_channels=shape.in_channels, image_time=image_noise > 0)
+    for name in ("image_channels", "image_time"):
+        typed = {f"{table}.{name}", f"{table}.no_{name}"} & given
+        if typed and getattr(shape, name) != getattr(fit, name):
+            raise InputError(
+                f"{table}.{name} is {getattr(shape, name)}, but a network that enlarges here has {getattr(fit, name)}: "
+                "leave it out."
+            )
+    return fit
 
 
 def model_of(network: Any, config: ModelConfig, factor: int | None, image_noise: float, **others: Any) -> Any:

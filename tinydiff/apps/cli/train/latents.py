@@ -128,7 +128,8 @@ class TrainLatents(TrainCommand):
         drawn = DATASETS[self.data].drawn if self.data in DATASETS else None
         if drawn is None:
             shape = UNetConfig((height, width), in_channels=channels, channel_mult=(1,))
-            options = DataOptions(self.data, "unet", None, captions=True, fit=self.fit, background=self.background)
+            fit, background = self.fit, self.background
+            options = DataOptions(self.data, self.network, None, captions=True, fit=fit, background=background)
             training, held_out, _ = prepare_data(options, shape)
             return training, held_out
         if height != width or channels != 3:

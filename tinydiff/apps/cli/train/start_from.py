@@ -11,7 +11,7 @@ import numpy as np
 
 from tinydiff.apps.cli.screen import say
 from tinydiff.apps.cli.train.data import DataOptions, NoCaptions, names_of_classes, prepare_data
-from tinydiff.apps.cli.train.denoiser import config_of, model_of, sees_small, shape_of, table_of
+from tinydiff.apps.cli.train.denoiser import config_of, flat, given_options, model_of, sees_small, shape_of, table_of
 from tinydiff.base import InputError, to_table
 from tinydiff.data import Dataset
 from tinydiff.models import DiffusionModel, ModelConfig
@@ -47,7 +47,7 @@ def start_model(command: Any, start: DiffusionModel) -> tuple[Dataset, Dataset, 
         unlooked = {name: None for name in ("context_channels", "pooled_channels") if f"{table}.{name}" not in given}
         shape = replace(shape, **unlooked)
     training, held_out, shape = _data(command, start, given, captions, shape)
-    shape = sees_small(shape, command.enlarges, command.train.image_noise)
+    shape = sees_small(command, shape)
     text, tokenizer = _text(command, start, given, training) if captions else (None, None)
     if text is not None:
         shape = replace(shape, context_channels=text.channels)
@@ -76,14 +76,6 @@ def say_start(command: Any, how: str = "", taken: Taken | None = None) -> None:
         say(f"Starting from {command.start_from}{how}.", *(() if taken is None else taken.lines()))
 
 
-def given_options(command: Any) -> frozenset[str]:
-    """Return the dotted names of the options that were given; in Python, of those that are not at their default."""
-    if command.given is not None:
-        return frozenset(command.given)
-    default = flat(to_table(type(command)()))
-    return frozenset(name for name, value in flat(to_table(command)).items() if value != default.get(name))
-
-
 def refuse_other_shape(command: Any, own: dict[str, Any], open_to: tuple[str, ...] = ()) -> None:
     """Raise `InputError` if something was given that the model to start from has otherwise.
 
@@ -109,14 +101,6 @@ def with_given(own: Any, options: Any, table: str, given: frozenset[str]) -> Any
     """Return a configuration with those of its values that were given as options of this table."""
     names = [name for name in to_table(own) if f"{table}.{name}" in given]
     return replace(own, **{name: getattr(options, name) for name in names})
-
-
-def flat(table: dict[str, Any], inside: str = "") -> dict[str, Any]:
-    """Return a table's values, and those of the tables in it, by their dotted names."""
-    values: dict[str, Any] = {}
-    for name, value in table.items():
-        values |= flat(value, f"{inside}{name}.") if isinstance(value, dict) else {inside + name: value}
-    return values
 
 
 def _data(command, start, given, captions, shape):
