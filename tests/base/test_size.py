@@ -46,6 +46,5 @@ def test_sides_that_cannot_be_halved_are_refused_with_the_nearest_that_can(sides
     with pytest.raises(InputError) as caught:
         check_sides("x_t", sides, multiple)
     assert str(caught.value) == (
-        f"x_t is {sides[0]} x {sides[1]}, but height and width must be multiples of {multiple}, since they are halved "
-        f"from level to level: {nearest}."
+        f"x_t is {sides[0]} x {sides[1]}, but height and width must be multiples of {multiple}: {nearest}."
     )

@@ -149,7 +149,7 @@ def test_bad_inputs_are_one_clear_sentence():
         (lambda: make(std=(np.nan, 1.0)), "finite numbers were expected"),
         (lambda: dataclasses.replace(model, micro_batch=0), "micro_batch is 0"),
         (lambda: dataclasses.replace(model, threads=0), "threads is 0"),
-        (lambda: model.encode(IMAGES[:, :, :7]), r"x is 8 x 7, but .* multiples of 2, .*: 8 x 6 or 8 x 8 would do"),
+        (lambda: model.encode(IMAGES[:, :, :7]), r"x is 8 x 7, but .* multiples of 2: 8 x 6 or 8 x 8 would do"),
         (lambda: model.encode(127.5 * (IMAGES + 1)), "images runs from .*, but numbers from -1"),
         (lambda: model.decode(IMAGES), r"latents has shape \(7, 8, 12, 3\)"),
         (lambda: model.decode(model.encode(IMAGES).astype(float)), "latents is float64, theta is float32"),

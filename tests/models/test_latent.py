@@ -72,7 +72,7 @@ def test_sizes_are_those_of_pictures():
     assert model.draw(Request(n=1, prompt=PROMPT, size=(8, 20)), steps=2).shape == (1, 8, 20, 3)
     assert model.x_size((8, 20)) == (4, 10)
     assert model.x_size() == (8, 8)
-    with pytest.raises(InputError, match=r"size is 18 x 18, .* multiples of 4, .* 16 x 16 or 20 x 20 would do"):
+    with pytest.raises(InputError, match=r"size is 18 x 18, .* multiples of 4: 16 x 16 or 20 x 20 would do"):
         model.start(Request(n=1, prompt=PROMPT, size=18))
     for size in (0, -4, "big", 4.0, (8,), (8, None), True):
         with pytest.raises(InputError, match="size"):
