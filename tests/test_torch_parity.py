@@ -43,7 +43,7 @@ PAIRS, MODELS, ADAMW, ATTRIBUTES = load("pairs"), load("models"), load("optimize
 READER = ATTRIBUTES.pop("network")  # of attributes
 ADVERSARIAL = load("adversarial")
 DISCRIMINATOR = ADVERSARIAL.pop("network")
-PAIRS |= ATTRIBUTES | ADVERSARIAL | load("quantisers")
+PAIRS |= ATTRIBUTES | ADVERSARIAL | load("quantisers") | load("blocks")
 
 # case -> (forward, backward, options); the forward's other arguments are in the file, under their names
 CASES = {
@@ -66,6 +66,11 @@ CASES = {
     "attention with a mask": (F.attention, F.attention_backward, {}),
     "upsample_nearest": (F.upsample_nearest, F.upsample_nearest_backward, {}),
     "avg_pool": (F.avg_pool, F.avg_pool_backward, {}),
+    "space_to_depth": (F.space_to_depth, F.space_to_depth_backward, {}),
+    "depth_to_space": (F.depth_to_space, F.depth_to_space_backward, {}),
+    "upsample_bilinear": (F.upsample_bilinear, F.upsample_bilinear_backward, {"factor": 3}),
+    "modulate": (F.modulate, F.modulate_backward, {}),
+    "gate": (F.gate, F.gate_backward, {}),
     "dropout": (F.dropout, F.dropout_backward, {"rate": 0.3}),
     "embedding": (F.embedding, F.embedding_backward, {}),
     "mse": (F.mse, F.mse_backward, {}),

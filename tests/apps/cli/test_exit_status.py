@@ -107,7 +107,7 @@ def test_a_closed_stdout_or_stderr_does_not_keep_it_from_working(trained, tmp_pa
 
 
 def test_a_model_of_the_wrong_sort_exits_with_2(trained, capsys):
-    expected = "mnist-classifier-28 is a classifier, but a diffusion model was expected"
+    expected = "mnist-classifier-28 is a classifier, but a diffusion model"
     for command in ("sample", "serve", "edit --image x.png", "train --start-from"):
         name, *options = command.split()
         options = options if name == "train" else [*options, "--model"]

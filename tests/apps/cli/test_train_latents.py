@@ -106,9 +106,7 @@ def test_a_drawing_of_latents_refuses_what_latents_cannot_do(encoder, trained, t
     sample = ["sample", "--model", str(trained), "--prompt", "a car", "--steps", "2", "--out", str(tmp_path / "x")]
     fails(capsys, [*sample, "--size", "18"], 2, "--size is 18 x 18", "16 x 16 or 20 x 20 would do")
     fails(capsys, [*sample, "--threshold", "dynamic"], 2, "threshold", "latents, which have no bounds")
-    fails(
-        capsys, ["sample", "--model", encoder, "--n", "1"], 2, "is an autoencoder, but a diffusion model was expected"
-    )
+    fails(capsys, ["sample", "--model", encoder, "--n", "1"], 2, "is an autoencoder, but a diffusion model or")
 
 
 def test_a_training_starts_from_the_weights_of_another(trained, tmp_path, capsys):
