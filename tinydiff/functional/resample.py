@@ -172,6 +172,8 @@ def _along_both(x, rows, columns):
 def _gathered(name, x, factor):
     """Move every block of pixels into the channels of one."""
     _check_blocks(name, x, factor)
+    if factor == 1:
+        return x  # not a view with other strides, which makes later matrix products slow
     n, h, w, c = x.shape
     blocks = x.reshape(n, h // factor, factor, w // factor, factor, c).transpose(0, 1, 3, 2, 4, 5)
     return blocks.reshape(n, h // factor, w // factor, factor**2 * c)
@@ -180,6 +182,8 @@ def _gathered(name, x, factor):
 def _spread(name, x, factor):
     """Move the channels of every pixel into a block of pixels."""
     check_rank(name, x, 4)
+    if factor == 1:
+        return x
     n, h, w, channels = x.shape
     check_divisible(f"the channels of {name}", channels, "factor ** 2", factor**2)
     blocks = x.reshape(n, h, w, factor, factor, channels // factor**2).transpose(0, 1, 3, 2, 4, 5)
