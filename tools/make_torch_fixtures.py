@@ -18,6 +18,7 @@ from torch.nn import functional as F
 ROOT = Path(__file__).resolve().parent.parent
 sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
 
+import torch_blocks  # noqa: E402
 from benchmarks import torch_unet  # noqa: E402
 from parity import BATCH, BETAS, DECAY, LR, STEPS, draw_batch, draw_weights, projections  # noqa: E402
 
@@ -370,37 +371,6 @@ def optimizer() -> dict:
     }
 
 
-def blocks() -> dict:
-    """Return cases of what moves, enlarges and modulates: pairs of Transformers of patches, and of cascades.
-
-    PyTorch orders the channels of a block by channel, row and column; here it is row, column and channel.
-    """
-
-    def unshuffled(x):
-        n, h, w, c = x.shape
-        y = nhwc(F.pixel_unshuffle(nchw(x), 2))
-        return y.reshape(n, h // 2, w // 2, c, 4).swapaxes(-1, -2).reshape(n, h // 2, w // 2, 4 * c)
-
-    def shuffled(x):
-        n, h, w, c = x.shape
-        by_channel = x.reshape(n, h, w, 4, c // 4).swapaxes(-1, -2).reshape(n, h, w, c)
-        return nhwc(F.pixel_shuffle(nchw(by_channel), 2))
-
-    def enlarged(x):
-        return nhwc(F.interpolate(nchw(x), scale_factor=3, mode="bilinear", align_corners=False))
-
-    return {
-        "space_to_depth": pair(unshuffled, x=normal(2, 4, 6, 3)),
-        "depth_to_space": pair(shuffled, x=normal(2, 2, 3, 12)),
-        "upsample_bilinear": pair(enlarged, x=normal(2, 4, 3, 2)),
-        "modulate": pair(
-            lambda x, shift, scale: x * (1 + scale.unsqueeze(1)) + shift.unsqueeze(1),
-            x=normal(2, 3, 4), shift=normal(2, 4), scale=normal(2, 4),
-        ),
-        "gate": pair(lambda x, gate: gate.unsqueeze(1) * x, x=normal(2, 3, 4), gate=normal(2, 4)),
-    }  # fmt: skip
-
-
 def main() -> None:
     torch.set_num_threads(1)  # one order of summation
     models = {
@@ -417,7 +387,7 @@ def main() -> None:
         AttributeClassifierConfig(9, 2, (4, 6, 8), 1, 2, 5, {"shape": ("circle", "square"), "colour": ("a", "b", "c")})
     )
     files["adversarial"] = adversarial(PatchDiscriminatorConfig(3, 8, 2))
-    files["blocks"] = blocks()
+    files["blocks"] = torch_blocks.cases(pair, normal)
     for file, cases in files.items():
         arrays = {f"{case}/{name}": a for case, found in cases.items() for name, a in found.items()}
         path = ROOT / "tests" / "fixtures" / f"torch_{file}.npz"

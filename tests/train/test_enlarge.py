@@ -13,7 +13,7 @@ from tinydiff.networks import UNetConfig
 from tinydiff.train import Denoise, DenoiseConfig, Run
 
 UNET = UNetConfig(8, 1, channels=8, channel_mult=(1, 2), blocks_per_level=1, heads=2, image_channels=1, image_time=True)
-CONFIG = DenoiseConfig(steps=200, batch=32, micro_batch=16, lr=5e-3, warmup=10, ema=0.98, validation_images=16)
+CONFIG = DenoiseConfig(steps=120, batch=32, micro_batch=16, lr=5e-3, warmup=10, ema=0.98, validation_images=16)
 
 
 def mosaics(n=256):

@@ -12,7 +12,7 @@ from tinydiff.apps.cli import main
 from tinydiff.models import Enlarger, Request, load
 
 NET = ["--unet.channels", "8", "--unet.channel-mult", "1", "2", "--unet.blocks-per-level", "1", "--unet.heads", "2"]
-TRAIN = ["train", "--data", "scenes", "--images", "12", "--unet.image-size", "16", "--unet.patch", "2", *NET]
+TRAIN = ["train", "--data", "digits", "--unet.image-size", "8", "--unet.patch", "2", *NET]
 TRAIN += ["--train.batch", "8", "--train.warmup", "1", "--train.validation-images", "8", "--train.steps", "2"]
 
 
@@ -26,7 +26,7 @@ def trained(tmp_path_factory):
 
 @pytest.fixture
 def picture(tmp_path):
-    pixels = np.random.default_rng(0).integers(0, 256, (8, 8, 3)).astype(np.uint8)
+    pixels = np.random.default_rng(0).integers(0, 256, (4, 4)).astype(np.uint8)
     Image.fromarray(pixels).save(tmp_path / "small.png")
     return tmp_path / "small.png"
 
@@ -34,7 +34,7 @@ def picture(tmp_path):
 def test_a_model_that_enlarges_is_trained_and_trained_on(trained, tmp_path, capsys):
     model = load(trained, kind=Enlarger)
     unet = model.config.unet
-    assert (model.factor, model.image_noise, unet.image_channels, unet.image_time) == (2, 0.1, 3, True)
+    assert (model.factor, model.image_noise, unet.image_channels, unet.image_time) == (2, 0.1, 1, True)
     assert json.loads((trained / "run.json").read_text())["enlarges"] == 2
     assert main([*TRAIN, "--start-from", str(trained), "--out", str(tmp_path / "on")]) == 0
     assert "Taken (100.0% of the weights)" in capsys.readouterr().out
@@ -49,15 +49,15 @@ def test_a_picture_is_enlarged(trained, picture, tmp_path, capsys):
     assert main([*edit, "--out", str(tmp_path / "a")]) == 0
     model = load(trained)
     with Image.open(picture) as file:
-        small = (np.asarray(file, np.float32) / 127.5 - 1)[None].repeat(2, axis=0)
+        small = (np.asarray(file, np.float32) / 127.5 - 1)[None, :, :, None].repeat(2, axis=0)
     drawn = model.enlarge(small, Request(seed=7), "ddim", 3)
     with Image.open(tmp_path / "a" / "pictures" / "001.png") as file:
-        np.testing.assert_array_equal(np.asarray(file), np.round((drawn[1] + 1) * 127.5).astype(np.uint8))
-        assert file.size == (16, 16)
+        np.testing.assert_array_equal(np.asarray(file), np.round((drawn[1, :, :, 0] + 1) * 127.5).astype(np.uint8))
+        assert file.size == (8, 8)
     assert main([*edit, "--image-noise", "0.6", "--out", str(tmp_path / "b")]) == 0
-    assert main([*edit, "--size", "32x16", "--fit", "pad", "--out", str(tmp_path / "c")]) == 0
+    assert main([*edit, "--size", "16x8", "--fit", "pad", "--out", str(tmp_path / "c")]) == 0
     with Image.open(tmp_path / "c" / "pictures" / "000.png") as file:
-        assert file.size == (16, 32)
+        assert file.size == (8, 16)
     a, b = ((tmp_path / name / "pictures" / "001.png").read_bytes() for name in "ab")
     assert a != b
 
@@ -90,7 +90,7 @@ def test_what_does_not_fit_is_one_clear_sentence(trained, picture, tmp_path, cap
     for options, sentence in [
         (["--train.image-noise", "0.3"], "--train.image-noise is 0.3, but nothing is enlarged"),
         (["--enlarges", "1"], "--enlarges is 1"),
-        (["--enlarges", "3"], "--unet.image-size is 16 x 16, but height and width must be multiples of 3"),
+        (["--enlarges", "3"], "--unet.image-size is 8 x 8, but height and width must be multiples of 3"),
         (["--enlarges", "2", "--unet.image-channels", "5"], "--unet.image-channels is 5, but a network that enlarges"),
         (["--enlarges", "2", "--unet.no-image-time"], "--unet.image-time is False, but a network that enlarges"),
         (["--enlarges", "2", "--train.image-noise", "1.5"], "--train.image-noise is 1.5"),
