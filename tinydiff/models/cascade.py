@@ -211,19 +211,14 @@ class Cascade:
         request = replace(request, seed=(request.seed + i * STRIDE) % SEEDS)
         reads, knows = part.config.text is not None, part.config.denoiser.num_classes is not None
         if not reads and any(other.config.text is not None for other in parts):
-            request = replace(request, **({} if knows else {"guidance": _unguided(request)}), prompt=None, negative="")
+            request = replace(request, prompt=None, negative="")
         if not knows and any(other.config.denoiser.num_classes is not None for other in parts):
-            request = replace(request, **({} if reads else {"guidance": _unguided(request)}), labels=None)
-        if not (reads or knows):
-            request = replace(request, guidance=_unguided(request))
+            request = replace(request, labels=None)
+        if not (reads or knows):  # there is nothing to follow; pictures are kept within bounds as was asked
+            request = replace(request, guidance=Guidance(threshold=request.guidance.threshold))
         if not part.is_bounded and any(other.is_bounded for other in parts):
             request = replace(request, guidance=replace(request.guidance, threshold="static"))
         return request
-
-
-def _unguided(request):
-    """Return guidance that follows nothing, but keeps pictures within bounds as was asked."""
-    return Guidance(threshold=request.guidance.threshold)
 
 
 def _counted(progress, counts, i):
