@@ -18,9 +18,9 @@ from torch.nn import functional as F
 ROOT = Path(__file__).resolve().parent.parent
 sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
 
-import torch_blocks  # noqa: E402
 from benchmarks import torch_unet  # noqa: E402
 from parity import BATCH, BETAS, DECAY, LR, STEPS, draw_batch, draw_weights, projections  # noqa: E402
+from torch_blocks import nchw, nhwc, of_blocks  # noqa: E402
 
 from tinydiff.networks import (  # noqa: E402
     AttributeClassifier,
@@ -38,14 +38,6 @@ rng = np.random.default_rng(0)
 
 def normal(*shape):
     return rng.normal(size=shape)
-
-
-def nchw(x):
-    return x.permute(0, 3, 1, 2)
-
-
-def nhwc(x):
-    return x.permute(0, 2, 3, 1)
 
 
 def pair(f, **inputs) -> dict:
@@ -387,7 +379,7 @@ def main() -> None:
         AttributeClassifierConfig(9, 2, (4, 6, 8), 1, 2, 5, {"shape": ("circle", "square"), "colour": ("a", "b", "c")})
     )
     files["adversarial"] = adversarial(PatchDiscriminatorConfig(3, 8, 2))
-    files["blocks"] = torch_blocks.cases(pair, normal)
+    files["blocks"] = of_blocks(pair, normal)
     for file, cases in files.items():
         arrays = {f"{case}/{name}": a for case, found in cases.items() for name, a in found.items()}
         path = ROOT / "tests" / "fixtures" / f"torch_{file}.npz"

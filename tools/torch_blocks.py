@@ -1,4 +1,4 @@
-"""Cases for make_torch_fixtures.py of what moves, enlarges and modulates: the pairs of a DiT, and of cascades."""
+"""For make_torch_fixtures.py: channels last and first, and cases of the pairs of a DiT and of cascades."""
 
 from collections.abc import Callable
 
@@ -14,7 +14,7 @@ def nhwc(x):
     return x.permute(0, 2, 3, 1)
 
 
-def cases(pair: Callable[..., dict], normal: Callable[..., np.ndarray]) -> dict:
+def of_blocks(pair: Callable[..., dict], normal: Callable[..., np.ndarray]) -> dict:
     """Return the cases, made with ``pair(f, **inputs)`` of normal numbers.
 
     PyTorch orders the channels of a block by channel, row and column; here it is row, column and channel.

@@ -81,6 +81,8 @@ def test_without_a_label_it_is_of_no_class():
     model = Enlarger(config.network(), config, image_noise=0)
     np.testing.assert_array_equal(model.condition(model.request_for(SMALL)), [3, 3, 3])
     np.testing.assert_array_equal(model.condition(model.request_for(SMALL, Request(labels=[2, 0, 1]))), [2, 0, 1])
+    with pytest.raises(InputError, match="a classifier pulls pictures to a class: say to which"):
+        model.request_for(SMALL, Request(classifier=print, guidance=2.0))
 
 
 def test_patches_are_counted_where_memory_is(monkeypatch):

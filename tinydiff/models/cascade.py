@@ -152,19 +152,24 @@ class Cascade:
         self._check(request, truncated)
         height, width = self.picture_shape[:2] if request.size is None else height_and_width("size", request.size)
         check_sides("size", (height, width), self.multiple)
-        size, asked, levels = (height // self.factor, width // self.factor), [], []
-        for i, part in enumerate((self.base, *self.stages)):
-            asked.append(replace(self._asked_of(part, request, i), n=request.count, size=size if i == 0 else None))
-        for stage, of_stage in zip(self.stages, asked[1:], strict=True):  # each is asked once, with a small picture
-            levels.append(stage.image_noise if image_noise is None else image_noise)
-            blank = np.zeros((request.count, *size, self.picture_shape[-1]), np.float32)
-            stage.chain(stage.request_for(blank, of_stage, levels[-1]), sampler, steps, **options)
-            size = size[0] * stage.factor, size[1] * stage.factor
+        small = size = height // self.factor, width // self.factor
+        asked = [self._asked_of(part, request, i) for i, part in enumerate((self.base, *self.stages))]
+        levels = [stage.image_noise if image_noise is None else image_noise for stage in self.stages]
         counts = self.steps_of(sampler, steps)
-        first = self.base.chain(asked[0], sampler, steps, _counted(progress, counts, 0), **options)
-        return self._walk(first, asked[1:], levels, truncated, sampler, steps, progress, counts, options)
 
-    def _walk(self, chain, asked, levels, truncated, sampler, steps, progress, counts, options):
+        def walked(i, part, request):
+            return part.chain(request, sampler, steps, _counted(progress, counts, i), **options)
+
+        for i, (stage, level) in enumerate(
+            zip(self.stages, levels, strict=True), 1
+        ):  # asked with a small picture, once
+            blank = np.zeros((request.count, *size, self.picture_shape[-1]), np.float32)
+            walked(i, stage, stage.request_for(blank, asked[i], level))
+            size = size[0] * stage.factor, size[1] * stage.factor
+        first = walked(0, self.base, replace(asked[0], size=small))
+        return self._walk(first, asked[1:], levels, truncated, walked)
+
+    def _walk(self, chain, asked, levels, truncated, walked):
         model: DiffusionModel = self.base
         for i, (stage, request, level) in enumerate(zip(self.stages, asked, levels, strict=True), 1):
             stop = level * model.diffusion.T if truncated else 0.0
@@ -176,8 +181,7 @@ class Cascade:
                 request = stage.request_for(x_t, request, t / model.diffusion.T, is_noised=True)
             else:
                 request = stage.request_for(model.decode(x_t), request, level)
-            chain = stage.chain(request, sampler, steps, _counted(progress, counts, i), **options)
-            model = stage
+            chain, model = walked(i, stage, request), stage
         yield from chain
 
     def _check(self, request, truncated):
@@ -208,7 +212,7 @@ class Cascade:
     def _asked_of(self, part, request, i):
         """Return what is asked of the base (i = 0) or of a stage: as much as it understands, with noise of its own."""
         parts = (self.base, *self.stages)
-        request = replace(request, seed=(request.seed + i * STRIDE) % SEEDS)
+        request = replace(request, n=request.count, size=None, seed=(request.seed + i * STRIDE) % SEEDS)
         reads, knows = part.config.text is not None, part.config.denoiser.num_classes is not None
         if not reads and any(other.config.text is not None for other in parts):
             request = replace(request, prompt=None, negative="")

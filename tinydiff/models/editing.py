@@ -265,7 +265,11 @@ def interpolate(
 
 def asked_of(model: DiffusionModel, images: Array, request: Request | None) -> Request:
     """Return a request for as many samples as pictures, with "no class" where no labels are given."""
-    request = (Request() if request is None else request).for_images(images)
+    return of_no_class(model, (Request() if request is None else request).for_images(images))
+
+
+def of_no_class(model: DiffusionModel, request: Request) -> Request:
+    """Return a request for "no class" where a model knows classes and none is asked for: a picture says what it is."""
     classes = model.config.denoiser.num_classes
     knows_classes = model.config.text is None and classes is not None
     if knows_classes and request.labels is None and request.prompt is None:

@@ -22,6 +22,7 @@ from tinydiff.base import (
 from tinydiff.functional import avg_pool, upsample_bilinear
 from tinydiff.models.config import ModelConfig
 from tinydiff.models.diffusion import DiffusionModel, DiffusionSettings, Progress
+from tinydiff.models.editing import of_no_class
 from tinydiff.models.request import Request
 from tinydiff.models.store import register
 from tinydiff.networks import DiT, TextToImage, UNet
@@ -159,8 +160,6 @@ class Enlarger(DiffusionModel):
             check_images("small", to_numpy(small))
         elif not bool(xp_of(small).isfinite(small).all()):
             raise InputError("small holds a number that is infinite or not a number.")
-        if denoiser.num_classes is not None and self.config.text is None and request.labels is None:
-            request = replace(request, labels=denoiser.num_classes)  # "no class": the small picture says what it is
         xp, weights = xp_of(self.network.theta), self.network.theta
         small = xp.asarray(small, dtype=weights.dtype)
         times = xp.full(n, level * self.diffusion.T)
@@ -170,7 +169,7 @@ class Enlarger(DiffusionModel):
         else:
             image = self.beside(small, times, noise.normal(small.shape, "small picture", dtype=small.dtype))
         image_time = times if denoiser.image_time else None
-        return replace(request, n=n, size=size, image=image, image_time=image_time)
+        return of_no_class(self, replace(request, n=n, size=size, image=image, image_time=image_time))
 
     def condition(self, request: Request) -> Any:
         """Return the condition of each sample; a request without a small picture is refused."""

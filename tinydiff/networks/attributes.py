@@ -16,11 +16,10 @@ from tinydiff.base import (
     check_shape,
     checks_arguments,
     counted,
-    height_and_width,
     shown,
     xp_of,
 )
-from tinydiff.networks.levels import LARGEST_WIDTH, MOST_LAYERS, check_levels
+from tinydiff.networks.levels import LARGEST_WIDTH, MOST_LAYERS, OfPictures, check_levels
 from tinydiff.networks.registry import network
 from tinydiff.nn import Conv2d, Gradients, GroupNormSiLU, Linear, Module, Sequential, SiLU, Tape
 
@@ -32,7 +31,7 @@ def _example() -> dict[str, tuple[str, ...]]:
 
 @checks_arguments("__init__")
 @dataclass(frozen=True)
-class AttributeClassifierShape:
+class AttributeClassifierShape(OfPictures):
     """The shape of a network that reads attributes, but for its last layer, which the attributes decide.
 
     Parameters
@@ -63,11 +62,6 @@ class AttributeClassifierShape:
         check_levels(self, "in_channels", "features")
         check_count("blocks", self.blocks, most=MOST_LAYERS)
         check_choice("stem_stride", self.stem_stride, (1, 2))
-
-    @property
-    def shape(self) -> tuple[int, int, int]:
-        """Height, width and channels of a picture."""
-        return (*height_and_width("image_size", self.image_size), self.in_channels)
 
 
 @checks_arguments("__init__")

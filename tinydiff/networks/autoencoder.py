@@ -16,10 +16,9 @@ from tinydiff.base import (
     check_shape,
     check_sides,
     checks_arguments,
-    height_and_width,
     xp_of,
 )
-from tinydiff.networks.levels import LARGEST_WIDTH, MOST_LAYERS, check_widths, keep_size
+from tinydiff.networks.levels import LARGEST_WIDTH, MOST_LAYERS, OfPictures, check_widths, keep_size
 from tinydiff.networks.registry import network
 from tinydiff.nn import (
     BlockConfig,
@@ -44,7 +43,7 @@ FIRST_LOG_VARIANCE = -6.0  # about what a new encoder says: a standard deviation
 
 @checks_arguments("__init__")
 @dataclass(frozen=True)
-class AutoencoderConfig:
+class AutoencoderConfig(OfPictures):
     """The shape of an autoencoder.
 
     Parameters
@@ -101,19 +100,9 @@ class AutoencoderConfig:
         check_sides("image_size", self.size, self.factor)
 
     @property
-    def size(self) -> tuple[int, int]:
-        """Height and width of the images that it is trained on."""
-        return height_and_width("image_size", self.image_size)
-
-    @property
     def factor(self) -> int:
         """How many pixels, in height and in width, a position of the latents stands for: 2 ** (levels - 1)."""
         return 2 ** (len(self.channel_mult) - 1)
-
-    @property
-    def shape(self) -> tuple[int, int, int]:
-        """Height, width and channels of an image that it is trained on."""
-        return (*self.size, self.in_channels)
 
     @property
     def latent_shape(self) -> tuple[int, int, int]:

@@ -5,15 +5,15 @@ from typing import Any
 
 import numpy as np
 
-from tinydiff.base import Array, Size, check_alike, check_shape, checks_arguments, height_and_width, xp_of
-from tinydiff.networks.levels import check_levels
+from tinydiff.base import Array, Size, check_alike, check_shape, checks_arguments, xp_of
+from tinydiff.networks.levels import OfPictures, check_levels
 from tinydiff.networks.registry import network
 from tinydiff.nn import Conv2d, Gradients, GroupNorm, Linear, Module, Sequential, SiLU, Tape
 
 
 @checks_arguments("__init__")
 @dataclass(frozen=True)
-class ClassifierConfig:
+class ClassifierConfig(OfPictures):
     """The shape of a classifier.
 
     Parameters
@@ -39,11 +39,6 @@ class ClassifierConfig:
 
     def __post_init__(self):
         check_levels(self, "in_channels", "num_classes", "features")
-
-    @property
-    def shape(self) -> tuple[int, int, int]:
-        """Height, width and channels of a picture."""
-        return (*height_and_width("image_size", self.image_size), self.in_channels)
 
 
 @network("classifier", ClassifierConfig)

@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 
 from tinydiff import functional as F
-from tinydiff.base import Array, Size, checks_arguments, height_and_width, xp_of
+from tinydiff.base import Array, Size, checks_arguments, xp_of
 from tinydiff.networks.image_encoder import ImageEncoder
-from tinydiff.networks.levels import check_levels
+from tinydiff.networks.levels import OfPictures, check_levels
 from tinydiff.networks.registry import network
 from tinydiff.networks.text_encoder import TextConfig, TextEncoder, first_end
 from tinydiff.nn import Gradients, Linear, Module, Parameter, Tape, UnitLength
@@ -22,7 +22,7 @@ PooledCache = namedtuple("PooledCache", "one_hot")
 
 @checks_arguments("__init__")
 @dataclass(frozen=True)
-class CLIPConfig:
+class CLIPConfig(OfPictures):
     """The shape of a CLIP.
 
     Parameters
@@ -48,11 +48,6 @@ class CLIPConfig:
 
     def __post_init__(self):
         check_levels(self, "in_channels", "embedding")
-
-    @property
-    def shape(self) -> tuple[int, int, int]:
-        """Height, width and channels of a picture."""
-        return (*height_and_width("image_size", self.image_size), self.in_channels)
 
 
 @network("clip", CLIPConfig)

@@ -12,11 +12,14 @@ from tinydiff.base import (
     InputError,
     arrays_of,
     check_alike,
+    check_choice,
+    check_count,
     check_numbers,
     check_shape,
     check_sides,
     xp_of,
 )
+from tinydiff.networks.levels import LARGEST_TIME, LARGEST_WIDTH, MOST_CLASSES, keep_size
 from tinydiff.nn import Embedding, Gradients, Linear, Module, Sequential, SiLU, Tape
 
 DenoiserGradients = namedtuple("DenoiserGradients", "d_x_t d_context d_emb")
@@ -72,6 +75,23 @@ class EmbedTimeAndCondition(Module):
             self.label.backward(d_emb, tape, grads)
         self.mlp.backward(d_emb, tape, grads)
         return d_pooled
+
+
+def check_denoiser(config: Any) -> None:
+    """Raise `InputError` unless what the shapes of all denoisers have is within its bounds: sizes and conditions."""
+    keep_size(config)
+    for name in ("in_channels", "channels", "heads", "patch"):
+        check_count(name, getattr(config, name), most=LARGEST_WIDTH)
+    for name in ("out_channels", "context_channels", "pooled_channels"):
+        if getattr(config, name) is not None:
+            check_count(name, getattr(config, name), most=LARGEST_WIDTH)
+    if config.num_classes is not None:
+        check_count("num_classes", config.num_classes, most=MOST_CLASSES)
+    check_count("time_offset", config.time_offset, least=0, most=LARGEST_TIME)
+    check_count("image_channels", config.image_channels, least=0, most=LARGEST_WIDTH)
+    if config.image_time and not config.image_channels:
+        raise InputError("image_time is True, but image_channels is 0: there is no image that could be noised.")
+    check_choice("time_embedding", config.time_embedding, ("stable-diffusion", "ddpm"))
 
 
 def with_image(x_t: Array, image: Array | None, channels: int) -> Array:

@@ -12,23 +12,22 @@ from tinydiff.base import (
     InputError,
     Size,
     as_condition,
-    check_choice,
     check_count,
     check_sides,
     checks_arguments,
-    height_and_width,
     xp_of,
 )
 from tinydiff.networks.conditions import (
     DenoiserGradients,
     EmbedTimeAndCondition,
+    check_denoiser,
     check_inputs,
     one_input,
     split_channels,
     sum_of,
     with_image,
 )
-from tinydiff.networks.levels import LARGEST_TIME, LARGEST_WIDTH, MOST_CLASSES, MOST_LAYERS, keep_size
+from tinydiff.networks.levels import MOST_LAYERS, OfPictures
 from tinydiff.networks.registry import network
 from tinydiff.nn import GELU, Attention, Gradients, LayerNorm, Linear, Module, Sequential, Tape
 from tinydiff.nn.attention import cut
@@ -38,7 +37,7 @@ EPS = 1e-6  # of every norm
 
 @checks_arguments("__init__")
 @dataclass(frozen=True)
-class DiTConfig:
+class DiTConfig(OfPictures):
     """The shape of a DiT.
 
     Parameters
@@ -90,19 +89,8 @@ class DiTConfig:
     time_offset: int = 0
 
     def __post_init__(self):
-        keep_size(self)
-        for name in ("in_channels", "channels", "heads", "patch"):
-            check_count(name, getattr(self, name), most=LARGEST_WIDTH)
+        check_denoiser(self)
         check_count("layers", self.layers, most=MOST_LAYERS)
-        for name in ("out_channels", "context_channels", "pooled_channels"):
-            if getattr(self, name) is not None:
-                check_count(name, getattr(self, name), most=LARGEST_WIDTH)
-        if self.num_classes is not None:
-            check_count("num_classes", self.num_classes, most=MOST_CLASSES)
-        check_count("time_offset", self.time_offset, least=0, most=LARGEST_TIME)
-        check_count("image_channels", self.image_channels, least=0, most=LARGEST_WIDTH)
-        if self.image_time and not self.image_channels:
-            raise InputError("image_time is True, but image_channels is 0: there is no image that could be noised.")
         check_sides("image_size", self.size, self.multiple)
         if self.channels % 4 or self.channels < 8:
             raise InputError(
@@ -113,22 +101,11 @@ class DiTConfig:
             raise InputError(
                 f"heads is {self.heads}, but the {self.channels} channels cannot be divided into so many equal parts."
             )
-        check_choice("time_embedding", self.time_embedding, ("stable-diffusion", "ddpm"))
-
-    @property
-    def size(self) -> tuple[int, int]:
-        """Height and width of the images that it is trained on."""
-        return height_and_width("image_size", self.image_size)
 
     @property
     def multiple(self) -> int:
         """What height and width must be multiples of: the side of a patch."""
         return self.patch
-
-    @property
-    def shape(self) -> tuple[int, int, int]:
-        """Height, width and channels of an image that it is trained on."""
-        return (*self.size, self.in_channels)
 
 
 class DiTBlock(Module):

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from tinydiff.base import InputError, check_count, height_and_width
+from tinydiff.base import InputError, Size, check_count, height_and_width
 
 # What is far beyond every network that was ever trained, but still a number to calculate with. A configuration within
 # these bounds may be too large all the same: then the weights, or the memory, refuse it.
@@ -10,6 +10,23 @@ LARGEST_WIDTH = 2**16  # channels, features, tokens of a text, channels in units
 MOST_LEVELS, MOST_LAYERS = 16, 1024
 MOST_CLASSES = 2**20  # or different tokens
 LARGEST_TIME = 10**5
+
+
+class OfPictures:
+    """What the shape of every network of pictures says of them, from its `image_size` and `in_channels`."""
+
+    image_size: Size
+    in_channels: int
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Height and width of the images that it is trained on."""
+        return height_and_width("image_size", self.image_size)
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """Height, width and channels of an image that it is trained on."""
+        return (*self.size, self.in_channels)
 
 
 def check_levels(config: Any, *counts: str) -> None:

@@ -5,16 +5,16 @@ from typing import Any
 
 import numpy as np
 
-from tinydiff.base import Array, Size, checks_arguments, height_and_width, xp_of
+from tinydiff.base import Array, Size, checks_arguments, xp_of
 from tinydiff.networks.image_encoder import ImageEncoder
-from tinydiff.networks.levels import check_levels
+from tinydiff.networks.levels import OfPictures, check_levels
 from tinydiff.networks.registry import network
 from tinydiff.nn import Gradients, Linear, Module, Tape
 
 
 @checks_arguments("__init__")
 @dataclass(frozen=True)
-class NoisyClassifierConfig:
+class NoisyClassifierConfig(OfPictures):
     """The shape of a classifier of noisy pictures.
 
     Parameters
@@ -34,11 +34,6 @@ class NoisyClassifierConfig:
 
     def __post_init__(self):
         check_levels(self, "in_channels", "num_classes")
-
-    @property
-    def shape(self) -> tuple[int, int, int]:
-        """Height, width and channels of a picture."""
-        return (*height_and_width("image_size", self.image_size), self.in_channels)
 
 
 @network("noisy-classifier", NoisyClassifierConfig)

@@ -12,25 +12,24 @@ from tinydiff.base import (
     InputError,
     Size,
     as_condition,
-    check_choice,
     check_count,
     check_number,
     check_sides,
     checks_arguments,
-    height_and_width,
     shown,
     xp_of,
 )
 from tinydiff.networks.conditions import (
     DenoiserGradients,
     EmbedTimeAndCondition,
+    check_denoiser,
     check_inputs,
     one_input,
     split_channels,
     sum_of,
     with_image,
 )
-from tinydiff.networks.levels import LARGEST_TIME, LARGEST_WIDTH, MOST_CLASSES, MOST_LAYERS, check_widths, keep_size
+from tinydiff.networks.levels import LARGEST_WIDTH, MOST_LAYERS, OfPictures, check_widths
 from tinydiff.networks.registry import network
 from tinydiff.nn import (
     BlockConfig,
@@ -48,7 +47,7 @@ from tinydiff.nn import (
 
 @checks_arguments("__init__")
 @dataclass(frozen=True)
-class UNetConfig:
+class UNetConfig(OfPictures):
     """The shape of a UNet.
 
     Parameters
@@ -119,19 +118,10 @@ class UNetConfig:
     def __post_init__(self):
         for name in ("channel_mult", "attention_levels"):
             object.__setattr__(self, name, tuple(getattr(self, name)))  # lists come out of TOML and JSON
-        keep_size(self)
-        for name in ("in_channels", "channels", "heads", "patch"):
-            check_count(name, getattr(self, name), most=LARGEST_WIDTH)
+        check_denoiser(self)
         check_count("blocks_per_level", self.blocks_per_level, most=MOST_LAYERS)
-        for name in ("out_channels", "groups", "context_channels", "pooled_channels"):
-            if getattr(self, name) is not None:
-                check_count(name, getattr(self, name), most=LARGEST_WIDTH)
-        if self.num_classes is not None:
-            check_count("num_classes", self.num_classes, most=MOST_CLASSES)
-        check_count("time_offset", self.time_offset, least=0, most=LARGEST_TIME)
-        check_count("image_channels", self.image_channels, least=0, most=LARGEST_WIDTH)
-        if self.image_time and not self.image_channels:
-            raise InputError("image_time is True, but image_channels is 0: there is no image that could be noised.")
+        if self.groups is not None:
+            check_count("groups", self.groups, most=LARGEST_WIDTH)
         check_widths("channel_mult", self.channel_mult)
         levels = len(self.channel_mult)
         check_sides("image_size", self.size, self.multiple)
@@ -145,23 +135,12 @@ class UNetConfig:
                     f"heads is {self.heads}, but the {width} channels of level {level} cannot be divided into so many "
                     "equal parts."
                 )
-        check_choice("time_embedding", self.time_embedding, ("stable-diffusion", "ddpm"))
         check_number("dropout", self.dropout, 0, 0.999)
-
-    @property
-    def size(self) -> tuple[int, int]:
-        """Height and width of the images that it is trained on."""
-        return height_and_width("image_size", self.image_size)
 
     @property
     def multiple(self) -> int:
         """What height and width must be multiples of: they are cut into patches, and halved between two levels."""
         return self.patch * 2 ** (len(self.channel_mult) - 1)
-
-    @property
-    def shape(self) -> tuple[int, int, int]:
-        """Height, width and channels of an image that it is trained on."""
-        return (*self.size, self.in_channels)
 
 
 class Level(Module):

@@ -18,6 +18,7 @@ from tinydiff.apps.cli.options import (
 )
 from tinydiff.apps.cli.screen import say
 from tinydiff.base import Array, InputError, Size, check_count, counted, select_device, to_numpy, writable_folder, xp_of
+from tinydiff.functional import upsample_nearest
 from tinydiff.models import (
     GUIDANCE_FOR_PROMPTS,
     DiffusionModel,
@@ -154,7 +155,7 @@ class Edit:
         folder = own_folder(self.out)
         pictures = save_pictures(folder, edited, about, [own] * len(edited))
         factor = edited.shape[1] // picture.shape[1]  # above 1 where it was enlarged
-        both = np.concatenate([picture.repeat(factor, axis=1).repeat(factor, axis=2), edited])
+        both = np.concatenate([upsample_nearest(picture, factor)[0], edited])
         labels = ["before", *("after",) * self.n]
         title = " ".join((self.prompt or "").split())
         grid = plot.image_grid(both, len(both), labels=labels, title=title)

@@ -8,6 +8,7 @@ import numpy as np
 
 from tinydiff import plot
 from tinydiff.base import Array, to_numpy
+from tinydiff.functional import upsample_nearest
 from tinydiff.plot.frames import spread
 from tinydiff.plot.sheets import to_bytes
 
@@ -49,8 +50,7 @@ class Film:
         """Repeat the pixels of pictures that are smaller than the last ones."""
         if self.size is None:
             return pictures
-        times = self.size[0] // pictures.shape[1]
-        return pictures.repeat(times, axis=1).repeat(times, axis=2)
+        return upsample_nearest.bare(pictures, self.size[0] // pictures.shape[1])[0]  # of bytes
 
     def save(self, path: Path, about: dict[str, Any]) -> Path:
         """Save the frames as a GIF that says what it was drawn from."""

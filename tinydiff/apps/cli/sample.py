@@ -46,7 +46,6 @@ from tinydiff.models import (
     DiffusionModel,
     Guidance,
     Request,
-    check_draws,
     class_gradient,
     guidance_for,
     load,
@@ -144,7 +143,6 @@ class Sample:
         model = load(name, device, kind=(DiffusionModel, Cascade))
         if isinstance(model, Cascade):
             refuse_given(self, "classifier", "it reads pictures of one size, and a cascade draws several: leave it out")
-        check_draws(_base_of(model))
         request = self._request(_base_of(model), device)
         notes: dict[str, None] = {}  # in order, and each once
         for part in _readers_in(model):
