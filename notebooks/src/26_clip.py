@@ -515,7 +515,7 @@ assert min(small_hits) > 15
 report = retrieval(clip, 1000)
 print(report)
 assert report.captions.low > 100 * 0.001
-assert report.captions.value <= report.caption_ceiling + 0.03
+assert report.captions.value <= report.ceilings[0] + 0.03
 
 x_0 = to_floats(render(compose(1000, split="test")))
 eps, t = Noise(0).normal(x_0.shape, "eps"), list(report.noisy)[1]
@@ -553,11 +553,11 @@ for i, j in np.ndindex(60, 1000):  # what is named must be there; what is there 
 assert np.allclose(likely[:60], by_hand / by_hand.sum(axis=1, keepdims=True))
 best = [(table == table.max(axis=0)) / (table == table.max(axis=0)).sum(axis=0) for table in (likely, likely.T)]
 ceilings = [np.trace(share) / 1000 for share in best]  # who finds several equally likely must guess one
-assert np.allclose(ceilings, [report.caption_ceiling, report.portrait_ceiling])
+assert np.allclose(ceilings, report.ceilings)
 assert first_answers(np.array([[2.0, 2, 0], [1, 3, 0], [2, 0, 1]])) == (1.5, 2.5)  # ties are shared
 scores = clip.image_vectors(pictures) @ clip.text_vectors(texts).T
 assert np.isclose(report.captions.value, np.mean(scores.argmax(axis=1) == np.arange(1000)), atol=0.003)
-assert np.isclose(report.portraits.value, np.mean(scores.argmax(axis=0) == np.arange(1000)), atol=0.003)
+assert np.isclose(report.pictures.value, np.mean(scores.argmax(axis=0) == np.arange(1000)), atol=0.003)
 print(f"{(fits > 1).mean():.0%} of the captions are true of more than one portrait")
 
 # %% [markdown]
@@ -603,7 +603,7 @@ plot.curves(
     np.array(times),
     {
         "caption of a portrait": np.array([share.value for share in found]),
-        "ceiling without noise": np.full(len(times), report.caption_ceiling),
+        "ceiling without noise": np.full(len(times), report.ceilings[0]),
         "chance": np.full(len(times), 0.001),
     },
     "step t",

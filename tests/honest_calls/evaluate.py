@@ -4,6 +4,7 @@ import functools
 
 import numpy as np
 from latents import autoencoder, latent_diffusion
+from unclips import prior
 
 from honest_calls.data import CAPTIONS, PORTRAITS, RENDERED
 from honest_calls.models import MODEL
@@ -116,7 +117,8 @@ CALLS = {
         E.obedience,
         {"images": RENDERED, "portraits": PORTRAITS, "captions": CAPTIONS},
     ),
-    "retrieval": lambda: (quiet(E.retrieval), {"clip": reader(), "n": 4}),
+    "retrieval": lambda: (quiet(E.retrieval), {"clip": reader(), "n": 4, "data": "avatars"}),
+    "prior_retrieval": lambda: (E.prior_retrieval, {"prior": prior(), "n": 4, "data": "scenes", "guidance": 1.0}),
     "evaluate": lambda: (
         E.evaluate,
         {
@@ -192,6 +194,16 @@ SLOW = {
     "evaluate_scenes": 32,
     "evaluate_text": 32,
     "obedience": 16,
+    "prior_retrieval": 8,
     "retrieval": 8,
 }
-RECORDS = {"BlockPCA", "ClassifierScores", "LossByTimestep", "Obedience", "Retrieval", "SceneObedience", "Share"}
+RECORDS = {
+    "BlockPCA",
+    "ClassifierScores",
+    "LossByTimestep",
+    "Obedience",
+    "PriorRetrieval",
+    "Retrieval",
+    "SceneObedience",
+    "Share",
+}

@@ -7,6 +7,7 @@ from enlargers import cascade, enlarger
 from latents import SCENES, latent_diffusion
 from latents import autoencoder as scene_autoencoder
 
+from honest_calls import unclip
 from tinydiff import models as M
 from tinydiff.base import Condition, Noise
 from tinydiff.data import Dataset
@@ -190,7 +191,8 @@ CALLS = {
     "Cascade.with_micro_batch": lambda: (cascade().with_micro_batch, {"micro_batch": 2}),
     "Enlarger.check_noise": lambda: (enlarger().check_noise, {"image_noise": 0.5}),
     "Enlarger.x_size": lambda: (enlarger().x_size, {"size": (8, 16)}),
-    "check_draws": lambda: (M.check_draws, {"model": MODEL()}),
+    "DiffusionModel.with_micro_batch": lambda: (MODEL().with_micro_batch, {"micro_batch": 3}),
+    "load_picture_model": lambda: (M.load_picture_model, {"name": "mnist", "device": "cpu"}),
     "DiffusionModel.network_output": lambda: (MODEL().network_output, {"x_t": X, "t": T, "context": LABELS}),
     "DiffusionModel.predict": lambda: (MODEL().predict, {"x_t": X, "t": T, "context": LABELS}),
     "DiffusionModel.target": lambda: (MODEL().target, {"x_0": X, "eps": X, "t": T}),
@@ -280,9 +282,17 @@ CALLS = {
     "find_folder": lambda: (M.find_folder, {"name": "mnist"}),
     "read_about": lambda: (M.read_about, {"name": "mnist"}),
 }
-SLOW = {"sample": 4, "load": 4}
+CALLS |= unclip.MODELS
+SLOW = {"sample": 4, "load": 4, "load_picture_model": 4}
 RECORDS = {"LinearPreview", "Verdicts"}
-WITHOUT = {"ModelConfig.diffusion", "register", "save", "LatentAutoencoder.checksum"}  # files have tests of their own
+WITHOUT = {
+    "ModelConfig.diffusion",
+    "register",
+    "save",
+    "LatentAutoencoder.checksum",
+    "ClipModel.checksum",
+}  # files have tests of their own
+WITHOUT |= unclip.WITHOUT
 
 
 def walk(predict, x_T, noise):

@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from honest_calls import unclip
 from tinydiff import networks as N
 from tinydiff.nn import Gradients, Tape
 
@@ -43,6 +44,7 @@ NETWORKS = {
     "ImageEncoder": (lambda: N.ImageEncoder(4, 1, (4,), np.random.default_rng(0)), {"x_t": X, "t": T}),
     "Encoder": (lambda: packed(N.Encoder(AUTOENCODER, 4, np.random.default_rng(0))), {"x": X}),
     "QuantisedAutoencoder": (lambda: N.QuantisedAutoencoder(QUANTISED), {"x": X}),
+    "PriorTransformer": unclip.PRIOR,
     "Decoder": (lambda: packed(N.Decoder(AUTOENCODER, 2, np.random.default_rng(0))), {"z": Z}),
 }
 
@@ -53,6 +55,7 @@ def backward(name):
     d_out = model.forward(**inputs, tape=tape)
     grads = Gradients(model.parameters())
     called = {"UNet": "d_out", "DiT": "d_out", "TextToImage": "d_out", "TextEncoder": "dy", "ImageEncoder": "dy"}
+    called["PriorTransformer"] = "d_out"
     called |= {"Encoder": "dy", "Decoder": "dy", "QuantisedAutoencoder": "d_x_hat"}
     return (lambda **given: (model.backward(*given.values(), tape, grads), grads.flat)), {
         called.get(name, "d_logits"): d_out
@@ -115,6 +118,12 @@ CALLS |= {
         N.TextConfig,
         {"vocabulary": 9, "length": 3, "channels": 4, "layers": 1, "heads": 1, "causal": True, "positions": True},
     ),
+    "PriorConfig": lambda: (
+        N.PriorConfig,
+        {"embedding": 4, "text_channels": 4, "length": 3, "channels": 8, "layers": 1, "heads": 2},
+    ),
+    "PriorTransformer": lambda: (N.PriorTransformer, {"config": N.PriorConfig(4, 4, 3, 8, 1, 2), "rng": seeded()}),
+    "CLIP.read_text": lambda: (N.CLIP(CLIP).read_text, {"tokens": TOKENS}),
     "CLIPConfig": lambda: (
         N.CLIPConfig,
         {"image_size": 4, "in_channels": 1, "channels": (4,), "embedding": 4, "text": TEXT},

@@ -3,12 +3,15 @@
 import functools
 
 import numpy as np
+import unclips
 from coloured_squares import SHAPE, ColouredSquares
+from unclips import decoder, prior
 
 from honest_calls import returning
 from honest_calls.models import DATA, LATENTS, MODEL, WORDS
 from tinydiff import train as T
 from tinydiff.base import Noise
+from tinydiff.data import Dataset, LatentData
 from tinydiff.networks import (
     AttributeClassifier,
     AttributeClassifierConfig,
@@ -41,11 +44,22 @@ CONFIG = {
 }
 VALIDATED = {**CONFIG, "validate_every": 2, "validation_images": 2}
 DENOISE = T.DenoiseConfig(steps=1, batch=2, micro_batch=2, lanes=1)
+DECODE = T.DecodeConfig(steps=1, batch=2, micro_batch=2, lanes=1)
 CLASSIFY = T.ClassifyConfig(steps=1, batch=2, micro_batch=2, lanes=1)
 RECONSTRUCT = T.ReconstructConfig(steps=1, batch=2, micro_batch=2, lanes=1, perceptual=0.5, adversarial=0.5)
 QUANTISE = T.QuantiseConfig(steps=1, batch=2, micro_batch=2, lanes=1)
 CODES = QuantisedAutoencoderConfig(4, 1, 4, (1, 2), latent_channels=2, codes=5)
 WORD = T.NewWordConfig(steps=1, batch=2, micro_batch=2)
+
+
+def told():
+    pictures = (100 * unclips.pictures() + 100).astype(np.uint8)
+    return Dataset(pictures, np.zeros(2, int), "mine", "all", "here", unclips.CAPTIONS[:2])
+
+
+def embeddings():
+    z = unclips.clip().embed(unclips.pictures())[:, None, None].astype(np.float16)
+    return LatentData(z, np.zeros(2, int), unclips.CAPTIONS[:2], "mine", unclips.clip().checksum())
 
 
 def vector(value=0.5):
@@ -104,6 +118,12 @@ CALLS = {
     "TrainConfig": lambda: (T.TrainConfig, CONFIG),
     "ValidatedConfig": lambda: (T.ValidatedConfig, VALIDATED),
     "DenoiseConfig": lambda: (T.DenoiseConfig, {"steps": 3, "condition_dropout": 0.5, "flip": True, "time_shift": 2.0}),
+    "DecodeConfig": lambda: (T.DecodeConfig, {"steps": 3, "condition_dropout": 0.25, "embedding_dropout": 0.5}),
+    "Decode": lambda: (
+        T.Decode,
+        {"model": decoder(), "data": told(), "config": DECODE, "embeddings": embeddings(), "validation": told()}
+        | {"validation_embeddings": embeddings(), "prior": prior()},
+    ),
     "random_steps": lambda: (T.random_steps, {"noise": Noise(0), "n": 3, "T": 10, "time_shift": 2.0}),
     "ClassifyConfig": lambda: (T.ClassifyConfig, {"steps": 3, "shift": 1}),
     "ContrastConfig": lambda: (T.ContrastConfig, {"steps": 3, "clean": 0.5}),
@@ -192,7 +212,26 @@ WITHOUT = {
     ),
     *(
         f"{name}.{method}"
-        for name in ("Denoise", "Classify", "ClassifyAttributes", "Contrast", "NewWord", "Reconstruct", "Quantise")
-        for method in ("add_gradient", "indices", "validate", "identity", "about", "trained", "measure", "context")
+        for name in (
+            "Denoise",
+            "Decode",
+            "Classify",
+            "ClassifyAttributes",
+            "Contrast",
+            "NewWord",
+            "Reconstruct",
+            "Quantise",
+        )
+        for method in (
+            "add_gradient",
+            "indices",
+            "validate",
+            "identity",
+            "about",
+            "trained",
+            "measure",
+            "context",
+            "held_out_context",
+        )
     ),
 }

@@ -113,7 +113,7 @@ def test_the_shipped_clip_finds_ranks_and_guides():
     """Far above chance on pairs that it has not seen, and its gradient makes the shipped model draw what is asked."""
     clip, model = load("avatars-clip"), load("avatars")
     found = retrieval(clip, n=200)
-    assert min(found.captions.low, found.portraits.low) > 0.2  # chance: 0.005
+    assert min(found.captions.low, found.pictures.low) > 0.2  # chance: 0.005
     portraits = compose(8, split="test")
     prompts = [caption.text for caption in describe(portraits, split="test")]
     t = np.full(8, 300)

@@ -8,7 +8,7 @@ from tinydiff.evaluate.pictures import evaluate_pictures, real_halves
 from tinydiff.evaluate.precision_recall import precision_and_recall
 from tinydiff.evaluate.random_features import random_features, random_features_frechet
 from tinydiff.evaluate.reconstruction import BlockPCA, evaluate_autoencoder, fit_block_pca
-from tinydiff.evaluate.retrieval import Retrieval, retrieval
+from tinydiff.evaluate.retrieval import PriorRetrieval, Retrieval, prior_retrieval, retrieval
 from tinydiff.evaluate.samples import (
     ClassifierScores,
     balanced,
@@ -26,6 +26,7 @@ __all__ = [
     "ClassifierScores",
     "LossByTimestep",
     "Obedience",
+    "PriorRetrieval",
     "Retrieval",
     "SceneObedience",
     "Share",
@@ -47,6 +48,7 @@ __all__ = [
     "nearest_neighbours",
     "obedience",
     "precision_and_recall",
+    "prior_retrieval",
     "random_features",
     "random_features_frechet",
     "real_halves",

@@ -11,14 +11,14 @@ from tinydiff.base import Array, Noise, counted, to_numpy, xp_of
 from tinydiff.data import Dataset
 from tinydiff.evaluate.by_timestep import LossByTimestep, loss_by_timestep
 from tinydiff.evaluate.neighbours import nearest_neighbours
-from tinydiff.models import DiffusionModel, check_draws
+from tinydiff.models import DiffusionModel
 
 SHOWN, NEIGHBOURS = 10, 3  # how many samples are shown beside how many of the nearest training images
 
 
 def mean_loss(model: DiffusionModel, images: Array, context: Array | None, seed: int, bins: int) -> LossByTimestep:
     """Return the loss in bins of t, each image, with its condition, at one random t (Eq. DDPM-14)."""
-    check_draws(model)
+    model.check_draws()
     x_0, noise = model.encode(images), Noise(seed, xp=xp_of(images))
     t = noise.integers(1, model.config.T, len(x_0), "t")
     eps = noise.normal(x_0.shape, "eps")

@@ -29,7 +29,7 @@ from tinydiff.evaluate.report import carried_by_errors
 from tinydiff.evaluate.shares import Share, wilson_share
 from tinydiff.models import (
     GUIDANCE_FOR_PROMPTS,
-    DiffusionModel,
+    PictureModel,
     Progress,
     Request,
     Verdicts,
@@ -152,7 +152,7 @@ def _binding(verdicts, scenes, named):
 
 @checked()
 def evaluate_scenes(
-    model: DiffusionModel,
+    model: PictureModel,
     judge: AttributeClassifier,
     n: int = 1000,
     steps: int = 20,
@@ -169,7 +169,7 @@ def evaluate_scenes(
 
     Parameters
     ----------
-    model : DiffusionModel
+    model : DiffusionModel, Cascade or UnClip
         One that draws scenes from text.
     judge : AttributeClassifier
         See the recipe ``scenes-judge``.
@@ -185,7 +185,7 @@ def evaluate_scenes(
     """
     check_count("n", n)
     size, width, channels = model.picture_shape
-    if model.config.text is None or channels != 3 or size != width:
+    if not model.reads_text or channels != 3 or size != width:
         raise InputError("This report is for models that draw square scenes from text, in three colours.")
     _check_attributes("judge", judge.config.attributes)
     of_a_set = n * 3 * size**2  # bytes; there are five sets, and one at a time becomes float32
@@ -243,7 +243,7 @@ def _captioned(split, n):
     return scenes, [caption.text for caption in captions], [caption.named for caption in captions]
 
 
-def _drawer(model: DiffusionModel, steps: int, sampler: str, guidance: float) -> Callable[[Any, int], np.ndarray]:
+def _drawer(model: PictureModel, steps: int, sampler: str, guidance: float) -> Callable[[Any, int], np.ndarray]:
     """Return a function that draws one picture for each prompt, as bytes; the second argument counts from the first."""
 
     def draw(prompts, first):

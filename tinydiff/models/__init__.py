@@ -9,13 +9,15 @@ from tinydiff.models.clip import ClipModel, best_of, clip_gradient, clip_guided_
 from tinydiff.models.config import ModelConfig, default_micro_batch
 from tinydiff.models.diffusion import DiffusionModel, Progress
 from tinydiff.models.editing import draw_from, fill_in, fills_in, image_to_image, inpaint, interpolate, invert
-from tinydiff.models.enlarger import Enlarger, check_draws
+from tinydiff.models.enlarger import Enlarger
 from tinydiff.models.latent import LatentDiffusion
 from tinydiff.models.new_words import notes_on_words
 from tinydiff.models.preview import LinearPreview, fit_preview
+from tinydiff.models.prior import Prior
 from tinydiff.models.request import GUIDANCE_FOR_PROMPTS, SAMPLER, STEPS, Guidance, Request, guidance_for, usual_steps
-from tinydiff.models.sample import sample
+from tinydiff.models.sample import PictureModel, base_of, load_picture_model, sample
 from tinydiff.models.store import SHIPPED, find_folder, load, read_about, register, save, shipped_models
+from tinydiff.models.unclip import UnClip, between_pictures, text_difference, towards_text, variations
 from tinydiff.models.word_maps import word_maps
 
 __all__ = [
@@ -32,13 +34,17 @@ __all__ = [
     "LatentDiffusion",
     "LinearPreview",
     "ModelConfig",
+    "PictureModel",
+    "Prior",
     "Progress",
     "Request",
+    "UnClip",
     "Verdicts",
     "attribute_agreement",
     "attribute_features",
+    "base_of",
     "best_of",
-    "check_draws",
+    "between_pictures",
     "class_gradient",
     "clip_gradient",
     "clip_guided_chain",
@@ -55,6 +61,7 @@ __all__ = [
     "interpolate",
     "invert",
     "load",
+    "load_picture_model",
     "measure_latents",
     "notes_on_words",
     "read_about",
@@ -63,6 +70,9 @@ __all__ = [
     "sample",
     "save",
     "shipped_models",
+    "text_difference",
+    "towards_text",
     "usual_steps",
+    "variations",
     "word_maps",
 ]

@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
@@ -19,14 +18,13 @@ from tinydiff.base import (
     check_shape,
     checked,
     checks_arguments,
-    counted,
-    shown,
     to_numpy,
     to_table,
     xp_of,
 )
 from tinydiff.functional import reparameterise
 from tinydiff.models.config import LARGEST_MICRO_BATCH
+from tinydiff.models.standardise import keep_mean_and_std
 from tinydiff.models.store import register
 from tinydiff.networks import Autoencoder, AutoencoderConfig
 from tinydiff.workers import MOST_THREADS, map_shards
@@ -68,15 +66,7 @@ class LatentAutoencoder:
 
     def __post_init__(self):
         channels = self.network.config.latent_channels
-        for name, default in (("mean", 0.0), ("std", 1.0)):
-            given = getattr(self, name)
-            numbers = [default] * channels if given is None else _numbers(name, given, channels)
-            object.__setattr__(self, name, tuple(float(np.float32(number)) for number in numbers))
-        if min(self.std) <= 0:
-            raise InputError(
-                f"std holds {min(self.std):.4g} for channel {self.std.index(min(self.std))}, but positive numbers were "
-                "expected: a channel that never changes tells nothing, so train longer, or with fewer latent_channels."
-            )
+        keep_mean_and_std(self, channels, "latents")
         check_count("micro_batch", self.micro_batch, most=LARGEST_MICRO_BATCH)
         if self.threads is not None:
             check_count("threads", self.threads, most=MOST_THREADS)
@@ -222,19 +212,3 @@ class AutoencoderSettings:
     def build(self, network: Autoencoder) -> LatentAutoencoder:
         """Return the model."""
         return LatentAutoencoder(network, self.mean, self.std, self.micro_batch)
-
-
-def _numbers(name, given, channels):
-    """Return a finite number for each channel."""
-    try:
-        numbers = [float(number) for number in given]
-    except (TypeError, ValueError):
-        raise InputError(f"{name} is {shown(given)}, but {counted(channels, 'number')} were expected.") from None
-    if len(numbers) != channels:
-        raise InputError(
-            f"{name} holds {counted(len(numbers), 'number')}, but the latents have {counted(channels, 'channel')}: one "
-            "for each was expected."
-        )
-    if not all(math.isfinite(number) and abs(number) < np.finfo(np.float32).max for number in numbers):
-        raise InputError(f"{name} is {shown(given)}, but finite numbers were expected.")
-    return numbers

@@ -10,11 +10,10 @@ from tinydiff.base import Array, Condition, InputError, check_sides, checks_argu
 from tinydiff.diffusion import SAMPLERS, last
 from tinydiff.models.diffusion import Chain, DiffusionModel, Progress
 from tinydiff.models.enlarger import Enlarger
-from tinydiff.models.request import Guidance, Request
+from tinydiff.models.request import Guidance, Request, other_seed
 from tinydiff.models.store import register
 
 MOST_STAGES = 3  # as a folder names them
-SEEDS, STRIDE = 2**32, 2654435761  # a stage's seed is far from that of the stage before: its noise is another
 
 
 @checks_arguments()
@@ -73,6 +72,16 @@ class Cascade:
         return self.stages[-1].picture_shape
 
     @property
+    def reads_text(self) -> bool:
+        """Whether a part of it draws what a prompt says."""
+        return any(part.reads_text for part in (self.base, *self.stages))
+
+    @property
+    def size(self) -> int:
+        """How many weights all its parts have."""
+        return sum(part.size for part in (self.base, *self.stages))
+
+    @property
     def factor(self) -> int:
         """How many times higher and wider its pictures are than those of its base."""
         factor = 1
@@ -97,7 +106,7 @@ class Cascade:
     def with_micro_batch(self, micro_batch: int) -> "Cascade":
         """Return the same cascade, of which every stage computes so many pictures together."""
         stages = tuple(replace(stage, micro_batch=micro_batch) for stage in self.stages)
-        return Cascade(replace(self.base, micro_batch=micro_batch), stages)
+        return Cascade(self.base.with_micro_batch(micro_batch), stages)
 
     def decode(self, x: Array) -> Array:
         """Return the pictures of a state of its chain: x itself, or those of latents where the base draws such."""
@@ -212,7 +221,7 @@ class Cascade:
     def _asked_of(self, part, request, i):
         """Return what is asked of the base (i = 0) or of a stage: as much as it understands, with noise of its own."""
         parts = (self.base, *self.stages)
-        request = replace(request, n=request.count, size=None, seed=(request.seed + i * STRIDE) % SEEDS)
+        request = replace(request, n=request.count, size=None, seed=other_seed(request.seed, i))
         reads, knows = part.config.text is not None, part.config.denoiser.num_classes is not None
         if not reads and any(other.config.text is not None for other in parts):
             request = replace(request, prompt=None, negative="")

@@ -3,6 +3,8 @@
 The pictures may be noisy, x_t at a time t, of the forward process that it was trained with.
 """
 
+import hashlib
+import json
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -21,10 +23,13 @@ from tinydiff.base import (
     checked,
     checks_arguments,
     there_are,
+    to_numpy,
+    to_table,
     xp_of,
 )
 from tinydiff.diffusion import GaussianDiffusion
 from tinydiff.diffusion.schedules import LARGEST_T, SCHEDULES
+from tinydiff.functional import avg_pool
 from tinydiff.models.config import LARGEST_MICRO_BATCH
 from tinydiff.models.diffusion import DiffusionModel
 from tinydiff.models.request import Request
@@ -74,13 +79,40 @@ class ClipModel:
         """The forward process."""
         return GaussianDiffusion(SCHEDULES[self.schedule](self.T))
 
-    def text_vectors(self, prompts: Sequence[str]) -> Array:
-        """Return a unit vector for each prompt, shape (N, embedding)."""
+    def tokens(self, prompts: Sequence[str]) -> Array:
+        """Return prompts as token numbers, integers (N, length), on the model's device."""
         if isinstance(prompts, str) or not prompts:
             raise InputError(f"prompts is {prompts!r}, but a list of one or more texts was expected.")
-        xp, length = xp_of(self.network.theta), self.network.config.text.length
-        tokens = xp.asarray(self.tokenizer.rows(prompts, length))
-        return map_shards(self.network.encode_text, (tokens,), self.micro_batch, self.threads)
+        return xp_of(self.network.theta).asarray(self.tokenizer.rows(prompts, self.network.config.text.length))
+
+    def text_vectors(self, prompts: Sequence[str]) -> Array:
+        """Return a unit vector for each prompt, shape (N, embedding)."""
+        return map_shards(self.network.encode_text, (self.tokens(prompts),), self.micro_batch, self.threads)
+
+    def embed(self, pictures: Array) -> Array:
+        """Return a unit vector for each clean picture, shape (N, embedding), as `image_vectors` does.
+
+        Pictures may be several times as large as those that it reads: it then sees the averages of their blocks.
+        """
+        check_images("pictures", pictures)
+        height, width, channels = self.network.config.shape
+        check_shape("pictures", pictures, (None, None, None, channels))
+        factor = pictures.shape[1] // height
+        if not factor or pictures.shape[1:3] != (factor * height, factor * width):
+            raise InputError(
+                f"pictures are {pictures.shape[1]} x {pictures.shape[2]}, but the CLIP reads {height} x {width}: "
+                "pictures of that size, or a whole number of times as large, were expected."
+            )
+        return self.image_vectors(avg_pool(pictures, factor)[0])
+
+    def checksum(self) -> str:
+        """Return 16 hexadecimal digits that tell this CLIP's embeddings of pictures from others', by which to name it.
+
+        They come from what decides an embedding: the shape, and the weights, as float32 numbers.
+        """
+        found = hashlib.sha256(json.dumps(to_table(self.network.config), sort_keys=True).encode())
+        found.update(to_numpy(self.network.theta).astype("<f4").tobytes())
+        return found.hexdigest()[:16]
 
     def image_vectors(self, x_t: Array, t: Array | float = 0) -> Array:
         """Return a unit vector for each picture (N, H, W, C) in [-1, 1], shape (N, embedding).

@@ -2,13 +2,15 @@
 
 import math
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 
 from tinydiff.base import Array, InputError, check_count, checked, checks_arguments, counted, printable, shown
 from tinydiff.diffusion import SCHEDULES, TARGETS, GaussianDiffusion
 from tinydiff.diffusion.schedules import LARGEST_T
-from tinydiff.networks import DiT, DiTConfig, TextConfig, TextToImage, UNet, UNetConfig, build
+from tinydiff.networks import DiTConfig, PriorConfig, TextConfig, TextToImage, UNetConfig, build
+from tinydiff.networks.levels import LARGEST_WIDTH
 from tinydiff.nn import weights_that_fit
 
 CACHE_BYTES = 2 * 2**20
@@ -36,6 +38,12 @@ class ModelConfig:
         What class 0, 1, ... is called, one name for each of the denoiser's `num_classes`.
     dit : DiTConfig or None
         The shape of the denoiser, if it is a DiT.
+    prior : PriorConfig or None
+        The shape of the denoiser, if embeddings are drawn and not pictures, see `Prior`.
+    embedding : int or None
+        How many numbers the embedding of a picture has that the network is told besides a text, see `UnClip`.
+    clip : str or None
+        The checksum of the CLIP that these embeddings are of.
     """
 
     unet: UNetConfig | None = None
@@ -45,12 +53,20 @@ class ModelConfig:
     text: TextConfig | None = None
     class_names: tuple[str, ...] | None = None
     dit: DiTConfig | None = None
+    prior: PriorConfig | None = None
+    embedding: int | None = None
+    clip: str | None = None
 
     def __post_init__(self):
-        if self.unet is not None and self.dit is not None:
-            raise InputError("unet and dit were both given, but a model has one denoiser: leave one of them out.")
-        if self.unet is None and self.dit is None:
+        given = [name for name in ("unet", "dit", "prior") if getattr(self, name) is not None]
+        if len(given) > 1:
+            raise InputError(f"{' and '.join(given)} were given, but a model has one denoiser: leave all but one out.")
+        if not given:
             object.__setattr__(self, "unet", UNetConfig())
+        if self.embedding is not None:
+            check_count("embedding", self.embedding, most=LARGEST_WIDTH)
+            if self.text is None or self.prior is not None:
+                raise InputError(f"embedding is {self.embedding}, but it is told to a network that reads text.")
         SCHEDULES[self.schedule], TARGETS[self.kind]  # an unknown name is refused
         check_count("T", self.T, most=LARGEST_T)
         channels, out_channels, classes = (
@@ -69,11 +85,9 @@ class ModelConfig:
             )
 
     @property
-    def denoiser(self) -> UNetConfig | DiTConfig:
-        """The shape of the part that predicts the noise: `unet`, or `dit`."""
-        shape = self.dit if self.unet is None else self.unet
-        assert shape is not None
-        return shape
+    def denoiser(self) -> Any:
+        """The shape of the part that predicts the noise: `unet`, `dit`, or `prior`."""
+        return next(shape for shape in (self.unet, self.dit, self.prior) if shape is not None)
 
     def with_denoiser(self, shape: UNetConfig | DiTConfig) -> "ModelConfig":
         """Return this configuration with a denoiser of another shape, of the same architecture."""
@@ -103,10 +117,12 @@ class ModelConfig:
             f"labels is {shown(name)}, but this model knows these classes: {known}. Name one of them{or_number}."
         )
 
-    def network(self, rng: np.random.Generator | None = None) -> UNet | DiT | TextToImage:
+    def network(self, rng: np.random.Generator | None = None) -> Any:
         """Return a new network of this shape; `rng` draws its weights."""
         with weights_that_fit():
-            return build(self.denoiser, rng) if self.text is None else TextToImage(self.denoiser, self.text, rng)
+            if self.text is None:
+                return build(self.denoiser, rng)
+            return TextToImage(self.denoiser, self.text, rng, embedding=self.embedding)
 
     def diffusion(self) -> GaussianDiffusion:
         """Return the forward process."""
@@ -118,7 +134,7 @@ class ModelConfig:
 
 
 @checked()
-def default_micro_batch(denoiser: UNetConfig | DiTConfig) -> int:
+def default_micro_batch(denoiser: UNetConfig | DiTConfig | PriorConfig) -> int:
     """Return how many images are computed together unless something else is asked for: 16, or 8 if they are large.
 
     The arrays between two layers should fit into a processor's cache: 16 if an array of 16 images at full resolution

@@ -1,7 +1,7 @@
 """A trained diffusion model: the network, its forward process, and the chains that draw samples with it."""
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -15,6 +15,7 @@ from tinydiff.base import (
     Size,
     TrainingError,
     check_count,
+    check_shape,
     check_sides,
     checks_arguments,
     height_and_width,
@@ -25,7 +26,7 @@ from tinydiff.models.config import LARGEST_MICRO_BATCH, ModelConfig, default_mic
 from tinydiff.models.predictor import guided_predictor
 from tinydiff.models.request import Request
 from tinydiff.models.store import register
-from tinydiff.networks import DiT, TextToImage, UNet
+from tinydiff.networks import DiT, PriorTransformer, TextToImage, UNet
 from tinydiff.text import Tokenizer
 from tinydiff.workers import MOST_THREADS, Workers
 
@@ -40,7 +41,7 @@ class DiffusionModel:
 
     Parameters
     ----------
-    network : UNet, DiT or TextToImage
+    network : UNet, DiT or TextToImage; in a `Prior` a PriorTransformer
     config : ModelConfig
     micro_batch : int or None
         How many images are computed together; None becomes `default_micro_batch`. It belongs to the model because it
@@ -54,7 +55,7 @@ class DiffusionModel:
         For a model that draws from text.
     """
 
-    network: UNet | DiT | TextToImage
+    network: UNet | DiT | TextToImage | PriorTransformer
     config: ModelConfig
     micro_batch: Any = None
     threads: int | None = None
@@ -86,6 +87,16 @@ class DiffusionModel:
         return self.config.denoiser.shape
 
     @property
+    def reads_text(self) -> bool:
+        """Whether it draws what a prompt says."""
+        return self.config.text is not None
+
+    @property
+    def size(self) -> int:
+        """How many weights it has."""
+        return self.network.theta.size
+
+    @property
     def multiple(self) -> int:
         """What height and width of pictures must be multiples of."""
         return self.config.denoiser.multiple
@@ -99,6 +110,10 @@ class DiffusionModel:
     def is_bounded(self) -> bool:
         """Whether all numbers of x lie in [-1, 1], so that a guess of x_0 can be clipped to it."""
         return True
+
+    def with_micro_batch(self, micro_batch: int) -> "DiffusionModel":
+        """Return the same model, which computes so many samples together."""
+        return replace(self, micro_batch=micro_batch)
 
     def encode(self, pictures: Array) -> Array:
         """Return the x of pictures (N, H, W, C): themselves."""
@@ -241,17 +256,21 @@ class DiffusionModel:
         if request.labels is not None and self.config.text is not None:
             raise InputError(f"labels is {request.labels}, but this model draws from text: give a prompt.")
         if isinstance(request.prompt, Condition):
+            if request.embedding is not None:
+                raise InputError("embedding was given, but encoded prompts hold it already: leave one of them out.")
             return request.prompt
         prompts = request.prompt if isinstance(request.prompt, list) else [request.prompt or ""] * request.count
-        return self.tokens(prompts)
+        return self._with_embedding(self.tokens(prompts), request.embedding)
 
     def null_context(self, negative: str = "") -> Any:
         """Return one row without a condition: "no class", or the empty prompt; or the negative prompt.
 
-        Prompts are returned as token numbers, which `read` encodes.
+        Prompts are returned as token numbers, which `read` encodes. There is no embedding of a picture in it: zeros.
         """
         if self.config.text is not None:
-            return self.tokens([negative])
+            size = self.config.embedding
+            nothing = None if size is None else xp_of(self.network.theta).zeros((1, size), self.network.theta.dtype)
+            return self._with_embedding(self.tokens([negative]), nothing)
         if negative:
             raise InputError(f"The negative prompt is {negative!r}, but this model does not read text: leave it out.")
         classes = self.config.denoiser.num_classes
@@ -265,11 +284,40 @@ class DiffusionModel:
             raise InputError(f"The prompt is {prompts[0]!r}, but this model does not read text: {instead}.")
         return xp_of(self.network.theta).asarray(self.tokenizer.rows(prompts, self.config.text.length))
 
+    def check_draws(self) -> None:
+        """Raise `InputError` unless it draws pictures of words, of classes or of nothing, by itself."""
+        if self.config.embedding is not None:
+            raise InputError(
+                "This model is the decoder of an unCLIP, and draws of embeddings of pictures: ask the whole unCLIP, or "
+                "give embeddings to DiffusionModel.draw."
+            )
+
+    def told(self, context: Any) -> Any:
+        """Return what the network is told in training, of a context: the same, but for a `Prior`."""
+        return context
+
+    def latents_of(self) -> tuple[str, str]:
+        """Return what its x come from, in a word, and a checksum of it; pictures come from nothing."""
+        return "autoencoder", "none"
+
     def read(self, context: Any, first: int = 0) -> Any:
         """Return a context with its token numbers encoded, so that the steps of a chain need not encode them again."""
         if not isinstance(self.network, TextToImage):
             return context
         return Workers(self.micro_batch, self.threads, first=first).map(self.network.read, context)
+
+    def _with_embedding(self, tokens, embedding):
+        """Return tokens alone, or with the embeddings that a decoder draws of."""
+        size = self.config.embedding
+        if size is None:
+            if embedding is not None:
+                raise InputError("embedding was given, but this model draws of words alone: leave it out.")
+            return tokens
+        if embedding is None:
+            self.check_draws()
+        weights = self.network.theta
+        check_shape("embedding", embedding, (len(tokens), size))
+        return Condition(tokens=tokens, pooled=xp_of(weights).asarray(embedding, dtype=weights.dtype))
 
     def _labels(self, request):
         """Return a label for each sample, or None; a classifier knows by itself how many classes it has."""

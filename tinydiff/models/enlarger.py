@@ -14,7 +14,6 @@ from tinydiff.base import (
     check_number,
     check_shape,
     check_sides,
-    checked,
     checks_arguments,
     to_numpy,
     xp_of,
@@ -174,14 +173,11 @@ class Enlarger(DiffusionModel):
     def condition(self, request: Request) -> Any:
         """Return the condition of each sample; a request without a small picture is refused."""
         if request.image is None:
-            check_draws(self)
+            self.check_draws()
         return super().condition(request)
 
-
-@checked()
-def check_draws(model: DiffusionModel) -> None:
-    """Raise `InputError` for an `Enlarger`: it draws only from small pictures."""
-    if isinstance(model, Enlarger):
+    def check_draws(self) -> None:
+        """Raise `InputError`: it draws only from small pictures."""
         raise InputError(
             "This model enlarges pictures and draws none by itself: give it a small one, to Enlarger.enlarge or as "
             "tinydiff edit --image PICTURE."

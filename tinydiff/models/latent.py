@@ -75,6 +75,10 @@ class LatentDiffusion(DiffusionModel):
         """Return the pictures of latents, in [-1, 1]."""
         return self._decoder.decode(x)
 
+    def latents_of(self) -> tuple[str, str]:
+        """Return what its x come from: an autoencoder, by its checksum."""
+        return "autoencoder", self._decoder.checksum()
+
     @property
     def _decoder(self) -> LatentAutoencoder:
         assert self.autoencoder is not None

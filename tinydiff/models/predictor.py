@@ -54,7 +54,7 @@ def conditions(model: "DiffusionModel", request: Request) -> tuple[Any, Any]:
     With a classifier, the condition is for the classifier, and the network gets `nothing`, a row for each sample.
     """
     condition, nothing = model.condition(request), model.read(model.null_context(request.negative))
-    if request.classifier is None and not isinstance(condition, Condition):
+    if request.classifier is None and not isinstance(request.prompt, Condition):  # which was read before
         condition = model.read(condition, request.first)
     if request.guidance.scale != 1 and nothing is None and request.classifier is None:
         raise InputError(

@@ -32,6 +32,7 @@ GUIDANCE_FOR_PROMPTS = 2.0  # how strongly commands, the page and `sample` follo
 SAMPLER = "dpmpp_2m"  # of commands, the page and `sample`: in `STEPS` steps as good as DDIM in 50 (see avatars' card)
 STEPS = 20  # of that sampler
 STEPS_OF_OTHERS = 50
+SEEDS, STRIDE = 2**32, 2654435761  # of parts of what is drawn, whose noise should be another, see `other_seed`
 
 
 @checked()
@@ -80,6 +81,12 @@ def guidance_for(prompt: str | Sequence[str] | Condition | None = None, negative
     return GUIDANCE_FOR_PROMPTS if prompt is not None or negative else 1.0
 
 
+@checked()
+def other_seed(seed: int, i: int) -> int:
+    """Return the seed of part i of what is drawn in parts; far from the seed of part 0, which is `seed` itself."""
+    return (seed + i * STRIDE) % SEEDS
+
+
 @checks_arguments("__init__", "for_images")
 @dataclass(frozen=True, eq=False)
 class Request:
@@ -88,7 +95,8 @@ class Request:
     Parameters
     ----------
     n : int or None
-        How many samples. None takes as many as there are labels, prompts or images, or 16.
+        How many samples. None takes as many as there are labels, prompts, images or embeddings,
+        or 16.
     seed : int
         Sample i of a seed is the same picture, whatever n is.
     labels : int, str, sequence of either, or None
@@ -110,6 +118,8 @@ class Request:
         An input of the network beside x_t, besides any other condition, such as `erased` pictures.
     image_time : array, shape (n,), or None
         Up to which step of the forward process these images were noised, see `Enlarger.request_for`.
+    embedding : array, shape (n, embedding), or None
+        What a decoder of embeddings draws pictures of, besides a prompt; see `UnClip`.
     size : int, (int, int) or None
         Height and width of the samples, one number if they are equal; None takes those that the model was trained on.
     first : int
@@ -135,6 +145,7 @@ class Request:
     classifier: Callable[[Array, Array, Array], Array] | None = None
     image: Array | None = None
     image_time: Array | None = None
+    embedding: Array | None = None
     size: Size | None = None
     first: int = 0
 
@@ -163,12 +174,12 @@ class Request:
 
     @property
     def count(self) -> int:
-        """How many samples: n, or as many as there are labels, prompts or images, or 16."""
+        """How many samples: n, or as many as there are labels, prompts, images or embeddings, or 16."""
         if self.n is not None:
             return self.n
         if isinstance(self.prompt, Condition):
             return len(arrays_of(self.prompt)[0])
-        given: tuple[Any, ...] = (self.labels, self.prompt, self.image)
+        given: tuple[Any, ...] = (self.labels, self.prompt, self.image, self.embedding)
         lists = [asked for asked in given if isinstance(asked, list) or np.ndim(asked)]
         return len(lists[0]) if lists else DEFAULT_N
 
@@ -228,6 +239,9 @@ class Request:
         if self.image is not None:
             xp_of(self.image)
             check_shape("image", self.image, (self.count, None, None, None))
+        if self.embedding is not None:
+            xp_of(self.embedding)
+            check_shape("embedding", self.embedding, (self.count, None))
         if self.image_time is not None:
             if self.image is None:
                 raise InputError("image_time was given, but no image, of whose noise it could tell: leave it out.")

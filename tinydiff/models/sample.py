@@ -1,7 +1,7 @@
 """Samples from a trained model, in one line."""
 
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 
@@ -10,6 +10,26 @@ from tinydiff.models.cascade import Cascade
 from tinydiff.models.diffusion import DiffusionModel
 from tinydiff.models.request import SAMPLER, Request, guidance_for, usual_steps
 from tinydiff.models.store import load
+from tinydiff.models.unclip import UnClip
+
+PictureModel = DiffusionModel | Cascade | UnClip  # whatever draws pictures of a request
+
+
+@checked()
+def base_of(model: PictureModel) -> DiffusionModel:
+    """Return the part that is told classes and draws first: of a cascade its base, of an unCLIP the decoder."""
+    if isinstance(model, UnClip):
+        return model.decoder
+    return model.base if isinstance(model, Cascade) else model
+
+
+@checked()
+def load_picture_model(name: str | Path, device: Any = None) -> PictureModel:
+    """Return a model that draws pictures; one that enlarges some, or draws embeddings, is refused."""
+    model = load(name, device, kind=get_args(PictureModel))
+    if isinstance(model, DiffusionModel):
+        model.check_draws()
+    return model
 
 
 @checked()
@@ -51,5 +71,5 @@ def sample(
     """
     if asked.get("classifier") is None:
         asked.setdefault("guidance", guidance_for(asked.get("prompt"), asked.get("negative", "")))
-    request, model = Request.of(n=n, **asked), load(name, device, kind=(DiffusionModel, Cascade))
+    request, model = Request.of(n=n, **asked), load_picture_model(name, device)
     return to_numpy(model.draw(request, sampler, usual_steps(sampler) if steps is None else steps))

@@ -8,7 +8,6 @@ import numpy as np
 
 from tinydiff.base import Array, InputError, checked, plain, to_numpy, xp_of
 from tinydiff.models.diffusion import DiffusionModel
-from tinydiff.models.enlarger import check_draws
 from tinydiff.nn import Tape
 from tinydiff.text.tokenizer import split_words
 
@@ -29,7 +28,7 @@ def word_maps(model: DiffusionModel, prompt: str, x_t: Array, t: float) -> Itera
     t : float
         1 .. T.
     """
-    check_draws(model)
+    model.check_draws()
     text, tokenizer = model.config.text, model.tokenizer
     if text is None or tokenizer is None:
         raise InputError("This model does not read text, so there are no words that it could look for.")

@@ -14,6 +14,7 @@ from tinydiff.networks.discriminator import PatchDiscriminator, PatchDiscriminat
 from tinydiff.networks.dit import DiT, DiTConfig
 from tinydiff.networks.image_encoder import ImageEncoder
 from tinydiff.networks.noisy_classifier import NoisyClassifier, NoisyClassifierConfig
+from tinydiff.networks.prior import PriorConfig, PriorTransformer
 from tinydiff.networks.quantised_autoencoder import QuantisedAutoencoder, QuantisedAutoencoderConfig
 from tinydiff.networks.registry import NETWORKS, Network, build, network
 from tinydiff.networks.text_encoder import TextConfig, TextEncoder
@@ -45,6 +46,8 @@ __all__ = [
     "PatchDiscriminator",
     "PatchDiscriminatorConfig",
     "Posterior",
+    "PriorConfig",
+    "PriorTransformer",
     "QuantisedAutoencoder",
     "QuantisedAutoencoderConfig",
     "Reconstruction",

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from tinydiff import functional as F
-from tinydiff.base import Array, Size, checks_arguments, xp_of
+from tinydiff.base import Array, Condition, Size, checks_arguments, xp_of
 from tinydiff.networks.image_encoder import ImageEncoder
 from tinydiff.networks.levels import OfPictures, check_levels
 from tinydiff.networks.registry import network
@@ -92,12 +92,16 @@ class CLIP(Module):
 
     def encode_text(self, tokens: Array, tape: Tape | None = None) -> Array:
         """Return a unit vector for each text, shape (N, embedding): that of its end token, projected."""
+        return self.read_text(tokens, tape).pooled
+
+    def read_text(self, tokens: Array, tape: Tape | None = None) -> Condition:
+        """Return the vectors of each text's tokens, (N, length, channels), and as `pooled` the text's unit vector."""
         h = self.text.forward(tokens, tape)
         one_hot = first_end(tokens, self.config.text.vocabulary, h.dtype)
         if tape is not None:
             tape.push(self, PooledCache(one_hot))
-        pooled = (one_hot @ h)[:, 0]
-        return self.unit_text.forward(self.project_text.forward(pooled, tape), tape)
+        end = (one_hot @ h)[:, 0]
+        return Condition(tokens=h, pooled=self.unit_text.forward(self.project_text.forward(end, tape), tape))
 
     def encode_text_backward(self, dy: Array, tape: Tape, grads: Gradients | None = None) -> None:
         """Add the gradients of the weights; tokens have none."""

@@ -5,12 +5,14 @@ from typing import Any
 
 import numpy as np
 
-from tinydiff.base import Array, Condition, InputError, as_condition, checks_arguments
+from tinydiff.base import Array, Condition, InputError, as_condition, check_shape, checks_arguments, xp_of
 from tinydiff.networks.conditions import DenoiserGradients
 from tinydiff.networks.dit import DiT, DiTConfig
 from tinydiff.networks.text_encoder import TextConfig, TextEncoder, first_end
 from tinydiff.networks.unet import UNet, UNetConfig
-from tinydiff.nn import Gradients, Module, Tape
+from tinydiff.nn import Gradients, Linear, Module, Tape
+
+EXTRA = 4  # tokens that the embedding of a picture becomes
 
 ReadCache = namedtuple("ReadCache", "one_hot")
 
@@ -33,6 +35,10 @@ class TextToImage(Module):
     rng : numpy Generator or None
         Draws the initial weights; None takes ``np.random.default_rng(0)``.
     dtype : dtype
+    embedding : int or None
+        For the decoder of unCLIP: it is also told the embedding of a picture, so many numbers, as `pooled`. These are
+        added to the embedding of the time, in place of the text's vector, and become `EXTRA` more tokens behind those
+        of the text (Ramesh et al. 2022, arXiv 2204.06125, section 2.1). Zeros say that there is no embedding.
     """
 
     def __init__(
@@ -41,14 +47,20 @@ class TextToImage(Module):
         text: TextConfig,
         rng: np.random.Generator | None = None,
         dtype: Any = np.float32,
+        embedding: int | None = None,
     ):
         rng = np.random.default_rng(0) if rng is None else rng
-        if denoiser.context_channels != text.channels or denoiser.pooled_channels not in (None, text.channels):
+        pooled = (None, text.channels) if embedding is None else (embedding,)
+        if denoiser.context_channels != text.channels or denoiser.pooled_channels not in pooled:
+            expected = "equal or None" if embedding is None else f"that of the embedding, {embedding}"
             raise InputError(
                 f"context_channels is {denoiser.context_channels} and pooled_channels {denoiser.pooled_channels}, but "
-                f"the text has channels = {text.channels}: the first must be equal, the second equal or None."
+                f"the text has channels = {text.channels}: the first must be equal, the second {expected}."
             )
         self.text = TextEncoder(text, rng, dtype)
+        self.extra: Linear | None = None
+        if embedding is not None:
+            self.extra = Linear(embedding, EXTRA * text.channels, rng, dtype=dtype)
         self.unet: UNet | None = None  # one of the two; its weights are called after it
         self.dit: DiT | None = None
         if isinstance(denoiser, DiTConfig):
@@ -69,12 +81,17 @@ class TextToImage(Module):
         x_t, t, *_ = self.denoiser.one_input()
         return x_t, t, *self.text.one_input()
 
-    def read(self, tokens: Array, tape: Tape | None = None) -> Condition:
+    def read(self, context: Any, tape: Tape | None = None) -> Condition:
         """Encode token numbers (N, length) as the denoiser's context.
 
-        It holds a vector for each token and, if the denoiser takes a pooled vector, that of the end token.
+        It holds a vector for each token and, if the denoiser takes a pooled vector, that of the end token. A decoder's
+        holds the extra tokens too, and the embedding as `pooled`.
         """
+        condition = as_condition(context)
+        tokens = condition.tokens
         h = self.text.forward(tokens, tape)
+        if self.extra is not None:
+            return self._with_embedding(h, condition.pooled, tape)
         if self.denoiser.config.pooled_channels is None:
             if tape is not None:
                 tape.push(self, ReadCache(None))
@@ -84,13 +101,20 @@ class TextToImage(Module):
             tape.push(self, ReadCache(one_hot))
         return Condition(tokens=h, pooled=(one_hot @ h)[:, 0])
 
-    def read_backward(self, d_read: Condition, tape: Tape, grads: Gradients | None = None) -> None:
-        """Add the gradients of the encoder's weights."""
+    def read_backward(self, d_read: Condition, tape: Tape, grads: Gradients | None = None) -> Array | None:
+        """Return the gradient of the embedding, if there is one, and add those of the encoder's weights."""
         (one_hot,) = tape.pop(self)
+        d_embedding = None
         dh = d_read.tokens
         if one_hot is not None:
             dh = dh + one_hot.swapaxes(-1, -2) @ d_read.pooled[:, None, :]  # pooled = one_hot h
+        if self.extra is not None:
+            length = self.text.config.length
+            dh, d_extra = dh[:, :length], dh[:, length:]
+            # two readers, the extra tokens and the embedding of the time: their gradients add
+            d_embedding = d_read.pooled + self.extra.backward(d_extra.reshape(len(dh), -1), tape, grads)
         self.text.backward(dh, tape, grads)
+        return d_embedding
 
     def forward(self, x_t: Array, t: Array, context: Any = None, tape: Tape | None = None) -> Array:
         """Predict the noise in x_t, like `UNet.forward`; context as above."""
@@ -98,16 +122,31 @@ class TextToImage(Module):
         if condition.tokens is None:
             raise InputError("This network draws from text, but the context holds no tokens.")
         if condition.tokens.dtype.kind in "iu":
-            read = self.read(condition.tokens, tape)
+            read = self.read(condition, tape)
             condition = condition._replace(tokens=read.tokens, pooled=read.pooled)
         return self.denoiser.forward(x_t, t, condition, tape)
 
     def backward(self, d_out: Array, tape: Tape, grads: Gradients | None = None) -> DenoiserGradients:
         """Return what `UNet.backward` returns, and add the gradients of all weights.
 
-        d_context is the gradient of the vectors that the denoiser attends to; token numbers have none.
+        d_context is the gradient of the vectors that the denoiser attends to; token numbers have none. Where they were
+        read here, its `pooled` is the whole gradient of a decoder's embedding.
         """
         gradients = self.denoiser.backward(d_out, tape, grads)
         if len(tape) and tape.entries[-1].owner is self:  # the forward has run the encoder
-            self.read_backward(gradients.d_context, tape, grads)
+            d_embedding = self.read_backward(gradients.d_context, tape, grads)
+            if d_embedding is not None:
+                gradients = gradients._replace(d_context=gradients.d_context._replace(pooled=d_embedding))
         return gradients
+
+    def _with_embedding(self, h, embedding, tape):
+        """Return the vectors of a text's tokens with the embedding of a picture as more tokens, and as `pooled`."""
+        assert self.extra is not None
+        xp, size = xp_of(h), self.extra.weight.value.shape[0]
+        if embedding is None:
+            embedding = xp.zeros((len(h), size), h.dtype)
+        check_shape("context, pooled", embedding, (len(h), size))
+        extra = self.extra.forward(embedding, tape).reshape(len(h), EXTRA, -1)
+        if tape is not None:
+            tape.push(self, ReadCache(None))
+        return Condition(tokens=xp.concatenate([h, extra], axis=1), pooled=embedding)

@@ -5,6 +5,8 @@ import re
 import numpy as np
 import pytest
 from demo_page import PROMPT, drawn
+from enlargers import cascade
+from unclips import unclip
 
 from tinydiff.diffusion import SAMPLERS
 from tinydiff.models import Request, word_maps
@@ -75,3 +77,17 @@ def test_the_maps_are_those_of_the_moment_halfway(model):
     expected = dict(word_maps(model, PROMPT, x_t, t))
     for name, found in drawn(model)[-1].maps:
         np.testing.assert_array_equal(found, expected[name])
+
+
+def test_a_cascade_grows_and_an_unclip_draws_without_maps():
+    asked = {"prompt": "a red car", "negative": "", "sampler": "ddim", "steps": 2}
+    grown = drawn(cascade(), **asked)
+    assert [frame.step for frame in grown] == [1, 2, 3, 4, 5, 6]
+    assert {frame.steps for frame in grown} == {6}
+    assert [len(frame.x_t) for frame in grown] == [8, 8, 16, 16, 32, 32]
+    maps = dict(grown[-1].maps)
+    assert maps
+    assert all(len(weights) <= 8 for weights in maps.values())  # where its base looks
+    last = drawn(unclip(), **asked)[-1]
+    assert last.x_t.shape == (16, 16, 3)
+    assert last.maps == ()

@@ -17,6 +17,7 @@ from tinydiff.apps.cli.options import (
     refuse_given,
 )
 from tinydiff.apps.cli.screen import say
+from tinydiff.apps.cli.variations import vary
 from tinydiff.base import Array, InputError, Size, check_count, counted, select_device, to_numpy, writable_folder, xp_of
 from tinydiff.functional import upsample_nearest
 from tinydiff.models import (
@@ -66,22 +67,32 @@ class EditFinely:
 class Edit:
     """Edit a picture: draw it anew from a prompt, or a part of it; or enlarge it, with a model that does.
 
+    An unCLIP draws variations of it (--variations PICTURE): what shows the same in another way.
+
     The picture may be any PNG, JPEG, GIF, BMP, WebP or TIFF. It is brought to the size of the model and to its colours,
     as training does; what was done to it is said.
     """
 
     called: ClassVar = {"images": "image"}
 
-    image: Path
+    image: Path | None = None
     """The picture; one that tinydiff drew lies in the folder pictures beside the grid."""
+    variations: Path | None = None
+    """Instead of --image: a picture of which an unCLIP draws variations."""
+    between: Path | None = None
+    """With --variations: another picture, to which those that are drawn lead."""
+    towards: str | None = None
+    """With --variations: a text, towards which those that are drawn lead."""
+    away_from: str | None = None
+    """With --towards: what the picture shows, so that only the difference of the two texts is followed."""
     mask: Path | None = None
     """A picture of the same shape, black where the first stays as it is, white where it is drawn anew; where it is
     grey, both are blended."""
     strength: float | None = None
     """How much noise is added, from 0 (nothing changes) to 1 (nothing stays); without it, 0.8. Not with a mask, nor
     where the picture is enlarged."""
-    model: str = "avatars"
-    """A model that ships with tinydiff, or a folder."""
+    model: str | None = None
+    """A model that ships with tinydiff, or a folder; without it, avatars, or scenes-unclip for variations."""
     n: int = 8
     """How many variants."""
     seed: int = 0
@@ -108,14 +119,25 @@ class Edit:
 
     def run(self) -> None:
         """Edit, save, and say where."""
+        if self.variations is not None:
+            refuse_given(self, "image", "--variations says of which picture they are: leave it out")
+            vary(self)
+        elif self.image is None:
+            raise InputError("image is missing: give the picture, as --image PICTURE (or as --variations PICTURE).")
+        else:
+            refuse_given(self, "between towards away_from", "it goes with --variations: leave it out")
+            self._edit(self.image, "avatars" if self.model is None else self.model)
+
+    def _edit(self, path: Path, name: str) -> None:
+        """Edit the picture of a file with the model of this name or folder."""
         device = select_device(self.advanced.device)
         check_count("n", self.n)
-        model = load(self.model, device, kind=DiffusionModel)
-        self._refuse_sheets(self.image)
-        picture, own_size, notes = picture_for(
-            model, self.image, self.size, self.advanced.fit, self.advanced.background
-        )
-        said = {self.image: notes}
+        model = load(name, device, kind=DiffusionModel)
+        if not isinstance(model, Enlarger):
+            model.check_draws()
+        self.refuse_sheets(path)
+        picture, own_size, notes = picture_for(model, path, self.size, self.advanced.fit, self.advanced.background)
+        said = {path: notes}
         factor = model.factor if isinstance(model, Enlarger) else 1
         request = replace(self._request(model), n=self.n, size=tuple(factor * side for side in picture.shape[1:3]))
         check_fits(model, request)
@@ -130,17 +152,17 @@ class Edit:
             if kept.min() == 1:
                 raise InputError("mask is black everywhere, so that nothing would be drawn: paint a part of it white.")
             mask = xp.asarray(kept)
-        for path, phrases in said.items():
+        for file, phrases in said.items():
             if phrases:
-                say(f"{path}: {'; '.join(phrases)}.")
-        for note in notes_on_words(model, (self.prompt or "", self.negative), Path(self.model).name):
+                say(f"{file}: {'; '.join(phrases)}.")
+        for note in notes_on_words(model, (self.prompt or "", self.negative), Path(name).name):
             say(note)
         writable_folder(self.out)
         with ProgressBar() as bar:
             edited = to_numpy(self._edited(model, images, mask, request, bar))
-        say(f"Edited {self.image} in {counted(self.n, 'way')}: {self._save(model, request, picture, edited)}")
+        say(f"Edited {path} in {counted(self.n, 'way')}: {self._save(model, name, request, picture, edited)}")
 
-    def _save(self, model: DiffusionModel, request: Request, picture: np.ndarray, edited: np.ndarray) -> str:
+    def _save(self, model: DiffusionModel, name: str, request: Request, picture: np.ndarray, edited: np.ndarray) -> str:
         """Save the variants, each by itself and all beside the picture; return where they are."""
         sampler, more = self.advanced.sampler or "ddim", dict[str, Any](image=str(self.image))
         if isinstance(model, Enlarger):
@@ -150,7 +172,7 @@ class Edit:
             more["strength"] = STRENGTH if self.strength is None else self.strength
         else:
             more["mask"] = str(self.mask)
-        about = describe(request, self.model, sampler, self.steps, **more)
+        about = describe(request, name, sampler, self.steps, **more)
         own = {} if self.label is None else {"label": self.label}
         folder = own_folder(self.out)
         pictures = save_pictures(folder, edited, about, [own] * len(edited))
@@ -162,7 +184,7 @@ class Edit:
         sheet = plot.save_image(grid, folder / EDITED, as_png_text({**about, "pictures": len(both)}))
         return f"{sheet}, and each by itself in {pictures}. {elsewhere(self.out, folder)}".rstrip()
 
-    def _refuse_sheets(self, path: Path) -> None:
+    def refuse_sheets(self, path: Path) -> None:
         """Refuse a sheet of several pictures, which tinydiff drew: it is no picture that a model could have drawn."""
         about = about_picture(path) or {}
         if "pictures" in about:

@@ -5,7 +5,7 @@ import os
 import warnings
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 
@@ -14,7 +14,7 @@ from tinydiff.apps.cli.options import DeviceName, ProgressBar, SamplerName, refu
 from tinydiff.apps.cli.screen import say
 from tinydiff.apps.cli.train.data import CAPTIONS_CUT, DataOptions, NoCaptions, prepare_data
 from tinydiff.apps.cli.train.denoiser import table_of
-from tinydiff.base import InputError, check_count, check_number, counted, read_table
+from tinydiff.base import InputError, check_choice, check_count, check_number, counted, read_table
 from tinydiff.data import DATASETS, Dataset
 from tinydiff.data.listing import named
 from tinydiff.evaluate import (
@@ -23,6 +23,7 @@ from tinydiff.evaluate import (
     evaluate_pictures,
     evaluate_scenes,
     evaluate_text,
+    prior_retrieval,
     retrieval,
 )
 from tinydiff.models import (
@@ -34,8 +35,10 @@ from tinydiff.models import (
     Guidance,
     LatentAutoencoder,
     ModelConfig,
+    PictureModel,
+    Prior,
     Request,
-    check_draws,
+    base_of,
     find_folder,
     load,
     read_about,
@@ -56,6 +59,7 @@ WRITTEN = (
         "article-2.png",
     ),
 )
+PAIRED = ("avatars", "scenes")  # the data of CLIPs and priors
 JUDGE_OF_SCENES = "scenes-judge"  # a shipped model
 FIXED = frozenset({"unet.in_channels", "dit.in_channels"})  # of the model, not of the data; classes have names
 Held = contextlib.ExitStack  # the lock on the folder of pictures, until it is closed
@@ -101,9 +105,12 @@ class Evaluate:
         """Print the report."""
         if self.n is not None:
             check_count("n", self.n)
-        model = load(self.model, self.device, kind=(DiffusionModel, ClipModel, LatentAutoencoder))
+        model = load(self.model, self.device, kind=(*get_args(PictureModel), ClipModel, LatentAutoencoder))
+        if isinstance(model, Prior):
+            self._of_prior(model)
+            return
         if isinstance(model, DiffusionModel):
-            check_draws(model)
+            model.check_draws()
         if isinstance(model, LatentAutoencoder):
             with contextlib.ExitStack() as held:
                 say(*self._of_autoencoder(model, held).split("\n"))
@@ -111,9 +118,20 @@ class Evaluate:
         if isinstance(model, ClipModel):
             of_drawing = "data classifier steps sampler guidance scales out"
             refuse_given(self, of_drawing, f"{self.model} is a CLIP, which draws nothing: leave it out")
-            say(*str(retrieval(model, self._count())).split("\n"))
+            data = str(read_about(self.model).get("data"))
+            data = data if data in PAIRED else PAIRED[0]  # older folders say nothing of it
+            say(*str(retrieval(model, self._count(), data)).split("\n"))
             return
-        options = self._data(model)
+        options = self._data(base_of(model))
+        if not isinstance(model, DiffusionModel):
+            if options.data != "scenes":
+                raise InputError(
+                    f"data is {options.data!r}, but a model of several parts, such as {self.model}, is measured on "
+                    "scenes only."
+                )
+            with contextlib.ExitStack() as held:
+                say(*self._of_scenes(model, held).split("\n"))
+            return
         if model.config.text is None:
             refuse_given(self, "guidance scales", f"{self.model} does not read text: leave it out")
         else:
@@ -126,6 +144,18 @@ class Evaluate:
                 say(*(line for note in getattr(error, "__notes__", ()) for line in note.split("\n")))
                 raise
         say(*report.split("\n"))
+
+    def _of_prior(self, model: Prior) -> None:
+        """Print how well a prior's embeddings find what they belong to."""
+        of_drawing = "classifier steps sampler scales out"
+        refuse_given(self, of_drawing, f"{self.model} is a prior, which draws embeddings: leave it out")
+        data = str(read_about(self.model).get("data")) if self.data is None else self.data
+        check_choice("data", data, PAIRED)
+        n, guidance = (
+            300 if self.n is None else self.n,
+            GUIDANCE_FOR_PROMPTS if self.guidance is None else self.guidance,
+        )
+        say(*str(prior_retrieval(model, n, data, guidance)).split("\n"))
 
     def _report(self, model: DiffusionModel, options: DataOptions, judge: str | None, held: Held) -> str:
         """Return the report; the folder of its pictures is held until the end of `held`."""
@@ -174,7 +204,7 @@ class Evaluate:
         with ProgressBar() as bar:
             return evaluate_text(model, self._count(), *self._how(), guidance, scales, self._folder(held), bar)
 
-    def _of_scenes(self, model: DiffusionModel, held: Held) -> str:
+    def _of_scenes(self, model: PictureModel, held: Held) -> str:
         """Return the report on a model that draws scenes from text, by the judge of scenes."""
         if self.scales is not None:
             raise InputError(f"scales is {self.scales}, but scenes are drawn with one guidance: leave it out.")

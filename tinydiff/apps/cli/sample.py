@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
@@ -45,10 +45,14 @@ from tinydiff.models import (
     Cascade,
     DiffusionModel,
     Guidance,
+    PictureModel,
     Request,
+    UnClip,
+    base_of,
     class_gradient,
     guidance_for,
     load,
+    load_picture_model,
     notes_on_words,
     usual_steps,
 )
@@ -56,15 +60,10 @@ from tinydiff.networks import NoisyClassifier
 from tinydiff.plot.pictures import as_png_text
 
 
-def _base_of(model: DiffusionModel | Cascade) -> DiffusionModel:
-    """Return what is told classes and draws first: of a cascade, the model of the small pictures."""
-    return model.base if isinstance(model, Cascade) else model
-
-
-def _readers_in(model: DiffusionModel | Cascade) -> list[DiffusionModel]:
+def _readers_in(model: PictureModel) -> list[DiffusionModel]:
     """Return what reads the prompt: of a cascade, each part that reads text, or its base to say that none does."""
     if not isinstance(model, Cascade):
-        return [model]
+        return [base_of(model)]
     return [part for part in (model.base, *model.stages) if part.config.text is not None] or [model.base]
 
 
@@ -140,10 +139,12 @@ class Sample:
         """Draw, save, and say where."""
         device = select_device(self.advanced.device)
         name = ("mnist" if self.prompt is None else "avatars") if self.model is None else self.model
-        model = load(name, device, kind=(DiffusionModel, Cascade))
+        model = load_picture_model(name, device)
         if isinstance(model, Cascade):
             refuse_given(self, "classifier", "it reads pictures of one size, and a cascade draws several: leave it out")
-        request = self._request(_base_of(model), device)
+        elif isinstance(model, UnClip):
+            refuse_given(self, "classifier", "an unCLIP draws what its prior guesses of a text: leave it out")
+        request = self._request(base_of(model), device)
         notes: dict[str, None] = {}  # in order, and each once
         for part in _readers_in(model):
             notes |= dict.fromkeys(notes_on_words(part, (self.prompt or "", self.negative), Path(name).name))
@@ -151,10 +152,9 @@ class Sample:
             say(note)
         if self.advanced.micro_batch is not None or request.count == 1:
             micro_batch = 1 if self.advanced.micro_batch is None else self.advanced.micro_batch
-            of_cascade = isinstance(model, Cascade)
-            model = model.with_micro_batch(micro_batch) if of_cascade else replace(model, micro_batch=micro_batch)
+            model = model.with_micro_batch(micro_batch)
         start = time.perf_counter()
-        base, stages = _base_of(model), 1 + len(model.stages) if isinstance(model, Cascade) else 1
+        base, stages = base_of(model), 1 + len(model.stages) if isinstance(model, Cascade) else 1
         steps = len(SAMPLERS[self.sampler].times(base.diffusion, self.steps_taken)) * stages
         film = Film(steps, model.decode, height_and_width("size", self.size or model.picture_shape[:2]))
         with ProgressBar() as bar:

@@ -6,7 +6,7 @@ from typing import ClassVar
 
 from tinydiff.apps.cli.options import DeviceName
 from tinydiff.apps.serve.page import serve
-from tinydiff.models import DiffusionModel, check_draws, load, read_about
+from tinydiff.models import load_picture_model, read_about
 
 
 @dataclass(frozen=True)
@@ -26,7 +26,6 @@ class Serve:
 
     def run(self) -> None:
         """Serve until Ctrl-C."""
-        model = load(self.model, self.device, kind=DiffusionModel)
-        check_draws(model)
+        model = load_picture_model(self.model, self.device)
         data = str(read_about(self.model).get("data", ""))
         serve(model, Path(self.model).name, self.host, self.port, data)

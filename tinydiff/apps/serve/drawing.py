@@ -11,7 +11,7 @@ import numpy as np
 
 from tinydiff.base import InputError, to_numpy
 from tinydiff.diffusion import SAMPLERS
-from tinydiff.models import DiffusionModel, Request, notes_on_words, word_maps
+from tinydiff.models import Cascade, PictureModel, Request, UnClip, base_of, notes_on_words, word_maps
 
 MOST_CHARACTERS, MOST_SCALE, MOST_STEPS = 1_000, 20, 250  # of one picture, so that it does not keep others waiting
 MOST_SHOWN = 40  # steps of a chain, so that an answer, which waits in memory until it is read, stays below 1 MB
@@ -42,7 +42,8 @@ class Frame(NamedTuple):
     notes : tuple of str
         What the reader should know of the words: which were dropped, or change nothing.
     maps : tuple of (str, array of shape (h, w))
-        With the last step: the `word_maps` of the moment halfway.
+        With the last step: the `word_maps` of the moment halfway, of a cascade those of its base; none of an unCLIP,
+        whose decoder looks at an embedding besides.
     asked : Asked
     """
 
@@ -57,7 +58,7 @@ class Frame(NamedTuple):
 
 
 def draw(
-    model: DiffusionModel, prompt: Any, negative: Any, scale: Any, steps: Any, sampler: Any, seed: Any
+    model: PictureModel, prompt: Any, negative: Any, scale: Any, steps: Any, sampler: Any, seed: Any
 ) -> Generator[Frame, None, None]:
     """Draw one picture from words, and yield what there is to see after every step.
 
@@ -66,7 +67,7 @@ def draw(
 
     Parameters
     ----------
-    model : DiffusionModel
+    model : DiffusionModel, Cascade or UnClip
         One that reads text.
     prompt, negative : str
         What the picture should show, and what not; an empty text asks for nothing.
@@ -92,18 +93,20 @@ def _frames(model, asked):
         request = Request(n=1, seed=seed, prompt=prompt, negative="" if scale == 1 else negative, guidance=scale)
         chain = model.chain(request, sampler, steps)
     notes = tuple(dict.fromkeys(str(warning.message) for warning in caught))
-    notes += notes_on_words(model, (prompt, negative))
+    reader, looked_into = base_of(model), not isinstance(model, UnClip) and base_of(model).reads_text
+    notes += notes_on_words(reader, (prompt, negative)) if reader.reads_text else ()
     if negative and scale == 1:
         notes += ("The negative prompt changes nothing where guidance is 1.",)
     maps: tuple = ()
+    of_all = steps * (1 + len(model.stages)) if isinstance(model, Cascade) else steps
     with closing(chain):
         for step, (t, x_t, x_0_hat) in enumerate(chain, 1):
             if step == (steps + 1) // 2:
                 halfway = x_t, max(t, 1)
-            if step == steps:
-                maps = tuple(word_maps(model, prompt, *halfway))
+            if step == of_all and looked_into:
+                maps = tuple(word_maps(reader, prompt, *halfway))
             here, guess = (to_numpy(model.decode(x[:1]))[0] for x in (x_t, x_0_hat))
-            yield Frame(step, steps, t, here, guess, notes, maps, asked)
+            yield Frame(step, of_all, t, here, guess, notes, maps, asked)
 
 
 def check(prompt: Any, negative: Any, scale: Any, steps: Any, sampler: Any, seed: Any) -> Asked:

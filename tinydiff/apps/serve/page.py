@@ -18,7 +18,7 @@ from tinydiff.apps.serve.limits import MOST_CONNECTIONS, Guard, patient_protocol
 from tinydiff.apps.serve.shown import moment, note, shown, shown_maps
 from tinydiff.base import InputError, TinydiffError, printable
 from tinydiff.diffusion import SAMPLERS
-from tinydiff.models import GUIDANCE_FOR_PROMPTS, SAMPLER, STEPS, DiffusionModel
+from tinydiff.models import GUIDANCE_FOR_PROMPTS, SAMPLER, STEPS, PictureModel
 
 SHOWN = 10  # moments of the chain that stay on the page
 ASKED = '<p role="status">Asked for: the picture will appear here.</p>'  # in the place of an earlier picture
@@ -56,7 +56,7 @@ finished picture, and a little of the noise is taken away. The network is **{nam
 gradients that were written by hand."""
 
 
-def page(model: DiffusionModel, name: str, easel: Easel | None = None, data: str = "") -> Any:
+def page(model: PictureModel, name: str, easel: Easel | None = None, data: str = "") -> Any:
     """Return the page, a Gradio `Blocks`; `name` is what the model is called on it, `easel` is where it draws.
 
     What it has learned from, `data`, decides which prompts are offered as examples.
@@ -102,7 +102,7 @@ def page(model: DiffusionModel, name: str, easel: Easel | None = None, data: str
         easel.stop(LocalContext.request.get().session_hash, "You stopped it.")
 
     with gr.Blocks(title="tinydiff: words to pictures", analytics_enabled=False) as blocks:
-        gr.Markdown(ABOUT.format(name=name, size=model.network.theta.size))
+        gr.Markdown(ABOUT.format(name=name, size=model.size))
         examples = EXAMPLES.get(data, ())
         prompt = gr.Textbox(
             examples[0] if examples else "", label="Prompt", max_lines=3, elem_id="prompt", render=False
@@ -150,12 +150,12 @@ def page(model: DiffusionModel, name: str, easel: Easel | None = None, data: str
     return blocks.queue(max_size=MOST_WAITING, default_concurrency_limit=None, api_open=False)
 
 
-def serve(model: DiffusionModel, name: str, host: str = "127.0.0.1", port: int = 7860, data: str = "") -> None:
+def serve(model: PictureModel, name: str, host: str = "127.0.0.1", port: int = 7860, data: str = "") -> None:
     """Serve the page until Ctrl-C.
 
     Parameters
     ----------
-    model : DiffusionModel
+    model : DiffusionModel, Cascade or UnClip
         One that reads text.
     name : str
         What it is called on the page.
@@ -172,7 +172,7 @@ def serve(model: DiffusionModel, name: str, host: str = "127.0.0.1", port: int =
     TinydiffError
         If Gradio is not installed.
     """
-    if model.tokenizer is None:
+    if not model.reads_text:
         raise InputError(f"The model {name} does not read text: serve one that does.")
     port = number("The port", port, 1, 65535, whole=True)
     try:

@@ -3,6 +3,7 @@
 from tinydiff.train.objectives.attributes import AttributeData, ClassifyAttributes, ClassifyAttributesConfig
 from tinydiff.train.objectives.classify import Classify, ClassifyConfig
 from tinydiff.train.objectives.contrast import Contrast, ContrastConfig
+from tinydiff.train.objectives.decode import Decode, DecodeConfig
 from tinydiff.train.objectives.denoise import Denoise, DenoiseConfig, random_steps
 from tinydiff.train.objectives.new_word import NewWord, NewWordConfig, learn_word
 from tinydiff.train.objectives.quantise import Quantise, QuantiseConfig
@@ -16,6 +17,8 @@ __all__ = [
     "ClassifyConfig",
     "Contrast",
     "ContrastConfig",
+    "Decode",
+    "DecodeConfig",
     "Denoise",
     "DenoiseConfig",
     "NewWord",

@@ -14,13 +14,14 @@ from tinydiff.base import (
     check_number,
     checked,
     checks_arguments,
+    to_numpy,
     xp_of,
 )
 from tinydiff.data import Dataset, LatentData
 from tinydiff.data.masks import random_masks
 from tinydiff.diffusion.editing import erased
 from tinydiff.functional import mse, mse_backward
-from tinydiff.models import DiffusionModel, Enlarger, LatentDiffusion
+from tinydiff.models import DiffusionModel, Enlarger
 from tinydiff.nn import Gradients, Tape
 from tinydiff.train.config import ValidatedConfig
 from tinydiff.train.objective import Objective
@@ -138,7 +139,7 @@ class Denoise(Objective):
 
         flip = noise.at(xp=np).uniform((n,), "flip") < 0.5 if config.flip else None
         x_0, _ = self.data.batch(indices, noise.xp, flip)  # x_0 ~ q(x_0)
-        context = self._with_image(self.context(indices, noise), x_0, noise)
+        context = self._with_image(self.model.told(self.context(indices, noise)), x_0, noise)
         t = random_steps(noise, n, self.diffusion.T, config.time_shift)  # t ~ Uniform({1, ..., T}), or shifted
         eps = noise.normal(x_0.shape, "eps", dtype=x_0.dtype)  # eps ~ N(0, I)
         x_t = self.diffusion.q_sample(x_0, t, eps)  # Eq. DDPM-4
@@ -164,6 +165,12 @@ class Denoise(Objective):
         hidden = noise.uniform((len(rows),), "label dropout") < self.config.condition_dropout
         return noise.xp.where(hidden.reshape(-1, *[1] * (rows.ndim - 1)), self.model.null_context(), rows)
 
+    def held_out_context(self, n: int) -> Any:
+        """Return the condition of each of the first n held-out images; none is hidden."""
+        assert self.validation is not None
+        conditions = self._conditions(self.validation.take(slice(0, n)))
+        return None if conditions is None else xp_of(self.network.theta).asarray(conditions)
+
     def validate(self, *networks: Any) -> dict[str, float]:
         """Return the loss on held-out images, each with the same t and eps every time."""
         (network,), data = networks, self.validation
@@ -173,8 +180,7 @@ class Denoise(Objective):
         x_0, _ = data.batch(np.arange(n), xp=xp)
         noise = Noise(0, xp=xp)
         t, eps = noise.integers(1, self.diffusion.T, n, "validation t"), noise.normal(x_0.shape, "validation eps")
-        conditions = self._conditions(data.take(slice(0, n)))
-        context = self._with_image(None if conditions is None else xp.asarray(conditions), x_0, noise)
+        context = self._with_image(self.model.told(self.held_out_context(n)), x_0, noise)
         x_t = self.diffusion.q_sample(x_0, t, eps)
         output = map_shards(network.forward, (x_t, t, context), self.config.shard_size, self.model.threads)
         loss, _ = mse(output, self.model.target(x_0, eps, t))
@@ -201,6 +207,8 @@ class Denoise(Objective):
         config, tokenizer = self.model.config, self.model.tokenizer
         if config.text is not None and tokenizer is not None:
             return tokenizer.rows(data.captions, config.text.length)
+        if config.prior is not None:
+            return to_numpy(self.model.tokens(data.captions))
         return None if config.denoiser.num_classes is None else data.labels
 
     def _with_image(self, context, x_0, noise):
@@ -219,12 +227,11 @@ class Denoise(Objective):
         return as_condition(context)._replace(image=erased(x_0, random_masks(len(x_0), x_0.shape[1:3], noise)))
 
     def _check_latents(self, name, data):
-        """Raise unless latents are those of the model's autoencoder."""
-        autoencoder = self.model.autoencoder if isinstance(self.model, LatentDiffusion) else None
-        found = "none" if autoencoder is None else autoencoder.checksum()
+        """Raise unless latents are those of the model's autoencoder, or embeddings those of its CLIP."""
+        what, found = self.model.latents_of()
         if data.autoencoder != found:
             raise InputError(
-                f"{name} holds latents of the autoencoder {data.autoencoder}, but the model's is {found}: encode the "
+                f"{name} holds latents of the {what} {data.autoencoder}, but the model's is {found}: encode the "
                 "pictures with the model's."
             )
 
@@ -245,7 +252,8 @@ class Denoise(Objective):
                 raise InputError(f"{name} has images of shape {tuple(data.shape)}, but the model's are {shape}.")
             if isinstance(data, LatentData):
                 self._check_latents(name, data)
-            if data is not None and self.model.config.text is not None and data.captions is None:
+            config = self.model.config
+            if data is not None and (config.text or config.prior) and data.captions is None:
                 raise InputError(f"{name} has no captions, but the model learns from text.")
             if data is not None and denoiser.num_classes is not None and data.labels.max() >= denoiser.num_classes:
                 raise InputError(

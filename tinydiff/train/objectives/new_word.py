@@ -19,7 +19,7 @@ from tinydiff.base import (
     xp_of,
 )
 from tinydiff.functional import mse, mse_backward
-from tinydiff.models import DiffusionModel, check_draws
+from tinydiff.models import DiffusionModel
 from tinydiff.nn import Gradients, Module, Tape
 from tinydiff.nn.parameter import Parameter
 from tinydiff.train.config import TrainConfig
@@ -102,7 +102,7 @@ class NewWord(Objective):
         like: str | None = None,
         config: NewWordConfig | None = None,
     ):
-        check_draws(model)
+        model.check_draws()
         config = NewWordConfig() if config is None else config
         micro_batch = model.micro_batch if config.micro_batch is None else config.micro_batch
         self.row = token_of(model, word)

@@ -1,7 +1,7 @@
-"""``tinydiff train --objective contrast``: a CLIP of the portraits."""
+"""``tinydiff train --objective contrast``: a CLIP of portraits or of scenes."""
 
 from dataclasses import dataclass, field, replace
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 import numpy as np
 
@@ -11,6 +11,9 @@ from tinydiff.base import Device, InputError
 from tinydiff.data import Dataset
 from tinydiff.data.avatars import compose, describe, render
 from tinydiff.data.avatars.pairs import words_said
+from tinydiff.data.scenes import DrawnScenes, load_scenes
+from tinydiff.data.scenes import describe as describe_scene
+from tinydiff.data.scenes.pairs import contents_of
 from tinydiff.models import ClipModel, find_folder
 from tinydiff.models.store import TOKENIZER
 from tinydiff.networks import CLIP, CLIPConfig, TextConfig
@@ -25,14 +28,16 @@ def _default_network():
 @trains("contrast")
 @dataclass(frozen=True)
 class TrainClip(TrainCommand):
-    """Train a CLIP on portraits and their captions. Ctrl-C finishes the step and saves; the same command goes on."""
+    """Train a CLIP on pictures and their captions. Ctrl-C finishes the step and saves; the same command goes on."""
 
     called: ClassVar = {"n": "images"}
 
     objective: str = "contrast"
     """What is minimised. Each objective has options of its own: see --help with it."""
+    data: Literal["avatars", "scenes"] = "avatars"
+    """Portraits that are put together, or scenes that are drawn, each with a caption."""
     images: int = 100_000
-    """How many portraits to put together, each with a caption."""
+    """How many of them."""
     tokenizer: str = "avatars"
     """The model whose tokenizer reads the captions; the vocabulary is its own."""
     network: CLIPConfig = field(default_factory=_default_network)
@@ -41,7 +46,7 @@ class TrainClip(TrainCommand):
     """How to train."""
 
     def prepare(self, device: Device) -> Contrast:
-        """Put the portraits together, and make the network."""
+        """Make the pictures and the network."""
         path = find_folder(self.tokenizer) / TOKENIZER
         if not path.is_file():
             raise InputError(f"tokenizer is {self.tokenizer!r}, but that model reads no text: name one that does.")
@@ -53,7 +58,7 @@ class TrainClip(TrainCommand):
             )
         config = replace(self.network, text=replace(self.network.text, vocabulary=len(tokenizer)))
         network = CLIP(config, np.random.default_rng(self.train.seed))
-        data, contents = _pairs(self.images)
+        data, contents = _portraits(self.images) if self.data == "avatars" else _scenes(self.images, config)
         data = data.resize(config.image_size)
         say(data.describe())
         return Contrast(ClipModel(on_device(network, device), tokenizer), data, self.train, contents)
@@ -63,7 +68,17 @@ class TrainClip(TrainCommand):
         return f"To measure it: tinydiff evaluate --model {where}"
 
 
-def _pairs(n: int) -> tuple[Dataset, np.ndarray]:
+def _scenes(n: int, config: CLIPConfig) -> tuple[Dataset, np.ndarray]:
+    """Return scenes with captions, and for each what its caption says, as a number."""
+    height, width = config.size
+    if height != width:
+        raise InputError(f"network.image_size is {height} x {width}, but pictures of scenes are square.")
+    data = load_scenes("train", n, size=height)
+    scenes = DrawnScenes("train", n, height).scenes(np.arange(n))
+    return data, contents_of(scenes, [describe_scene(scene) for scene in scenes])
+
+
+def _portraits(n: int) -> tuple[Dataset, np.ndarray]:
     """Return portraits with captions, and for each what its caption says, as a number."""
     portraits = compose(n)
     captions = describe(portraits)

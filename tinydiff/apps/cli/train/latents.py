@@ -8,14 +8,15 @@ from typing import Annotated, Any
 import numpy as np
 from tyro.conf import arg
 
-from tinydiff.apps.cli.options import DATASET_NAMES, ProgressBar, ScheduleName, TargetName
+from tinydiff.apps.cli.options import DATASET_NAMES, ScheduleName, TargetName
 from tinydiff.apps.cli.screen import say
+from tinydiff.apps.cli.train.captioned import captioned_pictures, encoded
 from tinydiff.apps.cli.train.command import TrainCommand, on_device, trains
-from tinydiff.apps.cli.train.data import FOLDER_HELP, DataOptions, Fit, learn_words, prepare_data
+from tinydiff.apps.cli.train.data import FOLDER_HELP, Fit, learn_words
 from tinydiff.apps.cli.train.denoiser import NetworkName, config_of, reads_text, settings_of, shape_of
 from tinydiff.apps.cli.train.start_from import refuse_other_shape, say_start
-from tinydiff.base import Device, InputError, counted, to_numpy, to_table
-from tinydiff.data import DATASETS, LatentData, encode_once
+from tinydiff.base import Device, InputError, to_numpy, to_table
+from tinydiff.data import LatentData
 from tinydiff.models import LatentAutoencoder, LatentDiffusion, default_micro_batch, load
 from tinydiff.models.take import take_weights
 from tinydiff.networks import DiTConfig, TextConfig, UNetConfig
@@ -70,12 +71,11 @@ class TrainLatents(TrainCommand):
         """Encode the pictures, or read their latents, and make the network."""
         start = self._start(device)
         autoencoder = self._autoencoder(start, device)
-        training, held_out = self._pictures(autoencoder)
-        if training.captions is None:
-            raise InputError(f"data is {self.data!r}, which has no captions, but words are learned here.")
+        training, held_out = captioned_pictures(self, autoencoder.config.shape, "autoencoder")
         say(training.describe(), held_out.describe())
         chosen = self._chosen(training.captions)  # what is wrong is refused before anything is encoded
-        latents, of_held_out = (self._encoded(autoencoder, data) for data in (training, held_out))
+        folder = self.out / "latents" if self.latents is None else self.latents
+        latents, of_held_out = (encoded(autoencoder, data, folder) for data in (training, held_out))
         model = self._model(start, autoencoder, latents)
         model = replace(
             model,
@@ -121,29 +121,6 @@ class TrainLatents(TrainCommand):
             say_start(self)
             return start
         return self._for_other_latents(start, autoencoder, training)
-
-    def _pictures(self, autoencoder: LatentAutoencoder) -> tuple[Any, Any]:
-        """Return training and held-out pictures, of the autoencoder's size and channels."""
-        height, width, channels = autoencoder.config.shape
-        drawn = DATASETS[self.data].drawn if self.data in DATASETS else None
-        if drawn is None:
-            shape = UNetConfig((height, width), in_channels=channels, channel_mult=(1,))
-            fit, background = self.fit, self.background
-            options = DataOptions(self.data, self.network, None, captions=True, fit=fit, background=background)
-            training, held_out, _ = prepare_data(options, shape)
-            return training, held_out
-        if height != width or channels != 3:
-            raise InputError(
-                f"data is {self.data!r}, which are square and in colour, but the autoencoder was trained on pictures "
-                f"of {height} x {width} x {channels}."
-            )
-        return drawn("train", self.images, height), drawn("test", self.train.validation_images, height)
-
-    def _encoded(self, autoencoder: LatentAutoencoder, data: Any) -> LatentData:
-        """Return the latents of pictures; only what was not encoded before is encoded now."""
-        folder = (self.out / "latents" if self.latents is None else self.latents) / str(data.split)
-        with ProgressBar(f"Encoding {counted(len(data), 'picture')}", "part") as bar:
-            return encode_once(data, autoencoder.encode, autoencoder.checksum(), folder, bar)
 
     def _chosen(self, captions: Sequence[str]) -> slice | np.ndarray:
         """Return which pictures are learned from: those whose captions have one of `only_words`, if any are given."""

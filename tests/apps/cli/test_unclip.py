@@ -1,0 +1,206 @@
+"""unCLIP from the command line: its three trainings, drawing, variations and ways, and what is refused."""
+
+import json
+import shutil
+
+import numpy as np
+import pytest
+from commands import TINY, fails, train
+from latents import autoencoder
+from PIL import Image
+from unclips import clip, of_latents, prior, unclip
+
+import tinydiff
+from tinydiff.apps.cli import main
+from tinydiff.models import LatentDiffusion, Prior, UnClip, load, save
+
+STEPS = ["--train.steps", "3", "--train.warmup", "1", "--train.batch", "8", "--train.validation-images", "10"]
+PRIOR = ["--network.channels", "8", "--network.layers", "1", "--network.heads", "2", "--images", "20"]
+SMALL = ["--unet.channels", "8", "--unet.channel-mult", "1", "2", "--unet.attention-levels", "1", "--unet.heads", "2"]
+SMALL += ["--text.layers", "1", "--text.channels", "8", "--text.heads", "2", "--text.length", "64", "--images", "20"]
+
+
+def training(objective, out, *more):
+    return ["train", "--objective", objective, *STEPS, "--out", str(out), *more]
+
+
+@pytest.fixture(scope="module")
+def folders(tmp_path_factory):
+    """Return a folder with a CLIP, a prior, an autoencoder and two unCLIPs, which tests leave as they are."""
+    folder = tmp_path_factory.mktemp("unclip")
+    models = {
+        "clip": clip(),
+        "prior": prior(),
+        "autoencoder": autoencoder(),
+        "unclip": unclip(),
+        "of-latents": of_latents(),
+    }
+    for name, model in models.items():
+        save(folder / name, model, data="scenes")
+    Image.fromarray(np.random.default_rng(0).integers(0, 256, (16, 16, 3)).astype(np.uint8)).save(folder / "a.png")
+    Image.fromarray(np.random.default_rng(1).integers(0, 256, (9, 20, 3)).astype(np.uint8)).save(folder / "b.png")
+    return folder
+
+
+@pytest.mark.slow  # the CLIP of scenes has a vocabulary of its own to learn
+def test_a_clip_of_scenes_is_trained_and_measured(tmp_path, capsys):
+    out = tmp_path / "clip"
+    network = ["--network.image-size", "16", "--network.channels", "8", "16", "--network.embedding", "8"]
+    more = ["--data", "scenes", "--tokenizer", "scenes", "--images", "40", "--train.lanes", "1", *network]
+    steps = ["--train.steps", "2", "--train.warmup", "1", "--train.batch", "16", "--train.micro-batch", "8"]
+    assert main(["train", "--objective", "contrast", *more, *steps, "--out", str(out)]) == 0
+    assert "16 x 16" in capsys.readouterr().out
+    assert main(["evaluate", "--model", str(out), "--n", "20"]) == 0
+    said = capsys.readouterr().out
+    assert "caption of a picture" in said
+    assert "ceiling" not in said  # of scenes it is not known
+
+
+def test_a_prior_is_trained_measured_and_goes_on(folders, tmp_path, capsys):
+    out = tmp_path / "prior"
+    ask = training("prior", out, "--clip", str(folders / "clip"), *PRIOR)
+    assert main(ask) == 0
+    said = capsys.readouterr().out
+    assert "--objective decode --prior" in said
+    model = load(out, kind=Prior)
+    assert model.config.kind == "x_0"
+    vectors = model.clip.embed(np.random.default_rng(0).uniform(-1, 1, (2, 16, 16, 3)).astype(np.float32))
+    assert vectors.shape == (2, 6)
+    parts = list((out / "embeddings" / "train").iterdir())
+    written = [part.stat().st_mtime_ns for part in parts]
+    assert main([*ask, "--train.steps", "4"]) == 0
+    assert [part.stat().st_mtime_ns for part in parts] == written
+    assert json.loads((out / "run.json").read_text())["network"]["embedding"] == 6
+    capsys.readouterr()
+    assert main(["evaluate", "--model", str(out), "--n", "10"]) == 0
+    said = capsys.readouterr().out
+    for words in ("Retrieval at 1 among 10 pairs", "the embedding of a picture", "prior guesses", "Mean cosine"):
+        assert words in said
+
+
+@pytest.mark.parametrize("space", ["pixels", "latents"])
+def test_a_decoder_becomes_an_unclip_with_its_prior(folders, tmp_path, capsys, space):
+    out, into = tmp_path / "run", ["--unet.image-size", "16"]
+    if space == "latents":
+        into = ["--autoencoder", str(folders / "autoencoder")]
+    assert main(training("decode", out, "--prior", str(folders / "prior"), *SMALL, *into)) == 0
+    model = load(out, kind=UnClip)
+    assert isinstance(model.decoder, LatentDiffusion) == (space == "latents")
+    assert model.picture_shape == (16, 16, 3)
+    capsys.readouterr()
+    sample = ["sample", "--model", str(out), "--prompt", "a red car", "--n", "2", "--steps", "2"]
+    assert main([*sample, "--out", str(tmp_path / "drawn")]) == 0
+    assert "Drew 2 images" in capsys.readouterr().out
+    assert len(list((tmp_path / "drawn" / "pictures").iterdir())) == 2
+
+
+def test_a_decoder_goes_on_from_a_model_of_words(folders, tmp_path, capsys):
+    start, out = tmp_path / "start", tmp_path / "run"
+    words = ["--autoencoder", str(folders / "autoencoder"), *SMALL, "--unet.pooled-channels", "8"]
+    assert main(training("latents", start, *words)) == 0
+    capsys.readouterr()
+    from_start = ["--prior", str(folders / "prior"), "--start-from", str(start), "--images", "20"]
+    assert main(training("decode", out, *from_start)) == 0
+    said = capsys.readouterr().out
+    assert "told embeddings besides" in said
+    assert "New, and still to be learned: " in said
+    decoder = load(out, kind=UnClip).decoder
+    assert decoder.config.embedding == 6
+    assert decoder.config.unet.pooled_channels == 6
+    wrong = ["--autoencoder", str(folders / "clip")]
+    fails(capsys, training("decode", tmp_path / "other", *from_start, *wrong), 2, "an autoencoder was expected")
+
+
+def test_an_unclip_is_evaluated_on_scenes(folders, tmp_path, capsys):
+    """At the size of the judge, by its report; here with two captions of each split."""
+    fails(capsys, ["evaluate", "--model", str(folders / "unclip"), "--data", "digits"], 2, "measured on scenes only")
+
+
+def test_variations_and_ways_are_drawn_and_say_what_they_are_of(folders, tmp_path, capsys):
+    a, b, out = folders / "a.png", folders / "b.png", tmp_path / "out"
+    ask = ["edit", "--variations", str(a), "--model", str(folders / "unclip"), "--n", "3", "--steps", "2"]
+    ask += ["--out", str(out)]
+    assert main(ask) == 0
+    assert "Drew 3 pictures of" in capsys.readouterr().out
+    with Image.open(out / "pictures" / "000.png") as drawn:
+        assert str(a) in drawn.text["tinydiff"]
+        first = np.asarray(drawn)
+    assert main([*ask, "--seed", "1"]) == 0
+    with Image.open(out / "2" / "pictures" / "000.png") as drawn:
+        assert (np.asarray(drawn) != first).any()
+    assert main([*ask, "--between", str(b)]) == 0
+    assert "cropped in the middle" in capsys.readouterr().out
+    assert main([*ask, "--towards", "a red car", "--away-from", "a blue car"]) == 0
+    assert len(list((out / "4" / "pictures").iterdir())) == 3
+
+
+def test_what_variations_do_not_take_is_refused(folders, tmp_path, capsys):
+    a, b, out = str(folders / "a.png"), str(folders / "b.png"), tmp_path / "out"
+    ask = ["edit", "--variations", a, "--model", str(folders / "unclip"), "--steps", "2", "--out", str(out)]
+    broken = tmp_path / "broken.png"
+    broken.write_bytes(b"no picture")
+    for more, words in (
+        (["--image", a], "--image is"),
+        (["--mask", a], "--mask is"),
+        (["--strength", "0.5"], "--strength is 0.5"),
+        (["--resample", "3"], "--resample is 3"),
+        (["--between", b, "--towards", "x"], "--towards is 'x'"),
+        (["--away-from", "x"], "--away-from is 'x'"),
+        (["--between", b, "--prompt", "x"], "--prompt is 'x'"),
+        (["--between", b, "--sampler", "ddim"], "--sampler is 'ddim'"),
+        (["--between", b, "--n", "1"], "--n is 1"),
+        (["--towards", "x", "--away-from", "x"], "say the same"),
+        (["--n", "0"], "--n is 0"),
+        (["--model", str(folders / "prior")], "an unCLIP was expected"),
+        (["--variations", str(broken)], "broken.png"),
+        (["--variations", str(tmp_path / "none.png")], "none.png"),
+    ):
+        status = 1 if "png" in words else 2
+        fails(capsys, [*ask, *more], status, words)
+        assert not out.exists() or not list(out.rglob("*.png")), more
+    picture = ["edit", "--image", a, "--out", str(out)]
+    fails(capsys, [*picture, "--model", str(folders / "unclip" / "decoder")], 2, "the decoder of an unCLIP")
+    fails(capsys, [*picture, "--towards", "x"], 2, "--towards is 'x', but it goes with --variations")
+    fails(capsys, ["edit", "--out", str(out)], 2, "--image is missing")
+
+
+def test_parts_that_do_not_fit_are_refused_and_nothing_is_half_loaded(folders, tmp_path, capsys):
+    ask = ["sample", "--prompt", "a red car", "--n", "1", "--out", str(tmp_path / "out")]
+    for part, words in (("prior", "draws embeddings, not pictures"), ("unclip/decoder", "the decoder of an unCLIP")):
+        fails(capsys, [*ask, "--model", str(folders / part)], 2, words)
+    fails(
+        capsys, ["sample", "--model", str(folders / "unclip"), "--out", str(tmp_path / "out")], 2, "--prompt is missing"
+    )
+    for missing in ("prior", "decoder", "prior/clip"):
+        copy = tmp_path / missing.replace("/", "-")
+        shutil.copytree(folders / "unclip", copy)
+        shutil.rmtree(copy / missing)
+        fails(capsys, [*ask, "--model", str(copy)], 1, "does not exist")
+    other = tmp_path / "other"
+    shutil.copytree(folders / "unclip", other)
+    shutil.rmtree(other / "prior")
+    save(other / "prior", prior(seed=1), data="scenes")
+    fails(capsys, [*ask, "--model", str(other)], 1, "embeddings of the CLIP")
+    fails(capsys, training("prior", tmp_path / "p", "--clip", str(folders / "prior")), 2, "a CLIP was expected")
+    clip_given = ["--clip", str(folders / "clip")]
+    fails(
+        capsys,
+        training("prior", tmp_path / "p", *clip_given, "--network.embedding", "7"),
+        2,
+        "--network.embedding is 7",
+    )
+    fails(capsys, training("prior", tmp_path / "p", *clip_given, "--data", "digits"), 2, "--data is 'digits'")
+    fails(capsys, training("decode", tmp_path / "d", "--prior", str(folders / "clip")), 2, "a prior")
+
+
+def test_one_line_of_python_draws_with_it(folders):
+    drawn = tinydiff.sample(folders / "of-latents", n=2, steps=2, prompt="a red car")
+    assert drawn.shape == (2, 16, 16, 3)
+
+
+def test_a_model_without_words_is_nothing_to_start_from(folders, tmp_path, capsys):
+    assert train(tmp_path / "digits", steps=1) == 0
+    capsys.readouterr()
+    more = ["--prior", str(folders / "prior"), "--start-from", str(tmp_path / "digits"), "--images", "20"]
+    fails(capsys, training("decode", tmp_path / "d", *more), 2, "draws from text was expected")
+    assert TINY

@@ -1,0 +1,162 @@
+"""``tinydiff train --objective decode``: the decoder of unCLIP, from embeddings of pictures to pictures."""
+
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Annotated, Any
+
+import numpy as np
+from tyro.conf import arg
+
+from tinydiff.apps.cli.options import DATASET_NAMES, ScheduleName, TargetName
+from tinydiff.apps.cli.train.captioned import captioned_pictures, embedded, encoded
+from tinydiff.apps.cli.train.command import TrainCommand, on_device, trains
+from tinydiff.apps.cli.train.data import FOLDER_HELP, Fit, learn_words
+from tinydiff.apps.cli.train.denoiser import NetworkName, config_of, reads_text, settings_of, shape_of
+from tinydiff.apps.cli.train.start_from import refuse_other_shape, say_start
+from tinydiff.base import Device, InputError, to_numpy, to_table
+from tinydiff.models import (
+    DiffusionModel,
+    LatentAutoencoder,
+    LatentDiffusion,
+    Prior,
+    default_micro_batch,
+    load,
+)
+from tinydiff.models.take import take_weights
+from tinydiff.networks import DiTConfig, TextConfig, UNetConfig
+from tinydiff.train import Decode, DecodeConfig, Run
+
+
+@trains("decode")
+@dataclass(frozen=True)
+class TrainDecoder(TrainCommand):
+    """Train a decoder of unCLIP: it draws pictures of their embeddings, and of captions.
+
+    With a prior it is then an unCLIP, which draws what a text says. Ctrl-C finishes the step and saves; the same
+    command goes on.
+    """
+
+    objective: str = "decode"
+    """What is minimised. Each objective has options of its own: see --help with it."""
+    data: Annotated[str, arg(help=f"{DATASET_NAMES}, {FOLDER_HELP}.")] = "scenes"
+    images: int = 100_000
+    """How many pictures are drawn to train, of data that are drawn, such as scenes."""
+    fit: Fit = "crop"
+    """What is done to a folder's pictures of another shape: keep the middle, add bars, or distort."""
+    background: str = "white"
+    """What transparent parts of a folder's pictures are put onto, and the colour of bars: a name, or #rrggbb."""
+    prior: str = "scenes-unclip/prior"
+    """The prior whose embeddings are decoded: a shipped one, or the folder of one that was trained (--objective
+    prior)."""
+    autoencoder: str | None = None
+    """Decode to latents of this autoencoder, a shipped one or a folder; without it, to pixels."""
+    start_from: str | None = None
+    """Go on with this model of words, or with a folder's, instead of random weights: shape and words are its own, and
+    the autoencoder; what is told the embedding is new."""
+    latents: Path | None = None
+    """Where latents are kept, to be encoded only once; without it, in a folder of the run."""
+    embeddings: Path | None = None
+    """Where embeddings are kept, to be computed only once; without it, in a folder of the run."""
+    network: NetworkName = "unet"
+    """Which network predicts the noise."""
+    unet: UNetConfig = field(default_factory=lambda: UNetConfig(16, in_channels=3, channels=48))
+    """The shape of a UNet; sizes and channels of latents are those of the autoencoder."""
+    dit: DiTConfig = field(default_factory=lambda: DiTConfig(16, in_channels=3))
+    """The shape of a DiT; sizes and channels of latents are those of the autoencoder."""
+    schedule: ScheduleName = "cosine"
+    """Of the forward process."""
+    text: TextConfig = field(default_factory=TextConfig)
+    """The shape of the text encoder; its vocabulary is the largest that is wanted."""
+    T: int = 1000
+    """Steps of the forward process."""
+    kind: TargetName = "v"
+    """What the network predicts."""
+    train: DecodeConfig = field(default_factory=DecodeConfig)
+    """How to train."""
+
+    def prepare(self, device: Device) -> Decode:
+        """Encode and embed the pictures, or read what was kept of them, and make the network."""
+        prior = load(self.prior, device, kind=Prior)
+        assert prior.clip is not None
+        start = self._start(device)
+        autoencoder = self._autoencoder(start, device)
+        shape = shape_of(self, None if start is None else start.config)
+        of_pictures = shape.shape if autoencoder is None else autoencoder.config.shape
+        training, held_out = captioned_pictures(self, of_pictures, "autoencoder", in_memory=autoencoder is None)
+        model = self._model(start, autoencoder, shape, prior, training.captions)
+        folder = self.out / "embeddings" if self.embeddings is None else self.embeddings
+        embeddings = [embedded(prior.clip, data, folder) for data in (training, held_out)]
+        if autoencoder is not None:
+            folder = self.out / "latents" if self.latents is None else self.latents
+            training, held_out = (encoded(autoencoder, data, folder) for data in (training, held_out))
+        model = replace(
+            model,
+            network=on_device(model.network, device),
+            micro_batch=self.train.micro_batch or model.micro_batch,
+            threads=self.threads,
+            processes=self.processes,
+        )
+        return Decode(model, training, self.train, embeddings[0], held_out, embeddings[1], prior)
+
+    def settings(self, objective: Decode) -> dict[str, Any]:
+        """Return all options as they were resolved."""
+        return super().settings(objective) | settings_of(objective.model.config)
+
+    def last_words(self, run: Run, where: str) -> str:
+        """Return how to draw with it."""
+        return f'To draw: tinydiff sample --model {where} --prompt "..."'
+
+    def _start(self, device: Device) -> DiffusionModel | None:
+        """Return the model to start from, if there is one; what was given of its shape must be what it has."""
+        if self.start_from is None:
+            return None
+        start = load(self.start_from, device, kind=DiffusionModel)
+        if start.config.text is None:
+            raise InputError(f"start_from is {self.start_from!r}, but a model that draws from text was expected.")
+        own = to_table(start.config)
+        own.pop("prior")  # that of the command is another thing: a model's name
+        refuse_other_shape(self, own, open_to=("text.vocabulary",))  # which is at most so large
+        return start
+
+    def _autoencoder(self, start: DiffusionModel | None, device: Device) -> LatentAutoencoder | None:
+        """Return the autoencoder that is given, or that of the model to start from; None: pixels are drawn."""
+        own = start.autoencoder if isinstance(start, LatentDiffusion) else None
+        given = None if self.autoencoder is None else load(self.autoencoder, device, kind=LatentAutoencoder)
+        if start is not None and given is not None and (own is None or own.checksum() != given.checksum()):
+            raise InputError(
+                f"autoencoder is {self.autoencoder!r}, but {self.start_from} draws in its own way, and goes on so: "
+                "leave it out."
+            )
+        return given if start is None else own
+
+    def _model(
+        self,
+        start: DiffusionModel | None,
+        autoencoder: LatentAutoencoder | None,
+        shape: Any,
+        prior: Prior,
+        captions: Any,
+    ) -> DiffusionModel:
+        """Return a model that is told embeddings, with random weights, or those of the model to start from that fit."""
+        assert prior.clip is not None
+        assert prior.config.prior is not None
+        size = prior.config.prior.embedding
+        of_clip: dict[str, Any] = {"embedding": size, "clip": prior.clip.checksum()}
+        if start is not None:
+            config = replace(start.config.with_denoiser(replace(shape, pooled_channels=size)), **of_clip)
+            tokenizer = start.tokenizer
+        else:
+            tokenizer, text = learn_words(captions, self.text)
+            shape = replace(reads_text(replace(shape, pooled_channels=None), text), pooled_channels=size)
+            if autoencoder is not None:
+                height, width, channels = autoencoder.latent_shape
+                shape = replace(shape, image_size=(height, width), in_channels=channels)
+            config = config_of(shape, schedule=self.schedule, T=self.T, kind=self.kind, text=text, **of_clip)
+        network = config.network(np.random.default_rng(self.train.seed))
+        if start is not None:
+            taken = take_weights(network, start.network.bind(to_numpy(start.network.theta)))
+            say_start(self, ", told embeddings besides", taken)
+        micro_batch = default_micro_batch(shape) if start is None else start.micro_batch
+        if autoencoder is None:
+            return DiffusionModel(network, config, micro_batch, tokenizer=tokenizer)
+        return LatentDiffusion(network, config, micro_batch, autoencoder=autoencoder, tokenizer=tokenizer)

@@ -1,0 +1,95 @@
+"""``tinydiff train --objective prior``: the prior of unCLIP, from texts to embeddings of pictures."""
+
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Annotated, Any
+
+import numpy as np
+from tyro.conf import arg
+
+from tinydiff.apps.cli.options import DATASET_NAMES, ScheduleName
+from tinydiff.apps.cli.screen import say
+from tinydiff.apps.cli.train.captioned import captioned_pictures, embedded
+from tinydiff.apps.cli.train.command import TrainCommand, on_device, trains
+from tinydiff.apps.cli.train.data import FOLDER_HELP, Fit
+from tinydiff.base import Device, InputError, to_table
+from tinydiff.models import ClipModel, ModelConfig, Prior, load
+from tinydiff.networks import PriorConfig
+from tinydiff.train import Denoise, DenoiseConfig, Run
+
+
+@trains("prior")
+@dataclass(frozen=True)
+class TrainPrior(TrainCommand):
+    """Train a prior of unCLIP: which embeddings of pictures go with a text, as a CLIP has both.
+
+    Pictures are embedded once. Ctrl-C finishes the step and saves; the same command goes on.
+    """
+
+    objective: str = "prior"
+    """What is minimised. Each objective has options of its own: see --help with it."""
+    data: Annotated[str, arg(help=f"{DATASET_NAMES}, {FOLDER_HELP}.")] = "scenes"
+    images: int = 100_000
+    """How many pictures are drawn to train, of data that are drawn, such as scenes."""
+    fit: Fit = "crop"
+    """What is done to a folder's pictures of another shape: keep the middle, add bars, or distort."""
+    background: str = "white"
+    """What transparent parts of a folder's pictures are put onto, and the colour of bars: a name, or #rrggbb."""
+    clip: str = "scenes-clip"
+    """The CLIP, which reads the texts and embeds the pictures: a shipped one, or the folder of one that was trained
+    (--objective contrast)."""
+    embeddings: Path | None = None
+    """Where embeddings are kept, to be computed only once; without it, in a folder of the run."""
+    network: PriorConfig = field(default_factory=PriorConfig)
+    """The shape of the network; the size of an embedding and what is read of a text are those of the CLIP."""
+    schedule: ScheduleName = "cosine"
+    """Of the forward process."""
+    T: int = 1000
+    """Steps of the forward process."""
+    train: DenoiseConfig = field(default_factory=DenoiseConfig)
+    """How to train."""
+
+    def prepare(self, device: Device) -> Denoise:
+        """Embed the pictures, or read their embeddings, and make the network."""
+        clip = load(self.clip, device, kind=ClipModel)
+        shape = self._shape(clip)
+        training, held_out = captioned_pictures(self, clip.network.config.shape, "CLIP")
+        say(training.describe(), held_out.describe())
+        folder = self.out / "embeddings" if self.embeddings is None else self.embeddings
+        found = [embedded(clip, data, folder) for data in (training, held_out)]
+        vectors = found[0].latents[:, 0, 0].astype(np.float64)
+        config = ModelConfig(prior=shape, schedule=self.schedule, T=self.T, kind="x_0")
+        network = on_device(config.network(np.random.default_rng(self.train.seed)), device)
+        model = Prior(
+            network,
+            config,
+            self.train.micro_batch,
+            threads=self.threads,
+            processes=self.processes,
+            clip=clip,
+            mean=vectors.mean(axis=0),
+            std=vectors.std(axis=0),
+        )
+        standardised = [
+            replace(data, latents=model.encode(data.latents[:, 0, 0].astype(np.float32)).astype(np.float16))
+            for data in found
+        ]
+        return Denoise(model, standardised[0], self.train, standardised[1])
+
+    def settings(self, objective: Denoise) -> dict[str, Any]:
+        """Return all options as they were resolved."""
+        return super().settings(objective) | {"network": to_table(objective.model.config.prior)}
+
+    def last_words(self, run: Run, where: str) -> str:
+        """Return how to go on: with a decoder."""
+        return f"To train a decoder of its embeddings: tinydiff train --objective decode --prior {where}"
+
+    def _shape(self, clip: ClipModel) -> PriorConfig:
+        """Return the network's shape, with the sizes that the CLIP decides; refuse others, if they were given."""
+        known = clip.network.config
+        fit = {"embedding": known.embedding, "text_channels": known.text.channels, "length": known.text.length}
+        for name, value in fit.items():
+            given = getattr(self.network, name)
+            if given not in (getattr(PriorConfig(), name), value):
+                raise InputError(f"network.{name} is {given}, but the CLIP {self.clip} has {value}: leave it out.")
+        return replace(self.network, **fit)

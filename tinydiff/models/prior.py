@@ -1,0 +1,183 @@
+"""The prior of unCLIP at work: from a prompt to an embedding that a picture of it could have."""
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+from tinydiff.base import (
+    Array,
+    Condition,
+    InputError,
+    check_alike,
+    check_count,
+    check_shape,
+    checks_arguments,
+    xp_of,
+)
+from tinydiff.models.clip import ClipModel
+from tinydiff.models.config import ModelConfig
+from tinydiff.models.diffusion import DiffusionModel, DiffusionSettings
+from tinydiff.models.request import Request, other_seed
+from tinydiff.models.standardise import keep_mean_and_std
+from tinydiff.models.store import register
+from tinydiff.networks import PriorTransformer
+from tinydiff.workers import Workers
+
+CANDIDATES = 2  # embeddings drawn for each prompt, of which the nearest to the text is kept
+STEPS = 25
+LARGEST_CANDIDATES = 64
+
+
+@checks_arguments()
+@dataclass(frozen=True)
+class Prior(DiffusionModel):
+    """A diffusion model whose x are standardised embeddings of pictures (Ramesh et al. 2022, arXiv 2204.06125).
+
+    It is asked as any other, by a prompt; what it draws, `draw`, are embeddings (n, embedding): unit vectors, as the
+    CLIP gives them. The CLIP stands still, and reads the prompts.
+
+    Parameters
+    ----------
+    clip : ClipModel
+        Whose embeddings the network was trained on.
+    mean, std : numbers for each number of an embedding, or None
+        What embeddings are standardised by, measured over the training set: a unit vector of 128 numbers has numbers
+        near 0.09, and noise of size 1 would leave nothing of them. None is 0 and 1.
+    network, config, micro_batch, threads, processes
+        As for `DiffusionModel`.
+
+    Raises
+    ------
+    InputError
+        If the network and the CLIP do not fit together.
+    """
+
+    clip: ClipModel | None = None
+    mean: Any = None
+    std: Any = None
+
+    def __post_init__(self):
+        super().__post_init__()
+        shape = self.config.prior
+        if shape is None or not isinstance(self.network, PriorTransformer):
+            raise InputError("The network draws pictures, but a prior, which draws embeddings, was expected.")
+        if self.clip is None:
+            raise InputError("clip is missing, but a prior needs one to read prompts.")
+        text, embedding = self.clip.network.config.text, self.clip.network.config.embedding
+        known, found = (shape.embedding, shape.text_channels, shape.length), (embedding, text.channels, text.length)
+        if known != found:
+            raise InputError(
+                "The prior has embedding, text_channels and length "
+                f"{', '.join(map(str, known))}, but the CLIP's are {', '.join(map(str, found))}."
+            )
+        keep_mean_and_std(self, embedding, "embeddings")
+
+    @property
+    def is_bounded(self) -> bool:
+        """Standardised embeddings are not bounded."""
+        return False
+
+    def check_draws(self) -> None:
+        """Raise `InputError`: it draws embeddings."""
+        raise InputError(
+            "This model is the prior of an unCLIP, and draws embeddings, not pictures: ask the whole unCLIP, or train "
+            "a decoder for it (tinydiff train --objective decode --prior FOLDER)."
+        )
+
+    def encode(self, embeddings: Array) -> Array:
+        """Return the x of unit vectors (N, embedding): standardised, shape (N, 1, 1, embedding)."""
+        check_alike(embeddings=embeddings)
+        check_shape("embeddings", embeddings, (None, len(self.mean)))
+        xp = xp_of(embeddings)
+        mean, std = (xp.asarray(numbers, embeddings.dtype) for numbers in (self.mean, self.std))
+        return ((embeddings - mean) / std)[:, None, None]
+
+    def decode(self, x: Array) -> Array:
+        """Return the unit vectors (N, embedding) of x (N, 1, 1, embedding)."""
+        check_alike(x=x)
+        check_shape("x", x, (None, 1, 1, len(self.mean)))
+        xp = xp_of(x)
+        mean, std = (xp.asarray(numbers, x.dtype) for numbers in (self.mean, self.std))
+        vectors = x[:, 0, 0] * std + mean
+        return vectors / xp.sqrt((vectors**2).sum(axis=-1, keepdims=True))
+
+    def tokens(self, prompts: Any) -> Array:
+        """Return prompts as the CLIP's token numbers, integers (N, length)."""
+        return self._reader.tokens(prompts)
+
+    def condition(self, request: Request) -> Any:
+        """Return the prompt of each sample as token numbers."""
+        if request.labels is not None:
+            raise InputError(f"labels is {request.labels}, but a prior guesses from text: give a prompt.")
+        if isinstance(request.prompt, Condition):
+            return request.prompt
+        prompts = request.prompt if isinstance(request.prompt, list) else [request.prompt or ""] * request.count
+        return self.tokens(prompts)
+
+    def null_context(self, negative: str = "") -> Array:
+        """Return the empty prompt, or the negative one, as token numbers."""
+        return self.tokens([negative])
+
+    def read(self, context: Any, first: int = 0) -> Condition:
+        """Return what the CLIP's text encoder says of token numbers: vectors of tokens, and the text's embedding."""
+        return Workers(self.micro_batch, self.threads, first=first).map(self._reader.network.read_text, context)
+
+    def told(self, context: Any) -> Condition:
+        """Return what the network is told in training: what the CLIP, which stands still, reads in the texts."""
+        return self._reader.network.read_text(context)
+
+    def latents_of(self) -> tuple[str, str]:
+        """Return what its x come from: a CLIP, by its checksum."""
+        return "CLIP", self._reader.checksum()
+
+    def embeddings(
+        self, request: Request, sampler: str = "dpmpp_2m", steps: int = STEPS, candidates: int = CANDIDATES
+    ) -> Array:
+        """Return an embedding for each sample of a request, shape (n, embedding).
+
+        For each, several are drawn, and the one that is nearest to the text's own embedding is kept (section 2.2 of the
+        paper, where two are drawn).
+        """
+        check_count("candidates", candidates, most=LARGEST_CANDIDATES)
+        request = replace(request, n=request.count, size=None)
+        seeds = [other_seed(request.seed, i) for i in range(candidates)]
+        drawn = [self.draw(replace(request, seed=seed), sampler, steps) for seed in seeds]
+        if candidates == 1:
+            return drawn[0]
+        condition = self.condition(request)
+        text = (condition if isinstance(condition, Condition) else self.read(condition, request.first)).pooled
+        xp = xp_of(text)
+        together = xp.stack(drawn)
+        best = (together * text).sum(axis=-1).argmax(axis=0)
+        return together[best, xp.arange(len(best))]
+
+    @property
+    def _reader(self) -> ClipModel:
+        assert self.clip is not None
+        return self.clip
+
+
+@register("prior", "a prior, which draws embeddings", Prior)
+@dataclass(frozen=True)
+class PriorSettings(DiffusionSettings):
+    """What config.json says of a prior; its CLIP lies in a folder of its own."""
+
+    config: ModelConfig
+    micro_batch: int = 16
+    mean: tuple[float, ...] = ()
+    std: tuple[float, ...] = ()
+
+    @classmethod
+    def of(cls, model: DiffusionModel) -> "PriorSettings":
+        """Return the settings of a model."""
+        assert isinstance(model, Prior)
+        return cls(model.config, model.micro_batch, model.mean, model.std)
+
+    @staticmethod
+    def parts(model: DiffusionModel) -> dict[str, Any]:
+        """Return the network and the CLIP."""
+        assert isinstance(model, Prior)
+        return {"network": model.network, "clip": model.clip}
+
+    def build(self, network: PriorTransformer, clip: ClipModel) -> Prior:  # type: ignore[override]  # another network
+        """Return the model."""
+        return Prior(network, self.config, self.micro_batch, clip=clip, mean=self.mean, std=self.std)

@@ -1,0 +1,50 @@
+"""What numbers are standardised by: a mean and a standard deviation for each channel, kept as float32 has them."""
+
+import math
+from typing import Any
+
+import numpy as np
+
+from tinydiff.base import InputError, counted, shown
+
+
+def keep_mean_and_std(model: Any, channels: int, of: str) -> None:
+    """Check a frozen model's `mean` and `std`, and keep them as tuples; None becomes 0 and 1 for each channel.
+
+    Parameters
+    ----------
+    model : LatentAutoencoder or Prior
+    channels : int
+    of : str
+        What has these channels, for errors: ``"latents"``.
+
+    Raises
+    ------
+    InputError
+        If there is not a finite number for each channel, or if a standard deviation is not positive.
+    """
+    for name, default in (("mean", 0.0), ("std", 1.0)):
+        given = getattr(model, name)
+        numbers = [default] * channels if given is None else _numbers(name, given, channels, of)
+        object.__setattr__(model, name, tuple(float(np.float32(number)) for number in numbers))
+    if min(model.std) <= 0:
+        raise InputError(
+            f"std holds {min(model.std):.4g} for channel {model.std.index(min(model.std))}, but positive numbers were "
+            "expected: a channel that never changes tells nothing, so train longer, or with fewer channels."
+        )
+
+
+def _numbers(name, given, channels, of):
+    """Return a finite number for each channel."""
+    try:
+        numbers = [float(number) for number in given]
+    except (TypeError, ValueError):
+        raise InputError(f"{name} is {shown(given)}, but {counted(channels, 'number')} were expected.") from None
+    if len(numbers) != channels:
+        raise InputError(
+            f"{name} holds {counted(len(numbers), 'number')}, but the {of} have {counted(channels, 'channel')}: one "
+            "for each was expected."
+        )
+    if not all(math.isfinite(number) and abs(number) < np.finfo(np.float32).max for number in numbers):
+        raise InputError(f"{name} is {shown(given)}, but finite numbers were expected.")
+    return numbers
