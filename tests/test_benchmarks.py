@@ -4,6 +4,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 BENCHMARKS = Path(__file__).parent / "benchmarks"
@@ -80,3 +81,28 @@ def test_without_pytorch_it_says_how_to_install_it(tmp_path):
     done = subprocess.run([sys.executable, BENCHMARKS / "bench.py"], capture_output=True, text=True, env=environment)
     assert done.returncode == 2, done.stderr
     assert "pip install torch" in done.stderr
+
+
+def test_small_pictures_are_enlarged_for_the_judge_and_large_ones_are_not():
+    import scenes
+
+    small = np.random.default_rng(0).integers(0, 256, (2, 8, 8, 3)).astype(np.uint8)
+    assert scenes.enlarged(small, 16).shape == (2, 16, 16, 3)
+    assert scenes.enlarged(small, 8) is small
+
+
+@pytest.mark.parametrize("asked", [["scenes"], ["latents="], []])
+def test_a_model_without_a_name_is_no_line_of_the_table(asked):
+    command = [sys.executable, str(BENCHMARKS / "scenes.py"), *asked]
+    found = subprocess.run(command, capture_output=True, text=True, cwd=BENCHMARKS)
+    assert found.returncode == 2
+    assert "Traceback" not in found.stderr
+
+
+@pytest.mark.slow
+def test_models_of_scenes_are_compared_in_a_table_and_a_picture(tmp_path):
+    picture = tmp_path / "compared.png"
+    command = [sys.executable, str(BENCHMARKS / "scenes.py"), "latents=scenes", "--n", "2", "--picture", str(picture)]
+    found = subprocess.run(command, capture_output=True, text=True, cwd=BENCHMARKS, check=True)
+    assert "| latents | 64 | 7.4 M |" in found.stdout
+    assert picture.is_file()

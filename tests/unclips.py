@@ -45,7 +45,7 @@ def decoder_config(side, channels, **more):
         side, channels, channels=8, channel_mult=(1, 1), attention_levels=(1,), blocks_per_level=1, heads=2,
         context_channels=8, pooled_channels=EMBEDDING,
     )  # fmt: skip
-    return ModelConfig(unet, T=50, text=TEXT, embedding=EMBEDDING, clip=clip().checksum(), **more)
+    return ModelConfig(unet, T=50, text=TEXT, embedding=EMBEDDING, embedding_of=clip().checksum(), **more)
 
 
 @functools.cache

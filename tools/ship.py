@@ -11,6 +11,7 @@ import shutil
 import sys
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from tinydiff.models import load, read_about, save
 
@@ -19,10 +20,13 @@ WEIGHTS = Path(__file__).resolve().parent.parent / "tinydiff" / "weights"
 
 def main(run: str, name: str, micro_batch: str = "") -> None:
     """Save the model of a run with rounded weights."""
-    model = replace(load(run), micro_batch=int(micro_batch)) if micro_batch else load(run)
-    of_parts = {config.parent: read_about(config.parent) for config in (WEIGHTS / name).glob("*/config.json")}
+    model: Any = load(run)
+    if micro_batch:
+        of_parts = hasattr(model, "with_micro_batch")
+        model = model.with_micro_batch(int(micro_batch)) if of_parts else replace(model, micro_batch=int(micro_batch))
+    shipped = {config.parent: read_about(config.parent) for config in (WEIGHTS / name).glob("*/config.json")}
     folder = save(WEIGHTS / name, model, half=True, **read_about(run))
-    for part, about in of_parts.items():  # an autoencoder that shipped before says on what it was trained
+    for part, about in shipped.items():  # an autoencoder that shipped before says on what it was trained
         save(part, load(part), half=True, **about)
     card = Path(run) / "CARD.md"
     if card.exists() and not (folder / card.name).exists():

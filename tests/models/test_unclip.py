@@ -4,24 +4,32 @@ import dataclasses
 
 import numpy as np
 import pytest
-from unclips import CAPTIONS, EMBEDDING, clip, decoder, latent_decoder, of_latents, pictures, prior, unclip
+from enlargers import enlarger
+from latents import latent_diffusion
+from unclips import CAPTIONS, EMBEDDING, PRIOR, TEXT, clip, decoder, latent_decoder, of_latents, pictures, prior, unclip
 
 from tinydiff.base import CheckpointError, Condition, InputError
 from tinydiff.diffusion import last
 from tinydiff.functional import avg_pool
 from tinydiff.models import (
+    Cascade,
     DiffusionModel,
+    ModelConfig,
     Prior,
     Request,
     UnClip,
     between_pictures,
     load,
+    notes_on_words,
+    read_about,
     save,
     text_difference,
     towards_text,
     variations,
 )
+from tinydiff.networks import DiTConfig
 
+Z = np.eye(EMBEDDING, dtype=np.float32)[:3]
 ASKED = Request(n=3, prompt=list(CAPTIONS[:3]), guidance=2, seed=5)
 STEPS = {"sampler": "ddim", "steps": 4}
 
@@ -54,7 +62,7 @@ def test_embeddings_are_standardised_and_become_unit_vectors_again():
 
 def test_of_several_embeddings_the_nearest_to_the_text_is_kept():
     model = prior()
-    seeds = [(5 + i * 2654435761) % 2**32 for i in range(3)]
+    seeds = [(5 + i * 2654435761) % 2**32 for i in (1, 2, 3)]
     drawn = [model.draw(dataclasses.replace(ASKED, seed=seed), **STEPS) for seed in seeds]
     text = clip().text_vectors(list(CAPTIONS[:3]))
     best = model.embeddings(ASKED, candidates=3, **STEPS)
@@ -69,7 +77,7 @@ def test_unclip_draws_what_the_decoder_draws_of_what_the_prior_guesses(make):
     model = make()
     drawn = model.draw(ASKED, **STEPS)
     assert drawn.shape == (3, *model.picture_shape)
-    embedding = model.prior.embeddings(ASKED)
+    embedding = model.prior.embeddings(ASKED)  # from other seeds than the decoder's
     expected = model.decoder.draw(dataclasses.replace(ASKED, embedding=embedding), **STEPS)
     np.testing.assert_array_equal(drawn, expected)
     states = list(model.chain(ASKED, **STEPS))
@@ -169,6 +177,47 @@ def test_a_folder_of_folders_gives_the_same_pictures(make, tmp_path):
         load(tmp_path / "model")
 
 
+def test_prior_and_decoder_start_from_noise_that_has_nothing_in_common(monkeypatch):
+    """Their arrays differ in shape only, so that one seed would give the same first numbers."""
+    starts, start = [], DiffusionModel.start
+
+    def noted(self, request):
+        starts.append(start(self, request)[0].ravel()[:EMBEDDING])
+        return start(self, request)
+
+    monkeypatch.setattr(DiffusionModel, "start", noted)
+    unclip().draw(dataclasses.replace(ASKED, n=1, prompt=CAPTIONS[0]), **STEPS)
+    of_decoder, *of_priors = starts[-1], *starts[-3:-1]
+    for noise in of_priors:
+        assert np.abs(noise - of_decoder).max() > 0.1
+
+
+def test_a_folder_of_half_precision_is_loaded_and_says_of_each_part_what_it_learned_from(tmp_path):
+    """The checksum of a CLIP is that of its rounded weights: rounding it does not make it another one."""
+    folder = save(tmp_path / "model", unclip(), half=True, data="scenes", step=3)
+    once = load(folder)
+    assert once.draw(ASKED, **STEPS).shape == (3, 16, 16, 3)
+    save(tmp_path / "again", once, half=True)
+    load(tmp_path / "again")
+    for part in ("prior", "prior/clip", "decoder"):
+        assert read_about(folder / part) == {"data": "scenes"}
+
+
+def test_nothing_is_asked_of_the_prior_where_the_decoder_would_refuse(monkeypatch):
+    monkeypatch.setattr(Prior, "embeddings", lambda *_, **__: pytest.fail("the prior has been asked"))
+    for wrong, told in (({"size": 15}, "size"), ({"n": 10**9, "prompt": "a"}, "n is 1000000000")):
+        with pytest.raises(InputError, match=told):
+            unclip().chain(dataclasses.replace(ASKED, **wrong), **STEPS)
+    with pytest.raises(InputError, match="nope"):
+        unclip().chain(ASKED, "nope", 4)
+
+
+def test_all_parts_that_read_are_asked_for_words_that_they_do_not_know():
+    assert notes_on_words(unclip(), ["a zebra"]) == notes_on_words(prior(), ["a zebra"])
+    assert "zebra" in notes_on_words(unclip(), ["a zebra"])[0]
+    assert prior().reads_text
+
+
 def test_an_embedding_of_another_clip_is_refused():
     with pytest.raises(InputError, match="CLIP"):
         UnClip(prior(seed=1), decoder())
@@ -186,6 +235,19 @@ def test_an_embedding_of_another_clip_is_refused():
         (lambda: prior().embeddings(ASKED, candidates=0), "candidates"),
         (lambda: UnClip(decoder(), decoder()), "Prior was expected"),
         (lambda: UnClip(prior(), prior()), "told embeddings"),
+        (lambda: prior().draw(dataclasses.replace(ASKED, embedding=Z), **STEPS), "embedding was given"),
+        (lambda: prior().draw(dataclasses.replace(ASKED, size=16), **STEPS), "size was given"),
+        (lambda: latent_diffusion().draw(dataclasses.replace(ASKED, embedding=Z), **STEPS), "is told none"),
+        (lambda: load("mnist").draw(Request(embedding=Z), **STEPS), "is told none"),
+        (lambda: decoder().draw(Request(embedding=Z, labels=1, classifier=print), **STEPS), "a classifier says"),
+        (lambda: variations(unclip(), pictures(), Request(embedding=Z[:2])), "holds embeddings"),
+        (lambda: between_pictures(unclip(), pictures(), 3, Request(n=11)), "asks for 11 pictures"),
+        (lambda: Cascade(decoder(), (enlarger(32),)), "the decoder of an unCLIP"),
+        (lambda: ModelConfig(prior=PRIOR, text=TEXT), "text was given"),
+        (lambda: ModelConfig(embedding_of="abc"), "no embedding is told"),
+        (lambda: ModelConfig(prior=PRIOR, dit=DiTConfig()), "one denoiser"),
+        (lambda: DiffusionModel(prior().network, prior().config).check_draws(), "make a Prior of it"),
+        (lambda: prior().draw(Request(n=10**9, prompt="a"), **STEPS), "each with a prompt"),
         (lambda: variations(unclip(), pictures(12)), "12 x 12"),
         (lambda: variations(unclip(), pictures()[..., :1]), "pictures"),
         (lambda: variations(unclip(), 3 * pictures()), "from -1 .black. to 1"),

@@ -40,9 +40,9 @@ def pictures_of(n=96, seed=0):
 def embeddings_of(n=96, seed=0, model=None, of=None):
     """Return the embeddings as data: as they are, or as the x of a prior."""
     colours, _, vectors = of_colours(n, seed)
-    x = vectors[:, None, None] if model is None else model.encode(vectors)
-    checksum = clip().checksum() if of is None else of
-    return LatentData(x.astype(np.float16), colours, captions_of(colours), "squares", checksum)
+    checksum, x = clip().checksum() if of is None else of, vectors[:, None, None].astype(np.float16)
+    data = LatentData(x, colours, captions_of(colours), "squares", checksum, of="CLIP")
+    return data if model is None else model.standardised(data)
 
 
 def new_prior():
@@ -127,7 +127,7 @@ def test_the_clip_stands_still_while_a_prior_learns():
 @pytest.mark.parametrize(
     ("ask", "told"),
     [
-        (lambda: Denoise(new_prior(), embeddings_of(of="another"), CONFIG), "CLIP another"),
+        (lambda: Denoise(new_prior(), embeddings_of(model=new_prior(), of="another"), CONFIG), "CLIP another"),
         (lambda: Decode(new_decoder(), pictures_of(), DecodeConfig(), embeddings_of(of="another")), "CLIP another"),
         (lambda: Decode(new_decoder(), pictures_of(), DecodeConfig(), embeddings_of(90)), "embeddings has shape"),
         (
@@ -135,8 +135,19 @@ def test_the_clip_stands_still_while_a_prior_learns():
             "validation_embeddings is missing",
         ),
         (lambda: DecodeConfig(embedding_dropout=1.5), "embedding_dropout"),
+        (lambda: Denoise(new_prior(), embeddings_of(), CONFIG), "Prior.standardised"),
+        (lambda: Denoise(new_decoder(), pictures_of(), CONFIG), "train it by Decode"),
         (
-            lambda: Denoise(new_prior(), dataclasses.replace(embeddings_of(), captions=None), CONFIG),
+            lambda: Decode(new_decoder(), pictures_of(), DecodeConfig(), embeddings_of(model=new_prior())),
+            "unit vectors",
+        ),
+        (lambda: Decode(new_decoder(), pictures_of(), DecodeConfig(flip=True), embeddings_of()), "flip is True"),
+        (
+            lambda: Decode(new_decoder(), pictures_of(), DecodeConfig(), embeddings_of(), None, embeddings_of(32)),
+            "no validation",
+        ),
+        (
+            lambda: Denoise(new_prior(), dataclasses.replace(embeddings_of(model=new_prior()), captions=None), CONFIG),
             "no captions",
         ),
     ],
@@ -147,7 +158,7 @@ def test_what_does_not_belong_together_is_refused(ask, told):
 
 
 def test_a_model_of_words_alone_is_no_decoder():
-    config = dataclasses.replace(decoder_config(8, 3), embedding=None, clip=None)
+    config = dataclasses.replace(decoder_config(8, 3), embedding=None, embedding_of=None)
     config = config.with_denoiser(dataclasses.replace(config.denoiser, pooled_channels=None))
     model = DiffusionModel(config.network(), config, 16, 1, False, TOKENIZER)
     with pytest.raises(InputError, match="words alone"):

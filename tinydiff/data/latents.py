@@ -48,9 +48,11 @@ class LatentData:
     name : str
         Of the pictures.
     autoencoder : str
-        The checksum of the autoencoder that they belong to.
+        The checksum of the autoencoder that they belong to, or of the CLIP whose embeddings they are.
     source : str
         What the pictures are, for people.
+    of : str
+        What has made them, in a word: ``"autoencoder"`` or ``"CLIP"``.
     """
 
     latents: Any  # elsewhere, numbers of half precision are refused as arguments
@@ -59,6 +61,7 @@ class LatentData:
     name: str
     autoencoder: str
     source: str = ""
+    of: str = "autoencoder"
 
     def __post_init__(self):
         if type(self.latents) is not np.ndarray:
@@ -85,7 +88,8 @@ class LatentData:
     def describe(self) -> str:
         """Return one line that says what this is."""
         sides = " x ".join(map(str, self.shape))
-        return printable(f"{self.source or self.name}, as latents {sides} of autoencoder {self.autoencoder}")
+        what = f"latents {sides}" if self.of == "autoencoder" else f"embeddings of {self.shape[-1]} numbers"
+        return printable(f"{self.source or self.name}, as {what} of {self.of} {self.autoencoder}")
 
     def batch(
         self, indices: Array | Sequence[int], xp: Any = np, flip: np.ndarray | None = None
@@ -106,7 +110,7 @@ class LatentData:
         """Return what decides the latents and captions: a run is resumed only with the same values."""
         found = hashlib.sha256(self.latents.tobytes())
         found.update("\n".join(self.captions or ()).encode())
-        return {"autoencoder": self.autoencoder, "checksum of latents": found.hexdigest()[:16]}
+        return {self.of: self.autoencoder, "checksum of latents": found.hexdigest()[:16]}
 
 
 @checked()
@@ -116,6 +120,7 @@ def encode_once(
     autoencoder: str,
     folder: Path | str,
     progress: Callable[[int, int], None] | None = None,
+    of: str = "autoencoder",
 ) -> LatentData:
     """Return the latents of all pictures of a data set; what a folder holds of them already is not encoded again.
 
@@ -133,6 +138,8 @@ def encode_once(
         Where the parts are kept.
     progress : callable or None
         ``progress(part, parts)`` is called after every part.
+    of : str
+        What has made them, in a word, as in `LatentData`.
 
     Raises
     ------
@@ -151,7 +158,7 @@ def encode_once(
     for number, (start, path) in enumerate(files, 1):
         indices = np.arange(start, min(start + PART, len(data)))
         if os.path.isfile(path):
-            found = _read(path, about, len(indices))
+            found = _read(path, about, len(indices), of)
         else:
             pictures, classes = data.batch(indices)
             found = {"latents": _halved(encode(pictures), len(indices)), "labels": np.asarray(classes, np.int64)}
@@ -167,7 +174,9 @@ def encode_once(
         if progress is not None:
             progress(number, len(files))
     captions = None if data.captions is None else tuple(data.captions)
-    return LatentData(np.concatenate(parts), np.concatenate(labels), captions, data.name, autoencoder, data.describe())
+    return LatentData(
+        np.concatenate(parts), np.concatenate(labels), captions, data.name, autoencoder, data.describe(), of
+    )
 
 
 def _parts(n: int, folder: Path) -> list[tuple[int, Path]]:
@@ -195,7 +204,7 @@ def _write(path, written):
     atomic_write(path, lambda file: file.write(written), error=DataError)
 
 
-def _read(path, about, n):
+def _read(path, about, n, of):
     """Return the arrays of a part, if it is one of these pictures and this autoencoder, and is whole."""
     try:
         with safetensors.safe_open(path, framework="np") as file:
@@ -203,7 +212,7 @@ def _read(path, about, n):
             found = {name: file.get_tensor(name) for name in ("latents", "labels")}
     except (OSError, ValueError, safetensors.SafetensorError) as error:
         raise DataError(f"{path} cannot be read ({error}): delete it, and it is made again.") from error
-    for name, what in (("autoencoder", "another autoencoder"), ("data", "other pictures")):
+    for name, what in (("autoencoder", f"another {of}"), ("data", "other pictures")):
         if known.get(name) != about[name]:
             raise DataError(
                 f"{path} holds latents of {what} than asked for ({printable(known.get(name, 'unknown'))[:80]}): delete "

@@ -44,6 +44,7 @@ class Cascade:
                 f"base is of type {type(self.base).__name__}, but a model that draws pictures of nothing but words or "
                 "classes was expected."
             )
+        self.base.check_draws()
         if not self.stages:
             raise InputError("stages is empty, but at least one model that enlarges pictures was expected.")
         if len(self.stages) > MOST_STAGES:
@@ -72,9 +73,14 @@ class Cascade:
         return self.stages[-1].picture_shape
 
     @property
+    def readers(self) -> tuple[DiffusionModel, ...]:
+        """Which parts read a prompt."""
+        return tuple(part for part in (self.base, *self.stages) if part.reads_text)
+
+    @property
     def reads_text(self) -> bool:
         """Whether a part of it draws what a prompt says."""
-        return any(part.reads_text for part in (self.base, *self.stages))
+        return bool(self.readers)
 
     @property
     def size(self) -> int:

@@ -108,10 +108,11 @@ class ClipModel:
     def checksum(self) -> str:
         """Return 16 hexadecimal digits that tell this CLIP's embeddings of pictures from others', by which to name it.
 
-        They come from what decides an embedding: the shape, and the weights, as float32 numbers.
+        They come from what decides an embedding: the shape, and the weights, rounded to half precision, as files may
+        hold them (`save`).
         """
         found = hashlib.sha256(json.dumps(to_table(self.network.config), sort_keys=True).encode())
-        found.update(to_numpy(self.network.theta).astype("<f4").tobytes())
+        found.update(to_numpy(self.network.theta).astype("<f2").tobytes())
         return found.hexdigest()[:16]
 
     def image_vectors(self, x_t: Array, t: Array | float = 0) -> Array:

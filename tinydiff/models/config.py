@@ -42,7 +42,7 @@ class ModelConfig:
         The shape of the denoiser, if embeddings are drawn and not pictures, see `Prior`.
     embedding : int or None
         How many numbers the embedding of a picture has that the network is told besides a text, see `UnClip`.
-    clip : str or None
+    embedding_of : str or None
         The checksum of the CLIP that these embeddings are of.
     """
 
@@ -55,7 +55,7 @@ class ModelConfig:
     dit: DiTConfig | None = None
     prior: PriorConfig | None = None
     embedding: int | None = None
-    clip: str | None = None
+    embedding_of: str | None = None
 
     def __post_init__(self):
         given = [name for name in ("unet", "dit", "prior") if getattr(self, name) is not None]
@@ -67,6 +67,10 @@ class ModelConfig:
             check_count("embedding", self.embedding, most=LARGEST_WIDTH)
             if self.text is None or self.prior is not None:
                 raise InputError(f"embedding is {self.embedding}, but it is told to a network that reads text.")
+        elif self.embedding_of is not None:
+            raise InputError(f"embedding_of is {self.embedding_of!r}, but no embedding is told: leave it out.")
+        if self.prior is not None and self.text is not None:
+            raise InputError("text was given, but what a prior is told of a text, a CLIP reads: leave it out.")
         SCHEDULES[self.schedule], TARGETS[self.kind]  # an unknown name is refused
         check_count("T", self.T, most=LARGEST_T)
         channels, out_channels, classes = (

@@ -79,7 +79,7 @@ class DiffusionModel:
         """The forward process."""
         return self.config.diffusion()
 
-    # What a chain walks through, x, are the pictures themselves here; a model of latents overrides these six.
+    # What a chain walks through, x, are the pictures themselves here; models of latents or embeddings override that.
 
     @property
     def picture_shape(self) -> tuple[int, int, int]:
@@ -90,6 +90,11 @@ class DiffusionModel:
     def reads_text(self) -> bool:
         """Whether it draws what a prompt says."""
         return self.config.text is not None
+
+    @property
+    def readers(self) -> tuple["DiffusionModel", ...]:
+        """Which parts read a prompt: itself, or none."""
+        return (self,) if self.reads_text else ()
 
     @property
     def size(self) -> int:
@@ -251,6 +256,9 @@ class DiffusionModel:
 
     def condition(self, request: Request) -> Any:
         """Return the condition of each sample: labels, token numbers, encoded texts, or None."""
+        if request.embedding is not None and (self.config.embedding is None or request.classifier is not None):
+            why = "a classifier says what is drawn" if self.config.embedding else "this model is told none"
+            raise InputError(f"embedding was given, but {why}: leave it out.")
         if request.prompt is None and (request.classifier is not None or self.config.text is None):
             return self._labels(request)
         if request.labels is not None and self.config.text is not None:
@@ -291,6 +299,8 @@ class DiffusionModel:
                 "This model is the decoder of an unCLIP, and draws of embeddings of pictures: ask the whole unCLIP, or "
                 "give embeddings to DiffusionModel.draw."
             )
+        if self.config.prior is not None:
+            raise InputError("This network draws embeddings, not pictures: make a Prior of it.")
 
     def told(self, context: Any) -> Any:
         """Return what the network is told in training, of a context: the same, but for a `Prior`."""
@@ -310,8 +320,6 @@ class DiffusionModel:
         """Return tokens alone, or with the embeddings that a decoder draws of."""
         size = self.config.embedding
         if size is None:
-            if embedding is not None:
-                raise InputError("embedding was given, but this model draws of words alone: leave it out.")
             return tokens
         if embedding is None:
             self.check_draws()

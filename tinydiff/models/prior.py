@@ -3,6 +3,8 @@
 from dataclasses import dataclass, replace
 from typing import Any
 
+import numpy as np
+
 from tinydiff.base import (
     Array,
     Condition,
@@ -13,6 +15,7 @@ from tinydiff.base import (
     checks_arguments,
     xp_of,
 )
+from tinydiff.data import LatentData
 from tinydiff.models.clip import ClipModel
 from tinydiff.models.config import ModelConfig
 from tinydiff.models.diffusion import DiffusionModel, DiffusionSettings
@@ -70,6 +73,12 @@ class Prior(DiffusionModel):
                 f"{', '.join(map(str, known))}, but the CLIP's are {', '.join(map(str, found))}."
             )
         keep_mean_and_std(self, embedding, "embeddings")
+        object.__setattr__(self, "tokenizer", self.clip.tokenizer)
+
+    @property
+    def reads_text(self) -> bool:
+        """It guesses embeddings of what a prompt says."""
+        return True
 
     @property
     def is_bounded(self) -> bool:
@@ -91,6 +100,12 @@ class Prior(DiffusionModel):
         mean, std = (xp.asarray(numbers, embeddings.dtype) for numbers in (self.mean, self.std))
         return ((embeddings - mean) / std)[:, None, None]
 
+    def standardised(self, data: LatentData) -> LatentData:
+        """Return embeddings, as data, as the x that the network learns: `encode`, in half precision."""
+        vectors = data.latents[:, 0, 0].astype(np.float32)
+        check_shape("data", data.latents, (None, 1, 1, len(self.mean)))
+        return replace(data, latents=self.encode(vectors).astype(np.float16))
+
     def decode(self, x: Array) -> Array:
         """Return the unit vectors (N, embedding) of x (N, 1, 1, embedding)."""
         check_alike(x=x)
@@ -108,6 +123,9 @@ class Prior(DiffusionModel):
         """Return the prompt of each sample as token numbers."""
         if request.labels is not None:
             raise InputError(f"labels is {request.labels}, but a prior guesses from text: give a prompt.")
+        for name in ("embedding", "image", "classifier", "size"):
+            if getattr(request, name) is not None:
+                raise InputError(f"{name} was given, but a prior guesses embeddings of text alone: leave it out.")
         if isinstance(request.prompt, Condition):
             return request.prompt
         prompts = request.prompt if isinstance(request.prompt, list) else [request.prompt or ""] * request.count
@@ -135,11 +153,11 @@ class Prior(DiffusionModel):
         """Return an embedding for each sample of a request, shape (n, embedding).
 
         For each, several are drawn, and the one that is nearest to the text's own embedding is kept (section 2.2 of the
-        paper, where two are drawn).
+        paper, where two are drawn). Their seeds are others than the request's, from which the decoder draws.
         """
         check_count("candidates", candidates, most=LARGEST_CANDIDATES)
-        request = replace(request, n=request.count, size=None)
-        seeds = [other_seed(request.seed, i) for i in range(candidates)]
+        request = replace(request, n=request.count)
+        seeds = [other_seed(request.seed, i + 1) for i in range(candidates)]
         drawn = [self.draw(replace(request, seed=seed), sampler, steps) for seed in seeds]
         if candidates == 1:
             return drawn[0]

@@ -83,7 +83,7 @@ def guidance_for(prompt: str | Sequence[str] | Condition | None = None, negative
 
 @checked()
 def other_seed(seed: int, i: int) -> int:
-    """Return the seed of part i of what is drawn in parts; far from the seed of part 0, which is `seed` itself."""
+    """Return a seed for part i = 1, 2, ... of what is drawn in parts, far from the seed of the first one, `seed`."""
     return (seed + i * STRIDE) % SEEDS
 
 

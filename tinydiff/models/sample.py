@@ -17,7 +17,7 @@ PictureModel = DiffusionModel | Cascade | UnClip  # whatever draws pictures of a
 
 @checked()
 def base_of(model: PictureModel) -> DiffusionModel:
-    """Return the part that is told classes and draws first: of a cascade its base, of an unCLIP the decoder."""
+    """Return the part that draws the first pictures: of a cascade its base, of an unCLIP the decoder."""
     if isinstance(model, UnClip):
         return model.decoder
     return model.base if isinstance(model, Cascade) else model

@@ -30,7 +30,7 @@ def keep_mean_and_std(model: Any, channels: int, of: str) -> None:
     if min(model.std) <= 0:
         raise InputError(
             f"std holds {min(model.std):.4g} for channel {model.std.index(min(model.std))}, but positive numbers were "
-            "expected: a channel that never changes tells nothing, so train longer, or with fewer channels."
+            f"expected: a channel of the {of} that never changes tells nothing."
         )
 
 

@@ -145,7 +145,7 @@ def save(folder: str | Path, model: Any, theta: Array | None = None, half: bool 
         elif name == "tokenizer":
             part.save(folder / TOKENIZER)
         else:
-            save(folder / name, part, half=half)
+            save(folder / name, part, half=half, **{key: about[key] for key in ("data",) if key in about})
     head = to_table(Head(FORMAT, tinydiff.__version__, model_class.name, tuple(parts), about))
     about = head.pop("about")  # which stands last
     write_json(folder / CONFIG, {**head, **to_table(settings), "about": about}, CheckpointError)

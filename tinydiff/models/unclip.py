@@ -16,9 +16,11 @@ from tinydiff.base import (
     checks_arguments,
     xp_of,
 )
+from tinydiff.diffusion import last
 from tinydiff.diffusion.editing import slerp
 from tinydiff.models.diffusion import Chain, DiffusionModel, Progress
 from tinydiff.models.editing import draw_from, invert
+from tinydiff.models.enlarger import Enlarger
 from tinydiff.models.prior import Prior
 from tinydiff.models.request import Guidance, Request
 from tinydiff.models.store import register
@@ -56,18 +58,33 @@ class UnClip:
             raise InputError(f"prior is of type {type(self.prior).__name__}, but a Prior was expected.")
         if not isinstance(self.decoder, DiffusionModel) or self.decoder.config.embedding is None:
             raise InputError("decoder draws of words alone, but a model that is told embeddings was expected.")
+        if isinstance(self.decoder, Enlarger):
+            raise InputError("decoder enlarges pictures, but one that draws them of embeddings was expected.")
         _, found = self.prior.latents_of()
-        known = self.decoder.config.clip
+        known = self.decoder.config.embedding_of
         if known != found:
             raise InputError(
                 f"The prior draws embeddings of the CLIP {found}, but the decoder was trained with those of the CLIP "
                 f"{known}: train one of them again, with the other's CLIP."
+            )
+        assert self.prior.clip is not None
+        height, width, channels = self.prior.clip.network.config.shape
+        own = self.decoder.picture_shape
+        if own[2] != channels or own[0] % height or own[1] % width or own[0] * width != own[1] * height:
+            raise InputError(
+                f"The decoder draws pictures of {own[0]} x {own[1]} x {own[2]}, but the CLIP reads {height} x {width} "
+                f"x {channels}: a whole number of times as large was expected, so that pictures can be embedded."
             )
 
     @property
     def picture_shape(self) -> tuple[int, int, int]:
         """Height, width and channels of its pictures."""
         return self.decoder.picture_shape
+
+    @property
+    def readers(self) -> tuple[DiffusionModel, ...]:
+        """Which parts read a prompt: the prior, by its CLIP, and the decoder."""
+        return self.prior, self.decoder
 
     @property
     def reads_text(self) -> bool:
@@ -106,8 +123,7 @@ class UnClip:
         **options: Any,
     ) -> Array:
         """Return the pictures that a `chain` ends with, shape (n, H, W, C); the arguments are those of `chain`."""
-        request = self.with_embeddings(Request() if request is None else request)
-        return self.decoder.draw(request, sampler, steps, progress, **options)
+        return self.decode(last(self.chain(request, sampler, steps, progress, **options)))
 
     def chain(
         self,
@@ -119,9 +135,15 @@ class UnClip:
     ) -> Chain:
         """Guess embeddings by the prior, and walk the decoder's chain; arguments are those of `DiffusionModel.chain`.
 
-        A request that holds embeddings is not asked of the prior.
+        A request that holds embeddings is not asked of the prior. What the decoder cannot draw is refused before.
         """
-        request = self.with_embeddings(Request() if request is None else request)
+        request = Request() if request is None else request
+        if request.embedding is None:
+            self._check(request)
+            xp, size = xp_of(self.decoder.network.theta), self.decoder.config.embedding
+            blank = replace(request, n=request.count, embedding=xp.zeros((request.count, size), np.float32))
+            self.decoder.chain(blank, sampler, steps, **options)
+            request = self.with_embeddings(request)
         return self.decoder.chain(request, sampler, steps, progress, **options)
 
     def with_embeddings(self, request: Request) -> Request:
@@ -131,6 +153,16 @@ class UnClip:
         """
         if request.embedding is not None:
             return request
+        self._check(request)
+        guidance = Guidance(request.guidance.scale)
+        return replace(
+            request,
+            n=request.count,
+            embedding=self.prior.embeddings(replace(request, size=None, guidance=guidance)),
+        )
+
+    def _check(self, request):
+        """Refuse what a prior cannot be asked."""
         if isinstance(request.prompt, Condition):
             raise InputError(
                 "prompt holds encoded prompts, but prior and decoder read texts in their own ways: give texts."
@@ -139,8 +171,6 @@ class UnClip:
             raise InputError("prompt is missing: unCLIP draws what a text says, or anew what a picture shows.")
         if request.image is not None or request.classifier is not None:
             raise InputError("request holds an image or a classifier, which unCLIP does not take: leave it out.")
-        of_prior = replace(request, size=None, guidance=Guidance(request.guidance.scale))
-        return replace(request, n=request.count, embedding=self.prior.embeddings(of_prior))
 
 
 @checked()
@@ -167,7 +197,7 @@ def variations(
     sampler, steps, progress, options
         As for `DiffusionModel.draw`.
     """
-    request = (Request() if request is None else request).for_images(pictures)
+    request = _told_nothing(request).for_images(pictures)
     return model.decoder.draw(replace(request, embedding=model.embed(pictures)), sampler, steps, progress, **options)
 
 
@@ -178,7 +208,7 @@ def between_pictures(
     """Return n pictures on the way from one picture to another (section 3.2 of the paper).
 
     Embedding and noise go along arcs (Eq. SLERP-1). The noise at both ends is that from which DDIM draws the two
-    pictures, nearly (`invert`), so that they are drawn again there.
+    pictures, nearly (`invert`): with guidance 1 they are drawn again there, and exaggerated with more.
 
     Parameters
     ----------
@@ -187,7 +217,7 @@ def between_pictures(
     n : int
         2 or more.
     request : Request or None
-        Guidance, a negative prompt; no prompt.
+        Guidance, a negative prompt; no prompt. Its seed has no effect: the noise is that of the pictures.
     steps : int
     """
     check_count("n", n, least=2)
@@ -264,12 +294,22 @@ def text_difference(text: Array, of_picture: Array) -> Array:
 
 def _alone(request, embedding):
     """Return a request for pictures of embeddings, without a prompt."""
-    request = Request() if request is None else request
+    request = _told_nothing(request)
     if request.prompt is not None:
         raise InputError(
             f"The request holds the prompt {request.prompt!r}, but embeddings say what is drawn: leave it out."
         )
+    if request.n not in (None, len(embedding)):
+        raise InputError(f"The request asks for {request.n} pictures, but n says {len(embedding)}: leave it out.")
     return replace(request, n=len(embedding), embedding=embedding)
+
+
+def _told_nothing(request):
+    """Return a request, or an empty one; one that holds embeddings is refused, for pictures say them."""
+    request = Request() if request is None else request
+    if request.embedding is not None:
+        raise InputError("The request holds embeddings, but they are those of the pictures: leave them out.")
+    return request
 
 
 @register("unclip", "an unCLIP", UnClip)

@@ -1,6 +1,6 @@
 """Checks that the configurations of networks with several levels share."""
 
-from typing import Any
+from typing import Any, ClassVar
 
 from tinydiff.base import InputError, Size, check_count, height_and_width
 
@@ -17,6 +17,7 @@ class OfPictures:
 
     image_size: Size
     in_channels: int
+    tokens: ClassVar[int | None] = None  # of a network that sees no picture but a row of tokens
 
     @property
     def size(self) -> tuple[int, int]:

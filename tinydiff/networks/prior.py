@@ -72,6 +72,11 @@ class PriorConfig(OfPictures):
             raise InputError(f"channels is {self.channels}, but an even number was expected, for sines and cosines.")
 
     @property
+    def tokens(self) -> int:  # type: ignore[override]  # it follows from the length
+        """How many tokens the Transformer sees."""
+        return self.length + AFTER_TEXT
+
+    @property
     def in_channels(self) -> int:  # type: ignore[override]  # it is the embedding's size
         """Channels of what is denoised: the numbers of an embedding."""
         return self.embedding

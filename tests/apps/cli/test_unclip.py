@@ -21,7 +21,7 @@ SMALL += ["--text.layers", "1", "--text.channels", "8", "--text.heads", "2", "--
 
 
 def training(objective, out, *more):
-    return ["train", "--objective", objective, *STEPS, "--out", str(out), *more]
+    return ["train", "--objective", objective, "--data", "scenes", *STEPS, "--out", str(out), *more]
 
 
 @pytest.fixture(scope="module")
@@ -46,7 +46,7 @@ def folders(tmp_path_factory):
 def test_a_clip_of_scenes_is_trained_and_measured(tmp_path, capsys):
     out = tmp_path / "clip"
     network = ["--network.image-size", "16", "--network.channels", "8", "16", "--network.embedding", "8"]
-    more = ["--data", "scenes", "--tokenizer", "scenes", "--images", "40", "--train.lanes", "1", *network]
+    more = ["--data", "scenes", "--images", "40", "--train.lanes", "1", *network]
     steps = ["--train.steps", "2", "--train.warmup", "1", "--train.batch", "16", "--train.micro-batch", "8"]
     assert main(["train", "--objective", "contrast", *more, *steps, "--out", str(out)]) == 0
     assert "16 x 16" in capsys.readouterr().out
@@ -72,6 +72,7 @@ def test_a_prior_is_trained_measured_and_goes_on(folders, tmp_path, capsys):
     assert [part.stat().st_mtime_ns for part in parts] == written
     assert json.loads((out / "run.json").read_text())["network"]["embedding"] == 6
     capsys.readouterr()
+    assert "embeddings of 6 numbers of CLIP" in (out / "CARD.md").read_text(encoding="utf-8")
     assert main(["evaluate", "--model", str(out), "--n", "10"]) == 0
     said = capsys.readouterr().out
     for words in ("Retrieval at 1 among 10 pairs", "the embedding of a picture", "prior guesses", "Mean cosine"):
@@ -113,7 +114,9 @@ def test_a_decoder_goes_on_from_a_model_of_words(folders, tmp_path, capsys):
 
 def test_an_unclip_is_evaluated_on_scenes(folders, tmp_path, capsys):
     """At the size of the judge, by its report; here with two captions of each split."""
-    fails(capsys, ["evaluate", "--model", str(folders / "unclip"), "--data", "digits"], 2, "measured on scenes only")
+    ask = ["evaluate", "--model", str(folders / "unclip")]
+    fails(capsys, [*ask, "--data", "digits"], 2, "measured on scenes only")
+    fails(capsys, [*ask, "--classifier", "none"], 2, "--classifier is 'none'")
 
 
 def test_variations_and_ways_are_drawn_and_say_what_they_are_of(folders, tmp_path, capsys):
@@ -149,6 +152,7 @@ def test_what_variations_do_not_take_is_refused(folders, tmp_path, capsys):
         (["--between", b, "--prompt", "x"], "--prompt is 'x'"),
         (["--between", b, "--sampler", "ddim"], "--sampler is 'ddim'"),
         (["--between", b, "--n", "1"], "--n is 1"),
+        (["--between", b, "--seed", "1"], "--seed is 1"),
         (["--towards", "x", "--away-from", "x"], "say the same"),
         (["--n", "0"], "--n is 0"),
         (["--model", str(folders / "prior")], "an unCLIP was expected"),
@@ -161,6 +165,8 @@ def test_what_variations_do_not_take_is_refused(folders, tmp_path, capsys):
     picture = ["edit", "--image", a, "--out", str(out)]
     fails(capsys, [*picture, "--model", str(folders / "unclip" / "decoder")], 2, "the decoder of an unCLIP")
     fails(capsys, [*picture, "--towards", "x"], 2, "--towards is 'x', but it goes with --variations")
+    fails(capsys, [*picture, "--model", str(folders / "unclip")], 2, "give the picture as --variations")
+    fails(capsys, ["edit", "--variations", a, "--out", str(out)], 2, "--model is missing")
     fails(capsys, ["edit", "--out", str(out)], 2, "--image is missing")
 
 
@@ -204,3 +210,20 @@ def test_a_model_without_words_is_nothing_to_start_from(folders, tmp_path, capsy
     more = ["--prior", str(folders / "prior"), "--start-from", str(tmp_path / "digits"), "--images", "20"]
     fails(capsys, training("decode", tmp_path / "d", *more), 2, "draws from text was expected")
     assert TINY
+
+
+def test_options_that_would_change_nothing_are_refused(folders, tmp_path, capsys):
+    prior_of, decode = ["--clip", str(folders / "clip")], ["--prior", str(folders / "prior"), *SMALL]
+    for objective, more, words in (
+        ("prior", [*prior_of, "--train.image-noise", "0.2"], "--train.image-noise is 0.2"),
+        ("prior", [*prior_of, "--background", "red"], "--background is 'red'"),
+        ("prior", [*prior_of, "--data", "digits", "--images", "5"], "--images is 5"),
+        ("decode", [*decode, "--latents", str(tmp_path)], "--latents is"),
+        ("decode", [*decode, "--unet.pooled-channels", "6"], "--unet.pooled-channels is 6"),
+        ("decode", [*decode, "--train.flip"], "--train.flip is True"),
+        ("decode", SMALL, "--prior is missing"),
+        ("denoise", ["--start-from", str(folders / "prior")], "draws embeddings, not pictures"),
+        ("denoise", ["--start-from", str(folders / "unclip" / "decoder")], "the decoder of an unCLIP"),
+        ("latents", ["--start-from", str(folders / "of-latents" / "decoder")], "the decoder of an unCLIP"),
+    ):
+        fails(capsys, training(objective, tmp_path / "run", *more), 2, words)

@@ -25,6 +25,7 @@ from tinydiff.models import (
     DiffusionModel,
     Enlarger,
     Request,
+    UnClip,
     fill_in,
     fills_in,
     image_to_image,
@@ -80,7 +81,8 @@ class Edit:
     variations: Path | None = None
     """Instead of --image: a picture of which an unCLIP draws variations."""
     between: Path | None = None
-    """With --variations: another picture, to which those that are drawn lead."""
+    """With --variations: another picture, to which those that are drawn lead. The usual guidance is 1 then, at which
+    they begin and end at the two."""
     towards: str | None = None
     """With --variations: a text, towards which those that are drawn lead."""
     away_from: str | None = None
@@ -92,7 +94,7 @@ class Edit:
     """How much noise is added, from 0 (nothing changes) to 1 (nothing stays); without it, 0.8. Not with a mask, nor
     where the picture is enlarged."""
     model: str | None = None
-    """A model that ships with tinydiff, or a folder; without it, avatars, or scenes-unclip for variations."""
+    """A model that ships with tinydiff, or a folder; without it, avatars. For variations, an unCLIP."""
     n: int = 8
     """How many variants."""
     seed: int = 0
@@ -132,10 +134,12 @@ class Edit:
         """Edit the picture of a file with the model of this name or folder."""
         device = select_device(self.advanced.device)
         check_count("n", self.n)
-        model = load(name, device, kind=DiffusionModel)
+        model: Any = load(name, device, kind=(DiffusionModel, UnClip))
+        if isinstance(model, UnClip):
+            raise InputError(f"model is {name}, an unCLIP, which draws variations: give the picture as --variations.")
         if not isinstance(model, Enlarger):
             model.check_draws()
-        self.refuse_sheets(path)
+        self.refuse_sheets("image", path)
         picture, own_size, notes = picture_for(model, path, self.size, self.advanced.fit, self.advanced.background)
         said = {path: notes}
         factor = model.factor if isinstance(model, Enlarger) else 1
@@ -184,14 +188,14 @@ class Edit:
         sheet = plot.save_image(grid, folder / EDITED, as_png_text({**about, "pictures": len(both)}))
         return f"{sheet}, and each by itself in {pictures}. {elsewhere(self.out, folder)}".rstrip()
 
-    def refuse_sheets(self, path: Path) -> None:
+    def refuse_sheets(self, option: str, path: Path) -> None:
         """Refuse a sheet of several pictures, which tinydiff drew: it is no picture that a model could have drawn."""
         about = about_picture(path) or {}
         if "pictures" in about:
             n = about["pictures"]  # as the file says; it may be damaged
             many = counted(n, "picture") if type(n) is int and 0 < n < 10**9 else "several pictures"
             raise InputError(
-                f"image is {path}, a sheet that shows {many}: give one of them, such as "
+                f"{option} is {path}, a sheet that shows {many}: give one of them, such as "
                 f"{path.parent / 'pictures' / '000.png'}."
             )
 

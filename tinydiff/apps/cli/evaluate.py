@@ -116,14 +116,13 @@ class Evaluate:
                 say(*self._of_autoencoder(model, held).split("\n"))
             return
         if isinstance(model, ClipModel):
-            of_drawing = "data classifier steps sampler guidance scales out"
+            of_drawing = "classifier steps sampler guidance scales out"
             refuse_given(self, of_drawing, f"{self.model} is a CLIP, which draws nothing: leave it out")
-            data = str(read_about(self.model).get("data"))
-            data = data if data in PAIRED else PAIRED[0]  # older folders say nothing of it
-            say(*str(retrieval(model, self._count(), data)).split("\n"))
+            say(*str(retrieval(model, self._count(), self._paired())).split("\n"))
             return
         options = self._data(base_of(model))
         if not isinstance(model, DiffusionModel):
+            refuse_given(self, "classifier", "a model of several parts is judged without one: leave it out")
             if options.data != "scenes":
                 raise InputError(
                     f"data is {options.data!r}, but a model of several parts, such as {self.model}, is measured on "
@@ -149,13 +148,17 @@ class Evaluate:
         """Print how well a prior's embeddings find what they belong to."""
         of_drawing = "classifier steps sampler scales out"
         refuse_given(self, of_drawing, f"{self.model} is a prior, which draws embeddings: leave it out")
-        data = str(read_about(self.model).get("data")) if self.data is None else self.data
-        check_choice("data", data, PAIRED)
-        n, guidance = (
-            300 if self.n is None else self.n,
-            GUIDANCE_FOR_PROMPTS if self.guidance is None else self.guidance,
-        )
-        say(*str(prior_retrieval(model, n, data, guidance)).split("\n"))
+        n = 300 if self.n is None else self.n
+        guidance = GUIDANCE_FOR_PROMPTS if self.guidance is None else self.guidance
+        say(*str(prior_retrieval(model, n, self._paired(), guidance)).split("\n"))
+
+    def _paired(self) -> str:
+        """Return which pairs a CLIP or a prior is measured on: those that are asked for, or of its training."""
+        known = read_about(self.model).get("data") if self.data is None else self.data
+        if known is None:
+            raise InputError(f"data is missing, and the folder says nothing of it: give {' or '.join(PAIRED)}.")
+        check_choice("data", known, PAIRED)
+        return known
 
     def _report(self, model: DiffusionModel, options: DataOptions, judge: str | None, held: Held) -> str:
         """Return the report; the folder of its pictures is held until the end of `held`."""

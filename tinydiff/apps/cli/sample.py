@@ -45,7 +45,6 @@ from tinydiff.models import (
     Cascade,
     DiffusionModel,
     Guidance,
-    PictureModel,
     Request,
     UnClip,
     base_of,
@@ -58,13 +57,6 @@ from tinydiff.models import (
 )
 from tinydiff.networks import NoisyClassifier
 from tinydiff.plot.pictures import as_png_text
-
-
-def _readers_in(model: PictureModel) -> list[DiffusionModel]:
-    """Return what reads the prompt: of a cascade, each part that reads text, or its base to say that none does."""
-    if not isinstance(model, Cascade):
-        return [base_of(model)]
-    return [part for part in (model.base, *model.stages) if part.config.text is not None] or [model.base]
 
 
 @dataclass(frozen=True)
@@ -145,10 +137,7 @@ class Sample:
         elif isinstance(model, UnClip):
             refuse_given(self, "classifier", "an unCLIP draws what its prior guesses of a text: leave it out")
         request = self._request(base_of(model), device)
-        notes: dict[str, None] = {}  # in order, and each once
-        for part in _readers_in(model):
-            notes |= dict.fromkeys(notes_on_words(part, (self.prompt or "", self.negative), Path(name).name))
-        for note in notes:
+        for note in notes_on_words(model, (self.prompt or "", self.negative), Path(name).name):
             say(note)
         if self.advanced.micro_batch is not None or request.count == 1:
             micro_batch = 1 if self.advanced.micro_batch is None else self.advanced.micro_batch

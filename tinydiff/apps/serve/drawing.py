@@ -94,7 +94,7 @@ def _frames(model, asked):
         chain = model.chain(request, sampler, steps)
     notes = tuple(dict.fromkeys(str(warning.message) for warning in caught))
     reader, looked_into = base_of(model), not isinstance(model, UnClip) and base_of(model).reads_text
-    notes += notes_on_words(reader, (prompt, negative)) if reader.reads_text else ()
+    notes += notes_on_words(model, (prompt, negative))
     if negative and scale == 1:
         notes += ("The negative prompt changes nothing where guidance is 1.",)
     maps: tuple = ()

@@ -53,6 +53,7 @@ class Decode(Denoise):
     """
 
     config: DecodeConfig
+    told_embeddings = True
 
     def __init__(
         self,
@@ -65,6 +66,10 @@ class Decode(Denoise):
         prior: Prior | None = None,
     ):
         self.prior = prior
+        if config.flip:
+            raise InputError("flip is True, but embeddings are those of pictures that are not mirrored: leave it out.")
+        if validation is None and validation_embeddings is not None:
+            raise InputError("validation_embeddings was given, but no validation, whose embeddings they are.")
         self.embeddings, self.validation_embeddings = embeddings, validation_embeddings
         super().__init__(model, data, config, validation)
         if model.config.embedding is None:
@@ -108,10 +113,13 @@ class Decode(Denoise):
         if embeddings is None:
             raise InputError(f"{name} is missing, but the network is told the embedding of each picture.")
         check_shape(name, embeddings.latents, (len(pictures), 1, 1, config.embedding))
-        if embeddings.autoencoder != config.clip:
+        lengths = np.sqrt((embeddings.latents.astype(np.float32) ** 2).sum(axis=-1))
+        if abs(lengths - 1).max() > 0.05:  # half precision rounds
+            raise InputError(f"{name} are not unit vectors: one has length {lengths.max():.3g}.")
+        if embeddings.autoencoder != config.embedding_of:
             raise InputError(
                 f"{name} are of the CLIP {embeddings.autoencoder}, but the model draws of those of the CLIP "
-                f"{config.clip}: embed the pictures with that one."
+                f"{config.embedding_of}: embed the pictures with that one."
             )
 
 

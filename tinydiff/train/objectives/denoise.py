@@ -1,7 +1,7 @@
 """Denoise: Algorithm 1 of DDPM, the training of every diffusion model here."""
 
 from dataclasses import asdict, dataclass, replace
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -116,6 +116,7 @@ class Denoise(Objective):
     """
 
     config: DenoiseConfig
+    told_embeddings: ClassVar[bool] = False  # whether the network is shown embeddings of pictures
 
     def __init__(
         self,
@@ -235,7 +236,18 @@ class Denoise(Objective):
                 "pictures with the model's."
             )
 
+    def _check_standardised(self, name, data):
+        """Raise unless embeddings are standardised: noise of size 1 would leave nothing of small numbers."""
+        size = float(np.sqrt((data.latents.astype(np.float32) ** 2).mean()))
+        if not 0.5 < size < 2:
+            raise InputError(
+                f"{name} holds numbers of size {size:.3g}, but a prior learns standardised embeddings, of about 1: see "
+                "Prior.standardised."
+            )
+
     def _check_data(self):
+        if self.model.config.embedding is not None and not self.told_embeddings:
+            raise InputError("The model is a decoder, which is told embeddings of pictures: train it by Decode.")
         denoiser = self.model.config.denoiser
         shape = denoiser.shape
         if denoiser.image_time and not isinstance(self.model, Enlarger):
@@ -248,6 +260,8 @@ class Denoise(Objective):
         for name, data in (("data", self.data), ("validation", self.validation)):
             if data is not None and not len(data):
                 raise InputError(f"{name} is empty: there is nothing to train on.")
+            if data is not None and self.model.config.prior is not None:
+                self._check_standardised(name, data)
             if data is not None and tuple(data.shape) != shape:
                 raise InputError(f"{name} has images of shape {tuple(data.shape)}, but the model's are {shape}.")
             if isinstance(data, LatentData):

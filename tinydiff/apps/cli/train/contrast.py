@@ -38,8 +38,9 @@ class TrainClip(TrainCommand):
     """Portraits that are put together, or scenes that are drawn, each with a caption."""
     images: int = 100_000
     """How many of them."""
-    tokenizer: str = "avatars"
-    """The model whose tokenizer reads the captions; the vocabulary is its own."""
+    tokenizer: str | None = None
+    """The model whose tokenizer reads the captions, with its vocabulary; without it, the shipped one of the same
+    data."""
     network: CLIPConfig = field(default_factory=_default_network)
     """The shape of the network; its image_size decides how images are resized."""
     train: ContrastConfig = field(default_factory=ContrastConfig)
@@ -47,13 +48,14 @@ class TrainClip(TrainCommand):
 
     def prepare(self, device: Device) -> Contrast:
         """Make the pictures and the network."""
-        path = find_folder(self.tokenizer) / TOKENIZER
+        name = self.data if self.tokenizer is None else self.tokenizer
+        path = find_folder(name) / TOKENIZER
         if not path.is_file():
-            raise InputError(f"tokenizer is {self.tokenizer!r}, but that model reads no text: name one that does.")
+            raise InputError(f"tokenizer is {name!r}, but that model reads no text: name one that does.")
         tokenizer = Tokenizer.load(path)
         if self.network.text.vocabulary not in (TextConfig.vocabulary, len(tokenizer)):
             raise InputError(
-                f"network.text.vocabulary is {self.network.text.vocabulary}, but the tokenizer of {self.tokenizer} has "
+                f"network.text.vocabulary is {self.network.text.vocabulary}, but the tokenizer of {name} has "
                 f"{len(tokenizer)}: leave it out."
             )
         config = replace(self.network, text=replace(self.network.text, vocabulary=len(tokenizer)))

@@ -7,15 +7,23 @@ from typing import Annotated, Any
 import numpy as np
 from tyro.conf import arg
 
-from tinydiff.apps.cli.options import DATASET_NAMES, ScheduleName, TargetName
+from tinydiff.apps.cli.options import DATASET_NAMES, ScheduleName, TargetName, refuse_given
 from tinydiff.apps.cli.train.captioned import captioned_pictures, embedded, encoded
 from tinydiff.apps.cli.train.command import TrainCommand, on_device, trains
 from tinydiff.apps.cli.train.data import FOLDER_HELP, Fit, learn_words
-from tinydiff.apps.cli.train.denoiser import NetworkName, config_of, reads_text, settings_of, shape_of
+from tinydiff.apps.cli.train.denoiser import (
+    NetworkName,
+    config_of,
+    given_options,
+    reads_text,
+    settings_of,
+    shape_of,
+)
 from tinydiff.apps.cli.train.start_from import refuse_other_shape, say_start
 from tinydiff.base import Device, InputError, to_numpy, to_table
 from tinydiff.models import (
     DiffusionModel,
+    Enlarger,
     LatentAutoencoder,
     LatentDiffusion,
     Prior,
@@ -38,21 +46,21 @@ class TrainDecoder(TrainCommand):
 
     objective: str = "decode"
     """What is minimised. Each objective has options of its own: see --help with it."""
-    data: Annotated[str, arg(help=f"{DATASET_NAMES}, {FOLDER_HELP}.")] = "scenes"
+    data: Annotated[str, arg(help=f"{DATASET_NAMES}, {FOLDER_HELP}.")] = "avatars"
     images: int = 100_000
     """How many pictures are drawn to train, of data that are drawn, such as scenes."""
     fit: Fit = "crop"
     """What is done to a folder's pictures of another shape: keep the middle, add bars, or distort."""
     background: str = "white"
     """What transparent parts of a folder's pictures are put onto, and the colour of bars: a name, or #rrggbb."""
-    prior: str = "scenes-unclip/prior"
-    """The prior whose embeddings are decoded: a shipped one, or the folder of one that was trained (--objective
-    prior)."""
+    prior: str | None = None
+    """The prior whose embeddings are decoded: the folder of one that was trained (--objective prior), or a shipped
+    one."""
     autoencoder: str | None = None
     """Decode to latents of this autoencoder, a shipped one or a folder; without it, to pixels."""
     start_from: str | None = None
     """Go on with this model of words, or with a folder's, instead of random weights: shape and words are its own, and
-    the autoencoder; what is told the embedding is new."""
+    the autoencoder; what it lacks to be told embeddings is new."""
     latents: Path | None = None
     """Where latents are kept, to be encoded only once; without it, in a folder of the run."""
     embeddings: Path | None = None
@@ -76,11 +84,20 @@ class TrainDecoder(TrainCommand):
 
     def prepare(self, device: Device) -> Decode:
         """Encode and embed the pictures, or read what was kept of them, and make the network."""
+        if self.prior is None:
+            raise InputError("prior is missing: give the one whose embeddings are to be decoded, as --prior FOLDER.")
+        refuse_given(self.train, "image_noise", "a decoder sees no small pictures: leave it out")
         prior = load(self.prior, device, kind=Prior)
         assert prior.clip is not None
         start = self._start(device)
         autoencoder = self._autoencoder(start, device)
+        if autoencoder is None:
+            refuse_given(self, "latents", "pixels are drawn, and no latents: give --autoencoder too, or leave it out")
         shape = shape_of(self, None if start is None else start.config)
+        if f"{self.network}.pooled_channels" in given_options(self):
+            raise InputError(
+                f"{self.network}.pooled_channels is {shape.pooled_channels}, but an embedding decides it: leave it out."
+            )
         of_pictures = shape.shape if autoencoder is None else autoencoder.config.shape
         training, held_out = captioned_pictures(self, of_pictures, "autoencoder", in_memory=autoencoder is None)
         model = self._model(start, autoencoder, shape, prior, training.captions)
@@ -111,7 +128,7 @@ class TrainDecoder(TrainCommand):
         if self.start_from is None:
             return None
         start = load(self.start_from, device, kind=DiffusionModel)
-        if start.config.text is None:
+        if isinstance(start, (Enlarger, Prior)) or start.config.text is None:
             raise InputError(f"start_from is {self.start_from!r}, but a model that draws from text was expected.")
         own = to_table(start.config)
         own.pop("prior")  # that of the command is another thing: a model's name
@@ -141,7 +158,7 @@ class TrainDecoder(TrainCommand):
         assert prior.clip is not None
         assert prior.config.prior is not None
         size = prior.config.prior.embedding
-        of_clip: dict[str, Any] = {"embedding": size, "clip": prior.clip.checksum()}
+        of_clip: dict[str, Any] = {"embedding": size, "embedding_of": prior.clip.checksum()}
         if start is not None:
             config = replace(start.config.with_denoiser(replace(shape, pooled_channels=size)), **of_clip)
             tokenizer = start.tokenizer

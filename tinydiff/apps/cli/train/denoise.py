@@ -95,6 +95,8 @@ class Train(TrainCommand):
         start = None if self.start_from is None else load(self.start_from, kind=DiffusionModel)
         if self.enlarges is None and isinstance(start, Enlarger):
             object.__setattr__(self, "enlarges", start.factor)
+        elif start is not None and not isinstance(start, Enlarger):
+            start.check_draws()
         if start is not None:
             training, held_out, model = start_model(self, start)
         else:

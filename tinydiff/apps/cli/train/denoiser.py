@@ -119,5 +119,5 @@ def config_of(shape: Shape, **others: Any) -> ModelConfig:
 def settings_of(config: ModelConfig) -> dict[str, Any]:
     """Return a model's settings as options of a training; what the data say, or another model, is none of them."""
     network = table_of(config.denoiser)
-    unused = ("class_names", "prior", "embedding", "clip", "unet" if network == "dit" else "dit")
+    unused = ("class_names", "prior", "embedding", "embedding_of", "unet" if network == "dit" else "dit")
     return {"network": network} | {name: value for name, value in to_table(config).items() if name not in unused}

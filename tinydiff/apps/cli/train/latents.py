@@ -99,6 +99,7 @@ class TrainLatents(TrainCommand):
         if self.start_from is None:
             return None
         start = load(self.start_from, device, kind=LatentDiffusion)
+        start.check_draws()
         shape_of(self, start.config)
         refuse_other_shape(self, to_table(start.config), open_to=("text.vocabulary",))  # which is at most so large
         return start

@@ -7,11 +7,12 @@ from typing import Annotated, Any
 import numpy as np
 from tyro.conf import arg
 
-from tinydiff.apps.cli.options import DATASET_NAMES, ScheduleName
+from tinydiff.apps.cli.options import DATASET_NAMES, ScheduleName, refuse_given
 from tinydiff.apps.cli.screen import say
 from tinydiff.apps.cli.train.captioned import captioned_pictures, embedded
 from tinydiff.apps.cli.train.command import TrainCommand, on_device, trains
 from tinydiff.apps.cli.train.data import FOLDER_HELP, Fit
+from tinydiff.apps.cli.train.denoiser import given_options
 from tinydiff.base import Device, InputError, to_table
 from tinydiff.models import ClipModel, ModelConfig, Prior, load
 from tinydiff.networks import PriorConfig
@@ -28,14 +29,14 @@ class TrainPrior(TrainCommand):
 
     objective: str = "prior"
     """What is minimised. Each objective has options of its own: see --help with it."""
-    data: Annotated[str, arg(help=f"{DATASET_NAMES}, {FOLDER_HELP}.")] = "scenes"
+    data: Annotated[str, arg(help=f"{DATASET_NAMES}, {FOLDER_HELP}.")] = "avatars"
     images: int = 100_000
     """How many pictures are drawn to train, of data that are drawn, such as scenes."""
     fit: Fit = "crop"
     """What is done to a folder's pictures of another shape: keep the middle, add bars, or distort."""
     background: str = "white"
     """What transparent parts of a folder's pictures are put onto, and the colour of bars: a name, or #rrggbb."""
-    clip: str = "scenes-clip"
+    clip: str = "avatars-clip"
     """The CLIP, which reads the texts and embeds the pictures: a shipped one, or the folder of one that was trained
     (--objective contrast)."""
     embeddings: Path | None = None
@@ -51,6 +52,8 @@ class TrainPrior(TrainCommand):
 
     def prepare(self, device: Device) -> Denoise:
         """Embed the pictures, or read their embeddings, and make the network."""
+        refuse_given(self.train, "image_noise", "a prior sees no small pictures: leave it out")
+        refuse_given(self.train, "flip", "embeddings cannot be mirrored: leave it out")
         clip = load(self.clip, device, kind=ClipModel)
         shape = self._shape(clip)
         training, held_out = captioned_pictures(self, clip.network.config.shape, "CLIP")
@@ -70,11 +73,8 @@ class TrainPrior(TrainCommand):
             mean=vectors.mean(axis=0),
             std=vectors.std(axis=0),
         )
-        standardised = [
-            replace(data, latents=model.encode(data.latents[:, 0, 0].astype(np.float32)).astype(np.float16))
-            for data in found
-        ]
-        return Denoise(model, standardised[0], self.train, standardised[1])
+        training, held_out = (model.standardised(data) for data in found)
+        return Denoise(model, training, self.train, held_out)
 
     def settings(self, objective: Denoise) -> dict[str, Any]:
         """Return all options as they were resolved."""
@@ -90,6 +90,6 @@ class TrainPrior(TrainCommand):
         fit = {"embedding": known.embedding, "text_channels": known.text.channels, "length": known.text.length}
         for name, value in fit.items():
             given = getattr(self.network, name)
-            if given not in (getattr(PriorConfig(), name), value):
+            if f"network.{name}" in given_options(self) and given != value:
                 raise InputError(f"network.{name} is {given}, but the CLIP {self.clip} has {value}: leave it out.")
         return replace(self.network, **fit)

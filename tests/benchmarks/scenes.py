@@ -1,0 +1,134 @@
+"""Compare models that draw scenes from text: what they draw as asked, how near to real scenes, in what time and memory.
+
+Models of any kind and size are compared on the same captions, none left out, judged by the judge of scenes; what is
+smaller than the judge reads is enlarged for it. It prints a table, and draws the same captions by each:
+
+    python tests/benchmarks/scenes.py latents=scenes "latents, large=scenes-128" --n 300 --picture compared.png
+"""
+
+import argparse
+import time
+import tracemalloc
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from tinydiff import plot
+from tinydiff.base import to_numpy
+from tinydiff.data import to_floats, to_images
+from tinydiff.data.scenes import compose, describe, render
+from tinydiff.evaluate import frechet_distance_of, random_features, scene_obedience
+from tinydiff.models import SAMPLER, STEPS, PictureModel, Request, load, load_picture_model, read_attributes
+from tinydiff.networks import AttributeClassifier
+
+SPLITS = {"seen": "test", "held out": "held-out"}
+AT_ONCE = 50  # prompts that are drawn together
+SHOWN = 12  # captions in the picture
+SIDE = 128  # pixels, of each picture in it
+HEADER = (
+    "| | side | weights | seen | held out | object, seen | object, held out | two objects | Fréchet, drawn (real) "
+    "| one picture, s | memory, MB |\n|---|---|---|---|---|---|---|---|---|---|---|"
+)
+
+
+def drawn(model: PictureModel, captions: list[str], guidance: float) -> np.ndarray:
+    """Return a picture for each caption, as bytes."""
+    parts = []
+    for start in range(0, len(captions), AT_ONCE):
+        request = Request(prompt=captions[start : start + AT_ONCE], guidance=guidance, first=start)
+        parts.append(to_images(to_numpy(model.draw(request, SAMPLER, STEPS))))
+    return np.concatenate(parts)
+
+
+def enlarged(images: np.ndarray, side: int, resample: Image.Resampling = Image.Resampling.BICUBIC) -> np.ndarray:
+    """Return pictures at least so large, where they are smaller."""
+    if images.shape[1] >= side:
+        return images
+    return np.stack([np.asarray(Image.fromarray(image).resize((side, side), resample)) for image in images])
+
+
+def time_and_memory(model: PictureModel, guidance: float) -> tuple[float, float]:
+    """Return the seconds of one picture, the second that is drawn, and the most memory that it took, in MB."""
+    model = model.with_micro_batch(1)
+    request = Request(n=1, prompt="a small cabin on top of a snowy mountain", guidance=guidance)
+    model.draw(request, SAMPLER, STEPS)
+    start = time.perf_counter()
+    model.draw(request, SAMPLER, STEPS)
+    seconds = time.perf_counter() - start
+    tracemalloc.start()
+    model.draw(request, SAMPLER, STEPS)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    return seconds, peak / 1e6
+
+
+def row(name: str, model: PictureModel, judge: AttributeClassifier, n: int, guidance: float) -> tuple[str, np.ndarray]:
+    """Return a line of the table, and the first pictures of the captions seen."""
+    side, found, first = model.picture_shape[0], {}, np.zeros(0)
+    for column, split in SPLITS.items():
+        scenes = [compose(i, split=split) for i in range(n)]
+        captions = [describe(scene) for scene in scenes]
+        images = drawn(model, [caption.text for caption in captions], guidance)
+        verdicts = read_attributes(judge, enlarged(images, judge.config.shape[0]))
+        found[column] = scene_obedience(verdicts, scenes, [caption.named for caption in captions])
+        if column == "seen":
+            first, features = images[:SHOWN], random_features(to_floats(images))
+            real, others = (np.stack([render(compose(i, split=split), side) for i in part]) for part in _halves(n))
+    of_others = random_features(to_floats(others))
+    distances = [
+        frechet_distance_of(of_images, of_others) for of_images in (features, random_features(to_floats(real)))
+    ]
+    seconds, memory = time_and_memory(model, guidance)
+    seen, held_out = found.values()
+    cells = [
+        name,
+        f"{side}",
+        f"{model.size / 1e6:.1f} M",
+        f"{seen.mean:.1%}",
+        f"{held_out.mean:.1%}",
+        f"{seen.attributes['object'].value:.1%}",
+        f"{held_out.attributes['object'].value:.1%}",
+        "-" if seen.binding is None else f"{seen.binding.value:.1%}",
+        f"{distances[0]:.3g} ({distances[1]:.3g})",
+        f"{seconds:.2f}",
+        f"{memory:.0f}",
+    ]
+    return f"| {' | '.join(cells)} |", first
+
+
+def _halves(n):
+    """Return which scenes were captioned, and which as many others real pictures are compared with."""
+    return range(n), range(n, 2 * n)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument(
+        "models", nargs="+", metavar="NAME=MODEL", help="a shipped model or a folder, and its name here"
+    )
+    parser.add_argument("--n", type=int, default=300, help="captions of each split, the first ones")
+    parser.add_argument("--guidance", type=float, default=3.0)
+    parser.add_argument("--picture", type=Path, help="where the same captions are drawn by each")
+    arguments = parser.parse_args()
+    models = dict(given.partition("=")[::2] for given in arguments.models)
+    if not all(models.values()):
+        parser.error(f"models is {' '.join(arguments.models)}, but NAME=MODEL was expected for each.")
+    judge = load("scenes-judge", kind=AttributeClassifier)
+    how = f"{SAMPLER}, {STEPS} steps, guidance {arguments.guidance:g}"
+    print(f"{arguments.n} captions of each split, none left out; {how}.")
+    print(f"\n{HEADER}", flush=True)
+    scenes = [compose(i, split=SPLITS["seen"]) for i in range(min(SHOWN, arguments.n))]
+    rows = {"real": np.stack([render(scene, SIDE) for scene in scenes])}
+    for name, folder in models.items():
+        line, first = row(name, load_picture_model(folder), judge, arguments.n, arguments.guidance)
+        print(line, flush=True)
+        rows[name] = enlarged(first, SIDE, Image.Resampling.NEAREST)
+    if arguments.picture is not None:
+        sheet = plot.image_rows({name: to_floats(images) for name, images in rows.items()}, scale=1)
+        print(f"\n{plot.save_image(sheet, arguments.picture)}: the first captions, none left out:")
+        print(*(f"{i}. {describe(scene).text}" for i, scene in enumerate(scenes, 1)), sep="\n")
+
+
+if __name__ == "__main__":
+    main()
