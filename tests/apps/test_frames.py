@@ -58,7 +58,7 @@ def ways_to_conv2d(monkeypatch, tmp_path):
         for _, module in model.network.named_modules():
             if isinstance(module, Conv2d):
                 module.pair = watched, conv2d_backward
-        monkeypatch.setattr(sample, "load", lambda *_, **__: model)
+        monkeypatch.setattr(sample, "load_picture_model", lambda *_, **__: model)
         Sample(prompt="red hair", negative="a hat", guidance=3.0, n=1, steps=2, sampler=sampler, out=tmp_path).run()
         return ways
 

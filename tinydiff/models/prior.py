@@ -15,7 +15,6 @@ from tinydiff.base import (
     checks_arguments,
     xp_of,
 )
-from tinydiff.data import LatentData
 from tinydiff.models.clip import ClipModel
 from tinydiff.models.config import ModelConfig
 from tinydiff.models.diffusion import DiffusionModel, DiffusionSettings
@@ -100,8 +99,8 @@ class Prior(DiffusionModel):
         mean, std = (xp.asarray(numbers, embeddings.dtype) for numbers in (self.mean, self.std))
         return ((embeddings - mean) / std)[:, None, None]
 
-    def standardised(self, data: LatentData) -> LatentData:
-        """Return embeddings, as data, as the x that the network learns: `encode`, in half precision."""
+    def standardised(self, data: Any) -> Any:
+        """Return embeddings, as `LatentData`, as the x that the network learns: `encode`, in half precision."""
         vectors = data.latents[:, 0, 0].astype(np.float32)
         check_shape("data", data.latents, (None, 1, 1, len(self.mean)))
         return replace(data, latents=self.encode(vectors).astype(np.float16))

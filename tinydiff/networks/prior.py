@@ -45,6 +45,7 @@ class PriorConfig(OfPictures):
     layers : int
         Transformer blocks.
     heads : int
+        Heads of every attention.
     """
 
     embedding: int = 128

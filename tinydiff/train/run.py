@@ -262,9 +262,10 @@ class Run:
     def _identity(self):
         """Return everything that decides the bits of a run: it is resumed only with the same values."""
         train = {name: value for name, value in asdict(self.config).items() if name not in FREE}
-        return json.loads(
-            json.dumps({"objective": type(self.objective).__name__, **train, **self.objective.identity()})
-        )  # tuples become lists
+        of_objective = self.objective.identity()
+        assert not train.keys() & of_objective.keys(), "one of the two would be lost"
+        identity = {"objective": type(self.objective).__name__, **train, **of_objective}
+        return json.loads(json.dumps(identity))  # tuples become lists
 
     def _resume(self, folder):
         """Go on from the last checkpoint in the folder, if there is one."""

@@ -47,7 +47,7 @@ def test_one_that_begins_with_latents_is_sampled_from_too(tmp_path):
 def test_what_it_cannot_do_is_one_clear_sentence(folder, tmp_path, capsys):
     Image.new("RGB", (32, 32)).save(tmp_path / "in.png")
     edit = ["edit", "--image", str(tmp_path / "in.png"), "--model", folder, "--out", str(tmp_path)]
-    fails(capsys, edit, 2, "is a cascade, but a diffusion model was expected")
+    fails(capsys, edit, 2, "is a cascade, but a diffusion model or an unCLIP was expected")
     sample = ["sample", "--model", folder, "--steps", "2", "--out", str(tmp_path)]
     fails(capsys, [*sample, "--label", "3"], 2, "--label is 3, but this model draws from text: give a prompt")
     fails(capsys, [*sample, "--size", "20"], 2, "--size is 20 x 20")

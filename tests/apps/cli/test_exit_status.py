@@ -42,7 +42,7 @@ def test_a_closed_pipe_is_no_error_for_info_but_for_training(tmp_path):
         (["sample", "--n", "many"], "tinydiff: --n is 'many', but INT was expected."),
         (["sample", "--interval", "a", "b"], "tinydiff: --interval is 'a', 'b', but FLOAT FLOAT was expected."),
         (["serve", "--port", "x"], "tinydiff: --port"),
-        (["edit"], "Missing from tinydiff edit: --image"),
+        (["edit"], "tinydiff: --image is missing"),
         (["train", "--traain.steps", "3"], "Perhaps you meant: --train.steps. For full helptext"),
         (["train", "--train.flips"], "Perhaps you meant: --train.flip, --train.no-flip or --train.clip. For full"),
         (["sample", "--device", "tpu"], "tpu"),
@@ -112,7 +112,7 @@ def test_a_model_of_the_wrong_sort_exits_with_2(trained, capsys):
         name, *options = command.split()
         options = options if name == "train" else [*options, "--model"]
         fails(capsys, [name, *options, "mnist-classifier-28"], 2, expected)
-    expected = "but a diffusion model or a CLIP or an autoencoder was expected"
+    expected = "but a diffusion model or a cascade or an unCLIP or a CLIP or an autoencoder was expected"
     fails(capsys, ["evaluate", "--model", "mnist-classifier-28"], 2, expected)
     arguments = ["evaluate", "--model", str(trained), "--classifier", "mnist", "--data", "digits", "--n", "4"]
     fails(capsys, [*arguments, "--steps", "1"], 2, "mnist is a diffusion model, but a classifier was expected")

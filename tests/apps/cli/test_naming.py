@@ -78,7 +78,7 @@ REFUSED = [  # a command, what is wrong with it, and how the sentence begins
     ("train", ["--config="], ". cannot be read"),
     ("train", ["--data", "cifar"], "--data is 'cifar'"),
     ("train", ["--train.betas", "0.9", "2"], "--train.betas[1] is 2.0"),
-    ("train", [*TINY, "--images", "4"], "--images is 4, but only avatars are put together"),
+    ("train", [*TINY, "--images", "4"], "--images is 4, but only avatars and scenes are made in any number"),
     ("train", [*TINY, "--unet.heads", "3"], "--unet.heads is 3, but the 16 channels of level 1"),
     ("train", [*TINY, "--unet.context-channels", "3"], "--unet.context-channels is 3, but there is nothing to look at"),
     ("train", [*TINY, "--unet.pooled-channels", "3"], "--unet.pooled-channels is 3, but there is no text"),

@@ -119,7 +119,7 @@ def test_the_discriminator_has_the_channels_of_the_pictures(tmp_path):
         ),
         (["--network.latent-channels", "0"], "--network.latent-channels is 0"),
         (["--train.kl", "-1"], "--train.kl is -1"),
-        (["--data", "digits", "--images", "9"], "images is 9, but only avatars are put together"),
+        (["--data", "digits", "--images", "9"], "images is 9, but only avatars and scenes are made in any number"),
         (["--network.num-classes", "3"], "num-classes"),
     ],
 )

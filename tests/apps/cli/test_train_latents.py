@@ -82,7 +82,7 @@ def test_another_autoencoder_in_the_same_folder_is_refused(encoder, tmp_path, ca
 
 def test_what_cannot_be_learned_is_refused(encoder, tmp_path, capsys):
     out = tmp_path / "run"
-    fails(capsys, train(encoder, out, "--data", "digits"), 2, "digits", "captions")
+    fails(capsys, train(encoder, out, "--data", "digits"), 2, "--images is 20, but only avatars and scenes")
     fails(capsys, train("mnist", out), 2, "mnist is a diffusion model, but an autoencoder was expected")
     fails(capsys, train(encoder, out, "--text.vocabulary", "9"), 2, "text.vocabulary is 9")
     for name in ("context-channels", "pooled-channels"):
