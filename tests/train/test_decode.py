@@ -21,7 +21,7 @@ def of_colours(n, seed=0):
     """Return which colour each of n pictures has, the pictures, and an embedding near its colour's direction."""
     rng = np.random.default_rng(seed)
     colours = np.arange(n) % 3
-    images = np.zeros((n, 8, 8, 3), np.uint8)
+    images = np.zeros((n, 16, 16, 3), np.uint8)
     images[np.arange(n), :, :, colours] = rng.integers(180, 256, (n, 1, 1))
     vectors = DIRECTIONS[colours] + 0.1 * rng.standard_normal((n, EMBEDDING))
     vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
@@ -55,7 +55,8 @@ def new_prior():
 
 
 def new_decoder():
-    config = decoder_config(8, 3)
+    config = decoder_config(16, 3)
+    config = config.with_denoiser(dataclasses.replace(config.denoiser, patch=2))
     return DiffusionModel(config.network(np.random.default_rng(0)), config, 16, 1, False, TOKENIZER)
 
 
@@ -65,6 +66,7 @@ def decoding(**options):
     return Decode(new_decoder(), pictures_of(), config, embeddings_of(), pictures_of(32, 1), embeddings_of(32, 1))
 
 
+@pytest.mark.slow
 def test_a_prior_and_a_decoder_learn_to_draw_what_a_text_says(tmp_path):
     """End to end: of 24 pictures each is of its colour; by chance, of three, that many are never."""
     start = new_prior()
@@ -158,7 +160,7 @@ def test_what_does_not_belong_together_is_refused(ask, told):
 
 
 def test_a_model_of_words_alone_is_no_decoder():
-    config = dataclasses.replace(decoder_config(8, 3), embedding=None, embedding_of=None)
+    config = dataclasses.replace(decoder_config(16, 3), embedding=None, embedding_of=None)
     config = config.with_denoiser(dataclasses.replace(config.denoiser, pooled_channels=None))
     model = DiffusionModel(config.network(), config, 16, 1, False, TOKENIZER)
     with pytest.raises(InputError, match="words alone"):

@@ -100,7 +100,9 @@ def prepare_data(options: DataOptions, config: Config) -> tuple[Dataset, Dataset
         What was given of it stays.
     """
     if options.images is not None and not _is_made(options.data):
-        raise InputError(f"images is {options.images}, but only avatars and scenes are made in any number: leave it out.")
+        raise InputError(
+            f"images is {options.images}, but only avatars and scenes are made in any number: leave it out."
+        )
     if options.is_folder:
         training, held_out, config = _from_folder(options, config)
     else:
