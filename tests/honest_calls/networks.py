@@ -235,7 +235,7 @@ CALLS |= {
     "CLIP.encode_image_backward": lambda: clip_backward("encode_image", x_t=X, t=T),
     "CLIP.encode_text_backward": lambda: clip_backward("encode_text", tokens=TOKENS),
     "CLIP.logits_backward": lambda: clip_backward("logits", image=UNIT, text=UNIT),
-    "TextToImage.read": lambda: (N.TextToImage(WORDS_UNET, TEXT).read, {"tokens": TOKENS}),
+    "TextToImage.read": lambda: (N.TextToImage(WORDS_UNET, TEXT).read, {"context": TOKENS}),
 }
 # What takes no arguments, or is called by a backward alone; `network` is a decorator.
 WITHOUT = {

@@ -5,12 +5,14 @@ import unclips as U
 
 from tinydiff import models as M
 from tinydiff.base import Condition
+from tinydiff.data import LatentData
 from tinydiff.networks import PriorTransformer
 
 PICTURES = U.pictures()
 EMBEDDINGS = np.eye(U.EMBEDDING, dtype="f4")[:2]
 SAID = M.Request(prompt=list(U.CAPTIONS[:2]))
 TOLD = M.Request(prompt=list(U.CAPTIONS[:2]), embedding=EMBEDDINGS)
+AS_DATA = LatentData(EMBEDDINGS[:, None, None].astype(np.float16), np.zeros(2, int), None, "mine", "none", of="CLIP")
 OPTIONS = {"sampler": "ddim", "steps": 2, "progress": None}
 X = np.random.default_rng(0).normal(size=(2, 1, 1, U.EMBEDDING)).astype("f4")
 TEXTS = np.random.default_rng(1).normal(size=(2, U.LENGTH, 8)).astype("f4")
@@ -23,6 +25,7 @@ MODELS = {
     ),
     "Prior.encode": lambda: (U.prior().encode, {"embeddings": EMBEDDINGS}),
     "Prior.decode": lambda: (U.prior().decode, {"x": X}),
+    "Prior.standardised": lambda: (U.prior().standardised, {"data": AS_DATA}),
     "Prior.draw": lambda: (U.prior().draw, {"request": SAID, **OPTIONS}),
     "Prior.tokens": lambda: (U.prior().tokens, {"prompts": ["a", "b"]}),
     "Prior.read": lambda: (U.prior().read, {"context": U.prior().tokens(["a", "b"]), "first": 1}),

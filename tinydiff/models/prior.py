@@ -13,6 +13,7 @@ from tinydiff.base import (
     check_count,
     check_shape,
     checks_arguments,
+    shown,
     xp_of,
 )
 from tinydiff.models.clip import ClipModel
@@ -101,8 +102,11 @@ class Prior(DiffusionModel):
 
     def standardised(self, data: Any) -> Any:
         """Return embeddings, as `LatentData`, as the x that the network learns: `encode`, in half precision."""
-        vectors = data.latents[:, 0, 0].astype(np.float32)
-        check_shape("data", data.latents, (None, 1, 1, len(self.mean)))
+        latents = getattr(data, "latents", None)
+        if not isinstance(latents, np.ndarray):
+            raise InputError(f"data is {shown(data)}, but embeddings, as LatentData, were expected.")
+        check_shape("data", latents, (None, 1, 1, len(self.mean)))
+        vectors = latents[:, 0, 0].astype(np.float32)
         return replace(data, latents=self.encode(vectors).astype(np.float16))
 
     def decode(self, x: Array) -> Array:

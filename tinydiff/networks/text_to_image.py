@@ -89,6 +89,8 @@ class TextToImage(Module):
         """
         condition = as_condition(context)
         tokens = condition.tokens
+        if tokens is None:
+            raise InputError("context holds no tokens, but the numbers of tokens of texts were expected.")
         h = self.text.forward(tokens, tape)
         if self.extra is not None:
             return self._with_embedding(h, condition.pooled, tape)
