@@ -4,6 +4,7 @@ import dataclasses
 
 import numpy as np
 import pytest
+from arrays import to_host, to_xp
 from enlargers import enlarger
 from latents import latent_diffusion
 from unclips import CAPTIONS, EMBEDDING, PRIOR, TEXT, clip, decoder, latent_decoder, of_latents, pictures, prior, unclip
@@ -272,3 +273,17 @@ def test_a_chain_refuses_before_its_first_step_and_reports_progress():
     with pytest.raises(InputError):
         unclip().chain(Request(n=1), **STEPS)
     assert latent_decoder().latents_of()[0] == "autoencoder"
+
+
+def test_it_draws_under_both_array_modules(xp):
+    def there(model):
+        return dataclasses.replace(model, network=model.network.bind(to_xp(xp, model.network.theta)))
+
+    guess = dataclasses.replace(there(prior()), clip=there(clip()))
+    model = UnClip(guess, there(decoder()))
+    np.testing.assert_allclose(to_host(model.draw(ASKED, **STEPS)), unclip().draw(ASKED, **STEPS), rtol=0, atol=1e-3)
+    given = to_xp(xp, pictures(n=1))
+    np.testing.assert_allclose(to_host(model.embed(given)), clip().embed(pictures(n=1)), rtol=0, atol=1e-4)
+    way = towards_text(model, given, CAPTIONS[0], CAPTIONS[1], n=2, steps=4)
+    assert to_host(way).shape == (2, 16, 16, 3)
+    between_pictures(model, to_xp(xp, pictures()), n=2, steps=4)

@@ -4,6 +4,7 @@ import dataclasses
 
 import numpy as np
 import pytest
+from arrays import to_host, to_xp
 from unclips import EMBEDDING, PRIOR, TOKENIZER, clip, decoder_config, prior
 
 from tinydiff.base import InputError, Noise
@@ -165,3 +166,21 @@ def test_a_model_of_words_alone_is_no_decoder():
     model = DiffusionModel(config.network(), config, 16, 1, False, TOKENIZER)
     with pytest.raises(InputError, match="words alone"):
         Decode(model, pictures_of(), DecodeConfig(), embeddings_of())
+
+
+def test_steps_run_under_both_array_modules(xp):
+    def there(model):
+        return dataclasses.replace(model, network=model.network.bind(to_xp(xp, model.network.theta)))
+
+    task = decoding(steps=1, micro_batch=32)
+    other = decoding(steps=1, micro_batch=32)
+    other = Decode(
+        there(other.model), other.data, other.config, other.embeddings, other.validation, other.validation_embeddings
+    )
+    expected, found = (Run(each, None, threads=1).train_step() for each in (task, other))
+    assert float(to_host(found["loss"])) == pytest.approx(float(expected["loss"]), rel=1e-3)
+    start = new_prior()
+    start = dataclasses.replace(there(start), clip=there(start.clip))
+    Run(
+        Denoise(start, embeddings_of(model=new_prior()), dataclasses.replace(CONFIG, steps=1)), None, threads=1
+    ).train_step()

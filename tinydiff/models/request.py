@@ -180,7 +180,7 @@ class Request:
         if isinstance(self.prompt, Condition):
             return len(arrays_of(self.prompt)[0])
         given: tuple[Any, ...] = (self.labels, self.prompt, self.image, self.embedding)
-        lists = [asked for asked in given if isinstance(asked, list) or np.ndim(asked)]
+        lists = [asked for asked in given if isinstance(asked, list) or getattr(asked, "ndim", 0)]
         return len(lists[0]) if lists else DEFAULT_N
 
     @property
