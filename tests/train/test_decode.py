@@ -181,6 +181,5 @@ def test_steps_run_under_both_array_modules(xp):
     assert float(to_host(found["loss"])) == pytest.approx(float(expected["loss"]), rel=1e-3)
     start = new_prior()
     start = dataclasses.replace(there(start), clip=there(start.clip))
-    Run(
-        Denoise(start, embeddings_of(model=new_prior()), dataclasses.replace(CONFIG, steps=1)), None, threads=1
-    ).train_step()
+    task = Denoise(start, embeddings_of(model=new_prior()), dataclasses.replace(CONFIG, steps=1))
+    Run(task, None, threads=1).train_step()

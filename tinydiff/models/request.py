@@ -180,7 +180,7 @@ class Request:
         if isinstance(self.prompt, Condition):
             return len(arrays_of(self.prompt)[0])
         given: tuple[Any, ...] = (self.labels, self.prompt, self.image, self.embedding)
-        lists = [asked for asked in given if isinstance(asked, list) or getattr(asked, "ndim", 0)]
+        lists = [asked for asked in given if _is_row(asked)]
         return len(lists[0]) if lists else DEFAULT_N
 
     @property
@@ -273,3 +273,8 @@ class Request:
 
     def _set(self, name, value):
         object.__setattr__(self, name, value)
+
+
+def _is_row(asked: Any) -> bool:
+    """Return whether a value says something for each sample: a list, or an array with axes, of any device."""
+    return isinstance(asked, list) or getattr(asked, "ndim", False)
