@@ -17,9 +17,10 @@ from PIL import Image
 from tinydiff import plot
 from tinydiff.base import to_numpy
 from tinydiff.data import to_floats, to_images
-from tinydiff.data.scenes import compose, describe, render
+from tinydiff.data.scenes import compose, render
 from tinydiff.evaluate import frechet_distance_of, random_features, scene_obedience
-from tinydiff.models import SAMPLER, STEPS, PictureModel, Request, load, load_picture_model, read_attributes
+from tinydiff.evaluate.scenes import captioned_scenes, read_scenes
+from tinydiff.models import SAMPLER, STEPS, PictureModel, Request, load, load_picture_model
 from tinydiff.networks import AttributeClassifier
 
 SPLITS = {"seen": "test", "held out": "held-out"}
@@ -67,11 +68,9 @@ def row(name: str, model: PictureModel, judge: AttributeClassifier, n: int, guid
     """Return a line of the table, and the first pictures of the captions seen."""
     side, found, first = model.picture_shape[0], {}, np.zeros(0)
     for column, split in SPLITS.items():
-        scenes = [compose(i, split=split) for i in range(n)]
-        captions = [describe(scene) for scene in scenes]
-        images = drawn(model, [caption.text for caption in captions], guidance)
-        verdicts = read_attributes(judge, enlarged(images, judge.config.shape[0]))
-        found[column] = scene_obedience(verdicts, scenes, [caption.named for caption in captions])
+        scenes, captions, named = captioned_scenes(split, n)
+        images = drawn(model, captions, guidance)
+        found[column] = scene_obedience(read_scenes(judge, images), scenes, named)
         if column == "seen":
             first, features = images[:SHOWN], random_features(to_floats(images))
             real, others = (np.stack([render(compose(i, split=split), side) for i in part]) for part in _halves(n))
@@ -118,7 +117,7 @@ def main() -> None:
     how = f"{SAMPLER}, {STEPS} steps, guidance {arguments.guidance:g}"
     print(f"{arguments.n} captions of each split, none left out; {how}.")
     print(f"\n{HEADER}", flush=True)
-    scenes = [compose(i, split=SPLITS["seen"]) for i in range(min(SHOWN, arguments.n))]
+    scenes, captions, _ = captioned_scenes(SPLITS["seen"], min(SHOWN, arguments.n))
     rows = {"real": np.stack([render(scene, SIDE) for scene in scenes])}
     for name, folder in models.items():
         line, first = row(name, load_picture_model(folder), judge, arguments.n, arguments.guidance)
@@ -127,7 +126,7 @@ def main() -> None:
     if arguments.picture is not None:
         sheet = plot.image_rows({name: to_floats(images) for name, images in rows.items()}, scale=1)
         print(f"\n{plot.save_image(sheet, arguments.picture)}: the first captions, none left out:")
-        print(*(f"{i}. {describe(scene).text}" for i, scene in enumerate(scenes, 1)), sep="\n")
+        print(*(f"{i}. {caption}" for i, caption in enumerate(captions, 1)), sep="\n")
 
 
 if __name__ == "__main__":

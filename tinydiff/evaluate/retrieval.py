@@ -1,7 +1,7 @@
 """How well a CLIP finds the caption of a picture and the picture of a caption, beside chance and a ceiling."""
 
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
@@ -138,7 +138,7 @@ def prior_retrieval(
         How strongly it follows the captions.
     """
     check_count("n", n, least=2)
-    clip: Any = prior.clip
+    clip = prior.clip
     pairs = _test_pairs(clip, n, data)
     z = to_numpy(clip.embed(xp_of(clip.network.theta).asarray(pairs.x_0)))
     guessed = to_numpy(prior.embeddings(Request(prompt=pairs.captions, guidance=guidance)))

@@ -203,14 +203,14 @@ def evaluate_scenes(
                 progress(done, work)
         return np.concatenate(parts)
 
-    asked = {column: _captioned(split, n) for column, split in SPLITS.items()}
+    asked = {column: captioned_scenes(split, n) for column, split in SPLITS.items()}
     scenes, _, named = asked["seen"]
     real = np.stack([render(scene, size) for scene in scenes])
-    of_real = scene_obedience(_read(judge, real), scenes, named)  # first: a judge of another size is refused
+    of_real = scene_obedience(read_scenes(judge, real), scenes, named)  # first: a judge of another size is refused
     columns, pictures = {}, {}
     for column, (scenes, texts, named) in asked.items():
         pictures[column] = drawn_from(texts)
-        columns[column] = scene_obedience(_read(judge, pictures[column]), scenes, named)
+        columns[column] = scene_obedience(read_scenes(judge, pictures[column]), scenes, named)
     columns["real"] = of_real
     how = f"{sampler}, {counted(steps, 'step')}"
     lines = [
@@ -224,7 +224,7 @@ def evaluate_scenes(
     of_article = {}
     for prompt, wanted in ARTICLE.items():
         images = drawn_from([prompt] * OF_EACH)
-        read = _read(judge, images).words
+        read = read_scenes(judge, images).words
         hits = sum(all(read[name][i] == word for name, word in wanted.items()) for i in range(OF_EACH))
         of_article[prompt] = images
         lines.append(f'"{prompt}", held out: right in {hits} of {OF_EACH} pictures, by the judge')
@@ -236,7 +236,7 @@ def evaluate_scenes(
     return "\n".join(lines)
 
 
-def _captioned(split, n):
+def captioned_scenes(split, n):
     """Return the first n scenes of a split, their captions, and what these name."""
     scenes = [compose(i, split=split) for i in range(n)]
     captions = [describe(scene) for scene in scenes]
@@ -253,7 +253,7 @@ def _drawer(model: PictureModel, steps: int, sampler: str, guidance: float) -> C
     return draw
 
 
-def _read(judge: AttributeClassifier, images: np.ndarray) -> Verdicts:
+def read_scenes(judge: AttributeClassifier, images: np.ndarray) -> Verdicts:
     """Return what the judge reads of pictures of any size that `_at_least` knows."""
     return read_attributes(judge, _at_least(judge, images))
 

@@ -7,11 +7,12 @@ from tinydiff.models.cascade import Cascade
 from tinydiff.models.classifier import class_gradient
 from tinydiff.models.clip import ClipModel, best_of, clip_gradient, clip_guided_chain, clip_scores
 from tinydiff.models.config import ModelConfig, default_micro_batch
-from tinydiff.models.diffusion import DiffusionModel, Progress
+from tinydiff.models.diffusion import DiffusionModel
 from tinydiff.models.editing import draw_from, fill_in, fills_in, image_to_image, inpaint, interpolate, invert
 from tinydiff.models.enlarger import Enlarger
 from tinydiff.models.latent import LatentDiffusion
 from tinydiff.models.new_words import notes_on_words
+from tinydiff.models.parts import Progress
 from tinydiff.models.preview import LinearPreview, fit_preview
 from tinydiff.models.prior import Prior
 from tinydiff.models.request import GUIDANCE_FOR_PROMPTS, SAMPLER, STEPS, Guidance, Request, guidance_for, usual_steps

@@ -1,7 +1,5 @@
 """A trained autoencoder at work: images become latents of mean 0 and standard deviation 1, and latents images."""
 
-import hashlib
-import json
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
@@ -24,8 +22,9 @@ from tinydiff.base import (
 )
 from tinydiff.functional import reparameterise
 from tinydiff.models.config import LARGEST_MICRO_BATCH
-from tinydiff.models.standardise import keep_mean_and_std
+from tinydiff.models.standardise import keep_mean_and_std, mean_and_std
 from tinydiff.models.store import register
+from tinydiff.models.weights import checksum_of
 from tinydiff.networks import Autoencoder, AutoencoderConfig
 from tinydiff.workers import MOST_THREADS, map_shards
 
@@ -104,7 +103,7 @@ class LatentAutoencoder:
             shape = (n, height // self.factor, width // self.factor, self.config.latent_channels)
             eps = noise.at(xp=xp).normal(shape, "latents", dtype=images.dtype)
             z = map_shards(self._sample, (images, eps), self.micro_batch, self.threads)
-        mean, std = self._scale(z)
+        mean, std = mean_and_std(self, z)
         return (z - mean) / std
 
     def decode(self, latents: Array) -> Array:
@@ -114,7 +113,7 @@ class LatentAutoencoder:
         """
         check_alike(latents=latents, theta=self.network.theta)
         check_shape("latents", latents, (None, None, None, self.config.latent_channels))
-        mean, std = self._scale(latents)
+        mean, std = mean_and_std(self, latents)
         images = map_shards(self.network.decode, (latents * std + mean,), self.micro_batch, self.threads)
         return xp_of(images).clip(images, -1, 1)
 
@@ -125,12 +124,8 @@ class LatentAutoencoder:
         standardised by. A decoder that was trained on has the same latents. Where weights are saved with fewer digits,
         latents are others: encode with the model as it is shipped.
         """
-        said = [to_table(self.config), self.mean, self.std]
-        found = hashlib.sha256(json.dumps(said, sort_keys=True).encode())
-        for name, parameter in self.network.named_parameters().items():
-            if name.startswith(ENCODES):
-                found.update(to_numpy(parameter.value).astype("<f4").tobytes())
-        return found.hexdigest()[:16]
+        weights = (p.value for name, p in self.network.named_parameters().items() if name.startswith(ENCODES))
+        return checksum_of([to_table(self.config), self.mean, self.std], weights)
 
     def _means(self, x):
         return self.network.encode(x)[0]
@@ -138,11 +133,6 @@ class LatentAutoencoder:
     def _sample(self, x, eps):
         z, _ = reparameterise.bare(*self.network.encode(x), eps)
         return z
-
-    def _scale(self, like):
-        """Return mean and standard deviation of each channel, as arrays like the latents."""
-        xp = xp_of(like)
-        return xp.asarray(self.mean, like.dtype), xp.asarray(self.std, like.dtype)
 
 
 @checked()

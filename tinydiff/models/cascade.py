@@ -7,9 +7,10 @@ from typing import Any
 import numpy as np
 
 from tinydiff.base import Array, Condition, InputError, check_sides, checks_arguments, height_and_width
-from tinydiff.diffusion import SAMPLERS, last
-from tinydiff.models.diffusion import Chain, DiffusionModel, Progress
+from tinydiff.diffusion import SAMPLERS
+from tinydiff.models.diffusion import DiffusionModel
 from tinydiff.models.enlarger import Enlarger
+from tinydiff.models.parts import Chain, OfParts, PartsSettings, Progress
 from tinydiff.models.request import Guidance, Request, other_seed
 from tinydiff.models.store import register
 
@@ -18,7 +19,7 @@ MOST_STAGES = 3  # as a folder names them
 
 @checks_arguments()
 @dataclass(frozen=True)
-class Cascade:
+class Cascade(OfParts):
     """Small pictures are drawn, then enlarged stage by stage (Ho et al. 2021, arXiv 2106.15282; Imagen, 2205.11487).
 
     Parameters
@@ -73,19 +74,14 @@ class Cascade:
         return self.stages[-1].picture_shape
 
     @property
-    def readers(self) -> tuple[DiffusionModel, ...]:
-        """Which parts read a prompt."""
-        return tuple(part for part in (self.base, *self.stages) if part.reads_text)
+    def parts(self) -> tuple[DiffusionModel, ...]:
+        """The base and the stages."""
+        return self.base, *self.stages
 
     @property
-    def reads_text(self) -> bool:
-        """Whether a part of it draws what a prompt says."""
-        return bool(self.readers)
-
-    @property
-    def size(self) -> int:
-        """How many weights all its parts have."""
-        return sum(part.size for part in (self.base, *self.stages))
+    def chains(self) -> int:
+        """How many chains are walked: one of each part."""
+        return len(self.parts)
 
     @property
     def factor(self) -> int:
@@ -105,29 +101,17 @@ class Cascade:
 
     def steps_of(self, sampler: str, steps: int | None) -> list[int]:
         """Return how many steps a sampler takes for the base and for each stage; None takes T of each."""
-        parts = (self.base, *self.stages)
-        taken = (part.config.T if steps is None else steps for part in parts)
-        return [len(SAMPLERS[sampler].times(part.diffusion, n)) for part, n in zip(parts, taken, strict=True)]
+        taken = (part.config.T if steps is None else steps for part in self.parts)
+        return [len(SAMPLERS[sampler].times(part.diffusion, n)) for part, n in zip(self.parts, taken, strict=True)]
 
     def with_micro_batch(self, micro_batch: int) -> "Cascade":
         """Return the same cascade, of which every stage computes so many pictures together."""
-        stages = tuple(replace(stage, micro_batch=micro_batch) for stage in self.stages)
+        stages = tuple(stage.with_micro_batch(micro_batch) for stage in self.stages)
         return Cascade(self.base.with_micro_batch(micro_batch), stages)
 
     def decode(self, x: Array) -> Array:
         """Return the pictures of a state of its chain: x itself, or those of latents where the base draws such."""
         return x if x.shape[-1] == self.picture_shape[-1] else self.base.decode(x)
-
-    def draw(
-        self,
-        request: Request | None = None,
-        sampler: str = "ddim",
-        steps: int | None = 50,
-        progress: Progress | None = None,
-        **options: Any,
-    ) -> Array:
-        """Return the pictures that a `chain` ends with, shape (n, H, W, C); the arguments are those of `chain`."""
-        return last(self.chain(request, sampler, steps, progress, **options))
 
     def chain(
         self,
@@ -168,16 +152,15 @@ class Cascade:
         height, width = self.picture_shape[:2] if request.size is None else height_and_width("size", request.size)
         check_sides("size", (height, width), self.multiple)
         small = size = height // self.factor, width // self.factor
-        asked = [self._asked_of(part, request, i) for i, part in enumerate((self.base, *self.stages))]
+        asked = [self._asked_of(part, request, i) for i, part in enumerate(self.parts)]
         levels = [stage.image_noise if image_noise is None else image_noise for stage in self.stages]
         counts = self.steps_of(sampler, steps)
 
         def walked(i, part, request):
             return part.chain(request, sampler, steps, _counted(progress, counts, i), **options)
 
-        for i, (stage, level) in enumerate(
-            zip(self.stages, levels, strict=True), 1
-        ):  # asked with a small picture, once
+        for i, (stage, level) in enumerate(zip(self.stages, levels, strict=True), 1):
+            # asked once, with a small picture of nothing
             blank = np.zeros((request.count, *size, self.picture_shape[-1]), np.float32)
             walked(i, stage, stage.request_for(blank, asked[i], level))
             size = size[0] * stage.factor, size[1] * stage.factor
@@ -226,7 +209,7 @@ class Cascade:
 
     def _asked_of(self, part, request, i):
         """Return what is asked of the base (i = 0) or of a stage: as much as it understands, with noise of its own."""
-        parts = (self.base, *self.stages)
+        parts = self.parts
         request = replace(request, n=request.count, size=None, seed=other_seed(request.seed, i))
         reads, knows = part.config.text is not None, part.config.denoiser.num_classes is not None
         if not reads and any(other.config.text is not None for other in parts):
@@ -253,13 +236,8 @@ def _by(shape):
 
 @register("cascade", "a cascade", Cascade)
 @dataclass(frozen=True)
-class CascadeSettings:  # type: ignore[type-var]  # it has no network of its own
+class CascadeSettings(PartsSettings):  # type: ignore[type-var]  # it has no network of its own
     """What config.json says of a cascade: nothing; its stages lie in folders of their own."""
-
-    @classmethod
-    def of(cls, model: Cascade) -> "CascadeSettings":
-        """Return the settings of a cascade."""
-        return cls()
 
     @staticmethod
     def parts(model: Cascade) -> dict[str, Any]:

@@ -3,8 +3,6 @@
 The pictures may be noisy, x_t at a time t, of the forward process that it was trained with.
 """
 
-import hashlib
-import json
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -23,7 +21,6 @@ from tinydiff.base import (
     checked,
     checks_arguments,
     there_are,
-    to_numpy,
     to_table,
     xp_of,
 )
@@ -34,6 +31,7 @@ from tinydiff.models.config import LARGEST_MICRO_BATCH
 from tinydiff.models.diffusion import DiffusionModel
 from tinydiff.models.request import Request
 from tinydiff.models.store import register
+from tinydiff.models.weights import checksum_of
 from tinydiff.networks import CLIP, CLIPConfig
 from tinydiff.nn import Tape
 from tinydiff.text import Tokenizer
@@ -111,9 +109,7 @@ class ClipModel:
         They come from what decides an embedding: the shape, and the weights, rounded to half precision, as files may
         hold them (`save`).
         """
-        found = hashlib.sha256(json.dumps(to_table(self.network.config), sort_keys=True).encode())
-        found.update(to_numpy(self.network.theta).astype("<f2").tobytes())
-        return found.hexdigest()[:16]
+        return checksum_of(to_table(self.network.config), [self.network.theta], "<f2")
 
     def image_vectors(self, x_t: Array, t: Array | float = 0) -> Array:
         """Return a unit vector for each picture (N, H, W, C) in [-1, 1], shape (N, embedding).

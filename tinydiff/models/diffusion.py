@@ -1,9 +1,9 @@
 """A trained diffusion model: the network, its forward process, and the chains that draw samples with it."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 
@@ -21,8 +21,9 @@ from tinydiff.base import (
     height_and_width,
     xp_of,
 )
-from tinydiff.diffusion import SAMPLERS, GaussianDiffusion, Predict, last, predictor
+from tinydiff.diffusion import SAMPLERS, GaussianDiffusion, Predict, predictor
 from tinydiff.models.config import LARGEST_MICRO_BATCH, ModelConfig, default_micro_batch
+from tinydiff.models.parts import Chain, OfParts, Progress
 from tinydiff.models.predictor import guided_predictor
 from tinydiff.models.request import Request
 from tinydiff.models.store import register
@@ -30,13 +31,10 @@ from tinydiff.networks import DiT, PriorTransformer, TextToImage, UNet
 from tinydiff.text import Tokenizer
 from tinydiff.workers import MOST_THREADS, Workers
 
-Chain = Iterator[tuple[float, Array, Array]]
-Progress = Callable[[int, int], None]  # progress(step, steps), called after every step
-
 
 @checks_arguments()
 @dataclass(frozen=True)
-class DiffusionModel:
+class DiffusionModel(OfParts):
     """A network with its forward process.
 
     Parameters
@@ -87,21 +85,6 @@ class DiffusionModel:
         return self.config.denoiser.shape
 
     @property
-    def reads_text(self) -> bool:
-        """Whether it draws what a prompt says."""
-        return self.config.text is not None
-
-    @property
-    def readers(self) -> tuple["DiffusionModel", ...]:
-        """Which parts read a prompt: itself, or none."""
-        return (self,) if self.reads_text else ()
-
-    @property
-    def size(self) -> int:
-        """How many weights it has."""
-        return self.network.theta.size
-
-    @property
     def multiple(self) -> int:
         """What height and width of pictures must be multiples of."""
         return self.config.denoiser.multiple
@@ -116,7 +99,7 @@ class DiffusionModel:
         """Whether all numbers of x lie in [-1, 1], so that a guess of x_0 can be clipped to it."""
         return True
 
-    def with_micro_batch(self, micro_batch: int) -> "DiffusionModel":
+    def with_micro_batch(self, micro_batch: int) -> Self:
         """Return the same model, which computes so many samples together."""
         return replace(self, micro_batch=micro_batch)
 
@@ -157,17 +140,6 @@ class DiffusionModel:
         noise = Noise(request.seed, first=request.first, xp=xp_of(self.network.theta))
         shape = (request.count, *self.x_size(request.size), self.config.denoiser.in_channels)
         return noise.normal(shape, "x_T"), noise
-
-    def draw(
-        self,
-        request: Request | None = None,
-        sampler: str = "ddim",
-        steps: int | None = 50,
-        progress: Progress | None = None,
-        **options: Any,
-    ) -> Array:
-        """Return the pictures that a `chain` ends with, shape (n, H, W, C); the arguments are those of `chain`."""
-        return self.decode(last(self.chain(request, sampler, steps, progress, **options)))
 
     def chain(
         self,
@@ -267,8 +239,7 @@ class DiffusionModel:
             if request.embedding is not None:
                 raise InputError("embedding was given, but encoded prompts hold it already: leave one of them out.")
             return request.prompt
-        prompts = request.prompt if isinstance(request.prompt, list) else [request.prompt or ""] * request.count
-        return self._with_embedding(self.tokens(prompts), request.embedding)
+        return self._with_embedding(self.tokens(request.prompts), request.embedding)
 
     def null_context(self, negative: str = "") -> Any:
         """Return one row without a condition: "no class", or the empty prompt; or the negative prompt.

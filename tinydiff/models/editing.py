@@ -28,7 +28,8 @@ from tinydiff.base import (
 from tinydiff.diffusion import SAMPLERS, last
 from tinydiff.diffusion.editing import check_mask, ddim_inversion, erased, keep_known, repaint, slerp, times_below
 from tinydiff.diffusion.editing.masks import joined
-from tinydiff.models.diffusion import DiffusionModel, Progress
+from tinydiff.models.diffusion import DiffusionModel
+from tinydiff.models.parts import Progress
 from tinydiff.models.request import Request
 
 STRENGTH = 0.8  # at 0.6 hair hardly ever took the colour that was asked for, at 0.8 in 28 of 32 portraits

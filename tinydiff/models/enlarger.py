@@ -20,8 +20,9 @@ from tinydiff.base import (
 )
 from tinydiff.functional import avg_pool, upsample_bilinear
 from tinydiff.models.config import ModelConfig
-from tinydiff.models.diffusion import DiffusionModel, DiffusionSettings, Progress
+from tinydiff.models.diffusion import DiffusionModel, DiffusionSettings
 from tinydiff.models.editing import of_no_class
+from tinydiff.models.parts import Progress
 from tinydiff.models.request import Request
 from tinydiff.models.store import register
 from tinydiff.networks import DiT, TextToImage, UNet

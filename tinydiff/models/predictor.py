@@ -87,15 +87,12 @@ def check_fits(model: "DiffusionModel", request: Request) -> None:
     in_chain = IN_A_CHAIN * request.rows * height * width * denoiser.in_channels
     places = height * width // denoiser.patch**2 if denoiser.tokens is None else denoiser.tokens
     in_layer = IN_A_LAYER * at_once * model.micro_batch * places * denoiser.channels
-    if denoiser.tokens is None:
-        what, advice = (
-            f" and size {of_picture[0]} x {of_picture[1]}",
-            "ask for fewer pictures at a time, or smaller ones",
-        )
-    else:  # of a prior, which also holds what has been read of all texts
+    asked = f"n is {request.count} and size {of_picture[0]} x {of_picture[1]}"
+    advice = "ask for fewer pictures at a time, or smaller ones"
+    if denoiser.tokens is not None:  # of a prior, which also holds what has been read of all texts
         in_chain += request.rows * denoiser.tokens * denoiser.text_channels
-        what, advice = ", each with a prompt", "ask for fewer at a time"
-    check_memory(4 * (in_chain + in_layer), f"n is {request.count}{what}", advice)
+        asked, advice = f"n is {request.count}, each with a prompt", "ask for fewer at a time"
+    check_memory(4 * (in_chain + in_layer), asked, advice)
 
 
 def with_condition(predict: Predict, condition: Any) -> Callable[..., tuple[Array, Array]]:

@@ -20,7 +20,7 @@ from tinydiff.models.clip import ClipModel
 from tinydiff.models.config import ModelConfig
 from tinydiff.models.diffusion import DiffusionModel, DiffusionSettings
 from tinydiff.models.request import Request, other_seed
-from tinydiff.models.standardise import keep_mean_and_std
+from tinydiff.models.standardise import keep_mean_and_std, mean_and_std
 from tinydiff.models.store import register
 from tinydiff.networks import PriorTransformer
 from tinydiff.workers import Workers
@@ -54,7 +54,7 @@ class Prior(DiffusionModel):
         If the network and the CLIP do not fit together.
     """
 
-    clip: ClipModel | None = None
+    clip: Any = None
     mean: Any = None
     std: Any = None
 
@@ -65,6 +65,8 @@ class Prior(DiffusionModel):
             raise InputError("The network draws pictures, but a prior, which draws embeddings, was expected.")
         if self.clip is None:
             raise InputError("clip is missing, but a prior needs one to read prompts.")
+        if not isinstance(self.clip, ClipModel):
+            raise InputError(f"clip is of type {type(self.clip).__name__}, but a ClipModel was expected.")
         text, embedding = self.clip.network.config.text, self.clip.network.config.embedding
         known, found = (shape.embedding, shape.text_channels, shape.length), (embedding, text.channels, text.length)
         if known != found:
@@ -74,11 +76,6 @@ class Prior(DiffusionModel):
             )
         keep_mean_and_std(self, embedding, "embeddings")
         object.__setattr__(self, "tokenizer", self.clip.tokenizer)
-
-    @property
-    def reads_text(self) -> bool:
-        """It guesses embeddings of what a prompt says."""
-        return True
 
     @property
     def is_bounded(self) -> bool:
@@ -96,8 +93,7 @@ class Prior(DiffusionModel):
         """Return the x of unit vectors (N, embedding): standardised, shape (N, 1, 1, embedding)."""
         check_alike(embeddings=embeddings)
         check_shape("embeddings", embeddings, (None, len(self.mean)))
-        xp = xp_of(embeddings)
-        mean, std = (xp.asarray(numbers, embeddings.dtype) for numbers in (self.mean, self.std))
+        mean, std = mean_and_std(self, embeddings)
         return ((embeddings - mean) / std)[:, None, None]
 
     def standardised(self, data: Any) -> Any:
@@ -113,14 +109,13 @@ class Prior(DiffusionModel):
         """Return the unit vectors (N, embedding) of x (N, 1, 1, embedding)."""
         check_alike(x=x)
         check_shape("x", x, (None, 1, 1, len(self.mean)))
-        xp = xp_of(x)
-        mean, std = (xp.asarray(numbers, x.dtype) for numbers in (self.mean, self.std))
+        mean, std = mean_and_std(self, x)
         vectors = x[:, 0, 0] * std + mean
-        return vectors / xp.sqrt((vectors**2).sum(axis=-1, keepdims=True))
+        return vectors / xp_of(x).sqrt((vectors**2).sum(axis=-1, keepdims=True))
 
     def tokens(self, prompts: Any) -> Array:
         """Return prompts as the CLIP's token numbers, integers (N, length)."""
-        return self._reader.tokens(prompts)
+        return self.clip.tokens(prompts)
 
     def condition(self, request: Request) -> Any:
         """Return the prompt of each sample as token numbers."""
@@ -131,8 +126,7 @@ class Prior(DiffusionModel):
                 raise InputError(f"{name} was given, but a prior guesses embeddings of text alone: leave it out.")
         if isinstance(request.prompt, Condition):
             return request.prompt
-        prompts = request.prompt if isinstance(request.prompt, list) else [request.prompt or ""] * request.count
-        return self.tokens(prompts)
+        return self.tokens(request.prompts)
 
     def null_context(self, negative: str = "") -> Array:
         """Return the empty prompt, or the negative one, as token numbers."""
@@ -140,15 +134,15 @@ class Prior(DiffusionModel):
 
     def read(self, context: Any, first: int = 0) -> Condition:
         """Return what the CLIP's text encoder says of token numbers: vectors of tokens, and the text's embedding."""
-        return Workers(self.micro_batch, self.threads, first=first).map(self._reader.network.read_text, context)
+        return Workers(self.micro_batch, self.threads, first=first).map(self.clip.network.read_text, context)
 
     def told(self, context: Any) -> Condition:
         """Return what the network is told in training: what the CLIP, which stands still, reads in the texts."""
-        return self._reader.network.read_text(context)
+        return self.clip.network.read_text(context)
 
     def latents_of(self) -> tuple[str, str]:
         """Return what its x come from: a CLIP, by its checksum."""
-        return "CLIP", self._reader.checksum()
+        return "CLIP", self.clip.checksum()
 
     def embeddings(
         self, request: Request, sampler: str = "dpmpp_2m", steps: int = STEPS, candidates: int = CANDIDATES
@@ -170,11 +164,6 @@ class Prior(DiffusionModel):
         together = xp.stack(drawn)
         best = (together * text).sum(axis=-1).argmax(axis=0)
         return together[best, xp.arange(len(best))]
-
-    @property
-    def _reader(self) -> ClipModel:
-        assert self.clip is not None
-        return self.clip
 
 
 @register("prior", "a prior, which draws embeddings", Prior)

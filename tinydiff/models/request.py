@@ -95,8 +95,7 @@ class Request:
     Parameters
     ----------
     n : int or None
-        How many samples. None takes as many as there are labels, prompts, images or embeddings,
-        or 16.
+        How many samples. None takes as many as there are labels, prompts, images or embeddings, or 16.
     seed : int
         Sample i of a seed is the same picture, whatever n is.
     labels : int, str, sequence of either, or None
@@ -182,6 +181,11 @@ class Request:
         given: tuple[Any, ...] = (self.labels, self.prompt, self.image, self.embedding)
         lists = [asked for asked in given if _is_row(asked)]
         return len(lists[0]) if lists else DEFAULT_N
+
+    @property
+    def prompts(self) -> list[str]:
+        """A text for each sample; without a prompt, the empty one."""
+        return self.prompt if isinstance(self.prompt, list) else [self.prompt or ""] * self.count
 
     @property
     def rows(self) -> int:

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from tinydiff.base import InputError, counted, shown
+from tinydiff.base import Array, InputError, counted, shown, xp_of
 
 
 def keep_mean_and_std(model: Any, channels: int, of: str) -> None:
@@ -32,6 +32,12 @@ def keep_mean_and_std(model: Any, channels: int, of: str) -> None:
             f"std holds {min(model.std):.4g} for channel {model.std.index(min(model.std))}, but positive numbers were "
             f"expected: a channel of the {of} that never changes tells nothing."
         )
+
+
+def mean_and_std(model: Any, like: Array) -> tuple[Array, Array]:
+    """Return a model's `mean` and `std` as arrays of the device and dtype of another array."""
+    xp = xp_of(like)
+    return xp.asarray(model.mean, like.dtype), xp.asarray(model.std, like.dtype)
 
 
 def _numbers(name, given, channels, of):

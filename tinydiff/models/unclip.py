@@ -16,11 +16,11 @@ from tinydiff.base import (
     checks_arguments,
     xp_of,
 )
-from tinydiff.diffusion import last
 from tinydiff.diffusion.editing import slerp
-from tinydiff.models.diffusion import Chain, DiffusionModel, Progress
+from tinydiff.models.diffusion import DiffusionModel
 from tinydiff.models.editing import draw_from, invert
 from tinydiff.models.enlarger import Enlarger
+from tinydiff.models.parts import Chain, OfParts, PartsSettings, Progress
 from tinydiff.models.prior import Prior
 from tinydiff.models.request import Guidance, Request
 from tinydiff.models.store import register
@@ -30,7 +30,7 @@ AS_NEAR_AS = 1e-6  # the length of a difference of unit vectors below which it h
 
 @checks_arguments()
 @dataclass(frozen=True)
-class UnClip:
+class UnClip(OfParts):
     """A prior guesses the embedding of a picture from a text, a decoder draws it (Ramesh et al. 2022, DALL-E 2).
 
     Both know the same CLIP, whose embeddings these are: so pictures can also be drawn anew of other pictures, see
@@ -67,7 +67,6 @@ class UnClip:
                 f"The prior draws embeddings of the CLIP {found}, but the decoder was trained with those of the CLIP "
                 f"{known}: train one of them again, with the other's CLIP."
             )
-        assert self.prior.clip is not None
         height, width, channels = self.prior.clip.network.config.shape
         own = self.decoder.picture_shape
         if own[2] != channels or own[0] % height or own[1] % width or own[0] * width != own[1] * height:
@@ -82,19 +81,9 @@ class UnClip:
         return self.decoder.picture_shape
 
     @property
-    def readers(self) -> tuple[DiffusionModel, ...]:
-        """Which parts read a prompt: the prior, by its CLIP, and the decoder."""
+    def parts(self) -> tuple[DiffusionModel, ...]:
+        """The prior and the decoder."""
         return self.prior, self.decoder
-
-    @property
-    def reads_text(self) -> bool:
-        """It draws what a prompt says."""
-        return True
-
-    @property
-    def size(self) -> int:
-        """How many weights its two parts have."""
-        return self.prior.size + self.decoder.size
 
     @property
     def multiple(self) -> int:
@@ -103,7 +92,7 @@ class UnClip:
 
     def with_micro_batch(self, micro_batch: int) -> "UnClip":
         """Return the same model, whose parts compute so many samples together."""
-        return UnClip(replace(self.prior, micro_batch=micro_batch), self.decoder.with_micro_batch(micro_batch))
+        return UnClip(self.prior.with_micro_batch(micro_batch), self.decoder.with_micro_batch(micro_batch))
 
     def decode(self, x: Array) -> Array:
         """Return the pictures of a state of its chain."""
@@ -111,19 +100,7 @@ class UnClip:
 
     def embed(self, pictures: Array) -> Array:
         """Return the embeddings (N, embedding) of pictures of its own size, or of that which its CLIP reads."""
-        assert self.prior.clip is not None
         return self.prior.clip.embed(pictures)
-
-    def draw(
-        self,
-        request: Request | None = None,
-        sampler: str = "ddim",
-        steps: int | None = 50,
-        progress: Progress | None = None,
-        **options: Any,
-    ) -> Array:
-        """Return the pictures that a `chain` ends with, shape (n, H, W, C); the arguments are those of `chain`."""
-        return self.decode(last(self.chain(request, sampler, steps, progress, **options)))
 
     def chain(
         self,
@@ -262,7 +239,6 @@ def towards_text(
     check_number("share", share, 0, 1)
     check_shape("picture", picture, (1, None, None, None))
     z = model.embed(picture)
-    assert model.prior.clip is not None
     target = text_difference(model.prior.clip.text_vectors([prompt]), model.prior.clip.text_vectors([of_picture]))
     x_T = invert(model.decoder, picture, Request(embedding=z), steps)
     xp = xp_of(z)
@@ -314,13 +290,8 @@ def _told_nothing(request):
 
 @register("unclip", "an unCLIP", UnClip)
 @dataclass(frozen=True)
-class UnClipSettings:  # type: ignore[type-var]  # it has no network of its own
+class UnClipSettings(PartsSettings):  # type: ignore[type-var]  # it has no network of its own
     """What config.json says of an unCLIP: nothing; its prior and its decoder lie in folders of their own."""
-
-    @classmethod
-    def of(cls, model: UnClip) -> "UnClipSettings":
-        """Return the settings of a model."""
-        return cls()
 
     @staticmethod
     def parts(model: UnClip) -> dict[str, Any]:

@@ -1,9 +1,13 @@
 """Weights by name, in safetensors files."""
 
+import hashlib
+import json
 import math
 import os
+from collections.abc import Iterable
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import safetensors.numpy
@@ -26,6 +30,14 @@ def save_weights(path: Path, module: Module, theta: Array | None = None, half: b
         arrays = {name: _halved(name, array) for name, array in arrays.items()}
     data = safetensors.numpy.save(arrays)
     atomic_write(path, lambda file: file.write(data), error=CheckpointError)
+
+
+def checksum_of(said: Any, arrays: Iterable[Array], dtype: str = "<f4") -> str:
+    """Return 16 hexadecimal digits that name what has these settings, as JSON takes them, and these weights."""
+    found = hashlib.sha256(json.dumps(said, sort_keys=True).encode())
+    for array in arrays:
+        found.update(to_numpy(array).astype(dtype).tobytes())
+    return found.hexdigest()[:16]
 
 
 def _halved(name, array):

@@ -12,6 +12,7 @@ import tinydiff
 from tinydiff import plot
 from tinydiff.base import DataError, FolderInUse, FolderLock, atomic_write, writable_folder
 from tinydiff.models import Request
+from tinydiff.plot.pictures import as_png_text
 
 PICTURES, ARRAYS, GRID, FILM, EDITED = "pictures", "arrays.npz", "grid.png", "chain.gif", "edited.png"
 LEFT = (PICTURES, ARRAYS, GRID, FILM, EDITED)  # by one of these a folder is known to hold a drawing
@@ -110,6 +111,36 @@ def save_pictures(folder: Path, images: np.ndarray, about: dict[str, Any], of_ea
                 folder.rmdir()
         raise
     return pictures
+
+
+def save_edited(
+    out: Path,
+    drawn: np.ndarray,
+    around: tuple[np.ndarray, np.ndarray],
+    labels: Sequence[str],
+    about: dict[str, Any],
+    title: str = "",
+    own: dict[str, Any] | None = None,
+) -> str:
+    """Save pictures that were made of others, each by itself and all between those; return where they are.
+
+    Parameters
+    ----------
+    out : Path
+    drawn : array, shape (n, H, W, C)
+    around : two arrays like it
+        What stands before them on the sheet, and after them.
+    labels : sequence of str
+        One below each picture of the sheet.
+    about, title, own
+        What all are drawn from, what stands above the sheet, and what each file says besides.
+    """
+    folder = own_folder(out)
+    pictures = save_pictures(folder, drawn, about, [own or {}] * len(drawn))
+    shown = np.concatenate([around[0], drawn, around[1]])
+    grid = plot.image_grid(shown, len(shown), labels=labels, title=" ".join(title.split()))
+    sheet = plot.save_image(grid, folder / EDITED, as_png_text({**about, "pictures": len(shown)}))
+    return f"{sheet}, and each by itself in {pictures}. {elsewhere(out, folder)}".rstrip()
 
 
 def save_arrays(folder: Path, images: np.ndarray, about: dict[str, Any], of_each: Sequence[dict[str, Any]]) -> Path:

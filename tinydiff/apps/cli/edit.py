@@ -7,8 +7,7 @@ from typing import Any, ClassVar, Literal
 import numpy as np
 from tyro.conf import OmitArgPrefixes
 
-from tinydiff import plot
-from tinydiff.apps.cli.drawings import EDITED, describe, elsewhere, own_folder, save_pictures
+from tinydiff.apps.cli.drawings import describe, save_edited
 from tinydiff.apps.cli.options import (
     DeviceName,
     ProgressBar,
@@ -36,7 +35,7 @@ from tinydiff.models import (
 from tinydiff.models.editing import STRENGTH
 from tinydiff.models.pictures import mask_for, picture_for
 from tinydiff.models.predictor import check_fits
-from tinydiff.plot.pictures import about_picture, as_png_text
+from tinydiff.plot.pictures import about_picture
 
 RESAMPLE = 5  # unless another is asked for
 
@@ -178,15 +177,10 @@ class Edit:
             more["mask"] = str(self.mask)
         about = describe(request, name, sampler, self.steps, **more)
         own = {} if self.label is None else {"label": self.label}
-        folder = own_folder(self.out)
-        pictures = save_pictures(folder, edited, about, [own] * len(edited))
         factor = edited.shape[1] // picture.shape[1]  # above 1 where it was enlarged
-        both = np.concatenate([upsample_nearest(picture, factor)[0], edited])
+        before, _ = upsample_nearest(picture, factor)
         labels = ["before", *("after",) * self.n]
-        title = " ".join((self.prompt or "").split())
-        grid = plot.image_grid(both, len(both), labels=labels, title=title)
-        sheet = plot.save_image(grid, folder / EDITED, as_png_text({**about, "pictures": len(both)}))
-        return f"{sheet}, and each by itself in {pictures}. {elsewhere(self.out, folder)}".rstrip()
+        return save_edited(self.out, edited, (before, before[:0]), labels, about, self.prompt or "", own)
 
     def refuse_sheets(self, option: str, path: Path) -> None:
         """Refuse a sheet of several pictures, which tinydiff drew: it is no picture that a model could have drawn."""

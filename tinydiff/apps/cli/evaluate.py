@@ -120,22 +120,18 @@ class Evaluate:
             refuse_given(self, of_drawing, f"{self.model} is a CLIP, which draws nothing: leave it out")
             say(*str(retrieval(model, self._count(), self._paired())).split("\n"))
             return
-        options = self._data(base_of(model))
-        if not isinstance(model, DiffusionModel):
-            refuse_given(self, "classifier", "a model of several parts is judged without one: leave it out")
-            if options.data != "scenes":
-                raise InputError(
-                    f"data is {options.data!r}, but a model of several parts, such as {self.model}, is measured on "
-                    "scenes only."
-                )
-            with contextlib.ExitStack() as held:
-                say(*self._of_scenes(model, held).split("\n"))
-            return
-        if model.config.text is None:
-            refuse_given(self, "guidance scales", f"{self.model} does not read text: leave it out")
-        else:
+        options, is_one = self._data(base_of(model)), isinstance(model, DiffusionModel)
+        if not is_one and options.data != "scenes":
+            raise InputError(
+                f"data is {options.data!r}, but a model of several parts, such as {self.model}, is measured on scenes "
+                "only."
+            )
+        by_text = model.reads_text or not is_one
+        if by_text:
             refuse_given(self, "classifier", "a model that reads text is judged without one: leave it out")
-        judge = None if model.config.text is not None else self._judge(model, options)
+        else:
+            refuse_given(self, "guidance scales", f"{self.model} does not read text: leave it out")
+        judge = None if by_text else self._judge(base_of(model), options)
         with contextlib.ExitStack() as held:
             try:
                 report = self._report(model, options, judge, held)
@@ -160,8 +156,10 @@ class Evaluate:
         check_choice("data", known, PAIRED)
         return known
 
-    def _report(self, model: DiffusionModel, options: DataOptions, judge: str | None, held: Held) -> str:
+    def _report(self, model: PictureModel, options: DataOptions, judge: str | None, held: Held) -> str:
         """Return the report; the folder of its pictures is held until the end of `held`."""
+        if not isinstance(model, DiffusionModel):
+            return self._of_scenes(model, held)
         if model.config.text is not None and options.data == "avatars":
             return self._of_portraits(model, held)
         if model.config.text is not None and options.data == "scenes":

@@ -143,7 +143,7 @@ class Sample:
             micro_batch = 1 if self.advanced.micro_batch is None else self.advanced.micro_batch
             model = model.with_micro_batch(micro_batch)
         start = time.perf_counter()
-        base, stages = base_of(model), 1 + len(model.stages) if isinstance(model, Cascade) else 1
+        base, stages = base_of(model), model.chains
         steps = len(SAMPLERS[self.sampler].times(base.diffusion, self.steps_taken)) * stages
         film = Film(steps, model.decode, height_and_width("size", self.size or model.picture_shape[:2]))
         with ProgressBar() as bar:

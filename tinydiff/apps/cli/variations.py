@@ -6,8 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from tinydiff import plot
-from tinydiff.apps.cli.drawings import EDITED, describe, elsewhere, own_folder, save_pictures
+from tinydiff.apps.cli.drawings import describe, save_edited
 from tinydiff.apps.cli.options import ProgressBar, refuse_given
 from tinydiff.apps.cli.screen import say
 from tinydiff.base import Array, InputError, check_count, counted, select_device, to_numpy, writable_folder, xp_of
@@ -23,7 +22,6 @@ from tinydiff.models import (
 )
 from tinydiff.models.pictures import picture_for
 from tinydiff.models.predictor import check_fits
-from tinydiff.plot.pictures import as_png_text
 
 NOT_USED = (
     ("mask strength label size", "", "an unCLIP draws the whole picture anew of what its embedding says: leave it out"),
@@ -71,14 +69,9 @@ def vary(command: Any) -> None:
     more = {option: str(path) for option, path in paths.items()} | {"n": command.n if is_way else None}
     more |= {"towards": command.towards, "away from": command.away_from}
     about = describe(request, name, command.advanced.sampler or "ddim", command.steps, **more)
-    folder = own_folder(command.out)
-    pictures = save_pictures(folder, drawn, about, [{}] * len(drawn))
-    both = np.concatenate([given[:1], drawn, given[1:]])
     labels = ["before", *("",) * len(drawn), *("the other",) * (len(given) - 1)]
-    title = " ".join((command.towards or command.prompt or "").split())
-    grid = plot.image_grid(both, len(both), labels=labels, title=title)
-    sheet = plot.save_image(grid, folder / EDITED, as_png_text({**about, "pictures": len(both)}))
-    where = f"{sheet}, and each by itself in {pictures}. {elsewhere(command.out, folder)}".rstrip()
+    title = command.towards or command.prompt or ""
+    where = save_edited(command.out, drawn, (given[:1], given[1:]), labels, about, title)
     say(f"Drew {counted(len(drawn), 'picture')} of {command.variations}: {where}")
 
 

@@ -11,7 +11,7 @@ import numpy as np
 
 from tinydiff.base import InputError, to_numpy
 from tinydiff.diffusion import SAMPLERS
-from tinydiff.models import Cascade, PictureModel, Request, UnClip, base_of, notes_on_words, word_maps
+from tinydiff.models import PictureModel, Request, UnClip, base_of, notes_on_words, word_maps
 
 MOST_CHARACTERS, MOST_SCALE, MOST_STEPS = 1_000, 20, 250  # of one picture, so that it does not keep others waiting
 MOST_SHOWN = 40  # steps of a chain, so that an answer, which waits in memory until it is read, stays below 1 MB
@@ -93,12 +93,12 @@ def _frames(model, asked):
         request = Request(n=1, seed=seed, prompt=prompt, negative="" if scale == 1 else negative, guidance=scale)
         chain = model.chain(request, sampler, steps)
     notes = tuple(dict.fromkeys(str(warning.message) for warning in caught))
-    reader, looked_into = base_of(model), not isinstance(model, UnClip) and base_of(model).reads_text
+    reader, of_all = base_of(model), steps * model.chains
+    looked_into = reader.reads_text and not isinstance(model, UnClip)
     notes += notes_on_words(model, (prompt, negative))
     if negative and scale == 1:
         notes += ("The negative prompt changes nothing where guidance is 1.",)
     maps: tuple = ()
-    of_all = steps * (1 + len(model.stages)) if isinstance(model, Cascade) else steps
     with closing(chain):
         for step, (t, x_t, x_0_hat) in enumerate(chain, 1):
             if step == (steps + 1) // 2:

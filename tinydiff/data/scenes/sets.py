@@ -20,7 +20,7 @@ from tinydiff.base import (
 )
 from tinydiff.data.dataset import Dataset, indices_of, library, to_floats
 from tinydiff.data.scenes.attributes import ATTRIBUTES, answers
-from tinydiff.data.scenes.captions import describe
+from tinydiff.data.scenes.captions import Caption, describe
 from tinydiff.data.scenes.compose import MOST, SPLITS, compose
 from tinydiff.data.scenes.objects import OBJECTS
 from tinydiff.data.scenes.painting import LARGEST, SMALLEST, render
@@ -133,11 +133,19 @@ def load_scenes(split: str = "train", n: int | None = None, seed: int = 0, size:
     n = AT_ONCE.get(split, SPLITS[split]) if n is None else n
     drawn = DrawnScenes(split, n, size, seed)
     check_memory(2 * len(drawn) * 3 * size**2, f"n is {n:,}", "ask for fewer scenes, smaller ones, or `DrawnScenes`")
-    scenes = drawn.scenes(np.arange(n))
-    parts = [scenes[start : start + AT_A_TIME] for start in range(0, n, AT_A_TIME)]
-    images = np.concatenate(run_parallel([functools.partial(_drawn, part, size) for part in parts]))
-    captions = tuple(describe(scene).text for scene in scenes)
-    return Dataset(images, _objects(scenes), "scenes", split, "the package", captions, tuple(OBJECTS))
+    data, _, _ = drawn_at_once(drawn)
+    return data
+
+
+def drawn_at_once(drawn: DrawnScenes) -> tuple[Dataset, list[Scene], list[Caption]]:
+    """Return scenes as a data set, all drawn now, and what they and their captions are."""
+    scenes = drawn.scenes(np.arange(len(drawn)))
+    parts = [scenes[start : start + AT_A_TIME] for start in range(0, len(drawn), AT_A_TIME)]
+    images = np.concatenate(run_parallel([functools.partial(_drawn, part, drawn.size) for part in parts]))
+    captions = [describe(scene) for scene in scenes]
+    texts = tuple(caption.text for caption in captions)
+    data = Dataset(images, _objects(scenes), "scenes", drawn.split, "the package", texts, tuple(OBJECTS))
+    return data, scenes, captions
 
 
 def _drawn(scenes, size):

@@ -257,19 +257,21 @@ class Denoise(Objective):
                 f"image_channels is {denoiser.image_channels}, but 0, or {1 + denoiser.in_channels} to learn to fill "
                 "in (a mask and the picture without what is to be drawn), were expected."
             )
+        config = self.model.config
         for name, data in (("data", self.data), ("validation", self.validation)):
-            if data is not None and not len(data):
+            if data is None:
+                continue
+            if not len(data):
                 raise InputError(f"{name} is empty: there is nothing to train on.")
-            if data is not None and self.model.config.prior is not None:
+            if config.prior is not None:
                 self._check_standardised(name, data)
-            if data is not None and tuple(data.shape) != shape:
+            if tuple(data.shape) != shape:
                 raise InputError(f"{name} has images of shape {tuple(data.shape)}, but the model's are {shape}.")
             if isinstance(data, LatentData):
                 self._check_latents(name, data)
-            config = self.model.config
-            if data is not None and (config.text or config.prior) and data.captions is None:
+            if (config.text is not None or config.prior is not None) and data.captions is None:
                 raise InputError(f"{name} has no captions, but the model learns from text.")
-            if data is not None and denoiser.num_classes is not None and data.labels.max() >= denoiser.num_classes:
+            if denoiser.num_classes is not None and data.labels.max() >= denoiser.num_classes:
                 raise InputError(
                     f"{name} has labels up to {data.labels.max()}, but the model's num_classes is "
                     f"{denoiser.num_classes}."

@@ -1,59 +1,95 @@
 """Captioned pictures for trainings that encode them once, as latents of an autoencoder or as embeddings of a CLIP."""
 
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
-from tinydiff.apps.cli.options import ProgressBar, refuse_given
-from tinydiff.apps.cli.train.data import DataOptions, prepare_data
+from tyro.conf import arg
+
+from tinydiff.apps.cli.options import DATASET_NAMES, ProgressBar, ScheduleName, refuse_given
+from tinydiff.apps.cli.train.command import TrainCommand, on_device
+from tinydiff.apps.cli.train.data import FOLDER_HELP, DataOptions, Fit, is_made, prepare_data
 from tinydiff.apps.cli.train.denoiser import given_options
-from tinydiff.base import InputError, counted, xp_of
+from tinydiff.base import Device, InputError, counted, xp_of
 from tinydiff.data import DATASETS, LatentData, encode_once
 from tinydiff.models import ClipModel, LatentAutoencoder
 from tinydiff.networks import UNetConfig
+from tinydiff.train import DenoiseConfig
+
+Data = Annotated[str, arg(help=f"{DATASET_NAMES}, {FOLDER_HELP}.")]
 
 
-def captioned_pictures(command: Any, shape: tuple[int, int, int], of: str, in_memory: bool = False) -> tuple[Any, Any]:
-    """Return training and held-out pictures with captions, of this height, width and number of channels.
+@dataclass(frozen=True)
+class CaptionedCommand(TrainCommand):
+    """The options of trainings that learn from captioned pictures, of the shape that another model was trained on."""
 
-    Parameters
-    ----------
-    command : TrainCommand
-        Its `data`, `images`, `fit`, `background` and `train`.
-    shape : (int, int, int)
-    of : str
-        What has been trained on pictures of this shape, for errors: ``"autoencoder"``.
-    in_memory : bool
-        Whether pictures that are drawn are all drawn now, and kept, or when they are asked for.
+    data: Data = "avatars"
+    images: int = 100_000
+    """How many pictures are drawn to train, of data that are drawn, such as scenes."""
+    fit: Fit = "crop"
+    """What is done to a folder's pictures of another shape: keep the middle, add bars, or distort."""
+    background: str = "white"
+    """What transparent parts of a folder's pictures are put onto, and the colour of bars: a name, or #rrggbb."""
+    network: Any = None
+    """The network, or which one; each training says what there is."""
+    schedule: ScheduleName = "cosine"
+    """Of the forward process."""
+    T: int = 1000
+    """Steps of the forward process."""
+    train: DenoiseConfig = field(default_factory=DenoiseConfig)
+    """How to train."""
 
-    Raises
-    ------
-    InputError
-        If the data have no captions, or cannot be drawn in this shape.
-    """
-    height, width, channels = shape
-    drawn = DATASETS[command.data].drawn if command.data in DATASETS else None
-    if drawn is None or in_memory:
-        config = UNetConfig((height, width), in_channels=channels, channel_mult=(1,))
-        made = command.data == "avatars" or drawn is not None
-        images = command.images if made or "images" in given_options(command) else None  # which is refused
-        how = {"images": images, "fit": command.fit, "background": command.background}
-        table = getattr(command, "network", "unet")
-        table = table if isinstance(table, str) else "network"
-        training, held_out, _ = prepare_data(DataOptions(command.data, table, None, captions=True, **how), config)
-    elif height != width or channels != 3:
-        raise InputError(
-            f"data is {command.data!r}, which are square and in colour, but the {of} was trained on pictures of "
-            f"{height} x {width} x {channels}."
+    def pictures(self, shape: tuple[int, int, int], of: str, in_memory: bool = False) -> tuple[Any, Any]:
+        """Return training and held-out pictures with captions, of this height, width and number of channels.
+
+        Parameters
+        ----------
+        shape : (int, int, int)
+        of : str
+            What has been trained on pictures of this shape, for errors: ``"autoencoder"``.
+        in_memory : bool
+            Whether pictures that are drawn are all drawn now, and kept, or when they are asked for.
+
+        Raises
+        ------
+        InputError
+            If the data have no captions, or cannot be drawn in this shape.
+        """
+        height, width, channels = shape
+        drawn = DATASETS[self.data].drawn if self.data in DATASETS else None
+        if drawn is None or in_memory:
+            config = UNetConfig((height, width), in_channels=channels, channel_mult=(1,))
+            images = self.images if is_made(self.data) or "images" in given_options(self) else None  # else as there are
+            table = self.network if isinstance(self.network, str) else "network"
+            options = DataOptions(self.data, table, None, True, images, self.fit, self.background)
+            training, held_out, _ = prepare_data(options, config)
+        elif height != width or channels != 3:
+            raise InputError(
+                f"data is {self.data!r}, which are square and in colour, but the {of} was trained on pictures of "
+                f"{height} x {width} x {channels}."
+            )
+        else:
+            refuse_given(self, "fit background", "scenes are drawn in the size that is wanted: leave it out")
+            training = drawn("train", self.images, height)
+            held_out = drawn("test", self.train.validation_images, height)
+        if training.captions is None:
+            raise InputError(f"data is {self.data!r}, which has no captions, but words are learned here.")
+        return training, held_out
+
+    def ready(self, model: Any, device: Device) -> Any:
+        """Return a model as it is trained: on the device, computed as these options say."""
+        return replace(
+            model,
+            network=on_device(model.network, device),
+            micro_batch=self.train.micro_batch or model.micro_batch,
+            threads=self.threads,
+            processes=self.processes,
         )
-    else:
-        refuse_given(command, "fit background", "scenes are drawn in the size that is wanted: leave it out")
-        training, held_out = (
-            drawn("train", command.images, height),
-            drawn("test", command.train.validation_images, height),
-        )
-    if training.captions is None:
-        raise InputError(f"data is {command.data!r}, which has no captions, but words are learned here.")
-    return training, held_out
+
+    def kept_in(self, name: str) -> Path:
+        """Return the folder of what is computed once, such as ``"latents"``: that of the option, or one of the run."""
+        given = getattr(self, name)
+        return self.out / name if given is None else given
 
 
 def encoded(autoencoder: LatentAutoencoder, data: Any, folder: Path) -> LatentData:

@@ -11,9 +11,9 @@ from tinydiff.base import Device, InputError
 from tinydiff.data import Dataset
 from tinydiff.data.avatars import compose, describe, render
 from tinydiff.data.avatars.pairs import words_said
-from tinydiff.data.scenes import DrawnScenes, load_scenes
-from tinydiff.data.scenes import describe as describe_scene
+from tinydiff.data.scenes import DrawnScenes
 from tinydiff.data.scenes.pairs import contents_of
+from tinydiff.data.scenes.sets import drawn_at_once
 from tinydiff.models import ClipModel, find_folder
 from tinydiff.models.store import TOKENIZER
 from tinydiff.networks import CLIP, CLIPConfig, TextConfig
@@ -75,9 +75,8 @@ def _scenes(n: int, config: CLIPConfig) -> tuple[Dataset, np.ndarray]:
     height, width = config.size
     if height != width:
         raise InputError(f"network.image_size is {height} x {width}, but pictures of scenes are square.")
-    data = load_scenes("train", n, size=height)
-    scenes = DrawnScenes("train", n, height).scenes(np.arange(n))
-    return data, contents_of(scenes, [describe_scene(scene) for scene in scenes])
+    data, scenes, captions = drawn_at_once(DrawnScenes("train", n, height))
+    return data, contents_of(scenes, captions)
 
 
 def _portraits(n: int) -> tuple[Dataset, np.ndarray]:

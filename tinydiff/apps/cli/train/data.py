@@ -99,7 +99,7 @@ def prepare_data(options: DataOptions, config: Config) -> tuple[Dataset, Dataset
     config : UNetConfig, DiTConfig, ClassifierConfig or AutoencoderConfig
         What was given of it stays.
     """
-    if options.images is not None and not _is_made(options.data):
+    if options.images is not None and not is_made(options.data):
         raise InputError(
             f"images is {options.images}, but only avatars and scenes are made in any number: leave it out."
         )
@@ -200,7 +200,7 @@ def _splits(options, size: Size):
     return training.resize(size), held_out.resize(size)
 
 
-def _is_made(data):
+def is_made(data):
     """Return whether pictures of a data set are made when they are asked for, as many as one likes."""
     return data == "avatars" or (data in DATASETS and DATASETS[data].drawn is not None)
 

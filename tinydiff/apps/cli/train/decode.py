@@ -2,15 +2,14 @@
 
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
 import numpy as np
-from tyro.conf import arg
 
-from tinydiff.apps.cli.options import DATASET_NAMES, ScheduleName, TargetName, refuse_given
-from tinydiff.apps.cli.train.captioned import captioned_pictures, embedded, encoded
-from tinydiff.apps.cli.train.command import TrainCommand, on_device, trains
-from tinydiff.apps.cli.train.data import FOLDER_HELP, Fit, learn_words
+from tinydiff.apps.cli.options import TargetName, refuse_given
+from tinydiff.apps.cli.train.captioned import CaptionedCommand, embedded, encoded
+from tinydiff.apps.cli.train.command import trains
+from tinydiff.apps.cli.train.data import learn_words
 from tinydiff.apps.cli.train.denoiser import (
     NetworkName,
     config_of,
@@ -37,7 +36,7 @@ from tinydiff.train import Decode, DecodeConfig, Run
 
 @trains("decode")
 @dataclass(frozen=True)
-class TrainDecoder(TrainCommand):
+class TrainDecoder(CaptionedCommand):
     """Train a decoder of unCLIP: it draws pictures of their embeddings, and of captions.
 
     With a prior it is then an unCLIP, which draws what a text says. Ctrl-C finishes the step and saves; the same
@@ -46,13 +45,6 @@ class TrainDecoder(TrainCommand):
 
     objective: str = "decode"
     """What is minimised. Each objective has options of its own: see --help with it."""
-    data: Annotated[str, arg(help=f"{DATASET_NAMES}, {FOLDER_HELP}.")] = "avatars"
-    images: int = 100_000
-    """How many pictures are drawn to train, of data that are drawn, such as scenes."""
-    fit: Fit = "crop"
-    """What is done to a folder's pictures of another shape: keep the middle, add bars, or distort."""
-    background: str = "white"
-    """What transparent parts of a folder's pictures are put onto, and the colour of bars: a name, or #rrggbb."""
     prior: str | None = None
     """The prior whose embeddings are decoded: the folder of one that was trained (--objective prior), or a shipped
     one."""
@@ -71,12 +63,8 @@ class TrainDecoder(TrainCommand):
     """The shape of a UNet; sizes and channels of latents are those of the autoencoder."""
     dit: DiTConfig = field(default_factory=lambda: DiTConfig(16, in_channels=3))
     """The shape of a DiT; sizes and channels of latents are those of the autoencoder."""
-    schedule: ScheduleName = "cosine"
-    """Of the forward process."""
     text: TextConfig = field(default_factory=TextConfig)
     """The shape of the text encoder; its vocabulary is the largest that is wanted."""
-    T: int = 1000
-    """Steps of the forward process."""
     kind: TargetName = "v"
     """What the network predicts."""
     train: DecodeConfig = field(default_factory=DecodeConfig)
@@ -88,7 +76,6 @@ class TrainDecoder(TrainCommand):
             raise InputError("prior is missing: give the one whose embeddings are to be decoded, as --prior FOLDER.")
         refuse_given(self.train, "image_noise", "a decoder sees no small pictures: leave it out")
         prior = load(self.prior, device, kind=Prior)
-        assert prior.clip is not None
         start = self._start(device)
         autoencoder = self._autoencoder(start, device)
         if autoencoder is None:
@@ -99,21 +86,12 @@ class TrainDecoder(TrainCommand):
                 f"{self.network}.pooled_channels is {shape.pooled_channels}, but an embedding decides it: leave it out."
             )
         of_pictures = shape.shape if autoencoder is None else autoencoder.config.shape
-        training, held_out = captioned_pictures(self, of_pictures, "autoencoder", in_memory=autoencoder is None)
+        training, held_out = self.pictures(of_pictures, "autoencoder", in_memory=autoencoder is None)
         model = self._model(start, autoencoder, shape, prior, training.captions)
-        folder = self.out / "embeddings" if self.embeddings is None else self.embeddings
-        embeddings = [embedded(prior.clip, data, folder) for data in (training, held_out)]
+        embeddings = [embedded(prior.clip, data, self.kept_in("embeddings")) for data in (training, held_out)]
         if autoencoder is not None:
-            folder = self.out / "latents" if self.latents is None else self.latents
-            training, held_out = (encoded(autoencoder, data, folder) for data in (training, held_out))
-        model = replace(
-            model,
-            network=on_device(model.network, device),
-            micro_batch=self.train.micro_batch or model.micro_batch,
-            threads=self.threads,
-            processes=self.processes,
-        )
-        return Decode(model, training, self.train, embeddings[0], held_out, embeddings[1], prior)
+            training, held_out = (encoded(autoencoder, data, self.kept_in("latents")) for data in (training, held_out))
+        return Decode(self.ready(model, device), training, self.train, embeddings[0], held_out, embeddings[1], prior)
 
     def settings(self, objective: Decode) -> dict[str, Any]:
         """Return all options as they were resolved."""
@@ -155,13 +133,11 @@ class TrainDecoder(TrainCommand):
         captions: Any,
     ) -> DiffusionModel:
         """Return a model that is told embeddings, with random weights, or those of the model to start from that fit."""
-        assert prior.clip is not None
-        assert prior.config.prior is not None
-        size = prior.config.prior.embedding
+        size = prior.clip.network.config.embedding
         of_clip: dict[str, Any] = {"embedding": size, "embedding_of": prior.clip.checksum()}
         if start is not None:
             config = replace(start.config.with_denoiser(replace(shape, pooled_channels=size)), **of_clip)
-            tokenizer = start.tokenizer
+            tokenizer, micro_batch = start.tokenizer, start.micro_batch
         else:
             tokenizer, text = learn_words(captions, self.text)
             shape = replace(reads_text(replace(shape, pooled_channels=None), text), pooled_channels=size)
@@ -169,11 +145,11 @@ class TrainDecoder(TrainCommand):
                 height, width, channels = autoencoder.latent_shape
                 shape = replace(shape, image_size=(height, width), in_channels=channels)
             config = config_of(shape, schedule=self.schedule, T=self.T, kind=self.kind, text=text, **of_clip)
+            micro_batch = default_micro_batch(shape)
         network = config.network(np.random.default_rng(self.train.seed))
         if start is not None:
             taken = take_weights(network, start.network.bind(to_numpy(start.network.theta)))
             say_start(self, ", told embeddings besides", taken)
-        micro_batch = default_micro_batch(shape) if start is None else start.micro_batch
         if autoencoder is None:
             return DiffusionModel(network, config, micro_batch, tokenizer=tokenizer)
         return LatentDiffusion(network, config, micro_batch, autoencoder=autoencoder, tokenizer=tokenizer)

@@ -3,16 +3,15 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
 import numpy as np
-from tyro.conf import arg
 
-from tinydiff.apps.cli.options import DATASET_NAMES, ScheduleName, TargetName
+from tinydiff.apps.cli.options import TargetName
 from tinydiff.apps.cli.screen import say
-from tinydiff.apps.cli.train.captioned import captioned_pictures, encoded
-from tinydiff.apps.cli.train.command import TrainCommand, on_device, trains
-from tinydiff.apps.cli.train.data import FOLDER_HELP, Fit, learn_words
+from tinydiff.apps.cli.train.captioned import CaptionedCommand, Data, encoded
+from tinydiff.apps.cli.train.command import trains
+from tinydiff.apps.cli.train.data import learn_words
 from tinydiff.apps.cli.train.denoiser import NetworkName, config_of, reads_text, settings_of, shape_of
 from tinydiff.apps.cli.train.start_from import refuse_other_shape, say_start
 from tinydiff.base import Device, InputError, to_numpy, to_table
@@ -21,12 +20,12 @@ from tinydiff.models import LatentAutoencoder, LatentDiffusion, default_micro_ba
 from tinydiff.models.take import take_weights
 from tinydiff.networks import DiTConfig, TextConfig, UNetConfig
 from tinydiff.text.tokenizer import words_of
-from tinydiff.train import Denoise, DenoiseConfig, Run
+from tinydiff.train import Denoise, Run
 
 
 @trains("latents")
 @dataclass(frozen=True)
-class TrainLatents(TrainCommand):
+class TrainLatents(CaptionedCommand):
     """Train a latent diffusion model: pictures are encoded once, and latents are learned from captions.
 
     Ctrl-C finishes the step and saves; the same command goes on from there, and encodes nothing again.
@@ -34,13 +33,7 @@ class TrainLatents(TrainCommand):
 
     objective: str = "latents"
     """What is minimised. Each objective has options of its own: see --help with it."""
-    data: Annotated[str, arg(help=f"{DATASET_NAMES}, {FOLDER_HELP}.")] = "scenes"
-    images: int = 100_000
-    """How many pictures are drawn to train, of data that are drawn, such as scenes."""
-    fit: Fit = "crop"
-    """What is done to a folder's pictures of another shape: keep the middle, add bars, or distort."""
-    background: str = "white"
-    """What transparent parts of a folder's pictures are put onto, and the colour of bars: a name, or #rrggbb."""
+    data: Data = "scenes"
     only_words: tuple[str, ...] = ()
     """Learn only from pictures whose caption has one of these words: to dwell on what a model has not learned yet."""
     autoencoder: str = "scenes/autoencoder"
@@ -56,35 +49,21 @@ class TrainLatents(TrainCommand):
     """The shape of a UNet; sizes and channels of the latents are those of the autoencoder."""
     dit: DiTConfig = field(default_factory=lambda: DiTConfig(16, in_channels=8))
     """The shape of a DiT; sizes and channels of the latents are those of the autoencoder."""
-    schedule: ScheduleName = "cosine"
-    """Of the forward process."""
     text: TextConfig = field(default_factory=TextConfig)
     """The shape of the text encoder; its vocabulary is the largest that is wanted."""
-    T: int = 1000
-    """Steps of the forward process."""
     kind: TargetName = "v"
     """What the network predicts."""
-    train: DenoiseConfig = field(default_factory=DenoiseConfig)
-    """How to train."""
 
     def prepare(self, device: Device) -> Denoise:
         """Encode the pictures, or read their latents, and make the network."""
         start = self._start(device)
         autoencoder = self._autoencoder(start, device)
-        training, held_out = captioned_pictures(self, autoencoder.config.shape, "autoencoder")
+        training, held_out = self.pictures(autoencoder.config.shape, "autoencoder")
         say(training.describe(), held_out.describe())
         chosen = self._chosen(training.captions)  # what is wrong is refused before anything is encoded
-        folder = self.out / "latents" if self.latents is None else self.latents
-        latents, of_held_out = (encoded(autoencoder, data, folder) for data in (training, held_out))
+        latents, of_held_out = (encoded(autoencoder, data, self.kept_in("latents")) for data in (training, held_out))
         model = self._model(start, autoencoder, latents)
-        model = replace(
-            model,
-            network=on_device(model.network, device),
-            micro_batch=self.train.micro_batch or model.micro_batch,
-            threads=self.threads,
-            processes=self.processes,
-        )
-        return Denoise(model, latents.take(chosen), self.train, of_held_out)
+        return Denoise(self.ready(model, device), latents.take(chosen), self.train, of_held_out)
 
     def settings(self, objective: Denoise) -> dict[str, Any]:
         """Return all options as they were resolved."""

@@ -2,26 +2,24 @@
 
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
 import numpy as np
-from tyro.conf import arg
 
-from tinydiff.apps.cli.options import DATASET_NAMES, ScheduleName, refuse_given
+from tinydiff.apps.cli.options import refuse_given
 from tinydiff.apps.cli.screen import say
-from tinydiff.apps.cli.train.captioned import captioned_pictures, embedded
-from tinydiff.apps.cli.train.command import TrainCommand, on_device, trains
-from tinydiff.apps.cli.train.data import FOLDER_HELP, Fit
+from tinydiff.apps.cli.train.captioned import CaptionedCommand, embedded
+from tinydiff.apps.cli.train.command import trains
 from tinydiff.apps.cli.train.denoiser import given_options
 from tinydiff.base import Device, InputError, to_table
 from tinydiff.models import ClipModel, ModelConfig, Prior, load
 from tinydiff.networks import PriorConfig
-from tinydiff.train import Denoise, DenoiseConfig, Run
+from tinydiff.train import Denoise, Run
 
 
 @trains("prior")
 @dataclass(frozen=True)
-class TrainPrior(TrainCommand):
+class TrainPrior(CaptionedCommand):
     """Train a prior of unCLIP: which embeddings of pictures go with a text, as a CLIP has both.
 
     Pictures are embedded once. Ctrl-C finishes the step and saves; the same command goes on.
@@ -29,13 +27,6 @@ class TrainPrior(TrainCommand):
 
     objective: str = "prior"
     """What is minimised. Each objective has options of its own: see --help with it."""
-    data: Annotated[str, arg(help=f"{DATASET_NAMES}, {FOLDER_HELP}.")] = "avatars"
-    images: int = 100_000
-    """How many pictures are drawn to train, of data that are drawn, such as scenes."""
-    fit: Fit = "crop"
-    """What is done to a folder's pictures of another shape: keep the middle, add bars, or distort."""
-    background: str = "white"
-    """What transparent parts of a folder's pictures are put onto, and the colour of bars: a name, or #rrggbb."""
     clip: str = "avatars-clip"
     """The CLIP, which reads the texts and embeds the pictures: a shipped one, or the folder of one that was trained
     (--objective contrast)."""
@@ -43,12 +34,6 @@ class TrainPrior(TrainCommand):
     """Where embeddings are kept, to be computed only once; without it, in a folder of the run."""
     network: PriorConfig = field(default_factory=PriorConfig)
     """The shape of the network; the size of an embedding and what is read of a text are those of the CLIP."""
-    schedule: ScheduleName = "cosine"
-    """Of the forward process."""
-    T: int = 1000
-    """Steps of the forward process."""
-    train: DenoiseConfig = field(default_factory=DenoiseConfig)
-    """How to train."""
 
     def prepare(self, device: Device) -> Denoise:
         """Embed the pictures, or read their embeddings, and make the network."""
@@ -56,23 +41,14 @@ class TrainPrior(TrainCommand):
         refuse_given(self.train, "flip", "embeddings cannot be mirrored: leave it out")
         clip = load(self.clip, device, kind=ClipModel)
         shape = self._shape(clip)
-        training, held_out = captioned_pictures(self, clip.network.config.shape, "CLIP")
+        training, held_out = self.pictures(clip.network.config.shape, "CLIP")
         say(training.describe(), held_out.describe())
-        folder = self.out / "embeddings" if self.embeddings is None else self.embeddings
-        found = [embedded(clip, data, folder) for data in (training, held_out)]
+        found = [embedded(clip, data, self.kept_in("embeddings")) for data in (training, held_out)]
         vectors = found[0].latents[:, 0, 0].astype(np.float64)
         config = ModelConfig(prior=shape, schedule=self.schedule, T=self.T, kind="x_0")
-        network = on_device(config.network(np.random.default_rng(self.train.seed)), device)
-        model = Prior(
-            network,
-            config,
-            self.train.micro_batch,
-            threads=self.threads,
-            processes=self.processes,
-            clip=clip,
-            mean=vectors.mean(axis=0),
-            std=vectors.std(axis=0),
-        )
+        network = config.network(np.random.default_rng(self.train.seed))
+        mean, std = vectors.mean(axis=0), vectors.std(axis=0)
+        model = self.ready(Prior(network, config, clip=clip, mean=mean, std=std), device)
         training, held_out = (model.standardised(data) for data in found)
         return Denoise(model, training, self.train, held_out)
 
