@@ -4,6 +4,7 @@
 PYTHON ?= python3
 VENV ?= .venv
 RUN = $(VENV)/bin/python
+UNANSWERED = tests/course/test_unanswered.py
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
 .DEFAULT_GOAL := help
@@ -23,7 +24,7 @@ test: $(VENV)/.ready  ## run the tests
 	@$(RUN) -m pytest
 
 test-slow: $(VENV)/.ready  ## run the tests that take longer
-	@$(RUN) -m pytest -m "slow and not gpu" || [ $$? -eq 5 ]  # 5: there are none
+	@$(RUN) -m pytest -m "slow and not gpu" --ignore=$(UNANSWERED) || [ $$? -eq 5 ]  # 5: there are none
 
 # An environment of its own each, beside $(VENV); uv finds the oldest versions that pyproject.toml declares.
 test-oldest: $(VENV)/.ready  ## run the tests with the oldest versions that pyproject.toml allows
@@ -63,9 +64,10 @@ fix: $(VENV)/.ready-dev  ## format, and mend what ruff can mend by itself
 types: $(VENV)/.ready-dev  ## check types
 	@$(RUN) -m mypy
 
-notebooks: $(VENV)/.ready-dev  ## check that the notebooks are in step with their sources, then run them
+notebooks: $(VENV)/.ready-dev  ## check that the notebooks are in step with their sources, then run them, with and without answers
 	@$(RUN) tools/notebooks.py --check
-	@$(RUN) -m pytest --nbmake --nbmake-timeout=600 notebooks/solutions/*.ipynb
+	@$(RUN) -m pytest -n auto --dist worksteal -m "" --nbmake --nbmake-timeout=600 \
+		notebooks/solutions/*.ipynb $(UNANSWERED)
 
 check: lint types notebooks test-slow test  ## all of the above that continuous integration runs
 
