@@ -26,8 +26,9 @@ def main(run: str, name: str, micro_batch: str = "") -> None:
         model = model.with_micro_batch(int(micro_batch)) if of_parts else replace(model, micro_batch=int(micro_batch))
     shipped = {config.parent: read_about(config.parent) for config in (WEIGHTS / name).glob("*/config.json")}
     folder = save(WEIGHTS / name, model, half=True, **read_about(run))
-    for part, about in shipped.items():  # an autoencoder that shipped before says on what it was trained
-        save(part, load(part), half=True, **about)
+    for part in (config.parent for config in folder.glob("*/config.json")):
+        # a part says on what it was trained: one that shipped before, such as an autoencoder, as it did then
+        save(part, load(part), half=True, **shipped.get(part, read_about(Path(run) / part.name)))
     card = Path(run) / "CARD.md"
     if card.exists() and not (folder / card.name).exists():
         shutil.copy(card, folder / card.name)

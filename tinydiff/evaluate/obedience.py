@@ -14,7 +14,7 @@ from tinydiff.data.avatars.rendering import parts_of
 from tinydiff.data.avatars.slots import SKIN
 from tinydiff.evaluate.shares import Share, wilson_share
 from tinydiff.functional import avg_pool
-from tinydiff.models import DiffusionModel, Guidance, Progress, Request
+from tinydiff.models import Guidance, PictureModel, Progress, Request
 
 BOTH, COMBINATION = "both colours", "both of the combination"
 
@@ -100,7 +100,7 @@ def _share_of_both(found, pairs):
 
 
 def draw_prompts(
-    model: DiffusionModel,
+    model: PictureModel,
     prompts: Sequence[str],
     steps: int = 50,
     sampler: str = "ddim",

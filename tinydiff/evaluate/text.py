@@ -27,7 +27,7 @@ from tinydiff.evaluate.obedience import (
 )
 from tinydiff.evaluate.precision_recall import precision_and_recall
 from tinydiff.evaluate.report import carried_by_errors
-from tinydiff.models import GUIDANCE_FOR_PROMPTS, DiffusionModel, Guidance, Progress
+from tinydiff.models import GUIDANCE_FOR_PROMPTS, Guidance, PictureModel, Progress
 
 SPLITS = {"seen": "test", "held-out": "held-out", "swapped": "swapped"}  # column of the report -> split
 ONE_PROMPT = "a person with long red hair"  # drawn many times, to see how varied one prompt's portraits are
@@ -36,7 +36,7 @@ LOOKED_AT = 20  # how many portraits the picture of a report shows
 
 @checked()
 def evaluate_text(
-    model: DiffusionModel,
+    model: PictureModel,
     n: int = 1000,
     steps: int = 50,
     sampler: str = "ddim",
@@ -49,7 +49,7 @@ def evaluate_text(
 
     Parameters
     ----------
-    model : DiffusionModel
+    model : DiffusionModel, Cascade or UnClip
         One that draws portraits from text.
     n : int
         Captions of each split, the first ones, none left out.
@@ -66,7 +66,7 @@ def evaluate_text(
         As for `DiffusionModel.chain`.
     """
     check_count("n", n, least=8)
-    if model.config.text is None or model.picture_shape != (16, 16, 3):
+    if not model.reads_text or model.picture_shape != (16, 16, 3):
         raise InputError("This report is for models that draw avatars from text: 16 x 16 pixels, three colours.")
     guidance = Guidance(GUIDANCE_FOR_PROMPTS) if guidance is None else guidance
     sets = {column: captioned_portraits(n, split) for column, split in SPLITS.items()}

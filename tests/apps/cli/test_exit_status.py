@@ -37,7 +37,7 @@ def test_a_closed_pipe_is_no_error_for_info_but_for_training(tmp_path):
         (["sample", "--model", "nope"], "There is no model 'nope'. Shipped with tinydiff: "),
         (["sample", "--sampler", "mine"], "sampler"),
         (["fly"], "fly"),
-        ([], "demo, train, sample, evaluate, edit, serve, check, info"),
+        ([], "demo, train, sample, evaluate, edit, join, serve, check, info"),
         (["sample", "--colour", "red"], "--colour"),
         (["sample", "--n", "many"], "tinydiff: --n is 'many', but INT was expected."),
         (["sample", "--interval", "a", "b"], "tinydiff: --interval is 'a', 'b', but FLOAT FLOAT was expected."),

@@ -115,7 +115,7 @@ def test_a_decoder_goes_on_from_a_model_of_words(folders, tmp_path, capsys):
 def test_an_unclip_is_evaluated_on_scenes(folders, tmp_path, capsys):
     """At the size of the judge, by its report; here with two captions of each split."""
     ask = ["evaluate", "--model", str(folders / "unclip")]
-    fails(capsys, [*ask, "--data", "digits"], 2, "measured on scenes only")
+    fails(capsys, [*ask, "--data", "digits"], 2, "measured on avatars and scenes only")
     fails(capsys, [*ask, "--classifier", "none"], 2, "--classifier is 'none'")
 
 

@@ -59,7 +59,7 @@ WRITTEN = (
         "article-2.png",
     ),
 )
-PAIRED = ("avatars", "scenes")  # the data of CLIPs and priors
+PAIRED = ("avatars", "scenes")  # the data of CLIPs, of priors, and of models of several parts
 JUDGE_OF_SCENES = "scenes-judge"  # a shipped model
 FIXED = frozenset({"unet.in_channels", "dit.in_channels"})  # of the model, not of the data; classes have names
 Held = contextlib.ExitStack  # the lock on the folder of pictures, until it is closed
@@ -121,10 +121,10 @@ class Evaluate:
             say(*str(retrieval(model, self._count(), self._paired())).split("\n"))
             return
         options, is_one = self._data(base_of(model)), isinstance(model, DiffusionModel)
-        if not is_one and options.data != "scenes":
+        if not is_one and options.data not in PAIRED:
             raise InputError(
-                f"data is {options.data!r}, but a model of several parts, such as {self.model}, is measured on scenes "
-                "only."
+                f"data is {options.data!r}, but a model of several parts, such as {self.model}, is measured on "
+                f"{' and '.join(PAIRED)} only."
             )
         by_text = model.reads_text or not is_one
         if by_text:
@@ -158,12 +158,12 @@ class Evaluate:
 
     def _report(self, model: PictureModel, options: DataOptions, judge: str | None, held: Held) -> str:
         """Return the report; the folder of its pictures is held until the end of `held`."""
-        if not isinstance(model, DiffusionModel):
-            return self._of_scenes(model, held)
-        if model.config.text is not None and options.data == "avatars":
-            return self._of_portraits(model, held)
-        if model.config.text is not None and options.data == "scenes":
-            return self._of_scenes(model, held)
+        if not isinstance(model, DiffusionModel) or model.config.text is not None:
+            if options.data == "avatars":
+                return self._of_portraits(model, held)
+            if options.data == "scenes":
+                return self._of_scenes(model, held)
+        assert isinstance(model, DiffusionModel)  # those of several parts are measured on these two only
         if judge is not None:
             return self._of_classes(model, options, judge, held)
         return self._of_pictures(model, options, held)
@@ -196,7 +196,7 @@ class Evaluate:
         fits = not options.is_folder and channels == 1 and (SHIPPED / shipped).is_dir()
         return shipped if fits else None
 
-    def _of_portraits(self, model: DiffusionModel, held: Held) -> str:
+    def _of_portraits(self, model: PictureModel, held: Held) -> str:
         """Return the report on a model that draws portraits from text, by the judge of portraits."""
         guidance = Guidance(GUIDANCE_FOR_PROMPTS if self.guidance is None else self.guidance)
         scales = SCALES if self.scales is None else self.scales

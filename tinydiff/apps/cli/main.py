@@ -1,4 +1,4 @@
-"""The command line: ``tinydiff demo | train | sample | edit | evaluate | serve | check | info``, or --version.
+"""The command line: ``tinydiff demo | train | sample | edit | evaluate | join | serve | check | info``, or --version.
 
 Each command is a frozen dataclass; its fields are the options. Errors are one sentence on stderr; the exit status
 is 2 for a bad argument, 1 for everything else that fails (what nobody has foreseen, too), 130 after Ctrl-C, and 143
@@ -20,6 +20,7 @@ from tinydiff.apps.cli.demo import Demo
 from tinydiff.apps.cli.edit import Edit
 from tinydiff.apps.cli.evaluate import Evaluate
 from tinydiff.apps.cli.info import Info
+from tinydiff.apps.cli.join import Join
 from tinydiff.apps.cli.naming import as_typed
 from tinydiff.apps.cli.parsing import one_sentence, parse_options
 from tinydiff.apps.cli.sample import Sample
@@ -34,6 +35,7 @@ COMMANDS: dict[str, Callable[..., Any]] = {
     "sample": Sample,
     "evaluate": Evaluate,
     "edit": Edit,
+    "join": Join,
     "serve": Serve,
     "check": Check,
     "info": Info,
