@@ -1077,5 +1077,4 @@ for side, decode in ((64, autoencoder.network.decode), (128, wide.decode)):
 #
 # </details>
 #
-# **Next:** the other way to large pictures, cascades, is to come in notebook 33. How convolutions, of which all of this is made,
-# become fast: [40 · The same convolution four times](40_the_same_convolution_four_times.ipynb).
+# **Next:** the other way to large pictures: [33 · Cascades](33_cascades.ipynb).
