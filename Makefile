@@ -4,6 +4,8 @@
 PYTHON ?= python3
 VENV ?= .venv
 RUN = $(VENV)/bin/python
+# Tests run in as many processes as there are cores, or in 8.
+AT_ONCE = -n auto --maxprocesses 8 --dist worksteal
 UNANSWERED = tests/course/test_unanswered.py
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
@@ -21,7 +23,7 @@ demo: $(VENV)/.ready  ## draw digits with the shipped weights, then train from s
 	@$(VENV)/bin/tinydiff demo
 
 test: $(VENV)/.ready  ## run the tests
-	@$(RUN) -m pytest
+	@$(RUN) -m pytest $(AT_ONCE)
 
 test-slow: $(VENV)/.ready  ## run the tests that take longer
 	@$(RUN) -m pytest -m "slow and not gpu" --ignore=$(UNANSWERED) || [ $$? -eq 5 ]  # 5: there are none
@@ -66,7 +68,7 @@ types: $(VENV)/.ready-dev  ## check types
 
 notebooks: $(VENV)/.ready-dev  ## check that the notebooks are in step with their sources, then run them, with and without answers
 	@$(RUN) tools/notebooks.py --check
-	@$(RUN) -m pytest -n auto --dist worksteal -m "" --nbmake --nbmake-timeout=600 \
+	@$(RUN) -m pytest $(AT_ONCE) -m "" --nbmake --nbmake-timeout=600 \
 		notebooks/solutions/*.ipynb $(UNANSWERED)
 
 check: lint types notebooks test-slow test  ## all of the above that continuous integration runs

@@ -18,7 +18,7 @@ from tools import dist_size
 ROOT = Path(__file__).resolve().parent.parent
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
 WORKFLOW = ROOT / ".github" / "workflows" / "ci.yml"
-MOST_MEGABYTES = 70  # of a wheel; it is nearly all weights, and an index takes 100
+MOST_MEGABYTES = 86  # of a wheel; it is nearly all weights, and an index takes 100
 
 
 class Strided:

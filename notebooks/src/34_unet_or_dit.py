@@ -883,5 +883,4 @@ assert ends["patch 2, no places"] > 1.4 * ends["DiT, patch 2"]
 #
 # </details>
 #
-# **Next:** how convolutions, of which the UNet is made, become fast: [40 · The same convolution four
-# times](40_the_same_convolution_four_times.ipynb).
+# **Next:** a Transformer that draws no pictures, but what pictures say: [35 · unCLIP](35_unclip.ipynb).

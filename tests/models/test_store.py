@@ -66,7 +66,8 @@ def test_the_shipped_models_load():
     assert len(folders) >= 8
     for folder in folders:
         model = tinydiff.load(folder.name)
-        assert np.isfinite(theta_of(model)).all()
+        for part in getattr(model, "parts", (model,)):
+            assert np.isfinite(theta_of(part)).all()
         assert (folder / "CARD.md").is_file()
         assert config_of(folder)["format"] == store.FORMAT
     assert isinstance(load("avatars-clip"), ClipModel)
@@ -74,7 +75,7 @@ def test_the_shipped_models_load():
 
 
 def test_the_shipped_weights_are_small():
-    assert sum(path.stat().st_size for path in SHIPPED.rglob("*") if path.is_file()) < 66e6
+    assert sum(path.stat().st_size for path in SHIPPED.rglob("*") if path.is_file()) < 82e6
 
 
 def test_a_device_may_be_given_by_name(tmp_path):

@@ -52,17 +52,18 @@ def test_gradients_of_the_whole_decoder(name):
 
 @pytest.mark.parametrize("name", SHAPES)
 def test_it_is_told_by_tokens_behind_the_text_and_by_the_embedding_itself(name):
-    """By hand: the linear layer's numbers, cut into tokens, and a denoiser that is given both."""
+    """By hand: the linear layer's numbers, cut into tokens, and a denoiser that is given both.
+
+    What it reads are numbers of about 1: the root of the size times those of a unit vector.
+    """
     network, (x_t, t, embedding) = random_decoder(name), random_inputs()
+    told = np.sqrt(3) * embedding
     h = network.text.forward(TOKENS)
     weight, bias = (network.extra.weight.value, network.extra.bias.value)
     rows = np.stack(
-        [
-            np.stack([v @ weight[:, 8 * k : 8 * k + 8] + bias[8 * k : 8 * k + 8] for k in range(EXTRA)])
-            for v in embedding
-        ]
+        [np.stack([v @ weight[:, 8 * k : 8 * k + 8] + bias[8 * k : 8 * k + 8] for k in range(EXTRA)]) for v in told]
     )
-    context = Condition(tokens=np.concatenate([h, rows], axis=1), pooled=embedding)
+    context = Condition(tokens=np.concatenate([h, rows], axis=1), pooled=told)
     expected = network.denoiser.forward(x_t, t, context)
     found = network.forward(x_t, t, Condition(tokens=TOKENS, pooled=embedding))
     np.testing.assert_allclose(found, expected, rtol=1e-10, atol=1e-12)

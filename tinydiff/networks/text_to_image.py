@@ -1,5 +1,6 @@
 """A text encoder and a denoiser as one network: words in, noise out, one backward through both."""
 
+import math
 from collections import namedtuple
 from typing import Any
 
@@ -38,7 +39,8 @@ class TextToImage(Module):
     embedding : int or None
         For the decoder of unCLIP: it is also told the embedding of a picture, so many numbers, as `pooled`. These are
         added to the embedding of the time, in place of the text's vector, and become `EXTRA` more tokens behind those
-        of the text (Ramesh et al. 2022, arXiv 2204.06125, section 2.1). Zeros say that there is no embedding.
+        of the text (Ramesh et al. 2022, arXiv 2204.06125, section 2.1). Zeros say that there is no embedding. It is a
+        unit vector, and read times the root of its size, so that its numbers are about 1.
     """
 
     def __init__(
@@ -85,7 +87,7 @@ class TextToImage(Module):
         """Encode token numbers (N, length) as the denoiser's context.
 
         It holds a vector for each token and, if the denoiser takes a pooled vector, that of the end token. A decoder's
-        holds the extra tokens too, and the embedding as `pooled`.
+        holds the extra tokens too, and as `pooled` the embedding times the root of its size.
         """
         condition = as_condition(context)
         tokens = condition.tokens
@@ -114,7 +116,8 @@ class TextToImage(Module):
             length = self.text.config.length
             dh, d_extra = dh[:, :length], dh[:, length:]
             # two readers, the extra tokens and the embedding of the time: their gradients add
-            d_embedding = d_read.pooled + self.extra.backward(d_extra.reshape(len(dh), -1), tape, grads)
+            d_scaled = d_read.pooled + self.extra.backward(d_extra.reshape(len(dh), -1), tape, grads)
+            d_embedding = d_scaled * math.sqrt(d_scaled.shape[1])
         self.text.backward(dh, tape, grads)
         return d_embedding
 
@@ -148,6 +151,8 @@ class TextToImage(Module):
         if embedding is None:
             embedding = xp.zeros((len(h), size), h.dtype)
         check_shape("context, pooled", embedding, (len(h), size))
+        # a unit vector's numbers are near 1 / sqrt(size), and would hardly be heard beside those of texts and times
+        embedding = embedding * math.sqrt(size)
         extra = self.extra.forward(embedding, tape).reshape(len(h), EXTRA, -1)
         if tape is not None:
             tape.push(self, ReadCache(None))

@@ -16,6 +16,8 @@ def test_info_prints_versions_models_and_data(capsys):
         f"NumPy {np.__version__}",
         "GPU",
         "mnist-classifier-28",
+        "avatars-cascade/stage_1",
+        "avatars-unclip/prior/clip",
         "scenes/autoencoder",
         "scenes-128/autoencoder",
         "Model scenes-128: ",
