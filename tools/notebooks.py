@@ -37,6 +37,11 @@ class NotebookError(Exception):
     """A source or a notebook is not as it must be."""
 
 
+def sources() -> dict[str, Path]:
+    """Return the sources of all notebooks by number, such as "05" or "ps3"."""
+    return {source.name.partition("_")[0]: source for source in sorted(SOURCES.glob("*.py"))}
+
+
 def notebook_text(source_text: str, solved: bool = False) -> str:
     """Return the text of the .ipynb file for a source in percent format, for students, or with the solutions."""
     cells = jupytext.reads(source_text, fmt="py:percent").cells

@@ -45,7 +45,7 @@ MORE_ANSWERS = [
     for number, module in ANSWERS.items()
     if importlib.util.find_spec(f"{module.__name__}_more")
 ]
-SOURCES = {source.name.partition("_")[0]: source for source in sorted(notebooks.SOURCES.glob("*.py"))}
+SOURCES = notebooks.sources()
 
 
 def answers_to(kind):

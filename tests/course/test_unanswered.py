@@ -9,7 +9,7 @@ import pytest
 from tinydiff.course.homework import exercises_of
 from tools import notebooks
 
-SOURCES = {source.name.partition("_")[0]: source for source in sorted(notebooks.SOURCES.glob("*.py"))}
+SOURCES = notebooks.sources()
 SECONDS = 600  # that a cell may take
 
 

@@ -135,8 +135,7 @@ def save(folder: str | Path, model: Any, theta: Array | None = None, half: bool 
     """
     folder = Path(folder)
     model_class = _class_of(type(model))
-    settings = model_class.settings.of(model)
-    parts = {name: part for name, part in settings.parts(model).items() if part is not None}
+    settings, parts = model_class.settings.of(model), parts_of(model)
     if theta is not None and "network" not in parts:
         raise InputError(f"theta was given, but {model_class.noun} has no network of its own: save its parts singly.")
     for name, part in parts.items():
@@ -194,6 +193,13 @@ def load(name: str | Path, device: Device | str | None = None, *, kind: Any = No
     if not isinstance(device, Device):
         device = select_device("cpu" if device is None else device)
     return _load_folder(folder, device, kind, str(name))
+
+
+@checked()
+def parts_of(model: Any) -> dict[str, Any]:
+    """Return what a model is made of, by the names under which `save` writes it, such as a cascade's "stage_1"."""
+    parts = _class_of(type(model)).settings.parts(model)
+    return {name: part for name, part in parts.items() if part is not None}
 
 
 @checked()

@@ -120,18 +120,17 @@ class Evaluate:
             refuse_given(self, of_drawing, f"{self.model} is a CLIP, which draws nothing: leave it out")
             say(*str(retrieval(model, self._count(), self._paired())).split("\n"))
             return
-        options, is_one = self._data(base_of(model)), isinstance(model, DiffusionModel)
-        if not is_one and options.data not in PAIRED:
+        options = self._data(base_of(model))
+        if not isinstance(model, DiffusionModel) and options.data not in PAIRED:
             raise InputError(
                 f"data is {options.data!r}, but a model of several parts, such as {self.model}, is measured on "
                 f"{' and '.join(PAIRED)} only."
             )
-        by_text = model.reads_text or not is_one
-        if by_text:
+        if _by_text(model):
             refuse_given(self, "classifier", "a model that reads text is judged without one: leave it out")
         else:
             refuse_given(self, "guidance scales", f"{self.model} does not read text: leave it out")
-        judge = None if by_text else self._judge(base_of(model), options)
+        judge = None if _by_text(model) else self._judge(base_of(model), options)
         with contextlib.ExitStack() as held:
             try:
                 report = self._report(model, options, judge, held)
@@ -158,11 +157,10 @@ class Evaluate:
 
     def _report(self, model: PictureModel, options: DataOptions, judge: str | None, held: Held) -> str:
         """Return the report; the folder of its pictures is held until the end of `held`."""
-        if not isinstance(model, DiffusionModel) or model.config.text is not None:
-            if options.data == "avatars":
-                return self._of_portraits(model, held)
-            if options.data == "scenes":
-                return self._of_scenes(model, held)
+        if _by_text(model) and options.data == "avatars":
+            return self._of_portraits(model, held)
+        if _by_text(model) and options.data == "scenes":
+            return self._of_scenes(model, held)
         assert isinstance(model, DiffusionModel)  # those of several parts are measured on these two only
         if judge is not None:
             return self._of_classes(model, options, judge, held)
@@ -313,6 +311,11 @@ def labels_by_name(data: Dataset, config: ModelConfig) -> tuple[np.ndarray, str]
     if not unknown:
         return labels, ""
     return labels, f"Classes that the model does not know: {named(unknown)}. For these it is asked for no class."
+
+
+def _by_text(model: PictureModel) -> bool:
+    """Return whether a model is measured by what captions ask for: one that reads text, or is of several parts."""
+    return model.reads_text or not isinstance(model, DiffusionModel)
 
 
 def _is_here(data: str) -> bool:

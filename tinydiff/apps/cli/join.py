@@ -9,6 +9,7 @@ from tyro.conf import Positional, arg
 from tinydiff.apps.cli.screen import say
 from tinydiff.base import InputError
 from tinydiff.models import Cascade, DiffusionModel, Enlarger, Prior, UnClip, load, read_about, save
+from tinydiff.models.store import parts_of
 
 
 @dataclass(frozen=True)
@@ -32,39 +33,37 @@ class Join:
             raise InputError(f"models is {' '.join(self.models)!r}, but at least two models were expected.")
         if self.out.exists() and not (self.out.is_dir() and not any(self.out.iterdir())):
             raise InputError(f"out is {self.out}, where there is something already: give a new folder.")
-        whole, folders = joined(self.models)
-        abouts = {part: read_about(folder) for part, folder in folders.items()}
-        learned_from = [about["data"] for about in abouts.values() if "data" in about]
+        whole, sources = joined(self.models)
+        abouts = [read_about(source) for source in sources]
+        learned_from = [about["data"] for about in abouts if "data" in about]
         one = len({str(data) for data in learned_from}) == 1  # otherwise only its parts say what they learned from
         save(self.out, whole, half=self.half, **({"data": learned_from[0]} if one else {}))
-        for part, folder in folders.items():
-            save(self.out / part, load(folder), half=self.half, **abouts[part])
+        for (name, part), about in zip(parts_of(whole).items(), abouts, strict=True):
+            save(self.out / name, part, half=self.half, **about)
         side = " x ".join(map(str, whole.picture_shape[:2]))
-        say(f"Joined {len(folders)} models, which draw pictures of {side}: {self.out}")
+        say(f"Joined {len(sources)} models, which draw pictures of {side}: {self.out}")
 
 
-def joined(names: tuple[str, ...]) -> tuple[Any, dict[str, str]]:
-    """Return what models are together, and for each part's name the folder that it comes from."""
-    first = load(names[0])
+def joined(names: tuple[str, ...]) -> tuple[Any, list[str]]:
+    """Return what models are together, and for each of its parts the model or folder that it comes from."""
+    first, sources = load(names[0]), list(names)
+    kind: type[UnClip] | type[Cascade]
+    made_of: tuple[Any, ...]
     if isinstance(first, Prior):
         if len(names) > 2:
             raise InputError(f"models has {len(names)}, but a prior and one decoder were expected.")
-        decoder = load(names[1], kind=DiffusionModel)
-        return _together(names, lambda: UnClip(first, decoder)), dict(zip(("prior", "decoder"), names, strict=True))
-    if isinstance(first, Enlarger) or not isinstance(first, (Cascade, DiffusionModel)):
+        kind, made_of = UnClip, (first, load(names[1], kind=DiffusionModel))
+    elif isinstance(first, (Cascade, DiffusionModel)) and not isinstance(first, Enlarger):
+        base, *stages = first.parts
+        if stages:
+            sources[:1] = [f"{names[0]}/{part}" for part in parts_of(first)]
+        stages += [load(name, kind=Enlarger) for name in names[1:]]
+        kind, made_of = Cascade, (base, tuple(stages))
+    else:
         raise InputError(
             f"The first model is {names[0]}, but one that draws small pictures, a cascade, or a prior was expected."
         )
-    stages = [load(name, kind=Enlarger) for name in names[1:]]
-    whole = _together(names, lambda: Cascade(first.parts[0], (*first.parts[1:], *stages)))
-    parts = ["base", *(f"stage_{i}" for i in range(1, len(whole.parts)))]
-    of_first = [names[0]] if len(first.parts) == 1 else [f"{names[0]}/{part}" for part in parts[: len(first.parts)]]
-    return whole, dict(zip(parts, [*of_first, *names[1:]], strict=True))
-
-
-def _together(names, make):
-    """Return the model that `make` makes, or say which models do not go together."""
     try:
-        return make()
+        return kind(*made_of), sources
     except InputError as refusal:
         raise InputError(f"{' and '.join(names)} do not go together. {refusal}") from refusal
