@@ -115,7 +115,7 @@ class AdamW:
         of_v = (1 / (1 - self.betas[1] ** k)).astype(dtype)
         lr = xp.where(ok, lr, 0).astype(dtype)
         for piece in pieces(xp, len(g), self.theta.itemsize, PIECE_BYTES):
-            self._step(piece, xp.where(ok, g[piece], 0), lr, (rest_1, rest_2), (of_m, of_v))
+            self._step(piece, _where_ok(ok, g[piece]), lr, (rest_1, rest_2), (of_m, of_v))
             if ema is not None:
                 update_ema.bare(ema[piece], self.theta[piece], decay, ok)
 
@@ -123,7 +123,7 @@ class AdamW:
         xp = xp_of(self.theta)
         theta, m, v = self.theta[piece], self.m[piece], self.v[piece]
         (rest_1, rest_2), (of_m, of_v) = rests, corrections
-        xp.clip(g, -self.largest, self.largest, out=g)
+        g = xp.clip(g, -self.largest, self.largest)
         m += rest_1 * (g - m)  # m = beta_1 m + (1 - beta_1) g
         g *= g
         g -= v
@@ -189,7 +189,13 @@ def ema_decay(step: int, decay: float) -> float:
 @checked("ema theta", lambda ema, theta, decay, ok: _check_average(ema, theta, decay, ok))
 def update_ema(ema: Array, theta: Array, decay: float, ok: Any = True) -> None:
     """Move the average towards theta, in place, where ok: ``ema = decay ema + (1 - decay) theta`` (Eq. EMA-1)."""
-    ema += (1 - decay) * xp_of(ema, theta).where(ok, theta - ema, 0)
+    ema += (1 - decay) * _where_ok(ok, theta - ema)
+
+
+def _where_ok(ok, x):
+    """Return x where it is ok, and else zeros: on a CPU, which knows beforehand, without `where`, its slowest pass."""
+    xp = xp_of(x)
+    return x if xp is np and ok else xp.where(ok, x, 0)
 
 
 def _checked_step(lr, ok, decay):
