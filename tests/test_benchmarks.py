@@ -91,7 +91,7 @@ def test_small_pictures_are_enlarged_for_the_judge_and_large_ones_are_not():
     assert scenes.enlarged(small, 8) is small
 
 
-@pytest.mark.parametrize("asked", [["scenes"], ["latents="], []])
+@pytest.mark.parametrize("asked", [["no such system"], ["latents="], []])
 def test_a_model_without_a_name_is_no_line_of_the_table(asked):
     command = [sys.executable, str(BENCHMARKS / "scenes.py"), *asked]
     found = subprocess.run(command, capture_output=True, text=True, cwd=BENCHMARKS)
@@ -99,10 +99,30 @@ def test_a_model_without_a_name_is_no_line_of_the_table(asked):
     assert "Traceback" not in found.stderr
 
 
+def test_a_system_is_named_by_its_key_or_by_a_model():
+    import scenes
+
+    listed, given = scenes.systems_of(["scenes", "mine=runs/mine"])
+    assert listed["model"] == "scenes"
+    assert listed["pictures"] > 0 < listed["minutes"]
+    assert given == {"name": "mine", "model": "runs/mine"}
+
+
+def test_lines_of_the_table_are_put_in_the_place_of_those_of_the_same_name():
+    import scenes
+
+    text = f"# Results\n\n{scenes.HEADER}\n| a | 1 |\n| b | 2 |\n\nWhat wins.\n"
+    found = scenes.with_lines(text, ["| b | 3 |", "| c | 4 |"])
+    assert found == f"# Results\n\n{scenes.HEADER}\n| a | 1 |\n| b | 3 |\n| c | 4 |\n\nWhat wins.\n"
+    assert scenes.with_lines(f"{scenes.HEADER}\n", ["| a | 1 |"]) == f"{scenes.HEADER}\n| a | 1 |"
+    with pytest.raises(ValueError, match="no table"):
+        scenes.with_lines("# Results\n", ["| a | 1 |"])
+
+
 @pytest.mark.slow
 def test_models_of_scenes_are_compared_in_a_table_and_a_picture(tmp_path):
     picture = tmp_path / "compared.png"
     command = [sys.executable, str(BENCHMARKS / "scenes.py"), "latents=scenes", "--n", "2", "--picture", str(picture)]
     found = subprocess.run(command, capture_output=True, text=True, cwd=BENCHMARKS, check=True)
-    assert "| latents | 64 | 7.4 M |" in found.stdout
+    assert "| latents | 64 | 7.4 M | - | - |" in found.stdout
     assert picture.is_file()

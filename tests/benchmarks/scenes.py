@@ -4,12 +4,20 @@ Models of any kind and size are compared on the same captions, none left out, ju
 smaller than the judge reads is enlarged for it. It prints a table, and draws the same captions by each:
 
     python tests/benchmarks/scenes.py latents=scenes "latents, large=scenes-128" --n 300 --picture compared.png
+
+The systems that docs/results.md compares are listed in systems.toml, with what their training took. Those that are
+named are measured, and get their lines of the document's table; its other lines, and its words, stay as they are:
+
+    python tests/benchmarks/scenes.py scenes scenes-128 --into docs/results.md
 """
 
 import argparse
 import time
+import tomllib
 import tracemalloc
+from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from PIL import Image
@@ -27,10 +35,23 @@ SPLITS = {"seen": "test", "held out": "held-out"}
 AT_ONCE = 50  # prompts that are drawn together
 SHOWN = 12  # captions in the picture
 SIDE = 128  # pixels, of each picture in it
-HEADER = (
-    "| | side | weights | seen | held out | object, seen | object, held out | two objects | Fréchet, drawn (real) "
-    "| one picture, s | memory, MB |\n|---|---|---|---|---|---|---|---|---|---|---|"
+SYSTEMS = Path(__file__).with_name("systems.toml")
+COLUMNS = (
+    "",
+    "side",
+    "weights",
+    "pictures trained on",
+    "minutes of training",
+    "seen",
+    "held out",
+    "object, seen",
+    "object, held out",
+    "two objects",
+    "Fréchet, drawn (real)",
+    "one picture, s",
+    "memory, MB",
 )
+HEADER = f"| {' | '.join(COLUMNS)} |\n{'|---' * len(COLUMNS)}|"
 
 
 def drawn(model: PictureModel, captions: list[str], guidance: float) -> np.ndarray:
@@ -64,8 +85,9 @@ def time_and_memory(model: PictureModel, guidance: float) -> tuple[float, float]
     return seconds, peak / 1e6
 
 
-def row(name: str, model: PictureModel, judge: AttributeClassifier, n: int, guidance: float) -> tuple[str, np.ndarray]:
+def row(system: dict[str, Any], judge: AttributeClassifier, n: int, guidance: float) -> tuple[str, np.ndarray]:
     """Return a line of the table, and the first pictures of the captions seen."""
+    model = load_picture_model(system["model"])
     side, found, first = model.picture_shape[0], {}, np.zeros(0)
     for column, split in SPLITS.items():
         scenes, captions, named = captioned_scenes(split, n)
@@ -81,9 +103,10 @@ def row(name: str, model: PictureModel, judge: AttributeClassifier, n: int, guid
     seconds, memory = time_and_memory(model, guidance)
     seen, held_out = found.values()
     cells = [
-        name,
+        system["name"],
         f"{side}",
         f"{model.size / 1e6:.1f} M",
+        *(f"{system[key]:,}" if key in system else "-" for key in ("pictures", "minutes")),
         f"{seen.mean:.1%}",
         f"{held_out.mean:.1%}",
         f"{seen.attributes['object'].value:.1%}",
@@ -101,28 +124,71 @@ def _halves(n):
     return range(n), range(n, 2 * n)
 
 
+def systems_of(asked: list[str]) -> list[dict[str, Any]]:
+    """Return what is asked for: a system by its key in systems.toml, or NAME=MODEL, whose training nobody knows.
+
+    Raises
+    ------
+    ValueError
+        If it is neither.
+    """
+    known = tomllib.loads(SYSTEMS.read_text())
+    found = []
+    for one in asked:
+        name, _, model = one.partition("=")
+        if one in known:
+            found.append(known[one])
+        elif name and model:
+            found.append({"name": name, "model": model})
+        else:
+            raise ValueError(f"models is {one!r}, but NAME=MODEL, or one of {', '.join(known)}, was expected.")
+    return found
+
+
+def with_lines(text: str, lines: Iterable[str]) -> str:
+    """Return a document whose table has these lines instead of those that begin with the same name, or else as well.
+
+    Raises
+    ------
+    ValueError
+        If it has no such table.
+    """
+    before, found, after = text.partition(HEADER)
+    if not found:
+        raise ValueError(f"into has no table with the line {HEADER.splitlines()[0]}")
+    table, empty, after = after.partition("\n\n")
+    named = {one.split(" | ")[0]: one for one in (*table.strip().splitlines(), *lines)}
+    return "".join((before, HEADER, "".join(f"\n{one}" for one in named.values()), empty, after))
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument(
-        "models", nargs="+", metavar="NAME=MODEL", help="a shipped model or a folder, and its name here"
+        "models", nargs="+", metavar="SYSTEM", help="one of systems.toml, or NAME=MODEL: a shipped model or a folder"
     )
     parser.add_argument("--n", type=int, default=300, help="captions of each split, the first ones")
     parser.add_argument("--guidance", type=float, default=3.0)
     parser.add_argument("--picture", type=Path, help="where the same captions are drawn by each")
+    parser.add_argument("--into", type=Path, help="the document whose table gets these lines")
     arguments = parser.parse_args()
-    models = dict(given.partition("=")[::2] for given in arguments.models)
-    if not all(models.values()):
-        parser.error(f"models is {' '.join(arguments.models)}, but NAME=MODEL was expected for each.")
+    try:
+        systems = systems_of(arguments.models)
+        if arguments.into is not None:
+            with_lines(arguments.into.read_text(), [])
+    except (ValueError, OSError) as error:
+        parser.error(str(error))
     judge = load("scenes-judge", kind=AttributeClassifier)
     how = f"{SAMPLER}, {STEPS} steps, guidance {arguments.guidance:g}"
     print(f"{arguments.n} captions of each split, none left out; {how}.")
     print(f"\n{HEADER}", flush=True)
     scenes, captions, _ = captioned_scenes(SPLITS["seen"], min(SHOWN, arguments.n))
     rows = {"real": np.stack([render(scene, SIDE) for scene in scenes])}
-    for name, folder in models.items():
-        line, first = row(name, load_picture_model(folder), judge, arguments.n, arguments.guidance)
-        print(line, flush=True)
-        rows[name] = enlarged(first, SIDE, Image.Resampling.NEAREST)
+    for system in systems:
+        of_system, first = row(system, judge, arguments.n, arguments.guidance)
+        print(of_system, flush=True)
+        rows[system["name"]] = enlarged(first, SIDE, Image.Resampling.NEAREST)
+        if arguments.into is not None:
+            arguments.into.write_text(with_lines(arguments.into.read_text(), [of_system]))
     if arguments.picture is not None:
         sheet = plot.image_rows({name: to_floats(images) for name, images in rows.items()}, scale=1)
         print(f"\n{plot.save_image(sheet, arguments.picture)}: the first captions, none left out:")
