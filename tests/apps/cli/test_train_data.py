@@ -178,6 +178,7 @@ def test_long_lists_are_short_on_the_screen(tmp_path, capsys):
     assert line.startswith("28 of 28 texts have more tokens (up to ")
     assert "than the 14 that fit" in line
     assert line.endswith("A larger --text.length keeps more.")
+    assert said.out.rstrip().endswith('--prompt "..."')  # a model of words is told what to draw
     assert len(line) < 350
     assert "tokens" not in said.err
 

@@ -128,7 +128,8 @@ class Train(TrainCommand):
         """Return how to draw with it."""
         if self.enlarges is not None:
             return f"To enlarge a picture: tinydiff edit --model {where} --image PICTURE"
-        return f"To draw: tinydiff sample --model {where}"
+        prompt = ' --prompt "..."' if run.trained().reads_text else ""
+        return f"To draw: tinydiff sample --model {where}{prompt}"
 
     def _of_pictures(self) -> dict[str, Any]:
         return {"images": self.images, "fit": self.fit, "background": self.background}
