@@ -4,7 +4,7 @@
 PYTHON ?= python3
 VENV ?= .venv
 RUN = $(VENV)/bin/python
-# Tests run in as many processes as there are cores, or in 8.
+# Tests run in as many processes as there are cores, or in 8; the slow ones of a file in one, which share a server.
 AT_ONCE = -n auto --maxprocesses 8 --dist worksteal
 UNANSWERED = tests/course/test_unanswered.py
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
@@ -26,7 +26,7 @@ test: $(VENV)/.ready  ## run the tests
 	@$(RUN) -m pytest $(AT_ONCE)
 
 test-slow: $(VENV)/.ready  ## run the tests that take longer
-	@$(RUN) -m pytest -m "slow and not gpu" --ignore=$(UNANSWERED) || [ $$? -eq 5 ]  # 5: there are none
+	@$(RUN) -m pytest $(AT_ONCE) --dist loadfile -m "slow and not gpu" --ignore=$(UNANSWERED) || [ $$? -eq 5 ]  # 5: there are none
 
 # An environment of its own each, beside $(VENV); uv finds the oldest versions that pyproject.toml declares.
 test-oldest: $(VENV)/.ready  ## run the tests with the oldest versions that pyproject.toml allows
