@@ -23,7 +23,7 @@ import numpy as np
 from PIL import Image
 
 from tinydiff import plot
-from tinydiff.base import to_numpy
+from tinydiff.base import atomic_write, to_numpy
 from tinydiff.data import to_floats, to_images
 from tinydiff.data.scenes import compose, render
 from tinydiff.evaluate import frechet_distance_of, random_features, scene_obedience
@@ -189,7 +189,8 @@ def main() -> None:
         print(of_system, flush=True)
         rows[system["name"]] = enlarged(first, SIDE, Image.Resampling.NEAREST)
         if arguments.into is not None:
-            arguments.into.write_text(with_lines(arguments.into.read_text(), [of_system]))
+            text = with_lines(arguments.into.read_text(), [of_system])
+            atomic_write(arguments.into, lambda file, text=text: file.write(text.encode()))
     if arguments.picture is not None:
         sheet = plot.image_rows({name: to_floats(images) for name, images in rows.items()}, scale=1)
         print(f"\n{plot.save_image(sheet, arguments.picture)}: the first captions, none left out:")
