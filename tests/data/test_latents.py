@@ -1,6 +1,7 @@
 """Latents are encoded once, kept in parts, and belong to one autoencoder and one data set."""
 
 import os
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -11,6 +12,7 @@ from tinydiff.base import DataError, InputError
 from tinydiff.data import LatentData, encode_once, to_floats
 from tinydiff.data import latents as module
 from tinydiff.data.scenes import DrawnScenes
+from tinydiff.workers import can_fork
 
 
 @pytest.fixture(autouse=True)
@@ -50,6 +52,22 @@ def test_nothing_is_encoded_twice_and_a_stopped_encoding_goes_on(tmp_path):
     assert steps == [(1, 2), (2, 2)]
     assert (once.latents == again.latents).all()
     assert once.identity() == again.identity()
+
+
+@pytest.mark.skipif(not can_fork(), reason="processes are forked on Linux only")
+def test_in_processes_they_are_the_same_and_an_error_is_that_of_the_encoder(tmp_path, monkeypatch):
+    monkeypatch.setattr(module, "PIECE", 2)
+    once = latents_of(tmp_path / "one")
+    model = replace(autoencoder(), threads=1)
+    again = encode_once(SCENES, model.encode, model.checksum(), tmp_path / "three", processes=3)
+    assert (once.latents == again.latents).all()
+    assert (once.labels == again.labels).all()
+
+    def encode(pictures):
+        raise InputError("that is no picture")
+
+    with pytest.raises(InputError, match="that is no picture"):
+        encode_once(SCENES, encode, "abc", tmp_path / "none", processes=2)
 
 
 def test_latents_of_another_autoencoder_or_of_other_pictures_are_refused(tmp_path):

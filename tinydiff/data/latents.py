@@ -30,8 +30,10 @@ from tinydiff.base import (
 )
 from tinydiff.data.dataset import Dataset, indices_of, library, selection
 from tinydiff.data.scenes.sets import DrawnScenes
+from tinydiff.workers import MOST_THREADS, Crew
 
-PART = 2048  # pictures that are encoded, and saved, together
+PART = 2048  # pictures that are saved together
+PIECE = 256  # pictures of them that one process draws and encodes before it takes others
 
 
 @checks_arguments("__init__", "take")
@@ -121,6 +123,7 @@ def encode_once(
     folder: Path | str,
     progress: Callable[[int, int], None] | None = None,
     of: str = "autoencoder",
+    processes: int = 1,
 ) -> LatentData:
     """Return the latents of all pictures of a data set; what a folder holds of them already is not encoded again.
 
@@ -140,6 +143,9 @@ def encode_once(
         ``progress(part, parts)`` is called after every part.
     of : str
         What has made them, in a word, as in `LatentData`.
+    processes : int
+        How many draw and encode at the same time; more than one only where processes can be forked (`can_fork`), for
+        NumPy arrays. Let `encode` use one thread then. It changes the time, not the latents.
 
     Raises
     ------
@@ -149,30 +155,39 @@ def encode_once(
         If there are no pictures, if the folder cannot be made or written, or if `encode` returns no latents.
     """
     check_count("the number of pictures", len(data))
+    check_count("processes", processes, most=MOST_THREADS)
     about = {"autoencoder": autoencoder, "data": json.dumps(data.identity(), sort_keys=True)}
     parts: list[np.ndarray] = []
     labels: list[np.ndarray] = []
     files = _parts(len(data), Path(folder))
     if not all(os.path.isfile(path) for _, path in files):
         writable_folder(folder)  # refused before anything is encoded
-    for number, (start, path) in enumerate(files, 1):
-        indices = np.arange(start, min(start + PART, len(data)))
-        if os.path.isfile(path):
-            found = _read(path, about, len(indices), of)
-        else:
-            pictures, classes = data.batch(indices)
-            found = {"latents": _halved(encode(pictures), len(indices)), "labels": np.asarray(classes, np.int64)}
-            written = safetensors.numpy.save(found, metadata=about)
-            _write(path, written)
-        if parts and found["latents"].shape[1:] != parts[0].shape[1:]:
-            raise DataError(
-                f"{path} holds latents of {found['latents'].shape[1:]}, but {files[0][1]} of {parts[0].shape[1:]}: "
-                f"delete the folder {folder}, and they are made again."
-            )
-        parts.append(found["latents"])
-        labels.append(found["labels"])
-        if progress is not None:
-            progress(number, len(files))
+
+    def drawn_and_encoded(indices):
+        pictures, classes = data.batch(indices)
+        return _halved(encode(pictures), len(indices)), np.asarray(classes, np.int64)
+
+    with Crew(drawn_and_encoded, processes, fixed_weights=True) as crew:  # forks at its first call, if it is called
+        for number, (start, path) in enumerate(files, 1):
+            indices = np.arange(start, min(start + PART, len(data)))
+            if os.path.isfile(path):
+                found = _read(path, about, len(indices), of)
+            else:
+                pieces = [(indices[i : i + PIECE],) for i in range(0, len(indices), PIECE)]
+                done = crew(pieces) if processes > 1 else [drawn_and_encoded(*piece) for piece in pieces]
+                latents, classes = zip(*done, strict=True)
+                found = {"latents": np.concatenate(latents), "labels": np.concatenate(classes)}
+                written = safetensors.numpy.save(found, metadata=about)
+                _write(path, written)
+            if parts and found["latents"].shape[1:] != parts[0].shape[1:]:
+                raise DataError(
+                    f"{path} holds latents of {found['latents'].shape[1:]}, but {files[0][1]} of {parts[0].shape[1:]}: "
+                    f"delete the folder {folder}, and they are made again."
+                )
+            parts.append(found["latents"])
+            labels.append(found["labels"])
+            if progress is not None:
+                progress(number, len(files))
     captions = None if data.captions is None else tuple(data.captions)
     return LatentData(
         np.concatenate(parts), np.concatenate(labels), captions, data.name, autoencoder, data.describe(), of

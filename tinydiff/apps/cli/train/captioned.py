@@ -1,9 +1,9 @@
 """Captioned pictures for trainings that encode them once, as latents of an autoencoder or as embeddings of a CLIP."""
 
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 from typing import Annotated, Any
 
+import numpy as np
 from tyro.conf import arg
 
 from tinydiff.apps.cli.options import DATASET_NAMES, ProgressBar, ScheduleName, refuse_given
@@ -15,6 +15,7 @@ from tinydiff.data import DATASETS, LatentData, encode_once
 from tinydiff.models import ClipModel, LatentAutoencoder
 from tinydiff.networks import UNetConfig
 from tinydiff.train import DenoiseConfig
+from tinydiff.workers import default_threads, processes_pay
 
 Data = Annotated[str, arg(help=f"{DATASET_NAMES}, {FOLDER_HELP}.")]
 
@@ -86,29 +87,27 @@ class CaptionedCommand(TrainCommand):
             processes=self.processes,
         )
 
-    def kept_in(self, name: str) -> Path:
-        """Return the folder of what is computed once, such as ``"latents"``: that of the option, or one of the run."""
-        given = getattr(self, name)
-        return self.out / name if given is None else given
+    def encoded(self, model: LatentAutoencoder | ClipModel, *splits: Any) -> list[LatentData]:
+        """Return what a model makes of the pictures of each split: latents, or embeddings, as latents of 1 x 1.
 
+        They are kept in the folder that the option says, or in one of the run, and not computed again.
+        """
+        of_clip = isinstance(model, ClipModel)
+        doing, option, of = ("Embedding", "embeddings", "CLIP") if of_clip else ("Encoding", "latents", "autoencoder")
+        folder = getattr(self, option) or self.out / option
+        theta = model.network.theta
+        xp = xp_of(theta)
+        forks = xp is np and processes_pay(theta, self.processes)
+        at_once = (self.threads or default_threads()) if forks else 1
+        worker = replace(model, threads=1 if at_once > 1 else self.threads)
 
-def encoded(autoencoder: LatentAutoencoder, data: Any, folder: Path) -> LatentData:
-    """Return the latents of pictures; only what the folder does not hold yet is encoded now."""
-    xp = xp_of(autoencoder.network.theta)
+        def encode(pictures):
+            pictures = xp.asarray(pictures)
+            return worker.embed(pictures)[:, None, None] if isinstance(worker, ClipModel) else worker.encode(pictures)
 
-    def encode(pictures):
-        return autoencoder.encode(xp.asarray(pictures))
-
-    with ProgressBar(f"Encoding {counted(len(data), 'picture')}", "part") as bar:
-        return encode_once(data, encode, autoencoder.checksum(), folder / str(data.split), bar)
-
-
-def embedded(clip: ClipModel, data: Any, folder: Path) -> LatentData:
-    """Return the embeddings of pictures, as latents of 1 x 1; only what the folder does not hold is embedded now."""
-    xp = xp_of(clip.network.theta)
-
-    def embed(pictures):
-        return clip.embed(xp.asarray(pictures))[:, None, None]
-
-    with ProgressBar(f"Embedding {counted(len(data), 'picture')}", "part") as bar:
-        return encode_once(data, embed, clip.checksum(), folder / str(data.split), bar, of="CLIP")
+        found = []
+        for data in splits:
+            with ProgressBar(f"{doing} {counted(len(data), 'picture')}", "part") as bar:
+                kept_in = folder / str(data.split)
+                found.append(encode_once(data, encode, model.checksum(), kept_in, bar, of, at_once))
+        return found

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from tinydiff.apps.cli.options import TargetName, refuse_given
-from tinydiff.apps.cli.train.captioned import CaptionedCommand, embedded, encoded
+from tinydiff.apps.cli.train.captioned import CaptionedCommand
 from tinydiff.apps.cli.train.command import trains
 from tinydiff.apps.cli.train.data import learn_words
 from tinydiff.apps.cli.train.denoiser import (
@@ -88,9 +88,9 @@ class TrainDecoder(CaptionedCommand):
         of_pictures = shape.shape if autoencoder is None else autoencoder.config.shape
         training, held_out = self.pictures(of_pictures, "autoencoder", in_memory=autoencoder is None)
         model = self._model(start, autoencoder, shape, prior, training.captions)
-        embeddings = [embedded(prior.clip, data, self.kept_in("embeddings")) for data in (training, held_out)]
+        embeddings = self.encoded(prior.clip, training, held_out)
         if autoencoder is not None:
-            training, held_out = (encoded(autoencoder, data, self.kept_in("latents")) for data in (training, held_out))
+            training, held_out = self.encoded(autoencoder, training, held_out)
         return Decode(self.ready(model, device), training, self.train, embeddings[0], held_out, embeddings[1], prior)
 
     def settings(self, objective: Decode) -> dict[str, Any]:

@@ -9,7 +9,7 @@ import numpy as np
 
 from tinydiff.apps.cli.options import TargetName
 from tinydiff.apps.cli.screen import say
-from tinydiff.apps.cli.train.captioned import CaptionedCommand, Data, encoded
+from tinydiff.apps.cli.train.captioned import CaptionedCommand, Data
 from tinydiff.apps.cli.train.command import trains
 from tinydiff.apps.cli.train.data import learn_words
 from tinydiff.apps.cli.train.denoiser import NetworkName, config_of, reads_text, settings_of, shape_of
@@ -61,7 +61,7 @@ class TrainLatents(CaptionedCommand):
         training, held_out = self.pictures(autoencoder.config.shape, "autoencoder")
         say(training.describe(), held_out.describe())
         chosen = self._chosen(training.captions)  # what is wrong is refused before anything is encoded
-        latents, of_held_out = (encoded(autoencoder, data, self.kept_in("latents")) for data in (training, held_out))
+        latents, of_held_out = self.encoded(autoencoder, training, held_out)
         model = self._model(start, autoencoder, latents)
         return Denoise(self.ready(model, device), latents.take(chosen), self.train, of_held_out)
 

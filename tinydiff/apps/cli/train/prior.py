@@ -8,7 +8,7 @@ import numpy as np
 
 from tinydiff.apps.cli.options import refuse_given
 from tinydiff.apps.cli.screen import say
-from tinydiff.apps.cli.train.captioned import CaptionedCommand, embedded
+from tinydiff.apps.cli.train.captioned import CaptionedCommand
 from tinydiff.apps.cli.train.command import trains
 from tinydiff.apps.cli.train.denoiser import given_options
 from tinydiff.base import Device, InputError, to_table
@@ -43,7 +43,7 @@ class TrainPrior(CaptionedCommand):
         shape = self._shape(clip)
         training, held_out = self.pictures(clip.network.config.shape, "CLIP")
         say(training.describe(), held_out.describe())
-        found = [embedded(clip, data, self.kept_in("embeddings")) for data in (training, held_out)]
+        found = self.encoded(clip, training, held_out)
         vectors = found[0].latents[:, 0, 0].astype(np.float64)
         config = ModelConfig(prior=shape, schedule=self.schedule, T=self.T, kind="x_0")
         network = config.network(np.random.default_rng(self.train.seed))
