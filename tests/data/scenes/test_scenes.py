@@ -8,7 +8,17 @@ import pytest
 
 from tinydiff.base import InputError
 from tinydiff.data import DATASETS
-from tinydiff.data.scenes import ATTRIBUTES, DrawnScenes, Scene, answers, compose, load_scenes, painting, render
+from tinydiff.data.scenes import (
+    ATTRIBUTES,
+    DrawnScenes,
+    Scene,
+    answers,
+    compose,
+    load_scenes,
+    painting,
+    render,
+    sets,
+)
 from tinydiff.data.scenes.compose import HELD_OUT, SPLITS, held_out, is_natural
 from tinydiff.data.scenes.objects import OBJECTS
 from tinydiff.data.scenes.places import PAINTED
@@ -158,7 +168,9 @@ def test_the_cells_of_pixel_art_lie_otherwise_in_each_scene():
     assert len(edges) > 2
 
 
-def test_scenes_drawn_as_needed_are_those_of_the_data_set():
+@pytest.mark.parametrize("at_a_time", [250, 5])  # at once in this process, and in pieces in several
+def test_scenes_drawn_as_needed_are_those_of_the_data_set(at_a_time, monkeypatch):
+    monkeypatch.setattr(sets, "AT_A_TIME", at_a_time)
     drawn, held = DrawnScenes("test", 12, size=32), load_scenes("test", 12, size=32)
     images, objects = drawn.batch([7, 2])
     assert (images == held.batch([7, 2])[0]).all()

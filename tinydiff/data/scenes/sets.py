@@ -26,7 +26,7 @@ from tinydiff.data.scenes.objects import OBJECTS
 from tinydiff.data.scenes.painting import LARGEST, SMALLEST, render
 from tinydiff.data.scenes.scene import Scene
 from tinydiff.data.sets import dataset
-from tinydiff.workers import run_parallel
+from tinydiff.workers import Crew, can_fork, default_threads
 
 BYTES_OF_A_CAPTION = 150  # as a text of Python
 VERSION = 1  # of the drawings: to be raised when the same scene begins to look otherwise
@@ -139,10 +139,20 @@ def load_scenes(split: str = "train", n: int | None = None, seed: int = 0, size:
 
 def drawn_at_once(drawn: DrawnScenes) -> tuple[Dataset, list[Scene], list[Caption]]:
     """Return scenes as a data set, all drawn now, and what they and their captions are."""
-    scenes = drawn.scenes(np.arange(len(drawn)))
-    parts = [scenes[start : start + AT_A_TIME] for start in range(0, len(drawn), AT_A_TIME)]
-    images = np.concatenate(run_parallel([functools.partial(_drawn, part, drawn.size) for part in parts]))
-    captions = [describe(scene) for scene in scenes]
+
+    def drawn_from(start):
+        scenes = drawn.scenes(range(start, min(start + AT_A_TIME, len(drawn))))
+        return scenes, _drawn(scenes, drawn.size), [describe(scene) for scene in scenes]
+
+    starts = range(0, len(drawn), AT_A_TIME)
+    if can_fork() and len(starts) > 1:  # of threads, one at a time would draw
+        with Crew(drawn_from, min(default_threads(), len(starts))) as crew:
+            done = crew([(start,) for start in starts])
+    else:
+        done = [drawn_from(start) for start in starts]
+    images = np.concatenate([part[1] for part in done])
+    scenes = [scene for part in done for scene in part[0]]
+    captions = [caption for part in done for caption in part[2]]
     texts = tuple(caption.text for caption in captions)
     data = Dataset(images, _objects(scenes), "scenes", drawn.split, "the package", texts, tuple(OBJECTS))
     return data, scenes, captions

@@ -7,6 +7,7 @@ import numpy as np
 
 from tinydiff.apps.cli.screen import say
 from tinydiff.apps.cli.train.command import TrainCommand, on_device, trains
+from tinydiff.apps.cli.train.data import say_drawing
 from tinydiff.base import Device, InputError
 from tinydiff.data import Dataset
 from tinydiff.data.avatars import compose, describe, render
@@ -75,6 +76,7 @@ def _scenes(n: int, config: CLIPConfig) -> tuple[Dataset, np.ndarray]:
     height, width = config.size
     if height != width:
         raise InputError(f"network.image_size is {height} x {width}, but pictures of scenes are square.")
+    say_drawing("scenes", n)
     data, scenes, captions = drawn_at_once(DrawnScenes("train", n, height))
     return data, contents_of(scenes, captions)
 

@@ -37,6 +37,7 @@ REMEDIES = {  # what to do about a note, where it was chosen by an option
 }
 CAPTIONS_CUT = ".* dropped at (its end|the end of)"  # how the tokenizer's warning of texts that are too long reads
 MOST_CLASSES = 20  # in one line
+MANY = 5_000  # pictures that are drawn, from which on it is said
 
 
 class NoCaptions(InputError):
@@ -192,12 +193,19 @@ def _splits(options, size: Size):
             )
         if options.only_pictures:  # they are drawn by the workers, and never kept
             return known.drawn("train", options.images, height), known.drawn("test", None, height)
+        say_drawing(options.data, options.images)
         training, held_out = known.load("train", options.images, size=height), known.load("test", size=height)
     elif options.data == "avatars":
         training, held_out = load_avatars("train", options.images), load_avatars("test")
     else:
         training, held_out = load_data(options.data, "train"), load_data(options.data, "test")
     return training.resize(size), held_out.resize(size)
+
+
+def say_drawing(data: str, n: int | None) -> None:
+    """Say that pictures are being drawn, where it takes a while."""
+    if n is not None and n >= MANY:
+        say(f"Drawing {n:,} pictures of {data} ...")
 
 
 def is_made(data):
