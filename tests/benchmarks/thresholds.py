@@ -12,6 +12,7 @@ import argparse
 import numpy as np
 from scenes import AT_ONCE, SPLITS
 
+from tinydiff.base import to_numpy
 from tinydiff.data import to_floats, to_images
 from tinydiff.data.scenes import compose, render
 from tinydiff.evaluate import frechet_distance_of, random_features, scene_obedience
@@ -53,13 +54,10 @@ def main() -> None:
     line("real scenes", real)
     for scale in arguments.guidance:
         for threshold in THRESHOLDS:
-            guidance = Guidance(scale, threshold=threshold)
-            parts = [
-                to_images(
-                    model.draw(Request(prompt=captions[i : i + AT_ONCE], guidance=guidance, first=i), SAMPLER, STEPS)
-                )
-                for i in range(0, n, AT_ONCE)
-            ]
+            guidance, parts = Guidance(scale, threshold=threshold), []
+            for first in range(0, n, AT_ONCE):
+                request = Request(prompt=captions[first : first + AT_ONCE], guidance=guidance, first=first)
+                parts.append(to_images(to_numpy(model.draw(request, SAMPLER, STEPS))))
             line(f"{scale:g}, {threshold}", np.concatenate(parts))
 
 
