@@ -48,9 +48,8 @@ def main() -> None:
         print(f"| {name} | {read.mean:.1%} | {pure(images):.1%} | {distance:.3g} |", flush=True)
 
     print(f"{n} captions, none left out; {SAMPLER}, {STEPS} steps.\n")
-    print(
-        "| guidance, threshold | as asked | colour values that are 0 or 255 | Fréchet, random features |\n|---|---|---|---|"
-    )
+    print("| guidance, threshold | as asked | colour values that are 0 or 255 | Fréchet, random features |")
+    print("|---|---|---|---|")
     line("real scenes", real)
     for scale in arguments.guidance:
         for threshold in THRESHOLDS:
