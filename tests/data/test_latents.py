@@ -68,6 +68,9 @@ def test_in_processes_they_are_the_same_and_an_error_is_that_of_the_encoder(tmp_
 
     with pytest.raises(InputError, match="that is no picture"):
         encode_once(SCENES, encode, "abc", tmp_path / "none", processes=2)
+    monkeypatch.setattr(module, "can_fork", lambda: False)
+    with pytest.raises(InputError, match="processes is 2, but they can be forked on Linux only: give 1"):
+        encode_once(SCENES, encode, "abc", tmp_path / "none", processes=2)
 
 
 def test_latents_of_another_autoencoder_or_of_other_pictures_are_refused(tmp_path):

@@ -30,7 +30,7 @@ from tinydiff.base import (
 )
 from tinydiff.data.dataset import Dataset, indices_of, library, selection
 from tinydiff.data.scenes.sets import DrawnScenes
-from tinydiff.workers import MOST_THREADS, Crew
+from tinydiff.workers import MOST_THREADS, Crew, can_fork
 
 PART = 2048  # pictures that are saved together
 PIECE = 256  # pictures of them that one process draws and encodes before it takes others
@@ -152,10 +152,13 @@ def encode_once(
     DataError
         If the folder holds latents of other pictures or of another autoencoder, or cannot be read or written.
     InputError
-        If there are no pictures, if the folder cannot be made or written, or if `encode` returns no latents.
+        If there are no pictures, if the folder cannot be made or written, if `encode` returns no latents, or if
+        processes cannot be forked.
     """
     check_count("the number of pictures", len(data))
     check_count("processes", processes, most=MOST_THREADS)
+    if processes > 1 and not can_fork():
+        raise InputError(f"processes is {processes}, but they can be forked on Linux only: give 1.")
     about = {"autoencoder": autoencoder, "data": json.dumps(data.identity(), sort_keys=True)}
     parts: list[np.ndarray] = []
     labels: list[np.ndarray] = []
