@@ -28,7 +28,7 @@ from tinydiff.data import to_floats, to_images
 from tinydiff.data.scenes import compose, render
 from tinydiff.evaluate import frechet_distance_of, random_features, scene_obedience
 from tinydiff.evaluate.scenes import captioned_scenes, read_scenes
-from tinydiff.models import SAMPLER, STEPS, PictureModel, Request, load, load_picture_model
+from tinydiff.models import SAMPLER, STEPS, Guidance, PictureModel, Request, load, load_picture_model
 from tinydiff.networks import AttributeClassifier
 
 SPLITS = {"seen": "test", "held out": "held-out"}
@@ -54,7 +54,7 @@ COLUMNS = (
 HEADER = f"| {' | '.join(COLUMNS)} |\n{'|---' * len(COLUMNS)}|"
 
 
-def drawn(model: PictureModel, captions: list[str], guidance: float) -> np.ndarray:
+def drawn(model: PictureModel, captions: list[str], guidance: float | Guidance) -> np.ndarray:
     """Return a picture for each caption, as bytes."""
     parts = []
     for start in range(0, len(captions), AT_ONCE):
@@ -95,7 +95,7 @@ def row(system: dict[str, Any], judge: AttributeClassifier, n: int, guidance: fl
         found[column] = scene_obedience(read_scenes(judge, images), scenes, named)
         if column == "seen":
             first, features = images[:SHOWN], random_features(to_floats(images))
-            real, others = (np.stack([render(compose(i, split=split), side) for i in part]) for part in _halves(n))
+            real, others = real_scenes(split, n, side)
     of_others = random_features(to_floats(others))
     distances = [
         frechet_distance_of(of_images, of_others) for of_images in (features, random_features(to_floats(real)))
@@ -120,9 +120,10 @@ def row(system: dict[str, Any], judge: AttributeClassifier, n: int, guidance: fl
     return f"| {' | '.join(cells)} |", first
 
 
-def _halves(n):
-    """Return which scenes were captioned, and which as many others real pictures are compared with."""
-    return range(n), range(n, 2 * n)
+def real_scenes(split: str, n: int, side: int) -> tuple[np.ndarray, np.ndarray]:
+    """Return pictures of the n scenes that were captioned, and of as many others, with which they are compared."""
+    pictures = np.stack([render(compose(i, split=split), side) for i in range(2 * n)])
+    return pictures[:n], pictures[n:]
 
 
 def systems_of(asked: list[str]) -> list[dict[str, Any]]:

@@ -10,14 +10,12 @@ to real scenes of the same side:
 import argparse
 
 import numpy as np
-from scenes import AT_ONCE, SPLITS
+from scenes import SPLITS, drawn, real_scenes
 
-from tinydiff.base import to_numpy
-from tinydiff.data import to_floats, to_images
-from tinydiff.data.scenes import compose, render
+from tinydiff.data import to_floats
 from tinydiff.evaluate import frechet_distance_of, random_features, scene_obedience
 from tinydiff.evaluate.scenes import captioned_scenes, read_scenes
-from tinydiff.models import SAMPLER, STEPS, Guidance, Request, load, load_picture_model
+from tinydiff.models import SAMPLER, STEPS, Guidance, load, load_picture_model
 from tinydiff.networks import AttributeClassifier
 
 THRESHOLDS = ("static", "dynamic")
@@ -37,9 +35,7 @@ def main() -> None:
     model, judge = load_picture_model(arguments.model), load("scenes-judge", kind=AttributeClassifier)
     split, n, side = SPLITS["seen"], arguments.n, model.picture_shape[0]
     scenes, captions, named = captioned_scenes(split, n)
-    real, others = (
-        np.stack([render(compose(i, split=split), side) for i in part]) for part in (range(n), range(n, 2 * n))
-    )
+    real, others = real_scenes(split, n, side)
     of_others = random_features(to_floats(others))
 
     def line(name, images):
@@ -53,11 +49,7 @@ def main() -> None:
     line("real scenes", real)
     for scale in arguments.guidance:
         for threshold in THRESHOLDS:
-            guidance, parts = Guidance(scale, threshold=threshold), []
-            for first in range(0, n, AT_ONCE):
-                request = Request(prompt=captions[first : first + AT_ONCE], guidance=guidance, first=first)
-                parts.append(to_images(to_numpy(model.draw(request, SAMPLER, STEPS))))
-            line(f"{scale:g}, {threshold}", np.concatenate(parts))
+            line(f"{scale:g}, {threshold}", drawn(model, captions, Guidance(scale, threshold=threshold)))
 
 
 if __name__ == "__main__":

@@ -145,7 +145,7 @@ def drawn_at_once(drawn: DrawnScenes) -> tuple[Dataset, list[Scene], list[Captio
         return scenes, _drawn(scenes, drawn.size), [describe(scene) for scene in scenes]
 
     starts = range(0, len(drawn), AT_A_TIME)
-    if can_fork() and len(starts) > 1:  # of threads, one at a time would draw
+    if can_fork() and len(starts) > 1:  # threads would draw one at a time
         with Crew(drawn_from, min(default_threads(), len(starts))) as crew:
             done = crew([(start,) for start in starts])
     else:
