@@ -42,6 +42,12 @@ def test_results_come_back_in_order(members):
             assert crew([(x, 1) for x in range(n)]) == [10 * x + 1 for x in range(n)]
 
 
+def test_a_crew_of_one_forks_nothing(monkeypatch):
+    monkeypatch.setattr(os, "fork", None)  # as where there is none
+    with Crew(os.getpid, 1) as crew:
+        assert crew([(), ()]) == [os.getpid()] * 2
+
+
 def test_the_members_are_processes_and_this_is_one_of_them():
     with Crew(os.getpid, 3) as crew:
         pids = crew([()] * 6)

@@ -170,15 +170,14 @@ def encode_once(
         pictures, classes = data.batch(indices)
         return _halved(encode(pictures), len(indices)), np.asarray(classes, np.int64)
 
-    with Crew(drawn_and_encoded, processes, fixed_weights=True) as crew:  # forks at its first call, if it is called
+    with Crew(drawn_and_encoded, processes, fixed_weights=True) as crew:
         for number, (start, path) in enumerate(files, 1):
             indices = np.arange(start, min(start + PART, len(data)))
             if os.path.isfile(path):
                 found = _read(path, about, len(indices), of)
             else:
                 pieces = [(indices[i : i + PIECE],) for i in range(0, len(indices), PIECE)]
-                done = crew(pieces) if processes > 1 else [drawn_and_encoded(*piece) for piece in pieces]
-                latents, classes = zip(*done, strict=True)
+                latents, classes = zip(*crew(pieces), strict=True)
                 found = {"latents": np.concatenate(latents), "labels": np.concatenate(classes)}
                 written = safetensors.numpy.save(found, metadata=about)
                 _write(path, written)

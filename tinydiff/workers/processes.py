@@ -68,6 +68,7 @@ class Crew:
     f : callable
         Its arguments and results are pickled.
     members : int
+        1 forks nothing, and so works everywhere.
     fixed_weights : bool
         True if the weights do not change before `close`; False if they may change between two calls.
 
@@ -90,7 +91,7 @@ class Crew:
 
         An error of any task is raised here, after all have ended.
         """
-        if not self.others:
+        if not self.others and self.members > 1:
             self._fork()
         with one_blas_thread():
             try:

@@ -145,11 +145,9 @@ def drawn_at_once(drawn: DrawnScenes) -> tuple[Dataset, list[Scene], list[Captio
         return scenes, _drawn(scenes, drawn.size), [describe(scene) for scene in scenes]
 
     starts = range(0, len(drawn), AT_A_TIME)
-    if can_fork() and len(starts) > 1:  # threads would draw one at a time
-        with Crew(drawn_from, min(default_threads(), len(starts))) as crew:
-            done = crew([(start,) for start in starts])
-    else:
-        done = [drawn_from(start) for start in starts]
+    at_once = min(default_threads(), len(starts)) if can_fork() else 1  # threads would draw one at a time
+    with Crew(drawn_from, at_once) as crew:
+        done = crew([(start,) for start in starts])
     images = np.concatenate([part[1] for part in done])
     scenes = [scene for part in done for scene in part[0]]
     captions = [caption for part in done for caption in part[2]]
