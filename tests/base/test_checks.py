@@ -215,6 +215,41 @@ def test_a_plain_tuple_arrives_as_the_named_one_that_it_stands_for():
     assert isinstance(pair, Pair)
 
 
+class Kettle:
+    size: int = 1
+
+    def boil(self):
+        """Return what it boils."""
+
+
+class Mock:
+    """From elsewhere, without anything in it."""
+
+
+class Pan(Mock):
+    """From where the kettle comes from, too, but it boils nothing."""
+
+
+class Samovar(Mock):
+    size = 2
+
+    def boil(self):
+        """Return what it boils."""
+
+
+def test_a_class_of_the_same_package_stands_in_for_another_only_if_it_has_all_that_is_public():
+    @checked()
+    def tea(kettle: Kettle):
+        return kettle
+
+    Mock.__module__ = "elsewhere"
+    for value in (Kettle(), Samovar(), Mock()):
+        assert tea(value) is value
+    for value, found in ((Pan(), r"<.*Pan.*> \(Pan\)"), ("iron", "'iron'"), (3, "3")):
+        with pytest.raises(InputError, match=f"kettle is {found}, but a Kettle was expected"):
+            tea(value)
+
+
 @checks_arguments()
 class Made:
     """A class with a class method and a static one."""

@@ -16,6 +16,7 @@ from tinydiff.base import (
     InputError,
     atomic_write,
     files,
+    folder_to_fill,
     sweep,
     writable_folder,
 )
@@ -30,6 +31,20 @@ def refuse_with(code):
         raise OSError(code, os.strerror(code))
 
     return refuse
+
+
+def test_a_folder_in_which_nothing_came_to_be_is_taken_away(tmp_path):
+    mine = tmp_path / "mine"
+    mine.mkdir()
+    for folder in (tmp_path / "new" / "folder", mine):
+        with pytest.raises(ZeroDivisionError), folder_to_fill(folder):
+            1 / folder.is_file()
+    assert os.listdir(tmp_path) == ["mine"]
+    with pytest.raises(ZeroDivisionError), folder_to_fill(tmp_path / "new"):
+        1 / (tmp_path / "new" / "file").write_bytes(b"")
+    assert os.listdir(tmp_path / "new") == ["file"]
+    with pytest.raises(InputError, match=r"a part of .* is a file"), folder_to_fill(tmp_path / "new" / "file" / "a"):
+        pass
 
 
 def test_writes_the_bytes_and_nothing_else(tmp_path):

@@ -22,7 +22,7 @@ CALLS = {
 # Checks and tools of the library itself, of which some take anything on purpose, such as float16 weights to move;
 # files and records have tests of their own.
 WITHOUT = {
-    *("as_condition", "check_numbers", "check_sides", "synchronize", "to_device", "to_numpy", "xp_of"),
+    *("as_condition", "check_finite", "check_numbers", "check_sides", "synchronize", "to_device", "to_numpy", "xp_of"),
     *(
         "arrays_of",
         "map_arrays",
@@ -55,6 +55,6 @@ WITHOUT = {
         "sweep",
     ),
     *("counted", "power_of_two", "printable", "shown", "there_are"),
-    *("atomic_write", "from_table", "read_table", "to_table", "writable_folder", "write_json"),
+    *("atomic_write", "folder_to_fill", "from_table", "read_table", "to_table", "writable_folder", "write_json"),
 }
 RECORDS = {"Choices", "Condition", "Device", "Memo"}

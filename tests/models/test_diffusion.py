@@ -162,6 +162,13 @@ def test_bad_arguments_are_one_clear_sentence():
         make().chain(Request(n=2.5))
     with pytest.raises(InputError, match="first is -1"):
         make().chain(Request(first=-1))
+    with pytest.raises(InputError, match="time_offset is 2, but at most 1 was expected: the first step is t = 1"):
+        ModelConfig(UNetConfig(time_offset=2))
+    with pytest.raises(InputError, match="dit is of type UNetConfig, but a DiTConfig or None was expected"):
+        ModelConfig(dit=UNetConfig())
+    other = dataclasses.replace(make().config, unet=dataclasses.replace(make().config.unet, channels=16))
+    with pytest.raises(InputError, match="network was built with channels = 8, but config says channels = 16"):
+        dataclasses.replace(make(), config=other)
     with pytest.raises(InputError, match="threads is 0"):
         dataclasses.replace(make(), threads=0)
     with pytest.raises(InputError, match="micro_batch is 0"):

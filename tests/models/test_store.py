@@ -18,7 +18,7 @@ from model_folders import (
 )
 
 import tinydiff
-from tinydiff.base import CheckpointError, InputError, select_device
+from tinydiff.base import InputError, select_device
 from tinydiff.models import SHIPPED, ClipModel, DiffusionModel, Request, load, read_about, register, save, store
 from tinydiff.models.weights import load_weights, save_weights
 from tinydiff.networks import Classifier, NoisyClassifier
@@ -75,7 +75,17 @@ def test_the_shipped_models_load():
 
 
 def test_the_shipped_weights_are_small():
-    assert sum(path.stat().st_size for path in SHIPPED.rglob("*") if path.is_file()) < 82e6
+    """Of each package: an index takes no file of 100 MB."""
+    sizes = {path.relative_to(SHIPPED): path.stat().st_size for path in SHIPPED.rglob("*") if path.is_file()}
+    of_scenes = {path: size for path, size in sizes.items() if path.parts[0] in store.OF_SCENES}
+    assert sum(sizes.values()) - sum(of_scenes.values()) < 82e6
+    assert sum(of_scenes.values()) < 50e6
+
+
+def test_a_model_of_another_package_is_named_with_it(monkeypatch):
+    monkeypatch.setattr(store, "SHIPPED", SHIPPED / "mnist")
+    with pytest.raises(InputError, match=r"'scenes-unclip/prior' is not installed: it is in the package tinydiff-sc"):
+        load("scenes-unclip/prior")
 
 
 def test_a_device_may_be_given_by_name(tmp_path):
@@ -183,5 +193,5 @@ def test_weights_of_half_precision_take_half_the_room_and_load_as_float32(tmp_pa
     assert again.theta.dtype == np.float32
     assert (again.theta == model.theta.astype(np.float16)).all()
     model.theta[0] = 70000
-    with pytest.raises(CheckpointError, match="float16 ends at 65,504"):
+    with pytest.raises(InputError, match=r"half is True, .*float16 ends at 65,504"):
         save(tmp_path / "large", model, half=True)

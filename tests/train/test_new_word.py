@@ -142,7 +142,8 @@ def test_a_search_may_begin_at_another_word():
 
 def test_bad_arguments():
     this = model()
-    no_text = DiffusionModel(ModelConfig(dataclasses.replace(UNET, context_channels=None)).network(), ModelConfig(UNET))
+    config = ModelConfig(dataclasses.replace(UNET, context_channels=None))
+    no_text = DiffusionModel(config.network(), config)
     for call, words in [
         (lambda: learn_word(no_text, IMAGES, PROMPTS), "does not read text"),
         (lambda: learn_word(this, IMAGES, PROMPTS, "unheard"), "The word 'unheard' is . tokens, but one"),

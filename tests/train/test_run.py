@@ -14,7 +14,7 @@ from squares import CONFIG, UNET, make, only, run, squares, state
 
 from tinydiff.base import CheckpointError, InputError, TrainingError
 from tinydiff.data import Dataset
-from tinydiff.models import DiffusionModel, ModelConfig, Request, load
+from tinydiff.models import DiffusionModel, ModelConfig, Request, load, save
 from tinydiff.networks import UNet
 from tinydiff.nn import Gradients
 from tinydiff.train import Denoise, Run, learning_rate, read_log
@@ -206,6 +206,15 @@ def test_another_model_or_other_data_in_the_folder_of_a_run_is_refused(tmp_path)
     with pytest.raises(InputError, match="The data are not those"):
         make(tmp_path, data=squares(seed=1))
     assert (tmp_path / "config.json").read_bytes() == written
+
+
+def test_a_model_that_no_run_has_made_there_is_not_overwritten(tmp_path):
+    """A run whose checkpoints were deleted could not go on, either: its model stays."""
+    save(tmp_path, load("mnist-classifier-16"))
+    before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
+    with pytest.raises(InputError, match=r"folder is .*, which holds a model, but no checkpoint"):
+        run(tmp_path)
+    assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before
 
 
 def test_how_often_one_looks_may_differ_when_a_run_is_taken_up(tmp_path):

@@ -3,6 +3,7 @@
 from tinydiff.base.arrays import (
     Array,
     Device,
+    check_finite,
     check_numbers,
     erf,
     power_of_two,
@@ -32,7 +33,7 @@ from tinydiff.base.errors import (
     check_shape,
     is_real,
 )
-from tinydiff.base.files import atomic_write, sweep, writable_folder
+from tinydiff.base.files import atomic_write, folder_to_fill, sweep, writable_folder
 from tinydiff.base.lock import FolderInUse, FolderLock
 from tinydiff.base.memo import Memo, derived, weights_stand_still
 from tinydiff.base.memory import available_memory, check_memory, in_gib
@@ -69,6 +70,7 @@ __all__ = [
     "check_choice",
     "check_count",
     "check_divisible",
+    "check_finite",
     "check_images",
     "check_memory",
     "check_number",
@@ -83,6 +85,7 @@ __all__ = [
     "counted",
     "derived",
     "erf",
+    "folder_to_fill",
     "from_table",
     "gunzip",
     "height_and_width",

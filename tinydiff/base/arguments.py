@@ -91,7 +91,7 @@ def _instance(kind):
     article = "an" if kind.__name__[0] in "AEIOU" else "a"
     words = f"{article} {kind.__name__}"
     if not fields:
-        return Kind(words, lambda value: isinstance(value, kind) or _may_stand_in(value))
+        return Kind(words, lambda value: isinstance(value, kind) or _may_stand_in(value, kind))
     of_fields = {name: _kinds(annotation) for name, annotation in inspect.get_annotations(kind).items()}
 
     def take(name, value):
@@ -207,10 +207,27 @@ def _take_array(name, value):
     return value
 
 
-def _may_stand_in(value):
-    """Whether a value is an object of some class, which may act like one of another: no number, text, list or array."""
+def _may_stand_in(value, kind):
+    """Whether a value is an object of some class, which may act like one of another: no number, text, list or array.
+
+    A class of one's own need not have what is never asked of it. One of the same package must have all that is public:
+    it was made for something else, as a model of another kind is.
+    """
     is_data = isinstance(value, (numbers.Number, str, bytes, collections.abc.Collection)) or is_array(value)
-    return not is_data and type(value).__module__ not in ("builtins", "numpy", "datetime")
+    if is_data or type(value).__module__ in ("builtins", "numpy", "datetime"):
+        return False
+    if _package(type(value)) != _package(kind):
+        return True
+    return all(hasattr(type(value), name) or name in getattr(value, "__dict__", ()) for name in _public_names(kind))
+
+
+def _package(kind):
+    return kind.__module__.partition(".")[0]
+
+
+def _public_names(kind):
+    """Return the names of methods, properties and fields that users of a class may read."""
+    return [name for name in {*dir(kind), *getattr(kind, "__dataclass_fields__", ())} if not name.startswith("_")]
 
 
 def _is_bool(value):
@@ -238,6 +255,8 @@ def _shown(value):
     """Return a value for a sentence: short, and what kind it is where that is not seen."""
     if is_array(value):
         return f"an array of shape {tuple(value.shape)}"
+    if _package(type(value)) == _package(Kind):
+        return f"of type {type(value).__name__}"
     text = shown(value)
     return text if isinstance(value, (str, int, float, complex, type(None))) else f"{text} ({type(value).__name__})"
 

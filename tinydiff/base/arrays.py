@@ -104,6 +104,13 @@ def check_numbers(name: str, a: Array) -> None:
         )
 
 
+def check_finite(name: str, a: Array) -> None:
+    """Raise `InputError` unless `a` is an array of numbers (`check_numbers`) without NaN and infinity."""
+    check_numbers(name, a)
+    if not bool(xp_of(a).isfinite(a).all()):
+        raise InputError(f"{name} holds NaN or infinity, but finite numbers were expected. Find where it came from.")
+
+
 def to_numpy(x: Array) -> np.ndarray:
     """Return `x` as a NumPy array: itself if it is one, a copy on the host if it is on a GPU."""
     return x if xp_of(x) is np else x.get()

@@ -5,7 +5,7 @@ import errno
 import os
 import re
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -137,6 +137,23 @@ def writable_folder(path: str | Path) -> Path:
         raise InputError(f"{path} cannot be written: {_advice(refusal, path / 'a file')}") from refusal
     sweep(path)
     return path
+
+
+@contextlib.contextmanager
+def folder_to_fill(path: str | Path) -> Iterator[Path]:
+    """Make a writable folder; if the block fails before it has written anything, what was made is taken away again."""
+    path, made = Path(path), []
+    folder = path
+    while not os.path.exists(folder):
+        made.append(folder)
+        folder = folder.parent
+    try:
+        yield writable_folder(path)
+    except BaseException:
+        for folder in made:
+            with contextlib.suppress(OSError, ValueError):  # something is in it: it stays
+                folder.rmdir()
+        raise
 
 
 def _advice(refusal: OSError, path: Path) -> str:

@@ -229,12 +229,18 @@ def _read(path, about, n, of):
             found = {name: file.get_tensor(name) for name in ("latents", "labels")}
     except (OSError, ValueError, safetensors.SafetensorError) as error:
         raise DataError(f"{path} cannot be read ({error}): delete it, and it is made again.") from error
-    for name, what in (("autoencoder", f"another {of}"), ("data", "other pictures")):
-        if known.get(name) != about[name]:
-            raise DataError(
-                f"{path} holds latents of {what} than asked for ({printable(known.get(name, 'unknown'))[:80]}): delete "
-                f"the folder {path.parent}, or give another one."
-            )
+    kept = "embeddings" if of == "CLIP" else "latents"
+    if known.get("autoencoder") != about["autoencoder"]:
+        maker = printable(known.get("autoencoder", "unknown"))[:80]
+        raise DataError(
+            f"{path} holds {kept} of another {of} than asked for ({maker}): delete the folder {path.parent}, or give "
+            "another one."
+        )
+    if known.get("data") != about["data"]:
+        raise DataError(
+            f"{path} holds {kept} of other pictures than those asked for: ask for the same data, as many, and treated "
+            f"alike (images, fit, background), or give another folder than {path.parent}."
+        )
     latents, labels = found["latents"], found["labels"]
     whole = latents.ndim == 4 and len(latents) == n and latents.dtype == np.float16 and np.isfinite(latents).all()
     if not (whole and labels.shape == (n,) and labels.dtype == np.int64):

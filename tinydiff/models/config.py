@@ -73,6 +73,10 @@ class ModelConfig:
             raise InputError("text was given, but what a prior is told of a text, a CLIP reads: leave it out.")
         SCHEDULES[self.schedule], TARGETS[self.kind]  # an unknown name is refused
         check_count("T", self.T, most=LARGEST_T)
+        if getattr(self.denoiser, "time_offset", 0) > 1:
+            raise InputError(
+                f"time_offset is {self.denoiser.time_offset}, but at most 1 was expected: the first step is t = 1."
+            )
         channels, out_channels, classes = (
             getattr(self.denoiser, name) for name in ("in_channels", "out_channels", "num_classes")
         )

@@ -1,7 +1,7 @@
 """A trained diffusion model: the network, its forward process, and the chains that draw samples with it."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from functools import cached_property
 from typing import Any, Self
 
@@ -30,6 +30,8 @@ from tinydiff.models.store import register
 from tinydiff.networks import DiT, PriorTransformer, TextToImage, UNet
 from tinydiff.text import Tokenizer
 from tinydiff.workers import MOST_THREADS, Workers
+
+NEARLY_1 = 0.05  # how far the length of a unit vector of half precision may be from 1
 
 
 @checks_arguments()
@@ -65,6 +67,7 @@ class DiffusionModel(OfParts):
         if text is not None and (self.tokenizer is None or len(self.tokenizer) != text.vocabulary):
             found = "none" if self.tokenizer is None else f"one with {len(self.tokenizer)}"
             raise InputError(f"The text encoder knows {text.vocabulary} tokens, but the tokenizer is {found}.")
+        self._check_config()
         if self.micro_batch is None:
             object.__setattr__(self, "micro_batch", default_micro_batch(self.config.denoiser))
         check_count("micro_batch", self.micro_batch, most=LARGEST_MICRO_BATCH)
@@ -287,6 +290,21 @@ class DiffusionModel(OfParts):
             return context
         return Workers(self.micro_batch, self.threads, first=first).map(self.network.read, context)
 
+    def _check_config(self):
+        """Raise unless the configuration is the network's, so that a folder says of which shape its weights are."""
+        shape, said = getattr(getattr(self.network, "denoiser", self.network), "config", None), self.config.denoiser
+        if shape is None or shape == said:
+            return
+        own, other = type(shape).__name__, type(said).__name__
+        if own == other:
+            name = next(
+                field.name for field in fields(shape) if getattr(shape, field.name) != getattr(said, field.name)
+            )
+            own, other = (f"{name} = {getattr(of, name)}" for of in (shape, said))
+        raise InputError(
+            f"network was built with {own}, but config says {other}: give the network's own configuration."
+        )
+
     def _with_embedding(self, tokens, embedding):
         """Return tokens alone, or with the embeddings that a decoder draws of."""
         size = self.config.embedding
@@ -296,6 +314,13 @@ class DiffusionModel(OfParts):
             self.check_draws()
         weights = self.network.theta
         check_shape("embedding", embedding, (len(tokens), size))
+        lengths = xp_of(embedding).sqrt((embedding**2).sum(axis=-1))
+        wrong = lengths[(abs(lengths - 1) > NEARLY_1) & (lengths > 0)]
+        if len(wrong):
+            raise InputError(
+                f"embedding holds a vector of length {float(wrong[0]):.3g}, but unit vectors, as a CLIP gives them, or "
+                "zeros were expected."
+            )
         return Condition(tokens=tokens, pooled=xp_of(weights).asarray(embedding, dtype=weights.dtype))
 
     def _labels(self, request):

@@ -10,6 +10,7 @@ from tinydiff.base import (
     Noise,
     check_alike,
     check_count,
+    check_finite,
     check_images,
     check_number,
     check_shape,
@@ -158,8 +159,8 @@ class Enlarger(DiffusionModel):
             raise InputError(f"size is {request.size}, but small pictures of {height} x {width} become {size}.")
         if not is_noised:
             check_images("small", to_numpy(small))
-        elif not bool(xp_of(small).isfinite(small).all()):
-            raise InputError("small holds a number that is infinite or not a number.")
+        else:
+            check_finite("small", small)
         xp, weights = xp_of(self.network.theta), self.network.theta
         small = xp.asarray(small, dtype=weights.dtype)
         times = xp.full(n, level * self.diffusion.T)

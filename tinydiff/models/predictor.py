@@ -62,6 +62,11 @@ def conditions(model: "DiffusionModel", request: Request) -> tuple[Any, Any]:
             "follow: leave it out."
         )
     if request.image is not None:
+        if request.image_time is not None and float(request.image_time.max()) > model.config.T:
+            raise InputError(
+                f"image_time goes up to {float(request.image_time.max()):g}, but the forward process ends at T = "
+                f"{model.config.T}."
+            )
         beside = {"image": request.image, "image_time": request.image_time}
         nothing = as_condition(nothing)._replace(**beside)
         if request.classifier is None:

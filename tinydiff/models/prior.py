@@ -11,9 +11,11 @@ from tinydiff.base import (
     InputError,
     check_alike,
     check_count,
+    check_finite,
     check_shape,
     checks_arguments,
     shown,
+    to_table,
     xp_of,
 )
 from tinydiff.models.clip import ClipModel
@@ -22,6 +24,7 @@ from tinydiff.models.diffusion import DiffusionModel, DiffusionSettings
 from tinydiff.models.request import Request, other_seed
 from tinydiff.models.standardise import keep_mean_and_std, mean_and_std
 from tinydiff.models.store import register
+from tinydiff.models.weights import checksum_of
 from tinydiff.networks import PriorTransformer
 from tinydiff.workers import Workers
 
@@ -108,6 +111,7 @@ class Prior(DiffusionModel):
     def decode(self, x: Array) -> Array:
         """Return the unit vectors (N, embedding) of x (N, 1, 1, embedding)."""
         check_alike(x=x)
+        check_finite("x", x)
         check_shape("x", x, (None, 1, 1, len(self.mean)))
         mean, std = mean_and_std(self, x)
         vectors = x[:, 0, 0] * std + mean
@@ -144,14 +148,24 @@ class Prior(DiffusionModel):
         """Return what its x come from: a CLIP, by its checksum."""
         return "CLIP", self.clip.checksum()
 
+    def checksum(self) -> str:
+        """Return 16 hexadecimal digits that tell this prior from others: of its shape, its CLIP and its weights.
+
+        These are rounded to half precision, as files may hold them (`save`).
+        """
+        said = [to_table(self.config), self.clip.checksum(), self.mean, self.std]
+        return checksum_of(said, [self.network.theta], "<f2")
+
     def embeddings(
-        self, request: Request, sampler: str = "dpmpp_2m", steps: int = STEPS, candidates: int = CANDIDATES
+        self, request: Request, sampler: str = "dpmpp_2m", steps: int | None = None, candidates: int = CANDIDATES
     ) -> Array:
         """Return an embedding for each sample of a request, shape (n, embedding).
 
         For each, several are drawn, and the one that is nearest to the text's own embedding is kept (section 2.2 of the
-        paper, where two are drawn). Their seeds are others than the request's, from which the decoder draws.
+        paper, where two are drawn). Their seeds are others than the request's, from which the decoder draws. Steps are
+        25 unless it is said, or T where that is less.
         """
+        steps = min(STEPS, self.config.T) if steps is None else steps
         check_count("candidates", candidates, most=LARGEST_CANDIDATES)
         request = replace(request, n=request.count)
         seeds = [other_seed(request.seed, i + 1) for i in range(candidates)]

@@ -15,6 +15,7 @@ from tinydiff.base import (
     arrays_of,
     check_choice,
     check_count,
+    check_finite,
     check_number,
     check_shape,
     checked,
@@ -23,7 +24,6 @@ from tinydiff.base import (
     height_and_width,
     there_are,
     to_numpy,
-    xp_of,
 )
 from tinydiff.diffusion.guidance import check_interval
 
@@ -240,16 +240,16 @@ class Request:
         if isinstance(self.prompt, Condition):
             for array in arrays_of(self.prompt):
                 check_shape("prompt", array, (self.count, *[None] * (array.ndim - 1)))
+        for name in ("image", "embedding", "image_time"):
+            if (array := getattr(self, name)) is not None:
+                check_finite(name, array)
         if self.image is not None:
-            xp_of(self.image)
             check_shape("image", self.image, (self.count, None, None, None))
         if self.embedding is not None:
-            xp_of(self.embedding)
             check_shape("embedding", self.embedding, (self.count, None))
         if self.image_time is not None:
             if self.image is None:
                 raise InputError("image_time was given, but no image, of whose noise it could tell: leave it out.")
-            xp_of(self.image_time)
             check_shape("image_time", self.image_time, (self.count,))
         if self.classifier is not None and not callable(self.classifier):
             raise InputError(f"classifier is {self.classifier!r}, but a function of x_t, t and a context was expected.")

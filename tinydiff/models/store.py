@@ -38,6 +38,8 @@ from tinydiff.nn import Module, weights_at_most
 from tinydiff.text import Tokenizer
 
 SHIPPED = Path(__file__).parent.parent / "weights"  # the folder of the models that ship with tinydiff
+# These are in a package of their own: one with all would be larger than what an index takes.
+OF_SCENES = ("scenes-cascade", "scenes-unclip")
 CONFIG, WEIGHTS, TOKENIZER = "config.json", "model.safetensors", "tokenizer.json"
 FORMAT = 2  # of config.json; a folder without a number has one of the layouts before, see `in_todays_layout`
 
@@ -113,7 +115,14 @@ def is_registered(model: Any) -> bool:
 
 
 @checked()
-def save(folder: str | Path, model: Any, theta: Array | None = None, half: bool = False, **about: Any) -> Path:
+def save(
+    folder: str | Path,
+    model: Any,
+    theta: Array | None = None,
+    half: bool = False,
+    of_parts: dict[str, dict[str, Any]] | None = None,
+    **about: Any,
+) -> Path:
     """Write a model folder, config.json last; each file is written whole or not at all.
 
     Parameters
@@ -125,6 +134,8 @@ def save(folder: str | Path, model: Any, theta: Array | None = None, half: bool 
         Weights instead of the network's own, for example an EMA.
     half : bool
         Whether weights are rounded to float16, which takes half the room; they are loaded as float32.
+    of_parts : dict or None
+        Entries on the origin of parts that are models, by name; of one that is not in it, only the data are known.
     **about
         Further entries for config.json on the origin of the weights.
 
@@ -144,7 +155,8 @@ def save(folder: str | Path, model: Any, theta: Array | None = None, half: bool 
         elif name == "tokenizer":
             part.save(folder / TOKENIZER)
         else:
-            save(folder / name, part, half=half, **{key: about[key] for key in ("data",) if key in about})
+            of_part = (of_parts or {}).get(name, {key: about[key] for key in ("data",) if key in about})
+            save(folder / name, part, half=half, **of_part)
     head = to_table(Head(FORMAT, tinydiff.__version__, model_class.name, tuple(parts), about))
     about = head.pop("about")  # which stands last
     write_json(folder / CONFIG, {**head, **to_table(settings), "about": about}, CheckpointError)
@@ -222,6 +234,11 @@ def find_folder(name: str | Path) -> Path:
     for folder in (SHIPPED / name, Path(name)):
         if os.path.isfile(folder / CONFIG):  # also False for a name that cannot be a path
             return folder
+    if str(name).partition("/")[0] in OF_SCENES:
+        raise InputError(
+            f"The model {str(name)!r} is not installed: it is in the package tinydiff-scenes, and in any clone of the "
+            "repository, whose command `make dist` builds that package."
+        )
     shipped = ", ".join(shipped_models()) or "none"
     raise InputError(
         f"There is no model {str(name)!r}. Shipped with tinydiff: {shipped}. Or name a folder with config.json "

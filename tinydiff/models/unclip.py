@@ -10,10 +10,12 @@ from tinydiff.base import (
     Condition,
     InputError,
     check_count,
+    check_finite,
     check_number,
     check_shape,
     checked,
     checks_arguments,
+    shown,
     xp_of,
 )
 from tinydiff.diffusion.editing import slerp
@@ -56,10 +58,15 @@ class UnClip(OfParts):
     def __post_init__(self):
         if not isinstance(self.prior, Prior):
             raise InputError(f"prior is of type {type(self.prior).__name__}, but a Prior was expected.")
-        if not isinstance(self.decoder, DiffusionModel) or self.decoder.config.embedding is None:
-            raise InputError("decoder draws of words alone, but a model that is told embeddings was expected.")
+        expected = "but one that is told embeddings, and draws their pictures, was expected"
+        if not isinstance(self.decoder, DiffusionModel):
+            raise InputError(f"decoder is of type {type(self.decoder).__name__}, {expected}.")
+        if isinstance(self.decoder, Prior):
+            raise InputError(f"decoder is a prior, which draws embeddings, {expected}.")
         if isinstance(self.decoder, Enlarger):
-            raise InputError("decoder enlarges pictures, but one that draws them of embeddings was expected.")
+            raise InputError(f"decoder enlarges pictures, {expected}.")
+        if self.decoder.config.embedding is None:
+            raise InputError(f"decoder draws of words alone, {expected}.")
         _, found = self.prior.latents_of()
         known = self.decoder.config.embedding_of
         if known != found:
@@ -238,6 +245,11 @@ def towards_text(
     check_count("n", n, least=2)
     check_number("share", share, 0, 1)
     check_shape("picture", picture, (1, None, None, None))
+    if prompt.strip() == of_picture.strip():
+        raise InputError(
+            f"prompt is {shown(prompt)}, and of_picture says the same, so that there is no direction from one to the "
+            "other: give another text."
+        )
     z = model.embed(picture)
     target = text_difference(model.prior.clip.text_vectors([prompt]), model.prior.clip.text_vectors([of_picture]))
     x_T = invert(model.decoder, picture, Request(embedding=z), steps)
@@ -261,6 +273,8 @@ def text_difference(text: Array, of_picture: Array) -> Array:
         If both say the same, so that there is no direction between them.
     """
     check_shape("of_picture", of_picture, tuple(text.shape))
+    check_finite("text", text)
+    check_finite("of_picture", of_picture)
     difference = text - of_picture
     length = xp_of(text).sqrt((difference**2).sum(axis=-1, keepdims=True))
     if bool((length < AS_NEAR_AS).any()):

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import safetensors.numpy
 
-from tinydiff.base import Array, CheckpointError, atomic_write, printable, to_numpy
+from tinydiff.base import Array, CheckpointError, InputError, atomic_write, printable, to_numpy
 from tinydiff.nn import Module
 
 FLOATS = ("F16", "F32", "F64")  # as safetensors calls them; NumPy has no bfloat16
@@ -43,7 +43,7 @@ def checksum_of(said: Any, arrays: Iterable[Array], dtype: str = "<f4") -> str:
 def _halved(name, array):
     """Return an array as float16, unless a number is too large for it."""
     if (largest := abs(array).max(initial=0)) > np.finfo(np.float16).max:
-        raise CheckpointError(f"{name} holds {largest:g}, but float16 ends at 65,504: save it in full.")
+        raise InputError(f"half is True, but {name} holds {largest:g}, and float16 ends at 65,504: save it in full.")
     return array.astype(np.float16)
 
 

@@ -7,6 +7,7 @@ functions of it.
 """
 
 import json
+import os
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -17,7 +18,7 @@ import numpy as np
 import safetensors
 import safetensors.numpy
 
-from tinydiff.base import Array, CheckpointError, atomic_write, to_numpy
+from tinydiff.base import Array, CheckpointError, InputError, atomic_write, to_numpy
 from tinydiff.models.weights import check_fits, read_arrays
 from tinydiff.nn import Module
 
@@ -41,6 +42,22 @@ class RunState:
     step: int
     vectors: dict[str, dict[str, Array]]
     about: dict[str, Any]
+
+
+def refuse_a_model(name: str, folder: str | Path) -> None:
+    """Raise `InputError` if a folder holds a model, but no checkpoint: a training could not go on, but overwrite it.
+
+    Parameters
+    ----------
+    name : str
+        What the folder is called in the sentence, such as ``"out"``.
+    folder : str or Path
+    """
+    if os.path.isfile(Path(folder) / "config.json") and not checkpoints(Path(folder)):
+        raise InputError(
+            f"{name} is {folder}, which holds a model, but no checkpoint from which its training could go on: give "
+            "another folder, so that it is not lost."
+        )
 
 
 def save_checkpoint(folder: Path, networks: dict[str, Module], state: RunState, keep: int) -> Path:

@@ -14,6 +14,7 @@ IN_WORDS = {  # what is no option, in a sentence
     "images": "The number of images",
     "class_names": "What the classes are called",
     "objective": "The objective",
+    "weights of the prior": "The checksum of the prior's weights",
 }
 
 

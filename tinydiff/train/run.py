@@ -22,7 +22,7 @@ from tinydiff.base import (
     sweep,
     xp_of,
 )
-from tinydiff.train.checkpoint import RunState, checkpoints, load_checkpoint, save_checkpoint, step_of
+from tinydiff.train.checkpoint import RunState, checkpoints, load_checkpoint, refuse_a_model, save_checkpoint, step_of
 from tinydiff.train.config import FREE
 from tinydiff.train.interrupt import interruptible
 from tinydiff.train.learner import Learner
@@ -269,6 +269,7 @@ class Run:
 
     def _resume(self, folder):
         """Go on from the last checkpoint in the folder, if there is one."""
+        refuse_a_model("folder", folder)
         found = checkpoints(folder)
         if not found:
             return

@@ -76,15 +76,18 @@ def test_it_is_refused_where_pictures_are_drawn_of_words_alone(trained, capsys):
 
 
 def test_what_does_not_fit_is_one_clear_sentence(trained, picture, tmp_path, capsys):
-    edit = ["edit", "--model", str(trained), "--image", str(picture), "--steps", "2", "--out", str(tmp_path)]
+    out = tmp_path / "new" / "out"
+    edit = ["edit", "--model", str(trained), "--image", str(picture), "--steps", "2", "--out", str(out)]
     for options, sentence in [
         (["--strength", "0.5"], "--strength is 0.5, but this model enlarges the picture as a whole"),
         (["--mask", str(picture)], "but this model enlarges the picture as a whole"),
         (["--image-noise", "2"], "--image-noise is 2"),
+        (["--steps", "0"], "--steps is 0"),
         (["--size", "18"], "--size is 18 x 18"),
         (["--prompt", "a cabin"], "this model does not read text"),
     ]:
         fails(capsys, [*edit, *options], 2, sentence)
+        assert not out.exists(), options
     plain = ["edit", "--image", str(picture), "--image-noise", "0.5", "--out", str(tmp_path)]
     fails(capsys, plain, 2, "--image-noise is 0.5, but this model does not enlarge pictures")
     for options, sentence in [

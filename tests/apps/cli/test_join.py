@@ -1,5 +1,7 @@
 """`tinydiff join`: models that draw one after the other become one, and what does not go together is refused."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from commands import fails
@@ -78,20 +80,32 @@ def test_weights_of_16_bits_take_half_the_room(folders, tmp_path):
 @pytest.mark.parametrize(
     ("names", "words"),
     [
-        (("base",), "at least two models were expected"),
+        (("base",), "base is one model, but at least two were expected"),
         (("to-16", "to-32"), "to-16, but one that draws small pictures, a cascade, or a prior was expected"),
         (("clip", "decoder"), "clip, but one that draws small pictures"),
         (("base", "decoder"), "decoder is a diffusion model, but a model that enlarges pictures was expected"),
-        (("base", "to-32"), "do not go together. stages[0] draws pictures of 32 x 32"),
+        (("base", "to-32"), "to-32 draws pictures of 32 x 32"),
+        (("decoder", "prior"), "decoder is the decoder of an unCLIP, but its prior draws first"),
+        (("prior", "prior"), "do not go together. decoder is a prior, which draws embeddings"),
+        (("prior", "to-16"), "do not go together. decoder enlarges pictures"),
         (("prior", "base"), "do not go together. decoder draws of words alone"),
         (("prior", "unclip"), "unclip is an unCLIP, but a diffusion model was expected"),
-        (("prior", "decoder", "to-32"), "a prior and one decoder were expected"),
+        (("prior", "decoder", "to-32"), "prior is a prior, to which one decoder belongs, but 2 were given"),
         (("cascade", "to-16"), "do not go together"),
     ],
 )
 def test_what_does_not_go_together_is_one_clear_sentence(folders, tmp_path, capsys, names, words):
     fails(capsys, join(folders, tmp_path / "out", *names), 2, words)
     assert not (tmp_path / "out").exists()
+
+
+def test_weights_too_large_for_16_bits_are_refused_and_nothing_is_left(tmp_path, capsys):
+    stage = enlarger(16)
+    save(tmp_path / "base", base())
+    save(tmp_path / "large", replace(stage, network=stage.network.bind(stage.network.theta + 1e6)))
+    fails(capsys, join(tmp_path, tmp_path / "out", "base", "large", more=["--half"]), 2, "--half is True, but ")
+    assert not (tmp_path / "out").exists()
+    assert main(join(tmp_path, tmp_path / "out", "base", "large")) == 0
 
 
 def test_nothing_is_written_over(folders, tmp_path, capsys):

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -12,7 +13,7 @@ from unclips import clip, of_latents, prior, unclip
 
 import tinydiff
 from tinydiff.apps.cli import main
-from tinydiff.models import LatentDiffusion, Prior, UnClip, load, save
+from tinydiff.models import LatentDiffusion, Prior, Request, UnClip, load, save
 
 STEPS = ["--train.steps", "3", "--train.warmup", "1", "--train.batch", "8", "--train.validation-images", "10"]
 PRIOR = ["--network.channels", "8", "--network.layers", "1", "--network.heads", "2", "--images", "20"]
@@ -95,6 +96,45 @@ def test_a_decoder_becomes_an_unclip_with_its_prior(folders, tmp_path, capsys, s
     assert len(list((tmp_path / "drawn" / "pictures").iterdir())) == 2
 
 
+def test_a_decoder_that_cannot_be_trained_is_refused_before_anything_is_embedded(folders, tmp_path, capsys):
+    ask = training("decode", tmp_path / "run", "--prior", str(folders / "prior"), *SMALL)
+    for more, words in (
+        (["--train.flip"], "--train.flip is True"),
+        (["--unet.num-classes", "3"], "--unet.num-classes is 3"),
+        (["--unet.image-channels", "3"], "--unet.image-channels is 3"),
+        (["--unet.in-channels", "1"], "--unet.in-channels is 1, but the CLIP reads 3 channels"),
+        (["--unet.image-size", "24"], "--unet.image-size is 24 x 24, but the CLIP reads 16 x 16"),
+    ):
+        fails(capsys, [*ask, *more], 2, words)
+        assert not (tmp_path / "run").exists(), more
+
+
+def test_a_run_goes_on_with_its_own_prior_and_as_many_pictures(folders, tmp_path, capsys):
+    other, out = tmp_path / "other", tmp_path / "run"
+    one = prior()
+    save(other, replace(one, network=one.network.bind(1.5 * one.network.theta)), data="scenes")
+    ask = training("decode", out, *SMALL, "--unet.image-size", "16")
+    assert main([*ask, "--prior", str(folders / "prior")]) == 0
+    capsys.readouterr()
+    before = (out / "prior" / "model.safetensors").read_bytes()
+    more = ["--train.steps", "5"]
+    fails(capsys, [*ask, *more, "--prior", str(other)], 2, "The checksum of the prior's weights is")
+    assert (out / "prior" / "model.safetensors").read_bytes() == before
+    more += ["--prior", str(folders / "prior"), "--images", "30"]
+    fails(capsys, [*ask, *more], 2, "The number of images is 30, but the run in", "has 20")
+    shutil.rmtree(out / "embeddings" / "test")
+    for checkpoint in out.glob("step-*"):
+        checkpoint.unlink()
+    fails(capsys, [*ask, *more], 2, "--out is", "which holds a model, but no checkpoint")
+    (out / "config.json").unlink()
+    fails(capsys, [*ask, *more], 1, "holds embeddings of other pictures than those asked for: ask for the same data")
+
+
+def test_a_prior_of_few_steps_draws(folders, tmp_path):
+    few = replace(prior(), config=replace(prior().config, T=10))
+    assert few.embeddings(Request(prompt=["a red car"])).shape == (1, 6)
+
+
 def test_a_decoder_goes_on_from_a_model_of_words(folders, tmp_path, capsys):
     start, out = tmp_path / "start", tmp_path / "run"
     words = ["--autoencoder", str(folders / "autoencoder"), *SMALL, "--unet.pooled-channels", "8"]
@@ -153,7 +193,10 @@ def test_what_variations_do_not_take_is_refused(folders, tmp_path, capsys):
         (["--between", b, "--sampler", "ddim"], "--sampler is 'ddim'"),
         (["--between", b, "--n", "1"], "--n is 1"),
         (["--between", b, "--seed", "1"], "--seed is 1"),
-        (["--towards", "x", "--away-from", "x"], "say the same"),
+        (["--towards", "x", "--away-from", "x "], "--away-from is 'x ', which --towards says too"),
+        (["--towards", " "], "--towards is ' ', but a text was expected"),
+        (["--towards", "x", "--steps", "0"], "--steps is 0"),
+        (["--steps", "1000"], "--steps is 1000"),
         (["--n", "0"], "--n is 0"),
         (["--model", str(folders / "prior")], "an unCLIP was expected"),
         (["--variations", str(broken)], "broken.png"),
@@ -161,7 +204,7 @@ def test_what_variations_do_not_take_is_refused(folders, tmp_path, capsys):
     ):
         status = 1 if "png" in words else 2
         fails(capsys, [*ask, *more], status, words)
-        assert not out.exists() or not list(out.rglob("*.png")), more
+        assert not out.exists(), more
     picture = ["edit", "--image", a, "--out", str(out)]
     fails(capsys, [*picture, "--model", str(folders / "unclip" / "decoder")], 2, "the decoder of an unCLIP")
     fails(capsys, [*picture, "--towards", "x"], 2, "--towards is 'x', but it goes with --variations")

@@ -17,7 +17,7 @@ from tinydiff.apps.cli.options import (
 )
 from tinydiff.apps.cli.screen import say
 from tinydiff.apps.cli.variations import vary
-from tinydiff.base import Array, InputError, Size, check_count, counted, select_device, to_numpy, writable_folder, xp_of
+from tinydiff.base import Array, InputError, Size, check_count, counted, folder_to_fill, select_device, to_numpy, xp_of
 from tinydiff.functional import upsample_nearest
 from tinydiff.models import (
     GUIDANCE_FOR_PROMPTS,
@@ -160,8 +160,7 @@ class Edit:
                 say(f"{file}: {'; '.join(phrases)}.")
         for note in notes_on_words(model, (self.prompt or "", self.negative), Path(name).name):
             say(note)
-        writable_folder(self.out)
-        with ProgressBar() as bar:
+        with folder_to_fill(self.out), ProgressBar() as bar:
             edited = to_numpy(self._edited(model, images, mask, request, bar))
         say(f"Edited {path} in {counted(self.n, 'way')}: {self._save(model, name, request, picture, edited)}")
 

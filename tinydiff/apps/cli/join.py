@@ -1,5 +1,6 @@
 """The command ``tinydiff join``."""
 
+import shutil
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
@@ -30,16 +31,19 @@ class Join:
     def run(self) -> None:
         """Load the models, join them, and save the whole, with what is known of the origin of each."""
         if len(self.models) < 2:
-            raise InputError(f"models is {' '.join(self.models)!r}, but at least two models were expected.")
+            raise InputError(f"{self.models[0]} is one model, but at least two were expected, one behind the other.")
         if self.out.exists() and not (self.out.is_dir() and not any(self.out.iterdir())):
             raise InputError(f"out is {self.out}, where there is something already: give a new folder.")
         whole, sources = joined(self.models)
         abouts = [read_about(source) for source in sources]
         learned_from = [about["data"] for about in abouts if "data" in about]
         one = len({str(data) for data in learned_from}) == 1  # otherwise only its parts say what they learned from
-        save(self.out, whole, half=self.half, **({"data": learned_from[0]} if one else {}))
-        for (name, part), about in zip(parts_of(whole).items(), abouts, strict=True):
-            save(self.out / name, part, half=self.half, **about)
+        of_parts = dict(zip(parts_of(whole), abouts, strict=True))
+        try:
+            save(self.out, whole, None, self.half, of_parts, **({"data": learned_from[0]} if one else {}))
+        except BaseException:
+            shutil.rmtree(self.out, ignore_errors=True)  # nothing was there before
+            raise
         side = " x ".join(map(str, whole.picture_shape[:2]))
         say(f"Joined {len(sources)} models, which draw pictures of {side}: {self.out}")
 
@@ -51,8 +55,10 @@ def joined(names: tuple[str, ...]) -> tuple[Any, list[str]]:
     made_of: tuple[Any, ...]
     if isinstance(first, Prior):
         if len(names) > 2:
-            raise InputError(f"models has {len(names)}, but a prior and one decoder were expected.")
+            raise InputError(f"{names[0]} is a prior, to which one decoder belongs, but {len(names) - 1} were given.")
         kind, made_of = UnClip, (first, load(names[1], kind=DiffusionModel))
+    elif isinstance(first, DiffusionModel) and first.config.embedding is not None:
+        raise InputError(f"{names[0]} is the decoder of an unCLIP, but its prior draws first: give that before it.")
     elif isinstance(first, (Cascade, DiffusionModel)) and not isinstance(first, Enlarger):
         base, *stages = first.parts
         if stages:
@@ -66,4 +72,7 @@ def joined(names: tuple[str, ...]) -> tuple[Any, list[str]]:
     try:
         return kind(*made_of), sources
     except InputError as refusal:
-        raise InputError(f"{' and '.join(names)} do not go together. {refusal}") from refusal
+        why = str(refusal)
+        for i, source in enumerate(sources[1:]):
+            why = why.replace(f"stages[{i}]", source)
+        raise InputError(f"{' and '.join(names)} do not go together. {why}") from refusal

@@ -9,7 +9,7 @@ import numpy as np
 from tinydiff.apps.cli.drawings import describe, save_edited
 from tinydiff.apps.cli.options import ProgressBar, refuse_given
 from tinydiff.apps.cli.screen import say
-from tinydiff.base import Array, InputError, check_count, counted, select_device, to_numpy, writable_folder, xp_of
+from tinydiff.base import Array, InputError, check_count, counted, folder_to_fill, select_device, to_numpy, xp_of
 from tinydiff.models import (
     GUIDANCE_FOR_PROMPTS,
     Request,
@@ -40,6 +40,10 @@ def vary(command: Any) -> None:
     if command.model is None:
         raise InputError("model is missing: give an unCLIP, which draws variations, as --model FOLDER.")
     name, is_way = command.model, command.between is not None or command.towards is not None
+    if command.towards is not None and not command.towards.strip():
+        raise InputError(f"towards is {command.towards!r}, but a text was expected: it says where the pictures lead.")
+    if command.towards is not None and command.towards.strip() == (command.away_from or "").strip():
+        raise InputError(f"away_from is {command.away_from!r}, which --towards says too: give another text.")
     for names, table, why in NOT_USED:
         refuse_given(getattr(command, table) if table else command, names, why)
     if is_way:
@@ -63,8 +67,7 @@ def vary(command: Any) -> None:
     check_fits(model.decoder, replace(request, n=command.n))
     for note in notes_on_words(model, (command.prompt or command.towards or "", command.negative), Path(name).name):
         say(note)
-    writable_folder(command.out)
-    with ProgressBar() as bar:
+    with folder_to_fill(command.out), ProgressBar() as bar:
         drawn = to_numpy(_drawn(command, model, given, request, bar))
     more = {option: str(path) for option, path in paths.items()} | {"n": command.n if is_way else None}
     more |= {"towards": command.towards, "away from": command.away_from}

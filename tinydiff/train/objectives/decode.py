@@ -104,8 +104,9 @@ class Decode(Denoise):
         return decoder if self.prior is None else UnClip(self.prior, decoder)
 
     def identity(self) -> dict[str, Any]:
-        """Return the model's shape, the data with checksums, and the checksum of the embeddings."""
-        return {**super().identity(), "embeddings": self.embeddings.identity()}
+        """Return the model's shape, the data with checksums, and the checksums of the embeddings and of the prior."""
+        of_prior = {} if self.prior is None else {"weights of the prior": self.prior.checksum()}
+        return {**super().identity(), "embeddings": self.embeddings.identity(), **of_prior}
 
     def _check_embeddings(self, name, embeddings, pictures):
         """Raise unless these are the embeddings of these pictures, by the CLIP that the model says."""

@@ -10,11 +10,13 @@ from tinydiff.apps.cli.options import DATASET_NAMES, ProgressBar, ScheduleName, 
 from tinydiff.apps.cli.train.command import TrainCommand, on_device
 from tinydiff.apps.cli.train.data import FOLDER_HELP, DataOptions, Fit, is_made, prepare_data
 from tinydiff.apps.cli.train.denoiser import given_options
-from tinydiff.base import Device, InputError, counted, xp_of
+from tinydiff.base import CheckpointError, Device, InputError, counted, read_table, xp_of
 from tinydiff.data import DATASETS, LatentData, encode_once
 from tinydiff.models import ClipModel, LatentAutoencoder
 from tinydiff.networks import UNetConfig
 from tinydiff.train import DenoiseConfig
+from tinydiff.train.checkpoint import checkpoints
+from tinydiff.train.resume import check_same_run
 from tinydiff.workers import default_threads, processes_pay
 
 Data = Annotated[str, arg(help=f"{DATASET_NAMES}, {FOLDER_HELP}.")]
@@ -56,6 +58,7 @@ class CaptionedCommand(TrainCommand):
         InputError
             If the data have no captions, or cannot be drawn in this shape.
         """
+        self._refuse_another_number()
         height, width, channels = shape
         drawn = DATASETS[self.data].drawn if self.data in DATASETS else None
         if drawn is None or in_memory:
@@ -76,6 +79,13 @@ class CaptionedCommand(TrainCommand):
         if training.captions is None:
             raise InputError(f"data is {self.data!r}, which has no captions, but words are learned here.")
         return training, held_out
+
+    def _refuse_another_number(self) -> None:
+        """Refuse another number of drawn pictures than the run in the folder has, before theirs are encoded or read."""
+        kept = self.out / "run.json"
+        if is_made(self.data) and checkpoints(self.out) and kept.is_file():
+            before = read_table(kept, CheckpointError)
+            check_same_run(self.out, before, {"images": self.images} if "images" in before else {})
 
     def ready(self, model: Any, device: Device) -> Any:
         """Return a model as it is trained: on the device, computed as these options say."""

@@ -16,6 +16,7 @@ from tinydiff.apps.cli.train.card import write_card
 from tinydiff.base import Choices, Device, Size, counted, select_device, to_device, to_table, write_json
 from tinydiff.data import Dataset, load_data
 from tinydiff.train import Objective, Run, TrainConfig, read_log
+from tinydiff.train.checkpoint import refuse_a_model
 
 OBJECTIVES: Choices[type["TrainCommand"]] = Choices("objective")  # what can be trained, each with its options
 Kind = TypeVar("Kind", bound=type["TrainCommand"])
@@ -66,6 +67,7 @@ class TrainCommand:
 
     def run(self) -> None:
         """Train, or go on with a run that was stopped."""
+        refuse_a_model("out", self.out)  # before pictures are read
         device = select_device(self.device)
         objective = self.prepare(device)
         run = Run(objective, self.out, threads=self.threads, processes=self.processes)

@@ -26,6 +26,7 @@ from tinydiff.models import (
     LatentAutoencoder,
     LatentDiffusion,
     Prior,
+    UnClip,
     default_micro_batch,
     load,
 )
@@ -75,6 +76,7 @@ class TrainDecoder(CaptionedCommand):
         if self.prior is None:
             raise InputError("prior is missing: give the one whose embeddings are to be decoded, as --prior FOLDER.")
         refuse_given(self.train, "image_noise", "a decoder sees no small pictures: leave it out")
+        refuse_given(self.train, "flip", "embeddings are those of pictures that are not mirrored: leave it out")
         prior = load(self.prior, device, kind=Prior)
         start = self._start(device)
         autoencoder = self._autoencoder(start, device)
@@ -86,8 +88,10 @@ class TrainDecoder(CaptionedCommand):
                 f"{self.network}.pooled_channels is {shape.pooled_channels}, but an embedding decides it: leave it out."
             )
         of_pictures = shape.shape if autoencoder is None else autoencoder.config.shape
+        self._refuse_what_is_not_drawn(shape, prior, autoencoder)
         training, held_out = self.pictures(of_pictures, "autoencoder", in_memory=autoencoder is None)
         model = self._model(start, autoencoder, shape, prior, training.captions)
+        UnClip(prior, model)  # what does not fit together is refused before anything is embedded
         embeddings = self.encoded(prior.clip, training, held_out)
         if autoencoder is not None:
             training, held_out = self.encoded(autoencoder, training, held_out)
@@ -100,6 +104,28 @@ class TrainDecoder(CaptionedCommand):
     def last_words(self, run: Run, where: str) -> str:
         """Return how to draw with it."""
         return f'To draw: tinydiff sample --model {where} --prompt "..."'
+
+    def _refuse_what_is_not_drawn(self, shape: Any, prior: Prior, autoencoder: LatentAutoencoder | None) -> None:
+        """Refuse what a decoder's network is not told, and pictures of another kind than its CLIP reads."""
+        for name, of_model in (("num_classes", None), ("image_channels", 0), ("image_time", False)):
+            if (value := getattr(shape, name)) != of_model:
+                raise InputError(
+                    f"{self.network}.{name} is {value}, but a decoder is told words and an embedding: leave it out."
+                )
+        if autoencoder is not None:
+            return
+        height, width, channels = prior.clip.network.config.shape
+        if shape.in_channels != channels:
+            raise InputError(
+                f"{self.network}.in_channels is {shape.in_channels}, but the CLIP reads {channels} channels: leave it "
+                "out."
+            )
+        own = shape.shape[:2]
+        if own[0] % height or own[1] % width or own[0] * width != own[1] * height:
+            raise InputError(
+                f"{self.network}.image_size is {' x '.join(map(str, own))}, but the CLIP reads {height} x {width}: a "
+                "whole number of times as large was expected."
+            )
 
     def _start(self, device: Device) -> DiffusionModel | None:
         """Return the model to start from, if there is one; what was given of its shape must be what it has."""
