@@ -73,9 +73,10 @@ notebooks: $(VENV)/.ready-dev  ## check that the notebooks are in step with thei
 
 check: lint types notebooks test-slow test  ## all of the above that continuous integration runs
 
-dist: $(VENV)/.ready  ## build the wheel and the source distribution into dist/, and say what is large in them
+dist: $(VENV)/.ready  ## build both packages into dist/, and say what is large in them
 	@$(RUN) -m pip install --quiet build
 	@$(RUN) -m build --outdir dist .
+	@$(RUN) -m build --outdir dist --wheel packages/scenes
 	@$(RUN) tools/dist_size.py dist
 
 requirements:  ## pin requirements.txt anew from pyproject.toml (needs uv)

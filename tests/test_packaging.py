@@ -12,12 +12,14 @@ import numpy as np
 import pytest
 import safetensors.numpy
 
+from tinydiff.models.store import OF_SCENES
 from tinydiff.models.weights import read_arrays, save_weights
 from tools import dist_size
 
 ROOT = Path(__file__).resolve().parent.parent
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
 WORKFLOW = ROOT / ".github" / "workflows" / "ci.yml"
+SCENES = ROOT / "packages" / "scenes"
 MOST_MEGABYTES = 86  # of a wheel; it is nearly all weights, and an index takes 100
 
 
@@ -90,13 +92,31 @@ def test_workflow_is_whole():
                 assert target in targets
 
 
+def build(project, folder, *options):
+    pytest.importorskip("hatchling", reason="this test builds the package: pip install hatchling")
+    subprocess.run([sys.executable, "-m", "hatchling", "build", "-d", folder, *options], cwd=project, check=True)
+
+
 @pytest.fixture(scope="module")
 def built(tmp_path_factory):
-    pytest.importorskip("hatchling", reason="this test builds the package: pip install hatchling")
     folder = tmp_path_factory.mktemp("dist")
-    subprocess.run([sys.executable, "-m", "hatchling", "build", "-d", folder], cwd=ROOT, check=True)
+    build(ROOT, folder)
     (wheel,), (sdist,) = folder.glob("*.whl"), folder.glob("*.tar.gz")
     return wheel, sdist
+
+
+@pytest.fixture(scope="module")
+def built_scenes(tmp_path_factory):
+    if not (SCENES / "pyproject.toml").exists() or not all(map(is_whole, OF_SCENES)):
+        pytest.skip("the weights of this package are in a clone of the repository only")
+    folder = tmp_path_factory.mktemp("dist")
+    build(SCENES, folder, "-t", "wheel")
+    (wheel,) = folder.glob("*.whl")
+    return wheel
+
+
+def is_whole(name):
+    return (ROOT / "tinydiff" / "weights" / name / "config.json").exists()
 
 
 @pytest.mark.slow
@@ -106,13 +126,47 @@ def test_wheel_holds_the_package_and_its_models_and_nothing_else(built):
     assert {name.partition("/")[0].partition("-")[0] for name in names} == {"tinydiff"}
     assert "tinydiff/py.typed" in names
     source = {str(path.relative_to(ROOT)) for path in (ROOT / "tinydiff").rglob("*") if path.is_file()}
-    assert {name for name in source if "__pycache__" not in name} <= names
+    elsewhere = tuple(f"tinydiff/weights/{name}/" for name in OF_SCENES)
+    assert {name for name in source if "__pycache__" not in name and not name.startswith(elsewhere)} <= names
     assert wheel.stat().st_size < MOST_MEGABYTES * 1e6
     assert "tinydiff/weights" in dist_size.report(wheel)
     with zipfile.ZipFile(wheel) as file:
         about = file.read(next(name for name in names if name.endswith("METADATA"))).decode()
     assert "Requires-Dist: tyro>=1.0.14" in about
     assert "Description-Content-Type: text/markdown" in about
+
+
+@pytest.mark.slow
+def test_models_in_a_package_of_their_own_are_found_once_it_is_installed(built, built_scenes, tmp_path):
+    """Installed alone, tinydiff says where they are; beside it, they load; and no file is in both."""
+    wheel, _ = built
+    of_both = dist_size.sizes(wheel).keys() & dist_size.sizes(built_scenes).keys()
+    assert of_both == set()
+    assert built_scenes.stat().st_size < MOST_MEGABYTES * 1e6
+    load = "import sys, tinydiff\nfor name in sys.argv[1:]: print(type(tinydiff.load(name)).__name__)"
+    environment = {"PYTHONPATH": str(tmp_path), "PATH": "/usr/bin:/bin"}
+
+    def loaded():
+        command = [sys.executable, "-c", load, *OF_SCENES]
+        return subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
+
+    zipfile.ZipFile(wheel).extractall(tmp_path)
+    alone = loaded()
+    assert alone.returncode == 1
+    assert "it is in the package tinydiff-scenes" in alone.stderr
+    zipfile.ZipFile(built_scenes).extractall(tmp_path)
+    assert loaded().stdout.split() == ["Cascade", "UnClip"]
+
+
+def test_the_package_of_scenes_holds_what_the_main_one_leaves_out():
+    if not (SCENES / "pyproject.toml").exists():
+        pytest.skip("this package is in a clone of the repository only")
+    about = tomllib.loads((SCENES / "pyproject.toml").read_text(encoding="utf-8"))
+    assert about["project"]["version"] == PROJECT["version"]
+    included = about["tool"]["hatch"]["build"]["targets"]["wheel"]["force-include"].values()
+    assert sorted(included) == [f"tinydiff/weights/{name}" for name in OF_SCENES]
+    main = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["hatch"]["build"]["targets"]
+    assert main["wheel"]["exclude"] == [f"/tinydiff/weights/{name}" for name in OF_SCENES]
 
 
 @pytest.mark.slow

@@ -30,6 +30,7 @@ from tinydiff.evaluate import frechet_distance_of, random_features, scene_obedie
 from tinydiff.evaluate.scenes import captioned_scenes, read_scenes
 from tinydiff.models import SAMPLER, STEPS, Guidance, PictureModel, Request, load, load_picture_model
 from tinydiff.networks import AttributeClassifier
+from tinydiff.nn import Module, Tape
 
 SPLITS = {"seen": "test", "held out": "held-out"}
 AT_ONCE = 50  # prompts that are drawn together
@@ -40,6 +41,7 @@ COLUMNS = (
     "",
     "side",
     "weights",
+    "GFLOPs",
     "pictures trained on",
     "minutes of training",
     "seen",
@@ -85,6 +87,13 @@ def time_and_memory(model: PictureModel, guidance: float) -> tuple[float, float]
     return seconds, peak / 1e6
 
 
+def flops(network: Module) -> int:
+    """Return the operations of one forward for one picture; a multiplication and its addition are two."""
+    tape = Tape()
+    network.forward(*network.one_input(), tape=tape)
+    return sum(entry.owner.flops(entry.cache) for entry in tape.entries)
+
+
 def row(system: dict[str, Any], judge: AttributeClassifier, n: int, guidance: float) -> tuple[str, np.ndarray]:
     """Return a line of the table, and the first pictures of the captions seen."""
     model = load_picture_model(system["model"])
@@ -106,6 +115,7 @@ def row(system: dict[str, Any], judge: AttributeClassifier, n: int, guidance: fl
         system["name"],
         f"{side}",
         f"{model.size / 1e6:.1f} M",
+        f"{sum(flops(part.network) for part in model.parts) / 1e9:.2f}",
         f"{system['pictures']:,}" if "pictures" in system else "-",
         f"{system.get('minutes', '-')}",
         f"{seen.mean:.1%}",

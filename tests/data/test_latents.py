@@ -77,7 +77,7 @@ def test_latents_of_another_autoencoder_or_of_other_pictures_are_refused(tmp_pat
     latents_of(tmp_path)
     with pytest.raises(DataError, match=r"holds latents of another autoencoder than asked for .*: delete the folder"):
         latents_of(tmp_path, model=autoencoder(1))
-    with pytest.raises(DataError, match="holds latents of other pictures than asked for"):
+    with pytest.raises(DataError, match="holds latents of other pictures than those asked for"):
         latents_of(tmp_path, DrawnScenes("train", 6, 16, seed=1))
     (tmp_path / "0000000.safetensors").write_bytes(b"no")
     with pytest.raises(DataError, match="cannot be read"):

@@ -18,6 +18,8 @@ def test_info_prints_versions_models_and_data(capsys):
         "mnist-classifier-28",
         "avatars-cascade/stage_1",
         "avatars-unclip/prior/clip",
+        "scenes-cascade/stage_2",
+        "scenes-unclip/decoder/autoencoder",
         "scenes/autoencoder",
         "scenes-128/autoencoder",
         "Model scenes-128: ",

@@ -63,7 +63,7 @@ def test_the_bar_is_taken_away_before_an_error_is_told(command, monkeypatch, err
     text = sys.stderr.getvalue()
     assert "?step/s" in text
     assert text.rpartition("\r")[2] == said
-    assert list((tmp_path / "out").iterdir()) == []
+    assert list((tmp_path / "out").rglob("*")) == []
 
 
 @pytest.mark.skipif(os.name == "nt", reason="signals differ")
@@ -73,5 +73,5 @@ def test_sigterm_leaves_no_half_written_file(command, monkeypatch, tmp_path):
     with pytest.raises(SystemExit) as left:
         main(command)
     assert left.value.code == 143
-    assert list((tmp_path / "out").iterdir()) == []
+    assert list((tmp_path / "out").rglob("*")) == []
     assert signal.getsignal(signal.SIGTERM) is before
