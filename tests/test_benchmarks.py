@@ -124,5 +124,13 @@ def test_models_of_scenes_are_compared_in_a_table_and_a_picture(tmp_path):
     picture = tmp_path / "compared.png"
     command = [sys.executable, str(BENCHMARKS / "scenes.py"), "latents=scenes", "--n", "2", "--picture", str(picture)]
     found = subprocess.run(command, capture_output=True, text=True, cwd=BENCHMARKS, check=True)
-    assert "| latents | 64 | 7.4 M | - | - |" in found.stdout
+    assert "| latents | 64 | 7.4 M | 0.72 | - | - |" in found.stdout
     assert picture.is_file()
+
+
+@pytest.mark.slow
+def test_the_prompts_of_the_article_are_drawn_and_counted(tmp_path):
+    command = [sys.executable, str(BENCHMARKS / "article.py"), "scenes", "--picture", str(tmp_path / "article.png")]
+    found = subprocess.run(command, capture_output=True, text=True, cwd=BENCHMARKS, check=True)
+    assert "latents: 'a robot on a road' in 16 of 16" in found.stdout
+    assert (tmp_path / "article.png").exists()
