@@ -80,6 +80,7 @@ def test_weights_of_16_bits_take_half_the_room(folders, tmp_path):
 @pytest.mark.parametrize(
     ("names", "words"),
     [
+        ((), "No model is given, but at least two were expected"),
         (("base",), "base is one model, but at least two were expected"),
         (("to-16", "to-32"), "to-16, but one that draws small pictures, a cascade, or a prior was expected"),
         (("clip", "decoder"), "clip, but one that draws small pictures"),

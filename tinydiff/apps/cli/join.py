@@ -31,7 +31,8 @@ class Join:
     def run(self) -> None:
         """Load the models, join them, and save the whole, with what is known of the origin of each."""
         if len(self.models) < 2:
-            raise InputError(f"{self.models[0]} is one model, but at least two were expected, one behind the other.")
+            given = f"{self.models[0]} is one model" if self.models else "No model is given"
+            raise InputError(f"{given}, but at least two were expected, one behind the other.")
         if self.out.exists() and not (self.out.is_dir() and not any(self.out.iterdir())):
             raise InputError(f"out is {self.out}, where there is something already: give a new folder.")
         whole, sources = joined(self.models)
