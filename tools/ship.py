@@ -24,11 +24,10 @@ def main(run: str, name: str, micro_batch: str = "") -> None:
     if micro_batch:
         of_parts = hasattr(model, "with_micro_batch")
         model = model.with_micro_batch(int(micro_batch)) if of_parts else replace(model, micro_batch=int(micro_batch))
-    shipped = {config.parent: read_about(config.parent) for config in (WEIGHTS / name).glob("*/config.json")}
-    folder = save(WEIGHTS / name, model, half=True, **read_about(run))
-    for part in (config.parent for config in folder.glob("*/config.json")):
-        # a part says on what it was trained: one that shipped before, such as an autoencoder, as it did then
-        save(part, load(part), half=True, **shipped.get(part, read_about(Path(run) / part.name)))
+    shipped = {config.parent.name: read_about(config.parent) for config in (WEIGHTS / name).glob("*/config.json")}
+    # a part says on what it was trained: one that shipped before, such as an autoencoder, as it did then
+    parts = {config.parent.name: read_about(config.parent) for config in Path(run).glob("*/config.json")}
+    folder = save(WEIGHTS / name, model, None, True, parts | shipped, **read_about(run))
     card = Path(run) / "CARD.md"
     if card.exists() and not (folder / card.name).exists():
         shutil.copy(card, folder / card.name)

@@ -21,8 +21,7 @@ from tinydiff import plot
 from tinydiff.base import to_numpy
 from tinydiff.data import to_floats, to_images
 from tinydiff.data.scenes import compose, render
-from tinydiff.data.scenes.attributes import ATTRIBUTES
-from tinydiff.evaluate.scenes import ARTICLE, OF_EACH, read_scenes
+from tinydiff.evaluate.scenes import ARTICLE, OF_EACH, how_many_show
 from tinydiff.models import SAMPLER, STEPS, Request, UnClip, load, load_picture_model
 from tinydiff.networks import AttributeClassifier
 
@@ -34,13 +33,6 @@ def real(wanted: dict[str, str], n: int, side: int = SIDE) -> np.ndarray:
     scenes = (compose(i, split="held-out") for i in count())
     found = (scene for scene in scenes if all(getattr(scene, name) == word for name, word in wanted.items()))
     return np.stack([render(scene, side) for scene in islice(found, n)])
-
-
-def seen(judge: AttributeClassifier, images: np.ndarray, wanted: dict[str, str]) -> int:
-    """Return in how many pictures the judge sees what was asked for."""
-    read, names = read_scenes(judge, images).indices, list(ATTRIBUTES)
-    right = [read[:, names.index(name)] == ATTRIBUTES[name].index(word) for name, word in wanted.items()]
-    return int(np.all(right, axis=0).sum())
 
 
 def of_real(model: UnClip, prompt: str, wanted: dict[str, str], guidance: float) -> np.ndarray:
@@ -68,10 +60,11 @@ def main() -> None:
         for system in systems:
             model = load_picture_model(system["model"])
             if arguments.of_real and isinstance(model, UnClip):
-                right = seen(judge, of_real(model, prompt, wanted, arguments.guidance), wanted)
+                right = how_many_show(judge, of_real(model, prompt, wanted, arguments.guidance), wanted)
                 print(f"{system['name']}, of real embeddings: {prompt!r} in {right} of {OF_EACH}", flush=True)
             images = drawn(model, [prompt] * OF_EACH, arguments.guidance)
-            print(f"{system['name']}: {prompt!r} in {seen(judge, images, wanted)} of {OF_EACH}", flush=True)
+            right = how_many_show(judge, images, wanted)
+            print(f"{system['name']}: {prompt!r} in {right} of {OF_EACH}", flush=True)
             rows[f"{system['name']}, {wanted['object']}s"] = enlarged(images[:SHOWN], SIDE, Image.Resampling.NEAREST)
     if arguments.picture is not None:
         sheet = plot.image_rows({name: to_floats(images) for name, images in rows.items()}, scale=1)

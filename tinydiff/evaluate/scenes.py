@@ -224,8 +224,7 @@ def evaluate_scenes(
     of_article = {}
     for prompt, wanted in ARTICLE.items():
         images = drawn_from([prompt] * OF_EACH)
-        read = read_scenes(judge, images).words
-        hits = sum(all(read[name][i] == word for name, word in wanted.items()) for i in range(OF_EACH))
+        hits = how_many_show(judge, images, wanted)
         of_article[prompt] = images
         lines.append(f'"{prompt}", held out: right in {hits} of {OF_EACH} pictures, by the judge')
     if n >= 2:
@@ -234,6 +233,12 @@ def evaluate_scenes(
         with carried_by_errors(lines):
             lines += ["", _save_sheets(out, pictures, of_article, real, asked["seen"][1])]
     return "\n".join(lines)
+
+
+def how_many_show(judge, images, wanted):
+    """Return in how many pictures the judge reads these words, a dict such as those of `ARTICLE`."""
+    read = read_scenes(judge, images).words
+    return sum(all(read[name][i] == word for name, word in wanted.items()) for i in range(len(images)))
 
 
 def captioned_scenes(split, n):
