@@ -81,6 +81,9 @@ def test_a_warning_is_one_sentence_and_numpy_says_nothing():
         assert np.isnan(np.float32(0) / np.float32(0))
         shown = warnings.formatwarning("The text is\x1b too long.", UserWarning, "tokenizer.py", 180)
         assert shown == "tinydiff: The text is\\x1b too long.\n"
+        again = warnings.formatwarning("The text is\x1b too long.", UserWarning, "another_place.py", 7)
+        assert again == ""  # two networks that read one prompt say the same
+        assert "shorter" in warnings.formatwarning("Another, shorter.", UserWarning, "tokenizer.py", 180)
     assert warnings.formatwarning is before
 
 

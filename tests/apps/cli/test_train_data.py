@@ -211,6 +211,19 @@ def test_nothing_is_said_of_classes_where_there_are_none(options, tmp_path, caps
     assert "belong to that class: train/a, train/b." in said
 
 
+@pytest.mark.parametrize("data", ["avatars", "folder"])
+def test_classes_that_are_said_to_be_unused_beside_captions_are_none(data, pets, capsys):
+    of = ["--images", "20", "--unet.in-channels", "3"] if data == "avatars" else []
+    if data == "folder":
+        for picture in pets.rglob("*.png"):
+            picture.with_suffix(".txt").write_text("a picture")
+    text = ["--captions", "--text.layers", "1", "--text.channels", "8", "--text.heads", "2"]
+    place = data if data == "avatars" else pets
+    config = prepared("--data", place, *of, *text, "--unet.num-classes", "4").model.config
+    assert "--unet.num-classes is given, but labels are not used, since captions are learned" in capsys.readouterr().out
+    assert config.unet.num_classes is None
+
+
 def test_a_run_goes_on_with_its_own_pictures_only_and_says_how_to_learn_from_others(pets, tmp_path, capsys):
     run = ["train", *SMALL, "--data", str(pets), "--out", str(tmp_path / "run")]
     assert main(run) == 0

@@ -63,6 +63,8 @@ def test_a_prior_is_trained_measured_and_goes_on(folders, tmp_path, capsys):
     assert main(ask) == 0
     said = capsys.readouterr().out
     assert "--objective decode --prior" in said
+    described = [line for line in said.splitlines() if ": " in line and " images 16 x 16 x 3" in line]
+    assert len(described) == len(set(described)) == 2  # training and test, each said once
     model = load(out, kind=Prior)
     assert model.config.kind == "x_0"
     vectors = model.clip.embed(np.random.default_rng(0).uniform(-1, 1, (2, 16, 16, 3)).astype(np.float32))

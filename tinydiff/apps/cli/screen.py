@@ -31,12 +31,21 @@ def prepare_streams() -> None:
 
 @contextlib.contextmanager
 def one_line_warnings() -> Iterator[None]:
-    """Show a warning as one sentence, without lines of source; NumPy's on overflow are left to tinydiff's own checks.
+    """Show a warning as one sentence, once, without lines of source; NumPy's on overflow are left to tinydiff's checks.
 
-    Where a number overflows, a sentence about the loss, the weights or the picture follows, which says what to do.
+    Where a number overflows, a sentence about the loss, the weights or the picture follows, which says what to do. What
+    several networks warn of, such as a prompt that is too long for each of them, is said once.
     """
-    before = warnings.formatwarning
-    warnings.formatwarning = lambda message, *_: f"tinydiff: {printable(str(message))}\n"
+    before, said = warnings.formatwarning, set()
+
+    def sentence(message, *_):
+        line = f"tinydiff: {printable(str(message))}\n"
+        if line in said:
+            return ""
+        said.add(line)
+        return line
+
+    warnings.formatwarning = sentence
     try:
         with np.errstate(all="ignore"):
             yield

@@ -7,6 +7,7 @@ import numpy as np
 from tyro.conf import arg
 
 from tinydiff.apps.cli.options import DATASET_NAMES, ProgressBar, ScheduleName, refuse_given
+from tinydiff.apps.cli.screen import say
 from tinydiff.apps.cli.train.command import TrainCommand, on_device
 from tinydiff.apps.cli.train.data import FOLDER_HELP, DataOptions, Fit, is_made, prepare_data
 from tinydiff.apps.cli.train.denoiser import given_options
@@ -76,6 +77,7 @@ class CaptionedCommand(TrainCommand):
             refuse_given(self, "fit background", "scenes are drawn in the size that is wanted: leave it out")
             training = drawn("train", self.images, height)
             held_out = drawn("test", self.train.validation_images, height)
+            say(training.describe(), held_out.describe())
         if training.captions is None:
             raise InputError(f"data is {self.data!r}, which has no captions, but words are learned here.")
         return training, held_out

@@ -171,6 +171,7 @@ def _by_name(options, config):
     classes = training.class_names
     if options.captions and config.num_classes is not None:
         notes.append(_labels_unused(options))
+        config = replace(config, num_classes=None)
     if classes is not None and config.num_classes is None and not options.captions:
         how = f"give --{options.table}.num-classes {len(classes)} to learn them"
         remedy = "the model knows no classes" if options.given is None or not options.advice else how
@@ -277,7 +278,7 @@ def _classes(options: DataOptions, config: Any, listing: Listing) -> tuple[int |
         notes = [f"The class folders {named(names)} are not used, since captions are learned."] if found > 1 else []
         if given and config.num_classes is not None:
             notes.append(_labels_unused(options))
-        return (config.num_classes if given else None), notes
+        return None, notes
     if given and config.num_classes is None:
         remedy = "the model knows no classes" if options.given is None else f"leave {flag} out to learn them"
         return None, [f"The class folders {named(names)} are not used: {remedy}."] if found else []

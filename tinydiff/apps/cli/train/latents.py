@@ -59,7 +59,6 @@ class TrainLatents(CaptionedCommand):
         start = self._start(device)
         autoencoder = self._autoencoder(start, device)
         training, held_out = self.pictures(autoencoder.config.shape, "autoencoder")
-        say(training.describe(), held_out.describe())
         chosen = self._chosen(training.captions)  # what is wrong is refused before anything is encoded
         latents, of_held_out = self.encoded(autoencoder, training, held_out)
         model = self._model(start, autoencoder, latents)

@@ -7,7 +7,6 @@ from typing import Any
 import numpy as np
 
 from tinydiff.apps.cli.options import refuse_given
-from tinydiff.apps.cli.screen import say
 from tinydiff.apps.cli.train.captioned import CaptionedCommand
 from tinydiff.apps.cli.train.command import trains
 from tinydiff.apps.cli.train.denoiser import given_options
@@ -42,7 +41,6 @@ class TrainPrior(CaptionedCommand):
         clip = load(self.clip, device, kind=ClipModel)
         shape = self._shape(clip)
         training, held_out = self.pictures(clip.network.config.shape, "CLIP")
-        say(training.describe(), held_out.describe())
         found = self.encoded(clip, training, held_out)
         vectors = found[0].latents[:, 0, 0].astype(np.float64)
         config = ModelConfig(prior=shape, schedule=self.schedule, T=self.T, kind="x_0")
