@@ -98,10 +98,14 @@ def check_count(name, value, least=1, most=LARGEST_COUNT):
         raise InputError(f"{name} is {shown(value)}, but a whole number of at least {least} was expected.")
 
 
-def check_number(name, value, low, high):
-    """Raise `InputError` unless `value` is a real number, ``low <= value <= high`` (NaN is refused)."""
-    if not (is_real(value) and low <= value <= high):
-        raise InputError(f"{name} is {_shown(value)}, but a number from {low} to {high} was expected.")
+def check_number(name, value, low, high=None):
+    """Raise `InputError` unless `value` is a real number, ``low <= value <= high``; without high any finite one.
+
+    NaN is refused.
+    """
+    if not (is_real(value) and low <= value <= (LARGEST_NUMBER if high is None else high)):
+        expected = f"a number of at least {low}" if high is None else f"a number from {low} to {high}"
+        raise InputError(f"{name} is {_shown(value)}, but {expected} was expected.")
 
 
 def check_positive(name, value):

@@ -4,6 +4,7 @@ A time is a step index, a number or an array (N,) with one per sample. Values on
 on the host are checked.
 """
 
+import math
 from numbers import Real
 from typing import Any, TypeAlias
 
@@ -12,6 +13,8 @@ import numpy as np
 from tinydiff.base import Array, InputError, check_shape, shown, xp_of
 
 Time: TypeAlias = float | Array  # a number, or an array (N,)
+LARGEST_LOG = 700.0  # of a number that a float64 can be
+ROUNDING = 1e-9  # of alpha_bar, by which a time may seem to lie beyond T
 
 
 def falling_table(alpha_bar: Array) -> np.ndarray:
@@ -81,6 +84,27 @@ def look_up(table: Array, t: Array) -> Array:
     infinite = (first == 1) | (last == 0)
     signal, noise = xp.where(infinite, linear, signal), xp.where(infinite, 1 - linear, noise)
     return signal / (signal + noise)
+
+
+def time_of(table: np.ndarray, half_log_snr: float) -> float:
+    """Return the time at which log(a / b) is this, by the same rule as `look_up` (Eq. LSNR-1)."""
+    odds = math.exp(min(2 * half_log_snr, LARGEST_LOG))
+    alpha_bar, noise = odds / (1 + odds), 1 / (1 + odds)
+    if alpha_bar < table[-1] * (1 - ROUNDING):
+        raise InputError(
+            f"half_log_snr is {half_log_snr:.6g}, but alpha_bar would be {alpha_bar:.3g} there, less than its "
+            f"{table[-1]:.3g} at T: a larger number was expected."
+        )
+    before = min(int(np.searchsorted(-table, -alpha_bar, side="right")) - 1, len(table) - 2)
+    first, last = table[before], table[before + 1]
+    if first == 1:
+        share = noise / (1 - last)
+    elif last == 0:
+        share = (first - alpha_bar) / first
+    else:
+        log_snr_first, log_snr_last = math.log(first / (1 - first)), math.log(last / (1 - last))
+        share = (log_snr_first - 2 * half_log_snr) / (log_snr_first - log_snr_last)
+    return before + min(max(float(share), 0.0), 1.0)
 
 
 def to_multiply(coefficient: Array, x: Array) -> Array:

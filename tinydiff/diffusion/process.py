@@ -18,6 +18,7 @@ from tinydiff.diffusion.alpha_bar import (
     falling_table,
     is_on_host,
     look_up,
+    time_of,
     to_multiply,
 )
 from tinydiff.diffusion.checks import check_match
@@ -79,6 +80,21 @@ class GaussianDiffusion:
         float for a number, float64 array (N,) for an array.
         """
         return self._alpha_bar(t, first=0)
+
+    def time_at(self, half_log_snr: float) -> float:
+        """Return the time at which lambda = log(a / b) is this, the inverse of `alpha_bar_at` (Eq. LSNR-1).
+
+        Parameters
+        ----------
+        half_log_snr : float
+            From its value at T to infinity, which it has at t = 0.
+
+        Raises
+        ------
+        InputError
+            If there is more noise at this lambda than at T.
+        """
+        return time_of(self.alpha_bar, half_log_snr)
 
     def q_sample(self, x_0: Array, t: Time, eps: Array) -> Array:
         """Return x_t ~ q(x_t | x_0), made from standard normal `eps` (Eq. DDPM-4)."""

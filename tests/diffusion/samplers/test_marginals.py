@@ -38,7 +38,7 @@ def test_pitfall_06_ddim_preserves_marginals(eta, steps):
         def at(self, **changes):
             return self
 
-        def normal(self, shape, purpose, dtype):
+        def normal(self, shape, purpose, layer, dtype):
             return np.full(shape, self.value, dtype)
 
     x_0, eps = np.array([[0.3, -0.7]]), np.array([[1.0, 2.0]])

@@ -1,5 +1,6 @@
 """What the loops of all samplers share: the start of a chain, the check of a prediction, the scales, fresh noise."""
 
+import math
 from collections.abc import Iterable, Iterator
 from typing import Any, Protocol, runtime_checkable
 
@@ -9,6 +10,7 @@ from tinydiff.base import Array, InputError, arrays_of, check_numbers, shown, xp
 from tinydiff.diffusion.checks import check_match
 from tinydiff.diffusion.process import GaussianDiffusion
 
+MOST_REPEATS = 10_000  # at one noise level: more than any sampler needs
 Chain = Iterator[tuple[float, Array, Array]]  # (t, x_t, x_0_hat) after each step; the last x_t is the sample
 
 
@@ -63,12 +65,27 @@ def checked_prediction(x_t: Array, prediction: tuple[Array, Array]) -> tuple[Arr
     return x_0_hat, eps_hat
 
 
+def check_noise(noise: NoiseSource | None, what: str, amount: float | None = None) -> None:
+    """Raise `InputError` if there is no noise, but a sampler, or an amount of something above 0, draws some."""
+    if noise is None and amount is None:
+        raise InputError(f"noise is None, but {what} draws noise at every step: pass noise=Noise(seed).")
+    if noise is None and amount is not None and amount > 0:
+        raise InputError(f"{what} is {amount} and noise is None, but {what} > 0 draws noise: pass noise=Noise(seed).")
+
+
 def scales(diffusion: GaussianDiffusion, t: float) -> tuple[float, float]:
     """Return a = sqrt(alpha_bar) and b = sqrt(1 - alpha_bar) at the time t."""
     alpha_bar = diffusion.alpha_bar_at(t)
     return alpha_bar**0.5, (1 - alpha_bar) ** 0.5
 
 
-def step_noise(noise: NoiseSource, k: int, x: Array) -> Array:
-    """Return the noise that step k adds to each sample of x."""
-    return noise.at(step=k, xp=xp_of(x)).normal(x.shape, "sampler", dtype=x.dtype)
+def sigma_at_T(diffusion: GaussianDiffusion) -> float:
+    """Return sigma = b / a where there is most noise."""
+    a, b = scales(diffusion, diffusion.T)
+    return b / a if a > 0 else math.inf
+
+
+def step_noise(noise: NoiseSource | None, k: int, x: Array, part: str = "") -> Array:
+    """Return the noise that step k adds to each sample of x; a step that adds noise more than once names the part."""
+    assert noise is not None  # `check_noise` has seen to it
+    return noise.at(step=k, xp=xp_of(x)).normal(x.shape, "sampler", layer=part, dtype=x.dtype)

@@ -3,9 +3,9 @@
 from collections.abc import Iterable
 from typing import Any
 
-from tinydiff.base import Array, InputError, check_number, checked
+from tinydiff.base import Array, check_number, checked
 from tinydiff.diffusion.process import GaussianDiffusion
-from tinydiff.diffusion.samplers.chain import Chain, NoiseSource, checked_prediction, start, step_noise
+from tinydiff.diffusion.samplers.chain import Chain, NoiseSource, check_noise, checked_prediction, start, step_noise
 from tinydiff.diffusion.samplers.registry import sampler
 from tinydiff.diffusion.targets import Predict
 from tinydiff.diffusion.times import per_sample, step_pairs
@@ -47,8 +47,7 @@ def ddim(
     Song, Meng, Ermon, "Denoising diffusion implicit models", ICLR 2021.
     """
     check_number("eta", eta, 0, 1)
-    if eta > 0 and noise is None:
-        raise InputError(f"eta is {eta} and noise is None, but eta > 0 draws noise: pass noise=Noise(seed).")
+    check_noise(noise, "eta", eta)
     x_t = start(x_T, context)
     for k, (t, s) in enumerate(step_pairs(diffusion, steps, end)):
         x_0_hat, eps_hat = checked_prediction(x_t, predict(x_t, per_sample(t, x_t), context))
@@ -57,6 +56,6 @@ def ddim(
         radicand = 1 - alpha_bar - sigma_squared
         assert radicand >= 0  # it cannot be negative; a clamp would hide a wrong sigma
         x_t = alpha_bar**0.5 * x_0_hat + radicand**0.5 * eps_hat
-        if noise is not None and sigma_squared > 0:
+        if sigma_squared > 0:
             x_t = x_t + sigma_squared**0.5 * step_noise(noise, k, x_t)
         yield s, x_t, x_0_hat

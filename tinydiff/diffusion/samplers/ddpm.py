@@ -3,9 +3,9 @@
 from collections.abc import Iterable
 from typing import Any
 
-from tinydiff.base import Array, InputError, check_choice, checked
+from tinydiff.base import Array, check_choice, checked
 from tinydiff.diffusion.process import GaussianDiffusion
-from tinydiff.diffusion.samplers.chain import Chain, NoiseSource, checked_prediction, start, step_noise
+from tinydiff.diffusion.samplers.chain import Chain, NoiseSource, check_noise, checked_prediction, start, step_noise
 from tinydiff.diffusion.samplers.registry import sampler
 from tinydiff.diffusion.targets import Predict
 from tinydiff.diffusion.times import per_sample, step_pairs
@@ -57,8 +57,7 @@ def ddpm(
     Ho, Jain, Abbeel, "Denoising diffusion probabilistic models", NeurIPS 2020.
     """
     check_choice("variance", variance, ("beta", "beta_tilde"))
-    if noise is None:
-        raise InputError("noise is None, but ddpm draws noise at every step: pass noise=Noise(seed).")
+    check_noise(noise, "ddpm")
     variance_of = diffusion.beta if variance == "beta" else diffusion.posterior_variance
     steps = diffusion.T if steps is None else steps
     x_t = start(x_T, context)

@@ -46,10 +46,18 @@ def heun(
     """
     x_t = start(x_T, context)
     for t, s in step_pairs(diffusion, steps, end):
-        (a_t, b_t), (a_s, b_s) = scales(diffusion, t), scales(diffusion, s)
-        x_0_hat, eps_hat = checked_prediction(x_t, predict(x_t, per_sample(t, x_t), context))
-        x_t = a_s * x_0_hat + b_s * eps_hat
-        if a_t > 0 and b_s > 0:
-            _, eps_hat_s = checked_prediction(x_t, predict(x_t, per_sample(s, x_t), context))
-            x_t = x_t + (b_s - a_s * b_t / a_t) / 2 * (eps_hat_s - eps_hat)  # a_s (sigma_s - sigma_t) / 2
+        x_t, x_0_hat = heun_step(predict, diffusion, x_t, t, s, context)
         yield s, x_t, x_0_hat
+
+
+def heun_step(
+    predict: Predict, diffusion: GaussianDiffusion, x_t: Array, t: float, s: float, context: Any = None
+) -> tuple[Array, Array]:
+    """Return x_s, and x_0_hat at t, by a step of Heun's method, or of Euler's where sigma has no meaning at t or s."""
+    (a_t, b_t), (a_s, b_s) = scales(diffusion, t), scales(diffusion, s)
+    x_0_hat, eps_hat = checked_prediction(x_t, predict(x_t, per_sample(t, x_t), context))
+    x_s = a_s * x_0_hat + b_s * eps_hat
+    if a_t > 0 and b_s > 0:
+        _, eps_hat_s = checked_prediction(x_t, predict(x_s, per_sample(s, x_t), context))
+        x_s = x_s + (b_s - a_s * b_t / a_t) / 2 * (eps_hat_s - eps_hat)  # a_s (sigma_s - sigma_t) / 2
+    return x_s, x_0_hat

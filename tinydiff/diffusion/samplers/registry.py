@@ -77,10 +77,8 @@ class Sampler:
         given = {option: value for option, value in options.items() if value is not None}
         for option, value in given.items():
             if option not in self.options:
-                owners = [other.name for other in SAMPLERS.values() if option in other.options] or ["no sampler"]
                 raise InputError(
-                    f"{option} is {shown(value)}, but this is for {' and '.join(owners)}, not for {self.name}: leave "
-                    "it out."
+                    f"{option} is {shown(value)}, but this is for {_owners(option)}, not for {self.name}: leave it out."
                 )
         steps = diffusion.T if steps is None else steps
         times = self.times(diffusion, int(steps)) if isinstance(steps, Integral) else steps
@@ -99,6 +97,12 @@ class Sampler:
 
         last(self(predict, diffusion, np.zeros((1, 1)), steps, Noise(0)))
         return count
+
+
+def _owners(option):
+    """Return the names of the samplers that have an option, as words."""
+    *others, owner = [one.name for one in SAMPLERS.values() if option in one.options] or ["no sampler"]
+    return f"{', '.join(others)} and {owner}" if others else owner
 
 
 SAMPLERS: Choices[Sampler] = Choices("sampler")  # every sampler by its name
