@@ -1,40 +1,46 @@
-"""The recipe "Add a schedule", followed with a sigmoid."""
+"""The recipe "Add a schedule", followed with a hyperbolic tangent."""
 
 import pytest
 from recipe import TINY_TRAINING, Recipe
 
-SCHEDULE = '''def <name>_schedule(T: int = 1000, start: float = -3.0, end: float = 3.0) -> np.ndarray:
-    """Return alpha_bar that falls like a sigmoid from 1 to 0 (Eq. <ID>-1).
+SCHEDULE = '''"""Schedules that fall like a tangent."""
+
+import numpy as np
+
+from tinydiff.diffusion.schedules.registry import alpha_bar_from_beta, check_T, schedule
+
+
+@schedule
+def <name>_schedule(T: int = 1000, start: float = -3.0, end: float = 3.0) -> np.ndarray:
+    """Return alpha_bar that falls like a hyperbolic tangent from 1 to 0 (Eq. <ID>-1).
 
     Parameters
     ----------
     T : int
         Number of steps.
     start, end : float
-        Which part of the sigmoid is taken.
+        Which part of the tangent is taken.
 
     Source: Jabri et al. 2022 (arXiv 2212.11972), section 4.
     """
-    _check_T(T)
+    check_T(T)
     falling = np.tanh(-np.linspace(start, end, T + 1) / 2)
     share = (falling - falling[-1]) / (falling[0] - falling[-1])
-    return _alpha_bar_from_beta(np.minimum(1 - share[1:] / share[:-1], 0.999))
-
-
+    return alpha_bar_from_beta(np.minimum(1 - share[1:] / share[:-1], 0.999))
 '''
 ROW = (
     r"| <ID>-1 | Jabri et al. 2022 | $\bar\alpha_t = (\sigma(-s_t) - \sigma(-s_T)) / (\sigma(-s_0) - \sigma(-s_T))$ "
-    "| It falls slowly at both ends. | `tinydiff.diffusion.schedules:<name>_schedule` | planned: 11 |\n"
+    "| It falls slowly at both ends. | `tinydiff.diffusion.schedules.<name>:<name>_schedule` | planned: 12 |\n"
 )
 TEST = '''
-"""The sigmoid schedule."""
+"""The schedule of a tangent."""
 
 import math
 
 import pytest
 
 from tinydiff.diffusion import SCHEDULES
-from tinydiff.diffusion.schedules import <name>_schedule
+from tinydiff.diffusion.schedules.<name> import <name>_schedule
 
 
 @pytest.mark.equation("<ID>-1")
@@ -53,10 +59,8 @@ def test_it_equals_its_formula_at_every_t():
 
 @pytest.mark.slow
 def test_a_schedule(tmp_path):
-    recipe = Recipe(tmp_path, "Add a schedule", name="sigmoid", ID="SIGMOID")
-    schedules = "tinydiff/diffusion/schedules.py"
-    recipe.change(schedules, "SCHEDULES: Choices", f"{SCHEDULE}SCHEDULES: Choices")
-    recipe.change(schedules, '{"linear": linear_schedule', '{"<name>": <name>_schedule, "linear": linear_schedule')
+    recipe = Recipe(tmp_path, "Add a schedule", name="tangent", ID="TANGENT")
+    recipe.write("tinydiff/diffusion/schedules/<name>.py", SCHEDULE)
     recipe.change("docs/equations.md", "| IDDPM-17 |", f"{ROW}| IDDPM-17 |")
     recipe.write("tests/diffusion/test_<name>.py", TEST)
     recipe.tests("tests/diffusion/test_<name>.py", "tests/diffusion/test_schedules.py")

@@ -7,6 +7,7 @@ from diffusions import COSINE, LINEAR
 
 from tinydiff.base import InputError
 from tinydiff.diffusion import TARGETS, GaussianDiffusion, cosine_schedule, predictor, simple_loss
+from tinydiff.diffusion.targets import edm_target, x_0_and_eps_from_edm
 
 DIFFUSION = GaussianDiffusion(cosine_schedule(100))
 EMPTY_AT_T = GaussianDiffusion(cosine_schedule(100, max_beta=1))
@@ -37,15 +38,16 @@ def test_what_a_kind_says_stays_true_of_a_wrong_prediction(kind):
     np.testing.assert_allclose(target.of(DIFFUSION, x_0_hat, eps_hat, t), output, rtol=1e-9, atol=1e-9)
 
 
-@pytest.mark.parametrize("kind", ["x_0", "v"])
+@pytest.mark.parametrize("kind", ["x_0", "v", "flow-v", "edm"])
 def test_where_no_signal_is_left_the_other_kinds_still_tell_x_0(kind):
     x_0, eps = normal(3, 2), normal(3, 2, seed=1)
     target = TARGETS[kind]
     found = target.x_0_and_eps(EMPTY_AT_T, eps, 100, target.of(EMPTY_AT_T, x_0, eps, 100))
     for array, exact in zip(found, (x_0, eps), strict=True):
         np.testing.assert_allclose(array, exact, atol=1e-12)
-    with pytest.raises(InputError, match="alpha_bar is 0"):
-        TARGETS["eps"].x_0_and_eps(EMPTY_AT_T, eps, 100, eps)
+    for without in ("eps", "score"):
+        with pytest.raises(InputError, match="alpha_bar is 0"):
+            TARGETS[without].x_0_and_eps(EMPTY_AT_T, eps, 100, eps)
 
 
 @every_kind
@@ -60,10 +62,39 @@ def test_predictions_are_the_same_under_both_array_modules(kind, clip, xp):
 
 
 def test_the_kinds_and_what_they_are():
-    assert list(TARGETS) == ["eps", "x_0", "v"]
+    assert list(TARGETS) == ["eps", "x_0", "v", "flow-v", "score", "edm"]
     assert all(target.summary for target in TARGETS.values())
-    with pytest.raises(InputError, match=r"kind is 'score', but one of 'eps', 'x_0', 'v' was expected\."):
-        predictor(lambda *_: None, DIFFUSION, "score")
+    with pytest.raises(InputError, match=r"kind is 'noise', but one of 'eps', 'x_0', 'v', .* was expected\."):
+        predictor(lambda *_: None, DIFFUSION, "noise")
+
+
+@pytest.mark.equation("EDM-F1")
+@pytest.mark.equation("EDM-F2")
+@pytest.mark.parametrize("t", [1, 40, 99, np.array([5, 60, 99])])
+def test_edm_s_f_is_what_its_preconditioned_denoiser_leaves_to_the_network(t):
+    """Against Table 1 of the paper, in y = x_0 + sigma eps; and, with data of standard deviation 1, it is -v."""
+    x_0, eps = normal(3, 4), normal(3, 4, seed=1)
+    x_t, alpha_bar = COSINE.q_sample(x_0, t, eps), np.reshape(COSINE.alpha_bar_at(t), (-1, 1))
+    sigma, data = ((1 - alpha_bar) / alpha_bar) ** 0.5, 0.5
+    c_skip, c_out = data**2 / (sigma**2 + data**2), sigma * data / (sigma**2 + data**2) ** 0.5
+    f = edm_target(COSINE, x_0, eps, t)
+    np.testing.assert_allclose(f, (x_0 - c_skip * (x_0 + sigma * eps)) / c_out, rtol=1e-8, atol=1e-8)
+    x_0_hat, eps_hat = x_0_and_eps_from_edm(COSINE, x_t, t, f)
+    np.testing.assert_allclose(x_0_hat, x_0, rtol=1e-9, atol=1e-9)
+    np.testing.assert_allclose(eps_hat, eps, rtol=1e-9, atol=1e-9)
+
+
+def test_edm_s_f_would_be_minus_v_for_data_of_variance_one(monkeypatch):
+    monkeypatch.setattr("tinydiff.diffusion.targets.SIGMA_DATA", 1.0)
+    x_0, eps = normal(3, 4), normal(3, 4, seed=1)
+    np.testing.assert_allclose(edm_target(COSINE, x_0, eps, 30), -COSINE.v_from(x_0, eps, 30), rtol=1e-12)
+
+
+def test_edm_s_f_has_variance_one_at_every_t():
+    """Of 20,000 samples; by chance, one of these fails once in a million times."""
+    x_0, eps = 0.5 * normal(20_000, 1), normal(20_000, 1, seed=1)
+    for t in (1, 30, 70, 100):
+        assert edm_target(COSINE, x_0, eps, t).var() == pytest.approx(1, abs=5 * (2 / 20_000) ** 0.5)
 
 
 @pytest.mark.parametrize("clip", [True, False])

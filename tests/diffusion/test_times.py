@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from diffusions import COSINE, EMPTY_AT_T, LINEAR, normal, scales
 
+from tinydiff.base import InputError
 from tinydiff.diffusion import (
     Gaussian,
     GaussianDiffusion,
@@ -71,3 +72,32 @@ def test_heun_needs_them():
         errors.append(abs(last(heun(data.predict, cosine, x_T, steps)) - exact).max())
     assert errors[0] < 0.1
     assert errors[1] > 10 * errors[0]
+
+
+def test_spacings_are_those_of_diffusers():
+    """Its step k is t = k + 1 here; the lists are those that its formulas give by hand."""
+    assert spaced_steps(1000, 5, "leading") == [801, 601, 401, 201, 1]
+    assert spaced_steps(1000, 5, "leading", offset=1) == [802, 602, 402, 202, 2]  # Stable Diffusion's
+    assert spaced_steps(1000, 3, "linspace") == [1000, 501, 1]  # 499.5 is rounded to the even 500
+    assert spaced_steps(1000, 1, "linspace") == [1]
+    assert spaced_steps(1000, 5, "trailing") == [1000, 800, 600, 400, 200]
+    assert spaced_steps(1000, 3, "trailing") == [1000, 667, 333]
+
+
+@pytest.mark.parametrize("spacing", ["leading", "linspace", "trailing"])
+@pytest.mark.parametrize("T", [1, 7, 50, 1000])
+def test_pitfall_04_the_spacings_of_diffusers_fall_strictly_for_every_number(spacing, T):
+    """There, the step before is found by a stride, which is wrong but for "leading"; here it is the next one."""
+    for N in range(1, T + 1):
+        steps = spaced_steps(T, N, spacing)
+        assert len(steps) == N
+        assert steps[0] <= T
+        assert steps[-1] >= 1
+        assert (np.diff(steps) < 0).all()
+
+
+def test_an_offset_is_for_leading_and_stays_within_T():
+    for spacing, N, offset, most in [("linear", 5, 1, 0), ("leading", 1000, 1, 0), ("leading", 5, 200, 199)]:
+        words = rf"offset is {offset}, but with {spacing} spacing a number from 0 to {most} was expected"
+        with pytest.raises(InputError, match=words):
+            spaced_steps(1000, N, spacing, offset)

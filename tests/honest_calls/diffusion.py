@@ -42,6 +42,13 @@ def chain(sampler, **own):
 METHODS = {  # of the forward process
     "alpha_bar_at": {"t": T},
     "time_at": {"half_log_snr": 0.5},
+    "scales": {"t": T},
+    "scale_at": {"t": T},
+    "noise_variance": {"t": T},
+    "reverse_beta": {"t": T, "s": T - 1},
+    "flow_from": {"x_0": X, "eps": EPS, "t": T},
+    "x_0_from_flow": {"x_t": X, "t": T, "flow": EPS},
+    "eps_from_flow": {"x_t": X, "t": T, "flow": EPS},
     "q_sample": {"x_0": X, "t": T, "eps": EPS},
     "q_step": {"x_s": X, "t": 7, "eps": EPS, "s": 3},
     "snr": {"t": T},
@@ -58,11 +65,35 @@ METHODS = {  # of the forward process
     "eps_from_score": {"score": EPS, "t": T},
 }
 CALLS = {f"GaussianDiffusion.{name}": lambda name=name: (getattr(PROCESS, name), METHODS[name]) for name in METHODS}
+STRAIGHT = D.GaussianPath(D.straight_schedule(20))
+CALLS |= {f"GaussianPath.{name}": lambda name=name: (getattr(STRAIGHT, name), METHODS[name]) for name in METHODS}
 CALLS |= {
     "GaussianDiffusion": lambda: (D.GaussianDiffusion, {"alpha_bar": D.linear_schedule(5)}),
-    "linear_schedule": lambda: (D.linear_schedule, {"T": 9, "beta_1": 1e-3, "beta_T": 0.5}),
+    "linear_schedule": lambda: (D.linear_schedule, {"T": 9, "beta_1": 1e-3, "beta_T": 0.5, "rescaled": False}),
+    "scaled_linear_schedule": lambda: (
+        D.scaled_linear_schedule,
+        {"T": 9, "beta_1": 1e-3, "beta_T": 0.5, "rescaled": False},
+    ),
+    "sigmoid_beta_schedule": lambda: (
+        D.sigmoid_beta_schedule,
+        {"T": 9, "beta_1": 1e-3, "beta_T": 0.5, "width": 6.0},
+    ),
+    "sigmoid_schedule": lambda: (
+        D.sigmoid_schedule,
+        {"T": 9, "start": -3.0, "end": 3.0, "tau": 1.0, "max_beta": 0.5},
+    ),
+    "laplace_schedule": lambda: (D.laplace_schedule, {"T": 9, "mu": 0.0, "b": 0.5}),
+    "karras_schedule": lambda: (D.karras_schedule, {"T": 9, "sigma_min": 0.01, "sigma_max": 50.0, "rho": 7.0}),
+    "exponential_schedule": lambda: (D.exponential_schedule, {"T": 9, "sigma_min": 0.01, "sigma_max": 50.0}),
+    "vp_sde_schedule": lambda: (D.vp_sde_schedule, {"T": 9, "beta_min": 0.1, "beta_max": 20.0}),
+    "sub_vp_sde_schedule": lambda: (D.sub_vp_sde_schedule, {"T": 9, "beta_min": 0.1, "beta_max": 20.0}),
+    "straight_schedule": lambda: (D.straight_schedule, {"T": 9}),
+    "schedule": lambda: (D.schedule, {"f": D.linear_schedule}),
+    "shifted": lambda: (D.shifted, {"alpha_bar": D.linear_schedule(5), "factor": 2.0}),
+    "zero_terminal_snr": lambda: (D.zero_terminal_snr, {"alpha_bar": D.linear_schedule(5)}),
+    "GaussianPath": lambda: (D.GaussianPath, {"alpha_bar": D.linear_schedule(5), "path": "straight"}),
     "cosine_schedule": lambda: (D.cosine_schedule, {"T": 9, "s": 0.25, "max_beta": 0.5}),
-    "spaced_steps": lambda: (D.spaced_steps, {"T": 20, "N": 4, "spacing": "linear"}),
+    "spaced_steps": lambda: (D.spaced_steps, {"T": 20, "N": 4, "spacing": "leading", "offset": 1}),
     "equal_steps": lambda: (D.equal_steps, {"diffusion": PROCESS, "N": 4}),
     "log_snr_steps": lambda: (D.log_snr_steps, {"diffusion": PROCESS, "N": 4, "start": 19.0, "end": 1.0}),
     "edm_steps": lambda: (D.edm_steps, {"diffusion": PROCESS, "N": 4, "sigma_max": 80.0, "rho": 7.0}),

@@ -9,6 +9,7 @@ from tinydiff.diffusion.guidance.classifier_free import classifier_free_guidance
 from tinydiff.diffusion.guidance.thresholds import bounded
 from tinydiff.diffusion.likelihood import eps_weight, normal_kl, prior_term, step_term
 from tinydiff.diffusion.oracle import FiniteData, Gaussian, GaussianMixture
+from tinydiff.diffusion.paths import PATHS, GaussianPath
 from tinydiff.diffusion.process import GaussianDiffusion
 from tinydiff.diffusion.samplers import (
     SAMPLERS,
@@ -40,11 +41,28 @@ from tinydiff.diffusion.samplers import (
     sampler,
     unipc,
 )
-from tinydiff.diffusion.schedules import SCHEDULES, cosine_schedule, linear_schedule
+from tinydiff.diffusion.schedules import (
+    SCHEDULES,
+    cosine_schedule,
+    exponential_schedule,
+    karras_schedule,
+    laplace_schedule,
+    linear_schedule,
+    scaled_linear_schedule,
+    schedule,
+    shifted,
+    sigmoid_beta_schedule,
+    sigmoid_schedule,
+    straight_schedule,
+    sub_vp_sde_schedule,
+    vp_sde_schedule,
+    zero_terminal_snr,
+)
 from tinydiff.diffusion.targets import TARGETS, Predict, Target, predictor, simple_loss
 from tinydiff.diffusion.times import edm_steps, equal_steps, log_snr_steps, spaced_steps
 
 __all__ = [
+    "PATHS",
     "SAMPLERS",
     "SCHEDULES",
     "TARGETS",
@@ -52,6 +70,7 @@ __all__ = [
     "Gaussian",
     "GaussianDiffusion",
     "GaussianMixture",
+    "GaussianPath",
     "Predict",
     "Sampler",
     "Target",
@@ -80,7 +99,10 @@ __all__ = [
     "er_sde",
     "euler",
     "euler_ancestral",
+    "exponential_schedule",
     "heun",
+    "karras_schedule",
+    "laplace_schedule",
     "last",
     "linear_schedule",
     "lms",
@@ -93,8 +115,17 @@ __all__ = [
     "restart",
     "sa_solver",
     "sampler",
+    "scaled_linear_schedule",
+    "schedule",
+    "shifted",
+    "sigmoid_beta_schedule",
+    "sigmoid_schedule",
     "simple_loss",
     "spaced_steps",
     "step_term",
+    "straight_schedule",
+    "sub_vp_sde_schedule",
     "unipc",
+    "vp_sde_schedule",
+    "zero_terminal_snr",
 ]

@@ -112,5 +112,5 @@ def to_multiply(coefficient: Array, x: Array) -> Array:
     if isinstance(coefficient, float):
         return coefficient
     xp_of(coefficient, x)
-    check_shape("t", coefficient, (len(x),))
+    check_shape("t", coefficient, x.shape[:1])
     return coefficient.astype(x.dtype).reshape(-1, *[1] * (x.ndim - 1))

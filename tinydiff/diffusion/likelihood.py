@@ -87,7 +87,7 @@ def step_term(
     """
     x_t = diffusion.q_sample(x_0, t, eps)
     x_0_hat, _ = predict(x_t, per_sample(t, x_t), context)
-    mean, variance = diffusion.posterior_mean(x_0_hat, x_t, t), diffusion.beta(t)
+    mean, variance = diffusion.posterior_mean(x_0_hat, x_t, t), diffusion.reverse_beta(t)
     if t == 1:
         return _sum((x_0 - mean) ** 2 / (2 * variance) + 0.5 * math.log(2 * math.pi * variance))
     return _sum(normal_kl(diffusion.posterior_mean(x_0, x_t, t), diffusion.posterior_variance(t), mean, variance))
@@ -102,7 +102,7 @@ def eps_weight(diffusion: GaussianDiffusion, t: Time) -> float | Array:
     InputError
         On the host, at a step that leaves no signal, where beta is 1: the weight is infinite there.
     """
-    beta = diffusion.beta(t)
+    beta = diffusion.beta(t) / diffusion.scale_at(t) ** 2  # as a share of the variance of x_t
     if is_on_host(beta) and np.any(beta == 1):
         raise InputError(f"t is {t}, but alpha_bar is 0 there, so eps has no finite weight: take t < {diffusion.T}.")
     return beta / (2 * (1 - beta) * (1 - diffusion.alpha_bar_at(t)))

@@ -40,7 +40,7 @@ class Density:
         self.smooth = smooth
 
     def posterior(self, x: Array, alpha_bar: Array) -> tuple[Array, Array]:
-        """Return E[x_0 | x_t], (N, D), and log q(x_t), (N,), of float64 x (N, D) at alpha_bar (N, 1)."""
+        """Return E[x_0 | x_t], (N, D), and log q(x_t), (N,), of float64 x (N, D) on DDPM's path, alpha_bar (N, 1)."""
         raise NotImplementedError
 
     def predict(self, x_t: Array, t: Time, context: Any = None) -> tuple[Array, Array]:
@@ -58,17 +58,21 @@ class Density:
 
     def log_density(self, x_t: Array, t: Time) -> Array:
         """Return log q(x_t) in nats, shape (N,). Smooth densities allow t = 0."""
-        _, log_q = self.posterior(*self._flat(x_t, t, self.smooth))
-        return log_q.astype(x_t.dtype)
+        x, alpha_bar, scale = self._flat(x_t, t, self.smooth)
+        _, log_q = self.posterior(x, alpha_bar)
+        return (log_q - x.shape[1] * xp_of(x).log(scale)[:, 0]).astype(x_t.dtype)
 
     def _denoise(self, x_t, t):
-        x, alpha_bar = self._flat(x_t, t, False)
+        x, alpha_bar, _ = self._flat(x_t, t, False)
         x_0_hat, _ = self.posterior(x, alpha_bar)
         x_0_hat = x_0_hat.reshape(x_t.shape)
-        return x_0_hat, self.diffusion.eps_from_x_0(x.reshape(x_t.shape), t, x_0_hat)
+        return x_0_hat, self.diffusion.eps_from_x_0(x_t.astype(np.float64), t, x_0_hat)
 
     def _flat(self, x_t, t, clean):
-        """Return x_t as float64 (N, D) and alpha_bar at t as float64 (N, 1); `clean` allows t = 0."""
+        """Return x_t on DDPM's path (N, D), alpha_bar at t, and by what x_t is larger (N, 1), all in float64.
+
+        `clean` allows t = 0.
+        """
         check_match(x_t=x_t)
         check_shape("x_t", x_t, (None, *self.shape))
         xp = xp_of(x_t)
@@ -79,7 +83,9 @@ class Density:
             raise InputError("t is 0, where this needs some noise: a step index from 1 to T was expected.")
         xp_of(x_t, t)
         check_shape("t", t, (len(x_t),))
-        return x_t.reshape(len(x_t), math.prod(self.shape)).astype(np.float64), alpha_bar[:, None]
+        scale = xp.zeros(len(x_t)) + self.diffusion.scale_at(t)
+        x = x_t.reshape(len(x_t), math.prod(self.shape)).astype(np.float64)
+        return x / scale[:, None], alpha_bar[:, None], scale[:, None]
 
 
 @checks_arguments("__init__", "flow")
@@ -119,14 +125,14 @@ class Gaussian(Density):
         The ODE keeps every marginal q(x_t). For a Gaussian it moves each principal coordinate so that its number
         of standard deviations from the mean stays the same. Times may run either way, and s may be 0.
         """
-        x, alpha_bar_t = self._flat(x_t, t, self.smooth)
-        _, alpha_bar_s = self._flat(x_t, s, True)
+        x, alpha_bar_t, _ = self._flat(x_t, t, self.smooth)
+        _, alpha_bar_s, scale_s = self._flat(x_t, s, True)
         xp = xp_of(x)
         mean, variances = xp.asarray(self.mean), xp.asarray(self.variances)
         total_t, total_s = (alpha_bar * variances + (1 - alpha_bar) for alpha_bar in (alpha_bar_t, alpha_bar_s))
         y = self._along_axes(x - alpha_bar_t**0.5 * mean)
         x_s = self._from_axes((total_s / total_t) ** 0.5 * y) + alpha_bar_s**0.5 * mean
-        return x_s.reshape(x_t.shape).astype(x_t.dtype)
+        return (scale_s * x_s).reshape(x_t.shape).astype(x_t.dtype)
 
     def _along_axes(self, x):
         return x if self.axes is None else x @ xp_of(x).asarray(self.axes)

@@ -1,7 +1,8 @@
 """The Gaussian forward process, its posterior, and the conversions between eps, x_0, v and the score.
 
-In every formula a = sqrt(alpha_bar) is the scale of the signal and b = sqrt(1 - alpha_bar) that of the noise.
-Coefficients are computed in float64 and rounded once, to the dtype of the arrays they multiply.
+In every formula a = sqrt(alpha_bar) is the scale of the signal and b = sqrt(1 - alpha_bar) that of the noise: DDPM's
+process, which preserves the variance. Other processes are this one in other units (`paths.py`). Coefficients are
+computed in float64 and rounded once, to the dtype of the arrays they multiply.
 """
 
 from collections import namedtuple
@@ -96,6 +97,15 @@ class GaussianDiffusion:
         """
         return time_of(self.alpha_bar, half_log_snr)
 
+    def scales(self, t: Time) -> tuple[float | Array, float | Array]:
+        """Return a and b at t, in float64: x_t = a x_0 + b eps. At t = 0 they are 1 and 0."""
+        alpha_bar, noise = self._shares(t, first=0)
+        return alpha_bar**0.5, noise**0.5
+
+    def scale_at(self, t: Time) -> float | Array:
+        """Return sqrt(a^2 + b^2), by what x_t is larger than on DDPM's path: 1 here."""
+        return 1.0
+
     def q_sample(self, x_0: Array, t: Time, eps: Array) -> Array:
         """Return x_t ~ q(x_t | x_0), made from standard normal `eps` (Eq. DDPM-4)."""
         a, b = self._scales(t, x_0=x_0, eps=eps)
@@ -116,11 +126,23 @@ class GaussianDiffusion:
         """Return the variance of q(x_t | x_s) in float64 (Eq. IDDPM-19): 1 - alpha_bar_t / alpha_bar_s."""
         return self._step(t, s).beta
 
+    def reverse_beta(self, t: Time, s: Time | None = None) -> float | Array:
+        """Return beta in the units of x_s, in float64: DDPM's larger choice for the variance of a step from t to s.
+
+        On DDPM's path x_t and x_s have the same units.
+        """
+        return self._step(t, s).beta
+
     def posterior_variance(self, t: Time, s: Time | None = None) -> float | Array:
         """Return beta-tilde, the variance of q(x_s | x_t, x_0), in float64 (Eq. DDPM-7). It is 0 at s = 0."""
         step = self._step(t, s)
-        # the quotient cannot round above 1, so beta-tilde never exceeds 1 - alpha_bar_s: DDIM-12 relies on it
+        # the quotient cannot round above 1, so beta-tilde never exceeds `noise_variance` at s: DDIM-12 relies on it
         return step.noise_s * (step.beta / step.noise_t)
+
+    def noise_variance(self, t: Time) -> float | Array:
+        """Return b^2 at t, in float64."""
+        _, noise = self._shares(t, first=0)
+        return noise
 
     def posterior_mean(self, x_0: Array, x_t: Array, t: Time, s: Time | None = None) -> Array:
         """Return the mean of q(x_s | x_t, x_0) (Eq. DDPM-7)."""
@@ -168,6 +190,24 @@ class GaussianDiffusion:
         """Return eps = b x_t + a v (Eq. V-3)."""
         a, b = self._scales(t, x_t=x_t, v=v)
         return b * x_t + a * v
+
+    def flow_from(self, x_0: Array, eps: Array, t: Time) -> Array:
+        """Return the velocity eps - x_0, which is the same at all t (Eq. FLOW-2).
+
+        On the straight path of flow matching it is the derivative of x_t in b, which runs from 0 to 1.
+        """
+        check_match(x_0=x_0, eps=eps)
+        return eps - x_0
+
+    def x_0_from_flow(self, x_t: Array, t: Time, flow: Array) -> Array:
+        """Return x_0 = (x_t - b flow) / (a + b), which is x_t - b flow on the straight path (Eq. FLOW-3)."""
+        a, b = _fit(self.scales(t), x_t=x_t, flow=flow)
+        return (x_t - b * flow) / (a + b)
+
+    def eps_from_flow(self, x_t: Array, t: Time, flow: Array) -> Array:
+        """Return eps = (x_t + a flow) / (a + b), which is x_t + (1 - b) flow on the straight path (Eq. FLOW-3)."""
+        a, b = _fit(self.scales(t), x_t=x_t, flow=flow)
+        return (x_t + a * flow) / (a + b)
 
     def score_from_eps(self, eps: Array, t: Time) -> Array:
         """Return the score, the gradient of log q(x_t) in x_t, of an expected noise: -eps / b (Eq. SCORE-1)."""

@@ -1,15 +1,16 @@
-"""What a network predicts, eps, x_0 or v, and how x_0_hat and eps_hat follow from it."""
+"""What a network predicts, such as eps, x_0 or v, and how x_0_hat and eps_hat follow from it."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 from tinydiff.base import Array, Choices, checked, xp_of
-from tinydiff.diffusion.alpha_bar import Time
+from tinydiff.diffusion.alpha_bar import Time, to_multiply
 from tinydiff.diffusion.checks import check_match
 from tinydiff.diffusion.process import GaussianDiffusion
 from tinydiff.functional import mse
 
+SIGMA_DATA = 0.5  # the standard deviation of the data, as EDM takes it for images in [-1, 1]
 Predict: TypeAlias = Callable[..., tuple[Array, Array]]  # predict(x_t, t, context) -> (x_0_hat, eps_hat)
 
 
@@ -32,6 +33,37 @@ class Target:
     summary: str
 
 
+def edm_target(diffusion: GaussianDiffusion, x_0: Array, eps: Array, t: Time) -> Array:
+    """Return EDM's F, what a network learns if its output is weighed by how much x_t already says (Eq. EDM-F1).
+
+    EDM's denoiser is c_skip y + c_out F, with y = x_0 + sigma eps. Near the data it passes y on, in the noise it trusts
+    the network, and F has variance 1 everywhere, if the data have the standard deviation `SIGMA_DATA`. With 1, F is -v.
+    """
+    check_match(x_0=x_0, eps=eps)
+    a, b, length = _edm_scales(diffusion, t, x_0)
+    return (b / SIGMA_DATA * x_0 - SIGMA_DATA * a * eps) / length
+
+
+def x_0_and_eps_from_edm(diffusion: GaussianDiffusion, x_t: Array, t: Time, f: Array) -> tuple[Array, Array]:
+    """Return (x_0_hat, eps_hat) of EDM's F, the turn of `edm_target` undone (Eq. EDM-F2)."""
+    check_match(x_t=x_t, f=f)
+    a, b, length = _edm_scales(diffusion, t, x_t)
+    signal, noise = SIGMA_DATA * a / length, b / length  # their squares add up to 1
+    return SIGMA_DATA * (signal / length * x_t + noise * f), noise / length * x_t - signal * f
+
+
+def _edm_scales(diffusion, t, x):
+    """Return a, b and the standard deviation of x_t, if the data's is `SIGMA_DATA`, to be multiplied with x."""
+    a, b = diffusion.scales(t)
+    length = ((SIGMA_DATA * a) ** 2 + b**2) ** 0.5
+    return tuple(to_multiply(scale, x) for scale in (a, b, length))
+
+
+def _from_score(diffusion, x_t, t, score):
+    eps = diffusion.eps_from_score(score, t)
+    return diffusion.x_0_from_eps(x_t, t, eps), eps
+
+
 TARGETS: Choices[Target] = Choices(  # what a network can be trained to predict, by name
     "kind",
     {
@@ -49,6 +81,24 @@ TARGETS: Choices[Target] = Choices(  # what a network can be trained to predict,
             of=lambda diffusion, x_0, eps, t: diffusion.v_from(x_0, eps, t),
             x_0_and_eps=lambda diffusion, x_t, t, v: (diffusion.x_0_from_v(x_t, t, v), diffusion.eps_from_v(x_t, t, v)),
             summary="the velocity a eps - b x_0, which is eps where x_t is clean, and -x_0 where it is pure noise",
+        ),
+        "flow-v": Target(
+            of=lambda diffusion, x_0, eps, t: diffusion.flow_from(x_0, eps, t),
+            x_0_and_eps=lambda diffusion, x_t, t, flow: (
+                diffusion.x_0_from_flow(x_t, t, flow),
+                diffusion.eps_from_flow(x_t, t, flow),
+            ),
+            summary="the velocity eps - x_0 of the straight path, the same at all t; flow matching's, and not v",
+        ),
+        "score": Target(
+            of=lambda diffusion, x_0, eps, t: diffusion.score_from_eps(eps, t),
+            x_0_and_eps=lambda diffusion, x_t, t, score: _from_score(diffusion, x_t, t, score),
+            summary="the score -eps / b, the slope of log q(x_t), which is large where there is little noise",
+        ),
+        "edm": Target(
+            of=edm_target,
+            x_0_and_eps=x_0_and_eps_from_edm,
+            summary="EDM's F, of variance 1 at every t if the data's standard deviation is 0.5",
         ),
     },
 )

@@ -12,29 +12,43 @@ from tinydiff.diffusion.process import GaussianDiffusion
 
 
 @checked()
-def spaced_steps(T: int, N: int, spacing: str = "linear") -> list[int]:
-    """Return N distinct steps from T down, at which a sampler predicts; the one after the last is 0.
+def spaced_steps(T: int, N: int, spacing: str = "linear", offset: int = 0) -> list[int]:
+    """Return N distinct steps, at which a sampler predicts; the one after the last is 0.
 
     Parameters
     ----------
     T, N : int
         ``1 <= N <= T``.
     spacing : str
-        ``"linear"``: equal gaps, up to rounding, the last one (down to 0) included. ``"quadratic"``: gaps that grow
-        with t, so that more steps are spent where there is little noise.
+        ``"linear"``: from T, in equal gaps up to rounding, the last one (down to 0) included. ``"quadratic"``: gaps
+        that grow with t, so that more steps are spent where there is little noise. The others are those of diffusers,
+        which calls step t ``t - 1``: ``"leading"`` goes up from the first step by a whole number, and seldom reaches
+        T; ``"linspace"`` has the first step and T among its steps (N = 1: only the first); ``"trailing"`` goes down
+        from T, rounded.
+    offset : int
+        Added to each step of ``"leading"``, and 0 for all others; Stable Diffusion has 1.
 
     Returns
     -------
-    list of int, strictly decreasing, that starts with T and ends at 1 or above.
+    list of int, strictly decreasing, from T or below to 1 or above.
 
     Raises
     ------
     InputError
-        If N is not an integer from 1 to T, or spacing is unknown.
+        If N is not an integer from 1 to T, spacing is unknown, or an offset leads beyond T, or has no use.
     """
     if not (isinstance(N, (int, np.integer)) and 1 <= N <= T):
         raise InputError(f"The number of steps is {shown(N)}, but an integer from 1 to T = {T} was expected.")
-    check_choice("spacing", spacing, ("linear", "quadratic"))
+    check_choice("spacing", spacing, ("linear", "quadratic", "leading", "linspace", "trailing"))
+    most = T - 1 - (N - 1) * (T // N) if spacing == "leading" else 0
+    if not 0 <= offset <= most:
+        raise InputError(f"offset is {offset}, but with {spacing} spacing a number from 0 to {most} was expected.")
+    if spacing == "leading":
+        return [i * (T // N) + 1 + offset for i in range(N - 1, -1, -1)]
+    if spacing == "linspace":
+        return [int(step) for step in np.linspace(0, T - 1, N).round()[::-1] + 1]
+    if spacing == "trailing":
+        return [int(step) for step in np.round(T - np.arange(N) * (T / N))]
     power = 1 if spacing == "linear" else 2
     # integers only: the ceiling of T (i / N)^power, and at least i, since a parabola starts flatter than one step
     return [max(i, -(-T * i**power // N**power)) for i in range(int(N), 0, -1)]

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from tinydiff.base import Array, InputError, check_count, checked, checks_arguments, counted, printable, shown
-from tinydiff.diffusion import SCHEDULES, TARGETS, GaussianDiffusion
+from tinydiff.diffusion import PATHS, SCHEDULES, TARGETS, GaussianDiffusion, GaussianPath
 from tinydiff.diffusion.schedules import LARGEST_T
 from tinydiff.networks import DiTConfig, PriorConfig, TextConfig, TextToImage, UNetConfig, build
 from tinydiff.networks.levels import LARGEST_WIDTH
@@ -27,11 +27,11 @@ class ModelConfig:
     unet : UNetConfig or None
         The shape of the denoiser, if it is a UNet; without `dit` None takes ``UNetConfig()``.
     schedule : str
-        One of `SCHEDULES`: ``"cosine"`` or ``"linear"``.
+        One of `SCHEDULES`, such as ``"cosine"`` or ``"linear"``.
     T : int
         Number of steps of the forward process.
     kind : str
-        What the network predicts, one of `TARGETS`: ``"eps"``, ``"x_0"`` or ``"v"``.
+        What the network predicts, one of `TARGETS`: ``"eps"``, ``"x_0"``, ``"v"`` or ``"flow-v"``.
     text : TextConfig or None
         The text encoder, a part of the network; None for a model without text.
     class_names : tuple of str or None
@@ -44,6 +44,8 @@ class ModelConfig:
         How many numbers the embedding of a picture has that the network is told besides a text, see `UnClip`.
     embedding_of : str or None
         The checksum of the CLIP that these embeddings are of.
+    path : str
+        One of `PATHS`, in what units x_t is: ``"vp"``, DDPM's, ``"straight"``, flow matching's, or ``"sub-vp"``.
     """
 
     unet: UNetConfig | None = None
@@ -56,6 +58,7 @@ class ModelConfig:
     prior: PriorConfig | None = None
     embedding: int | None = None
     embedding_of: str | None = None
+    path: str = "vp"
 
     def __post_init__(self):
         given = [name for name in ("unet", "dit", "prior") if getattr(self, name) is not None]
@@ -71,8 +74,18 @@ class ModelConfig:
             raise InputError(f"embedding_of is {self.embedding_of!r}, but no embedding is told: leave it out.")
         if self.prior is not None and self.text is not None:
             raise InputError("text was given, but what a prior is told of a text, a CLIP reads: leave it out.")
-        SCHEDULES[self.schedule], TARGETS[self.kind]  # an unknown name is refused
+        SCHEDULES[self.schedule], TARGETS[self.kind], PATHS[self.path]  # an unknown name is refused
         check_count("T", self.T, most=LARGEST_T)
+        if self.path == "ve":
+            raise InputError(
+                "path is 've', on which x_t grows as large as its noise, but a network wants numbers around 1: take "
+                "'vp', which is the same process in units of its variance."
+            )
+        if self.kind in ("eps", "score") and self.diffusion().alpha_bar[-1] == 0:
+            raise InputError(
+                f"kind is {self.kind!r}, but the schedule {self.schedule!r} leaves no signal at T, where the noise "
+                "says nothing of the picture: take 'v', 'x_0' or 'flow-v'."
+            )
         if getattr(self.denoiser, "time_offset", 0) > 1:
             raise InputError(
                 f"time_offset is {self.denoiser.time_offset}, but at most 1 was expected: the first step is t = 1."
@@ -134,7 +147,8 @@ class ModelConfig:
 
     def diffusion(self) -> GaussianDiffusion:
         """Return the forward process."""
-        return GaussianDiffusion(SCHEDULES[self.schedule](self.T))
+        alpha_bar = SCHEDULES[self.schedule](self.T)
+        return GaussianDiffusion(alpha_bar) if self.path == "vp" else GaussianPath(alpha_bar, self.path)
 
     def target(self, diffusion: GaussianDiffusion, x_0: Array, eps: Array, t: Array) -> Array:
         """Return what a network of this kind should predict."""

@@ -10,7 +10,7 @@ from tqdm import tqdm
 
 from tinydiff.base import InputError
 from tinydiff.data import DATASETS
-from tinydiff.diffusion import SAMPLERS, SCHEDULES, TARGETS
+from tinydiff.diffusion import PATHS, SAMPLERS, SCHEDULES, TARGETS
 from tinydiff.models import DiffusionModel
 
 DeviceName = Literal["auto", "cpu", "cuda"]
@@ -18,10 +18,12 @@ if TYPE_CHECKING:
     SamplerName = str
     ScheduleName = str
     TargetName = str
+    PathName = str
 else:
     SamplerName = Literal[tuple(SAMPLERS)]
     ScheduleName = Literal[tuple(SCHEDULES)]
     TargetName = Literal[tuple(TARGETS)]
+    PathName = Literal[tuple(PATHS)]
 DATASET_NAMES = ", ".join(DATASETS)
 
 

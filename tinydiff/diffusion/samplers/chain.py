@@ -74,9 +74,9 @@ def check_noise(noise: NoiseSource | None, what: str, amount: float | None = Non
 
 
 def scales(diffusion: GaussianDiffusion, t: float) -> tuple[float, float]:
-    """Return a = sqrt(alpha_bar) and b = sqrt(1 - alpha_bar) at the time t."""
-    alpha_bar = diffusion.alpha_bar_at(t)
-    return alpha_bar**0.5, (1 - alpha_bar) ** 0.5
+    """Return a and b at the time t, on the path of the process, as numbers."""
+    a, b = diffusion.scales(t)
+    return float(a), float(b)
 
 
 def sigma_at_T(diffusion: GaussianDiffusion) -> float:

@@ -5,7 +5,15 @@ from typing import Any
 
 from tinydiff.base import Array, check_number, checked
 from tinydiff.diffusion.process import GaussianDiffusion
-from tinydiff.diffusion.samplers.chain import Chain, NoiseSource, check_noise, checked_prediction, start, step_noise
+from tinydiff.diffusion.samplers.chain import (
+    Chain,
+    NoiseSource,
+    check_noise,
+    checked_prediction,
+    scales,
+    start,
+    step_noise,
+)
 from tinydiff.diffusion.samplers.registry import sampler
 from tinydiff.diffusion.targets import Predict
 from tinydiff.diffusion.times import per_sample, step_pairs
@@ -51,11 +59,11 @@ def ddim(
     x_t = start(x_T, context)
     for k, (t, s) in enumerate(step_pairs(diffusion, steps, end)):
         x_0_hat, eps_hat = checked_prediction(x_t, predict(x_t, per_sample(t, x_t), context))
-        alpha_bar = diffusion.alpha_bar_at(s)
         sigma_squared = eta**2 * diffusion.posterior_variance(t, s)  # Eq. DDIM-16
-        radicand = 1 - alpha_bar - sigma_squared
+        radicand = diffusion.noise_variance(s) - sigma_squared
         assert radicand >= 0  # it cannot be negative; a clamp would hide a wrong sigma
-        x_t = alpha_bar**0.5 * x_0_hat + radicand**0.5 * eps_hat
+        a_s, _ = scales(diffusion, s)
+        x_t = a_s * x_0_hat + radicand**0.5 * eps_hat
         if sigma_squared > 0:
             x_t = x_t + sigma_squared**0.5 * step_noise(noise, k, x_t)
         yield s, x_t, x_0_hat

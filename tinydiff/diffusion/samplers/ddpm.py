@@ -58,7 +58,7 @@ def ddpm(
     """
     check_choice("variance", variance, ("beta", "beta_tilde"))
     check_noise(noise, "ddpm")
-    variance_of = diffusion.beta if variance == "beta" else diffusion.posterior_variance
+    variance_of = diffusion.reverse_beta if variance == "beta" else diffusion.posterior_variance
     steps = diffusion.T if steps is None else steps
     x_t = start(x_T, context)
     for k, (t, s) in enumerate(step_pairs(diffusion, steps, end)):

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from tinydiff.apps.cli.options import TargetName, refuse_given
+from tinydiff.apps.cli.options import PathName, TargetName, refuse_given
 from tinydiff.apps.cli.train.captioned import CaptionedCommand
 from tinydiff.apps.cli.train.command import trains
 from tinydiff.apps.cli.train.data import learn_words
@@ -68,6 +68,8 @@ class TrainDecoder(CaptionedCommand):
     """The shape of the text encoder; its vocabulary is the largest that is wanted."""
     kind: TargetName = "v"
     """What the network predicts."""
+    path: PathName = "vp"
+    """In what units x_t is: DDPM's, or, with --schedule straight, flow matching's."""
     train: DecodeConfig = field(default_factory=DecodeConfig)
     """How to train."""
 
@@ -170,7 +172,9 @@ class TrainDecoder(CaptionedCommand):
             if autoencoder is not None:
                 height, width, channels = autoencoder.latent_shape
                 shape = replace(shape, image_size=(height, width), in_channels=channels)
-            config = config_of(shape, schedule=self.schedule, T=self.T, kind=self.kind, text=text, **of_clip)
+            config = config_of(
+                shape, schedule=self.schedule, T=self.T, kind=self.kind, path=self.path, text=text, **of_clip
+            )
             micro_batch = default_micro_batch(shape)
         network = config.network(np.random.default_rng(self.train.seed))
         if start is not None:

@@ -7,7 +7,7 @@ from typing import Annotated, Any, ClassVar
 import numpy as np
 from tyro.conf import arg
 
-from tinydiff.apps.cli.options import DATASET_NAMES, ScheduleName, TargetName
+from tinydiff.apps.cli.options import DATASET_NAMES, PathName, ScheduleName, TargetName
 from tinydiff.apps.cli.screen import say
 from tinydiff.apps.cli.train.command import TrainCommand, on_device, trains
 from tinydiff.apps.cli.train.data import (
@@ -81,6 +81,8 @@ class Train(TrainCommand):
     """Steps of the forward process."""
     kind: TargetName = "v"
     """What the network predicts."""
+    path: PathName = "vp"
+    """In what units x_t is: DDPM's, or, with --schedule straight, flow matching's."""
     train: DenoiseConfig = field(default_factory=DenoiseConfig)
     """How to train."""
 
@@ -157,7 +159,9 @@ class Train(TrainCommand):
                 raise InputError(f"captions was given, but {self.data} has none: leave it out, or take avatars.")
             tokenizer, text = learn_words(training.captions, self.text)
         class_names = None if self.captions else names_of_classes(training, shape.num_classes)
-        config = config_of(shape, schedule=self.schedule, T=self.T, kind=self.kind, text=text, class_names=class_names)
+        config = config_of(
+            shape, schedule=self.schedule, T=self.T, kind=self.kind, path=self.path, text=text, class_names=class_names
+        )
         network = config.network(np.random.default_rng(self.train.seed))
         factor, image_noise = self.enlarges, self.train.image_noise
         return model_of(network, config, factor, image_noise, micro_batch=self.train.micro_batch, tokenizer=tokenizer)

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from tinydiff.apps.cli.options import TargetName
+from tinydiff.apps.cli.options import PathName, TargetName
 from tinydiff.apps.cli.screen import say
 from tinydiff.apps.cli.train.captioned import CaptionedCommand, Data
 from tinydiff.apps.cli.train.command import trains
@@ -53,6 +53,8 @@ class TrainLatents(CaptionedCommand):
     """The shape of the text encoder; its vocabulary is the largest that is wanted."""
     kind: TargetName = "v"
     """What the network predicts."""
+    path: PathName = "vp"
+    """In what units x_t is: DDPM's, or, with --schedule straight, flow matching's."""
 
     def prepare(self, device: Device) -> Denoise:
         """Encode the pictures, or read their latents, and make the network."""
@@ -123,7 +125,7 @@ class TrainLatents(CaptionedCommand):
         assert training.captions is not None
         tokenizer, text = learn_words(training.captions, self.text)
         shape = replace(reads_text(shape_of(self), text), image_size=(height, width), in_channels=channels)
-        config = config_of(shape, schedule=self.schedule, T=self.T, kind=self.kind, text=text)
+        config = config_of(shape, schedule=self.schedule, T=self.T, kind=self.kind, path=self.path, text=text)
         micro_batch = self.train.micro_batch or default_micro_batch(shape)
         network = config.network(np.random.default_rng(self.train.seed))
         return LatentDiffusion(network, config, micro_batch, tokenizer=tokenizer, autoencoder=autoencoder)

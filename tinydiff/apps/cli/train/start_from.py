@@ -53,7 +53,9 @@ def start_model(command: Any, start: DiffusionModel) -> tuple[Dataset, Dataset, 
         shape = replace(shape, context_channels=text.channels)
         if shape.pooled_channels is not None:
             shape = replace(shape, pooled_channels=text.channels)
-    options = {name: getattr(command if name in given else start.config, name) for name in ("schedule", "T", "kind")}
+    options = {
+        name: getattr(command if name in given else start.config, name) for name in ("schedule", "path", "T", "kind")
+    }
     names = _names(training, start.config, shape, captions)
     config = config_of(shape, text=text, class_names=names, **options)
     network = config.network(np.random.default_rng(command.train.seed))
