@@ -76,6 +76,7 @@ WAYS = {
 }
 
 
+@pytest.mark.pitfall(14)
 @pytest.mark.equation("CG-14")
 @pytest.mark.equation("CFG-6")
 @pytest.mark.equation("AUTO-1")

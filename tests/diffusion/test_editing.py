@@ -22,6 +22,7 @@ def normal(*shape, seed=0):
     return np.random.default_rng(seed).normal(size=shape)
 
 
+@pytest.mark.pitfall(23)
 @pytest.mark.equation("DDIM-INV")
 def test_pitfall_23_the_round_trip_error_of_ddim_inversion_falls_like_1_over_n():
     x_0, errors = 0.7 * normal(200, 2), []
@@ -50,6 +51,7 @@ def test_inversion_follows_the_flow_upwards():
     assert gaps[0] > gaps[1] > gaps[2]
 
 
+@pytest.mark.pitfall(22)
 @pytest.mark.equation("REPAINT-8")
 @pytest.mark.parametrize("resample", [1, 4])
 def test_pitfall_22_the_known_part_has_the_marginal_of_the_time_at_which_it_is_shown(resample):

@@ -38,6 +38,7 @@ def guided(scale, **options):
     return classifier_free_guidance(PREDICT, DIFFUSION, NULL, scale, **options)(X_T, T_, LABELS)
 
 
+@pytest.mark.pitfall(12)
 @pytest.mark.equation("CFG-6")
 def test_scale_0_ignores_the_condition_scale_1_follows_it_and_2_goes_as_far_again():
     nothing, given = PREDICT(X_T, T_, np.zeros(5)), PREDICT(X_T, T_, LABELS)
@@ -83,6 +84,7 @@ def test_outside_the_interval_a_classifier_s_scale_is_1():
         assert abs(strong[~within] - plain[~within]).max() > 1e-3
 
 
+@pytest.mark.pitfall(11)
 @pytest.mark.equation("CFG-6")
 def test_the_paper_s_form_with_w_is_the_same():
     w = 1.7  # eps = (1 + w) eps(c) - w eps
@@ -90,6 +92,7 @@ def test_the_paper_s_form_with_w_is_the_same():
     np.testing.assert_allclose(guided(1 + w)[1], expected, rtol=1e-12, atol=1e-12)
 
 
+@pytest.mark.pitfall(13)
 @pytest.mark.equation("CFG-6")
 def test_it_is_linear_in_every_channel_and_consistent():
     """All channels are guided, none is left out; and x_t = a x_0_hat + b eps_hat holds after guidance too."""

@@ -107,6 +107,7 @@ def test_beta_of_consecutive_steps_is_the_schedule_and_respaced_betas_compose():
     assert 1 - LINEAR.beta(700, 100) == pytest.approx(survives, rel=1e-13)
 
 
+@pytest.mark.pitfall(1)
 @pytest.mark.equation("DDPM-11")
 @pytest.mark.parametrize("diffusion", [LINEAR, COSINE])
 def test_pitfall_01_x_0_form_and_eps_form_agree_unless_clipped(diffusion):
@@ -125,6 +126,7 @@ def test_pitfall_01_x_0_form_and_eps_form_agree_unless_clipped(diffusion):
         np.testing.assert_array_equal(differs, outside)
 
 
+@pytest.mark.pitfall(2)
 @pytest.mark.equation("DDPM-7")
 @pytest.mark.parametrize("diffusion", DIFFUSIONS)
 def test_pitfall_02_beta_is_exact_for_normal_data_and_beta_tilde_for_a_point(diffusion):
@@ -238,6 +240,7 @@ def test_dtypes_survive(dtype, t):
     assert {r.shape for r in results} == {x.shape}
 
 
+@pytest.mark.pitfall(9)
 def test_pitfall_09_eps_says_nothing_where_there_is_no_signal():
     x = normal(2, 3)
     for t in (100, np.array([5, 100])):

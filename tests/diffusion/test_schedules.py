@@ -62,6 +62,7 @@ def test_linear_schedule_can_end_with_no_signal_and_falls_at_every_step(T, beta_
     assert (alpha_bar[1:-1][~is_large] < 1e-260).all()
 
 
+@pytest.mark.pitfall(7)
 @pytest.mark.equation("IDDPM-17")
 @pytest.mark.parametrize(("T", "s"), [(10, 0.008), (1000, 0.008), (4000, 0.008), (100, 0.0)])
 def test_pitfall_07_cosine_schedule_equals_its_formula_at_every_t(T, s):
@@ -74,6 +75,7 @@ def test_pitfall_07_cosine_schedule_equals_its_formula_at_every_t(T, s):
     assert alpha_bar[T] == 0
 
 
+@pytest.mark.pitfall(8)
 def test_pitfall_08_cosine_schedule_is_bounded_near_T_by_max_beta():
     free, bounded = cosine_schedule(1000, max_beta=1), cosine_schedule(1000)
     np.testing.assert_array_equal(bounded[:-1], free[:-1])

@@ -18,6 +18,7 @@ from tinydiff.diffusion import (
 from tinydiff.diffusion.times import step_pairs
 
 
+@pytest.mark.pitfall(4)
 @pytest.mark.parametrize("T", [1, 2, 7, 50])
 @pytest.mark.parametrize("spacing", ["linear", "quadratic"])
 def test_pitfall_04_spaced_steps_are_distinct_and_end_at_zero_for_every_number(T, spacing):
@@ -84,6 +85,7 @@ def test_spacings_are_those_of_diffusers():
     assert spaced_steps(1000, 3, "trailing") == [1000, 667, 333]
 
 
+@pytest.mark.pitfall(4)
 @pytest.mark.parametrize("spacing", ["leading", "linspace", "trailing"])
 @pytest.mark.parametrize("T", [1, 7, 50, 1000])
 def test_pitfall_04_the_spacings_of_diffusers_fall_strictly_for_every_number(spacing, T):

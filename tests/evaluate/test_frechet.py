@@ -14,6 +14,7 @@ def random_covariance(rng, n, rank=None):
     return factor @ factor.T
 
 
+@pytest.mark.pitfall(21)
 @pytest.mark.equation("FD-1")
 def test_frechet_distance_in_one_dimension_is_that_of_means_and_deviations():
     def distance(mu_1, sd_1, mu_2, sd_2):
@@ -107,6 +108,7 @@ def test_frechet_distance_of_fewer_samples_than_features_is_defined():
     assert frechet_distance_of(features, features + 1) == pytest.approx(20)
 
 
+@pytest.mark.pitfall(21)
 def test_frechet_distance_bias_falls_like_one_over_n():
     """Two samples of one Gaussian: mean over 40 repeats at N = 100 is close to 4 times that at N = 400.
 

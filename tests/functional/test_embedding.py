@@ -80,6 +80,7 @@ def test_timestep_embedding_equals_its_formula(variant):
         assert sine == pytest.approx(np.sin(t[n] * frequency), abs=1e-12)
 
 
+@pytest.mark.pitfall(15)
 def test_pitfall_15_the_embedding_depends_on_t_and_never_on_the_place_in_the_batch():
     t = np.array([7, 900, 7, 12])
     y = timestep_embedding(t, 32)
@@ -88,6 +89,7 @@ def test_pitfall_15_the_embedding_depends_on_t_and_never_on_the_place_in_the_bat
     np.testing.assert_array_equal(timestep_embedding(t[1:2], 32), y[1:2])
 
 
+@pytest.mark.pitfall(16)
 @pytest.mark.parametrize("variant", ["stable-diffusion", "ddpm"])
 def test_pitfall_16_no_two_steps_look_alike_unless_t_is_squeezed_into_0_to_1(variant):
     def smallest_distance(t):

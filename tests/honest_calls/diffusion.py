@@ -98,6 +98,10 @@ CALLS |= {
     "log_snr_steps": lambda: (D.log_snr_steps, {"diffusion": PROCESS, "N": 4, "start": 19.0, "end": 1.0}),
     "edm_steps": lambda: (D.edm_steps, {"diffusion": PROCESS, "N": 4, "sigma_max": 80.0, "rho": 7.0}),
     "eps_weight": lambda: (D.eps_weight, {"diffusion": PROCESS, "t": T}),
+    "loss_weight": lambda: (
+        D.loss_weight,
+        {"weighting": "min-snr", "kind": "v", "diffusion": PROCESS, "t": T, "gamma": 4.0},
+    ),
     "normal_kl": lambda: (D.normal_kl, {"mean_1": X, "variance_1": 1.0, "mean_2": EPS, "variance_2": 2.0}),
     "prior_term": lambda: (D.prior_term, {"diffusion": PROCESS, "x_0": X}),
     "step_term": lambda: (D.step_term, {"predict": predict, "diffusion": PROCESS, "x_0": X, "t": 7, "eps": EPS}),

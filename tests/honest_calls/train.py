@@ -124,7 +124,10 @@ CALLS = {
         {"model": decoder(), "data": told(), "config": DECODE, "embeddings": embeddings(), "validation": told()}
         | {"validation_embeddings": embeddings(), "prior": prior()},
     ),
-    "random_steps": lambda: (T.random_steps, {"noise": Noise(0), "n": 3, "T": 10, "time_shift": 2.0}),
+    "random_steps": lambda: (
+        T.random_steps,
+        {"noise": Noise(0), "n": 3, "T": 10, "time_shift": 2.0, "times": "stratified", "batch": 6},
+    ),
     "ClassifyConfig": lambda: (T.ClassifyConfig, {"steps": 3, "shift": 1}),
     "ContrastConfig": lambda: (T.ContrastConfig, {"steps": 3, "clean": 0.5}),
     "QuantiseConfig": lambda: (
@@ -210,6 +213,7 @@ WITHOUT = {
         for method in ("add_gradient_against_discriminator", "add_gradient_of_discriminator")
         + ("at_half_size", "deceit", "reconstruction", "remedy", "turns", "weigh")
     ),
+    *(f"{name}.{method}" for name in ("Denoise", "Decode") for method in ("eps", "loss", "steps")),
     *(
         f"{name}.{method}"
         for name in (

@@ -34,6 +34,7 @@ def test_latents_are_what_the_encoder_says_less_the_mean_over_the_deviation():
     np.testing.assert_allclose(model.encode(IMAGES, Noise(5)), sampled, rtol=1e-4, atol=1e-5)
 
 
+@pytest.mark.pitfall(18)
 def test_decoding_undoes_the_scale_and_clips_at_the_end_only():
     model = make()
     plain = dataclasses.replace(model, mean=None, std=None)

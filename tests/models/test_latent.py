@@ -51,6 +51,7 @@ def test_a_model_of_pictures_is_its_own_autoencoder():
     assert plain.is_bounded
 
 
+@pytest.mark.pitfall(18)
 def test_latents_are_not_clipped():
     model = latent_diffusion()
     x_t, t = np.full((1, 8, 8, 2), 5.0, np.float32), np.full(1, 2.0)

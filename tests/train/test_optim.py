@@ -262,6 +262,7 @@ def test_with_a_warm_up_the_average_is_the_weighted_sum_of_closed_form(xp):
     assert decays == sorted(decays)
 
 
+@pytest.mark.pitfall(19)
 @pytest.mark.equation("EMA-2")
 def test_pitfall_19_an_early_average_has_forgotten_the_random_start():
     """Its weight of the start is the product of the decays; with a constant decay it would be nearly 1."""

@@ -71,6 +71,7 @@ def test_micro_batches_and_lanes_change_rounding_only():
     np.testing.assert_allclose(only(one).optimizer.m, only(many).optimizer.m, rtol=1e-3, atol=1e-6)
 
 
+@pytest.mark.pitfall(20)
 def test_pitfall_20_k_steps_save_kill_load_m_steps_equal_k_plus_m_steps(tmp_path):
     whole = run(tmp_path / "whole", validation=squares(9, 1))
     first = make(tmp_path / "cut", validation=squares(9, 1))

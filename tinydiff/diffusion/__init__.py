@@ -60,12 +60,14 @@ from tinydiff.diffusion.schedules import (
 )
 from tinydiff.diffusion.targets import TARGETS, Predict, Target, predictor, simple_loss
 from tinydiff.diffusion.times import edm_steps, equal_steps, log_snr_steps, spaced_steps
+from tinydiff.diffusion.weightings import WEIGHTINGS, loss_weight
 
 __all__ = [
     "PATHS",
     "SAMPLERS",
     "SCHEDULES",
     "TARGETS",
+    "WEIGHTINGS",
     "FiniteData",
     "Gaussian",
     "GaussianDiffusion",
@@ -107,6 +109,7 @@ __all__ = [
     "linear_schedule",
     "lms",
     "log_snr_steps",
+    "loss_weight",
     "normal_kl",
     "plms",
     "predictor",

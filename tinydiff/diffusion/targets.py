@@ -24,12 +24,15 @@ class Target:
         ``of(diffusion, x_0, eps, t)`` returns what the network should have predicted from x_t.
     x_0_and_eps : callable
         ``x_0_and_eps(diffusion, x_t, t, output)`` returns (x_0_hat, eps_hat), computed from the network's output.
+    gain : callable
+        ``gain(diffusion, t)`` returns by how much x_0_hat is wrong for each unit that the output is wrong.
     summary : str
         What it is, in one line.
     """
 
     of: Callable[[GaussianDiffusion, Array, Array, Time], Array]
     x_0_and_eps: Callable[[GaussianDiffusion, Array, Time, Array], tuple[Array, Array]]
+    gain: Callable[[GaussianDiffusion, Time], float | Array]
     summary: str
 
 
@@ -59,6 +62,18 @@ def _edm_scales(diffusion, t, x):
     return tuple(to_multiply(scale, x) for scale in (a, b, length))
 
 
+def _noise_of_edm(diffusion, t):
+    """Return b in units of the standard deviation of x_t, if the data's is `SIGMA_DATA`."""
+    a, b = diffusion.scales(t)
+    return b / ((SIGMA_DATA * a) ** 2 + b**2) ** 0.5
+
+
+def _ratio(diffusion, t):
+    """Return sigma = b / a."""
+    a, b = diffusion.scales(t)
+    return b / a
+
+
 def _from_score(diffusion, x_t, t, score):
     eps = diffusion.eps_from_score(score, t)
     return diffusion.x_0_from_eps(x_t, t, eps), eps
@@ -70,16 +85,19 @@ TARGETS: Choices[Target] = Choices(  # what a network can be trained to predict,
         "eps": Target(
             of=lambda diffusion, x_0, eps, t: eps,
             x_0_and_eps=lambda diffusion, x_t, t, eps: (diffusion.x_0_from_eps(x_t, t, eps), eps),
+            gain=lambda diffusion, t: _ratio(diffusion, t),
             summary="the noise in x_t; it says nothing about x_0 where alpha_bar is 0",
         ),
         "x_0": Target(
             of=lambda diffusion, x_0, eps, t: x_0,
             x_0_and_eps=lambda diffusion, x_t, t, x_0: (x_0, diffusion.eps_from_x_0(x_t, t, x_0)),
+            gain=lambda diffusion, t: 1.0,
             summary="the clean data",
         ),
         "v": Target(
             of=lambda diffusion, x_0, eps, t: diffusion.v_from(x_0, eps, t),
             x_0_and_eps=lambda diffusion, x_t, t, v: (diffusion.x_0_from_v(x_t, t, v), diffusion.eps_from_v(x_t, t, v)),
+            gain=lambda diffusion, t: diffusion.scales(t)[1] / diffusion.scale_at(t),
             summary="the velocity a eps - b x_0, which is eps where x_t is clean, and -x_0 where it is pure noise",
         ),
         "flow-v": Target(
@@ -88,16 +106,19 @@ TARGETS: Choices[Target] = Choices(  # what a network can be trained to predict,
                 diffusion.x_0_from_flow(x_t, t, flow),
                 diffusion.eps_from_flow(x_t, t, flow),
             ),
+            gain=lambda diffusion, t: diffusion.scales(t)[1] / sum(diffusion.scales(t)),
             summary="the velocity eps - x_0 of the straight path, the same at all t; flow matching's, and not v",
         ),
         "score": Target(
             of=lambda diffusion, x_0, eps, t: diffusion.score_from_eps(eps, t),
             x_0_and_eps=lambda diffusion, x_t, t, score: _from_score(diffusion, x_t, t, score),
+            gain=lambda diffusion, t: _ratio(diffusion, t) * diffusion.scales(t)[1],
             summary="the score -eps / b, the slope of log q(x_t), which is large where there is little noise",
         ),
         "edm": Target(
             of=edm_target,
             x_0_and_eps=x_0_and_eps_from_edm,
+            gain=lambda diffusion, t: SIGMA_DATA * _noise_of_edm(diffusion, t),
             summary="EDM's F, of variance 1 at every t if the data's standard deviation is 0.5",
         ),
     },

@@ -61,6 +61,8 @@ from tinydiff.functional.loss import (
     mse_backward,
     scaled_similarity,
     scaled_similarity_backward,
+    weighted_mse,
+    weighted_mse_backward,
 )
 from tinydiff.functional.modulation import gate, gate_backward, modulate, modulate_backward
 from tinydiff.functional.norm import (
@@ -206,4 +208,6 @@ __all__ = [
     "upsample_nearest_backward",
     "vector_quantise",
     "vector_quantise_backward",
+    "weighted_mse",
+    "weighted_mse_backward",
 ]

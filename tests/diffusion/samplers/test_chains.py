@@ -18,6 +18,7 @@ from tinydiff.diffusion import (
 )
 
 
+@pytest.mark.pitfall(4)
 @every_sampler
 def test_pitfall_04_the_executed_pairs_are_consecutive_times(sampler):
     data, x = Gaussian(EMPTY_AT_T, np.zeros(2), 0.5), normal(1, 2)
@@ -36,6 +37,8 @@ def test_pitfall_04_the_executed_pairs_are_consecutive_times(sampler):
             assert set(steps) <= set(predicted)
 
 
+@pytest.mark.pitfall(8)
+@pytest.mark.pitfall(24)
 @every_sampler
 @pytest.mark.parametrize("numbers", [(1, 2, 3, 4, 5, 8, 50), pytest.param(range(1, 51), marks=pytest.mark.slow)])
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
@@ -54,6 +57,7 @@ def test_pitfall_08_samples_are_finite_and_bounded_for_every_number_of_steps(sam
         assert np.abs(x_t).max() <= 1 + 1e-6  # the last step denoises: a mean of points
 
 
+@pytest.mark.pitfall(8)
 @every_sampler
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 @pytest.mark.parametrize("diffusion", [LINEAR, COSINE], ids=["linear", "cosine"])
@@ -65,6 +69,7 @@ def test_pitfall_08_a_poor_network_stays_bounded_when_clipped(sampler, dtype, di
         assert np.abs(sample).max() <= 1
 
 
+@pytest.mark.pitfall(9)
 @every_sampler
 @pytest.mark.parametrize("kind", ["x_0", "v"])
 def test_pitfall_09_samplers_start_where_there_is_no_signal(sampler, kind):

@@ -95,6 +95,7 @@ def test_dpmpp_2m_is_the_hand_written_linear_map_on_gaussian_data():
     np.testing.assert_array_equal(x_0, x_0_hat)  # the step to t = 0 only denoises
 
 
+@pytest.mark.pitfall(1)
 def test_pitfall_01_ddpm_clips_in_predict_and_nowhere_else():
     """The chain of the x_0 form is that of Algorithm 2's eps form, until a prediction is clipped."""
 
@@ -115,6 +116,7 @@ def test_pitfall_01_ddpm_clips_in_predict_and_nowhere_else():
     assert max(np.abs(x_0_hat).max() for _, _, x_0_hat in clipped) == 1
 
 
+@pytest.mark.pitfall(2)
 @pytest.mark.parametrize("steps", [5, 1000])
 def test_pitfall_02_each_variance_is_exact_for_its_data(steps):
     """For data ~ N(0, I), beta keeps the variance 1 of every marginal; for a point, beta-tilde keeps its."""

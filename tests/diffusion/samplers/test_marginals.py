@@ -12,6 +12,7 @@ from tinydiff.diffusion import FiniteData, Gaussian, ddim, ddpm, last
 from tinydiff.diffusion.times import step_pairs
 
 
+@pytest.mark.pitfall(5)
 @every_sampler
 @pytest.mark.parametrize("diffusion", [LINEAR, COSINE, EMPTY_AT_T], ids=["linear", "cosine", "empty"])
 def test_pitfall_05_a_single_point_is_returned_exactly_from_any_steps(sampler, diffusion):
@@ -22,6 +23,7 @@ def test_pitfall_05_a_single_point_is_returned_exactly_from_any_steps(sampler, d
         np.testing.assert_array_equal(sample, np.broadcast_to(point, sample.shape))
 
 
+@pytest.mark.pitfall(6)
 @pytest.mark.equation("DDIM-12")
 @pytest.mark.equation("DDIM-16")
 @pytest.mark.parametrize("eta", [0.0, 0.3, 1.0])
@@ -60,6 +62,7 @@ def test_pitfall_06_ddim_preserves_marginals(eta, steps):
         assert sigma == pytest.approx(eta * LINEAR.posterior_variance(t, s) ** 0.5, rel=1e-9, abs=1e-15)
 
 
+@pytest.mark.pitfall(6)
 @pytest.mark.equation("DDIM-12")
 @pytest.mark.parametrize("eta", [0.0, 0.5, 1.0])
 def test_pitfall_06_a_population_keeps_the_marginals_of_a_point(eta):

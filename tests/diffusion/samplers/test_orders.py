@@ -113,6 +113,7 @@ def slope_of_error(sampler, grid, numbers=(160, 320)):
     return -np.log(errors[1] / errors[0]) / np.log(numbers[1] / numbers[0])
 
 
+@pytest.mark.pitfall(24)
 @pytest.mark.equation("DDIM-14")
 @pytest.mark.equation("EULER-1")
 @pytest.mark.equation("EDM-ALG1")

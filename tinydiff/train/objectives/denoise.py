@@ -10,6 +10,7 @@ from tinydiff.base import (
     InputError,
     Noise,
     as_condition,
+    check_choice,
     check_count,
     check_number,
     checked,
@@ -20,7 +21,8 @@ from tinydiff.base import (
 from tinydiff.data import Dataset, LatentData
 from tinydiff.data.masks import random_masks
 from tinydiff.diffusion.editing import erased
-from tinydiff.functional import mse, mse_backward
+from tinydiff.diffusion.weightings import WEIGHTINGS, check_gamma, loss_weight
+from tinydiff.functional import mse, mse_backward, weighted_mse, weighted_mse_backward
 from tinydiff.models import DiffusionModel, Enlarger
 from tinydiff.nn import Gradients, Tape
 from tinydiff.train.config import ValidatedConfig
@@ -29,12 +31,13 @@ from tinydiff.train.order import shuffled
 from tinydiff.workers import map_shards
 
 LEAST_SHIFT, MOST_SHIFT = 1e-3, 1e3  # of the times
+TIMES = ("uniform", "stratified", "logit-normal")
 
 
 @checks_arguments("__init__")
 @dataclass(frozen=True)
 class DenoiseConfig(ValidatedConfig):
-    """How a diffusion model is trained: the settings of every validated run (`ValidatedConfig`), and four more.
+    """How a diffusion model is trained: the settings of every validated run (`ValidatedConfig`), and eight more.
 
     Parameters
     ----------
@@ -49,22 +52,44 @@ class DenoiseConfig(ValidatedConfig):
     image_noise : float
         0 .. 1, for an `Enlarger`: how far along the forward process small pictures are noised at most, each somewhere
         from nothing to there. A network without `image_time` sees them as they are.
+
+    weighting : str
+        How much the error at one noise counts beside that at another: ``"own"``, all errors of what the network
+        predicts alike, or one of `WEIGHTINGS`, such as ``"min-snr"``, which is the same loss whatever is predicted.
+    gamma : float or None
+        The number of a weighting that has one; None: that of the papers.
+    times : str
+        How steps are drawn: ``"uniform"``, ``"stratified"``, in each batch one from each of as many equal parts, so
+        that the loss jumps less, or ``"logit-normal"``, more of them in the middle.
+    offset_noise : float
+        How much noise of one value for a whole channel of a picture is added to the noise of its pixels; about 0.1 lets
+        a model draw pictures that are dark or bright as a whole. 0: none.
     """
 
     condition_dropout: float = 0.1
     flip: bool = False
     time_shift: float = 1.0
     image_noise: float = 0.5
+    weighting: str = "own"
+    gamma: float | None = None
+    times: str = "uniform"
+    offset_noise: float = 0.0
 
     def __post_init__(self):
         super().__post_init__()
         check_number("condition_dropout", self.condition_dropout, 0, 1)
         check_number("time_shift", self.time_shift, LEAST_SHIFT, MOST_SHIFT)
         check_number("image_noise", self.image_noise, 0, 1)
+        check_choice("weighting", self.weighting, ("own", *WEIGHTINGS))
+        check_gamma(self.weighting, self.gamma)
+        check_choice("times", self.times, TIMES)
+        check_number("offset_noise", self.offset_noise, 0, 1)
 
 
 @checked()
-def random_steps(noise: Noise, n: int, T: int, time_shift: float = 1.0) -> Array:
+def random_steps(
+    noise: Noise, n: int, T: int, time_shift: float = 1.0, times: str = "uniform", batch: int | None = None
+) -> Array:
     """Return random steps t = 1 .. T, as a training draws them (Eq. TSHIFT-1; Esser et al. 2024, Eq. 23).
 
     Parameters
@@ -78,6 +103,11 @@ def random_steps(noise: Noise, n: int, T: int, time_shift: float = 1.0) -> Array
     time_shift : float
         1 makes every step as likely as any other. With s, half of the steps are above ``T s / (1 + s)``: with 3, in the
         noisiest quarter.
+    times : str
+        ``"uniform"``, each by itself; ``"stratified"``, sample i of a batch in the i-th part of it, counted from a
+        random place (Eq. STRATA-1); ``"logit-normal"``, most in the middle (Eq. LOGITN-1).
+    batch : int or None
+        Of how many samples a batch is, of which these are a part that begins at ``noise.first``; None: of these.
 
     Returns
     -------
@@ -86,14 +116,28 @@ def random_steps(noise: Noise, n: int, T: int, time_shift: float = 1.0) -> Array
     Raises
     ------
     InputError
-        If n or T is not a whole number above 0, or `time_shift` not a number from 0.001 to 1000.
+        If n, T or batch is not a whole number above 0, `time_shift` not from 0.001 to 1000, or `times` unknown.
+
+    References
+    ----------
+    Kingma, Salimans, Poole, Ho, "Variational diffusion models", NeurIPS 2021, appendix I.1 (stratified); Esser et al.,
+    "Scaling rectified flow transformers for high-resolution image synthesis", 2024 (the shift, logit-normal).
     """
     check_count("n", n)
     check_count("T", T)
     check_number("time_shift", time_shift, LEAST_SHIFT, MOST_SHIFT)
-    if time_shift == 1:
+    check_choice("times", times, TIMES)
+    batch = n if batch is None else batch
+    check_count("batch", batch)
+    if times == "uniform" and time_shift == 1:
         return noise.integers(1, T, n, "t")
-    u = noise.uniform((n,), "t", dtype=np.float64)
+    if times == "logit-normal":
+        u = 1 / (1 + noise.xp.exp(-noise.normal((n,), "t", dtype=np.float64)))
+    elif times == "stratified":
+        begin = noise.at(first=0).uniform((1,), "t", dtype=np.float64)  # the same for all parts of a batch
+        u = (begin + (noise.first + noise.xp.arange(n)) / batch) % 1
+    else:
+        u = noise.uniform((n,), "t", dtype=np.float64)
     return (T * time_shift * u / (1 + (time_shift - 1) * u)).astype(np.int64) + 1
 
 
@@ -141,18 +185,40 @@ class Denoise(Objective):
         flip = noise.at(xp=np).uniform((n,), "flip") < 0.5 if config.flip else None
         x_0, _ = self.data.batch(indices, noise.xp, flip)  # x_0 ~ q(x_0)
         context = self._with_image(self.model.told(self.context(indices, noise)), x_0, noise)
-        t = random_steps(noise, n, self.diffusion.T, config.time_shift)  # t ~ Uniform({1, ..., T}), or shifted
-        eps = noise.normal(x_0.shape, "eps", dtype=x_0.dtype)  # eps ~ N(0, I)
+        t = self.steps(noise, n)  # t ~ Uniform({1, ..., T}), unless other times are wanted
+        eps = self.eps(noise, x_0)  # eps ~ N(0, I)
         x_t = self.diffusion.q_sample(x_0, t, eps)  # Eq. DDPM-4
         target = self.model.target(x_0, eps, t)
 
         tape = Tape(noise)
         output = self.network.forward(x_t, t, context, tape)
-        loss, cache = mse(output, target)  # Eq. DDPM-14
         share = n / config.batch
-        d_output, _ = mse_backward(share, cache)
+        loss, d_output = self.loss(output, target, t, share)  # Eq. DDPM-14
         self.network.backward(d_output, tape, grads)
         return share * loss
+
+    def steps(self, noise: Noise, n: int) -> Array:
+        """Return the steps of one micro-batch, as the settings say."""
+        config = self.config
+        return random_steps(noise, n, self.diffusion.T, config.time_shift, config.times, config.batch)
+
+    def eps(self, noise: Noise, x_0: Array) -> Array:
+        """Return the noise of one micro-batch, with some that a whole channel shares if it is wanted (Eq. OFFSET-1)."""
+        eps = noise.normal(x_0.shape, "eps", dtype=x_0.dtype)
+        if self.config.offset_noise == 0:
+            return eps
+        shape = (len(x_0), *[1] * (x_0.ndim - 2), x_0.shape[-1])
+        return eps + self.config.offset_noise * noise.normal(shape, "offset", dtype=x_0.dtype)
+
+    def loss(self, output: Array, target: Array, t: Array, share: float) -> tuple[Array, Array]:
+        """Return the loss of a micro-batch, and the gradient of its share of the batch's loss in the output."""
+        config = self.config
+        if config.weighting == "own":
+            loss, cache = mse(output, target)
+            return loss, mse_backward(share, cache)[0]
+        weight = loss_weight(config.weighting, self.model.config.kind, self.diffusion, t, config.gamma)
+        loss, of_weighted = weighted_mse(output, target, weight)
+        return loss, weighted_mse_backward(share, of_weighted)[0]
 
     def indices(self, step: int) -> np.ndarray:
         """Return which images step 0, 1, ... sees: every epoch is a new random order of all."""

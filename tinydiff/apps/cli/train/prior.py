@@ -37,6 +37,7 @@ class TrainPrior(CaptionedCommand):
     def prepare(self, device: Device) -> Denoise:
         """Embed the pictures, or read their embeddings, and make the network."""
         refuse_given(self.train, "image_noise", "a prior sees no small pictures: leave it out")
+        refuse_given(self.train, "offset_noise", "the channels of an embedding are single numbers: leave it out")
         refuse_given(self.train, "flip", "embeddings cannot be mirrored: leave it out")
         clip = load(self.clip, device, kind=ClipModel)
         shape = self._shape(clip)
