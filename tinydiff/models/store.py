@@ -39,7 +39,7 @@ from tinydiff.text import Tokenizer
 
 SHIPPED = Path(__file__).parent.parent / "weights"  # the folder of the models that ship with tinydiff
 # These are in a package of their own: one with all would be larger than what an index takes.
-OF_SCENES = ("scenes-cascade", "scenes-unclip")
+OF_SCENES = ("scenes-cascade", "scenes-dit", "scenes-unclip")
 CONFIG, WEIGHTS, TOKENIZER = "config.json", "model.safetensors", "tokenizer.json"
 FORMAT = 2  # of config.json; a folder without a number has one of the layouts before, see `in_todays_layout`
 
