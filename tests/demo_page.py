@@ -45,7 +45,7 @@ BAD = [
     ("steps", MOST_STEPS + 1, "The number of steps is 251"),
     ("steps", 2.5, "The number of steps is 2.5"),
     ("steps", None, "The number of steps is None"),
-    ("sampler", "euler", "The sampler is 'euler', but one of ddim, ddpm, dpmpp_2m, heun was expected"),
+    ("sampler", "Euler", "The sampler is 'Euler', but one that the page lists was expected"),
     ("sampler", ["ddim"], r"The sampler is \['ddim'\]"),
     ("sampler", None, "The sampler is None"),
     ("seed", -1, "The seed is -1"),

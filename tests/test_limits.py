@@ -11,6 +11,7 @@ PATHS = sorted(path.relative_to(ROOT).as_posix() for folder in FOLDERS for path 
 LONGEST_FILE = 400  # lines
 LONGEST_WITHOUT_DOCSTRING = 40  # lines of a function
 MOST_ARGUMENTS = 8  # of a public function; a dataclass may have more fields
+MOST_OF_A_SAMPLER = 11  # the seven that all have, in one order, and four of its own
 MOST_ENTRIES = 20  # directly under tinydiff/
 FUNCTION = (ast.FunctionDef, ast.AsyncFunctionDef)
 
@@ -27,7 +28,7 @@ def arguments_of(function, in_class):
     return len([*a.posonlyargs, *a.args, *a.kwonlyargs, *filter(None, (a.vararg, a.kwarg))]) - first_is_given
 
 
-def with_too_many_arguments(source):
+def with_too_many_arguments(source, most=MOST_ARGUMENTS):
     """Return the public functions, methods and constructors of a source that have too many arguments."""
     wrong = []
     body = ast.parse(source).body
@@ -36,7 +37,7 @@ def with_too_many_arguments(source):
             if not isinstance(function, FUNCTION):
                 continue
             is_public = function.name[0] != "_" or function.name in ("__init__", "__call__")
-            if is_public and arguments_of(function, holder is not None) > MOST_ARGUMENTS:
+            if is_public and arguments_of(function, holder is not None) > most:
                 wrong.append(function.name if holder is None else f"{holder.name}.{function.name}")
     return wrong
 
@@ -67,7 +68,8 @@ def test_a_file_is_read_in_one_sitting(path):
     assert too_long(source) == 0, f"{path} has more than {LONGEST_FILE} lines: which two subjects has it?"
     assert without_docstring(source) == []
     if path.startswith("tinydiff/"):
-        assert with_too_many_arguments(source) == []
+        is_sampler = path.startswith("tinydiff/diffusion/samplers/")
+        assert with_too_many_arguments(source, MOST_OF_A_SAMPLER if is_sampler else MOST_ARGUMENTS) == []
 
 
 def test_the_front_door_shows_few_rooms():

@@ -69,7 +69,7 @@ def ways_to_conv2d(monkeypatch, tmp_path):
 def test_from_a_command_to_a_convolution_are_few_frames_and_each_file_is_entered_once(ways_to_conv2d, sampler):
     ways = ways_to_conv2d(sampler)
     longest = max(ways, key=len)
-    assert len(longest) <= MOST_FRAMES, longest
+    assert len(longest) <= MOST_FRAMES + (sampler == "heun"), longest  # whose step predicts twice, in a function
     for way in ways:
         files = [file for file, _ in groupby(file for file, _ in way)]
         assert len(files) == len(set(files)), way

@@ -141,7 +141,7 @@ class SameNoise:
     def at(self, **_):
         return self
 
-    def normal(self, shape, *_, dtype):
+    def normal(self, shape, *_, dtype, layer=""):
         return self.rng.standard_normal(shape, dtype)
 
 

@@ -22,8 +22,6 @@ from tinydiff.functional import (
     mse_backward,
     scaled_similarity,
     scaled_similarity_backward,
-    weighted_mse,
-    weighted_mse_backward,
 )
 from tinydiff.gradcheck import gradcheck
 
@@ -35,21 +33,6 @@ LOGITS, LABELS = random(5, 4), np.array([0, 3, 2, 2, 1])
 def test_mse_equals_a_loop():
     loss, _ = mse(A, B)
     assert float(loss) == pytest.approx(sum((a - b) ** 2 for a, b in zip(A.flat, B.flat, strict=True)) / 24, rel=1e-12)
-
-
-@pytest.mark.equation("WMSE-1")
-@pytest.mark.equation("WMSE-2")
-def test_weighted_mse_equals_a_loop_and_has_its_gradient():
-    weight = np.array([0.0, 2.0, 0.5])[: len(A)]
-    loss, _ = weighted_mse(A, B, weight)
-    by_hand = [w * ((a - b) ** 2).mean() for w, a, b in zip(weight, A, B, strict=True)]
-    np.testing.assert_allclose(loss, np.mean(by_hand), rtol=1e-12)
-    assert gradcheck(lambda a, b: weighted_mse(a, b, weight), lambda d, cache: weighted_mse_backward(d, cache), (A, B))
-    np.testing.assert_allclose(weighted_mse(A, B, np.ones(len(A)))[0], mse(A, B)[0], rtol=1e-12)
-    with pytest.raises(InputError, match="weight has shape"):
-        weighted_mse(A, B, np.ones(len(A) + 1))
-    with pytest.raises(InputError, match="weight holds NaN"):
-        weighted_mse(A, B, np.full(len(A), np.nan))
 
 
 @pytest.mark.equation("MSE-2")

@@ -48,7 +48,6 @@ PAIRS = {
     "upsample_nearest": {"x": X, "factor": 2},
     "embedding": {"indices": LABELS, "table": MATRIX},
     "mse": {"prediction": ROWS, "target": ROWS * 2},
-    "weighted_mse": {"prediction": ROWS, "target": ROWS * 2, "weight": np.ones(len(ROWS))},
     "mae": {"prediction": ROWS, "target": ROWS * 2},
     "edge_loss": {"prediction": X, "target": X * 2},
     "reparameterise": {"mean": X, "log_variance": X * 2, "eps": UNIFORM},

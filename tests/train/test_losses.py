@@ -18,7 +18,6 @@ def objective(**options):
     return make(config=dataclasses.replace(CONFIG, **options)).objective
 
 
-@pytest.mark.equation("WMSE-1")
 @pytest.mark.parametrize("weighting", WEIGHTINGS)
 def test_the_gradient_of_a_weighted_loss_is_that_of_differences(weighting):
     task, rng = objective(weighting=weighting), np.random.default_rng(0)

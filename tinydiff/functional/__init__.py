@@ -61,8 +61,6 @@ from tinydiff.functional.loss import (
     mse_backward,
     scaled_similarity,
     scaled_similarity_backward,
-    weighted_mse,
-    weighted_mse_backward,
 )
 from tinydiff.functional.modulation import gate, gate_backward, modulate, modulate_backward
 from tinydiff.functional.norm import (
@@ -208,6 +206,4 @@ __all__ = [
     "upsample_nearest_backward",
     "vector_quantise",
     "vector_quantise_backward",
-    "weighted_mse",
-    "weighted_mse_backward",
 ]

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from tinydiff.base import Array, check_finite, check_shape, check_shapes, checked, xp_of
+from tinydiff.base import Array, check_shape, check_shapes, checked, xp_of
 from tinydiff.functional.values import (
     check_asked,
     check_classes,
@@ -16,7 +16,6 @@ from tinydiff.functional.values import (
 )
 
 MSECache = namedtuple("MSECache", "difference")
-WeightedMSECache = namedtuple("WeightedMSECache", "difference weight")
 MAECache = namedtuple("MAECache", "sign")
 EdgeLossCache = namedtuple("EdgeLossCache", "down right")
 CrossEntropyCache = namedtuple("CrossEntropyCache", "probabilities one_hot")
@@ -48,37 +47,6 @@ def mse_backward(d_loss: float | Array, cache: MSECache) -> tuple:
     """Return d_prediction = d_loss 2 (prediction - target) / size, and d_target, its negative (Eq. MSE-2)."""
     (difference,) = cache
     d_prediction = difference * (d_loss * (2 / difference.size))
-    return d_prediction, -d_prediction
-
-
-@checked("prediction target", check_prediction)
-def weighted_mse(prediction: Array, target: Array, weight: Array) -> tuple[Array, WeightedMSECache]:
-    """Return the mean over samples of each one's mean squared error times its weight (Eq. WMSE-1).
-
-    Parameters
-    ----------
-    prediction, target : arrays of one shape (N, ...)
-    weight : array, shape (N,)
-        Numbers of 0 or more; they need not add up to anything. Not a variable: it gets no gradient.
-
-    Returns
-    -------
-    loss : 0-d array
-    cache : WeightedMSECache
-    """
-    check_shape("target", target, prediction.shape)
-    check_finite("weight", weight)
-    check_shape("weight", weight, prediction.shape[:1])
-    difference = prediction - target
-    weight = weight.astype(prediction.dtype).reshape(-1, *[1] * (prediction.ndim - 1))
-    return (weight * difference * difference).mean(), WeightedMSECache(difference, weight)
-
-
-@checked(check=check_d_loss)
-def weighted_mse_backward(d_loss: float | Array, cache: WeightedMSECache) -> tuple:
-    """Return d_prediction = d_loss 2 weight (prediction - target) / size, and d_target, its negative (Eq. WMSE-2)."""
-    difference, weight = cache
-    d_prediction = weight * difference * (d_loss * (2 / difference.size))
     return d_prediction, -d_prediction
 
 

@@ -74,18 +74,7 @@ class ModelConfig:
             raise InputError(f"embedding_of is {self.embedding_of!r}, but no embedding is told: leave it out.")
         if self.prior is not None and self.text is not None:
             raise InputError("text was given, but what a prior is told of a text, a CLIP reads: leave it out.")
-        SCHEDULES[self.schedule], TARGETS[self.kind], PATHS[self.path]  # an unknown name is refused
-        check_count("T", self.T, most=LARGEST_T)
-        if self.path == "ve":
-            raise InputError(
-                "path is 've', on which x_t grows as large as its noise, but a network wants numbers around 1: take "
-                "'vp', which is the same process in units of its variance."
-            )
-        if self.kind in ("eps", "score") and self.diffusion().alpha_bar[-1] == 0:
-            raise InputError(
-                f"kind is {self.kind!r}, but the schedule {self.schedule!r} leaves no signal at T, where the noise "
-                "says nothing of the picture: take 'v', 'x_0' or 'flow-v'."
-            )
+        self._check_process()
         if getattr(self.denoiser, "time_offset", 0) > 1:
             raise InputError(
                 f"time_offset is {self.denoiser.time_offset}, but at most 1 was expected: the first step is t = 1."
@@ -103,6 +92,21 @@ class ModelConfig:
                 f"class_names holds {counted(len(self.class_names), 'name')}, but the network knows "
                 f"{counted(classes or 0, 'class', 'classes')}: "
                 "give a name for each."
+            )
+
+    def _check_process(self):
+        """Refuse a forward process that is none, or that no network of this kind can undo."""
+        SCHEDULES[self.schedule], TARGETS[self.kind], PATHS[self.path]  # an unknown name is refused
+        check_count("T", self.T, most=LARGEST_T)
+        if self.path == "ve":
+            raise InputError(
+                "path is 've', on which x_t grows as large as its noise, but a network wants numbers around 1: take "
+                "'vp', which is the same process in units of its variance."
+            )
+        if self.kind in ("eps", "score") and self.diffusion().alpha_bar[-1] == 0:
+            raise InputError(
+                f"kind is {self.kind!r}, but the schedule {self.schedule!r} leaves no signal at T, where the noise "
+                "says nothing of the picture: take 'v', 'x_0' or 'flow-v'."
             )
 
     @property

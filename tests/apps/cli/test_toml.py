@@ -49,7 +49,7 @@ def test_a_value_of_the_command_line_may_be_called_train(tmp_path, monkeypatch):
         ("[unet]\nchannel_mult = 3", "unet.channel_mult is 3, but a list of whole numbers"),
         ("[unet]\nimage_size = 9", "unet.image_size is 9 x 9, but height and width must be multiples"),
         ("[unet]\nimage_size = [8, 9, 8]", "unet.image_size is [8, 9, 8], but a whole number or a list of 2 whole"),
-        ('schedule = "mine"', "schedule is 'mine', but one of 'linear', 'cosine'"),
+        ('schedule = "mine"', "schedule is 'mine', but one of 'linear', 'scaled_linear'"),
         ("out = 3", "out is 3, but a path"),
         ('threads = "all"', "threads is 'all', but a whole number or null"),
         ('config = "more.toml"', "run.toml: config is 'more.toml', but a file is not read from within another"),

@@ -35,7 +35,7 @@ def test_exponential_weights_are_integrals(rate, h):
 def test_weights_for_equal_steps_are_those_of_adams_and_bashforth():
     weights = interpolation_weights([0, -1, -2, -3], 0, 1)
     np.testing.assert_allclose(weights, np.array([55, -59, 37, -9]) / 24, rtol=1e-13)
-    np.testing.assert_allclose(interpolation_weights([5.0, 3.0], 5.0, 4.0), [-1 + 0.25 * -1, 0.25], rtol=1e-12)
+    np.testing.assert_allclose(interpolation_weights([5.0, 3.0], 5.0, 4.0), [-0.75, -0.25], rtol=1e-12)
 
 
 def test_small_rates_are_a_step_without_an_exponential():

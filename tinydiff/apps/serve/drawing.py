@@ -116,7 +116,7 @@ def check(prompt: Any, negative: Any, scale: Any, steps: Any, sampler: Any, seed
     steps = number("The number of steps", steps, 1, MOST_STEPS, whole=True)
     seed = number("The seed", seed, 0, 2**32 - 1, whole=True)
     if not isinstance(sampler, str) or sampler not in SAMPLERS:
-        raise InputError(f"The sampler is {reprlib.repr(sampler)}, but one of {', '.join(SAMPLERS)} was expected.")
+        raise InputError(f"The sampler is {reprlib.repr(sampler)}, but one that the page lists was expected.")
     return Asked(prompt, negative, scale, steps, sampler, seed)
 
 

@@ -20,9 +20,10 @@ from tinydiff.base import (
 )
 from tinydiff.data import Dataset, LatentData
 from tinydiff.data.masks import random_masks
+from tinydiff.diffusion.alpha_bar import to_multiply
 from tinydiff.diffusion.editing import erased
 from tinydiff.diffusion.weightings import WEIGHTINGS, check_gamma, loss_weight
-from tinydiff.functional import mse, mse_backward, weighted_mse, weighted_mse_backward
+from tinydiff.functional import mse, mse_backward
 from tinydiff.models import DiffusionModel, Enlarger
 from tinydiff.nn import Gradients, Tape
 from tinydiff.train.config import ValidatedConfig
@@ -213,12 +214,13 @@ class Denoise(Objective):
     def loss(self, output: Array, target: Array, t: Array, share: float) -> tuple[Array, Array]:
         """Return the loss of a micro-batch, and the gradient of its share of the batch's loss in the output."""
         config = self.config
-        if config.weighting == "own":
-            loss, cache = mse(output, target)
-            return loss, mse_backward(share, cache)[0]
-        weight = loss_weight(config.weighting, self.model.config.kind, self.diffusion, t, config.gamma)
-        loss, of_weighted = weighted_mse(output, target, weight)
-        return loss, weighted_mse_backward(share, of_weighted)[0]
+        if config.weighting != "own":  # a squared error that counts w times is that of numbers sqrt(w) times as large
+            weight = loss_weight(config.weighting, self.model.config.kind, self.diffusion, t, config.gamma)
+            root = to_multiply(weight**0.5, output)
+            loss, cache = mse(root * output, root * target)
+            return loss, root * mse_backward(share, cache)[0]
+        loss, cache = mse(output, target)
+        return loss, mse_backward(share, cache)[0]
 
     def indices(self, step: int) -> np.ndarray:
         """Return which images step 0, 1, ... sees: every epoch is a new random order of all."""
