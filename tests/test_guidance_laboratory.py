@@ -29,7 +29,14 @@ VARIANTS = {name: (name, {}) for name in SAMPLERS} | {
     "ddpm_beta_tilde": ("ddpm", {"variance": "beta_tilde"}),
     "ddim_eta": ("ddim", {"eta": 1.0}),
 }
-every_sampler = pytest.mark.parametrize(("name", "options"), VARIANTS.values(), ids=VARIANTS.keys())
+AT_ONCE = ("ddim", "ddpm", "dpmpp_2m", "heun", "unipc", "sa_solver", "ddim_eta")  # the others take a minute together
+every_sampler = pytest.mark.parametrize(
+    ("name", "options"),
+    [
+        pytest.param(*variant, id=name, marks=[] if name in AT_ONCE else pytest.mark.slow)
+        for name, variant in VARIANTS.items()
+    ],
+)
 NOTHING = 3  # the null label: no component
 
 

@@ -63,7 +63,7 @@ def test_pitfall_08_samples_are_finite_and_bounded_for_every_number_of_steps(sam
 @pytest.mark.parametrize("diffusion", [LINEAR, COSINE], ids=["linear", "cosine"])
 def test_pitfall_08_a_poor_network_stays_bounded_when_clipped(sampler, dtype, diffusion):
     predict = predictor(lambda x_t, t, context: 0 * x_t, diffusion, clip=True)
-    for N in (1, 2, 10, 50, 100):
+    for N in (1, 2, 10, 40):
         sample = last(sampler(predict, diffusion, normal(3, 2, dtype=dtype), N))
         assert sample.dtype == dtype
         assert np.abs(sample).max() <= 1
