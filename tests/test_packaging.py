@@ -155,7 +155,7 @@ def test_models_in_a_package_of_their_own_are_found_once_it_is_installed(built, 
     assert alone.returncode == 1
     assert "it is in the package tinydiff-scenes" in alone.stderr
     zipfile.ZipFile(built_scenes).extractall(tmp_path)
-    assert loaded().stdout.split() == ["Cascade", "UnClip"]
+    assert loaded().stdout.split() == ["Cascade", "LatentDiffusion", "UnClip"]
 
 
 def test_the_package_of_scenes_holds_what_the_main_one_leaves_out():

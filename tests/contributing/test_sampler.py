@@ -1,5 +1,7 @@
 """The recipe "Add a sampler", followed with Euler's method."""
 
+import re
+
 import pytest
 from recipe import Recipe
 
@@ -75,5 +77,6 @@ def test_a_sampler(tmp_path):
     drawn = recipe.tinydiff(*["sample", "--sampler", "<name>", "--n", "1", "--steps", "2", "--out", "samples"])
     assert "Drew 1 image " in drawn
     assert (recipe.elsewhere / "samples" / "grid.png").is_file()
-    assert "dpmpp_2m,heun,tangent" in recipe.tinydiff("sample", "--help")
+    said = recipe.tinydiff("sample", "--help")
+    assert re.search(r"[,{\s]tangent[,}]", said)
     recipe.check()

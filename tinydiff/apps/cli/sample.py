@@ -106,8 +106,8 @@ class Sample:
     """A classifier of noisy pictures, such as mnist-noisy-classifier, or its folder: the model is told nothing, and the
     pictures are pulled to the label by its gradient, as strongly as guidance says."""
     steps: int | None = None
-    """Steps of the sampler; without it, 20 of dpmpp_2m, 50 of others. Each calls the network once, for heun about
-    twice: how often is said at the end."""
+    """Steps of the sampler; without it, 20 of dpmpp_2m, 50 of others. Each calls the network once, with some
+    samplers several times: how often is said at the end."""
     sampler: SamplerName = SAMPLER
     """Which sampler."""
     size: Size | None = None
