@@ -16,6 +16,19 @@ FIVE_SIGMA = 5
 NOISE = Noise(seed=0)
 
 
+class Constant:
+    """A source whose every number is the same: to read the coefficient of the noise off a result, or for silence."""
+
+    def __init__(self, value):
+        self.value = value
+
+    def at(self, **changes):
+        return self
+
+    def normal(self, shape, purpose, layer="", dtype=np.float64):
+        return np.full(shape, self.value, dtype)
+
+
 def named(name, **options):
     """Return a sampler of the list with options, and with `NOISE` if it draws any; steps are as they are given."""
     listed = D.SAMPLERS[name]
@@ -43,7 +56,8 @@ VARIANTS = {  # samplers with options that make them behave in another way
     "unipc_3": named("unipc", order=3),
 }
 SAMPLERS = {name: named(name) for name in D.SAMPLERS} | VARIANTS
-# A mixture in two dimensions.
+MIXTURE = {"weights": [0.3, 0.7], "means": [[-1.0, 0.3], [0.8, -0.5]], "covariances": [0.1, 0.3]}
+# Another mixture in two dimensions.
 WEIGHTS, VARIANCES = np.array([0.3, 0.4, 0.3]), np.array([0.1, 0.3, 0.15])
 MEANS = np.array([[-1.0, 0.3], [0.8, -0.5], [0.2, 1.0]])
 every_sampler = pytest.mark.parametrize("sampler", SAMPLERS.values(), ids=SAMPLERS.keys())

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from diffusions import FIVE_SIGMA, NOISE, named, normal
+from diffusions import FIVE_SIGMA, MIXTURE, NOISE, named, normal
 from scipy import integrate
 
 from tinydiff.base import InputError
@@ -27,7 +27,6 @@ from tinydiff.diffusion.paths import straight, sub_variance_preserving, variance
 TABLES = {"vp": cosine_schedule(40), "ve": exponential_schedule(40, 0.02, 20), "straight": straight_schedule(40)}
 TABLES["sub-vp"] = sub_vp_sde_schedule(40)
 every_path = pytest.mark.parametrize("path", PATHS)
-MIXTURE = {"weights": [0.3, 0.7], "means": [[-1.0, 0.3], [0.8, -0.5]], "covariances": [0.1, 0.3]}
 
 
 def process(path):

@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 import pytest
-from diffusions import EMPTY_AT_T, LINEAR, named, normal, scales
+from diffusions import EMPTY_AT_T, LINEAR, MIXTURE, Constant, named, normal, scales
 from scipy import integrate
 
 from tinydiff.diffusion import (
@@ -38,7 +38,6 @@ PAIRS = {  # the same number for number, given the same times and noise
         ("sa_solver", {"tau": 0.7, "predictor": 3, "corrector": 0}),
     ),
 }
-MIXTURE = {"weights": [0.3, 0.7], "means": [[-1.0, 0.3], [0.8, -0.5]], "covariances": [0.1, 0.3]}
 
 
 @pytest.mark.equation("EULER-1")
@@ -96,16 +95,6 @@ def follow_x_0(x, first, end, eta):
     return math.exp(-eta * (end - first)) * b_s / b_t * x + a_s * drift
 
 
-class Silence:
-    """No noise where some is asked for, so that the rest can be seen."""
-
-    def at(self, **changes):
-        return self
-
-    def normal(self, shape, purpose, layer="", dtype=np.float64):
-        return np.zeros(shape, dtype)
-
-
 @pytest.mark.equation("DPMPP-3M")
 @pytest.mark.equation("DPMPP-3M-CODE")
 @pytest.mark.equation("EXPAB-1")
@@ -121,8 +110,8 @@ def test_a_parabola_of_predictions_is_followed_exactly_but_not_by_3m_as_publishe
     assert error(dpmpp_3m) < 1e-12
     assert error(dpmpp_3m_as_published) > 1e-4
     for eta in (0.0, 0.8):
-        assert error(dpmpp_3m_sde, eta, eta=eta, noise=Silence()) < 1e-12
-        assert error(sa_solver, eta, tau=eta**0.5, predictor=3, corrector=0, noise=Silence()) < 1e-12
+        assert error(dpmpp_3m_sde, eta, eta=eta, noise=Constant(0.0)) < 1e-12
+        assert error(sa_solver, eta, tau=eta**0.5, predictor=3, corrector=0, noise=Constant(0.0)) < 1e-12
 
 
 @pytest.mark.equation("LMS-1")

@@ -6,7 +6,7 @@ below one in a million (5 standard deviations).
 
 import numpy as np
 import pytest
-from diffusions import COSINE, EMPTY_AT_T, FIVE_SIGMA, LINEAR, NOISE, every_sampler, normal, scales
+from diffusions import COSINE, EMPTY_AT_T, FIVE_SIGMA, LINEAR, NOISE, Constant, every_sampler, normal, scales
 
 from tinydiff.diffusion import FiniteData, Gaussian, ddim, ddpm, last
 from tinydiff.diffusion.times import step_pairs
@@ -30,18 +30,6 @@ def test_pitfall_05_a_single_point_is_returned_exactly_from_any_steps(sampler, d
 @pytest.mark.parametrize("steps", [[1000, 999, 500, 20, 3], [800, 790.5, 100.25], 10])
 def test_pitfall_06_ddim_preserves_marginals(eta, steps):
     """Signal, noise that is kept and noise that is added make up q(x_s | x_0) after every step, for every eta."""
-
-    class Constant:
-        """A source whose every number is the same, to read the coefficient of the noise off the result."""
-
-        def __init__(self, value):
-            self.value = value
-
-        def at(self, **changes):
-            return self
-
-        def normal(self, shape, purpose, layer, dtype):
-            return np.full(shape, self.value, dtype)
 
     x_0, eps = np.array([[0.3, -0.7]]), np.array([[1.0, 2.0]])
     for t, s in step_pairs(LINEAR, steps):

@@ -7,7 +7,7 @@ from tinydiff.base import Array, check_choice, checked
 from tinydiff.diffusion.process import GaussianDiffusion
 from tinydiff.diffusion.samplers.chain import Chain, checked_prediction, scales, start
 from tinydiff.diffusion.samplers.dpm_solver import step_by_eps
-from tinydiff.diffusion.samplers.exponential import Known, exponential_weights, half_log_snr
+from tinydiff.diffusion.samplers.exponential import Known, exponential_weights, half_log_snr, weighted_sum
 from tinydiff.diffusion.samplers.registry import sampler
 from tinydiff.diffusion.targets import Predict
 from tinydiff.diffusion.times import per_sample, step_pairs
@@ -57,6 +57,5 @@ def deis(
             x_t = step_by_eps(predict, diffusion, x_t, t, s, prediction, max(1, order - 1), context)
         else:
             weights = exponential_weights([node for node, _ in known], here, there, -1)
-            change = sum(weight * eps_hat for weight, (_, eps_hat) in zip(weights, known, strict=True))
-            x_t = a_s / a_t * x_t + b_s * change
+            x_t = a_s / a_t * x_t + b_s * weighted_sum(weights, known)
         yield s, x_t, prediction[0]

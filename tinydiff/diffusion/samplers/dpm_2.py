@@ -11,6 +11,7 @@ from tinydiff.diffusion.samplers.chain import (
     NoiseSource,
     check_noise,
     checked_prediction,
+    old_and_fresh_noise,
     scales,
     start,
     step_noise,
@@ -60,10 +61,9 @@ def dpm_2(
     check_noise(noise, "eta", eta)
     x_t = start(x_T, context)
     for k, (t, s) in enumerate(step_pairs(diffusion, steps, end)):
-        (a_t, b_t), (a_s, b_s) = scales(diffusion, t), scales(diffusion, s)
+        (a_t, b_t), (a_s, _) = scales(diffusion, t), scales(diffusion, s)
+        down, up = old_and_fresh_noise(diffusion, t, s, eta)
         x_0_hat, eps_hat = checked_prediction(x_t, predict(x_t, per_sample(t, x_t), context))
-        up = eta * b_s * (1 - (a_t * b_s / (a_s * b_t)) ** 2) ** 0.5
-        down = (b_s**2 - up**2) ** 0.5
         if a_t > 0 and down > 0:
             sigma_t, sigma_down = b_t / a_t, down / a_s
             sigma_m = (sigma_t * sigma_down) ** 0.5

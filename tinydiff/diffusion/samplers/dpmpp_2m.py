@@ -7,6 +7,7 @@ from typing import Any
 from tinydiff.base import Array, checked
 from tinydiff.diffusion.process import GaussianDiffusion
 from tinydiff.diffusion.samplers.chain import Chain, checked_prediction, scales, start
+from tinydiff.diffusion.samplers.exponential import half_log_snr
 from tinydiff.diffusion.samplers.registry import sampler
 from tinydiff.diffusion.targets import Predict
 from tinydiff.diffusion.times import per_sample, step_pairs
@@ -47,7 +48,7 @@ def dpmpp_2m(
     x_t, previous, h_previous = start(x_T, context), None, math.inf
     for t, s in step_pairs(diffusion, steps, end):
         (a_t, b_t), (a_s, b_s) = scales(diffusion, t), scales(diffusion, s)
-        h = math.log(a_s / b_s) - math.log(a_t / b_t) if a_t > 0 and b_s > 0 else math.inf
+        h = half_log_snr(diffusion, s) - half_log_snr(diffusion, t)
         x_0_hat, _ = checked_prediction(x_t, predict(x_t, per_sample(t, x_t), context))
         denoised = x_0_hat
         if previous is not None and h < math.inf:

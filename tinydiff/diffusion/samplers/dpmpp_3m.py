@@ -48,14 +48,12 @@ def dpmpp_3m(
     x_t = start(x_T, context)
     known: Known = []  # (lambda, x_0_hat) of the last steps, the latest first
     for t, s in step_pairs(diffusion, steps, end):
-        (a_t, b_t), (a_s, b_s) = scales(diffusion, t), scales(diffusion, s)
+        (_, b_t), (a_s, b_s) = scales(diffusion, t), scales(diffusion, s)
         here, h = half_log_snr(diffusion, t), half_log_snr(diffusion, s) - half_log_snr(diffusion, t)
         x_0_hat, _ = checked_prediction(x_t, predict(x_t, per_sample(t, x_t), context))
-        if math.isinf(h):
-            x_t = b_s / b_t * x_t + (a_s - a_t * b_s / b_t) * x_0_hat
-        elif not known:
+        if math.isinf(h) or not known:
             x_t = step_by_x_0(predict, diffusion, x_t, t, s, x_0_hat, 2, context)
-            known = [(here, x_0_hat)]
+            known = [(here, x_0_hat)] if math.isfinite(here) else []
         else:
             known = [(here, x_0_hat), *known[:2]]
             slope, bend = slope_and_bend(known)

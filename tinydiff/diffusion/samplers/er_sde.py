@@ -16,7 +16,7 @@ from tinydiff.diffusion.samplers.chain import (
     step_noise,
 )
 from tinydiff.diffusion.samplers.dpmpp_3m import slope_and_bend
-from tinydiff.diffusion.samplers.exponential import POINTS, SHARES, Known
+from tinydiff.diffusion.samplers.exponential import Known, gauss_rule
 from tinydiff.diffusion.samplers.registry import sampler
 from tinydiff.diffusion.targets import Predict
 from tinydiff.diffusion.times import per_sample, step_pairs
@@ -89,7 +89,6 @@ def phi(sigma: float) -> float:
 
 def moment(power: int, sigma_s: float, sigma_t: float) -> float:
     """Return phi(sigma_s) times the integral of (sigma - sigma_t)^power / phi(sigma) from sigma_s to sigma_t."""
-    log_s, log_t = math.log(sigma_s), math.log(sigma_t)  # in log sigma the integrand is smooth
-    sigmas = [math.exp(log_s + (log_t - log_s) / 2 * (1 + float(point))) for point in POINTS]
-    values = [(sigma - sigma_t) ** power / phi(sigma) * sigma for sigma in sigmas]
-    return float(phi(sigma_s) * (log_t - log_s) / 2 * (SHARES @ values))
+    log_sigma, shares = gauss_rule(math.log(sigma_s), math.log(sigma_t))  # in log sigma the integrand is smooth
+    values = [(sigma - sigma_t) ** power / phi(sigma) * sigma for sigma in map(math.exp, log_sigma)]
+    return phi(sigma_s) * float(shares @ values)

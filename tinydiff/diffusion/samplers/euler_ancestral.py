@@ -10,6 +10,7 @@ from tinydiff.diffusion.samplers.chain import (
     NoiseSource,
     check_noise,
     checked_prediction,
+    old_and_fresh_noise,
     scales,
     start,
     step_noise,
@@ -58,13 +59,10 @@ def euler_ancestral(
     check_noise(noise, "eta", eta)
     x_t = start(x_T, context)
     for k, (t, s) in enumerate(step_pairs(diffusion, steps, end)):
-        (a_t, b_t), (a_s, b_s) = scales(diffusion, t), scales(diffusion, s)
+        a_s, _ = scales(diffusion, s)
+        down, up = old_and_fresh_noise(diffusion, t, s, eta)
         x_0_hat, eps_hat = checked_prediction(x_t, predict(x_t, per_sample(t, x_t), context))
-        fresh = (
-            1 - (a_t * b_s / (a_s * b_t)) ** 2
-        )  # (sigma_t^2 - sigma_s^2) / sigma_t^2, also where sigma_t is infinite
-        up = eta * b_s * fresh**0.5
-        x_t = a_s * x_0_hat + (b_s**2 - up**2) ** 0.5 * eps_hat
+        x_t = a_s * x_0_hat + down * eps_hat
         if up > 0:
             x_t = x_t + up * step_noise(noise, k, x_t)
         yield s, x_t, x_0_hat

@@ -28,6 +28,12 @@ def half_log_snr(diffusion: GaussianDiffusion, t: float) -> float:
     return math.log(a / b) if b > 0 else math.inf
 
 
+def gauss_rule(start: float, end: float) -> tuple[np.ndarray, np.ndarray]:
+    """Return the points of Gauss' rule from start to end, and what a function's values there weigh in its integral."""
+    half = (end - start) / 2
+    return start + half * (1 + POINTS), half * SHARES
+
+
 def lagrange(nodes: Sequence[float], j: int, x: np.ndarray) -> np.ndarray:
     """Return the polynomial that is 1 at node j and 0 at the other nodes, at x."""
     value = np.ones_like(x)
@@ -39,9 +45,8 @@ def lagrange(nodes: Sequence[float], j: int, x: np.ndarray) -> np.ndarray:
 
 def interpolation_weights(nodes: Sequence[float], start: float, end: float) -> list[float]:
     """Return what values at several nodes weigh in the integral of their polynomial from start to end (Eq. LMS-1)."""
-    half = (end - start) / 2
-    x = start + half * (1 + POINTS)
-    return [float(half * SHARES @ lagrange(nodes, j, x)) for j in range(len(nodes))]
+    x, shares = gauss_rule(start, end)
+    return [float(shares @ lagrange(nodes, j, x)) for j in range(len(nodes))]
 
 
 def exponential_weights(nodes: Sequence[float], start: float, end: float, rate: float) -> list[float]:
@@ -50,10 +55,14 @@ def exponential_weights(nodes: Sequence[float], start: float, end: float, rate: 
     A weight is the integral of rate e^(rate (lambda - end)) L_j(lambda) from start to end, by Gauss' rule, where L_j is
     1 at node j and 0 at the others. Together they are 1 - e^(-rate (end - start)).
     """
-    half = (end - start) / 2
-    x = start + half * (1 + POINTS)
-    density = half * SHARES * rate * np.exp(rate * (x - end))
+    x, shares = gauss_rule(start, end)
+    density = shares * rate * np.exp(rate * (x - end))
     return [float(density @ lagrange(nodes, j, x)) for j in range(len(nodes))]
+
+
+def weighted_sum(weights: Sequence[float], known: Known) -> Array:
+    """Return the sum of predictions, each times its weight."""
+    return sum(weight * prediction for weight, (_, prediction) in zip(weights, known, strict=True))
 
 
 def along_polynomial(
@@ -85,5 +94,4 @@ def along_polynomial(
     known = [(node, x_0_hat) for node, x_0_hat in known if math.isfinite(node)]
     if weights is None:
         weights = exponential_weights([node for node, _ in known], first, last, 1 + eta)
-    drift = sum(weight * x_0_hat for weight, (_, x_0_hat) in zip(weights, known, strict=True))
-    return kept * b_s / b_t * x_t + a_s * drift, missing
+    return kept * b_s / b_t * x_t + a_s * weighted_sum(weights, known), missing

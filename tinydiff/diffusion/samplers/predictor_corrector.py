@@ -11,6 +11,7 @@ from tinydiff.diffusion.samplers.chain import (
     NoiseSource,
     check_noise,
     checked_prediction,
+    old_and_fresh_noise,
     scales,
     start,
     step_noise,
@@ -66,12 +67,12 @@ def predictor_corrector(
     check_noise(noise, "predictor_corrector")
     x_t = start(x_T, context)
     for k, (t, s) in enumerate(step_pairs(diffusion, steps, end)):
-        (a_t, b_t), (a_s, b_s) = scales(diffusion, t), scales(diffusion, s)
+        a_s, b_s = scales(diffusion, s)
+        old, fresh = old_and_fresh_noise(diffusion, t, s, eta=1)
         x_0_hat, eps_hat = checked_prediction(x_t, predict(x_t, per_sample(t, x_t), context))
-        up = b_s * (1 - (a_t * b_s / (a_s * b_t)) ** 2) ** 0.5
-        x_t = a_s * x_0_hat + (b_s**2 - up**2) ** 0.5 * eps_hat
+        x_t = a_s * x_0_hat + old * eps_hat
         if b_s > 0:
-            x_t = x_t + up * step_noise(noise, k, x_t)
+            x_t = x_t + fresh * step_noise(noise, k, x_t)
             for j in range(corrections):
                 _, eps_s = checked_prediction(x_t, predict(x_t, per_sample(s, x_t), context))
                 x_t = x_t - 2 * snr**2 * b_s * eps_s + 2 * snr * b_s * step_noise(noise, k, x_t, f"correction {j}")
