@@ -88,7 +88,7 @@ def sigma_at_T(diffusion: GaussianDiffusion) -> float:
 def old_and_fresh_noise(diffusion: GaussianDiffusion, t: float, s: float, eta: float) -> tuple[float, float]:
     """Return how much of the noise at s is that of x_t, and how much is drawn afresh (Eq. ANCESTRAL-1).
 
-    Their squares add up to b_s^2; eta is the share of what DDPM draws. In units of a_s they are sigma_down and sigma_up.
+    Their squares add up to b_s^2; eta is the share of what DDPM draws. Over a_s they are sigma_down and sigma_up.
     """
     (a_t, b_t), (a_s, b_s) = scales(diffusion, t), scales(diffusion, s)
     lost = 1 - (a_t * b_s / (a_s * b_t)) ** 2  # (sigma_t^2 - sigma_s^2) / sigma_t^2, also for an infinite sigma_t
