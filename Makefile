@@ -4,18 +4,19 @@
 PYTHON ?= python3
 VENV ?= .venv
 RUN = $(VENV)/bin/python
-# Tests run in as many processes as there are cores, or in 8; the slow ones of a file in one, which share a server.
-AT_ONCE = -n auto --maxprocesses 8 --dist worksteal
-UNANSWERED = tests/course/test_unanswered.py
+# Tests run in as many processes as there are cores, or in 8; the slow ones of a file in one, which share a server. Each
+# process computes with one thread: where there are more threads than cores, they mostly wait for each other.
+PYTEST_AT_ONCE = OPENBLAS_NUM_THREADS=1 OMP_NUM_THREADS=1 $(RUN) -m pytest -n auto --maxprocesses 8 --dist worksteal
+NOTEBOOKS = tests/course/test_notebooks_run.py
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help setup demo test test-slow test-oldest test-newest test-gpu fuzz bench dist lint fix types notebooks check \
-	requirements clean
+.PHONY: help setup demo test test-slow test-oldest test-newest test-gpu fuzz bench dist lint fix types notebooks notebooks-answered \
+	check requirements clean
 
 help:  ## list these targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-18s %s\n", $$1, $$2 }' Makefile
 
 setup: $(VENV)/.ready  ## make the environment and install what a student needs
 
@@ -23,10 +24,10 @@ demo: $(VENV)/.ready  ## draw digits with the shipped weights, then train from s
 	@$(VENV)/bin/tinydiff demo
 
 test: $(VENV)/.ready  ## run the tests
-	@$(RUN) -m pytest $(AT_ONCE)
+	@$(PYTEST_AT_ONCE)
 
 test-slow: $(VENV)/.ready  ## run the tests that take longer
-	@$(RUN) -m pytest $(AT_ONCE) --dist loadfile -m "slow and not gpu" --ignore=$(UNANSWERED) || [ $$? -eq 5 ]  # 5: there are none
+	@$(PYTEST_AT_ONCE) --dist loadfile -m "slow and not gpu" --ignore=$(NOTEBOOKS) || [ $$? -eq 5 ]  # 5: there are none
 
 # An environment of its own each, beside $(VENV); uv finds the oldest versions that pyproject.toml declares.
 test-oldest: $(VENV)/.ready  ## run the tests with the oldest versions that pyproject.toml allows
@@ -66,10 +67,12 @@ fix: $(VENV)/.ready-dev  ## format, and mend what ruff can mend by itself
 types: $(VENV)/.ready-dev  ## check types
 	@$(RUN) -m mypy
 
-notebooks: $(VENV)/.ready-dev  ## check that the notebooks are in step with their sources, then run them, with and without answers
+notebooks: $(VENV)/.ready-dev  ## check that notebooks fit their sources; run them, each exercise with its answer, then without
 	@$(RUN) tools/notebooks.py --check
-	@$(RUN) -m pytest $(AT_ONCE) -m "" --nbmake --nbmake-timeout=600 \
-		notebooks/solutions/*.ipynb $(UNANSWERED)
+	@$(PYTEST_AT_ONCE) -m "" $(NOTEBOOKS)
+
+notebooks-answered: $(VENV)/.ready-dev  ## run the notebooks as teachers have them, with all answers
+	@$(PYTEST_AT_ONCE) -m "" --nbmake --nbmake-timeout=900 notebooks/solutions/*.ipynb
 
 check: lint types notebooks test-slow test  ## all of the above that continuous integration runs
 
