@@ -1,7 +1,8 @@
 """Every notebook runs to its end, and each exercise in it twice: with its answer, and by a student who has none yet.
 
-Where an answer was found right, its cell is run again as students are given it; so the notebook says that it goes on with
-the course's own, and does. One run of a notebook, which may train a network, then shows both. `make notebooks` runs these.
+Where an answer was found right, its cell is run again as students are given it; so the notebook says that it goes on
+with the course's own, and does. One run of a notebook, which may train a network, then shows both. `make notebooks`
+runs these.
 """
 
 import copy
