@@ -7,6 +7,12 @@ from tinydiff.diffusion.guidance.autoguidance import autoguidance
 from tinydiff.diffusion.guidance.classifier import classifier_guidance
 from tinydiff.diffusion.guidance.classifier_free import classifier_free_guidance
 from tinydiff.diffusion.guidance.thresholds import bounded
+from tinydiff.diffusion.learned_variance import (
+    best_variance,
+    learned_log_variance,
+    log_variance_range,
+    variance_loss,
+)
 from tinydiff.diffusion.likelihood import eps_weight, normal_kl, prior_term, step_term
 from tinydiff.diffusion.oracle import FiniteData, Gaussian, GaussianMixture
 from tinydiff.diffusion.paths import PATHS, GaussianPath
@@ -78,6 +84,7 @@ __all__ = [
     "Target",
     "annealed_langevin",
     "autoguidance",
+    "best_variance",
     "bounded",
     "classifier_free_guidance",
     "classifier_guidance",
@@ -106,9 +113,11 @@ __all__ = [
     "karras_schedule",
     "laplace_schedule",
     "last",
+    "learned_log_variance",
     "linear_schedule",
     "lms",
     "log_snr_steps",
+    "log_variance_range",
     "loss_weight",
     "normal_kl",
     "plms",
@@ -129,6 +138,7 @@ __all__ = [
     "straight_schedule",
     "sub_vp_sde_schedule",
     "unipc",
+    "variance_loss",
     "vp_sde_schedule",
     "zero_terminal_snr",
 ]
