@@ -3,6 +3,7 @@
 A model is any callable here; nothing in this package imports `tinydiff.nn`.
 """
 
+from tinydiff.diffusion.continuous_bound import continuous_term, in_gamma, noised, slope_gradient
 from tinydiff.diffusion.guidance.autoguidance import autoguidance
 from tinydiff.diffusion.guidance.classifier import classifier_guidance
 from tinydiff.diffusion.guidance.classifier_free import classifier_free_guidance
@@ -88,6 +89,7 @@ __all__ = [
     "bounded",
     "classifier_free_guidance",
     "classifier_guidance",
+    "continuous_term",
     "cosine_schedule",
     "ddim",
     "ddpm",
@@ -110,6 +112,7 @@ __all__ = [
     "euler_ancestral",
     "exponential_schedule",
     "heun",
+    "in_gamma",
     "karras_schedule",
     "laplace_schedule",
     "last",
@@ -119,6 +122,7 @@ __all__ = [
     "log_snr_steps",
     "log_variance_range",
     "loss_weight",
+    "noised",
     "normal_kl",
     "plms",
     "predictor",
@@ -133,6 +137,7 @@ __all__ = [
     "sigmoid_beta_schedule",
     "sigmoid_schedule",
     "simple_loss",
+    "slope_gradient",
     "spaced_steps",
     "step_term",
     "straight_schedule",

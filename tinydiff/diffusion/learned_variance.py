@@ -7,6 +7,7 @@ network with twice as many channels says, number by number, where the logarithm 
 
 import math
 from numbers import Real
+from typing import Any
 
 import numpy as np
 
@@ -41,7 +42,8 @@ def log_variance_range(diffusion: GaussianDiffusion, t: Time, s: Time | None = N
     before = xp.minimum(2 * t, diffusion.T)
     is_last, is_only = s == 0, before == t  # the only step of a chain has no step before it
     shifted_t, shifted_s = xp.where(is_last & ~is_only, before, t), xp.where(is_last & ~is_only, t, s)
-    of_point = diffusion.posterior_variance(xp.atleast_1d(shifted_t), xp.atleast_1d(shifted_s)).reshape(upper.shape)
+    of_point: Any = diffusion.posterior_variance(xp.atleast_1d(shifted_t), xp.atleast_1d(shifted_s))
+    of_point = of_point.reshape(upper.shape)
     return xp.log(xp.where(is_last & is_only, upper, of_point)), xp.log(upper)
 
 
