@@ -130,7 +130,7 @@ def mixture(diffusion):
 
 def of_mixture():
     """Return the exact denoiser of two narrow bells, in gamma, and 4,000 points of them."""
-    table = np.concatenate([[1.0], 1 / (1 + np.exp(np.linspace(-9, 6, 400)))])
+    table = np.concatenate([[1.0], 1 / (1 + np.exp(np.linspace(-20, 15, 900)))])
     diffusion, rng = GaussianDiffusion(table), np.random.default_rng(0)
     x_0 = rng.choice([-1.0, 1.0], 4000) + 0.003**0.5 * rng.normal(size=4000)
     return in_gamma(mixture(diffusion).predict, diffusion), x_0[:, None]
