@@ -56,7 +56,8 @@ def keep_known(predict: Predict, diffusion: GaussianDiffusion, known: Array, mas
     def keeping(x_t, t, context=None):
         check_match(x_t=x_t, known=known)
         prediction = predict(x_t, t, context)
-        x_0_hat = joined(mask, known, prediction[0])
+        x_0_hat, _ = prediction
+        x_0_hat = joined(mask, known, x_0_hat)
         return with_share_of(prediction, x_0_hat, diffusion.eps_from_x_0(x_t, t, x_0_hat))
 
     return keeping

@@ -41,10 +41,11 @@ def classifier_guidance(
 
     def guided(x_t, t, context=None):
         prediction = predict(x_t, t, None)
+        _, eps_hat = prediction
         gradient = log_probability_gradient(x_t, t, context)
         check_match(x_t=x_t, log_probability_gradient=gradient)
         s = scale_at(t, scale, interval, x_t)
-        eps_hat = prediction[1] + diffusion.eps_from_score(s * gradient, t)  # a score of s grad is noise -b s grad
+        eps_hat = eps_hat + diffusion.eps_from_score(s * gradient, t)  # a score of s grad is noise -b s grad
         return with_share_of(prediction, diffusion.x_0_from_eps(x_t, t, eps_hat), eps_hat)
 
     return guided

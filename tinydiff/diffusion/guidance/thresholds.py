@@ -27,7 +27,7 @@ def bounded(predict: Predict, diffusion: GaussianDiffusion, how: str = "static",
 
     def bounded_predict(x_t, t, context=None):
         prediction = predict(x_t, t, context)
-        x_0_hat = prediction[0]
+        x_0_hat, _ = prediction
         xp = xp_of(x_0_hat)
         if how == "static":
             x_0_hat = xp.clip(x_0_hat, -1, 1)
