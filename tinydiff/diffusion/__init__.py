@@ -3,10 +3,17 @@
 A model is any callable here; nothing in this package imports `tinydiff.nn`.
 """
 
+from tinydiff.diffusion.continuous_bound import continuous_term, in_gamma, noised, slope_gradient
 from tinydiff.diffusion.guidance.autoguidance import autoguidance
 from tinydiff.diffusion.guidance.classifier import classifier_guidance
 from tinydiff.diffusion.guidance.classifier_free import classifier_free_guidance
 from tinydiff.diffusion.guidance.thresholds import bounded
+from tinydiff.diffusion.learned_variance import (
+    best_variance,
+    learned_log_variance,
+    log_variance_range,
+    variance_loss,
+)
 from tinydiff.diffusion.likelihood import eps_weight, normal_kl, prior_term, step_term
 from tinydiff.diffusion.oracle import FiniteData, Gaussian, GaussianMixture
 from tinydiff.diffusion.paths import PATHS, GaussianPath
@@ -78,9 +85,11 @@ __all__ = [
     "Target",
     "annealed_langevin",
     "autoguidance",
+    "best_variance",
     "bounded",
     "classifier_free_guidance",
     "classifier_guidance",
+    "continuous_term",
     "cosine_schedule",
     "ddim",
     "ddpm",
@@ -103,13 +112,17 @@ __all__ = [
     "euler_ancestral",
     "exponential_schedule",
     "heun",
+    "in_gamma",
     "karras_schedule",
     "laplace_schedule",
     "last",
+    "learned_log_variance",
     "linear_schedule",
     "lms",
     "log_snr_steps",
+    "log_variance_range",
     "loss_weight",
+    "noised",
     "normal_kl",
     "plms",
     "predictor",
@@ -124,11 +137,13 @@ __all__ = [
     "sigmoid_beta_schedule",
     "sigmoid_schedule",
     "simple_loss",
+    "slope_gradient",
     "spaced_steps",
     "step_term",
     "straight_schedule",
     "sub_vp_sde_schedule",
     "unipc",
+    "variance_loss",
     "vp_sde_schedule",
     "zero_terminal_snr",
 ]

@@ -1,8 +1,8 @@
 """The evidence lower bound: for a chain of normal steps, an upper bound on -log p(x_0) in nats.
 
 The model goes from t to t - 1 by a normal step whose mean is that of q(x_{t-1} | x_t, x_0) at the predicted x_0, and
-whose variance is beta_t, one of the two choices of DDPM. Then -log p(x_0) is at most `prior_term` plus the sum of
-`step_term` over t = 1 .. T, in expectation over the noise.
+whose variance is beta_t, one of the two choices of DDPM, or what a network says of it (`variance_loss`). Then
+-log p(x_0) is at most `prior_term` plus the sum of `step_term` over t = 1 .. T, in expectation over the noise.
 """
 
 import math
@@ -12,6 +12,7 @@ import numpy as np
 
 from tinydiff.base import Array, InputError, check_positive, checked
 from tinydiff.diffusion.alpha_bar import Time, is_on_host
+from tinydiff.diffusion.learned_variance import variance_loss
 from tinydiff.diffusion.process import GaussianDiffusion
 from tinydiff.diffusion.targets import Predict
 from tinydiff.diffusion.times import per_sample
@@ -86,7 +87,11 @@ def step_term(
     Ho, Jain, Abbeel, "Denoising diffusion probabilistic models", NeurIPS 2020, Eq. 5.
     """
     x_t = diffusion.q_sample(x_0, t, eps)
-    x_0_hat, _ = predict(x_t, per_sample(t, x_t), context)
+    prediction = predict(x_t, per_sample(t, x_t), context)
+    x_0_hat, _ = prediction
+    if (share := getattr(prediction, "share", None)) is not None:
+        loss, _ = variance_loss(diffusion, x_0, x_0_hat, per_sample(t, x_t), share)
+        return _sum(loss)
     mean, variance = diffusion.posterior_mean(x_0_hat, x_t, t), diffusion.reverse_beta(t)
     if t == 1:
         return _sum((x_0 - mean) ** 2 / (2 * variance) + 0.5 * math.log(2 * math.pi * variance))

@@ -4,9 +4,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
-from tinydiff.base import Array, Choices, checked, xp_of
+from tinydiff.base import Array, Choices, check_shape, checked, xp_of
 from tinydiff.diffusion.alpha_bar import Time, to_multiply
 from tinydiff.diffusion.checks import check_match
+from tinydiff.diffusion.prediction import Prediction
 from tinydiff.diffusion.process import GaussianDiffusion
 from tinydiff.functional import mse
 
@@ -127,7 +128,11 @@ TARGETS: Choices[Target] = Choices(  # what a network can be trained to predict,
 
 @checked()
 def predictor(
-    network: Callable[..., Array], diffusion: GaussianDiffusion, kind: str = "eps", clip: bool = True
+    network: Callable[..., Array],
+    diffusion: GaussianDiffusion,
+    kind: str = "eps",
+    clip: bool = True,
+    learned_variance: bool = False,
 ) -> Predict:
     """Return ``predict(x_t, t, context=None) -> (x_0_hat, eps_hat)``, which samplers take, from a network.
 
@@ -137,12 +142,15 @@ def predictor(
     Parameters
     ----------
     network : callable
-        ``network(x_t, t, context)`` returns an array like x_t.
+        ``network(x_t, t, context)`` returns an array like x_t; with a learned variance, one of twice as many channels.
     diffusion : GaussianDiffusion
     kind : str
         What the network predicts, one of `TARGETS`. Where alpha_bar is 0, ``"eps"`` raises `InputError`.
     clip : bool
         Whether to clip x_0_hat to [-1, 1], the range of images. Latents are not bounded: do not clip them.
+    learned_variance : bool
+        Whether the second half of the channels says the variance of a step (Eq. IDDPM-15). The prediction then carries
+        it as its `share`, for `ddpm`.
 
     Raises
     ------
@@ -152,15 +160,25 @@ def predictor(
     target = TARGETS[kind]
 
     def predict(x_t, t, context=None):
-        output = network(x_t, t, context)
+        output, share = network(x_t, t, context), None
+        if learned_variance:
+            output, share = in_halves(output, x_t.shape[-1])
         check_match(x_t=x_t, network_output=output)
         x_0_hat, eps_hat = target.x_0_and_eps(diffusion, x_t, t, output)
         if clip:
             x_0_hat = xp_of(x_t).clip(x_0_hat, -1, 1)
             eps_hat = diffusion.eps_from_x_0(x_t, t, x_0_hat)
-        return x_0_hat, eps_hat
+        return (x_0_hat, eps_hat) if share is None else Prediction(x_0_hat, eps_hat, share)
 
     return predict
+
+
+def in_halves(output: Array, channels: int) -> tuple[Array, Array | None]:
+    """Return what a network predicts, and what it says of the variance: None, where it has no channels for that."""
+    if output.shape[-1] == channels:
+        return output, None
+    check_shape("network_output", output, (*(None for _ in output.shape[:-1]), 2 * channels))
+    return output[..., :channels], output[..., channels:]
 
 
 @checked()

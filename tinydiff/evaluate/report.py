@@ -9,6 +9,7 @@ import numpy as np
 from tinydiff import plot
 from tinydiff.base import Array, Noise, counted, to_numpy, xp_of
 from tinydiff.data import Dataset
+from tinydiff.diffusion.targets import in_halves
 from tinydiff.evaluate.by_timestep import LossByTimestep, loss_by_timestep
 from tinydiff.evaluate.neighbours import nearest_neighbours
 from tinydiff.models import DiffusionModel
@@ -23,6 +24,7 @@ def mean_loss(model: DiffusionModel, images: Array, context: Array | None, seed:
     t = noise.integers(1, model.config.T, len(x_0), "t")
     eps = noise.normal(x_0.shape, "eps")
     output = model.network_output(model.diffusion.q_sample(x_0, t, eps), t, context)
+    output, _ = in_halves(output, x_0.shape[-1])
     losses = ((output - model.target(x_0, eps, t)) ** 2).mean(axis=(1, 2, 3))
     return loss_by_timestep(to_numpy(t), to_numpy(losses), model.config.T, bins)
 

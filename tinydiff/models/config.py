@@ -82,10 +82,10 @@ class ModelConfig:
         channels, out_channels, classes = (
             getattr(self.denoiser, name) for name in ("in_channels", "out_channels", "num_classes")
         )
-        if out_channels not in (None, channels):
+        if out_channels not in (None, channels, 2 * channels):
             raise InputError(
-                f"out_channels is {out_channels}, but {self.kind} has as many channels as the image: {channels} were "
-                "expected."
+                f"out_channels is {out_channels}, but {self.kind} has as many channels as the image: {channels}, or "
+                f"{2 * channels} with a learned variance, were expected."
             )
         if self.class_names is not None and len(self.class_names) != classes:
             raise InputError(
@@ -108,6 +108,11 @@ class ModelConfig:
                 f"kind is {self.kind!r}, but the schedule {self.schedule!r} leaves no signal at T, where the noise "
                 "says nothing of the picture: take 'v', 'x_0' or 'flow-v'."
             )
+
+    @property
+    def learns_variance(self) -> bool:
+        """Whether the network has twice as many channels, of which the second half say the variance (Eq. IDDPM-15)."""
+        return self.denoiser.out_channels == 2 * self.denoiser.in_channels
 
     @property
     def denoiser(self) -> Any:

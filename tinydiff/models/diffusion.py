@@ -218,12 +218,13 @@ class DiffusionModel(OfParts):
         return Workers(self.micro_batch, self.threads, self.processes, request.count, request.first)
 
     def network_output(self, x_t: Array, t: Array, context: Any = None) -> Array:
-        """Return what the network predicts, computed in shards."""
+        """Return the network's output, computed in shards; with a learned variance it has twice the channels of x_t."""
         return Workers(self.micro_batch, self.threads).map(self.network.forward, x_t, t, context)
 
     def predict(self, x_t: Array, t: Array, context: Any = None) -> tuple[Array, Array]:
         """Return (x_0_hat, eps_hat), what samplers take; x_0_hat is clipped to [-1, 1] where x `is_bounded`."""
-        return predictor(self.network_output, self.diffusion, self.config.kind, self.is_bounded)(x_t, t, context)
+        kind, learns_variance = self.config.kind, self.config.learns_variance
+        return predictor(self.network_output, self.diffusion, kind, self.is_bounded, learns_variance)(x_t, t, context)
 
     def target(self, x_0: Array, eps: Array, t: Array) -> Array:
         """Return what the network should predict: eps, x_0, or v."""

@@ -31,7 +31,7 @@ def guided_predictor(model: "DiffusionModel", request: Request, workers: Workers
     check_fits(model, request)
     condition, nothing = conditions(model, request)
     network = partial(workers.map, model.network.forward)
-    predict = predictor(network, diffusion, model.config.kind, clip=False)
+    predict = predictor(network, diffusion, model.config.kind, False, model.config.learns_variance)
     if request.classifier is not None:
         unconditional = with_condition(predict, nothing)
         predict = classifier_guidance(unconditional, diffusion, request.classifier, guidance.scale, guidance.interval)

@@ -13,6 +13,7 @@ from tinydiff.networks.conditions import DenoiserGradients
 from tinydiff.networks.discriminator import PatchDiscriminator, PatchDiscriminatorConfig
 from tinydiff.networks.dit import DiT, DiTConfig
 from tinydiff.networks.image_encoder import ImageEncoder
+from tinydiff.networks.noise_schedule import Gamma, NoiseSchedule
 from tinydiff.networks.noisy_classifier import NoisyClassifier, NoisyClassifierConfig
 from tinydiff.networks.prior import PriorConfig, PriorTransformer
 from tinydiff.networks.quantised_autoencoder import QuantisedAutoencoder, QuantisedAutoencoderConfig
@@ -39,8 +40,10 @@ __all__ = [
     "DiT",
     "DiTConfig",
     "Encoder",
+    "Gamma",
     "ImageEncoder",
     "Network",
+    "NoiseSchedule",
     "NoisyClassifier",
     "NoisyClassifierConfig",
     "PatchDiscriminator",

@@ -57,6 +57,18 @@ def test_a_clip_of_scenes_is_trained_and_measured(tmp_path, capsys):
     assert "ceiling" not in said  # of scenes it is not known
 
 
+@pytest.mark.parametrize(
+    ("option", "value", "why"),
+    [
+        ("offset-noise", "0.1", "the channels of an embedding are single numbers"),
+        ("image-noise", "0.3", "a prior sees no small pictures"),
+    ],
+)
+def test_a_prior_refuses_settings_that_are_of_pictures(folders, tmp_path, capsys, option, value, why):
+    ask = training("prior", tmp_path / "prior", "--clip", str(folders / "clip"), *PRIOR)
+    fails(capsys, [*ask, f"--train.{option}", value], 2, f"{option} is {value}, but {why}: leave it out")
+
+
 def test_a_prior_is_trained_measured_and_goes_on(folders, tmp_path, capsys):
     out = tmp_path / "prior"
     ask = training("prior", out, "--clip", str(folders / "clip"), *PRIOR)

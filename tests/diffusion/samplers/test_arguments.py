@@ -49,8 +49,8 @@ def test_a_bad_eta_is_refused(eta):
 def test_missing_noise_and_unknown_names_are_refused():
     with pytest.raises(InputError, match=r"eta is 0\.5 and noise is None"):
         last(ddim(lambda *_: None, COSINE, normal(2, 2), 5, 0.5))
-    with pytest.raises(InputError, match="variance is 'learned'"):
-        last(ddpm(lambda *_: None, COSINE, normal(2, 2), 5, "learned", NOISE))
+    with pytest.raises(InputError, match="variance is 'guessed'"):
+        last(ddpm(lambda *_: None, COSINE, normal(2, 2), 5, "guessed", NOISE))
     with pytest.raises(InputError, match="spacing is 'cubic'"):
         spaced_steps(10, 5, "cubic")
     for N, start, end in [(1, 50, 1), (5, 50, 50), (5, 51, 1), (5, 50, 0.5), (5, 49.5, 1), (2.5, 40, 1)]:

@@ -139,6 +139,8 @@ class Sample:
         request = self._request(base_of(model), device)
         for note in notes_on_words(model, (self.prompt or "", self.negative), Path(name).name):
             say(note)
+        if base_of(model).config.learns_variance and "variance" not in SAMPLERS[self.sampler].options:
+            say(f"The model has learned the variance of a step, of which {self.sampler} makes no use; ddpm does.")
         if self.advanced.micro_batch is not None or request.count == 1:
             micro_batch = 1 if self.advanced.micro_batch is None else self.advanced.micro_batch
             model = model.with_micro_batch(micro_batch)

@@ -3,6 +3,7 @@
 from tinydiff.base import Array, check_shape, checked, xp_of
 from tinydiff.diffusion.checks import check_match
 from tinydiff.diffusion.editing.masks import check_mask, joined
+from tinydiff.diffusion.prediction import with_share_of
 from tinydiff.diffusion.process import GaussianDiffusion
 from tinydiff.diffusion.targets import Predict
 
@@ -54,8 +55,9 @@ def keep_known(predict: Predict, diffusion: GaussianDiffusion, known: Array, mas
 
     def keeping(x_t, t, context=None):
         check_match(x_t=x_t, known=known)
-        x_0_hat, _ = predict(x_t, t, context)
+        prediction = predict(x_t, t, context)
+        x_0_hat, _ = prediction
         x_0_hat = joined(mask, known, x_0_hat)
-        return x_0_hat, diffusion.eps_from_x_0(x_t, t, x_0_hat)
+        return with_share_of(prediction, x_0_hat, diffusion.eps_from_x_0(x_t, t, x_0_hat))
 
     return keeping

@@ -34,6 +34,7 @@ def ddim_inversion(
     """
     x = start(x_0, context)
     for t, s in reversed(step_pairs(diffusion, steps)):
-        x_0_hat, eps_hat = predict(x, per_sample(s if s > 0 else t, x), context)
+        at, x = (s, x) if s > 0 else (t, diffusion.scale_at(t) * x)  # in the units of the time that is told
+        x_0_hat, eps_hat = predict(x, per_sample(at, x), context)
         x = diffusion.q_sample(x_0_hat, per_sample(t, x), eps_hat)
         yield t, x

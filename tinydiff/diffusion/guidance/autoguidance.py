@@ -2,6 +2,7 @@
 
 from tinydiff.base import check_number, checked
 from tinydiff.diffusion.guidance.interval import check_interval, scale_at
+from tinydiff.diffusion.prediction import with_share_of
 from tinydiff.diffusion.targets import Predict
 
 
@@ -29,6 +30,6 @@ def autoguidance(
             return strong
         s = scale_at(t, scale, interval, x_t)
         x_0_hat, eps_hat = (b + s * (a - b) for a, b in zip(strong, weak_predict(x_t, t, context), strict=True))
-        return x_0_hat, eps_hat
+        return with_share_of(strong, x_0_hat, eps_hat)
 
     return guided

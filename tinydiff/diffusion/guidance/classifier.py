@@ -5,6 +5,7 @@ from collections.abc import Callable
 from tinydiff.base import Array, check_number, checked
 from tinydiff.diffusion.checks import check_match
 from tinydiff.diffusion.guidance.interval import check_interval, scale_at
+from tinydiff.diffusion.prediction import with_share_of
 from tinydiff.diffusion.process import GaussianDiffusion
 from tinydiff.diffusion.targets import Predict
 
@@ -39,11 +40,12 @@ def classifier_guidance(
     check_interval(interval)
 
     def guided(x_t, t, context=None):
-        _, eps_hat = predict(x_t, t, None)
+        prediction = predict(x_t, t, None)
+        _, eps_hat = prediction
         gradient = log_probability_gradient(x_t, t, context)
         check_match(x_t=x_t, log_probability_gradient=gradient)
         s = scale_at(t, scale, interval, x_t)
         eps_hat = eps_hat + diffusion.eps_from_score(s * gradient, t)  # a score of s grad is noise -b s grad
-        return diffusion.x_0_from_eps(x_t, t, eps_hat), eps_hat
+        return with_share_of(prediction, diffusion.x_0_from_eps(x_t, t, eps_hat), eps_hat)
 
     return guided

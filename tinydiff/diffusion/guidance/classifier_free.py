@@ -14,8 +14,11 @@ from tinydiff.base import (
 )
 from tinydiff.diffusion.guidance.interval import check_interval, is_never_within, scale_at
 from tinydiff.diffusion.guidance.rescale import rescaled
+from tinydiff.diffusion.prediction import with_share_of
 from tinydiff.diffusion.process import GaussianDiffusion
 from tinydiff.diffusion.targets import Predict
+
+CONDITIONAL = slice(0, None, 2)  # the rows with the condition, which come first of each pair
 
 
 @checked()
@@ -64,13 +67,15 @@ def classifier_free_guidance(
         if scale == 1 or is_never_within(t, interval):
             return predict(x_t, t, context)
         contexts = map_arrays(_in_pairs, context, null_context)
-        x_0_hat, eps_hat = predict(_in_pairs(x_t, x_t), _in_pairs(t, t), contexts)
+        both = predict(_in_pairs(x_t, x_t), _in_pairs(t, t), contexts)
+        x_0_hat, eps_hat = both
         s = scale_at(t, scale, interval, x_t)
         guided_x_0 = x_0_hat[1::2] + s * (x_0_hat[0::2] - x_0_hat[1::2])
         if rescale == 0:
-            return guided_x_0, eps_hat[1::2] + s * (eps_hat[0::2] - eps_hat[1::2])
+            guided_eps = eps_hat[1::2] + s * (eps_hat[0::2] - eps_hat[1::2])
+            return with_share_of(both, guided_x_0, guided_eps, CONDITIONAL)
         guided_x_0 = rescaled(guided_x_0, x_0_hat[0::2], rescale)
-        return guided_x_0, diffusion.eps_from_x_0(x_t, t, guided_x_0)
+        return with_share_of(both, guided_x_0, diffusion.eps_from_x_0(x_t, t, guided_x_0), CONDITIONAL)
 
     return guided
 

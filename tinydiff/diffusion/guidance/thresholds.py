@@ -1,6 +1,7 @@
 """Thresholds: how a predicted picture is kept within [-1, 1], from black to white."""
 
 from tinydiff.base import check_choice, check_number, checked, xp_of
+from tinydiff.diffusion.prediction import with_share_of
 from tinydiff.diffusion.process import GaussianDiffusion
 from tinydiff.diffusion.targets import Predict
 
@@ -25,7 +26,8 @@ def bounded(predict: Predict, diffusion: GaussianDiffusion, how: str = "static",
     check_number("percentile", percentile, 0, 1)
 
     def bounded_predict(x_t, t, context=None):
-        x_0_hat, _ = predict(x_t, t, context)
+        prediction = predict(x_t, t, context)
+        x_0_hat, _ = prediction
         xp = xp_of(x_0_hat)
         if how == "static":
             x_0_hat = xp.clip(x_0_hat, -1, 1)
@@ -33,6 +35,6 @@ def bounded(predict: Predict, diffusion: GaussianDiffusion, how: str = "static",
             largest = xp.quantile(abs(x_0_hat).reshape(len(x_0_hat), -1), percentile, axis=1)
             largest = xp.maximum(largest, 1).reshape(-1, *[1] * (x_0_hat.ndim - 1)).astype(x_0_hat.dtype)
             x_0_hat = xp.clip(x_0_hat, -largest, largest) / largest
-        return x_0_hat, diffusion.eps_from_x_0(x_t, t, x_0_hat)
+        return with_share_of(prediction, x_0_hat, diffusion.eps_from_x_0(x_t, t, x_0_hat))
 
     return bounded_predict

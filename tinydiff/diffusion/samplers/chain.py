@@ -62,6 +62,8 @@ def checked_prediction(x_t: Array, prediction: tuple[Array, Array]) -> tuple[Arr
     """Check that both parts of a prediction, (x_0_hat, eps_hat), are arrays like x_t, and return them."""
     x_0_hat, eps_hat = prediction
     check_match(x_t=x_t, x_0_hat=x_0_hat, eps_hat=eps_hat)
+    if (share := getattr(prediction, "share", None)) is not None:
+        check_match(x_t=x_t, share=share)
     return x_0_hat, eps_hat
 
 

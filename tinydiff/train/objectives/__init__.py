@@ -4,10 +4,12 @@ from tinydiff.train.objectives.attributes import AttributeData, ClassifyAttribut
 from tinydiff.train.objectives.classify import Classify, ClassifyConfig
 from tinydiff.train.objectives.contrast import Contrast, ContrastConfig
 from tinydiff.train.objectives.decode import Decode, DecodeConfig
-from tinydiff.train.objectives.denoise import Denoise, DenoiseConfig, random_steps
+from tinydiff.train.objectives.denoise import Denoise, DenoiseConfig
+from tinydiff.train.objectives.learn_schedule import LearnSchedule, LearnScheduleConfig
 from tinydiff.train.objectives.new_word import NewWord, NewWordConfig, learn_word
 from tinydiff.train.objectives.quantise import Quantise, QuantiseConfig
 from tinydiff.train.objectives.reconstruct import Reconstruct, ReconstructConfig
+from tinydiff.train.objectives.steps import random_steps
 
 __all__ = [
     "AttributeData",
@@ -21,6 +23,8 @@ __all__ = [
     "DecodeConfig",
     "Denoise",
     "DenoiseConfig",
+    "LearnSchedule",
+    "LearnScheduleConfig",
     "NewWord",
     "NewWordConfig",
     "Quantise",

@@ -11,9 +11,7 @@ from tinydiff.base import (
     Noise,
     as_condition,
     check_choice,
-    check_count,
     check_number,
-    checked,
     checks_arguments,
     to_numpy,
     xp_of,
@@ -22,23 +20,24 @@ from tinydiff.data import Dataset, LatentData
 from tinydiff.data.masks import random_masks
 from tinydiff.diffusion.alpha_bar import to_multiply
 from tinydiff.diffusion.editing import erased
+from tinydiff.diffusion.learned_variance import variance_loss
+from tinydiff.diffusion.targets import TARGETS, in_halves
 from tinydiff.diffusion.weightings import WEIGHTINGS, check_gamma, loss_weight
 from tinydiff.functional import mse, mse_backward
 from tinydiff.models import DiffusionModel, Enlarger
 from tinydiff.nn import Gradients, Tape
 from tinydiff.train.config import ValidatedConfig
-from tinydiff.train.objective import Objective
+from tinydiff.train.objective import Objective, Phase
+from tinydiff.train.objectives.loss_aware import LossHistory, WithHistory
+from tinydiff.train.objectives.steps import LEAST_SHIFT, MOST_SHIFT, TIMES, random_steps
 from tinydiff.train.order import shuffled
 from tinydiff.workers import map_shards
-
-LEAST_SHIFT, MOST_SHIFT = 1e-3, 1e3  # of the times
-TIMES = ("uniform", "stratified", "logit-normal")
 
 
 @checks_arguments("__init__")
 @dataclass(frozen=True)
 class DenoiseConfig(ValidatedConfig):
-    """How a diffusion model is trained: the settings of every validated run (`ValidatedConfig`), and eight more.
+    """How a diffusion model is trained: the settings of every validated run (`ValidatedConfig`), and nine more.
 
     Parameters
     ----------
@@ -61,10 +60,13 @@ class DenoiseConfig(ValidatedConfig):
         The number of a weighting that has one; None: that of the papers.
     times : str
         How steps are drawn: ``"uniform"``, ``"stratified"``, in each batch one from each of as many equal parts, so
-        that the loss jumps less, or ``"logit-normal"``, more of them in the middle.
+        that the loss jumps less, ``"logit-normal"``, more of them in the middle, or ``"loss-aware"``, more of those
+        whose loss is large, which then counts as much less (Eq. IDDPM-18): for a loss whose size varies much with t.
     offset_noise : float
         How much noise of one value for a whole channel of a picture is added to the noise of its pixels; about 0.1 lets
         a model draw pictures that are dark or bright as a whole. 0: none.
+    variance_weight : float
+        How much the bound counts beside the loss above, for a network that learns the variance (Eq. IDDPM-16).
     """
 
     condition_dropout: float = 0.1
@@ -75,6 +77,7 @@ class DenoiseConfig(ValidatedConfig):
     gamma: float | None = None
     times: str = "uniform"
     offset_noise: float = 0.0
+    variance_weight: float = 0.001
 
     def __post_init__(self):
         super().__post_init__()
@@ -85,61 +88,12 @@ class DenoiseConfig(ValidatedConfig):
         check_gamma(self.weighting, self.gamma)
         check_choice("times", self.times, TIMES)
         check_number("offset_noise", self.offset_noise, 0, 1)
-
-
-@checked()
-def random_steps(
-    noise: Noise, n: int, T: int, time_shift: float = 1.0, times: str = "uniform", batch: int | None = None
-) -> Array:
-    """Return random steps t = 1 .. T, as a training draws them (Eq. TSHIFT-1; Esser et al. 2024, Eq. 23).
-
-    Parameters
-    ----------
-    noise : Noise
-        Where randomness comes from.
-    n : int
-        How many.
-    T : int
-        Steps of the forward process.
-    time_shift : float
-        1 makes every step as likely as any other. With s, half of the steps are above ``T s / (1 + s)``: with 3, in the
-        noisiest quarter.
-    times : str
-        ``"uniform"``, each by itself; ``"stratified"``, sample i of a batch in the i-th part of it, counted from a
-        random place (Eq. STRATA-1); ``"logit-normal"``, most in the middle (Eq. LOGITN-1).
-    batch : int or None
-        Of how many samples a batch is, of which these are a part that begins at ``noise.first``; None: of these.
-
-    Returns
-    -------
-    integer array, shape (n,)
-
-    Raises
-    ------
-    InputError
-        If n, T or batch is not a whole number above 0, `time_shift` not from 0.001 to 1000, or `times` unknown.
-
-    References
-    ----------
-    Kingma, Salimans, Poole, Ho, "Variational diffusion models", NeurIPS 2021, appendix I.1 (stratified); Esser et al.,
-    "Scaling rectified flow transformers for high-resolution image synthesis", 2024 (the shift, logit-normal).
-    """
-    check_count("n", n)
-    check_count("T", T)
-    check_number("time_shift", time_shift, LEAST_SHIFT, MOST_SHIFT)
-    check_choice("times", times, TIMES)
-    batch = n if batch is None else batch
-    check_count("batch", batch)
-    if times == "uniform" and time_shift == 1:
-        return noise.integers(1, T, n, "t")
-    if times == "logit-normal":
-        u = 1 / (1 + noise.xp.exp(-noise.normal((n,), "t", dtype=np.float64)))
-    elif times == "stratified":
-        begin = noise.at(first=0).uniform((1,), "t", dtype=np.float64)  # the same for all parts of a batch
-        u = (begin + (noise.first + noise.xp.arange(n)) / batch) % 1
-    else:
-        u = noise.uniform((n,), "t", dtype=np.float64)
-    return (T * time_shift * u / (1 + (time_shift - 1) * u)).astype(np.int64) + 1
+        check_number("variance_weight", self.variance_weight, 0, 1e6)
+        if self.times == "loss-aware" and self.time_shift != 1:
+            raise InputError(
+                f"time_shift is {self.time_shift}, but with loss-aware times the losses say how often a step is shown: "
+                "leave it out."
+            )
 
 
 @checks_arguments("__init__")
@@ -175,6 +129,12 @@ class Denoise(Objective):
         self.model, self.diffusion = model, model.diffusion
         self.data, self.validation = data, validation
         self._check_data()
+        self._check_variance()
+        self.history: LossHistory | None = None
+        if self.config.times == "loss-aware":
+            self.history = LossHistory(self.diffusion.T, model.network.theta)
+            both = WithHistory(model.network, self.history)
+            self.phases = [Phase(both, self.add_gradient, self.config, before_step=self.history.learn)]
         self.conditions = self._conditions(data)
 
     def add_gradient(self, step: int, shard: int, grads: Gradients) -> Array:
@@ -186,7 +146,7 @@ class Denoise(Objective):
         flip = noise.at(xp=np).uniform((n,), "flip") < 0.5 if config.flip else None
         x_0, _ = self.data.batch(indices, noise.xp, flip)  # x_0 ~ q(x_0)
         context = self._with_image(self.model.told(self.context(indices, noise)), x_0, noise)
-        t = self.steps(noise, n)  # t ~ Uniform({1, ..., T}), unless other times are wanted
+        t, often = self.steps(noise, n)  # t ~ Uniform({1, ..., T}), unless other times are wanted
         eps = self.eps(noise, x_0)  # eps ~ N(0, I)
         x_t = self.diffusion.q_sample(x_0, t, eps)  # Eq. DDPM-4
         target = self.model.target(x_0, eps, t)
@@ -194,14 +154,26 @@ class Denoise(Objective):
         tape = Tape(noise)
         output = self.network.forward(x_t, t, context, tape)
         share = n / config.batch
-        loss, d_output = self.loss(output, target, t, share)  # Eq. DDPM-14
+        predicted, variance = in_halves(output, x_0.shape[-1])
+        loss, d_output = self.loss(predicted, target, t, share, often)  # Eq. DDPM-14
+        of_bound: Any = 0
+        if variance is not None:
+            of_bound, d_variance = self.bound(predicted, variance, x_0, x_t, t, share, often)  # Eq. IDDPM-16
+            loss = loss + (of_bound if often is None else often * of_bound).mean()
+            d_output = noise.xp.concatenate([d_output, d_variance], axis=-1)
+        if self.history is not None:
+            errors = ((predicted - target) ** 2).reshape(n, -1).mean(axis=1)
+            self.history.remember(t, self._weight(t) * errors + of_bound, grads)
         self.network.backward(d_output, tape, grads)
         return share * loss
 
-    def steps(self, noise: Noise, n: int) -> Array:
-        """Return the steps of one micro-batch, as the settings say."""
+    def steps(self, noise: Noise, n: int) -> tuple[Array, Array | None]:
+        """Return the steps of one micro-batch, as the settings say, and by what losses are multiplied, if not by 1."""
         config = self.config
-        return random_steps(noise, n, self.diffusion.T, config.time_shift, config.times, config.batch)
+        if self.history is not None:
+            t, often = self.history.draw(noise, n)
+            return t, often.astype(self.network.theta.dtype)
+        return random_steps(noise, n, self.diffusion.T, config.time_shift, config.times, config.batch), None
 
     def eps(self, noise: Noise, x_0: Array) -> Array:
         """Return the noise of one micro-batch, with some that a whole channel shares if it is wanted (Eq. OFFSET-1)."""
@@ -211,16 +183,39 @@ class Denoise(Objective):
         shape = (len(x_0), *[1] * (x_0.ndim - 2), x_0.shape[-1])
         return eps + self.config.offset_noise * noise.normal(shape, "offset", dtype=x_0.dtype)
 
-    def loss(self, output: Array, target: Array, t: Array, share: float) -> tuple[Array, Array]:
-        """Return the loss of a micro-batch, and the gradient of its share of the batch's loss in the output."""
+    def loss(
+        self, output: Array, target: Array, t: Array, share: float, often: Array | None = None
+    ) -> tuple[Array, Array]:
+        """Return the loss of a micro-batch, and the gradient of its share of the batch's loss in the output.
+
+        `often`, (N,), multiplies the loss of each sample, to make up for steps that are drawn more often than others.
+        """
+        weight = self._weight(t) if often is None else often * self._weight(t)
+        if isinstance(weight, float):
+            loss, cache = mse(output, target)
+            return loss, mse_backward(share, cache)[0]
+        # a squared error that counts w times is that of numbers sqrt(w) times as large
+        root = to_multiply(weight**0.5, output)
+        loss, cache = mse(root * output, root * target)
+        return loss, root * mse_backward(share, cache)[0]
+
+    def bound(
+        self, predicted: Array, variance: Array, x_0: Array, x_t: Array, t: Array, share: float, often: Array | None
+    ) -> tuple[Array, Array]:
+        """Return what the bound adds to the loss of each sample, and the gradient in what is said of the variance."""
+        factor = self.config.variance_weight * self.diffusion.T
+        x_0_hat, _ = TARGETS[self.model.config.kind].x_0_and_eps(self.diffusion, x_t, t, predicted)
+        loss, d_variance = variance_loss(self.diffusion, x_0, x_0_hat, t, variance)
+        if often is not None:
+            d_variance = to_multiply(often, x_t) * d_variance
+        return factor * loss.reshape(len(loss), -1).mean(axis=1), factor * share / loss.size * d_variance
+
+    def _weight(self, t):
+        """Return by what the squared error at t is multiplied: 1.0, or an array (N,)."""
         config = self.config
-        if config.weighting != "own":  # a squared error that counts w times is that of numbers sqrt(w) times as large
-            weight = loss_weight(config.weighting, self.model.config.kind, self.diffusion, t, config.gamma)
-            root = to_multiply(weight**0.5, output)
-            loss, cache = mse(root * output, root * target)
-            return loss, root * mse_backward(share, cache)[0]
-        loss, cache = mse(output, target)
-        return loss, mse_backward(share, cache)[0]
+        if config.weighting == "own":
+            return 1.0
+        return loss_weight(config.weighting, self.model.config.kind, self.diffusion, t, config.gamma)
 
     def indices(self, step: int) -> np.ndarray:
         """Return which images step 0, 1, ... sees: every epoch is a new random order of all."""
@@ -242,7 +237,7 @@ class Denoise(Objective):
 
     def validate(self, *networks: Any) -> dict[str, float]:
         """Return the loss on held-out images, each with the same t and eps every time."""
-        (network,), data = networks, self.validation
+        data, network = self.validation, self._network(networks[0])
         if data is None:
             return {}
         n, xp = min(self.config.validation_images, len(data)), xp_of(network.theta)
@@ -252,7 +247,7 @@ class Denoise(Objective):
         context = self._with_image(self.model.told(self.held_out_context(n)), x_0, noise)
         x_t = self.diffusion.q_sample(x_0, t, eps)
         output = map_shards(network.forward, (x_t, t, context), self.config.shard_size, self.model.threads)
-        loss, _ = mse(output, self.model.target(x_0, eps, t))
+        loss, _ = mse(in_halves(output, x_0.shape[-1])[0], self.model.target(x_0, eps, t))
         return {"validation_loss": float(loss)}
 
     def identity(self) -> dict[str, Any]:
@@ -269,7 +264,26 @@ class Denoise(Objective):
 
     def trained(self, *networks: Any) -> DiffusionModel:
         """Return the model with the average of the weights, the one to draw with."""
-        return replace(self.model, network=networks[0])
+        return replace(self.model, network=self._network(networks[0]))
+
+    def _network(self, learned):
+        """Return the network alone, of what a phase has learned: with loss-aware steps there is a history beside it."""
+        return learned.network if isinstance(learned, WithHistory) else learned
+
+    def _check_variance(self):
+        """Raise unless the process is that of the bound, where a variance is learned."""
+        config = self.config
+        if not self.model.config.learns_variance:
+            if config.variance_weight != DenoiseConfig.variance_weight:
+                raise InputError(
+                    f"variance_weight is {config.variance_weight}, but the network does not learn the variance: leave "
+                    "it out, or give the network twice as many channels (tinydiff train --variance learned)."
+                )
+        elif config.offset_noise:
+            raise InputError(
+                f"offset_noise is {config.offset_noise}, but the bound, which teaches the variance, is of noise whose "
+                "numbers are independent: leave it out."
+            )
 
     def _conditions(self, data):
         """Return the condition of each image, as the network takes it: a row of tokens, a label, or None."""

@@ -103,6 +103,11 @@ class NewWord(Objective):
         config: NewWordConfig | None = None,
     ):
         model.check_draws()
+        if model.config.learns_variance:
+            raise InputError(
+                "This model has learned the variance too, but a word is learned by the simple loss alone: take a model "
+                "without it."
+            )
         config = NewWordConfig() if config is None else config
         micro_batch = model.micro_batch if config.micro_batch is None else config.micro_batch
         self.row = token_of(model, word)

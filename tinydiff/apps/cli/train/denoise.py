@@ -2,7 +2,7 @@
 
 import warnings
 from dataclasses import dataclass, field, replace
-from typing import Annotated, Any, ClassVar
+from typing import Annotated, Any, ClassVar, Literal
 
 import numpy as np
 from tyro.conf import arg
@@ -26,6 +26,7 @@ from tinydiff.apps.cli.train.denoiser import (
     config_of,
     model_of,
     reads_text,
+    says_variance,
     sees_small,
     settings_of,
     shape_of,
@@ -81,6 +82,8 @@ class Train(TrainCommand):
     """Steps of the forward process."""
     kind: TargetName = "v"
     """What the network predicts."""
+    variance: Literal["fixed", "learned"] = "fixed"
+    """Of a step: one of two formulas, or learned too, between both, in as many channels again; for the sampler ddpm."""
     path: PathName = "vp"
     """In what units x_t is: DDPM's, or, with --schedule straight, flow matching's."""
     train: DenoiseConfig = field(default_factory=DenoiseConfig)
@@ -105,7 +108,7 @@ class Train(TrainCommand):
             fixed = None if self.given is None else self.given | decided_before(self.out)
             options = DataOptions(self.data, self.network, fixed, self.captions, **self._of_pictures())
             training, held_out, shape = prepare_data(options, shape_of(self))
-            shape = sees_small(self, shape)
+            shape = says_variance(self, sees_small(self, shape))
             model = self._new_model(training, shape)
         micro_batch = self.train.micro_batch or default_micro_batch(model.config.denoiser)
         model = replace(

@@ -103,6 +103,26 @@ def sees_small(command: Any, shape: Shape) -> Shape:
     return fit
 
 
+def says_variance(command: Any, shape: Shape) -> Shape:
+    """Return the shape of a network with twice as many channels, where it is to learn the variance (Eq. IDDPM-15).
+
+    Raises
+    ------
+    InputError
+        If something was given that contradicts it.
+    """
+    given, table = given_options(command), table_of(shape)
+    if "variance" not in given:
+        return shape
+    channels = shape.in_channels * (2 if command.variance == "learned" else 1)
+    if f"{table}.out_channels" in given and shape.out_channels != channels:
+        raise InputError(
+            f"{table}.out_channels is {shape.out_channels}, but a network whose variance is {command.variance} has "
+            f"{channels} here: leave it out."
+        )
+    return replace(shape, out_channels=channels)
+
+
 def model_of(network: Any, config: ModelConfig, factor: int | None, image_noise: float, **others: Any) -> Any:
     """Return a diffusion model, or one that enlarges pictures by a factor; `others` are those of `DiffusionModel`."""
     if factor is None:
