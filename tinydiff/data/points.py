@@ -18,6 +18,7 @@ from tinydiff.base import (
     check_alike,
     check_count,
     check_number,
+    check_numbers,
     check_rank,
     check_shape,
     checked,
@@ -153,6 +154,7 @@ class PointData:
             raise InputError(f"points holds numbers that are not finite or beyond {FARTHEST:g}: scale them to [-1, 1].")
         if self.labels is None:
             object.__setattr__(self, "labels", np.zeros(len(self.points), np.int64))
+        check_numbers("labels", self.labels)
         check_rank("labels", self.labels, 1)
         if self.labels.dtype.kind not in "iu" or len(self.labels) != len(self.points):
             raise InputError(
