@@ -1,5 +1,7 @@
 """Good calls of `tinydiff.diffusion`: schedules, the process, samplers, guidance, editing, exact densities."""
 
+import functools
+
 import numpy as np
 
 from tinydiff import diffusion as D
@@ -14,6 +16,13 @@ MASK, LABELS, FLAT = np.ones((2, 4, 4, 1), "f4"), np.array([1, 0]), rng.normal(s
 GAUSSIAN = D.Gaussian(PROCESS, np.zeros(2), 1.0)
 MIXTURE = D.GaussianMixture(PROCESS, np.ones(2), np.eye(2), [1.0, 1.0])
 FINITE = D.FiniteData(PROCESS, np.eye(2))
+
+
+@functools.wraps(D.density_of)
+def scored(**arguments):
+    return D.density_of(**arguments).score(np.ones((2, 2), np.float32), 3)
+
+
 STEPS = [20, 10, 5]
 
 
@@ -198,6 +207,15 @@ CALLS |= {
         D.GaussianMixture,
         {"diffusion": PROCESS, "weights": np.ones(2), "means": np.eye(2), "covariances": [1.0, 1.0]},
     ),
+    "BlurredPoints": lambda: (
+        D.BlurredPoints,
+        {"diffusion": PROCESS, "points": np.eye(2), "width": 0.1, "weights": np.ones(2)},
+    ),
+    "Boxes": lambda: (
+        D.Boxes,
+        {"diffusion": PROCESS, "low": np.eye(2), "high": np.eye(2) + 1, "weights": np.ones(2)},
+    ),
+    "density_of": lambda: (scored, {"shape": {"points": np.eye(2), "width": 0.1}, "diffusion": PROCESS}),
     "FiniteData": lambda: (D.FiniteData, {"diffusion": PROCESS, "points": np.eye(2), "weights": np.ones(2)}),
     "Gaussian.flow": lambda: (GAUSSIAN.flow, {"x_t": FLAT, "t": 7.0, "s": 3.0}),
     "Density.predict": lambda: (GAUSSIAN.predict, {"x_t": FLAT, "t": T}),
@@ -210,7 +228,14 @@ CALLS |= {
     "GaussianMixture.class_gradient": lambda: (MIXTURE.class_gradient, {"x_t": FLAT, "t": T, "classes": LABELS}),
 }
 # `posterior` is the formula that a density states, called by its other methods; `sampler` is a decorator.
-WITHOUT = {"Gaussian.posterior", "GaussianMixture.posterior", "FiniteData.posterior", "sampler"}
+WITHOUT = {
+    "BlurredPoints.posterior",
+    "Boxes.posterior",
+    "Gaussian.posterior",
+    "GaussianMixture.posterior",
+    "FiniteData.posterior",
+    "sampler",
+}
 RECORDS = {"Target"}
 
 

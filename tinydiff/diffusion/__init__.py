@@ -65,6 +65,7 @@ from tinydiff.diffusion.schedules import (
     vp_sde_schedule,
     zero_terminal_snr,
 )
+from tinydiff.diffusion.shapes import BlurredPoints, Boxes, density_of
 from tinydiff.diffusion.targets import TARGETS, Predict, Target, predictor, simple_loss
 from tinydiff.diffusion.times import edm_steps, equal_steps, log_snr_steps, spaced_steps
 from tinydiff.diffusion.weightings import WEIGHTINGS, loss_weight
@@ -75,6 +76,8 @@ __all__ = [
     "SCHEDULES",
     "TARGETS",
     "WEIGHTINGS",
+    "BlurredPoints",
+    "Boxes",
     "FiniteData",
     "Gaussian",
     "GaussianDiffusion",
@@ -94,6 +97,7 @@ __all__ = [
     "ddim",
     "ddpm",
     "deis",
+    "density_of",
     "dpm_2",
     "dpm_solver",
     "dpmpp_2m",

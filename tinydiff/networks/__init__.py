@@ -13,6 +13,7 @@ from tinydiff.networks.conditions import DenoiserGradients
 from tinydiff.networks.discriminator import PatchDiscriminator, PatchDiscriminatorConfig
 from tinydiff.networks.dit import DiT, DiTConfig
 from tinydiff.networks.image_encoder import ImageEncoder
+from tinydiff.networks.mlp import MLP, MLPConfig
 from tinydiff.networks.noise_schedule import Gamma, NoiseSchedule
 from tinydiff.networks.noisy_classifier import NoisyClassifier, NoisyClassifierConfig
 from tinydiff.networks.prior import PriorConfig, PriorTransformer
@@ -26,6 +27,7 @@ import_modules(__name__)
 
 __all__ = [
     "CLIP",
+    "MLP",
     "NETWORKS",
     "AttributeClassifier",
     "AttributeClassifierConfig",
@@ -42,6 +44,7 @@ __all__ = [
     "Encoder",
     "Gamma",
     "ImageEncoder",
+    "MLPConfig",
     "Network",
     "NoiseSchedule",
     "NoisyClassifier",
