@@ -10,7 +10,7 @@ import numpy as np
 from tinydiff.base import Array, Size, check_alike, check_shape, checks_arguments, xp_of
 from tinydiff.networks.levels import OfPictures, check_levels
 from tinydiff.networks.registry import network
-from tinydiff.nn import Gradients, LeakyReLU, Linear, Module, Sequential, SiLU, Tape
+from tinydiff.nn import Gradients, Linear, Module, Sequential, SiLU, Tape
 
 
 @checks_arguments("__init__")
@@ -60,10 +60,8 @@ class VectorDiscriminatorConfig(OfPictures):
         check_levels(self, "in_channels")
 
 
-def perceptron(
-    widths: Sequence[int], rng: np.random.Generator, dtype: Any, activation: type[Module] = SiLU, last: bool = True
-) -> Sequential:
-    """Return linear layers of these widths, with an activation between each two.
+def perceptron(widths: Sequence[int], rng: np.random.Generator, dtype: Any, last: bool = True) -> Sequential:
+    """Return linear layers of these widths, with SiLU between each two.
 
     Parameters
     ----------
@@ -71,15 +69,13 @@ def perceptron(
         Of the input, of each hidden layer, and of the output.
     rng : numpy Generator
     dtype : dtype
-    activation : type
-        A layer without parameters, such as SiLU or LeakyReLU.
     last : bool
         Whether the last layer has random weights; if not, they are 0, and so is the output at first.
     """
     layers: list[Module] = []
     for i, (c_in, c_out) in enumerate(pairwise(widths)):
         if i:
-            layers.append(activation())
+            layers.append(SiLU())
         is_last = i == len(widths) - 2
         layers.append(Linear(c_in, c_out, rng if last or not is_last else None, dtype=dtype))
     return Sequential(*layers)
@@ -136,8 +132,9 @@ class Generator(Module):
 class VectorDiscriminator(Module):
     """Pictures (N, H, W, C) to logits (N, 1): high ones for data, low ones for what a generator has made.
 
-    It reads all numbers of a picture at once, in linear layers with LeakyReLU between them, and so is of use for points
-    and for small pictures; `PatchDiscriminator` judges the texture of larger ones.
+    It reads all numbers of a picture at once, in linear layers with SiLU between them, and so is of use for points and
+    for small pictures; `PatchDiscriminator` judges the texture of larger ones. SiLU and not LeakyReLU: the slope of
+    what it says may be penalised, and then has a slope of its own.
 
     Parameters
     ----------
@@ -152,7 +149,7 @@ class VectorDiscriminator(Module):
     ):
         rng = np.random.default_rng(0) if rng is None else rng
         self.config = config
-        self.body = perceptron([int(np.prod(config.shape)), *config.channels, 1], rng, dtype, LeakyReLU)
+        self.body = perceptron([int(np.prod(config.shape)), *config.channels, 1], rng, dtype)
         self.pack()
 
     def one_input(self) -> tuple[Array, ...]:
