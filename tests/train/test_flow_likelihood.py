@@ -76,7 +76,7 @@ def test_a_run_goes_on_bit_for_bit(tmp_path):
     again.run(progress=False)
     np.testing.assert_array_equal(again.trained().theta, whole.trained().theta)
     other = FlowLikelihood(RealNVP(SHAPE), Points(65), CONFIG)
-    with pytest.raises(InputError, match="The number of images is 65, but the run in .* has 64"):
+    with pytest.raises(InputError, match=r"The number of images is 65, but the run in .* has 64"):
         Run(other, tmp_path)
 
 

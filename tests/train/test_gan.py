@@ -31,7 +31,7 @@ def make(dtype=np.float32, **changes):
 def logits(objective, phase):
     """Return D's logits of a step's data and of what the generator makes in this phase, of the whole batch."""
     x = objective.data.batch(objective.indices(0))[0].astype(np.float64)
-    purpose = {"discriminator": "z of the discriminator's", "generator": "z"}[phase]
+    purpose = {"discriminator": "z of the discriminator's", "": "z"}[phase]
     z = [objective.noise(0, s).normal((n, 3), purpose, dtype=np.float64) for s, n in enumerate((4, 4, 2))]
     fake = objective.network.forward(np.concatenate(z))
     return objective.discriminator.forward(x), objective.discriminator.forward(fake)
@@ -43,9 +43,9 @@ def sigmoid(x):
 
 LOSSES = {
     ("non-saturating", "discriminator"): lambda r, f: -np.log(sigmoid(r)).mean() - np.log(1 - sigmoid(f)).mean(),
-    ("non-saturating", "generator"): lambda r, f: -np.log(sigmoid(f)).mean(),
+    ("non-saturating", ""): lambda r, f: -np.log(sigmoid(f)).mean(),
     ("hinge", "discriminator"): lambda r, f: 0.5 * (np.maximum(0, 1 - r).mean() + np.maximum(0, 1 + f).mean()),
-    ("hinge", "generator"): lambda r, f: -f.mean(),
+    ("hinge", ""): lambda r, f: -f.mean(),
 }  # fmt: skip
 
 
@@ -94,7 +94,7 @@ def test_the_discriminator_stands_still_for_the_generator_and_the_other_way_roun
     np.testing.assert_array_equal(objective.network.theta, before[1])
     assert (objective.discriminator.theta != before[0]).any()
     judge = objective.discriminator.theta.copy()
-    run.learners["generator"].take_step(0, np.asarray(True))
+    run.learners[""].take_step(0, np.asarray(True))
     np.testing.assert_array_equal(objective.discriminator.theta, judge)
     assert (objective.network.theta != before[1]).any()
 

@@ -99,7 +99,7 @@ class Adversarial(OfData):
         self.phases = [
             Phase(discriminator, self.add_gradient_of_discriminator, replace(config, ema=None), "discriminator",
                   in_order=True),
-            Phase(network, self.add_gradient, config, "generator"),
+            Phase(network, self.add_gradient, config),
         ]  # fmt: skip
 
     def add_gradient_of_discriminator(self, step: int, shard: int, grads: Gradients) -> Array:
