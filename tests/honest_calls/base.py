@@ -15,6 +15,7 @@ CALLS = {
     "Noise.normal": lambda: (Noise(3).normal, {"shape": (2, 3), "purpose": "x", "layer": "", "dtype": np.float32}),
     "Noise.integers": lambda: (Noise(3).integers, {"low": 1, "high": 9, "n": 4, "purpose": "x"}),
     "Noise.permutation": lambda: (Noise(3).permutation, {"n": 5, "purpose": "x"}),
+    "log_normal_cdf": lambda: (B.log_normal_cdf, {"x": X}),
     "erf": lambda: (B.erf, {"x": X}),
     "height_and_width": lambda: (B.height_and_width, {"name": "size", "size": 4}),
     "select_device": lambda: (B.select_device, {"choice": "cpu"}),

@@ -10,6 +10,7 @@ import numpy as np
 from tinydiff import data as D
 from tinydiff.data import avatars as A
 from tinydiff.data import scenes as S
+from tinydiff.diffusion import GaussianDiffusion, cosine_schedule
 
 IMAGES, LABELS = np.arange(96, dtype=np.uint8).reshape(3, 4, 4, 2)[..., :1].copy(), np.array([0, 1, 2])
 PICTURES = Path(__file__).parent.parent / "fixtures" / "pictures"
@@ -17,6 +18,8 @@ PORTRAITS = A.compose(2, 0, "test")
 CAPTIONS = A.describe(PORTRAITS, 0, "test")
 RENDERED = A.render(PORTRAITS)
 VERDICT = A.judge(RENDERED)
+TWO_POINTS = np.array([[0.5, -0.5], [0.0, 1.0]], np.float32)
+PROCESS = GaussianDiffusion(cosine_schedule(10))
 SCENE, DRAWN = S.compose(0), S.DrawnScenes("test", 3, 16)
 
 
@@ -39,6 +42,22 @@ def latents():
 def described_latents(**arguments):
     made = D.LatentData(**arguments)
     return made.latents, made.labels.tolist(), made.captions, made.describe()
+
+
+@functools.wraps(D.PointData)
+def point_data(**arguments):
+    made = D.PointData(**arguments)
+    return made.points, made.labels.tolist(), made.describe()
+
+
+@functools.wraps(D.load_points)
+def load_points(**arguments):
+    return D.load_points(**arguments).points
+
+
+@functools.wraps(D.point_density)
+def point_density(**arguments):
+    return D.point_density(**arguments).score(TWO_POINTS.reshape(2, 1, 1, 2), 3)
 
 
 @functools.wraps(D.encode_once)
@@ -97,6 +116,15 @@ CALLS = {
             "captions": True,
         },
     ),
+    "points": lambda: (D.points, {"name": "spirals", "n": 3, "seed": 1}),
+    "load_points": lambda: (load_points, {"name": "spirals", "n": 3, "seed": 1, "split": "test"}),
+    "point_density": lambda: (point_density, {"name": "spirals", "diffusion": PROCESS}),
+    "PointData": lambda: (
+        point_data,
+        {"points": TWO_POINTS, "labels": np.array([0, 1]), "name": "mine", "split": "all", "source": "here"},
+    ),
+    "PointData.batch": lambda: (D.PointData(TWO_POINTS).batch, {"indices": np.array([1]), "xp": np, "flip": None}),
+    "PointData.take": lambda: (D.PointData(TWO_POINTS).take, {"indices": np.array([1])}),
     "load_data": lambda: (D.load_data, {"name": "digits", "split": "test", "network": False}),
     "dataset": lambda: (
         D.dataset,
@@ -141,10 +169,14 @@ CALLS = {
 }
 # Methods that take nothing.
 WITHOUT = {
-    *(f"{name}.{method}" for name in ("Dataset", "LatentData", "DrawnScenes") for method in ("describe", "identity")),
+    *(
+        f"{name}.{method}"
+        for name in ("Dataset", "LatentData", "DrawnScenes", "PointData")
+        for method in ("describe", "identity")
+    ),
     "Listing.passed_over",
 }
-RECORDS = {"KnownDataset", "Listing", "Caption", "Portraits", "Scene", "Verdict"}
+RECORDS = {"PointSet", "KnownDataset", "Listing", "Caption", "Portraits", "Scene", "Verdict"}
 SLOW = {"judge": 8, "load_avatars": 8, "load_folder": 4}
 
 

@@ -198,6 +198,14 @@ CALLS |= {
         D.GaussianMixture,
         {"diffusion": PROCESS, "weights": np.ones(2), "means": np.eye(2), "covariances": [1.0, 1.0]},
     ),
+    "BlurredPoints": lambda: (
+        D.BlurredPoints,
+        {"diffusion": PROCESS, "points": np.eye(2), "width": 0.1, "weights": np.ones(2)},
+    ),
+    "Boxes": lambda: (
+        D.Boxes,
+        {"diffusion": PROCESS, "low": np.eye(2), "high": np.eye(2) + 1, "weights": np.ones(2)},
+    ),
     "FiniteData": lambda: (D.FiniteData, {"diffusion": PROCESS, "points": np.eye(2), "weights": np.ones(2)}),
     "Gaussian.flow": lambda: (GAUSSIAN.flow, {"x_t": FLAT, "t": 7.0, "s": 3.0}),
     "Density.predict": lambda: (GAUSSIAN.predict, {"x_t": FLAT, "t": T}),
@@ -210,7 +218,14 @@ CALLS |= {
     "GaussianMixture.class_gradient": lambda: (MIXTURE.class_gradient, {"x_t": FLAT, "t": T, "classes": LABELS}),
 }
 # `posterior` is the formula that a density states, called by its other methods; `sampler` is a decorator.
-WITHOUT = {"Gaussian.posterior", "GaussianMixture.posterior", "FiniteData.posterior", "sampler"}
+WITHOUT = {
+    "BlurredPoints.posterior",
+    "Boxes.posterior",
+    "Gaussian.posterior",
+    "GaussianMixture.posterior",
+    "FiniteData.posterior",
+    "sampler",
+}
 RECORDS = {"Target"}
 
 

@@ -14,6 +14,7 @@ WORDS_UNET = N.UNetConfig(
     4, 1, channels=4, channel_mult=(1,), blocks_per_level=1, heads=1, context_channels=4, pooled_channels=4
 )
 CLIP = N.CLIPConfig(4, 1, (4,), 4, TEXT)
+MLP, POINTS = N.MLPConfig(2, 4, 1, 3), rng.normal(size=(2, 1, 1, 2)).astype("f4")
 PATCHES = N.PatchDiscriminatorConfig(1, 4, 1)
 CLASSIFIER, NOISY = N.ClassifierConfig(4, 1, 3, (4,), 4), N.NoisyClassifierConfig(4, 1, 3, (4,))
 READER = N.AttributeClassifierConfig(4, 1, (4, 4), 1, 1, 4, {"shape": ("circle", "square"), "colour": ("red",)})
@@ -41,6 +42,7 @@ NETWORKS = {
     "NoisyClassifier": (lambda: N.NoisyClassifier(NOISY), {"x_t": X, "t": T}),
     "PatchDiscriminator": (lambda: N.PatchDiscriminator(PATCHES), {"x": X}),
     "AttributeClassifier": (lambda: N.AttributeClassifier(READER), {"x": X}),
+    "MLP": (lambda: N.MLP(MLP), {"x_t": POINTS, "t": T, "context": LABELS}),
     "ImageEncoder": (lambda: N.ImageEncoder(4, 1, (4,), np.random.default_rng(0)), {"x_t": X, "t": T}),
     "Encoder": (lambda: packed(N.Encoder(AUTOENCODER, 4, np.random.default_rng(0))), {"x": X}),
     "QuantisedAutoencoder": (lambda: N.QuantisedAutoencoder(QUANTISED), {"x": X}),
@@ -56,6 +58,7 @@ def backward(name):
     grads = Gradients(model.parameters())
     called = {"UNet": "d_out", "DiT": "d_out", "TextToImage": "d_out", "TextEncoder": "dy", "ImageEncoder": "dy"}
     called["PriorTransformer"] = "d_out"
+    called["MLP"] = "d_out"
     called |= {"Encoder": "dy", "Decoder": "dy", "QuantisedAutoencoder": "d_x_hat"}
     return (lambda **given: (model.backward(*given.values(), tape, grads), grads.flat)), {
         called.get(name, "d_logits"): d_out
@@ -158,6 +161,8 @@ CALLS |= {
         },
     ),
     "UNet": lambda: (N.UNet, {"config": UNET, "rng": seeded()}),
+    "MLPConfig": lambda: (N.MLPConfig, {"channels": 2, "width": 4, "depth": 1, "num_classes": 3}),
+    "MLP": lambda: (N.MLP, {"config": MLP, "rng": seeded()}),
     "DiTConfig": lambda: (
         N.DiTConfig,
         {"image_size": 4, "in_channels": 2, "patch": 2, "channels": 8, "layers": 1, "heads": 2, "num_classes": 3},

@@ -11,6 +11,7 @@ from tinydiff.data.folder import load_folder
 from tinydiff.data.latents import LatentData, encode_once
 from tinydiff.data.listing import Listing, list_folder
 from tinydiff.data.pictures import fit_picture, read_picture
+from tinydiff.data.points import POINTS, PointData, PointSet, load_points, point_density, points
 from tinydiff.data.psnr import peak_signal_to_noise
 from tinydiff.data.sets import DATASETS, KnownDataset, dataset, load_data
 
@@ -18,10 +19,13 @@ import_modules(__name__)
 
 __all__ = [
     "DATASETS",
+    "POINTS",
     "Dataset",
     "KnownDataset",
     "LatentData",
     "Listing",
+    "PointData",
+    "PointSet",
     "dataset",
     "encode_once",
     "fit_picture",
@@ -29,7 +33,10 @@ __all__ = [
     "load_avatars",
     "load_data",
     "load_folder",
+    "load_points",
     "peak_signal_to_noise",
+    "point_density",
+    "points",
     "read_picture",
     "to_floats",
     "to_images",

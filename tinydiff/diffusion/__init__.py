@@ -58,6 +58,7 @@ from tinydiff.diffusion.schedules import (
     vp_sde_schedule,
     zero_terminal_snr,
 )
+from tinydiff.diffusion.shapes import BlurredPoints, Boxes
 from tinydiff.diffusion.targets import TARGETS, Predict, Target, predictor, simple_loss
 from tinydiff.diffusion.times import edm_steps, equal_steps, log_snr_steps, spaced_steps
 from tinydiff.diffusion.weightings import WEIGHTINGS, loss_weight
@@ -68,6 +69,8 @@ __all__ = [
     "SCHEDULES",
     "TARGETS",
     "WEIGHTINGS",
+    "BlurredPoints",
+    "Boxes",
     "FiniteData",
     "Gaussian",
     "GaussianDiffusion",

@@ -9,12 +9,13 @@ import numpy as np
 from tinydiff.base import Array, InputError, check_count, checked, checks_arguments, counted, printable, shown
 from tinydiff.diffusion import PATHS, SCHEDULES, TARGETS, GaussianDiffusion, GaussianPath
 from tinydiff.diffusion.schedules import LARGEST_T
-from tinydiff.networks import DiTConfig, PriorConfig, TextConfig, TextToImage, UNetConfig, build
+from tinydiff.networks import DiTConfig, MLPConfig, PriorConfig, TextConfig, TextToImage, UNetConfig, build
 from tinydiff.networks.levels import LARGEST_WIDTH
 from tinydiff.nn import weights_that_fit
 
 CACHE_BYTES = 2 * 2**20
 LARGEST_MICRO_BATCH = 2**16
+POINTS_TOGETHER = 512  # of an MLP: a point is a few numbers
 
 
 @checks_arguments()
@@ -46,6 +47,8 @@ class ModelConfig:
         The checksum of the CLIP that these embeddings are of.
     path : str
         One of `PATHS`, in what units x_t is: ``"vp"``, DDPM's, ``"straight"``, flow matching's, or ``"sub-vp"``.
+    mlp : MLPConfig or None
+        The shape of the denoiser, if points in a plane are drawn.
     """
 
     unet: UNetConfig | None = None
@@ -59,9 +62,10 @@ class ModelConfig:
     embedding: int | None = None
     embedding_of: str | None = None
     path: str = "vp"
+    mlp: MLPConfig | None = None
 
     def __post_init__(self):
-        given = [name for name in ("unet", "dit", "prior") if getattr(self, name) is not None]
+        given = [name for name in ("unet", "dit", "prior", "mlp") if getattr(self, name) is not None]
         if len(given) > 1:
             raise InputError(f"{' and '.join(given)} were given, but a model has one denoiser: leave all but one out.")
         if not given:
@@ -111,11 +115,13 @@ class ModelConfig:
 
     @property
     def denoiser(self) -> Any:
-        """The shape of the part that predicts the noise: `unet`, `dit`, or `prior`."""
-        return next(shape for shape in (self.unet, self.dit, self.prior) if shape is not None)
+        """The shape of the part that predicts the noise: `unet`, `dit`, `prior`, or `mlp`."""
+        return next(shape for shape in (self.unet, self.dit, self.prior, self.mlp) if shape is not None)
 
-    def with_denoiser(self, shape: UNetConfig | DiTConfig) -> "ModelConfig":
+    def with_denoiser(self, shape: UNetConfig | DiTConfig | MLPConfig) -> "ModelConfig":
         """Return this configuration with a denoiser of another shape, of the same architecture."""
+        if isinstance(shape, MLPConfig):
+            return replace(self, mlp=shape)
         return replace(self, dit=shape) if isinstance(shape, DiTConfig) else replace(self, unet=shape)
 
     def label_of(self, name: str) -> int:
@@ -160,11 +166,14 @@ class ModelConfig:
 
 
 @checked()
-def default_micro_batch(denoiser: UNetConfig | DiTConfig | PriorConfig) -> int:
+def default_micro_batch(denoiser: UNetConfig | DiTConfig | PriorConfig | MLPConfig) -> int:
     """Return how many images are computed together unless something else is asked for: 16, or 8 if they are large.
 
     The arrays between two layers should fit into a processor's cache: 16 if an array of 16 images at full resolution
-    has at most 2 MiB. Fewer than 8 would read the weights too often; more than 16 gain little.
+    has at most 2 MiB. Fewer than 8 would read the weights too often; more than 16 gain little. Points are so few
+    numbers that 512 are computed together.
     """
+    if isinstance(denoiser, MLPConfig):
+        return POINTS_TOGETHER
     bytes_of_an_image = 4 * denoiser.channels * math.prod(denoiser.size) // denoiser.patch**2
     return 16 if 16 * bytes_of_an_image <= CACHE_BYTES else 8

@@ -27,7 +27,7 @@ from tinydiff.models.parts import Chain, OfParts, Progress
 from tinydiff.models.predictor import guided_predictor
 from tinydiff.models.request import Request
 from tinydiff.models.store import register
-from tinydiff.networks import DiT, PriorTransformer, TextToImage, UNet
+from tinydiff.networks import MLP, DiT, PriorTransformer, TextToImage, UNet
 from tinydiff.text import Tokenizer
 from tinydiff.workers import MOST_THREADS, Workers
 
@@ -41,7 +41,7 @@ class DiffusionModel(OfParts):
 
     Parameters
     ----------
-    network : UNet, DiT or TextToImage; in a `Prior` a PriorTransformer
+    network : UNet, DiT, MLP or TextToImage; in a `Prior` a PriorTransformer
     config : ModelConfig
     micro_batch : int or None
         How many images are computed together; None becomes `default_micro_batch`. It belongs to the model because it
@@ -55,7 +55,7 @@ class DiffusionModel(OfParts):
         For a model that draws from text.
     """
 
-    network: UNet | DiT | TextToImage | PriorTransformer
+    network: UNet | DiT | MLP | TextToImage | PriorTransformer
     config: ModelConfig
     micro_batch: Any = None
     threads: int | None = None
@@ -99,8 +99,11 @@ class DiffusionModel(OfParts):
 
     @property
     def is_bounded(self) -> bool:
-        """Whether all numbers of x lie in [-1, 1], so that a guess of x_0 can be clipped to it."""
-        return True
+        """Whether all numbers of x lie in [-1, 1], so that a guess of x_0 can be clipped to it.
+
+        Points in a plane may lie outside.
+        """
+        return self.config.mlp is None
 
     def with_micro_batch(self, micro_batch: int) -> Self:
         """Return the same model, which computes so many samples together."""
@@ -362,10 +365,10 @@ class DiffusionSettings:
         """Return the network, and the tokenizer of a model that reads text."""
         return {"network": model.network, "tokenizer": model.tokenizer}
 
-    def network(self) -> UNet | DiT | TextToImage:
+    def network(self) -> UNet | DiT | MLP | TextToImage:
         """Return a new network."""
         return self.config.network()
 
-    def build(self, network: UNet | DiT | TextToImage, tokenizer: Tokenizer | None = None) -> DiffusionModel:
+    def build(self, network: UNet | DiT | MLP | TextToImage, tokenizer: Tokenizer | None = None) -> DiffusionModel:
         """Return the model."""
         return DiffusionModel(network, self.config, self.micro_batch, tokenizer=tokenizer)

@@ -26,7 +26,6 @@ from tinydiff.models.editing import of_no_class
 from tinydiff.models.parts import Progress
 from tinydiff.models.request import Request
 from tinydiff.models.store import register
-from tinydiff.networks import DiT, TextToImage, UNet
 from tinydiff.text import Tokenizer
 
 LARGEST_FACTOR = 64
@@ -202,7 +201,7 @@ class EnlargerSettings(DiffusionSettings):
         assert isinstance(model, Enlarger)
         return cls(model.config, model.micro_batch, model.factor, model.image_noise)
 
-    def build(self, network: UNet | DiT | TextToImage, tokenizer: Tokenizer | None = None) -> Enlarger:
+    def build(self, network: Any, tokenizer: Tokenizer | None = None) -> Enlarger:
         """Return the model."""
         return Enlarger(
             network,

@@ -42,8 +42,9 @@ def guided_predictor(model: "DiffusionModel", request: Request, workers: Workers
     if model.is_bounded:
         predict = bounded(predict, diffusion, guidance.threshold)
     elif guidance.threshold != "static":
+        what = "latents" if model.config.mlp is None else "points"
         raise InputError(
-            f"threshold is {guidance.threshold!r}, but this model draws latents, which have no bounds: leave it out."
+            f"threshold is {guidance.threshold!r}, but this model draws {what}, which have no bounds: leave it out."
         )
     return with_condition(predict, condition)
 

@@ -13,6 +13,7 @@ from tinydiff.networks.conditions import DenoiserGradients
 from tinydiff.networks.discriminator import PatchDiscriminator, PatchDiscriminatorConfig
 from tinydiff.networks.dit import DiT, DiTConfig
 from tinydiff.networks.image_encoder import ImageEncoder
+from tinydiff.networks.mlp import MLP, MLPConfig
 from tinydiff.networks.noisy_classifier import NoisyClassifier, NoisyClassifierConfig
 from tinydiff.networks.prior import PriorConfig, PriorTransformer
 from tinydiff.networks.quantised_autoencoder import QuantisedAutoencoder, QuantisedAutoencoderConfig
@@ -25,6 +26,7 @@ import_modules(__name__)
 
 __all__ = [
     "CLIP",
+    "MLP",
     "NETWORKS",
     "AttributeClassifier",
     "AttributeClassifierConfig",
@@ -40,6 +42,7 @@ __all__ = [
     "DiTConfig",
     "Encoder",
     "ImageEncoder",
+    "MLPConfig",
     "Network",
     "NoisyClassifier",
     "NoisyClassifierConfig",

@@ -18,7 +18,7 @@ from tinydiff.base import (
     to_numpy,
     xp_of,
 )
-from tinydiff.data import Dataset, LatentData
+from tinydiff.data import Dataset, LatentData, PointData
 from tinydiff.data.masks import random_masks
 from tinydiff.diffusion.alpha_bar import to_multiply
 from tinydiff.diffusion.editing import erased
@@ -153,10 +153,10 @@ class Denoise(Objective):
     ----------
     model : DiffusionModel
         Trained in place.
-    data : Dataset or LatentData
-        Training images; for a `LatentDiffusion`, their latents.
+    data : Dataset, LatentData or PointData
+        Training images; for a `LatentDiffusion`, their latents; for an MLP, points.
     config : DenoiseConfig
-    validation : Dataset, LatentData or None
+    validation : Dataset, LatentData, PointData or None
         Held-out images.
     """
 
@@ -166,9 +166,9 @@ class Denoise(Objective):
     def __init__(
         self,
         model: DiffusionModel,
-        data: Dataset | LatentData,
+        data: Dataset | LatentData | PointData,
         config: DenoiseConfig,
-        validation: Dataset | LatentData | None = None,
+        validation: Dataset | LatentData | PointData | None = None,
     ):
         micro_batch = model.micro_batch if config.micro_batch is None else config.micro_batch
         super().__init__(model.network, replace(config, micro_batch=micro_batch))
