@@ -108,7 +108,7 @@ class Coupling(Module):
         self.body = perceptron([len(self.kept), *channels, 2 * len(self.moved)], rng, dtype, last=False)
 
     def forward(self, x: Array, tape: Tape | None = None) -> Flowed:
-        """Return (y, log_det) of rows x (N, D)."""
+        """Return (y, log_det) of rows x (N, D) (Eq. NVP-1, Eq. NVP-2)."""
         kept, moved = self._indices(x)
         s, t = self._s_and_t(x[:, kept], tape)
         y, factor = x.copy(), xp_of(x).exp(s)
