@@ -8,8 +8,9 @@ import numpy as np
 from tinydiff.base import checked, to_numpy
 from tinydiff.models.cascade import Cascade
 from tinydiff.models.diffusion import DiffusionModel
+from tinydiff.models.one_pass import draw_at_once, is_one_pass, refuse_chain
 from tinydiff.models.request import SAMPLER, Request, guidance_for, usual_steps
-from tinydiff.models.store import load
+from tinydiff.models.store import class_of, load
 from tinydiff.models.unclip import UnClip
 
 PictureModel = DiffusionModel | Cascade | UnClip  # whatever draws pictures of a request
@@ -50,9 +51,9 @@ def sample(
     n : int or None
         How many; None: as many as there are labels or prompts, or 16.
     steps : int or None
-        Of the sampler; None takes as many as `usual_steps` says.
+        Of the sampler; None takes as many as `usual_steps` says. A model that draws in one pass has none.
     sampler : str
-        One of `SAMPLERS`.
+        One of `SAMPLERS`; for a model with a chain.
     device : str
         ``"auto"``, ``"cpu"`` or ``"cuda"``.
     **asked
@@ -71,5 +72,10 @@ def sample(
     """
     if asked.get("classifier") is None:
         asked.setdefault("guidance", guidance_for(asked.get("prompt"), asked.get("negative", "")))
-    request, model = Request.of(n=n, **asked), load_picture_model(name, device)
+    request = Request.of(n=n, **asked)
+    if is_one_pass(class_of(name)):
+        model = load(name, device)
+        refuse_chain(model, sampler, steps)
+        return to_numpy(draw_at_once(model, request))
+    model = load_picture_model(name, device)
     return to_numpy(model.draw(request, sampler, usual_steps(sampler) if steps is None else steps))

@@ -222,6 +222,13 @@ def read_about(name: str | Path) -> dict[str, Any]:
 
 
 @checked()
+def class_of(name: str | Path) -> type:
+    """Return the class of the model in a folder, or of one that ships; nothing but its config.json is read."""
+    _, model_class, _ = _read_config(find_folder(name))
+    return model_class.model
+
+
+@checked()
 def shipped_models() -> dict[str, Path]:
     """Return the models that ship with tinydiff: name -> folder, such as ``"mnist"`` or ``"scenes/autoencoder"``."""
     folders = sorted(config.parent for config in SHIPPED.rglob(CONFIG))

@@ -12,16 +12,19 @@ from tinydiff.networks.clip import CLIP, CLIPConfig
 from tinydiff.networks.conditions import DenoiserGradients
 from tinydiff.networks.discriminator import PatchDiscriminator, PatchDiscriminatorConfig
 from tinydiff.networks.dit import DiT, DiTConfig
+from tinydiff.networks.generator import Generator, GeneratorConfig, VectorDiscriminator, VectorDiscriminatorConfig
 from tinydiff.networks.image_encoder import ImageEncoder
 from tinydiff.networks.mlp import MLP, MLPConfig
 from tinydiff.networks.noise_schedule import Gamma, NoiseSchedule
 from tinydiff.networks.noisy_classifier import NoisyClassifier, NoisyClassifierConfig
 from tinydiff.networks.prior import PriorConfig, PriorTransformer
 from tinydiff.networks.quantised_autoencoder import QuantisedAutoencoder, QuantisedAutoencoderConfig
+from tinydiff.networks.real_nvp import RealNVP, RealNVPConfig
 from tinydiff.networks.registry import NETWORKS, Network, build, network
 from tinydiff.networks.text_encoder import TextConfig, TextEncoder
 from tinydiff.networks.text_to_image import TextToImage
 from tinydiff.networks.unet import UNet, UNetConfig
+from tinydiff.networks.vae import VAE, VAEConfig
 
 import_modules(__name__)
 
@@ -29,6 +32,7 @@ __all__ = [
     "CLIP",
     "MLP",
     "NETWORKS",
+    "VAE",
     "AttributeClassifier",
     "AttributeClassifierConfig",
     "AttributeClassifierShape",
@@ -43,6 +47,8 @@ __all__ = [
     "DiTConfig",
     "Encoder",
     "Gamma",
+    "Generator",
+    "GeneratorConfig",
     "ImageEncoder",
     "MLPConfig",
     "Network",
@@ -56,12 +62,17 @@ __all__ = [
     "PriorTransformer",
     "QuantisedAutoencoder",
     "QuantisedAutoencoderConfig",
+    "RealNVP",
+    "RealNVPConfig",
     "Reconstruction",
     "TextConfig",
     "TextEncoder",
     "TextToImage",
     "UNet",
     "UNetConfig",
+    "VAEConfig",
+    "VectorDiscriminator",
+    "VectorDiscriminatorConfig",
     "build",
     "network",
 ]

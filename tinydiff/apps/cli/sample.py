@@ -20,6 +20,7 @@ from tinydiff.apps.cli.drawings import (
     save_pictures,
 )
 from tinydiff.apps.cli.film import Film
+from tinydiff.apps.cli.one_pass import sample_at_once
 from tinydiff.apps.cli.options import (
     DeviceName,
     ProgressBar,
@@ -50,12 +51,14 @@ from tinydiff.models import (
     UnClip,
     base_of,
     class_gradient,
+    class_of,
     guidance_for,
     load,
     load_picture_model,
     notes_on_words,
     usual_steps,
 )
+from tinydiff.models.one_pass import is_one_pass
 from tinydiff.networks import NoisyClassifier
 from tinydiff.plot.pictures import as_png_text
 
@@ -134,6 +137,8 @@ class Sample:
         """Draw, save, and say where."""
         device = select_device(self.advanced.device)
         name = ("mnist" if self.prompt is None else "avatars") if self.model is None else self.model
+        if is_one_pass(class_of(name)):
+            return sample_at_once(self, name, device)
         model = load_picture_model(name, device)
         if isinstance(model, Cascade):
             refuse_given(self, "classifier", "it reads pictures of one size, and a cascade draws several: leave it out")
