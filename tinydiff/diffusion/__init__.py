@@ -39,6 +39,7 @@ from tinydiff.diffusion.samplers import (
     restart,
     sa_solver,
     sampler,
+    shortcut,
     unipc,
 )
 from tinydiff.diffusion.schedules import (
@@ -58,6 +59,7 @@ from tinydiff.diffusion.schedules import (
     vp_sde_schedule,
     zero_terminal_snr,
 )
+from tinydiff.diffusion.steps import guess_between, straight_step
 from tinydiff.diffusion.targets import TARGETS, Predict, Target, predictor, simple_loss
 from tinydiff.diffusion.times import edm_steps, equal_steps, log_snr_steps, spaced_steps
 from tinydiff.diffusion.weightings import WEIGHTINGS, loss_weight
@@ -102,6 +104,7 @@ __all__ = [
     "euler",
     "euler_ancestral",
     "exponential_schedule",
+    "guess_between",
     "heun",
     "karras_schedule",
     "laplace_schedule",
@@ -123,8 +126,10 @@ __all__ = [
     "shifted",
     "sigmoid_beta_schedule",
     "sigmoid_schedule",
+    "shortcut",
     "simple_loss",
     "spaced_steps",
+    "straight_step",
     "step_term",
     "straight_schedule",
     "sub_vp_sde_schedule",

@@ -21,6 +21,8 @@ from tinydiff.train.objectives import (
     QuantiseConfig,
     Reconstruct,
     ReconstructConfig,
+    Shortcut,
+    ShortcutConfig,
     learn_word,
     random_steps,
 )
@@ -49,6 +51,8 @@ __all__ = [
     "Reconstruct",
     "ReconstructConfig",
     "Run",
+    "Shortcut",
+    "ShortcutConfig",
     "TrainConfig",
     "ValidatedConfig",
     "clip_by_global_norm",

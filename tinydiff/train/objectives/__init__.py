@@ -8,6 +8,7 @@ from tinydiff.train.objectives.denoise import Denoise, DenoiseConfig, random_ste
 from tinydiff.train.objectives.new_word import NewWord, NewWordConfig, learn_word
 from tinydiff.train.objectives.quantise import Quantise, QuantiseConfig
 from tinydiff.train.objectives.reconstruct import Reconstruct, ReconstructConfig
+from tinydiff.train.objectives.shortcut import Shortcut, ShortcutConfig
 
 __all__ = [
     "AttributeData",
@@ -27,6 +28,8 @@ __all__ = [
     "QuantiseConfig",
     "Reconstruct",
     "ReconstructConfig",
+    "Shortcut",
+    "ShortcutConfig",
     "learn_word",
     "random_steps",
 ]

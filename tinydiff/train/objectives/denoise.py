@@ -162,6 +162,7 @@ class Denoise(Objective):
 
     config: DenoiseConfig
     told_embeddings: ClassVar[bool] = False  # whether the network is shown embeddings of pictures
+    told_step_size: ClassVar[bool] = False  # whether it is told how far a step goes
 
     def __init__(
         self,
@@ -318,6 +319,8 @@ class Denoise(Objective):
             raise InputError("The model is a decoder, which is told embeddings of pictures: train it by Decode.")
         denoiser = self.model.config.denoiser
         shape = denoiser.shape
+        if denoiser.step_size and not self.told_step_size:
+            raise InputError("The network is told how far a step goes (step_size is True): train it by Shortcut.")
         if denoiser.image_time and not isinstance(self.model, Enlarger):
             raise InputError("image_time is True, but only an Enlarger is shown images that are noised: leave it out.")
         if not isinstance(self.model, Enlarger) and denoiser.image_channels not in (0, 1 + denoiser.in_channels):

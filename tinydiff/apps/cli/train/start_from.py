@@ -11,7 +11,7 @@ import numpy as np
 
 from tinydiff.apps.cli.screen import say
 from tinydiff.apps.cli.train.data import DataOptions, NoCaptions, names_of_classes, prepare_data
-from tinydiff.apps.cli.train.denoiser import config_of, flat, given_options, model_of, sees_small, shape_of, table_of
+from tinydiff.apps.cli.train.denoiser import config_of, flat, given_options, model_of, shape_of, table_of
 from tinydiff.base import InputError, to_table
 from tinydiff.data import Dataset
 from tinydiff.models import DiffusionModel, ModelConfig
@@ -47,7 +47,7 @@ def start_model(command: Any, start: DiffusionModel) -> tuple[Dataset, Dataset, 
         unlooked = {name: None for name in ("context_channels", "pooled_channels") if f"{table}.{name}" not in given}
         shape = replace(shape, **unlooked)
     training, held_out, shape = _data(command, start, given, captions, shape)
-    shape = sees_small(command, shape)
+    shape = command.sees(shape)
     text, tokenizer = _text(command, start, given, training) if captions else (None, None)
     if text is not None:
         shape = replace(shape, context_channels=text.channels)
