@@ -59,7 +59,7 @@ from tinydiff.diffusion.schedules import (
     vp_sde_schedule,
     zero_terminal_snr,
 )
-from tinydiff.diffusion.steps import guess_between, straight_step
+from tinydiff.diffusion.steps import bend, guess_between, straight_step
 from tinydiff.diffusion.targets import TARGETS, Predict, Target, predictor, simple_loss
 from tinydiff.diffusion.times import edm_steps, equal_steps, log_snr_steps, spaced_steps
 from tinydiff.diffusion.weightings import WEIGHTINGS, loss_weight
@@ -80,6 +80,7 @@ __all__ = [
     "Target",
     "annealed_langevin",
     "autoguidance",
+    "bend",
     "bounded",
     "classifier_free_guidance",
     "classifier_guidance",
@@ -124,14 +125,14 @@ __all__ = [
     "scaled_linear_schedule",
     "schedule",
     "shifted",
+    "shortcut",
     "sigmoid_beta_schedule",
     "sigmoid_schedule",
-    "shortcut",
     "simple_loss",
     "spaced_steps",
-    "straight_step",
     "step_term",
     "straight_schedule",
+    "straight_step",
     "sub_vp_sde_schedule",
     "unipc",
     "vp_sde_schedule",

@@ -1,9 +1,15 @@
-"""Straight steps: from x_t to x_s along one guess of x_0 and eps, and the guess that leads from the one to the other."""
+"""Straight steps from x_t to x_s along one guess of x_0 and eps, the guess that leads there, and bent chains."""
+
+from collections.abc import Iterable
+from typing import Any
 
 from tinydiff.base import Array, checked, xp_of
 from tinydiff.diffusion.alpha_bar import Time, check_earlier, to_multiply
 from tinydiff.diffusion.checks import check_match
 from tinydiff.diffusion.process import GaussianDiffusion
+from tinydiff.diffusion.samplers.chain import checked_prediction, scales, start
+from tinydiff.diffusion.targets import Predict
+from tinydiff.diffusion.times import per_sample, step_pairs
 
 
 @checked()
@@ -65,3 +71,40 @@ def guess_between(diffusion: GaussianDiffusion, x_t: Array, t: Time, x_s: Array,
     weights = (b_t / area, b_s / area, a_s / area, a_t / area)
     of_s, of_t, with_t, with_s = (to_multiply(weight, x_t) for weight in weights)
     return of_s * x_s - of_t * x_t, with_t * x_t - with_s * x_s
+
+
+@checked()
+def bend(
+    predict: Predict,
+    diffusion: GaussianDiffusion,
+    x_T: Array,
+    steps: int | Iterable[float],
+    context: Any = None,
+) -> float:
+    """Return how far the velocity along chains is from the way that each takes as a whole; 0: straight (Eq. BEND-1).
+
+    It is the mean over samples, numbers and time of ``(u - (x_T - x_0))^2``, where u = eps_hat - x_0_hat is the
+    velocity of flow matching at x_t, and x_0 where the chain ends. Time is b / (a + b), from 1 at noise to 0.
+
+    Parameters
+    ----------
+    predict, x_T, steps, context
+        As for `ddim`.
+    diffusion : GaussianDiffusion
+        Best on the path ``"straight"``: on others x_t itself is no line between data and noise.
+
+    References
+    ----------
+    Liu, Gong, Liu, "Flow straight and fast: learning to generate and transfer data with rectified flow", ICLR 2023,
+    section 2.2.
+    """
+    x_t, velocities, shares = start(x_T, context), [], []
+    for t, s in step_pairs(diffusion, steps):
+        (a_t, b_t), (a_s, b_s) = scales(diffusion, t), scales(diffusion, s)
+        x_0_hat, eps_hat = checked_prediction(x_t, predict(x_t, per_sample(t, x_t), context))
+        velocities.append(eps_hat - x_0_hat)
+        shares.append(b_t / (a_t + b_t) - b_s / (a_s + b_s))
+        x_t = a_s * x_0_hat + b_s * eps_hat
+    whole, total = x_T - x_t, sum(shares)
+    squares = (share * ((u - whole) ** 2).mean() for share, u in zip(shares, velocities, strict=True))
+    return float(sum(squares) / total)

@@ -2,12 +2,15 @@
 
 from tinydiff.train.objectives.attributes import AttributeData, ClassifyAttributes, ClassifyAttributesConfig
 from tinydiff.train.objectives.classify import Classify, ClassifyConfig
+from tinydiff.train.objectives.consistency import Consistency, ConsistencyConfig, earlier_time
 from tinydiff.train.objectives.contrast import Contrast, ContrastConfig
 from tinydiff.train.objectives.decode import Decode, DecodeConfig
 from tinydiff.train.objectives.denoise import Denoise, DenoiseConfig, random_steps
+from tinydiff.train.objectives.distil import Distil, DistilConfig
 from tinydiff.train.objectives.new_word import NewWord, NewWordConfig, learn_word
 from tinydiff.train.objectives.quantise import Quantise, QuantiseConfig
 from tinydiff.train.objectives.reconstruct import Reconstruct, ReconstructConfig
+from tinydiff.train.objectives.rectify import Couplings, Rectify, couplings
 from tinydiff.train.objectives.shortcut import Shortcut, ShortcutConfig
 
 __all__ = [
@@ -16,20 +19,28 @@ __all__ = [
     "ClassifyAttributes",
     "ClassifyAttributesConfig",
     "ClassifyConfig",
+    "Consistency",
+    "ConsistencyConfig",
     "Contrast",
     "ContrastConfig",
+    "Couplings",
     "Decode",
     "DecodeConfig",
     "Denoise",
     "DenoiseConfig",
+    "Distil",
+    "DistilConfig",
     "NewWord",
     "NewWordConfig",
     "Quantise",
     "QuantiseConfig",
     "Reconstruct",
     "ReconstructConfig",
+    "Rectify",
     "Shortcut",
     "ShortcutConfig",
+    "couplings",
+    "earlier_time",
     "learn_word",
     "random_steps",
 ]

@@ -184,11 +184,9 @@ class Denoise(Objective):
         indices = self.indices(step)[config.part(shard)]
         n = len(indices)
 
-        flip = noise.at(xp=np).uniform((n,), "flip") < 0.5 if config.flip else None
-        x_0, _ = self.data.batch(indices, noise.xp, flip)  # x_0 ~ q(x_0)
+        x_0, eps = self.pairs(indices, noise)  # x_0 ~ q(x_0), eps ~ N(0, I)
         context = self._with_image(self.model.told(self.context(indices, noise)), x_0, noise)
         t = self.steps(noise, n)  # t ~ Uniform({1, ..., T}), unless other times are wanted
-        eps = self.eps(noise, x_0)  # eps ~ N(0, I)
         x_t = self.diffusion.q_sample(x_0, t, eps)  # Eq. DDPM-4
         target = self.model.target(x_0, eps, t)
 
@@ -198,6 +196,12 @@ class Denoise(Objective):
         loss, d_output = self.loss(output, target, t, share)  # Eq. DDPM-14
         self.network.backward(d_output, tape, grads)
         return share * loss
+
+    def pairs(self, indices: np.ndarray, noise: Noise) -> tuple[Array, Array]:
+        """Return the x_0 and the eps of one micro-batch: these images, some of them mirrored, and fresh noise."""
+        flip = noise.at(xp=np).uniform((len(indices),), "flip") < 0.5 if self.config.flip else None
+        x_0, _ = self.data.batch(indices, noise.xp, flip)
+        return x_0, self.eps(noise, x_0)
 
     def steps(self, noise: Noise, n: int) -> Array:
         """Return the steps of one micro-batch, as the settings say."""

@@ -1,14 +1,23 @@
-"""Shortcut: a network that is told how far a step goes, and learns that two steps lead where one of both lengths does."""
+"""Shortcut: a network is told how far a step goes, and learns that two steps lead where one twice as long does."""
 
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from tinydiff.base import Array, InputError, Noise, as_condition, check_count, check_number, checks_arguments, map_arrays
+from tinydiff.base import (
+    Array,
+    InputError,
+    Noise,
+    as_condition,
+    check_count,
+    check_number,
+    checks_arguments,
+    map_arrays,
+)
 from tinydiff.data import Dataset, LatentData
 from tinydiff.diffusion.steps import guess_between, straight_step
-from tinydiff.diffusion.targets import TARGETS
+from tinydiff.diffusion.targets import TARGETS, predictor
 from tinydiff.diffusion.times import spaced_steps
 from tinydiff.models import DiffusionModel
 from tinydiff.nn import Gradients, Tape
@@ -48,8 +57,8 @@ class Shortcut(Denoise):
 
     Its network has ``step_size=True``. Of one batch, a part is that of `Denoise`. For the rest a step of length 2d is
     cut in two, and the network itself, without gradient, takes both; what would have led there at once is the target
-    (Eq. SHORTCUT-2). So the limit of the training is the finest chain of `ddim`, in any number of steps; on the straight
-    path that is Euler's method for the flow.
+    (Eq. SHORTCUT-2). So the limit of the training is the finest chain of `ddim`, in any number of steps; on the
+    straight path that is Euler's method for the flow.
 
     Parameters
     ----------
@@ -80,11 +89,7 @@ class Shortcut(Denoise):
         super().__init__(model, data, config, validation)
         if not model.config.denoiser.step_size:
             raise InputError("The network is not told how far a step goes: make it with step_size=True.")
-        if model.config.kind in BLIND_AT_T:
-            raise InputError(
-                f"kind is {model.config.kind!r}, which says next to nothing of the picture at T, where one long step "
-                "begins: take 'v', 'x_0' or 'flow-v'."
-            )
+        refuse_blind(model)
         if config.finest > model.diffusion.T:
             raise InputError(f"finest is {config.finest}, but the process has {model.diffusion.T} steps: take fewer.")
         halvings = range(config.finest.bit_length())
@@ -96,9 +101,7 @@ class Shortcut(Denoise):
         indices = self.indices(step)[config.part(shard)]
         n = len(indices)
 
-        flip = noise.at(xp=np).uniform((n,), "flip") < 0.5 if config.flip else None
-        x_0, _ = self.data.batch(indices, noise.xp, flip)
-        eps = self.eps(noise, x_0)
+        x_0, eps = self.pairs(indices, noise)
         rows, t_2d, middle, s = self.long_steps(noise, n)  # the other samples learn from the data
         t, told = self.steps(noise, n), self.small_steps(noise, n)
         t[rows], told[rows] = t_2d, t_2d - s
@@ -137,11 +140,18 @@ class Shortcut(Denoise):
 
     def two_steps(self, x_t: Array, t: Array, middle: Array, s: Array, context: Any) -> Array:
         """Return what the network should say, for one step to lead where its own two do (Eq. SHORTCUT-2)."""
-        kind = TARGETS[self.model.config.kind]
+        kind = self.model.config.kind
+        predict = predictor(self.network.forward, self.diffusion, kind, clip=False)
         x = x_t
         for begin, end in ((t, middle), (middle, s)):
-            told = context._replace(step_size=begin - end)
-            output = self.network.forward(x, begin, told)
-            x = straight_step(self.diffusion, *kind.x_0_and_eps(self.diffusion, x, begin, output), end)
-        x_0, eps = guess_between(self.diffusion, x_t, t, x, s)
-        return kind.of(self.diffusion, x_0, eps, t)
+            x = straight_step(self.diffusion, *predict(x, begin, context._replace(step_size=begin - end)), end)
+        return TARGETS[kind].of(self.diffusion, *guess_between(self.diffusion, x_t, t, x, s), t)
+
+
+def refuse_blind(model: DiffusionModel) -> None:
+    """Raise `InputError` if the network predicts what says nothing of the picture at T, where a long step begins."""
+    if model.config.kind in BLIND_AT_T:
+        raise InputError(
+            f"kind is {model.config.kind!r}, which says next to nothing of the picture at T, where one long step "
+            "begins: take 'v', 'x_0' or 'flow-v'."
+        )

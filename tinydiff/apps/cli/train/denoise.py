@@ -49,7 +49,6 @@ class Train(TrainCommand):
     """
 
     called: ClassVar = {"n": "images", "factor": "enlarges"}
-    task: ClassVar[type[Denoise]] = Denoise
 
     objective: str = "denoise"
     """What is minimised. Each objective has options of its own: see --help with it."""
@@ -118,10 +117,14 @@ class Train(TrainCommand):
         )
         with warnings.catch_warnings(record=True) as on_captions:
             warnings.filterwarnings("always", CAPTIONS_CUT)
-            objective = self.task(model, training, self.train, held_out)
+            objective = self.task(model, training, held_out)
         for warning in on_captions:
             say(f"{warning.message} A larger --text.length keeps more.")
         return objective
+
+    def task(self, model: DiffusionModel, training: Dataset, held_out: Dataset) -> Denoise:
+        """Return what is minimised."""
+        return Denoise(model, training, self.train, held_out)
 
     def sees(self, shape: Shape) -> Shape:
         """Return the shape of a network that sees and is told what it learns from."""

@@ -1,13 +1,14 @@
 """``tinydiff train --objective shortcut``: models that draw in one step, or in a few."""
 
 from dataclasses import dataclass, field, replace
-from typing import ClassVar
 
 from tinydiff.apps.cli.options import refuse_given
 from tinydiff.apps.cli.train.command import trains
 from tinydiff.apps.cli.train.denoise import Train
 from tinydiff.apps.cli.train.denoiser import Shape
 from tinydiff.base import Device
+from tinydiff.data import Dataset
+from tinydiff.models import DiffusionModel
 from tinydiff.train import Denoise, Run, Shortcut, ShortcutConfig
 
 
@@ -20,8 +21,6 @@ class TrainShortcut(Train):
     and saves; the same command goes on.
     """
 
-    task: ClassVar[type[Denoise]] = Shortcut
-
     objective: str = "shortcut"
     """What is minimised. Each objective has options of its own: see --help with it."""
     train: ShortcutConfig = field(default_factory=ShortcutConfig)
@@ -31,6 +30,10 @@ class TrainShortcut(Train):
         """Read the data, and make the network or load the one to start from."""
         refuse_given(self, "enlarges", "long steps are learned of whole pictures, not of enlarging: leave it out")
         return super().prepare(device)
+
+    def task(self, model: DiffusionModel, training: Dataset, held_out: Dataset) -> Denoise:
+        """Return what is minimised."""
+        return Shortcut(model, training, self.train, held_out)
 
     def sees(self, shape: Shape) -> Shape:
         """Return the shape of a network that is told how far a step goes."""
