@@ -116,7 +116,7 @@ class Consistency(Denoise):
         return 1 + step * self.config.stages // self.config.steps
 
     def of_earlier(self, x_0: Array, eps: Array, r: Array, context: Any, tape: Tape | None = None) -> Array:
-        """Return the x_0_hat of x_r, without gradient; x_0 itself where r is 0."""
+        """Return the x_0_hat of x_r, without gradient; x_0 itself where r is 0 (Eq. ECT-1)."""
         xp, clean = xp_of(x_0), r == 0
         at = xp.where(clean, 1.0, r)
         x_r = self.diffusion.q_sample(x_0, at, eps)
