@@ -24,6 +24,8 @@ class Condition(NamedTuple):
         Concatenated to x_t.
     image_time : array, shape (N,)
         The step of the forward process up to which that image was noised, 0 .. T.
+    step_size : array, shape (N,)
+        How far a shortcut goes back at once, t - s; 0 is a step so small that the network predicts the velocity.
     """
 
     labels: Array = None
@@ -31,6 +33,7 @@ class Condition(NamedTuple):
     pooled: Array = None
     image: Array = None
     image_time: Array = None
+    step_size: Array = None
 
 
 def as_condition(context: Any) -> Condition:

@@ -46,6 +46,7 @@ from tinydiff.diffusion.samplers import (
     restart,
     sa_solver,
     sampler,
+    shortcut,
     unipc,
 )
 from tinydiff.diffusion.schedules import (
@@ -66,6 +67,7 @@ from tinydiff.diffusion.schedules import (
     zero_terminal_snr,
 )
 from tinydiff.diffusion.shapes import BlurredPoints, Boxes, density_of
+from tinydiff.diffusion.steps import bend, guess_between, straight_step
 from tinydiff.diffusion.targets import TARGETS, Predict, Target, predictor, simple_loss
 from tinydiff.diffusion.times import edm_steps, equal_steps, log_snr_steps, spaced_steps
 from tinydiff.diffusion.weightings import WEIGHTINGS, loss_weight
@@ -88,6 +90,7 @@ __all__ = [
     "Target",
     "annealed_langevin",
     "autoguidance",
+    "bend",
     "best_variance",
     "bounded",
     "classifier_free_guidance",
@@ -115,6 +118,7 @@ __all__ = [
     "euler",
     "euler_ancestral",
     "exponential_schedule",
+    "guess_between",
     "heun",
     "in_gamma",
     "karras_schedule",
@@ -138,6 +142,7 @@ __all__ = [
     "scaled_linear_schedule",
     "schedule",
     "shifted",
+    "shortcut",
     "sigmoid_beta_schedule",
     "sigmoid_schedule",
     "simple_loss",
@@ -145,6 +150,7 @@ __all__ = [
     "spaced_steps",
     "step_term",
     "straight_schedule",
+    "straight_step",
     "sub_vp_sde_schedule",
     "unipc",
     "variance_loss",

@@ -46,7 +46,7 @@ def guided_predictor(model: "DiffusionModel", request: Request, workers: Workers
         raise InputError(
             f"threshold is {guidance.threshold!r}, but this model draws {what}, which have no bounds: leave it out."
         )
-    return with_condition(predict, condition)
+    return with_condition(predict, condition, request.classifier is None and guidance.scale == 1)
 
 
 def conditions(model: "DiffusionModel", request: Request) -> tuple[Any, Any]:
@@ -101,10 +101,22 @@ def check_fits(model: "DiffusionModel", request: Request) -> None:
     check_memory(4 * (in_chain + in_layer), asked, advice)
 
 
-def with_condition(predict: Predict, condition: Any) -> Callable[..., tuple[Array, Array]]:
-    """Return a prediction whose condition is fixed, so that its caller need not pass one."""
+def with_condition(predict: Predict, condition: Any, alone: bool = True) -> Callable[..., tuple[Array, Array]]:
+    """Return a prediction whose condition is fixed, so that its caller need not pass one, but may tell a step's length.
+
+    `alone` says whether the network is asked with the condition alone; where guidance compares it with another, a
+    sampler that tells the length of its steps is refused: a shortcut has learned where one velocity leads.
+    """
 
     def predict_with_condition(x_t, t, context=None):
-        return predict(x_t, t, condition)
+        step_size = context.step_size if isinstance(context, Condition) else None
+        if step_size is None:
+            return predict(x_t, t, condition)
+        if not alone:
+            raise InputError(
+                "The sampler tells the network how far a step goes, and that is learned without guidance: leave the "
+                "guidance out, or take another sampler."
+            )
+        return predict(x_t, t, as_condition(condition)._replace(step_size=step_size))
 
     return predict_with_condition

@@ -22,6 +22,7 @@ from tinydiff.base import (
 from tinydiff.networks.levels import LARGEST_TIME, LARGEST_WIDTH, MOST_CLASSES, keep_size
 from tinydiff.nn import Embedding, Gradients, Linear, Module, Sequential, SiLU, Tape
 
+OF_TIME = ("image_time", "step_size")  # conditions in steps of the forward process
 DenoiserGradients = namedtuple("DenoiserGradients", "d_x_t d_context d_emb")
 
 
@@ -40,6 +41,11 @@ class EmbedTimeAndCondition(Module):
         if config.image_time:
             self.image_mlp = Sequential(
                 Linear(config.channels, c_emb, rng, dtype=dtype), SiLU(), Linear(c_emb, c_emb, rng, dtype=dtype)
+            )
+        self.step_mlp: Any = None
+        if config.step_size:  # it ends with zeros, so that a network that is told nothing yet starts as it was
+            self.step_mlp = Sequential(
+                Linear(config.channels, c_emb, rng, dtype=dtype), SiLU(), Linear(c_emb, c_emb, None, dtype=dtype)
             )
         self.silu = SiLU()
 
@@ -63,11 +69,16 @@ class EmbedTimeAndCondition(Module):
         if self.image_mlp is not None:  # the noise of the image beside x_t has a time of its own
             image_time = condition.image_time
             emb = emb + self.image_mlp.forward(clock(xp.zeros(len(t)) if image_time is None else image_time), tape)
+        if self.step_mlp is not None:
+            step_size = condition.step_size
+            emb = emb + self.step_mlp.forward(clock(xp.zeros(len(t)) if step_size is None else step_size), tape)
         return self.silu.forward(emb, tape)
 
     def backward(self, d_emb: Array, tape: Tape, grads: Gradients | None = None) -> Array:
         """Return d_pooled, or None; times and labels have no gradient."""
         d_emb = self.silu.backward(d_emb, tape, grads)
+        if self.step_mlp is not None:
+            self.step_mlp.backward(d_emb, tape, grads)
         if self.image_mlp is not None:
             self.image_mlp.backward(d_emb, tape, grads)
         d_pooled = self.pooled.backward(d_emb, tape, grads) if self.pooled is not None else None
@@ -129,21 +140,22 @@ def check_inputs(called: str, config: Any, theta: Array, x_t: Array, t: Array, c
         "pooled": (config.pooled_channels, (n, config.pooled_channels)),
         "image": (config.image_channels, (*x_t.shape[:-1], config.image_channels)),
         "image_time": (config.image_time, (n,)),
+        "step_size": (config.step_size, (n,)),
     }
     for name, (taken, shape) in shapes.items():
         given = getattr(condition, name)
         if given is None:
             continue
         if not taken:
-            what = {"labels": "num_classes", "tokens": "context_channels", "image_time": "image_time"}.get(
+            what = {"labels": "num_classes", "tokens": "context_channels", **{one: one for one in OF_TIME}}.get(
                 name, f"{name}_channels"
             )
             raise InputError(f"context holds {name}, but this {called} takes none ({what} is {taken}).")
         check_shape(f"context, {name}", given, shape)
-        if name == "image_time":
-            check_numbers("context, image_time", given)
+        if name in OF_TIME:
+            check_numbers(f"context, {name}", given)
             if xp_of(given) is np and not ((given >= 0) & (given < np.inf)).all():  # NaN is neither
-                raise InputError("context, image_time holds what is no step: finite numbers from 0 were expected.")
+                raise InputError(f"context, {name} holds what is no step: finite numbers from 0 were expected.")
         elif name != "labels":
             check_alike(x_t=x_t, **{f"context_{name}": given})
     if config.context_channels is not None and condition.tokens is None:

@@ -67,6 +67,8 @@ class DiTConfig(OfPictures):
         Channels of an image that is concatenated to x_t.
     image_time : bool
         Whether that image may be noised, and the step up to which it was is embedded as the time is.
+    step_size : bool
+        Whether it is told how far a step goes, as a shortcut model is, and embeds that as the time is.
     time_embedding : str
         Variant of `timestep_embedding`: ``"stable-diffusion"`` or ``"ddpm"``.
     time_offset : int
@@ -85,6 +87,7 @@ class DiTConfig(OfPictures):
     pooled_channels: int | None = None
     image_channels: int = 0
     image_time: bool = False
+    step_size: bool = False
     time_embedding: str = "stable-diffusion"
     time_offset: int = 0
 

@@ -84,6 +84,8 @@ class UNetConfig(OfPictures):
         Channels of an image that is concatenated to x_t.
     image_time : bool
         Whether that image may be noised, and the step up to which it was is embedded as the time is.
+    step_size : bool
+        Whether it is told how far a step goes, as a shortcut model is, and embeds that as the time is.
     scale_shift : bool
         Whether the embedding scales and shifts the second norm instead of being added.
     time_embedding : str
@@ -110,6 +112,7 @@ class UNetConfig(OfPictures):
     pooled_channels: int | None = None
     image_channels: int = 0
     image_time: bool = False
+    step_size: bool = False
     scale_shift: bool = False
     time_embedding: str = "stable-diffusion"
     time_offset: int = 0

@@ -39,6 +39,7 @@ from tinydiff.diffusion.samplers.predictor_corrector import predictor_corrector
 from tinydiff.diffusion.samplers.registry import SAMPLERS, Sampler, sampler
 from tinydiff.diffusion.samplers.restart import restart
 from tinydiff.diffusion.samplers.sa_solver import sa_solver
+from tinydiff.diffusion.samplers.shortcut import shortcut
 from tinydiff.diffusion.samplers.unipc import unipc
 
 import_modules(__name__)
@@ -72,5 +73,6 @@ __all__ = [
     "restart",
     "sa_solver",
     "sampler",
+    "shortcut",
     "unipc",
 ]

@@ -2,13 +2,17 @@
 
 from tinydiff.train.objectives.attributes import AttributeData, ClassifyAttributes, ClassifyAttributesConfig
 from tinydiff.train.objectives.classify import Classify, ClassifyConfig
+from tinydiff.train.objectives.consistency import Consistency, ConsistencyConfig, earlier_time
 from tinydiff.train.objectives.contrast import Contrast, ContrastConfig
 from tinydiff.train.objectives.decode import Decode, DecodeConfig
 from tinydiff.train.objectives.denoise import Denoise, DenoiseConfig
+from tinydiff.train.objectives.distil import Distil, DistilConfig
 from tinydiff.train.objectives.learn_schedule import LearnSchedule, LearnScheduleConfig
 from tinydiff.train.objectives.new_word import NewWord, NewWordConfig, learn_word
 from tinydiff.train.objectives.quantise import Quantise, QuantiseConfig
 from tinydiff.train.objectives.reconstruct import Reconstruct, ReconstructConfig
+from tinydiff.train.objectives.rectify import Couplings, Rectify, couplings
+from tinydiff.train.objectives.shortcut import Shortcut, ShortcutConfig
 from tinydiff.train.objectives.steps import random_steps
 
 __all__ = [
@@ -17,12 +21,17 @@ __all__ = [
     "ClassifyAttributes",
     "ClassifyAttributesConfig",
     "ClassifyConfig",
+    "Consistency",
+    "ConsistencyConfig",
     "Contrast",
     "ContrastConfig",
+    "Couplings",
     "Decode",
     "DecodeConfig",
     "Denoise",
     "DenoiseConfig",
+    "Distil",
+    "DistilConfig",
     "LearnSchedule",
     "LearnScheduleConfig",
     "NewWord",
@@ -31,6 +40,11 @@ __all__ = [
     "QuantiseConfig",
     "Reconstruct",
     "ReconstructConfig",
+    "Rectify",
+    "Shortcut",
+    "ShortcutConfig",
+    "couplings",
+    "earlier_time",
     "learn_word",
     "random_steps",
 ]

@@ -116,6 +116,8 @@ class Denoise(Objective):
 
     config: DenoiseConfig
     told_embeddings: ClassVar[bool] = False  # whether the network is shown embeddings of pictures
+    of_data_alone: ClassVar[bool] = True  # whether all of the loss is that of the data, which a bound and a history take
+    told_step_size: ClassVar[bool] = False  # whether it is told how far a step goes
 
     def __init__(
         self,
@@ -143,11 +145,9 @@ class Denoise(Objective):
         indices = self.indices(step)[config.part(shard)]
         n = len(indices)
 
-        flip = noise.at(xp=np).uniform((n,), "flip") < 0.5 if config.flip else None
-        x_0, _ = self.data.batch(indices, noise.xp, flip)  # x_0 ~ q(x_0)
+        x_0, eps = self.pairs(indices, noise)  # x_0 ~ q(x_0), eps ~ N(0, I)
         context = self._with_image(self.model.told(self.context(indices, noise)), x_0, noise)
         t, often = self.steps(noise, n)  # t ~ Uniform({1, ..., T}), unless other times are wanted
-        eps = self.eps(noise, x_0)  # eps ~ N(0, I)
         x_t = self.diffusion.q_sample(x_0, t, eps)  # Eq. DDPM-4
         target = self.model.target(x_0, eps, t)
 
@@ -166,6 +166,12 @@ class Denoise(Objective):
             self.history.remember(t, self._weight(t) * errors + of_bound, grads)
         self.network.backward(d_output, tape, grads)
         return share * loss
+
+    def pairs(self, indices: np.ndarray, noise: Noise) -> tuple[Array, Array]:
+        """Return the x_0 and the eps of one micro-batch: these images, some of them mirrored, and fresh noise."""
+        flip = noise.at(xp=np).uniform((len(indices),), "flip") < 0.5 if self.config.flip else None
+        x_0, _ = self.data.batch(indices, noise.xp, flip)
+        return x_0, self.eps(noise, x_0)
 
     def steps(self, noise: Noise, n: int) -> tuple[Array, Array | None]:
         """Return the steps of one micro-batch, as the settings say, and by what losses are multiplied, if not by 1."""
@@ -273,6 +279,9 @@ class Denoise(Objective):
     def _check_variance(self):
         """Raise unless the process is that of the bound, where a variance is learned."""
         config = self.config
+        if not self.of_data_alone and (self.model.config.learns_variance or config.times == "loss-aware"):
+            what = "learns the variance" if self.model.config.learns_variance else "is shown loss-aware times"
+            raise InputError(f"The network {what}, which {type(self).__name__} cannot teach: train it by Denoise.")
         if not self.model.config.learns_variance:
             if config.variance_weight != DenoiseConfig.variance_weight:
                 raise InputError(
@@ -332,6 +341,8 @@ class Denoise(Objective):
             raise InputError("The model is a decoder, which is told embeddings of pictures: train it by Decode.")
         denoiser = self.model.config.denoiser
         shape = denoiser.shape
+        if denoiser.step_size and not self.told_step_size:
+            raise InputError("The network is told how far a step goes (step_size is True): train it by Shortcut.")
         if denoiser.image_time and not isinstance(self.model, Enlarger):
             raise InputError("image_time is True, but only an Enlarger is shown images that are noised: leave it out.")
         if not isinstance(self.model, Enlarger) and denoiser.image_channels not in (0, 1 + denoiser.in_channels):

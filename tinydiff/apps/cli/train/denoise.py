@@ -108,7 +108,7 @@ class Train(TrainCommand):
             fixed = None if self.given is None else self.given | decided_before(self.out)
             options = DataOptions(self.data, self.network, fixed, self.captions, **self._of_pictures())
             training, held_out, shape = prepare_data(options, shape_of(self))
-            shape = says_variance(self, sees_small(self, shape))
+            shape = says_variance(self, self.sees(shape))
             model = self._new_model(training, shape)
         micro_batch = self.train.micro_batch or default_micro_batch(model.config.denoiser)
         model = replace(
@@ -120,10 +120,18 @@ class Train(TrainCommand):
         )
         with warnings.catch_warnings(record=True) as on_captions:
             warnings.filterwarnings("always", CAPTIONS_CUT)
-            objective = Denoise(model, training, self.train, held_out)
+            objective = self.task(model, training, held_out)
         for warning in on_captions:
             say(f"{warning.message} A larger --text.length keeps more.")
         return objective
+
+    def task(self, model: DiffusionModel, training: Dataset, held_out: Dataset) -> Denoise:
+        """Return what is minimised."""
+        return Denoise(model, training, self.train, held_out)
+
+    def sees(self, shape: Shape) -> Shape:
+        """Return the shape of a network that sees and is told what it learns from."""
+        return sees_small(self, shape)
 
     def settings(self, objective: Denoise) -> dict[str, Any]:
         """Return all options; of the model its own, where it was given."""

@@ -17,7 +17,6 @@ from tinydiff.apps.cli.train.denoiser import (
     given_options,
     model_of,
     says_variance,
-    sees_small,
     shape_of,
     table_of,
 )
@@ -56,7 +55,7 @@ def start_model(command: Any, start: DiffusionModel) -> tuple[Dataset, Dataset, 
         unlooked = {name: None for name in ("context_channels", "pooled_channels") if f"{table}.{name}" not in given}
         shape = replace(shape, **unlooked)
     training, held_out, shape = _data(command, start, given, captions, shape)
-    shape = says_variance(command, sees_small(command, shape))
+    shape = says_variance(command, command.sees(shape))
     text, tokenizer = _text(command, start, given, training) if captions else (None, None)
     if text is not None:
         shape = replace(shape, context_channels=text.channels)
