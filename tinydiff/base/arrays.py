@@ -128,6 +128,18 @@ def erf(x: Array) -> Array:
     return cupyx.scipy.special.erf(x)
 
 
+def log_normal_cdf(x: Array) -> Array:
+    """Return the logarithm of the standard normal distribution function, exact far out too, on the device of `x`."""
+    check_numbers("x", x)
+    if xp_of(x) is np:
+        import scipy.special
+
+        return scipy.special.log_ndtr(x)
+    import cupyx.scipy.special
+
+    return cupyx.scipy.special.log_ndtr(x)
+
+
 def power_of_two(x: Array) -> Array:
     """Return, for each number x >= 0, a power of two near it, such that x divided by it lies between 1/2 and 4.
 

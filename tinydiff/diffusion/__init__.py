@@ -3,6 +3,8 @@
 A model is any callable here; nothing in this package imports `tinydiff.nn`.
 """
 
+from tinydiff.diffusion.bound import Bound, bits_per_dimension, importance_weighted_bound, level_cost, likelihood_bound
+from tinydiff.diffusion.flow_likelihood import Velocity, dequantised, exact_velocity, flow_log_density, random_signs
 from tinydiff.diffusion.guidance.autoguidance import autoguidance
 from tinydiff.diffusion.guidance.classifier import classifier_guidance
 from tinydiff.diffusion.guidance.classifier_free import classifier_free_guidance
@@ -68,6 +70,7 @@ __all__ = [
     "SCHEDULES",
     "TARGETS",
     "WEIGHTINGS",
+    "Bound",
     "FiniteData",
     "Gaussian",
     "GaussianDiffusion",
@@ -76,8 +79,10 @@ __all__ = [
     "Predict",
     "Sampler",
     "Target",
+    "Velocity",
     "annealed_langevin",
     "autoguidance",
+    "bits_per_dimension",
     "bounded",
     "classifier_free_guidance",
     "classifier_guidance",
@@ -85,6 +90,7 @@ __all__ = [
     "ddim",
     "ddpm",
     "deis",
+    "dequantised",
     "dpm_2",
     "dpm_solver",
     "dpmpp_2m",
@@ -101,11 +107,16 @@ __all__ = [
     "er_sde",
     "euler",
     "euler_ancestral",
+    "exact_velocity",
     "exponential_schedule",
+    "flow_log_density",
     "heun",
+    "importance_weighted_bound",
     "karras_schedule",
     "laplace_schedule",
     "last",
+    "level_cost",
+    "likelihood_bound",
     "linear_schedule",
     "lms",
     "log_snr_steps",
@@ -115,6 +126,7 @@ __all__ = [
     "predictor",
     "predictor_corrector",
     "prior_term",
+    "random_signs",
     "restart",
     "sa_solver",
     "sampler",
