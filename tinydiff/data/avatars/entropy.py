@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from tinydiff.base import InputError, Noise, check_count, check_shape, checked
+from tinydiff.base import InputError, check_count, check_shape, checked
 from tinydiff.data.avatars.compose import HELD_OUT, compose
 from tinydiff.data.avatars.rendering import BACKGROUND, parts_of, render
 from tinydiff.data.avatars.slots import LAYERS, SIZE, SLOTS
@@ -223,7 +223,7 @@ def _filled(state, layer, image):
 
 @cache
 def _behind(layer):
-    """Return the darkest and the lightest that each pixel, (pixels, 3), can be behind a slot, whatever fills the others."""
+    """Return the darkest and the lightest that each pixel, (pixels, 3), can be behind a slot."""
     darkest, lightest = (np.full((SIZE * SIZE, 3), BACKGROUND, np.float32) for _ in range(2))
     for below in LAYERS[: LAYERS.index(layer)]:
         slot_parts = parts_of(below)
