@@ -3,7 +3,9 @@
 A model is any callable here; nothing in this package imports `tinydiff.nn`.
 """
 
+from tinydiff.diffusion.bound import Bound, bits_per_dimension, importance_weighted_bound, level_cost, likelihood_bound
 from tinydiff.diffusion.continuous_bound import continuous_term, in_gamma, noised, slope_gradient
+from tinydiff.diffusion.flow_likelihood import Velocity, dequantised, exact_velocity, flow_log_density, random_signs
 from tinydiff.diffusion.guidance.autoguidance import autoguidance
 from tinydiff.diffusion.guidance.classifier import classifier_guidance
 from tinydiff.diffusion.guidance.classifier_free import classifier_free_guidance
@@ -79,6 +81,7 @@ __all__ = [
     "TARGETS",
     "WEIGHTINGS",
     "BlurredPoints",
+    "Bound",
     "Boxes",
     "FiniteData",
     "Gaussian",
@@ -88,10 +91,12 @@ __all__ = [
     "Predict",
     "Sampler",
     "Target",
+    "Velocity",
     "annealed_langevin",
     "autoguidance",
     "bend",
     "best_variance",
+    "bits_per_dimension",
     "bounded",
     "classifier_free_guidance",
     "classifier_guidance",
@@ -101,6 +106,7 @@ __all__ = [
     "ddpm",
     "deis",
     "density_of",
+    "dequantised",
     "dpm_2",
     "dpm_solver",
     "dpmpp_2m",
@@ -117,14 +123,19 @@ __all__ = [
     "er_sde",
     "euler",
     "euler_ancestral",
+    "exact_velocity",
     "exponential_schedule",
+    "flow_log_density",
     "guess_between",
     "heun",
+    "importance_weighted_bound",
     "in_gamma",
     "karras_schedule",
     "laplace_schedule",
     "last",
     "learned_log_variance",
+    "level_cost",
+    "likelihood_bound",
     "linear_schedule",
     "lms",
     "log_snr_steps",
@@ -136,6 +147,7 @@ __all__ = [
     "predictor",
     "predictor_corrector",
     "prior_term",
+    "random_signs",
     "restart",
     "sa_solver",
     "sampler",

@@ -18,12 +18,12 @@ from tinydiff.diffusion.process import GaussianDiffusion
 from tinydiff.functional.values import check_labels
 
 
-@checks_arguments("__init__", "predict", "score", "log_density")
+@checks_arguments("__init__", "predict", "predict_backward", "score", "log_density")
 class Density:
     """A density of clean data whose noisy versions q(x_t) are known exactly.
 
-    A subclass states one formula, `posterior`; the rest follows from it. Everywhere x_t is an array (N, *shape)
-    and t a step index, ``0 < t <= T``: a number, or an array of shape (N,).
+    A subclass states one formula, `posterior`, and its gradient; the rest follows. Everywhere x_t is an array
+    (N, *shape), and t a step index, ``0 < t <= T``: a number, or an array of shape (N,).
 
     Parameters
     ----------
@@ -43,6 +43,10 @@ class Density:
         """Return E[x_0 | x_t], (N, D), and log q(x_t), (N,), of float64 x (N, D) on DDPM's path, alpha_bar (N, 1)."""
         raise NotImplementedError
 
+    def posterior_backward(self, x: Array, alpha_bar: Array, d_x_0_hat: Array) -> Array:
+        """Return the gradient of x, (N, D), of that of E[x_0 | x_t], (N, D), arguments as for `posterior`."""
+        raise NotImplementedError
+
     def predict(self, x_t: Array, t: Time, context: Any = None) -> tuple[Array, Array]:
         """Return the exact ``(x_0_hat, eps_hat)``: the means of x_0 and of eps given x_t.
 
@@ -50,6 +54,17 @@ class Density:
         """
         x_0_hat, eps_hat = self._denoise(x_t, t)
         return x_0_hat.astype(x_t.dtype), eps_hat.astype(x_t.dtype)
+
+    def predict_backward(self, x_t: Array, t: Time, d_x_0_hat: Array) -> Array:
+        """Return the gradient of x_t, from that of x_0_hat: d times the Jacobian of x_0_hat (Eq. TWEEDIE-2).
+
+        The Jacobian is a / b^2 times the covariance of x_0 given x_t. It is symmetric, so this is also by how much
+        x_0_hat changes when x_t moves along d.
+        """
+        check_match(x_t=x_t, d_x_0_hat=d_x_0_hat)
+        x, alpha_bar, scale = self._flat(x_t, t, False)
+        d_x = self.posterior_backward(x, alpha_bar, d_x_0_hat.reshape(x.shape).astype(np.float64))
+        return (d_x / scale).reshape(x_t.shape).astype(x_t.dtype)
 
     def score(self, x_t: Array, t: Time) -> Array:
         """Return the gradient of log q(x_t) in x_t, (a x_0_hat - x_t) / b^2 (Eq. TWEEDIE-1)."""
@@ -119,6 +134,12 @@ class Gaussian(Density):
         x_0_hat = self._from_axes(a * variances / total * y) + xp.asarray(self.mean)
         return x_0_hat, -0.5 * (y * y / total + xp.log(2 * np.pi * total)).sum(axis=1)
 
+    def posterior_backward(self, x: Array, alpha_bar: Array, d_x_0_hat: Array) -> Array:
+        """Return the gradient of x: E[x_0 | x_t] is linear in it (Eq. TWEEDIE-2)."""
+        variances = xp_of(x).asarray(self.variances)
+        gain = alpha_bar**0.5 * variances / (alpha_bar * variances + (1 - alpha_bar))
+        return self._from_axes(gain * self._along_axes(d_x_0_hat))
+
     def flow(self, x_t: Array, t: Time, s: Time) -> Array:
         """Return x_s at the end of the probability-flow ODE that starts from x_t (Eq. GAUSS-2).
 
@@ -177,11 +198,19 @@ class GaussianMixture(Density):
 
     def posterior(self, x: Array, alpha_bar: Array) -> tuple[Array, Array]:
         """Return E[x_0 | x_t], the components' means weighted by p(k | x_t), and log q(x_t) (Eq. GMM-1)."""
-        xp = xp_of(x)
-        x_0_hats, log_qs = zip(*(c.posterior(x, alpha_bar) for c in self.components), strict=True)
-        share, log_q = _softmax_and_log_sum(xp.stack(log_qs, axis=1) + xp.asarray(self.log_weights))
+        x_0_hats, share, log_q = self._of_components(x, alpha_bar)
         x_0_hat = sum(share[:, k, None] * x_0_hat for k, x_0_hat in enumerate(x_0_hats))
         return x_0_hat, log_q
+
+    def posterior_backward(self, x: Array, alpha_bar: Array, d_x_0_hat: Array) -> Array:
+        """Return the gradient of x: through the components' means, and through their shares (Eq. TWEEDIE-2)."""
+        x_0_hats, share, _ = self._of_components(x, alpha_bar)
+        a, mean = alpha_bar**0.5, sum(share[:, k, None] * x_0_hat for k, x_0_hat in enumerate(x_0_hats))
+        d_x = 0 * x
+        for k, (component, x_0_hat) in enumerate(zip(self.components, x_0_hats, strict=True)):
+            of_share = (d_x_0_hat * x_0_hat).sum(axis=1, keepdims=True) * a / (1 - alpha_bar) * (x_0_hat - mean)
+            d_x = d_x + share[:, k, None] * (component.posterior_backward(x, alpha_bar, d_x_0_hat) + of_share)
+        return d_x
 
     def log_class_probability(self, x_t: Array, t: Time, classes: Array) -> Array:
         """Return log p(k | x_t), shape (N,), for a component k = `classes`, (N,), of each sample (Eq. CLASS-1).
@@ -198,6 +227,13 @@ class GaussianMixture(Density):
         k, xp = self._classes(x_t, classes), xp_of(x_t)
         scores = xp.stack([c.score(x_t, t) for c in self.components])
         return scores[k, xp.arange(len(k))] - self.score(x_t, t)
+
+    def _of_components(self, x, alpha_bar):
+        """Return each component's E[x_0 | x_t], the shares p(k | x_t), (N, K), and log q(x_t)."""
+        xp = xp_of(x)
+        x_0_hats, log_qs = zip(*(c.posterior(x, alpha_bar) for c in self.components), strict=True)
+        share, log_q = _softmax_and_log_sum(xp.stack(log_qs, axis=1) + xp.asarray(self.log_weights))
+        return x_0_hats, share, log_q
 
     def _classes(self, x_t, classes):
         check_shape("classes", classes, (len(x_t),))
@@ -229,14 +265,25 @@ class FiniteData(Density):
 
     def posterior(self, x: Array, alpha_bar: Array) -> tuple[Array, Array]:
         """Return E[x_0 | x_t], the points weighted by their probability given x_t, and log q(x_t) (Eq. DATA-1)."""
+        points, share, log_sum = self._shares(x, alpha_bar)
+        return share @ points, log_sum - 0.5 * x.shape[1] * xp_of(x).log(2 * np.pi * (1 - alpha_bar[:, 0]))
+
+    def posterior_backward(self, x: Array, alpha_bar: Array, d_x_0_hat: Array) -> Array:
+        """Return the gradient of x: through the shares of the points (Eq. TWEEDIE-2)."""
+        points, share, _ = self._shares(x, alpha_bar)
+        d_share = d_x_0_hat @ points.T
+        d_logits = share * (d_share - (share * d_share).sum(axis=1, keepdims=True))
+        return alpha_bar**0.5 / (1 - alpha_bar) * (d_logits @ points)
+
+    def _shares(self, x, alpha_bar):
+        """Return the points, the probability of each given x_t, (N, K), and the log of the sum that they share."""
         xp = xp_of(x)
         points, a, b_squared = xp.asarray(self.points), alpha_bar**0.5, 1 - alpha_bar
         # |x - a p|^2 by one matrix product, since (N, K, D) differences of images would not fit the memory
         squares = (x * x).sum(axis=1, keepdims=True) + alpha_bar * (points * points).sum(axis=1)
         distance_squared = xp.maximum(squares - 2 * a * (x @ points.T), 0)
         log_joint = xp.asarray(self.log_weights) - distance_squared / (2 * b_squared)
-        share, log_sum = _softmax_and_log_sum(log_joint)
-        return share @ points, log_sum - 0.5 * x.shape[1] * xp.log(2 * np.pi * b_squared[:, 0])
+        return points, *_softmax_and_log_sum(log_joint)
 
 
 def _table(name, numbers):

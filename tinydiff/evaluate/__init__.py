@@ -2,6 +2,17 @@
 
 from tinydiff.evaluate.by_timestep import LossByTimestep, loss_by_timestep
 from tinydiff.evaluate.frechet import frechet_distance, frechet_distance_of
+from tinydiff.evaluate.invention import Invention, among_training, invention
+from tinydiff.evaluate.likelihood import (
+    MeanBits,
+    PictureBits,
+    check_likelihood,
+    decoder_floor,
+    evaluate_likelihood,
+    mean_bits,
+    network_velocity,
+    picture_bits,
+)
 from tinydiff.evaluate.neighbours import nearest_neighbours
 from tinydiff.evaluate.obedience import Obedience, obedience
 from tinydiff.evaluate.pictures import evaluate_pictures, real_halves
@@ -24,19 +35,26 @@ from tinydiff.evaluate.text import evaluate_text
 __all__ = [
     "BlockPCA",
     "ClassifierScores",
+    "Invention",
     "LossByTimestep",
+    "MeanBits",
     "Obedience",
+    "PictureBits",
     "PriorRetrieval",
     "Retrieval",
     "SceneObedience",
     "Share",
+    "among_training",
     "balanced",
+    "check_likelihood",
     "class_shares",
     "classifier_frechet",
     "classifier_scores",
     "confident_share",
+    "decoder_floor",
     "evaluate",
     "evaluate_autoencoder",
+    "evaluate_likelihood",
     "evaluate_pictures",
     "evaluate_scenes",
     "evaluate_text",
@@ -44,9 +62,13 @@ __all__ = [
     "frechet_distance",
     "frechet_distance_of",
     "held_out_loss",
+    "invention",
     "loss_by_timestep",
+    "mean_bits",
     "nearest_neighbours",
+    "network_velocity",
     "obedience",
+    "picture_bits",
     "precision_and_recall",
     "prior_retrieval",
     "random_features",

@@ -15,6 +15,7 @@ from tinydiff.data.avatars.judge import words_of
 from tinydiff.data.avatars.pairs import words_shown
 from tinydiff.data.avatars.slots import LAYERS, SKIN
 from tinydiff.evaluate.frechet import frechet_distance_of
+from tinydiff.evaluate.invention import invention, invention_lines
 from tinydiff.evaluate.obedience import (
     BOTH,
     COMBINATION,
@@ -31,6 +32,7 @@ from tinydiff.models import GUIDANCE_FOR_PROMPTS, Guidance, PictureModel, Progre
 
 SPLITS = {"seen": "test", "held-out": "held-out", "swapped": "swapped"}  # column of the report -> split
 ONE_PROMPT = "a person with long red hair"  # drawn many times, to see how varied one prompt's portraits are
+TRAINED_ON = 100_000  # the first training portraits, as many as the shipped models learned from
 LOOKED_AT = 20  # how many portraits the picture of a report shows
 
 
@@ -85,6 +87,8 @@ def evaluate_text(
         "Judge: the nearest portrait of all that can be put together, slot by slot.",
         "",
         *attribute_table(columns),
+        "",
+        *invention_lines(invention(images["seen"], TRAINED_ON), f"of {n} portraits drawn from seen captions"),
     ]
     swept = {}
     if scales:

@@ -9,6 +9,7 @@ Source: the pixel-art parts by DiceBear, CC0 1.0, collected by `tools/make_avata
 
 from tinydiff.data.avatars.captions import Caption, describe
 from tinydiff.data.avatars.compose import SPLITS, compose
+from tinydiff.data.avatars.entropy import Entropy, descriptions_of, log2_probability, portrait_entropy
 from tinydiff.data.avatars.judge import Verdict, agreement, judge
 from tinydiff.data.avatars.rendering import render
 from tinydiff.data.avatars.sets import load_avatars
@@ -17,12 +18,16 @@ from tinydiff.data.avatars.slots import Portraits
 __all__ = [
     "SPLITS",
     "Caption",
+    "Entropy",
     "Portraits",
     "Verdict",
     "agreement",
     "compose",
     "describe",
+    "descriptions_of",
     "judge",
     "load_avatars",
+    "log2_probability",
+    "portrait_entropy",
     "render",
 ]

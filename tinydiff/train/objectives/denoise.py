@@ -116,7 +116,7 @@ class Denoise(Objective):
 
     config: DenoiseConfig
     told_embeddings: ClassVar[bool] = False  # whether the network is shown embeddings of pictures
-    of_data_alone: ClassVar[bool] = True  # whether all of the loss is that of the data, which a bound and a history take
+    of_data_alone: ClassVar[bool] = True  # whether all of the loss is that of data, as bound and history need
     told_step_size: ClassVar[bool] = False  # whether it is told how far a step goes
 
     def __init__(
