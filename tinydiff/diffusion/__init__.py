@@ -14,6 +14,7 @@ from tinydiff.diffusion.process import GaussianDiffusion
 from tinydiff.diffusion.samplers import (
     SAMPLERS,
     Sampler,
+    adaptive,
     annealed_langevin,
     ddim,
     ddpm,
@@ -76,6 +77,7 @@ __all__ = [
     "Predict",
     "Sampler",
     "Target",
+    "adaptive",
     "annealed_langevin",
     "autoguidance",
     "bounded",
