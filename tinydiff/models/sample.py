@@ -6,6 +6,7 @@ from typing import Any, get_args
 import numpy as np
 
 from tinydiff.base import checked, to_numpy
+from tinydiff.diffusion import SAMPLERS
 from tinydiff.models.cascade import Cascade
 from tinydiff.models.diffusion import DiffusionModel
 from tinydiff.models.request import SAMPLER, Request, guidance_for, usual_steps
@@ -57,7 +58,8 @@ def sample(
         ``"auto"``, ``"cpu"`` or ``"cuda"``.
     **asked
         ``seed``, ``labels``, ``prompt``, ``negative``, ``guidance`` and so on: the fields of `Request`. Without
-        ``guidance``, prompts are followed as strongly as `guidance_for` says.
+        ``guidance``, prompts are followed as strongly as `guidance_for` says. Besides, the sampler's own options, such
+        as ``order`` of ``"dpm_solver"``.
 
     Returns
     -------
@@ -71,5 +73,6 @@ def sample(
     """
     if asked.get("classifier") is None:
         asked.setdefault("guidance", guidance_for(asked.get("prompt"), asked.get("negative", "")))
+    options = {option: asked.pop(option) for option in SAMPLERS[sampler].parameters if option in asked}
     request, model = Request.of(n=n, **asked), load_picture_model(name, device)
-    return to_numpy(model.draw(request, sampler, usual_steps(sampler) if steps is None else steps))
+    return to_numpy(model.draw(request, sampler, usual_steps(sampler) if steps is None else steps, **options))

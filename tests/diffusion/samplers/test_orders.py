@@ -19,7 +19,7 @@ FIRST, LAST = -0.5, 1.5  # lambda
 EVERY = [
     pytest.param(stated, order, grid, id=f"{stated.label}-{grid}")
     for stated in ODE
-    for grid, order in zip(GRIDS, stated[2:], strict=True)
+    for grid, order in zip(GRIDS, stated[2:4], strict=True)
 ]
 
 

@@ -196,7 +196,7 @@ def test_a_planted_fault_is_named(what):
 def test_the_sentences_say_what_to_do():
     assert "factor of 2" in str(court(PLANTED["half of the bend"][0], numbers=FEW))
     assert "50 % of the second derivative of x_0_hat" in str(court("dpmpp_3m_as_published", numbers=FEW))
-    assert "noise is that of half a step" in str(court(ancestral(0.5**0.5)))
+    assert "is a step's noise that of half a step" in str(court(ancestral(0.5**0.5)))
     assert "standard deviation is doubled" in str(court(ancestral(2.0)))
     assert "x_t = x_t + ..." in str(court(in_place))
     of_drift = court(chain(drift_of_the_sde), stated=1, numbers=FEW)

@@ -24,6 +24,8 @@ from tinydiff.apps.cli.options import (
     DeviceName,
     ProgressBar,
     SamplerName,
+    SamplerOptions,
+    given_options,
     labels_of,
     refuse_given,
 )
@@ -122,6 +124,9 @@ class Sample:
     advanced: OmitArgPrefixes[SampleFinely] = field(default_factory=SampleFinely)
     """For those who know what they do."""
 
+    of_sampler: OmitArgPrefixes[SamplerOptions] = field(default_factory=SamplerOptions)
+    """Options of the sampler."""
+
     @property
     def steps_taken(self) -> int:
         """How many steps the sampler takes."""
@@ -143,28 +148,31 @@ class Sample:
             micro_batch = 1 if self.advanced.micro_batch is None else self.advanced.micro_batch
             model = model.with_micro_batch(micro_batch)
         start = time.perf_counter()
-        base, stages = base_of(model), model.chains
+        base, stages, options = base_of(model), model.chains, given_options(self.of_sampler)
+        calls = SAMPLERS[self.sampler].calls(base.diffusion, self.steps_taken, **options)  # refuses a wrong value
         steps = len(SAMPLERS[self.sampler].times(base.diffusion, self.steps_taken)) * stages
         film = Film(steps, model.decode, height_and_width("size", self.size or model.picture_shape[:2]))
         with ProgressBar() as bar:
-            chain = model.chain(request, self.sampler, self.steps_taken, bar)
+            chain = model.chain(request, self.sampler, self.steps_taken, bar, **options)
             writable_folder(self.out)
             for t, x_t, x_0_hat in chain:
                 if self.gif:
                     film.add(t, x_t, x_0_hat)
         images = to_numpy(model.decode(x_t))
         took = f"{counted(len(images), 'image')} in {time.perf_counter() - start:.1f} s on {device.name}"
-        calls = SAMPLERS[self.sampler].calls(base.diffusion, self.steps_taken) * stages
         how = f"{counted(self.steps_taken, 'step')} of {self.sampler}"
         if stages > 1:
             how += f" in each of {stages} stages"
-        if calls != self.steps_taken:
-            how += f", {counted(calls, 'call')} of the network"
+        if calls is None:
+            how += f" and, between them, as many of its own as the {counted(len(images), 'image')} needed"
+        elif calls != self.steps_taken:
+            how += f", {counted(calls * stages, 'call')} of the network"
         say(f"Drew {took} ({how}): {self._save(base, request, name, images, film)}")
 
     def _save(self, model: DiffusionModel, request: Request, name: str, images: np.ndarray, film: Film) -> str:
         """Save all that is left of a drawing; return where it is."""
-        about = describe(request, name, self.sampler, self.steps_taken, classifier=self.classifier)
+        options = given_options(self.of_sampler)
+        about = describe(request, name, self.sampler, self.steps_taken, classifier=self.classifier, **options)
         about["micro_batch"] = model.micro_batch
         classes = self._classes(model, request, len(images))
         folder = own_folder(self.out)

@@ -38,7 +38,7 @@ class Sampler:
     summary : str
         What it is, in one line.
     own_steps : bool
-        Whether it takes as many steps as it likes between two that are given, so that its calls depend on what it draws.
+        Whether it takes as many steps as it likes between two that are given; its calls depend on what it draws.
     time_options : tuple of str
         Arguments of `times` besides, such as the rho of `edm_steps`: they say where the steps are.
     """

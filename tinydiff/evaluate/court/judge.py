@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -45,6 +46,7 @@ def court(
     name: str | None = None,
     numbers: Sequence[int] = NUMBERS,
     rounding: float = ROUNDING,
+    to_zero: bool = True,
 ) -> Verdict:
     """Judge a sampler, of the list or anybody's: its order, its moments, and whether it always ends in a sample.
 
@@ -69,6 +71,8 @@ def court(
         Of steps, two or more, growing.
     rounding : float
         Errors below it do not count: of samplers that compute in float32, about 1e-5.
+    to_zero : bool
+        Whether chains of 1 to 50 steps down to t = 0 are tried too.
 
     Returns
     -------
@@ -94,8 +98,10 @@ def court(
         _check_ends(defendant)
         if defendant.drew_noise:
             known = known[:1] if known else _stated_of(defendant)
-            return _of_noise(defendant, known)
-        return _of_path(defendant, known or _stated_of(defendant), numbers, rounding)
+            verdict = _of_noise(defendant, known)
+        else:
+            verdict = _of_path(defendant, known or _stated_of(defendant), numbers, rounding)
+        return _down_to_zero(defendant, verdict) if to_zero else verdict
     except Fault as fault:
         return Verdict(
             defendant.name, defendant.options, defendant.drew_noise, known, problems=(Finding(fault.kind, str(fault)),)
@@ -141,7 +147,6 @@ def _of_path(
         problems += _missing_bend(defendant)
         wanted = stated or (math.nan, math.nan)
         problems += _lost_order(wanted, equal, alternating, after, remarks)
-    problems += _small_numbers(defendant, remarks)
     calls = curves["equal"].calls[-1] / numbers[-1]
     return Verdict(
         defendant.name, defendant.options, False, stated, curves, calls, tuple(problems), tuple(remarks), None
@@ -222,7 +227,6 @@ def _of_noise(defendant: Defendant, stated: tuple[float, ...] | None) -> Verdict
     elif stated and stated[0] > 0 and curve.order < stated[0] - ENOUGH:
         wrong = f"the error of the variance falls with order {in_digits(curve.order)}, but {stated[0]:g} is stated."
         problems.append(Finding("order", wrong))
-    problems += _small_numbers(defendant, remarks)
     return Verdict(
         *(defendant.name, defendant.options, True, stated, {"variance": curve}, calls[-1] / NUMBERS_OF_VARIANCE[-1]),
         *(tuple(problems), tuple(remarks), best.share_of_noise),
@@ -246,6 +250,13 @@ def _wrong_variance(found: Moments) -> list[Finding]:
     }
     known = next((words for value, words in hint.items() if is_near(share, value, 0.06 * value)), "")
     return [Finding(f"variance_too_{too}", f"{whole}; {times}{known}.")]
+
+
+def _down_to_zero(defendant: Defendant, verdict: Verdict) -> Verdict:
+    """Return the verdict, with what chains of few steps down to t = 0 show."""
+    remarks: list[Finding] = []
+    problems = _small_numbers(defendant, remarks)
+    return replace(verdict, problems=(*verdict.problems, *problems), remarks=(*verdict.remarks, *remarks))
 
 
 def _small_numbers(defendant: Defendant, remarks: list[Finding]) -> list[Finding]:

@@ -9,7 +9,6 @@ from typing import Any
 
 import numpy as np
 
-from tinydiff.base import InputError
 from tinydiff.evaluate.court.grids import grid_times
 from tinydiff.evaluate.court.rod import FIRST, marginal, the_gaussian
 from tinydiff.evaluate.court.walk import Defendant, Fault
@@ -110,16 +109,9 @@ def moments(defendant: Defendant, N: int, first: float = FIRST, last: float = LA
         ends, calls = defendant.end_of(data.predict, data.diffusion, x, steps, end, noise)
     except NotEnough:
         raise Fault("unsteady", "it draws another number of random numbers for other samples.") from None
-    of_nothing, of_start, *of_noise = ends[:, 0]
+    of_nothing, of_start, *of_noise = ends[:, 0].tolist()
     (mean, variance), (wanted_mean, wanted) = marginal(data.diffusion, first), marginal(data.diffusion, last)
     kept = of_start - of_nothing
     from_start = kept**2 * variance
-    whole = from_start + float(sum((one - of_nothing) ** 2 for one in of_noise))
+    whole = from_start + sum((one - of_nothing) ** 2 for one in of_noise)
     return Moments(of_nothing + kept * mean, whole, from_start, wanted_mean, wanted, calls)
-
-
-def moments_of(sampler: Any, N: int, first: float, last: float, **options: Any) -> Moments:
-    """Return `moments` of a sampler by its name or itself."""
-    if not isinstance(N, int):
-        raise InputError(f"N is {N}, but a whole number was expected.")
-    return moments(Defendant(sampler, options), N, first, last)

@@ -14,6 +14,7 @@ from tinydiff.evaluate.court.rod import FIRST, LAST, Rod, the_rod
 from tinydiff.evaluate.court.walk import Defendant
 
 NUMBERS = (10, 20, 40, 80, 160)  # of steps
+TOLERANCES = (0.1, 0.03, 0.01, 3e-3, 1e-3, 3e-4)  # of the adaptive solver
 ROUNDING = 3e-11  # errors below it may be those of rounding, and do not count
 SMALL_POLYNOMIALS = 3  # 1, lambda, lambda^2: value, slope and bend of a prediction
 PARTS = ("value", "slope", "bend")
@@ -76,6 +77,18 @@ def error_curve(
         calls.append(made)
         errors.append(float(np.abs(x - rod.exact).max()))
     return Curve(tuple(numbers), tuple(calls), tuple(errors), rounding)
+
+
+def tolerance_curve(tolerances: Sequence[float] = TOLERANCES) -> Curve:
+    """Return the error of `adaptive` against its calls: it takes its own steps, as many as a tolerance asks for."""
+    rod, calls, errors = the_rod(), [], []
+    *steps, end = times_on(rod, "equal", 1)
+    for tolerance in tolerances:
+        defendant = Defendant("adaptive", {"rtol": tolerance, "atol": tolerance})
+        x, made = defendant.end_of(rod.density.predict, rod.diffusion, rod.start, steps, end)
+        calls.append(made)
+        errors.append(float(np.abs(x - rod.exact).max()))
+    return Curve(tuple(calls), tuple(calls), tuple(errors))
 
 
 def times_on(rod: Rod, grid: str, N: int) -> list[float]:

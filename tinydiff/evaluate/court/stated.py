@@ -9,12 +9,13 @@ from typing import Any, NamedTuple
 
 
 class Stated(NamedTuple):
-    """A sampler with options, and the orders that it states on equal and on alternating steps."""
+    """A sampler with options, its orders on equal and on alternating steps, and which other one it is."""
 
     name: str
     options: dict[str, Any]
     order: float
     order_on_alternating: float
+    same_as: str = ""
 
     @property
     def label(self) -> str:
@@ -42,12 +43,12 @@ def label_of(name: str, options: dict[str, Any]) -> str:
 
 ODE = [
     Stated("ddim", {}, 1, 1),
-    Stated("euler", {}, 1, 1),
+    Stated("euler", {}, 1, 1, "ddim"),
     Stated("heun", {}, 2, 2),
-    Stated("edm", {"churn": 0.0}, 2, 2),
-    Stated("restart", {"repeats": 0}, 2, 2),
-    Stated("dpm_2", {}, 2, 2),
-    Stated("dpm_solver", {"order": 1}, 1, 1),
+    Stated("edm", {"churn": 0.0}, 2, 2, "heun"),
+    Stated("restart", {"repeats": 0}, 2, 2, "heun"),
+    Stated("dpm_2", {}, 2, 2, "dpm_solver, order 2"),
+    Stated("dpm_solver", {"order": 1}, 1, 1, "ddim"),
     Stated("dpm_solver", {"order": 2}, 2, 2),
     Stated("dpm_solver", {"order": 3}, 3, 3),
     Stated("dpmpp_singlestep", {"order": 2}, 2, 2),
@@ -55,10 +56,10 @@ ODE = [
     Stated("dpmpp_2m", {}, 2, 2),
     Stated("dpmpp_3m", {}, 3, 3),
     Stated("dpmpp_3m_as_published", {}, 2, 2),
-    Stated("dpmpp_2m_sde", {"eta": 0.0}, 2, 2),
-    Stated("dpmpp_sde", {"eta": 0.0}, 2, 2),
+    Stated("dpmpp_2m_sde", {"eta": 0.0}, 2, 2, "dpmpp_2m"),
+    Stated("dpmpp_sde", {"eta": 0.0}, 2, 2, "dpmpp_singlestep, order 2"),
     Stated("dpmpp_3m_sde", {"eta": 0.0}, 2, 2),  # its first step is of order 1
-    Stated("lms", {"order": 1}, 1, 1),
+    Stated("lms", {"order": 1}, 1, 1, "ddim"),
     Stated("lms", {"order": 2}, 2, 2),
     Stated("lms", {"order": 3}, 3, 3),
     Stated("lms", {"order": 4}, 4, 4),
@@ -70,9 +71,11 @@ ODE = [
     Stated("unipc", {"order": 1}, 2, 2),
     Stated("unipc", {"order": 2}, 3, 3),
     Stated("unipc", {"order": 3}, 4, 4),
-    Stated("sa_solver", {"tau": 0.0, "predictor": 1, "corrector": 0}, 1, 1),
+    Stated("sa_solver", {"tau": 0.0, "predictor": 1, "corrector": 0}, 1, 1, "ddim"),
     Stated("sa_solver", {"tau": 0.0, "predictor": 2, "corrector": 0}, 2, 2),
-    Stated("sa_solver", {"tau": 0.0, "predictor": 3, "corrector": 0}, 2, 2),  # its first step is of order 1
+    Stated(
+        "sa_solver", {"tau": 0.0, "predictor": 3, "corrector": 0}, 2, 2, "dpmpp_3m_sde, eta 0.0"
+    ),  # its first step is of order 1
     Stated("sa_solver", {"tau": 0.0, "predictor": 2, "corrector": 2}, 2, 2),
     Stated("sa_solver", {"tau": 0.0, "predictor": 2, "corrector": 3}, 3, 3),
     Stated("sa_solver", {"tau": 0.0, "predictor": 3, "corrector": 4}, 3, 3),  # its first step is of order 2
@@ -103,5 +106,5 @@ def stated_for(name: str, options: dict[str, Any], noisy: bool) -> tuple[float, 
     """Return the orders that a sampler of the list states with these options; None where it states none."""
     for entry in NOISY if noisy else ODE:
         if entry.name == name and entry.options == options:
-            return entry[2:]
+            return entry[2 : 3 if noisy else 4]
     return None
