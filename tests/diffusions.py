@@ -70,9 +70,3 @@ def normal(*shape, seed=0, dtype=np.float64):
 def scales(diffusion, t):
     alpha_bar = diffusion.alpha_bar_at(t)
     return alpha_bar**0.5, (1 - alpha_bar) ** 0.5
-
-
-def times(diffusion, N, lengths, first, last):
-    """Return N + 1 times from one lambda to another, in steps whose lengths in lambda are these, again and again."""
-    steps = np.cumsum([0, *np.resize(lengths, N)])
-    return [diffusion.time_at(float(first + (last - first) * step / steps[-1])) for step in steps]

@@ -8,6 +8,7 @@ import inspect
 import shutil
 import subprocess
 import sys
+from contextlib import nullcontext
 from pathlib import Path
 
 import numpy as np
@@ -58,7 +59,7 @@ def test_every_sampler_comes_near_the_density_of_the_data(name):
     few, many = (distance_from_the_mixture(name, N) for N in (3, 150))
     chance = (np.log(2 / 1e-6) / (2 * 4000)) ** 0.5  # of 4,000 samples of the density itself, by Massart's inequality
     assert many < chance
-    assert few > 2 * many
+    assert few > 2 * many or SAMPLERS[name].own_steps
 
 
 @every_name
@@ -66,7 +67,7 @@ def test_every_sampler_runs_under_both_array_modules(name, xp):
     x_T = normal(3, 2, dtype=np.float32)
     here = list(SAMPLERS[name](GAUSSIAN.predict, COSINE, x_T, 5, noise=NOISE))
     x_T = to_xp(xp, x_T)
-    with no_synchronisation(xp):
+    with nullcontext() if SAMPLERS[name].own_steps else no_synchronisation(xp):  # whose length must be known
         there = list(SAMPLERS[name](GAUSSIAN.predict, COSINE, x_T, 5, noise=Noise(0, xp=xp)))
     for (t, x, x_0_hat), (t_there, x_there, x_0_hat_there) in zip(here, there, strict=True):
         assert t == t_there
@@ -164,7 +165,11 @@ def test_an_option_goes_to_the_sampler_that_has_it_and_no_other_takes_it():
     np.testing.assert_array_equal(drawn("ddim", eta=None), drawn("ddim"))
     np.testing.assert_array_equal(drawn("heun", eta=None, variance=None), drawn("heun"))
     for name, options, words in [
-        ("heun", {"tau": 0.5}, r"^tau is 0\.5, but this is for sa_solver, not for heun: leave it out\.$"),
+        (
+            "heun",
+            {"tau": 0.5},
+            r"^tau is 0\.5, but this is for sa_solver, not for heun, which has sigma_max and rho: leave it out\.$",
+        ),
         ("ddpm", {"eta": 0.0}, r"eta is 0\.0, but this is for ddim, dpm_2, .* and euler_ancestral, not for ddpm"),
         ("ddim", {"variance": "beta"}, "variance is 'beta', but this is for ddpm, not for ddim"),
         ("dpmpp_2m", {"zeal": 3}, "zeal is 3, but this is for no sampler, not for dpmpp_2m"),
@@ -264,7 +269,7 @@ def test_calls_are_those_that_a_chain_makes():
 
         list(SAMPLERS[name](predict, COSINE, np.ones((3, 2)), 7, NOISE))
         counts[name] = SAMPLERS[name].calls(COSINE, 7)
-        assert counts[name] == len(made)
+        assert counts[name] == (None if SAMPLERS[name].own_steps else len(made))
     once = {name for name, count in counts.items() if count == 7}
     assert once >= {"ddim", "ddpm", "dpmpp_2m", "dpmpp_2m_sde", "er_sde", "euler", "sa_solver", "unipc"}
     assert counts["heun"] in (12, 13)

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from tinydiff.base import printable, shown
-from tinydiff.course.ending import TooLong, within_steps
+from tinydiff.base.ending import TooLong, within_steps
 
 MOST_SHOWN = 2_000  # characters that answers may print while they are checked
 LONGEST_REASON = 200  # characters of an error's own text

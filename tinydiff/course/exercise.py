@@ -9,9 +9,9 @@ from typing import Any, Literal
 import numpy as np
 
 from tinydiff.base import check_count, checks_arguments
+from tinydiff.base.ending import tried, within_steps
 from tinydiff.course.attempt import attempt, copies, result_of, watched
 from tinydiff.course.difference import Outputs, agree, arrays_of, in_another_order, in_words
-from tinydiff.course.ending import tried, within_steps
 
 HINTS = 3  # from "where to look" to "nearly the line itself"
 PLANTED = "the fault is still there."

@@ -23,6 +23,7 @@ from tinydiff.diffusion.process import GaussianDiffusion
 from tinydiff.diffusion.samplers import (
     SAMPLERS,
     Sampler,
+    adaptive,
     annealed_langevin,
     ddim,
     ddpm,
@@ -92,6 +93,7 @@ __all__ = [
     "Sampler",
     "Target",
     "Velocity",
+    "adaptive",
     "annealed_langevin",
     "autoguidance",
     "bend",

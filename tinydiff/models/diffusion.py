@@ -171,13 +171,15 @@ class DiffusionModel(OfParts):
         progress : callable or None
             ``progress(step, steps)`` is called after every step.
         **options
-            Options of the sampler: `eta` of ``"ddim"``, `variance` of ``"ddpm"``.
+            Options of the sampler, such as `eta` of ``"ddim"`` or `order` of ``"dpm_solver"``, and where it has EDM's
+            noise levels `rho` and `sigma_max`: see ``SAMPLERS[name].parameters``.
         """
         chosen = SAMPLERS[sampler]
-        times = chosen.times(self.diffusion, self.config.T if steps is None else steps)
+        planned, given = chosen.plan(self.diffusion, steps, options)
+        times = list(planned)
 
         def walk(predict, x_T, noise):
-            return chosen(predict, self.diffusion, x_T, times, noise=noise, **options)
+            return chosen(predict, self.diffusion, x_T, times, noise=noise, **given)
 
         return self.walk(Request() if request is None else request, walk, len(times), progress)
 

@@ -64,10 +64,11 @@ def draw_at_once(model: OnePassModel, request: Request | None = None) -> Array:
 
 
 @checked()
-def refuse_chain(model: OnePassModel, sampler: str = SAMPLER, steps: int | None = None) -> None:
-    """Raise `InputError` where steps or a sampler are asked of a model that has no chain."""
-    for name, value, usual in (("steps", steps, None), ("sampler", sampler, SAMPLER)):
-        if value != usual:
+def refuse_chain(model: OnePassModel, sampler: str = SAMPLER, steps: int | None = None, **of_sampler: Any) -> None:
+    """Raise `InputError` where steps, a sampler, or options of one, are asked of a model that has no chain."""
+    usual = {"steps": None, "sampler": SAMPLER}
+    for name, value in {"steps": steps, "sampler": sampler, **of_sampler}.items():
+        if value != usual.get(name):
             raise InputError(f"{name} is {shown(value)}, but {noun_of(model)} draws in one pass: leave it out.")
 
 

@@ -6,6 +6,7 @@ from typing import Any, get_args
 import numpy as np
 
 from tinydiff.base import checked, to_numpy
+from tinydiff.diffusion import SAMPLERS
 from tinydiff.models.cascade import Cascade
 from tinydiff.models.diffusion import DiffusionModel
 from tinydiff.models.one_pass import draw_at_once, is_one_pass, refuse_chain
@@ -58,7 +59,8 @@ def sample(
         ``"auto"``, ``"cpu"`` or ``"cuda"``.
     **asked
         ``seed``, ``labels``, ``prompt``, ``negative``, ``guidance`` and so on: the fields of `Request`. Without
-        ``guidance``, prompts are followed as strongly as `guidance_for` says.
+        ``guidance``, prompts are followed as strongly as `guidance_for` says. Besides, the sampler's own options, such
+        as ``order`` of ``"dpm_solver"``.
 
     Returns
     -------
@@ -72,10 +74,11 @@ def sample(
     """
     if asked.get("classifier") is None:
         asked.setdefault("guidance", guidance_for(asked.get("prompt"), asked.get("negative", "")))
+    options = {option: asked.pop(option) for option in SAMPLERS[sampler].parameters if option in asked}
     request = Request.of(n=n, **asked)
     if is_one_pass(class_of(name)):
         model = load(name, device)
-        refuse_chain(model, sampler, steps)
+        refuse_chain(model, sampler, steps, **options)
         return to_numpy(draw_at_once(model, request))
     model = load_picture_model(name, device)
-    return to_numpy(model.draw(request, sampler, usual_steps(sampler) if steps is None else steps))
+    return to_numpy(model.draw(request, sampler, usual_steps(sampler) if steps is None else steps, **options))

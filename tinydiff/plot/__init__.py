@@ -7,6 +7,7 @@ clipped (x_t of a chain has many), or uint8; with shape (N, H, W), (N, H, W, 1) 
 
 from tinydiff.plot.animations import chain_gif, save_gif
 from tinydiff.plot.charts import curves, loss_by_timestep_curve, loss_curve
+from tinydiff.plot.convergence import Line, error_against_calls
 from tinydiff.plot.course.clouds import loss_by_timestep_runs, paths_to_data, point_clouds, score_fields
 from tinydiff.plot.course.codes import code_regions, usage_bars
 from tinydiff.plot.course.densities import bells, density_over_time, noising_strips, reverse_steps
@@ -25,6 +26,7 @@ from tinydiff.plot.plane import plane_densities, plane_gif, plane_image, plane_p
 from tinydiff.plot.sheets import save_image
 
 __all__ = [
+    "Line",
     "about_picture",
     "attention_maps",
     "bells",
@@ -34,6 +36,7 @@ __all__ = [
     "code_regions",
     "curves",
     "density_over_time",
+    "error_against_calls",
     "guidance_trade",
     "image_grid",
     "image_rows",

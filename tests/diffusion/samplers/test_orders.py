@@ -8,78 +8,18 @@ import math
 
 import numpy as np
 import pytest
-from diffusions import LINEAR, MEANS, VARIANCES, WEIGHTS, named, normal, times
+from diffusions import LINEAR, MEANS, VARIANCES, WEIGHTS, named, normal
 from scipy import integrate
 
-from tinydiff.diffusion import (
-    GaussianMixture,
-    ddim,
-    deis,
-    dpm_2,
-    dpm_solver,
-    dpmpp_2m,
-    dpmpp_2m_sde,
-    dpmpp_3m,
-    dpmpp_3m_as_published,
-    dpmpp_3m_sde,
-    dpmpp_sde,
-    dpmpp_singlestep,
-    edm,
-    euler,
-    heun,
-    last,
-    lms,
-    plms,
-    restart,
-    sa_solver,
-    unipc,
-)
+from tinydiff.diffusion import GaussianMixture, last
+from tinydiff.evaluate.court import GRIDS, ODE, grid_times
 
 FIRST, LAST = -0.5, 1.5  # lambda
-GRIDS = {"equal": (1,), "alternating": (2, 1)}  # lengths of steps in lambda, over and over
 
-# sampler, options, order on equal and on alternating steps
-ORDERS = [
-    (ddim, {}, 1, 1),
-    (euler, {}, 1, 1),
-    (heun, {}, 2, 2),
-    (edm, {"churn": 0.0}, 2, 2),
-    (restart, {"repeats": 0}, 2, 2),
-    (dpm_2, {}, 2, 2),
-    (dpm_solver, {"order": 1}, 1, 1),
-    (dpm_solver, {"order": 2}, 2, 2),
-    (dpm_solver, {"order": 3}, 3, 3),
-    (dpmpp_singlestep, {"order": 2}, 2, 2),
-    (dpmpp_singlestep, {"order": 3}, 3, 3),
-    (dpmpp_2m, {}, 2, 2),
-    (dpmpp_3m, {}, 3, 3),
-    (dpmpp_3m_as_published, {}, 2, 2),
-    (dpmpp_2m_sde, {"eta": 0.0}, 2, 2),
-    (dpmpp_sde, {"eta": 0.0}, 2, 2),
-    (dpmpp_3m_sde, {"eta": 0.0}, 2, 2),  # its first step is of order 1
-    (lms, {"order": 1}, 1, 1),
-    (lms, {"order": 2}, 2, 2),
-    (lms, {"order": 3}, 3, 3),
-    (lms, {"order": 4}, 4, 4),
-    (deis, {"order": 2}, 2, 2),
-    (deis, {"order": 3}, 3, 3),
-    (deis, {"order": 4}, 4, 4),
-    (plms, {"begin": "heun"}, 2, 1),
-    (plms, {"begin": "runge_kutta"}, 2, 1),
-    (unipc, {"order": 1}, 2, 2),
-    (unipc, {"order": 2}, 3, 3),
-    (unipc, {"order": 3}, 4, 4),
-    (sa_solver, {"tau": 0.0, "predictor": 1, "corrector": 0}, 1, 1),
-    (sa_solver, {"tau": 0.0, "predictor": 2, "corrector": 0}, 2, 2),
-    (sa_solver, {"tau": 0.0, "predictor": 3, "corrector": 0}, 2, 2),  # its first step is of order 1
-    (sa_solver, {"tau": 0.0, "predictor": 2, "corrector": 2}, 2, 2),
-    (sa_solver, {"tau": 0.0, "predictor": 2, "corrector": 3}, 3, 3),
-    (sa_solver, {"tau": 0.0, "predictor": 3, "corrector": 4}, 3, 3),  # its first step is of order 2
-]
 EVERY = [
-    pytest.param(sampler, options, order, grid, id=f"{sampler.__name__}-{'-'.join(map(str, options.values()))}-{grid}")
-    for sampler, options, *orders in ORDERS
-    for grid, order in zip(GRIDS, orders, strict=True)
+    pytest.param(stated, order, grid, id=f"{stated.label}-{grid}")
+    for stated in ODE
+    for grid, order in zip(GRIDS, stated[2:4], strict=True)
 ]
 
 
@@ -108,7 +48,7 @@ def slope_of_error(sampler, grid, numbers=(160, 320)):
     """Return by which power the largest error falls with the number of steps."""
     data, errors = GaussianMixture(LINEAR, WEIGHTS, MEANS, VARIANCES), []
     for N in numbers:
-        *steps, end = times(LINEAR, N, GRIDS[grid], FIRST, LAST)
+        *steps, end = grid_times(LINEAR, N, GRIDS[grid], FIRST, LAST)
         errors.append(np.abs(last(sampler(data.predict, LINEAR, START, steps, end=end)) - EXACT).max())
     return -np.log(errors[1] / errors[0]) / np.log(numbers[1] / numbers[0])
 
@@ -134,6 +74,6 @@ def slope_of_error(sampler, grid, numbers=(160, 320)):
 @pytest.mark.equation("UNIPC-1")
 @pytest.mark.equation("SA-14")
 @pytest.mark.equation("SA-17")
-@pytest.mark.parametrize(("sampler", "options", "order", "grid"), EVERY)
-def test_every_ode_sampler_has_the_order_that_is_stated(sampler, options, order, grid):
-    assert abs(slope_of_error(named(sampler.__name__, **options), grid) - order) < 0.1
+@pytest.mark.parametrize(("stated", "order", "grid"), EVERY)
+def test_every_ode_sampler_has_the_order_that_is_stated(stated, order, grid):
+    assert abs(slope_of_error(named(stated.name, **stated.options), grid) - order) < 0.1

@@ -15,6 +15,7 @@ from typing import Any
 import tyro
 
 import tinydiff
+from tinydiff.apps.cli.arena import Arena
 from tinydiff.apps.cli.check import Check
 from tinydiff.apps.cli.demo import Demo
 from tinydiff.apps.cli.edit import Edit
@@ -36,6 +37,7 @@ COMMANDS: dict[str, Callable[..., Any]] = {
     "evaluate": Evaluate,
     "edit": Edit,
     "join": Join,
+    "arena": Arena,
     "serve": Serve,
     "check": Check,
     "info": Info,

@@ -37,7 +37,7 @@ def as_typed(sentence: str, command: Any, inside: str = "") -> str:
     for name, option in options.items():
         rest = sentence.removeprefix(name)
         if rest != sentence and rest[:1] in (" ", "["):  # the whole name, not the beginning of a longer one
-            typed = option.removeprefix("advanced.")  # the options in this table are typed without its name
+            typed = option.removeprefix("advanced.").removeprefix("of_sampler.")  # typed without the table's name
             return f"--{typed.replace('_', '-')}{rest}"
     return sentence
 

@@ -4,8 +4,9 @@ import dataclasses
 import re
 from collections.abc import Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
+import tyro
 from tqdm import tqdm
 
 from tinydiff.base import InputError
@@ -25,6 +26,34 @@ else:
     TargetName = Literal[tuple(TARGETS)]
     PathName = Literal[tuple(PATHS)]
 DATASET_NAMES = ", ".join(DATASETS)
+
+
+def _sampler_options() -> type:
+    """Return a dataclass with every option of every sampler, read from their signatures; None was not given."""
+    owners: dict[str, list[str]] = {}
+    kinds: dict[str, Any] = {}
+    for name, listed in SAMPLERS.items():
+        for option, parameter in listed.parameters.items():
+            if kinds.setdefault(option, parameter.annotation) != parameter.annotation:
+                raise TypeError(f"{option} is of two types in samplers, such as {name}: rename one.")
+            owners.setdefault(option, []).append(f"{name} ({parameter.default})")
+    fields: list[Any] = [
+        (option, Annotated[kind | None, tyro.conf.arg(help=f"Of {', '.join(owners[option])}.")], None)
+        for option, kind in sorted(kinds.items())
+    ]
+    return dataclasses.make_dataclass("SamplerOptions", fields, frozen=True, namespace={"__doc__": OF_SAMPLERS})
+
+
+OF_SAMPLERS = "Options that some samplers have, each with its default; see docs/equations.md for what they mean."
+if TYPE_CHECKING:
+    SamplerOptions = Any
+else:
+    SamplerOptions = _sampler_options()
+
+
+def given_options(options: Any) -> dict[str, Any]:
+    """Return which of the `SamplerOptions` were given, with their values."""
+    return {name: value for name, value in vars(options).items() if value is not None}
 
 
 def refuse_given(command: Any, names: str, why: str) -> None:

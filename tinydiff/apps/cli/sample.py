@@ -25,6 +25,8 @@ from tinydiff.apps.cli.options import (
     DeviceName,
     ProgressBar,
     SamplerName,
+    SamplerOptions,
+    given_options,
     labels_of,
     refuse_given,
 )
@@ -128,6 +130,9 @@ class Sample:
     advanced: OmitArgPrefixes[SampleFinely] = field(default_factory=SampleFinely)
     """For those who know what they do."""
 
+    of_sampler: OmitArgPrefixes[SamplerOptions] = field(default_factory=SamplerOptions)
+    """Options of the sampler."""
+
     @property
     def steps_taken(self) -> int:
         """How many steps the sampler takes."""
@@ -153,31 +158,34 @@ class Sample:
             micro_batch = 1 if self.advanced.micro_batch is None else self.advanced.micro_batch
             model = model.with_micro_batch(micro_batch)
         start = time.perf_counter()
-        base, stages = base_of(model), model.chains
+        base, stages, options = base_of(model), model.chains, given_options(self.of_sampler)
         if base.config.mlp is not None:
             refuse_given(self, "size", "the model draws points, which have no size: leave it out")
+        calls = SAMPLERS[self.sampler].calls(base.diffusion, self.steps_taken, **options)  # refuses a wrong value
         steps = len(SAMPLERS[self.sampler].times(base.diffusion, self.steps_taken)) * stages
         of_points = base.config.mlp is not None
         film: Any = PlaneFilm(steps)
         if not of_points:
             film = Film(steps, model.decode, height_and_width("size", self.size or model.picture_shape[:2]))
         with ProgressBar() as bar:
-            chain = model.chain(request, self.sampler, self.steps_taken, bar)
+            chain = model.chain(request, self.sampler, self.steps_taken, bar, **options)
             writable_folder(self.out)
             for t, x_t, x_0_hat in chain:
                 if self.gif:
                     film.add(t, x_t, x_0_hat)
         images = to_numpy(model.decode(x_t))
-        what = "point" if of_points else "image"
-        took = f"{counted(len(images), what)} in {time.perf_counter() - start:.1f} s on {device.name}"
-        calls = SAMPLERS[self.sampler].calls(base.diffusion, self.steps_taken) * stages
+        what = counted(len(images), "point" if of_points else "image")
+        took = f"{what} in {time.perf_counter() - start:.1f} s on {device.name}"
         how = f"{counted(self.steps_taken, 'step')} of {self.sampler}"
         if stages > 1:
             how += f" in each of {stages} stages"
-        if calls != self.steps_taken:
-            how += f", {counted(calls, 'call')} of the network"
+        if calls is None:
+            how += f" and, between them, as many of its own as the {what} needed"
+        elif calls != self.steps_taken:
+            how += f", {counted(calls * stages, 'call')} of the network"
         if of_points:
-            about = describe(request, name, self.sampler, self.steps_taken) | {"micro_batch": base.micro_batch}
+            about = describe(request, name, self.sampler, self.steps_taken, **options)
+            about["micro_batch"] = base.micro_batch
             saved = save_points(self.out, images[:, 0, 0], base.diffusion, film if self.gif else None, self.npz, about)
             say("The model draws points in a plane, so they are shown in one picture, and not each by itself.")
         else:
@@ -186,7 +194,8 @@ class Sample:
 
     def _save(self, model: DiffusionModel, request: Request, name: str, images: np.ndarray, film: Film) -> str:
         """Save all that is left of a drawing; return where it is."""
-        about = describe(request, name, self.sampler, self.steps_taken, classifier=self.classifier)
+        options = given_options(self.of_sampler)
+        about = describe(request, name, self.sampler, self.steps_taken, classifier=self.classifier, **options)
         about["micro_batch"] = model.micro_batch
         classes = self._classes(model, request, len(images))
         folder = own_folder(self.out)

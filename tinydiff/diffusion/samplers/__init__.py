@@ -14,6 +14,7 @@ written so that it stays finite, if `predict` can predict x_0 there.
 """
 
 from tinydiff.base import import_modules
+from tinydiff.diffusion.samplers.adaptive import adaptive
 from tinydiff.diffusion.samplers.annealed_langevin import annealed_langevin
 from tinydiff.diffusion.samplers.chain import Chain, last
 from tinydiff.diffusion.samplers.ddim import ddim
@@ -48,6 +49,7 @@ __all__ = [
     "SAMPLERS",
     "Chain",
     "Sampler",
+    "adaptive",
     "annealed_langevin",
     "ddim",
     "ddpm",

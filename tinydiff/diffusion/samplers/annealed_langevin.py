@@ -27,7 +27,7 @@ def annealed_langevin(
     diffusion: GaussianDiffusion,
     x_T: Array,
     steps: int | Iterable[float],
-    size: float = 0.1,
+    step_size: float = 0.1,
     repeats: int = 5,
     noise: NoiseSource | None = None,
     context: Any = None,
@@ -43,7 +43,7 @@ def annealed_langevin(
     ----------
     predict, diffusion, x_T, steps, context, end
         As for `ddpm`.
-    size : float
+    step_size : float
         Of a step, in units of the variance b^2 of the noise, from 0 to 1.
     repeats : int
         Steps at each level.
@@ -60,7 +60,7 @@ def annealed_langevin(
     Song and Ermon, "Generative modeling by estimating gradients of the data distribution", NeurIPS 2019, Algorithm 1;
     the last step, Jolicoeur-Martineau et al., 2021.
     """
-    check_number("size", size, 0, 1)
+    check_number("step_size", step_size, 0, 1)
     check_count("repeats", repeats, most=MOST_REPEATS)
     check_noise(noise, "annealed_langevin")
     x_t = start(x_T, context)
@@ -68,8 +68,8 @@ def annealed_langevin(
         (a_t, b_t), (a_s, b_s) = scales(diffusion, t), scales(diffusion, s)
         x_0_hat, eps_hat = checked_prediction(x_t, predict(x_t, per_sample(t, x_t), context))
         for j in range(repeats):
-            fresh = (2 * size) ** 0.5 * b_t * step_noise(noise, k, x_t, f"repeat {j}")
-            x_t = x_t - size * b_t * eps_hat + fresh  # size b^2 times the score, -eps_hat / b
+            fresh = (2 * step_size) ** 0.5 * b_t * step_noise(noise, k, x_t, f"repeat {j}")
+            x_t = x_t - step_size * b_t * eps_hat + fresh  # step_size b^2 times the score, -eps_hat / b
             x_0_hat, eps_hat = checked_prediction(x_t, predict(x_t, per_sample(t, x_t), context))
         x_t = a_s / a_t * x_t if a_t > 0 and b_s > 0 else a_s * x_0_hat + b_s * eps_hat
         yield s, x_t, x_0_hat

@@ -1,7 +1,7 @@
 """The list of samplers: each registers itself where it is defined, and all are called in one way."""
 
 import inspect
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from numbers import Integral
 from typing import Any, TypeVar
@@ -15,6 +15,7 @@ from tinydiff.diffusion.targets import Predict
 from tinydiff.diffusion.times import equal_steps
 
 Walk = TypeVar("Walk", bound=Callable[..., Chain])
+OF_TIMES = ("diffusion", "N")  # arguments of the function that says where steps are
 SHARED = ("predict", "diffusion", "x_T", "steps", "noise", "context", "end")  # arguments; all others are options
 
 
@@ -36,14 +37,20 @@ class Sampler:
         Arguments of its own, such as the eta of `ddim`.
     summary : str
         What it is, in one line.
+    own_steps : bool
+        Whether it takes as many steps as it likes between two that are given; its calls depend on what it draws.
+    time_options : tuple of str
+        Arguments of `times` besides, such as the rho of `edm_steps`: they say where the steps are.
     """
 
     name: str
     walk: Callable[..., Chain]
-    times: Callable[[GaussianDiffusion, int], list[float]]
+    times: Callable[..., list[float]]
     draws_noise: bool
     options: tuple[str, ...]
     summary: str
+    own_steps: bool = False
+    time_options: tuple[str, ...] = ()
 
     def __call__(
         self,
@@ -74,20 +81,49 @@ class Sampler:
         InputError
             If an option is not one of the sampler's.
         """
-        given = {option: value for option, value in options.items() if value is not None}
-        for option, value in given.items():
-            if option not in self.options:
-                raise InputError(
-                    f"{option} is {shown(value)}, but this is for {_owners(option)}, not for {self.name}: leave it out."
-                )
-        steps = diffusion.T if steps is None else steps
-        times = self.times(diffusion, int(steps)) if isinstance(steps, Integral) else steps
+        times, given = self.plan(diffusion, steps, options)
         if self.draws_noise:
             given["noise"] = noise
         return self.walk(predict, diffusion, x_T, times, context=context, end=end, **given)
 
-    def calls(self, diffusion: GaussianDiffusion, steps: int | Iterable[float] | None = None) -> int:
-        """Return how often the sampler predicts in so many steps, counted while it walks a picture of one pixel."""
+    @property
+    def parameters(self) -> dict[str, inspect.Parameter]:
+        """All of its options, with what may be given for them and their defaults."""
+        of_walk, of_times = inspect.signature(self.walk).parameters, inspect.signature(self.times).parameters
+        return {name: of_walk[name] for name in self.options} | {name: of_times[name] for name in self.time_options}
+
+    def plan(
+        self, diffusion: GaussianDiffusion, steps: int | Iterable[float] | None, options: Mapping[str, Any]
+    ) -> tuple[Iterable[float], dict[str, Any]]:
+        """Return the times of its steps, and the options that are given and say something else.
+
+        Raises
+        ------
+        InputError
+            If an option is not one of the sampler's, or says where steps are that are given.
+        """
+        given = {option: value for option, value in options.items() if value is not None}
+        for option, value in given.items():
+            if option not in self.parameters:
+                raise InputError(
+                    f"{option} is {shown(value)}, but this is for {_owners(option)}, not for {self.name}, which has "
+                    f"{_listed(self.parameters)}: leave it out."
+                )
+        steps = diffusion.T if steps is None else steps
+        of_times = {option: given.pop(option) for option in self.time_options if option in given}
+        if isinstance(steps, Integral):
+            return self.times(diffusion, int(steps), **of_times), given
+        for option, value in of_times.items():
+            raise InputError(f"{option} is {shown(value)}, but the steps themselves are given: leave one of them out.")
+        return steps, given
+
+    def calls(
+        self, diffusion: GaussianDiffusion, steps: int | Iterable[float] | None = None, **options: Any
+    ) -> int | None:
+        """Return how often the sampler predicts in so many steps, counted while it walks a picture of one pixel.
+
+        None if that depends on the picture (`own_steps`).
+        """
         count = 0
 
         def predict(x_t, t, context=None):
@@ -95,26 +131,33 @@ class Sampler:
             count += 1
             return x_t, x_t
 
-        last(self(predict, diffusion, np.zeros((1, 1)), steps, Noise(0)))
-        return count
+        last(self(predict, diffusion, np.zeros((1, 1)), steps, Noise(0), **options))
+        return None if self.own_steps else count
 
 
 def _owners(option):
     """Return the names of the samplers that have an option, as words."""
-    *others, owner = [one.name for one in SAMPLERS.values() if option in one.options] or ["no sampler"]
-    return f"{', '.join(others)} and {owner}" if others else owner
+    return _listed([one.name for one in SAMPLERS.values() if option in one.parameters] or ["no sampler"])
+
+
+def _listed(names):
+    """Return names as words; no options, where there are none."""
+    *others, one = list(names) or ["no options"]
+    return f"{', '.join(others)} and {one}" if others else one
 
 
 SAMPLERS: Choices[Sampler] = Choices("sampler")  # every sampler by its name
 
 
-def sampler(times: Callable[[GaussianDiffusion, int], list[float]] = equal_steps) -> Callable[[Walk], Walk]:
+def sampler(times: Callable[..., list[float]] = equal_steps, own_steps: bool = False) -> Callable[[Walk], Walk]:
     """Return a decorator that puts a function into `SAMPLERS` under its own name, and does not change it.
 
     Parameters
     ----------
     times : callable
         ``times(diffusion, N)`` returns the times of N steps that suit the sampler.
+    own_steps : bool
+        Whether it takes as many steps as it likes between two that are given.
 
     Raises
     ------
@@ -131,7 +174,8 @@ def sampler(times: Callable[[GaussianDiffusion, int], list[float]] = equal_steps
             )
         options = tuple(argument for argument in arguments if argument not in SHARED)
         summary, _, _ = (inspect.getdoc(walk) or "").partition("\n")
-        SAMPLERS[name] = Sampler(name, walk, times, "noise" in arguments, options, summary)
+        of_times = tuple(argument for argument in inspect.signature(times).parameters if argument not in OF_TIMES)
+        SAMPLERS[name] = Sampler(name, walk, times, "noise" in arguments, options, summary, own_steps, of_times)
         return walk
 
     return register

@@ -9,7 +9,7 @@ import time
 import pytest
 from an_exercise import an_exercise
 
-from tinydiff.course import ending
+from tinydiff.base import ending
 
 
 def endless(*args):
