@@ -1,7 +1,11 @@
 """Evaluation of models: metrics, what classifiers and the judge of portraits find in samples, and reports."""
 
 from tinydiff.evaluate.by_timestep import LossByTimestep, loss_by_timestep
-from tinydiff.evaluate.frechet import frechet_distance, frechet_distance_of
+from tinydiff.evaluate.density_coverage import density_and_coverage
+from tinydiff.evaluate.feature_metrics import FeatureMetrics, feature_metrics
+from tinydiff.evaluate.frechet import frechet_distance, frechet_distance_of, frechet_infinity
+from tinydiff.evaluate.intervals import Estimate
+from tinydiff.evaluate.kernel_distance import kernel_distance
 from tinydiff.evaluate.neighbours import nearest_neighbours
 from tinydiff.evaluate.obedience import Obedience, obedience
 from tinydiff.evaluate.pictures import evaluate_pictures, real_halves
@@ -24,6 +28,8 @@ from tinydiff.evaluate.text import evaluate_text
 __all__ = [
     "BlockPCA",
     "ClassifierScores",
+    "Estimate",
+    "FeatureMetrics",
     "LossByTimestep",
     "Obedience",
     "PriorRetrieval",
@@ -35,15 +41,19 @@ __all__ = [
     "classifier_frechet",
     "classifier_scores",
     "confident_share",
+    "density_and_coverage",
     "evaluate",
     "evaluate_autoencoder",
     "evaluate_pictures",
     "evaluate_scenes",
     "evaluate_text",
+    "feature_metrics",
     "fit_block_pca",
     "frechet_distance",
     "frechet_distance_of",
+    "frechet_infinity",
     "held_out_loss",
+    "kernel_distance",
     "loss_by_timestep",
     "nearest_neighbours",
     "obedience",
