@@ -167,7 +167,9 @@ def test_nan_stops_with_the_step_and_the_name_and_changes_nothing(tmp_path):
     before = state(trainer)
     with (
         np.errstate(invalid="ignore"),
-        pytest.raises(TrainingError, match=r"step 5: the gradient of .* is not finite, and 3 steps before.*Nothing was o"),
+        pytest.raises(
+            TrainingError, match=r"step 5: the gradient of .* is not finite, and 3 steps before.*Nothing was o"
+        ),
     ):
         trainer.run(progress=False)
     np.testing.assert_array_equal(state(trainer), before)

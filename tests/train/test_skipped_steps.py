@@ -79,7 +79,9 @@ def test_pitfall_25_skipped_steps_are_counted_in_the_log_and_said(tmp_path, caps
 @pytest.mark.pitfall(25)
 def test_pitfall_25_too_many_in_a_row_end_the_run_with_a_sentence(tmp_path):
     run = make({3, 5, 6, 7}, tmp_path, most_skipped=2)
-    sentence = r"stopped at step 7: the gradient of .* is not finite, and 2 steps before it had to be skipped, too\. Noth"
+    sentence = (
+        r"stopped at step 7: the gradient of .* is not finite, and 2 steps before it had to be skipped, too\. Noth"
+    )
     with pytest.raises(TrainingError, match=sentence):
         run.run(progress=False)
     assert np.isfinite(state(run)).all()

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from tinydiff.base import Array, InputError, check_rank, check_shape, checked, counted, to_numpy
+from tinydiff.base import Array, InputError, Noise, check_rank, check_shape, checked, counted, to_numpy
 from tinydiff.evaluate.frechet import frechet_distance_of, frechet_infinity
 from tinydiff.evaluate.intervals import BLOCKS, Estimate, jackknife
 from tinydiff.evaluate.kernel_distance import kernel_distance
@@ -85,13 +85,17 @@ def feature_metrics(real: Array, drawn: Array, extractor: str, split: str) -> Fe
             raise InputError(
                 f"{name} has {counted(len(features), 'image')}, but at least {FEWEST} are needed for an interval."
             )
-    x, y = (finite(name, to_numpy(features)) for name, features in (("real", real), ("drawn", drawn)))
+    x, y = (_shuffled(name, finite(name, to_numpy(features))) for name, features in (("real", real), ("drawn", drawn)))
 
     def of_clouds(i, j):
         return frechet_distance_of(x[i], y[j]), frechet_infinity(x[i], y[j]), kernel_distance(x[i], y[j])
 
     near_x, near_y = x[:MOST_NEIGHBOURS], y[:MOST_NEIGHBOURS]
-    among_real, among_drawn, between = _distances(near_x, near_x), _distances(near_y, near_y), _distances(near_x, near_y)
+    among_real, among_drawn, between = (
+        _distances(near_x, near_x),
+        _distances(near_y, near_y),
+        _distances(near_x, near_y),
+    )
 
     def of_neighbours(i, j):
         return neighbour_figures(among_real[np.ix_(i, i)], among_drawn[np.ix_(j, j)], between[np.ix_(i, j)])
@@ -145,6 +149,11 @@ def metric_table(columns: Mapping[str, FeatureMetrics]) -> list[str]:
         for name, field in rows.items()
     ]
     return [*lines, f"In brackets: 95 % intervals, from leaving out each of {BLOCKS} blocks of images (jackknife)."]
+
+
+def _shuffled(name, x):
+    """Return the rows in an order that says nothing: of data sorted by class, a tenth would be a class."""
+    return x[Noise(0).permutation(len(x), f"{name} features")]
 
 
 def _distances(x, y):

@@ -21,9 +21,7 @@ class Estimate(NamedTuple):
         return f"{self.value:.3g} [{self.low:.3g}, {self.high:.3g}]"
 
 
-def jackknife(
-    figures: Callable[[np.ndarray, np.ndarray], Sequence[float]], n: int, m: int
-) -> list[Estimate]:
+def jackknife(figures: Callable[[np.ndarray, np.ndarray], Sequence[float]], n: int, m: int) -> list[Estimate]:
     """Return figures of two sets of images, each with an interval: a tenth of both sets is left out in turn (Eq. JACK-1).
 
     Not by the bootstrap: it repeats images, and an image that is there twice has itself for its nearest neighbour, and
@@ -31,8 +29,7 @@ def jackknife(
     KID is often given: it says how much a small subset varies, which is no interval of the mean, since all the subsets are
     drawn of the same images.
 
-    The tenths are neighbours in order, since samples often come with all labels in turn: every tenth of them would be
-    all digits of one kind.
+    The tenths are neighbours in order, so the order of both sets must say nothing: shuffle what is sorted by class.
 
     Parameters
     ----------
