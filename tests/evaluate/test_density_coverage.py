@@ -33,7 +33,7 @@ def test_density_and_coverage_are_what_their_definition_says(xp, k):
 def test_of_one_distribution_density_is_1_and_coverage_what_ranks_say():
     """A drawn point is one of N - 1 + M others, and may be anywhere among them, whatever the distribution is.
 
-    So it is in a ball with probability k / N, and a ball is missed by all M if the k nearest of the N + M - 1 are real ones.
+    So it is in a ball with probability k / N, and a ball is missed by all M if the k nearest of the N + M - 1 are real.
     Means of 300 repeats within 4.5 standard errors, a false alarm in 150,000.
     """
     rng = np.random.default_rng(1)
@@ -46,7 +46,7 @@ def test_of_one_distribution_density_is_1_and_coverage_what_ranks_say():
 
 
 def test_a_strange_sample_buys_no_coverage_but_recall():
-    """Samples all alike but for two far ones, whose balls reach over everything: recall falls for it, coverage does not."""
+    """Samples all alike but for two far ones, whose balls reach everything: recall falls for it, coverage does not."""
     rng = np.random.default_rng(2)
     real = rng.normal(size=(60, 2))
     alike = real[0] + 1e-3 * rng.normal(size=(60, 2))

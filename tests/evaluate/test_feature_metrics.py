@@ -57,7 +57,7 @@ def test_data_sorted_by_class_have_the_intervals_of_shuffled_ones():
 def test_the_intervals_hold_the_truth_about_as_often_as_they_say():
     """Of two known Gaussians, 150 times: 95 % have a standard deviation of 1.8 %, and the range is 4.5 of them below.
 
-    The Fréchet distance's interval is round its own mean, which is too large with so few images; it is extrapolated here.
+    The Fréchet distance's interval is round its own mean, which is too large with so few images: it is extrapolated.
     """
     rng, n, width = np.random.default_rng(1), 200, 4
     mu = np.full(width, 0.5)

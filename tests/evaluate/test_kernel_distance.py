@@ -1,4 +1,4 @@
-"""The kernel distance is its definition, has the mean that is known of Gaussians, and no bias, which the Fréchet distance has."""
+"""The kernel distance is its definition, and has the mean known of Gaussians; the Fréchet distance has a bias."""
 
 import numpy as np
 import pytest
@@ -62,7 +62,7 @@ def test_more_rows_than_fit_into_a_chunk_are_all_counted():
 @pytest.mark.equation("KID-1")
 @pytest.mark.equation("FD-2")
 def test_with_few_images_the_kernel_distance_has_the_right_mean_and_the_frechet_distance_has_not():
-    """Of Gaussians, whose distances are known; each mean is within 4.5 of its standard errors, a false alarm in 150,000."""
+    """Of Gaussians, whose distances are known; each mean within 4.5 standard errors, a false alarm in 150,000."""
     rng = np.random.default_rng(2)
     factor = np.eye(F) + 0.4 * np.tri(F, k=-1)
     mu, cov = np.array([0.3, -0.2, 0.4, 0.1]), factor @ factor.T
@@ -83,10 +83,11 @@ def test_with_few_images_the_kernel_distance_has_the_right_mean_and_the_frechet_
 @pytest.mark.equation("FD-2")
 @pytest.mark.parametrize("n", [100, 400])
 def test_the_bias_of_the_frechet_distance_is_the_known_one_and_extrapolation_takes_it_off(n):
-    """Two samples of one standard normal distribution: the bias is 2 F / N for the means, F (F + 1) / 2 N for the covariances.
+    """Two samples of one standard normal distribution: means make a bias of 2 F / N, covariances F (F + 1) / 2 N.
 
-    For near covariances the distance is ``|S_1 - S_2|^2 / 4``, and the entries of S have variances 2 / N on the diagonal and
-    1 / N beside it. Figures of 300 repeats: 4.5 standard errors, a false alarm in 150,000; and a tenth for 1 / N^2.
+    For near covariances the distance is ``|S_1 - S_2|^2 / 4``, and the entries of S have variances 2 / N on the
+    diagonal and 1 / N beside it. Figures of 300 repeats: 4.5 standard errors, a false alarm in 150,000; and a tenth
+    for 1 / N^2.
     """
     rng = np.random.default_rng(3)
     pairs = rng.standard_normal((300, 2, n, F))

@@ -176,6 +176,7 @@ def test_nan_stops_with_the_step_and_the_name_and_changes_nothing(tmp_path):
     assert not list(tmp_path.glob("step-*"))
 
 
+@pytest.mark.pitfall(12)
 @pytest.mark.parametrize("share", [0.0, 0.3, 1.0])
 def test_condition_dropout_hides_that_share_of_the_labels(monkeypatch, share):
     """Of 400 labels; five standard deviations, a false alarm in 2 million (and the seed is fixed)."""

@@ -6,7 +6,7 @@ from tinydiff.base import InputError, check_choice, checked
 
 
 class Exhibit(NamedTuple):
-    """A known mistake: what it does to the pictures, what is wrong, and the test of this library that would notice it."""
+    """A known mistake: what it does to the pictures, what is wrong, and the test of this library that would notice."""
 
     symptom: str
     what: str
@@ -175,13 +175,13 @@ def museum_label(number: int) -> str:
 
 @checked()
 def what_now(symptom: str) -> str:
-    """Return what to look at when samples are not as they should be: questions in order, and what a yes means.
+    r"""Return what to look at when samples are not as they should be: questions in order, and what a yes means.
 
     Parameters
     ----------
     symptom : str
-        ``"black"``, ``"noise"``, ``"grain"`` (the picture is there, under noise), ``"grey"``, ``"blurry"``, ``"saturated"``,
-        ``"alike"``, or ``"disobedient"`` (good pictures of something else).
+        ``"black"``, ``"noise"``, ``"grain"`` (the picture is there, under noise), ``"grey"``, ``"blurry"``,
+        ``"saturated"``, ``"alike"``, or ``"disobedient"`` (good pictures of something else).
 
     Raises
     ------

@@ -9,9 +9,9 @@ def density_and_coverage(real: Array, drawn: Array, k: int = 5) -> tuple[float, 
     """Return (density, coverage) of samples: in how many real balls they lie, and how many of these they reach (DC-1).
 
     Each real point has a ball that reaches to its k-th nearest other real point. Density is the mean number of balls in
-    which a drawn point lies, over k; coverage is the share of balls in which a drawn point lies (Eq. DC-1). All balls are
-    round real points. So one strange sample does not make a large ball of its own that covers everything, as it does in
-    recall, and one strange real image adds one ball to the density, while it may decide the precision alone.
+    which a drawn point lies, over k; coverage is the share of balls in which a drawn point lies (Eq. DC-1). All balls
+    are round real points. So one strange sample does not make a large ball of its own that covers everything, as it
+    does in recall, and one strange real image adds one ball to the density, while it may decide the precision alone.
 
     Where both sets have one distribution, whatever it is, the mean of density is 1, and that of coverage is
     ``1 - (N-1)...(N-k) / ((M+N-1)...(M+N-k))``, near ``1 - 0.5^k`` for N = M: 0.97 at k = 5.

@@ -1,4 +1,4 @@
-"""All distances between two sets of features at once, with what is needed to compare them: extractor, split, N, interval."""
+"""All distances between two sets of features, with what is needed to compare them: extractor, split, N, interval."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass

@@ -81,8 +81,8 @@ def frechet_infinity(features_1: Array, features_2: Array) -> float:
     """Return the Fréchet distance of two sets of features as if there were infinitely many images (Eq. FD-2).
 
     With N images of each kind, `frechet_distance_of` is too large by about c / N; with half of them, by 2 c / N. So
-    twice the one less the other has none of it. What is left of the bias falls faster, like 1 / N^2; the price is that the
-    figure varies more, and may be a little below 0.
+    twice the one less the other has none of it. What is left of the bias falls faster, like 1 / N^2; the price is that
+    the figure varies more, and may be a little below 0.
 
     Parameters
     ----------

@@ -22,12 +22,12 @@ class Estimate(NamedTuple):
 
 
 def jackknife(figures: Callable[[np.ndarray, np.ndarray], Sequence[float]], n: int, m: int) -> list[Estimate]:
-    """Return figures of two sets of images, each with an interval: a tenth of both sets is left out in turn (Eq. JACK-1).
+    """Return figures of two sets of images, with intervals: a tenth of both sets is left out in turn (Eq. JACK-1).
 
     Not by the bootstrap: it repeats images, and an image that is there twice has itself for its nearest neighbour, and
     makes a covariance look better known than it is. And not by the spread of subsets that are drawn again and again, as
-    KID is often given: it says how much a small subset varies, which is no interval of the mean, since all the subsets are
-    drawn of the same images.
+    KID is often given: it says how much a small subset varies, which is no interval of the mean, since all the subsets
+    are drawn of the same images.
 
     The tenths are neighbours in order, so the order of both sets must say nothing: shuffle what is sorted by class.
 

@@ -10,9 +10,9 @@ CHUNK = 1024  # rows of kernels at a time: bounds the memory, and changes only t
 def kernel_distance(features_1: Array, features_2: Array) -> float:
     """Return the squared maximum mean discrepancy of two sets of features, without bias (Eq. KID-1).
 
-    The kernel is ``k(x, y) = (x.y / F + 1)^3``, of features of width F. Multiplied out, it compares the means of the two
-    clouds, their second and their third moments, and nothing beyond. No pair of a feature with itself is counted: that
-    is why the estimate has the right mean for every number of images, and why it is negative about half of the time
+    The kernel is ``k(x, y) = (x.y / F + 1)^3``, of features of width F. Multiplied out, it compares the means of the
+    two clouds, their second and their third moments, and nothing beyond. No pair of a feature with itself is counted:
+    that is why the estimate has the right mean for every number of images, and why it is negative about half of the time
     where both clouds have one distribution. Such a figure is not rounded up to 0, since its mean would be wrong then.
 
     Parameters
@@ -33,7 +33,7 @@ def kernel_distance(features_1: Array, features_2: Array) -> float:
 
     Notes
     -----
-    Source: Binkowski et al. 2018 (arXiv 1801.01401), section 4.1 and appendix; the estimate is Gretton et al. 2012, Eq. 3.
+    Source: Binkowski et al. 2018 (arXiv 1801.01401), section 4.1; the estimate is Gretton et al. 2012, Eq. 3.
     """
     xp_of(features_1, features_2)
     check_rank("features_1", features_1, 2)

@@ -84,9 +84,10 @@ def evaluate_pictures(
     lines += [
         "",
         "Distances of features are on what fixed random convolutions answer: they see noise, blur, colours and",
-        "repetitions, and hardly what a picture shows. For real pictures they are those of one half of them to the other;",
-        "the Fréchet distance falls as they become more. Their nearest is another training picture. Samples that are far nearer, and a",
-        "loss that is far higher on held-out pictures, show that the training pictures were learned by heart.",
+        "repetitions, and hardly what a picture shows. For real pictures they are those of one half of them to the",
+        "other; the Fréchet distance falls as they become more. Their nearest is another training picture. Samples",
+        "that are far nearer, and a loss that is far higher on held-out pictures, show that the training pictures were",
+        "learned by heart.",
         "",
         *_distances_of_features(m, real, samples, other_real),
         f"{f'loss ({model.config.kind}), mean and standard error':<46}{'held out':>20}{'training':>20}",

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from tinydiff.base import InputError, check_count, check_number, check_positive, checks_arguments
 
-# What may change when a run is resumed: it decides what is written and when, or what ends a run, and no bit of a result.
+# What may change when a run is resumed: it decides what is written and when, or what ends it, and no bit of the result.
 FREE = ("log_every", "save_every", "keep", "validate_every", "validation_images", "check_every", "most_skipped")
 
 # What can still be calculated with; whether a batch fits into memory is seen when a run begins.
@@ -57,8 +57,8 @@ class TrainConfig:
     check_every : int
         On a GPU, steps between two checks that the loss is finite; on the CPU every step is checked.
     most_skipped : int
-        A step whose loss or gradient is not finite, such as one that overflows, is skipped: no weight moves. So many in a
-        row may be; one more ends the run, as does the first step of all. 0 skips none.
+        A step whose loss or gradient is not finite, such as one that overflows, is skipped: no weight moves. So many in
+        a row may be; one more ends the run, as does the first step of all. 0 skips none.
     """
 
     steps: int = 2000

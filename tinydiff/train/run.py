@@ -248,7 +248,7 @@ class Run:
         bar.set_postfix_str(f"{losses}, {rate:.0f} images/s", refresh=False)
 
     def _say_skipped(self, bar):
-        """Log how many steps were skipped, and say so above the progress bar, when there are more; on a GPU, at times."""
+        """Log how many steps were skipped, and say so above the progress bar, if there are more; on a GPU, at times."""
         waits = self.xp is not np and self.step < self.config.steps and self.step % self.config.check_every
         if waits or int(self.skipped) == self.said:
             return

@@ -125,7 +125,7 @@ def _scale(scale, good, finite, every, forget=True, by=2.0, grow_resets=True, la
 SCALE = Exercise(
     grade="transcribe",
     reference=_scale,
-    cases=[(1024.0, 3, False, 10), (1024.0, 9, True, 10), (512.0, 2, True, 5), (8.0, 5, True, 5), (2.0, 0, False, 3)],
+    cases=[(1024.0, 3, False, 10), (1024.0, 9, True, 10), (512.0, 2, True, 5), (8.0, 3, True, 5), (2.0, 0, False, 3)],
     returns=["scale", "good"],
     mistakes={
         "after an overflow the count must begin anew.": partial(_scale, forget=False),
