@@ -12,7 +12,7 @@ def kernel_distance(features_1: Array, features_2: Array) -> float:
 
     The kernel is ``k(x, y) = (x.y / F + 1)^3``, of features of width F. Multiplied out, it compares the means of the
     two clouds, their second and their third moments, and nothing beyond. No pair of a feature with itself is counted:
-    that is why the estimate has the right mean for every number of images, and why it is negative about half of the time
+    that is why the estimate has the right mean for every number of images, and why it is negative half of the time
     where both clouds have one distribution. Such a figure is not rounded up to 0, since its mean would be wrong then.
 
     Parameters
