@@ -48,6 +48,13 @@ def figures(report, line):
     return [float(number) for number in re.findall(r"-?\d+\.\d+", found.removeprefix(line))]
 
 
+def columns_of(report, name):
+    """Return the figure, and both ends of its interval, in the columns of samples and of real pictures."""
+    (found,) = [line for line in report.splitlines() if line.startswith(name) and "[" in line]
+    numbers = [float(number) for number in re.findall(r"-?\d[\d.e+-]*", found[46:])]
+    return numbers[:3], numbers[3:]
+
+
 def test_a_model_that_repeats_its_training_pictures_is_found_out(digits, model):
     training, held_out = digits
     copies, _ = training.batch(np.arange(60))
@@ -60,15 +67,18 @@ def test_samples_that_are_real_have_about_the_distance_of_real_ones(digits, mode
     training, held_out = digits
     _, others = real_halves(training, held_out)
     images, _ = others.batch(np.arange(len(others)))
-    drawn, real = figures(
-        evaluate_pictures(Repeats(model, images), training, held_out), "Fréchet distance to 60 real pictures"
-    )
-    assert drawn == real  # they are the very pictures that stand for real ones
+    report = evaluate_pictures(Repeats(model, images), training, held_out)
+    assert "Distances to 60 real images of one half of all real ones, N = 60 each, on features of random conv" in report
+    for name in ("Fréchet distance", "kernel distance (KID)", "precision", "recall", "density", "coverage"):
+        drawn, real = columns_of(report, name)
+        assert drawn == real, name  # they are the very pictures that stand for real ones
     noise = np.random.default_rng(0).uniform(-1, 1, images.shape).astype(np.float32)
-    drawn, real = figures(
-        evaluate_pictures(Repeats(model, noise), training, held_out), "Fréchet distance to 60 real pictures"
-    )
-    assert drawn > 3 * real
+    report = evaluate_pictures(Repeats(model, noise), training, held_out)
+    for name in ("Fréchet distance", "kernel distance (KID)"):
+        (drawn, low, _), (real, _, high) = columns_of(report, name)
+        assert drawn > 3 * real, name
+        assert low > high, name
+    assert columns_of(report, "coverage")[0][0] < columns_of(report, "coverage")[1][0]
 
 
 def test_the_loss_is_that_of_held_out_and_of_training_pictures(digits, model):

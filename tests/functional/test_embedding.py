@@ -65,6 +65,7 @@ def test_embedding_on_both_array_modules(xp):
     assert_same_on(xp, embedding, embedding_backward, (INDICES, TABLE))
 
 
+@pytest.mark.pitfall(15)
 @pytest.mark.equation("TEMB-1")
 @pytest.mark.parametrize("variant", ["stable-diffusion", "ddpm"])
 def test_timestep_embedding_equals_its_formula(variant):

@@ -34,6 +34,8 @@ CALLS = {
         lambda steps, exact, order: C.falls_with_order(steps, exact, order)([[np.full(2, 1 / n)] for n in (2, 4)]),
         {"steps": [2, 4], "exact": [np.zeros(2), np.zeros(2)], "order": 1.0},
     ),
+    "museum_label": lambda: (C.museum_label, {"number": 5}),
+    "what_now": lambda: (C.what_now, {"symptom": "grey"}),
     "show_source": lambda: (lambda function: C.show_source(function), {"function": double}),
 }
 RECORDS = {"Answer", "Homework"}

@@ -27,6 +27,7 @@ from tinydiff.text import Tokenizer
 rng = np.random.default_rng(0)
 X, LABELS = rng.uniform(-1, 1, (4, 4, 4, 1)).astype("f4"), np.array([1, 0, 1, 0])
 FEATURES, OTHERS = rng.normal(size=(6, 3)), rng.normal(size=(6, 3))
+MANY = np.random.default_rng(1).normal(size=(20, 2))
 CLASSIFIER = Classifier(ClassifierConfig(4, 1, 3, (4,), 4))
 PROBABILITIES = np.array([[0.25, 0.75], [0.5, 0.5], [1.0, 0.0]])
 COVARIANCE = np.eye(3) / 2
@@ -108,6 +109,13 @@ CALLS = {
         {"mu_1": np.zeros(3), "cov_1": COVARIANCE, "mu_2": np.ones(3), "cov_2": np.eye(3)},
     ),
     "frechet_distance_of": lambda: (E.frechet_distance_of, {"features_1": FEATURES, "features_2": OTHERS}),
+    "frechet_infinity": lambda: (E.frechet_infinity, {"features_1": FEATURES, "features_2": OTHERS}),
+    "kernel_distance": lambda: (E.kernel_distance, {"features_1": FEATURES, "features_2": OTHERS}),
+    "density_and_coverage": lambda: (E.density_and_coverage, {"real": FEATURES, "drawn": OTHERS, "k": 2}),
+    "feature_metrics": lambda: (
+        E.feature_metrics,
+        {"real": MANY, "drawn": MANY[::-1] + 1, "extractor": "the numbers themselves", "split": "numbers, test"},
+    ),
     "nearest_neighbours": lambda: (E.nearest_neighbours, {"samples": X, "images": -X, "k": 2}),
     "precision_and_recall": lambda: (E.precision_and_recall, {"real": FEATURES, "drawn": OTHERS, "k": 2}),
     "random_features": lambda: (E.random_features, {"images": X}),
@@ -200,6 +208,8 @@ SLOW = {
 RECORDS = {
     "BlockPCA",
     "ClassifierScores",
+    "Estimate",
+    "FeatureMetrics",
     "LossByTimestep",
     "Obedience",
     "PriorRetrieval",

@@ -69,6 +69,7 @@ CALLS = {
         P.image_rows,
         {"rows": {"a": IMAGES}, "scale": 1, "title": "a", "column_labels": ("a", "b")},
     ),
+    "decision_tree": lambda: (P.decision_tree, {"root": "What?", "branches": {"grey": ["Look."], "black": ["Look."]}}),
     "loss_by_timestep_curve": lambda: (
         P.loss_by_timestep_curve,
         {"t": T, "loss": CURVE, "standard_error": CURVE / 4},

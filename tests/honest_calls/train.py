@@ -41,6 +41,7 @@ CONFIG = {
     "save_every": 2,
     "keep": 2,
     "check_every": 2,
+    "most_skipped": 2,
 }
 VALIDATED = {**CONFIG, "validate_every": 2, "validation_images": 2}
 DENOISE = T.DenoiseConfig(steps=1, batch=2, micro_batch=2, lanes=1)

@@ -67,6 +67,7 @@ def test_the_same_under_both_array_modules(xp):
     assert there.checksum() == here.checksum()
 
 
+@pytest.mark.pitfall(18)
 def test_measured_over_batches_of_any_size_it_is_mean_and_deviation_over_all():
     model = make()
     z = model.network.encode(IMAGES)[0].reshape(-1, 2).astype(float)

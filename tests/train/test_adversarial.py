@@ -222,7 +222,7 @@ def test_a_run_with_two_phases_goes_on_bit_for_bit_on_any_number_of_workers(tmp_
 
 
 def test_a_discriminator_that_is_not_finite_stops_the_run_in_a_sentence_that_names_it():
-    run = Run(make(adversarial_from=1), threads=1)
+    run = Run(make(adversarial_from=1, most_skipped=0), threads=1)
     run.train_step()
     run.objective.discriminator.theta[0] = np.nan
     with pytest.raises(

@@ -12,7 +12,6 @@ from exact_students import LinearStudent, of_exact_moments, slope_of
 from squares import squares
 
 from tinydiff.base import Condition, InputError, Noise
-from tinydiff.data import LatentData
 from tinydiff.diffusion import SAMPLERS, Gaussian, bend, ddim, guess_between, last, shortcut, straight_step
 from tinydiff.models import DiffusionModel, ModelConfig
 from tinydiff.networks import UNetConfig

@@ -3,7 +3,19 @@
 from tinydiff.course.exercise import Exercise
 from tinydiff.course.homework import Answer, Homework, check_notebook
 from tinydiff.course.judges import falls_with_order
+from tinydiff.course.museum import museum_label, what_now
 from tinydiff.course.source import show_source
 from tinydiff.course.widgets import panel, slider
 
-__all__ = ["Answer", "Exercise", "Homework", "check_notebook", "falls_with_order", "panel", "show_source", "slider"]
+__all__ = [
+    "Answer",
+    "Exercise",
+    "Homework",
+    "check_notebook",
+    "falls_with_order",
+    "museum_label",
+    "panel",
+    "show_source",
+    "slider",
+    "what_now",
+]

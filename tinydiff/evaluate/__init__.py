@@ -1,8 +1,12 @@
 """Evaluation of models: metrics, what classifiers and the judge of portraits find in samples, and reports."""
 
 from tinydiff.evaluate.by_timestep import LossByTimestep, loss_by_timestep
-from tinydiff.evaluate.frechet import frechet_distance, frechet_distance_of
+from tinydiff.evaluate.density_coverage import density_and_coverage
+from tinydiff.evaluate.feature_metrics import FeatureMetrics, feature_metrics
+from tinydiff.evaluate.frechet import frechet_distance, frechet_distance_of, frechet_infinity
+from tinydiff.evaluate.intervals import Estimate
 from tinydiff.evaluate.invention import Invention, among_training, invention
+from tinydiff.evaluate.kernel_distance import kernel_distance
 from tinydiff.evaluate.likelihood import (
     MeanBits,
     PictureBits,
@@ -35,6 +39,8 @@ from tinydiff.evaluate.text import evaluate_text
 __all__ = [
     "BlockPCA",
     "ClassifierScores",
+    "Estimate",
+    "FeatureMetrics",
     "Invention",
     "LossByTimestep",
     "MeanBits",
@@ -52,17 +58,21 @@ __all__ = [
     "classifier_scores",
     "confident_share",
     "decoder_floor",
+    "density_and_coverage",
     "evaluate",
     "evaluate_autoencoder",
     "evaluate_likelihood",
     "evaluate_pictures",
     "evaluate_scenes",
     "evaluate_text",
+    "feature_metrics",
     "fit_block_pca",
     "frechet_distance",
     "frechet_distance_of",
+    "frechet_infinity",
     "held_out_loss",
     "invention",
+    "kernel_distance",
     "loss_by_timestep",
     "mean_bits",
     "nearest_neighbours",

@@ -8,8 +8,9 @@ import numpy as np
 
 from tinydiff.base import InputError, Noise, checked, counted, there_are, to_numpy, xp_of
 from tinydiff.data import Dataset
+from tinydiff.evaluate.feature_metrics import FEWEST, feature_metrics, metric_table
 from tinydiff.evaluate.neighbours import nearest_neighbours
-from tinydiff.evaluate.random_features import random_features_frechet
+from tinydiff.evaluate.random_features import random_features, random_features_frechet
 from tinydiff.evaluate.report import carried_by_errors, mean_loss, save_pictures
 from tinydiff.models import DiffusionModel, Progress, Request
 
@@ -70,7 +71,7 @@ def evaluate_pictures(
         "",
         f"{'':<46}{'samples':>10}{'real':>10}",
     ]
-    if m >= 2:
+    if 2 <= m < FEWEST:
         distances = [random_features_frechet(pictures[:m], real[:m]) for pictures in (samples, other_real)]
         lines.append(f"{f'Fréchet distance to {m} real pictures':<46}" + "".join(f"{d:>10.3g}" for d in distances))
     learned_from = _floats(training)
@@ -82,11 +83,13 @@ def evaluate_pictures(
     told, learned = (_loss(model, data, bins) for data in (held_out, training))
     lines += [
         "",
-        "The Fréchet distance is on what fixed random convolutions answer: it sees noise, blur, colours and",
-        "repetitions, and hardly what a picture shows. For real pictures it is that of one half of them to the other,",
-        "and falls as they become more. Their nearest is another training picture. Samples that are far nearer, and a",
-        "loss that is far higher on held-out pictures, show that the training pictures were learned by heart.",
+        "Distances of features are on what fixed random convolutions answer: they see noise, blur, colours and",
+        "repetitions, and hardly what a picture shows. For real pictures they are those of one half of them to the",
+        "other; the Fréchet distance falls as they become more. Their nearest is another training picture. Samples",
+        "that are far nearer, and a loss that is far higher on held-out pictures, show that the training pictures were",
+        "learned by heart.",
         "",
+        *_distances_of_features(m, real, samples, other_real),
         f"{f'loss ({model.config.kind}), mean and standard error':<46}{'held out':>20}{'training':>20}",
     ]
     for t, *both in zip(told.t, told.mean, told.standard_error, learned.mean, learned.standard_error, strict=True):
@@ -144,6 +147,17 @@ def _loss(model, data, bins):
 
 def _floats(data):
     return data.batch(np.arange(len(data)))[0]
+
+
+def _distances_of_features(m, real, samples, other_real):
+    """Return lines: all distances between features of m pictures each, where these are enough for an interval."""
+    if m < FEWEST:
+        return []
+    against, *others = (random_features(pictures[:m]) for pictures in (real, samples, other_real))
+    columns = zip(("samples", "real"), others, strict=True)
+    where = "one half of all real ones"
+    table = {name: feature_metrics(against, found, "random convolutions", where) for name, found in columns}
+    return [*metric_table(table), ""]
 
 
 def _distances(samples, images):

@@ -20,6 +20,7 @@ from tinydiff.base import (
 )
 from tinydiff.data import Dataset, load_data
 from tinydiff.evaluate.by_timestep import LossByTimestep
+from tinydiff.evaluate.feature_metrics import FEWEST, feature_metrics, metric_table
 from tinydiff.evaluate.frechet import frechet_distance_of
 from tinydiff.evaluate.report import carried_by_errors, mean_loss, save_pictures
 from tinydiff.evaluate.shares import Share, class_shares, confident_share
@@ -142,7 +143,7 @@ def evaluate(
     if denoiser.num_classes is not None:
         what = "called by the label that was asked for"
         lines.append(f"{what:<46}{of_samples.agreement:>10.1%}{of_real.agreement:>10.1%}")
-    if n >= 2 and n_real >= 2:
+    if 2 <= n_real < FEWEST:
         drawn = classifier_frechet(classifier, samples[:n_real], real)
         lines.append(
             f"{f'Fréchet distance to {n_real} test images':<46}{drawn:>10.3f}"
@@ -151,10 +152,16 @@ def evaluate(
     lines += [f"{f'called {c}':<46}{a:>10.1%}{b:>10.1%}" for c, (a, b) in _both(of_samples.classes, of_real.classes)]
     lines += [
         "",
-        "The Fréchet distance is on the judge's features; for real images it is that of training images, as many of",
-        "each class, to test images. It varies with the draw: a little below that is not better than real.",
+        "Distances are on the judge's features; for real images they are those of training images, as many of each",
+        "class, to test images. They vary with the draw: a little below that is not better than real.",
         "",
     ]
+    if n_real >= FEWEST:
+        features = [map_shards(classifier.features, (images,), 100) for images in (real, samples[:n_real], other_real)]
+        against, where = features[0], f"{test.name}, {test.split}"
+        columns = zip(("samples", "real"), features[1:], strict=True)
+        table = {name: feature_metrics(against, found, judge_name, where) for name, found in columns}
+        lines += [*metric_table(table), ""]
     lines += [f"test loss ({model.config.kind}) by timestep, mean and standard error over {counted(n_real, 'image')}:"]
     bins = [values for values in zip(*loss[:3], strict=True) if np.isfinite(values).all()]  # two images or more
     lines += [f"  t about {t:>5.0f}   {m:.4f} +- {e:.4f}" for t, m, e in bins]

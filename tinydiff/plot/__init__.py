@@ -13,6 +13,7 @@ from tinydiff.plot.course.codes import code_regions, usage_bars
 from tinydiff.plot.course.densities import bells, density_over_time, noising_strips, reverse_steps
 from tinydiff.plot.course.layers import jacobian, roofline, signed_maps, unet_passes
 from tinydiff.plot.course.text import attention_maps, guidance_trade, token_maps, token_rows, tone_shares
+from tinydiff.plot.course.trees import decision_tree
 from tinydiff.plot.images import (
     captioned_images,
     chain_strip,
@@ -35,6 +36,7 @@ __all__ = [
     "chain_strip",
     "code_regions",
     "curves",
+    "decision_tree",
     "density_over_time",
     "error_against_calls",
     "guidance_trade",

@@ -4,8 +4,8 @@ from dataclasses import dataclass
 
 from tinydiff.base import InputError, check_count, check_number, check_positive, checks_arguments
 
-# What may change when a run is resumed: it decides what is written and when, and not the bits of the result.
-FREE = ("log_every", "save_every", "keep", "validate_every", "validation_images", "check_every")
+# What may change when a run is resumed: it decides what is written and when, or what ends it, and no bit of the result.
+FREE = ("log_every", "save_every", "keep", "validate_every", "validation_images", "check_every", "most_skipped")
 
 # What can still be calculated with; whether a batch fits into memory is seen when a run begins.
 LARGEST_BATCH, MOST_LANES, MOST_STEPS = 2**24, 1024, 10**9
@@ -56,6 +56,9 @@ class TrainConfig:
         How many checkpoints are kept: the newest.
     check_every : int
         On a GPU, steps between two checks that the loss is finite; on the CPU every step is checked.
+    most_skipped : int
+        A step whose loss or gradient is not finite, such as one that overflows, is skipped: no weight moves. So many in
+        a row may be; one more ends the run, as does the first step of all. 0 skips none.
     """
 
     steps: int = 2000
@@ -75,6 +78,7 @@ class TrainConfig:
     save_every: int = 500
     keep: int = 2
     check_every: int = 20
+    most_skipped: int = 3
 
     def __post_init__(self):
         object.__setattr__(self, "betas", tuple(self.betas))
@@ -86,6 +90,7 @@ class TrainConfig:
         for name in ("log_every", "save_every", "keep", "check_every"):
             check_count(name, getattr(self, name))
         check_count("warmup", self.warmup, least=0)
+        check_count("most_skipped", self.most_skipped, least=0)
         check_count("seed", self.seed, least=0, most=LARGEST_SEED)
         if len(self.betas) != 2:
             raise InputError(f"betas is {self.betas}, but two numbers were expected.")

@@ -68,7 +68,7 @@ class Learner:
         ----------
         step : int
         ok : boolean array without axes
-            Whether everything was finite so far; if false, nothing changes. No value is read back from a GPU.
+            Whether this step may change anything: everything in it was finite so far. No value is read back from a GPU.
         """
         settings, xp = self.phase.settings, xp_of(self.network.theta)
         loss, gradient = sum(self.gradient_sum(step)), self.gradient_sum.totals[0]

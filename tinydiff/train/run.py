@@ -2,6 +2,7 @@
 
 import json
 import math
+import sys
 import time
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack, closing
@@ -19,6 +20,7 @@ from tinydiff.base import (
     TrainingError,
     check_count,
     checks_arguments,
+    counted,
     sweep,
     xp_of,
 )
@@ -90,18 +92,28 @@ class Run:
         self.best = math.inf
         self.notes: list[str] = []  # sentences on what resuming changed
         self.prolonged: list[dict[str, int]] = []  # at which steps the run was given another number of steps
-        self.all_finite = self.xp.asarray(True)
+        # Whether a step was finite stays on the device, where reading it would make the step wait. Before the first one
+        # that was, none may be skipped: a run that has never worked is ended at once.
+        self.in_a_row = self.xp.asarray(self.config.most_skipped)
+        self.skipped = self.xp.asarray(0)
+        self.said = 0  # of the skipped steps
         if self.folder is not None:
             self._resume(self.folder)
         self.first = self.step  # the steps that were taken before this run was made
 
     def train_step(self) -> dict[str, Any]:
-        """Take one step of each phase whose turn it is; return losses, gradient norms and learning rates."""
+        """Take one step of each phase whose turn it is; return losses, gradient norms and learning rates.
+
+        From the first phase on whose loss or gradient is not finite, the step is skipped: weights, moments and averages
+        stay as they are. Once more than `config.most_skipped` were skipped in a row, nothing moves any more.
+        """
         record: dict[str, Any] = {"step": self.step + 1}
+        ok = self.in_a_row <= self.config.most_skipped
         for phase in self.objective.turns(self.step):
-            # on a GPU, whether all is finite stays on the device: reading it would make the step wait
-            found, self.all_finite = self.learners[phase.name].take_step(self.step, self.all_finite)
+            found, ok = self.learners[phase.name].take_step(self.step, ok)
             record |= found
+        self.in_a_row = self.xp.where(ok, 0, self.in_a_row + 1)
+        self.skipped = self.skipped + self.xp.where(ok, 0, 1)
         self.step += 1
         if self.xp is np or self.step % self.config.check_every == 0:
             self.stop_if_not_finite()
@@ -123,7 +135,8 @@ class Run:
         Raises
         ------
         TrainingError
-            If the loss or the gradient is not finite. The files are left as they were before.
+            If the loss or the gradient is not finite in more than `config.most_skipped` steps in a row, or in the
+            first. The files are left as they were before.
         InputError
             If another run is training in this folder.
         CheckpointError
@@ -145,6 +158,7 @@ class Run:
             self.log.cut(self.step)
             while self.step < config.steps:
                 record = self.train_step()
+                self._say_skipped(bar)
                 done = self.step == config.steps
                 if done or self.step % config.log_every == 0:
                     rate = (self.step - first) * config.batch / (time.perf_counter() - started)
@@ -181,20 +195,25 @@ class Run:
         self.lock.check()
         vectors = {name: learner.state() for name, learner in self.learners.items()}
         steps = {name: learner.optimizer.steps for name, learner in self.learners.items()}
-        about = {"run": self._identity(), "best": self.best, "steps": steps, **self._prolonged()}
+        about = {"run": self._identity(), "best": self.best, "steps": steps, **self._prolonged(), **self._skipped()}
         path = save_checkpoint(self.folder, self._networks(), RunState(self.step, vectors, about), self.config.keep)
         self.saved = self.step
         return path
 
     def stop_if_not_finite(self) -> None:
-        """Raise `TrainingError` if a loss or a gradient so far was not finite. On a GPU this waits for its result."""
-        if bool(self.all_finite):
+        """Raise `TrainingError` if a loss or a gradient was not finite in too many steps in a row.
+
+        On a GPU this waits for the last step.
+        """
+        if int(self.in_a_row) <= self.config.most_skipped:
             return
         phase, bad = next(
             ((name, bad) for name, learner in self.learners.items() if (bad := learner.not_finite())), ("", None)
         )
         owner = f"the {phase}'s " if phase else ""
         where = f"the gradient of {owner}{bad} is not finite" if bad else "the loss or its gradient was not finite"
+        if before := min(int(self.skipped) - 1, self.config.most_skipped):
+            where += f", and {counted(before, 'step')} before it had to be skipped, too"
         raise TrainingError(
             f"Training stopped at step {self.step}: {where}. Nothing was overwritten; the last checkpoint is that of "
             f"step {self.saved}. {self.objective.remedy(phase)}"
@@ -220,11 +239,28 @@ class Run:
     def _report(self, record, rate, bar):
         """Log a step, and show its losses beside the progress bar."""
         self.stop_if_not_finite()
-        record = {key: float(value) for key, value in record.items()}
-        record |= {"step": self.step, "images_per_second": round(rate, 1), **self.objective.measure()}
+        record = {key: float(value) for key, value in (record | self.objective.measure()).items()}
+        if int(self.in_a_row):  # this step was skipped, since some of these are not finite
+            record = {key: value for key, value in record.items() if math.isfinite(value)}
+        record |= {"step": self.step, "images_per_second": round(rate, 1)}
         self._log(record)
         losses = ", ".join(f"{key} {value:.4f}" for key, value in record.items() if key.endswith("loss"))
         bar.set_postfix_str(f"{losses}, {rate:.0f} images/s", refresh=False)
+
+    def _say_skipped(self, bar):
+        """Log how many steps were skipped, and say so above the progress bar, if there are more; on a GPU, at times."""
+        waits = self.xp is not np and self.step < self.config.steps and self.step % self.config.check_every
+        if waits or int(self.skipped) == self.said:
+            return
+        self.stop_if_not_finite()
+        new, self.said = int(self.skipped) - self.said, int(self.skipped)
+        self._log({"step": self.step, "skipped_steps": self.said})
+        if not bar.disable:
+            bar.write(
+                f"Step {self.step}: {counted(new, 'step')} skipped, since a loss or its gradient was not finite. "
+                f"Of this run, that makes {self.said}.",
+                file=sys.stderr,
+            )
 
     def _validate(self):
         found = self.objective.validate(*self._averaged())
@@ -259,6 +295,9 @@ class Run:
     def _prolonged(self):
         return {"prolonged": self.prolonged} if self.prolonged else {}
 
+    def _skipped(self):
+        return {"skipped": {"steps": int(self.skipped), "in_a_row": int(self.in_a_row)}} if int(self.skipped) else {}
+
     def _identity(self):
         """Return everything that decides the bits of a run: it is resumed only with the same values."""
         train = {name: value for name, value in asdict(self.config).items() if name not in FREE}
@@ -285,6 +324,9 @@ class Run:
         self.prolonged = [*state.about.get("prolonged", []), *self.prolonged]
         self.step = self.saved = state.step
         self.best = state.about["best"]
+        skipped = state.about.get("skipped", {"steps": 0, "in_a_row": 0})
+        self.said = skipped["steps"]
+        self.skipped, self.in_a_row = self.xp.asarray(self.said), self.xp.asarray(skipped["in_a_row"])
         for name, learner in self.learners.items():
             learner.resume(state.vectors[name], state.about.get("steps", {}).get(name, state.step))
 

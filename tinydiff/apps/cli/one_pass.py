@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import tinydiff
 from tinydiff import plot
 from tinydiff.apps.cli.drawings import GRID, elsewhere, own_folder, save_arrays, save_pictures
-from tinydiff.apps.cli.options import refuse_given
+from tinydiff.apps.cli.options import given_options, refuse_given
 from tinydiff.apps.cli.screen import say
 from tinydiff.base import Device, InputError, counted, to_numpy, writable_folder
 from tinydiff.models import Request, draw_at_once, load
@@ -27,6 +27,8 @@ def sample_at_once(command: "Sample", name: str, device: Device) -> None:
     why = f"{noun_of(model)} draws in one pass, and is told nothing: leave it out"
     refuse_given(command, OF_CHAINS, why)
     refuse_given(command.advanced, OF_CHAINS_FINELY, why)
+    for option in given_options(command.of_sampler):
+        raise InputError(f"{option} was given, but {why}.")
     if model.config.in_channels not in (1, 3, 4):
         raise InputError(
             f"{name} draws numbers with {counted(model.config.in_channels, 'channel')}, such as points of a plane, and "

@@ -184,6 +184,8 @@ def learn_word(
     losses: list[float] = []
 
     def note(record):
+        if "loss" not in record:
+            return  # of a step that was skipped
         losses.append(record["loss"])
         if log is not None and record["step"] % config.log_every == 0:
             log({"step": record["step"], "loss": float(np.mean(losses[-config.log_every :]))})
