@@ -42,14 +42,21 @@ from tinydiff.diffusion import (
     best_variance,
     cosine_schedule,
     ddpm,
+    exponential_schedule,
+    karras_schedule,
+    laplace_schedule,
     last,
     learned_log_variance,
     loss_weight,
     predictor,
+    scaled_linear_schedule,
     shifted,
+    sigmoid_beta_schedule,
+    sigmoid_schedule,
     zero_terminal_snr,
 )
 from tinydiff.diffusion.prediction import Prediction
+from tinydiff.diffusion.targets import edm_target, x_0_and_eps_from_edm
 from tinydiff.models import DiffusionModel, ModelConfig
 from tinydiff.networks import UNet, UNetConfig
 from tinydiff.train import Denoise, DenoiseConfig, random_steps
@@ -94,7 +101,8 @@ assert np.allclose(cosine_schedule(40)[:-1], my_cosine(40, 0.008)[:-1]), "only t
 assert cosine_schedule(40)[-1] > 0
 
 # %% [markdown]
-# Others give the betas, the root of them, the log-SNR, or $\sigma = b / a$, a simple shape. In each row, u = t / T:
+# Others give the betas, the root of them, the log-SNR, or $\sigma = b / a$, a simple shape (Eq. SD-BETA, Eq. SIGMOID-BETA,
+# Eq. SIGMOID-1, Eq. LAPLACE-1, Eq. KARRAS-1, Eq. EXP-1). In each row, u = t / T:
 #
 # | schedule | what is simple | ID |
 # |---|---|---|
@@ -122,10 +130,17 @@ by_hand = {
     "karras": 1 / (1 + (0.002 ** (1 / 7) + i / (T - 1) * (80 ** (1 / 7) - 0.002 ** (1 / 7))) ** 14),
     "exponential": 1 / (1 + (0.01 * (50 / 0.01) ** (i / (T - 1))) ** 2),
 }
+tables = {
+    "scaled_linear": scaled_linear_schedule(T),
+    "sigmoid_beta": sigmoid_beta_schedule(T),
+    "sigmoid": sigmoid_schedule(T, max_beta=1),
+    "laplace": laplace_schedule(T),
+    "karras": karras_schedule(T),
+    "exponential": exponential_schedule(T),
+}
 for name, expected in by_hand.items():
-    found = SCHEDULES[name](T, max_beta=1) if name == "sigmoid" else SCHEDULES[name](T)
-    assert found[0] == 1, name
-    assert np.allclose(found[1:], expected, atol=1e-14), name
+    assert tables[name][0] == 1, name
+    assert np.allclose(tables[name][1:], expected, atol=1e-14), name
 thousand = {name: SCHEDULES[name](1000)[1:-1] for name in ("linear", "cosine", "sigmoid", "laplace", "karras")}
 share = np.arange(1, 1000) / 1000
 plot.curves(share, {n: np.log(a / (1 - a)) for n, a in thousand.items()}, "t / T", "log SNR", "What a schedule decides")
@@ -176,7 +191,8 @@ for t, s, beta in zip(times, [*times[1:], 0], my_betas(diffusion.alpha_bar, time
 # What a step keeps multiplies, $\bar\alpha_t = \bar\alpha_s (1 - \beta_{t \mid s})$, and so
 #
 # $$\beta_{t \mid s} = 1 - \frac{\bar\alpha_t}{\bar\alpha_s} . \qquad \text{(Eq. IDDPM-19)}$$
-#
+
+# %% [markdown]
 # ## Is it dark at the end?
 #
 # Drawing begins at pure noise. Training never showed that, unless $\bar\alpha_T = 0$. How much is left with Stable Diffusion's schedule,
@@ -357,7 +373,7 @@ assert np.allclose(errors["v"], errors["x_0"] + errors["eps"], rtol=1e-3)
 # be of variance 1 at every $\sigma$, since networks like such numbers, and its errors should be amplified as little as possible. Let
 # the denoiser be
 #
-# $$\hat x_0 = c_\text{skip}\, y + c_\text{out}\, F, \qquad \text{so} \qquad F = \frac{x_0 - c_\text{skip}\, y}{c_\text{out}} \qquad \text{(Eq. EDM-F1, EDM-F2)}$$
+# $$\hat x_0 = c_\text{skip}\, y + c_\text{out}\, F, \qquad \text{so} \qquad F = \frac{x_0 - c_\text{skip}\, y}{c_\text{out}} \qquad \text{(Eq. EDM-F1, Eq. EDM-F2)}$$
 #
 # **Derive it yourself:** the data have mean 0 and the standard deviation `data`. Which $c_\text{skip}$ leaves the least variance to the
 # network, and which $c_\text{out}$ is then needed to make it 1?
@@ -380,13 +396,13 @@ for t in (50, 500, 950):
     sigma = ((1 - alpha_bar) / alpha_bar) ** 0.5
     c_skip, c_out = my_precondition(np.array(sigma), 0.5)
     x_t = alpha_bar**0.5 * x_0 + (1 - alpha_bar) ** 0.5 * eps
-    F = TARGETS["edm"].of(diffusion, x_0, eps, t)
+    F = edm_target(diffusion, x_0, eps, t)
     assert np.allclose(F, (x_0 - c_skip * x_t / alpha_bar**0.5) / c_out)
     assert abs(F.var() - 1) < 0.03  # standard error 0.0045
-    back, noise_back = TARGETS["edm"].x_0_and_eps(diffusion, x_t, t, F)
+    back, noise_back = x_0_and_eps_from_edm(diffusion, x_t, t, F)
     assert np.allclose(back, x_0)
     assert np.allclose(noise_back, eps)
-    guess, _ = TARGETS["edm"].x_0_and_eps(diffusion, x_t, t, 0.8 * F)
+    guess, _ = x_0_and_eps_from_edm(diffusion, x_t, t, 0.8 * F)
     assert np.allclose(guess, c_skip * x_t / alpha_bar**0.5 + c_out * 0.8 * F), "also of a wrong F"
     print(f"t = {t}: c_skip {c_skip:.4f}, c_out {c_out:.4f}, variance of F {F.var():.3f}")
 

@@ -19,7 +19,7 @@ from tinydiff.diffusion.process import GaussianDiffusion
 
 @checked()
 def log_variance_range(diffusion: GaussianDiffusion, t: Time, s: Time | None = None) -> tuple[Array, Array]:
-    """Return log beta-tilde and log beta of the step from t to s, float64 arrays, (N,) or without axes.
+    """Return log beta-tilde and log beta of the step from t to s, float64, (N,) or without axes (Eq. IDDPM-15).
 
     Both are those of this very step, also where a chain leaves steps out. At s = 0, beta-tilde is 0; as in the authors'
     code, that of the step before it is taken, here of one as long: from 2 t, or from T if that is less, to t.

@@ -47,7 +47,8 @@ class NoiseSchedule(Module):
 
     References
     ----------
-    Kingma, Salimans, Poole, Ho, "Variational diffusion models", NeurIPS 2021, appendix H.
+    Kingma, Salimans, Poole, Ho, "Variational diffusion models", NeurIPS 2021: the monotone
+    network of the appendix, here with one layer of sigmoids.
     """
 
     def __init__(
