@@ -13,6 +13,7 @@ PROCESS = D.GaussianDiffusion(D.cosine_schedule(20))
 rng = np.random.default_rng(0)
 X, EPS, T = rng.normal(size=(2, 4, 4, 1)).astype("f4"), rng.normal(size=(2, 4, 4, 1)).astype("f4"), np.array([3, 7])
 MASK, LABELS, FLAT = np.ones((2, 4, 4, 1), "f4"), np.array([1, 0]), rng.normal(size=(2, 2)).astype("f4")
+GAMMA = np.array([-1.0, 0.5], "f4")
 GAUSSIAN = D.Gaussian(PROCESS, np.zeros(2), 1.0)
 MIXTURE = D.GaussianMixture(PROCESS, np.ones(2), np.eye(2), [1.0, 1.0])
 FINITE = D.FiniteData(PROCESS, np.eye(2))
@@ -111,13 +112,30 @@ CALLS |= {
         D.loss_weight,
         {"weighting": "min-snr", "kind": "v", "diffusion": PROCESS, "t": T, "gamma": 4.0},
     ),
+    "log_variance_range": lambda: (D.log_variance_range, {"diffusion": PROCESS, "t": T, "s": T - 1}),
+    "learned_log_variance": lambda: (
+        D.learned_log_variance,
+        {"diffusion": PROCESS, "share": X, "t": T, "s": T - 1},
+    ),
+    "best_variance": lambda: (D.best_variance, {"diffusion": PROCESS, "squared_error": 0.5, "t": 7.0, "s": 3.0}),
+    "variance_loss": lambda: (
+        D.variance_loss,
+        {"diffusion": PROCESS, "x_0": X, "x_0_hat": EPS, "t": T, "share": 0.5 * X},
+    ),
+    "noised": lambda: (D.noised, {"x_0": X, "gamma": GAMMA, "eps": EPS}),
+    "continuous_term": lambda: (D.continuous_term, {"eps": EPS, "eps_hat": X, "slope": GAMMA + 3}),
+    "slope_gradient": lambda: (D.slope_gradient, {"term": GAMMA + 2, "slope": GAMMA + 3, "curvature": GAMMA}),
+    "in_gamma": lambda: (
+        lambda **arguments: D.in_gamma(**arguments)(X, GAMMA),
+        {"predict": predict, "diffusion": PROCESS},
+    ),
     "normal_kl": lambda: (D.normal_kl, {"mean_1": X, "variance_1": 1.0, "mean_2": EPS, "variance_2": 2.0}),
     "prior_term": lambda: (D.prior_term, {"diffusion": PROCESS, "x_0": X}),
     "step_term": lambda: (D.step_term, {"predict": predict, "diffusion": PROCESS, "x_0": X, "t": 7, "eps": EPS}),
     "simple_loss": lambda: (D.simple_loss, {"network": network, "diffusion": PROCESS, "x_0": X, "t": T, "eps": EPS}),
     "predictor": lambda: (
         lambda **arguments: D.predictor(**arguments)(X, T),
-        {"network": network, "diffusion": PROCESS, "kind": "v", "clip": True},
+        {"network": network, "diffusion": PROCESS, "kind": "v", "clip": True, "learned_variance": False},
     ),
     "adaptive": chain(D.adaptive, rtol=0.05, atol=0.01, most=100),
     "annealed_langevin": chain(D.annealed_langevin, step_size=0.1, repeats=2, noise=Noise(0)),

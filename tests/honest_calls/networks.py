@@ -51,6 +51,21 @@ NETWORKS = {
 }
 
 
+def schedule_backward():
+    schedule, tape = N.NoiseSchedule(hidden=3), Tape()
+    schedule.forward(np.array([0.25, 0.75]), tape)
+    grads, d = Gradients(schedule.parameters()), np.array([1.0, -0.5])
+    call = lambda **given: (schedule.backward(**given, tape=tape, grads=grads), grads.flat)  # noqa: E731
+    return call, {"d_gamma": d, "d_slope": 2 * d}
+
+
+def schedule_ends():
+    schedule = N.NoiseSchedule(hidden=3)
+    grads, d = Gradients(schedule.parameters()), np.array([1.0, -0.5])
+    call = lambda **given: (schedule.move_ends(**given, grads=grads), grads.flat)  # noqa: E731
+    return call, {"d_first": d, "d_last": 2 * d}
+
+
 def backward(name):
     make, inputs = NETWORKS[name]
     model, tape = make(), Tape()
@@ -160,6 +175,14 @@ CALLS |= {
             "attributes": {"shape": ("circle", "square")},
         },
     ),
+    "NoiseSchedule": lambda: (
+        N.NoiseSchedule,
+        {"gamma_0": -5.0, "gamma_1": 4.0, "hidden": 3, "rng": seeded()},
+    ),
+    "NoiseSchedule.forward": lambda: (N.NoiseSchedule().forward, {"t": np.array([0.25, 0.75])}),
+    "NoiseSchedule.backward": lambda: schedule_backward(),
+    "NoiseSchedule.move_ends": lambda: schedule_ends(),
+    "NoiseSchedule.table": lambda: (N.NoiseSchedule().table, {"T": 5}),
     "UNet": lambda: (N.UNet, {"config": UNET, "rng": seeded()}),
     "MLPConfig": lambda: (N.MLPConfig, {"channels": 2, "width": 4, "depth": 1, "num_classes": 3}),
     "MLP": lambda: (N.MLP, {"config": MLP, "rng": seeded()}),
@@ -252,4 +275,4 @@ WITHOUT = {
     "Posterior",
     "Reconstruction",
 } | {f"{name}.one_input" for name in NETWORKS}
-RECORDS = {"Network", "DenoiserGradients", "Posterior", "Reconstruction"}
+RECORDS = {"Gamma", "Network", "DenoiserGradients", "Posterior", "Reconstruction"}

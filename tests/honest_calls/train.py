@@ -17,6 +17,7 @@ from tinydiff.networks import (
     AttributeClassifierConfig,
     Classifier,
     ClassifierConfig,
+    NoiseSchedule,
     PatchDiscriminator,
     PatchDiscriminatorConfig,
     QuantisedAutoencoder,
@@ -129,6 +130,12 @@ CALLS = {
         T.random_steps,
         {"noise": Noise(0), "n": 3, "T": 10, "time_shift": 2.0, "times": "stratified", "batch": 6},
     ),
+    "LearnScheduleConfig": lambda: (T.LearnScheduleConfig, {"steps": 3, "ends": True}),
+    "LearnSchedule": lambda: (
+        T.LearnSchedule,
+        {"schedule": NoiseSchedule(), "denoise": lambda x_t, gamma: x_t, "x_0": np.ones((3, 2))}
+        | {"config": T.LearnScheduleConfig(steps=3), "validation": np.ones((3, 2))},
+    ),
     "ClassifyConfig": lambda: (T.ClassifyConfig, {"steps": 3, "shift": 1}),
     "ContrastConfig": lambda: (T.ContrastConfig, {"steps": 3, "clean": 0.5}),
     "QuantiseConfig": lambda: (
@@ -214,7 +221,7 @@ WITHOUT = {
         for method in ("add_gradient_against_discriminator", "add_gradient_of_discriminator")
         + ("at_half_size", "deceit", "reconstruction", "remedy", "turns", "weigh")
     ),
-    *(f"{name}.{method}" for name in ("Denoise", "Decode") for method in ("eps", "loss", "steps")),
+    *(f"{name}.{method}" for name in ("Denoise", "Decode") for method in ("eps", "loss", "bound", "steps")),
     *(
         f"{name}.{method}"
         for name in (
@@ -223,6 +230,7 @@ WITHOUT = {
             "Classify",
             "ClassifyAttributes",
             "Contrast",
+            "LearnSchedule",
             "NewWord",
             "Reconstruct",
             "Quantise",

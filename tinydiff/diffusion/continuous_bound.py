@@ -20,7 +20,7 @@ ROUNDING = 1e-6  # of gamma, by which it may seem to lie beyond the ends
 
 @checked()
 def noised(x_0: Array, gamma: Array, eps: Array) -> Array:
-    """Return x_t = a x_0 + b eps at a gamma for each sample, (N,), on DDPM's path (Eq. VDM-3)."""
+    """Return x_t = a x_0 + b eps at a gamma for each sample, (N,), on DDPM's path (Eq. VDM-Z)."""
     check_match(x_0=x_0, eps=eps)
     check_shape("gamma", gamma, x_0.shape[:1])
     xp = xp_of(x_0, gamma)
@@ -30,12 +30,12 @@ def noised(x_0: Array, gamma: Array, eps: Array) -> Array:
 
 @checked()
 def continuous_term(eps: Array, eps_hat: Array, slope: Array) -> Array:
-    r"""Return what a random time says of the bound, in nats, shape (N,) (Eq. VDM-17).
+    r"""Return what a random time says of the bound, in nats, shape (N,) (Eq. VDM-INF).
 
     .. math:: L_\infty = \tfrac12\, E_{t, \epsilon}\bigl[\gamma'(t)\, \lVert\epsilon - \hat\epsilon\rVert^2\bigr]
        = \tfrac12 \int_{\gamma_0}^{\gamma_1} E\, \lVert\epsilon - \hat\epsilon\rVert^2\, \mathrm{d}\gamma
 
-    The second form knows no t any more: the inside of a schedule does not change the bound (Eq. VDM-18).
+    The second form knows no t any more: the inside of a schedule does not change the bound (Eq. VDM-INV).
 
     Parameters
     ----------
@@ -51,7 +51,7 @@ def continuous_term(eps: Array, eps_hat: Array, slope: Array) -> Array:
 
     References
     ----------
-    Kingma, Salimans, Poole, Ho, "Variational diffusion models", NeurIPS 2021, Eq. 17 and 18.
+    Kingma, Salimans, Poole, Ho, "Variational diffusion models", NeurIPS 2021, section 5.
     """
     check_match(eps=eps, eps_hat=eps_hat)
     check_shape("slope", slope, eps.shape[:1])

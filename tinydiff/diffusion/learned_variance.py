@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from tinydiff.base import Array, InputError, check_positive, checked, xp_of
+from tinydiff.base import Array, check_positive, checked, xp_of
 from tinydiff.diffusion.alpha_bar import Time, to_multiply
 from tinydiff.diffusion.checks import check_match
 from tinydiff.diffusion.process import GaussianDiffusion
@@ -19,7 +19,7 @@ from tinydiff.diffusion.process import GaussianDiffusion
 
 @checked()
 def log_variance_range(diffusion: GaussianDiffusion, t: Time, s: Time | None = None) -> tuple[Array, Array]:
-    """Return log beta-tilde and log beta of the step from t to s, float64 arrays, (N,) or without axes.
+    """Return log beta-tilde and log beta of the step from t to s, float64, (N,) or without axes (Eq. IDDPM-15).
 
     Both are those of this very step, also where a chain leaves steps out. At s = 0, beta-tilde is 0; as in the authors'
     code, that of the step before it is taken, here of one as long: from 2 t, or from T if that is less, to t.
@@ -80,7 +80,7 @@ def learned_log_variance(diffusion: GaussianDiffusion, share: Array, t: Time, s:
 
 
 @checked()
-def best_variance(diffusion: GaussianDiffusion, squared_error: Array | float, t: Time, s: Time | None = None) -> Array:
+def best_variance(diffusion: GaussianDiffusion, squared_error: float, t: float, s: float | None = None) -> float:
     r"""Return the variance of a step from t to s that makes the bound smallest (Eq. ADPM-1).
 
     .. math:: \sigma^2 = \tilde\beta + c_0^2\, E\bigl[(x_0 - \hat x_0)^2\bigr]
@@ -91,7 +91,7 @@ def best_variance(diffusion: GaussianDiffusion, squared_error: Array | float, t:
     Parameters
     ----------
     diffusion : GaussianDiffusion
-    squared_error : float or array
+    squared_error : float
         The mean square by which x_0_hat misses x_0; for the best denoiser, the mean variance of x_0 given x_t.
     t, s : numbers
         As for `log_variance_range`.
@@ -106,12 +106,10 @@ def best_variance(diffusion: GaussianDiffusion, squared_error: Array | float, t:
     Bao, Li, Zhu, Zhang, "Analytic-DPM: an analytic estimate of the optimal reverse variance in diffusion probabilistic
     models", ICLR 2022, Theorem 1, there in terms of the score.
     """
-    if not (isinstance(t, Real) and (s is None or isinstance(s, Real))):
-        raise InputError("t and s are arrays, but one number each was expected.")
-    if isinstance(squared_error, Real):
-        check_positive("squared_error", squared_error)
+    check_positive("squared_error", squared_error)
+    s = t - 1 if s is None else s
     c_0 = float(diffusion.posterior_mean(np.ones(1), np.zeros(1), t, s)[0])
-    return diffusion.posterior_variance(t, s) + c_0**2 * squared_error
+    return float(diffusion.posterior_variance(t, s)) + c_0**2 * squared_error
 
 
 @checked()

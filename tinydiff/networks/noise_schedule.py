@@ -5,11 +5,20 @@ from typing import NamedTuple
 
 import numpy as np
 
-from tinydiff.base import Array, InputError, check_count, check_number, check_shape, checks_arguments, xp_of
+from tinydiff.base import (
+    Array,
+    InputError,
+    check_alike,
+    check_count,
+    check_number,
+    check_shape,
+    checks_arguments,
+    xp_of,
+)
 from tinydiff.nn import Gradients, Module, Parameter, Tape
 
 LARGEST_GAMMA = 60.0  # e^-60 of signal or noise is nothing to a float64
-MOST_HIDDEN = 2**16
+MOST_HIDDEN, MOST_STEPS = 2**16, 10**5
 Cache = namedtuple("Cache", "t share d_share")
 
 
@@ -47,7 +56,8 @@ class NoiseSchedule(Module):
 
     References
     ----------
-    Kingma, Salimans, Poole, Ho, "Variational diffusion models", NeurIPS 2021, appendix H.
+    Kingma, Salimans, Poole, Ho, "Variational diffusion models", NeurIPS 2021: the monotone
+    network of the appendix, here with one layer of sigmoids.
     """
 
     def __init__(
@@ -80,6 +90,7 @@ class NoiseSchedule(Module):
 
     def forward(self, t: Array, tape: Tape | None = None) -> Gamma:
         """Return gamma and its two derivatives at times (N,) from 0 to 1."""
+        check_alike(t=t, theta=self.theta)
         check_shape("t", t, (None,))
         raw, d_raw, dd_raw = self._raw(t)
         (low, high), _, _ = self._raw(xp_of(t).asarray([0.0, 1.0]))
@@ -98,6 +109,9 @@ class NoiseSchedule(Module):
         The curvature is not differentiated, and times are drawn, so there is no gradient in t.
         """
         t, share, d_share = tape.pop(self)
+        check_alike(d_gamma=d_gamma, d_slope=d_slope, theta=self.theta)
+        for name, d in (("d_gamma", d_gamma), ("d_slope", d_slope)):
+            check_shape(name, d, t.shape)
         if grads is None:
             return
         xp = xp_of(t)
@@ -118,6 +132,9 @@ class NoiseSchedule(Module):
 
     def move_ends(self, d_first: Array, d_last: Array, grads: Gradients) -> None:
         """Add to `grads` what gradients in gamma_0 and gamma_1, (N,) each, mean for the weights that say them."""
+        check_alike(d_first=d_first, d_last=d_last, theta=self.theta)
+        check_shape("d_first", d_first, (None,))
+        check_shape("d_last", d_last, d_first.shape)
         xp, (_, log_length) = xp_of(d_first, d_last), self.first_and_log_length.value
         d_first, d_last = d_first.sum(), d_last.sum()
         grads.add(self.first_and_log_length, xp.stack([d_first + d_last, xp.exp(log_length) * d_last]))
@@ -130,7 +147,7 @@ class NoiseSchedule(Module):
         InputError
             If T is not a whole number from 2.
         """
-        check_count("T", T, least=2)
+        check_count("T", T, least=2, most=MOST_STEPS)
         gamma, _, _ = self.forward(np.linspace(0, 1, T))
         return np.concatenate([[1.0], 1 / (1 + np.exp(gamma))])
 

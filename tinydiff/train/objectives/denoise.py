@@ -208,7 +208,7 @@ class Denoise(Objective):
     def bound(
         self, predicted: Array, variance: Array, x_0: Array, x_t: Array, t: Array, share: float, often: Array | None
     ) -> tuple[Array, Array]:
-        """Return what the bound adds to the loss of each sample, and the gradient in what is said of the variance."""
+        """Return what the bound adds to each sample's loss, and the gradient in what is said (Eq. IDDPM-16)."""
         factor = self.config.variance_weight * self.diffusion.T
         x_0_hat, _ = TARGETS[self.model.config.kind].x_0_and_eps(self.diffusion, x_t, t, predicted)
         loss, d_variance = variance_loss(self.diffusion, x_0, x_0_hat, t, variance)

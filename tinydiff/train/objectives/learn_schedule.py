@@ -34,7 +34,7 @@ class LearnScheduleConfig(ValidatedConfig):
 
 @checks_arguments("__init__")
 class LearnSchedule(Objective):
-    """The schedule learns where to look, of a denoiser that stands still (Kingma et al. 2021, appendix I.2).
+    """The schedule learns where to look, of a denoiser that stands still (Kingma et al. 2021).
 
     The bound is a mean over random times. Inside, the schedule is moved so that this mean varies least, which leaves
     the bound as it is; its ends by the bound.

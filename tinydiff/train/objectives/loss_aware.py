@@ -42,7 +42,7 @@ class LossHistory(Module):
         return (1 - ANY) * share + ANY / self.T
 
     def draw(self, noise: Noise, n: int) -> tuple[Array, Array]:
-        """Return n random steps, and by what their losses are multiplied: 1 / (T p_t), so that the mean is the same."""
+        """Return n random steps, and by what their losses are multiplied, 1 / (T p_t) (Eq. IDDPM-18)."""
         xp, p = noise.xp, self.probabilities()
         ends = xp.cumsum(p)
         t = xp.minimum(xp.searchsorted(ends / ends[-1], noise.uniform((n,), "t", dtype=np.float64)), self.T - 1)
