@@ -30,7 +30,7 @@ import numpy as np
 import tinydiff
 from tinydiff import plot
 from tinydiff.base import Noise
-from tinydiff.course import show_source
+from tinydiff.course import show_source, slider
 from tinydiff.course.exercises import notebook_12 as exercises
 from tinydiff.data import Dataset, load_data
 from tinydiff.diffusion import (
@@ -155,6 +155,25 @@ for name, a in thousand.items():
     print(f"{name:<10} {middle:.0%} of the steps in the middle")
     if name == "laplace":
         assert abs(middle - (1 - np.exp(-2 / 0.5))) < 0.005  # Laplace's distribution of width 0.5
+
+# %% [markdown]
+# And to the eye: the same digits, with the same noise, at the same t. Move the slider, and see where each schedule hides them.
+
+# %%
+digits, labels = load_data("mnist-small", "test").batch(np.arange(32))
+noise = rng.standard_normal(digits.shape).astype(np.float32)
+
+
+def at_step(t):
+    """Return eight digits at step t of each schedule, in units of x_t."""
+    rows = {}
+    for name, a in thousand.items():
+        alpha_bar = a[t - 1]
+        rows[name] = (alpha_bar**0.5 * digits[:8] + (1 - alpha_bar) ** 0.5 * noise[:8]).astype(np.float32)
+    return plot.image_rows(rows, title=f"t = {t} of 1000")
+
+
+slider(at_step, range(50, 1000, 50), "t", start=9)
 
 # %% [markdown]
 # So a schedule does three things, which are easily mixed up: it says how much signal is left at T, it says how often *training* looks at
@@ -332,9 +351,6 @@ for t in (3, 400, 1000):
 
 # %%
 mnist = tinydiff.load("mnist")
-test = load_data("mnist-small", "test")
-digits, labels = test.batch(np.arange(32))
-noise = rng.standard_normal(digits.shape).astype(np.float32)
 times = np.array([20, 150, 300, 450, 600, 750, 900, 980])
 errors = {"v": [], "x_0": [], "eps": []}
 for t in times:
