@@ -10,7 +10,7 @@ from tinydiff.models.store import register
 from tinydiff.networks import VAE, Generator, GeneratorConfig, RealNVP, RealNVPConfig, VAEConfig
 from tinydiff.workers import map_shards
 
-OnePassModel = Generator | VAE | RealNVP
+OnePassModel = Generator | VAE | RealNVP  # what draws in one pass, by no chain
 SHARD = 64  # pictures that are computed together
 
 

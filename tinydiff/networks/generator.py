@@ -1,5 +1,6 @@
 """A generator, which makes pictures of random numbers, and a discriminator that reads a picture as one vector."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
@@ -13,9 +14,18 @@ from tinydiff.networks.registry import network
 from tinydiff.nn import Gradients, Linear, Module, Sequential, SiLU, Tape
 
 
+class OfVectors(OfPictures):
+    """What the shape of a network says that reads all numbers of a picture in one layer."""
+
+    @property
+    def numbers(self) -> int:
+        """How many numbers a picture has."""
+        return math.prod(self.shape)
+
+
 @checks_arguments("__init__")
 @dataclass(frozen=True)
-class GeneratorConfig(OfPictures):
+class GeneratorConfig(OfVectors):
     """The shape of a generator.
 
     Parameters
@@ -41,7 +51,7 @@ class GeneratorConfig(OfPictures):
 
 @checks_arguments("__init__")
 @dataclass(frozen=True)
-class VectorDiscriminatorConfig(OfPictures):
+class VectorDiscriminatorConfig(OfVectors):
     """The shape of a discriminator of vectors.
 
     Parameters
@@ -100,7 +110,7 @@ class Generator(Module):
     def __init__(self, config: GeneratorConfig, rng: np.random.Generator | None = None, dtype: Any = np.float32):
         rng = np.random.default_rng(0) if rng is None else rng
         self.config = config
-        self.body = perceptron([config.latent, *config.channels, int(np.prod(config.shape))], rng, dtype)
+        self.body = perceptron([config.latent, *config.channels, config.numbers], rng, dtype)
         self.pack()
 
     @property
@@ -120,7 +130,9 @@ class Generator(Module):
 
     def backward(self, d_x: Array, tape: Tape, grads: Gradients | None = None) -> Array:
         """Return dz, and add the weights' gradients to `grads`."""
-        return self.body.backward(d_x.reshape(len(d_x), -1), tape, grads)
+        check_alike(d_x=d_x, theta=self.theta)
+        check_shape("d_x", d_x, (None, *self.config.shape))
+        return self.body.backward(d_x.reshape(len(d_x), self.config.numbers), tape, grads)
 
     def draw(self, z: Array) -> Array:
         """Return the pictures of standard normal numbers z (N, latent)."""
@@ -149,7 +161,7 @@ class VectorDiscriminator(Module):
     ):
         rng = np.random.default_rng(0) if rng is None else rng
         self.config = config
-        self.body = perceptron([int(np.prod(config.shape)), *config.channels, 1], rng, dtype)
+        self.body = perceptron([config.numbers, *config.channels, 1], rng, dtype)
         self.pack()
 
     def one_input(self) -> tuple[Array, ...]:
@@ -160,8 +172,10 @@ class VectorDiscriminator(Module):
         """Return logits, shape (N, 1)."""
         check_alike(x=x, theta=self.theta)
         check_shape("x", x, (None, *self.config.shape))
-        return self.body.forward(x.reshape(len(x), -1), tape)
+        return self.body.forward(x.reshape(len(x), self.config.numbers), tape)
 
     def backward(self, d_logits: Array, tape: Tape, grads: Gradients | None = None) -> Array:
         """Return dx, and add the weights' gradients to `grads`; a generator learns from dx alone."""
+        check_alike(d_logits=d_logits, theta=self.theta)
+        check_shape("d_logits", d_logits, (None, 1))
         return self.body.backward(d_logits, tape, grads).reshape(len(d_logits), *self.config.shape)

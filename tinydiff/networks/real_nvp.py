@@ -17,8 +17,8 @@ from tinydiff.base import (
     checks_arguments,
     xp_of,
 )
-from tinydiff.networks.generator import perceptron
-from tinydiff.networks.levels import MOST_LAYERS, OfPictures, check_levels
+from tinydiff.networks.generator import OfVectors, perceptron
+from tinydiff.networks.levels import MOST_LAYERS, check_levels
 from tinydiff.networks.registry import network
 from tinydiff.nn import Gradients, Module, Tape
 
@@ -36,7 +36,7 @@ class Flowed(NamedTuple):
 
 @checks_arguments("__init__")
 @dataclass(frozen=True)
-class RealNVPConfig(OfPictures):
+class RealNVPConfig(OfVectors):
     """The shape of a normalising flow.
 
     Parameters
@@ -62,7 +62,7 @@ class RealNVPConfig(OfPictures):
         check_levels(self, "in_channels")
         check_count("couplings", self.couplings, least=2, most=MOST_LAYERS)
         check_positive("scale", self.scale)
-        if int(np.prod(self.shape)) < 2:
+        if self.numbers < 2:
             raise InputError("A picture of one number was asked for, but a coupling keeps some and moves others.")
 
 
@@ -200,7 +200,7 @@ class RealNVP(Module):
     @property
     def latent(self) -> int:
         """How many random numbers a picture is made of: as many as it has."""
-        return int(np.prod(self.config.shape))
+        return self.config.numbers
 
     def one_input(self) -> tuple[Array, ...]:
         """Return one picture."""
@@ -210,7 +210,7 @@ class RealNVP(Module):
         """Return (z, log_det): rows (N, D) that should be standard normal, and log |det dz/dx|, shape (N,)."""
         check_alike(x=x, theta=self.theta)
         check_shape("x", x, (None, *self.config.shape))
-        z = x.reshape(len(x), -1)
+        z = x.reshape(len(x), self.latent)
         total = xp_of(x).zeros(len(x), x.dtype)
         for coupling in self.couplings:
             z, log_det = coupling.forward(z, tape)
@@ -219,6 +219,9 @@ class RealNVP(Module):
 
     def backward(self, d_z: Array, d_log_det: Array, tape: Tape, grads: Gradients | None = None) -> Array:
         """Return d_x, and add the weights' gradients to `grads`; each coupling has a share in log_det."""
+        check_alike(d_z=d_z, d_log_det=d_log_det, theta=self.theta)
+        check_shape("d_z", d_z, (None, self.latent))
+        check_shape("d_log_det", d_log_det, (len(d_z),))
         for coupling in reversed(self.couplings):
             d_z = coupling.backward(d_z, d_log_det, tape, grads)
         return d_z.reshape(len(d_z), *self.config.shape)
@@ -235,7 +238,10 @@ class RealNVP(Module):
 
     def inverse_backward(self, d_x: Array, d_log_det: Array, tape: Tape, grads: Gradients | None = None) -> Array:
         """Return d_z, and add the weights' gradients to `grads`."""
-        d = d_x.reshape(len(d_x), -1)
+        check_alike(d_x=d_x, d_log_det=d_log_det, theta=self.theta)
+        check_shape("d_x", d_x, (None, *self.config.shape))
+        check_shape("d_log_det", d_log_det, (len(d_x),))
+        d = d_x.reshape(len(d_x), self.latent)
         for coupling in self.couplings:
             d = coupling.inverse_backward(d, d_log_det, tape, grads)
         return d

@@ -8,8 +8,8 @@ import numpy as np
 from tinydiff import functional as F
 from tinydiff.base import Array, Size, check_alike, check_shape, checks_arguments, xp_of
 from tinydiff.networks.autoencoder import LOG_VARIANCE, Posterior, Reconstruction
-from tinydiff.networks.generator import perceptron
-from tinydiff.networks.levels import OfPictures, check_levels
+from tinydiff.networks.generator import OfVectors, perceptron
+from tinydiff.networks.levels import check_levels
 from tinydiff.networks.registry import network
 from tinydiff.nn import Gradients, Module, Parameter, Tape
 
@@ -18,7 +18,7 @@ FIRST_LOG_SIGMA = -1.0  # of a new decoder: data have numbers around 1
 
 @checks_arguments("__init__")
 @dataclass(frozen=True)
-class VAEConfig(OfPictures):
+class VAEConfig(OfVectors):
     """The shape of a variational autoencoder of vectors.
 
     Parameters
@@ -64,7 +64,7 @@ class VAE(Module):
     def __init__(self, config: VAEConfig, rng: np.random.Generator | None = None, dtype: Any = np.float32):
         rng = np.random.default_rng(0) if rng is None else rng
         self.config = config
-        numbers = int(np.prod(config.shape))
+        numbers = config.numbers
         self.encoder = perceptron([numbers, *config.channels, 2 * config.latent], rng, dtype)
         self.decoder = perceptron([config.latent, *config.channels[::-1], numbers], rng, dtype)
         self.log_sigma = Parameter(np.full(1, FIRST_LOG_SIGMA, dtype), decay=False)
@@ -84,7 +84,7 @@ class VAE(Module):
         """Return (mean, log_variance) of the latents, each (N, latent); the log variance is clamped (Eq. CLAMP-1)."""
         check_alike(x=x, theta=self.theta)
         check_shape("x", x, (None, *self.config.shape))
-        h = self.encoder.forward(x.reshape(len(x), -1), tape)
+        h = self.encoder.forward(x.reshape(len(x), self.config.numbers), tape)
         mean, log_variance = h[:, : self.config.latent], h[:, self.config.latent :]
         log_variance, cache = F.clamp.bare(log_variance, *LOG_VARIANCE)
         if tape is not None:
@@ -95,7 +95,12 @@ class VAE(Module):
         self, d_mean: Array, d_log_variance: Array, tape: Tape, grads: Gradients | None = None
     ) -> Array:
         """Return dx, and add the weights' gradients to `grads`."""
-        (d_log_variance,) = F.clamp_backward.bare(d_log_variance, tape.pop(self))
+        check_alike(d_mean=d_mean, d_log_variance=d_log_variance, theta=self.theta)
+        check_shape("d_mean", d_mean, (None, self.config.latent))
+        check_shape("d_log_variance", d_log_variance, d_mean.shape)
+        cache = tape.pop(self)
+        check_shape("d_mean", d_mean, cache.inside.shape)
+        (d_log_variance,) = F.clamp_backward.bare(d_log_variance, cache)
         dh = xp_of(d_mean).concatenate([d_mean, d_log_variance], axis=-1)
         return self.encoder.backward(dh, tape, grads).reshape(len(dh), *self.config.shape)
 
@@ -107,7 +112,9 @@ class VAE(Module):
 
     def decode_backward(self, d_x_hat: Array, tape: Tape, grads: Gradients | None = None) -> Array:
         """Return dz, and add the weights' gradients to `grads`."""
-        return self.decoder.backward(d_x_hat.reshape(len(d_x_hat), -1), tape, grads)
+        check_alike(d_x_hat=d_x_hat, theta=self.theta)
+        check_shape("d_x_hat", d_x_hat, (None, *self.config.shape))
+        return self.decoder.backward(d_x_hat.reshape(len(d_x_hat), self.config.numbers), tape, grads)
 
     def forward(self, x: Array, eps: Array, tape: Tape | None = None) -> Reconstruction:
         """Return (x_hat, mean, log_variance): what a sample of the latents decodes to, and what it is drawn from.
@@ -134,7 +141,10 @@ class VAE(Module):
 
         d_mean and d_log_variance are the gradients of what reads both besides the decoder, such as the KL divergence.
         """
+        check_alike(d_mean=d_mean, d_log_variance=d_log_variance, theta=self.theta)
         dz = self.decode_backward(d_x_hat, tape, grads)
+        check_shape("d_mean", d_mean, dz.shape)
+        check_shape("d_log_variance", d_log_variance, dz.shape)
         d_mean_of_z, d_log_variance_of_z, _ = F.reparameterise_backward.bare(dz, tape.pop(self))
         return self.encode_backward(d_mean + d_mean_of_z, d_log_variance + d_log_variance_of_z, tape, grads)
 

@@ -1,9 +1,12 @@
 """Training: one loop for all objectives, the optimizer on flat vectors, checkpoints, the log."""
 
 from tinydiff.train.config import TrainConfig, ValidatedConfig
+from tinydiff.train.dequantise import bits_per_number, dequantise
 from tinydiff.train.log import read_log
 from tinydiff.train.objective import Objective, Phase
 from tinydiff.train.objectives import (
+    Adversarial,
+    AdversarialConfig,
     AttributeData,
     Classify,
     ClassifyAttributes,
@@ -20,6 +23,8 @@ from tinydiff.train.objectives import (
     DenoiseConfig,
     Distil,
     DistilConfig,
+    FlowLikelihood,
+    FlowLikelihoodConfig,
     LearnSchedule,
     LearnScheduleConfig,
     NewWord,
@@ -31,8 +36,11 @@ from tinydiff.train.objectives import (
     Rectify,
     Shortcut,
     ShortcutConfig,
+    Variational,
+    VariationalConfig,
     couplings,
     earlier_time,
+    importance_bound,
     learn_word,
     random_steps,
 )
@@ -41,6 +49,8 @@ from tinydiff.train.run import Run
 
 __all__ = [
     "AdamW",
+    "Adversarial",
+    "AdversarialConfig",
     "AttributeData",
     "Classify",
     "ClassifyAttributes",
@@ -57,6 +67,8 @@ __all__ = [
     "DenoiseConfig",
     "Distil",
     "DistilConfig",
+    "FlowLikelihood",
+    "FlowLikelihoodConfig",
     "LearnSchedule",
     "LearnScheduleConfig",
     "NewWord",
@@ -73,10 +85,15 @@ __all__ = [
     "ShortcutConfig",
     "TrainConfig",
     "ValidatedConfig",
+    "Variational",
+    "VariationalConfig",
+    "bits_per_number",
     "clip_by_global_norm",
     "couplings",
+    "dequantise",
     "earlier_time",
     "ema_decay",
+    "importance_bound",
     "learn_word",
     "learning_rate",
     "random_steps",

@@ -39,7 +39,7 @@ def dequantise(x: Array, uniform: Array, levels: int) -> Array:
 
 
 @checked()
-def bits_per_number(nats: float | Array, levels: int) -> float | Array:
+def bits_per_number(nats: float, levels: int) -> float:
     """Return bits for each shade of grey, from nats for each dequantised number (Eq. DEQ-2).
 
     A cell is ``2 / levels`` wide, so that a uniform density, of log 2 nats, is log2(levels) bits: each shade is as
@@ -47,9 +47,9 @@ def bits_per_number(nats: float | Array, levels: int) -> float | Array:
 
     Parameters
     ----------
-    nats : float or array
+    nats : float
         ``-log p(x) / D`` of dequantised pictures of D numbers, or a bound on it.
     levels : int
     """
     check_count("levels", levels, least=2, most=MOST_LEVELS)
-    return (nats + math.log(levels / 2)) / math.log(2)
+    return (float(nats) + math.log(levels / 2)) / math.log(2)

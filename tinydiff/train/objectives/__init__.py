@@ -1,5 +1,6 @@
 """The objectives that can be trained, one in each file."""
 
+from tinydiff.train.objectives.adversarial import Adversarial, AdversarialConfig
 from tinydiff.train.objectives.attributes import AttributeData, ClassifyAttributes, ClassifyAttributesConfig
 from tinydiff.train.objectives.classify import Classify, ClassifyConfig
 from tinydiff.train.objectives.consistency import Consistency, ConsistencyConfig, earlier_time
@@ -7,6 +8,7 @@ from tinydiff.train.objectives.contrast import Contrast, ContrastConfig
 from tinydiff.train.objectives.decode import Decode, DecodeConfig
 from tinydiff.train.objectives.denoise import Denoise, DenoiseConfig
 from tinydiff.train.objectives.distil import Distil, DistilConfig
+from tinydiff.train.objectives.flow_likelihood import FlowLikelihood, FlowLikelihoodConfig
 from tinydiff.train.objectives.learn_schedule import LearnSchedule, LearnScheduleConfig
 from tinydiff.train.objectives.new_word import NewWord, NewWordConfig, learn_word
 from tinydiff.train.objectives.quantise import Quantise, QuantiseConfig
@@ -14,8 +16,11 @@ from tinydiff.train.objectives.reconstruct import Reconstruct, ReconstructConfig
 from tinydiff.train.objectives.rectify import Couplings, Rectify, couplings
 from tinydiff.train.objectives.shortcut import Shortcut, ShortcutConfig
 from tinydiff.train.objectives.steps import random_steps
+from tinydiff.train.objectives.variational import Variational, VariationalConfig, importance_bound
 
 __all__ = [
+    "Adversarial",
+    "AdversarialConfig",
     "AttributeData",
     "Classify",
     "ClassifyAttributes",
@@ -32,6 +37,8 @@ __all__ = [
     "DenoiseConfig",
     "Distil",
     "DistilConfig",
+    "FlowLikelihood",
+    "FlowLikelihoodConfig",
     "LearnSchedule",
     "LearnScheduleConfig",
     "NewWord",
@@ -43,8 +50,11 @@ __all__ = [
     "Rectify",
     "Shortcut",
     "ShortcutConfig",
+    "Variational",
+    "VariationalConfig",
     "couplings",
     "earlier_time",
+    "importance_bound",
     "learn_word",
     "random_steps",
 ]
