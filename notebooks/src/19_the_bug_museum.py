@@ -461,13 +461,14 @@ my_join = exercises.KNOWN.check(my_join)
 
 left = np.zeros((1, 28, 28, 1), np.float32)
 left[:, :, :14] = 1
+even = spaced_steps(1000, 10)
 plain = partial(model.predict, context=labels)
 
 
 def fill_in(late=False):
     """Return digits whose left half is given; late: with the noise of the time before."""
     x = x_T
-    for k, (t, s) in enumerate(my_pairs(times).astype(int).tolist()):
+    for k, (t, s) in enumerate(my_pairs(even).astype(int).tolist()):
         x_0_hat, _ = plain(x, np.full(5, float(t)))
         unknown = model.diffusion.posterior_mean(x_0_hat, x, t, s)
         unknown = unknown + model.diffusion.posterior_variance(t, s) ** 0.5 * fresh[k]
@@ -479,7 +480,7 @@ def fill_in(late=False):
 fifth_hall = {"known": right, "without a bug": fill_in(), "22: noise of t": fill_in(late=True)}
 print(museum_label(22))
 known_error = {name: abs((x - right) * left).max() for name, x in fifth_hall.items()}
-assert known_error["without a bug"] < 1e-3 < 0.01 < known_error["22: noise of t"]
+assert known_error["without a bug"] < 1e-3 < 0.1 < known_error["22: noise of t"]
 seen = []
 
 
@@ -605,7 +606,7 @@ print(museum_label(21))
 
 # %%
 plot.decision_tree(
-    "My samples are ...", {name: [f"{q} {cause}" for q, cause in rows] for name, rows in SYMPTOMS.items()}
+    "My samples are ...", {name: [f"{q} Yes: {cause}" for q, cause in rows] for name, rows in SYMPTOMS.items()}
 )
 
 # %%

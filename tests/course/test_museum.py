@@ -1,4 +1,4 @@
-"""The bug museum: every test that an exhibit names is there, and is marked with its pitfall; symptoms lead somewhere."""
+"""The bug museum: each test that an exhibit names is there, and marked with its pitfall; symptoms lead somewhere."""
 
 import re
 from pathlib import Path

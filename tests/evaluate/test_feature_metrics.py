@@ -93,7 +93,7 @@ def test_each_figure_is_that_of_its_own_function(xp):
 def test_pitfall_21_what_is_printed_says_extractor_split_number_and_interval():
     x, y = np.random.default_rng(3).normal(size=(2, 30, 2))
     said = str(feature_metrics(x, y, "two numbers", "numbers, test"))
-    for words in ("30 real images of numbers, test", "N = 30 each", "features of two numbers", "95 %", "jackknife"):
+    for words in ("30 real images of numbers, test", "samples, N = 30", "features of two numbers", "95 %", "jackknife"):
         assert words in said
     assert sum("[" in line for line in said.split("\n")) == 7
     table = metric_table({"samples": feature_metrics(x, y, "a", "b"), "real": feature_metrics(x, x, "a", "b")})

@@ -68,7 +68,8 @@ def test_samples_that_are_real_have_about_the_distance_of_real_ones(digits, mode
     _, others = real_halves(training, held_out)
     images, _ = others.batch(np.arange(len(others)))
     report = evaluate_pictures(Repeats(model, images), training, held_out)
-    assert "Distances to 60 real images of one half of all real ones, N = 60 each, on features of random conv" in report
+    assert "Distances to 60 real images of one half of all real ones, on features of random convolutions:" in report
+    assert "samples, N = 60                  real, N = 60" in report
     for name in ("Fréchet distance", "kernel distance (KID)", "precision", "recall", "density", "coverage"):
         drawn, real = columns_of(report, name)
         assert drawn == real, name  # they are the very pictures that stand for real ones

@@ -11,6 +11,7 @@ from tinydiff.base import InputError
 from tinydiff.data import to_floats
 from tinydiff.data.scenes import ATTRIBUTES, Scene, answers, compose, describe, render
 from tinydiff.evaluate import evaluate_scenes, random_features_frechet, scene_obedience
+from tinydiff.evaluate import scenes as module
 from tinydiff.models import Verdicts
 from tinydiff.networks import AttributeClassifier, AttributeClassifierConfig
 
@@ -95,6 +96,23 @@ def test_the_report_has_the_distances_of_drawn_and_of_real_scenes_to_other_real_
     assert real == pytest.approx(random_features_frechet(scenes[:6], scenes[6:]), rel=0.01)
     assert drawn > 2 * real  # what a network with random weights draws looks like no scene
     assert "Fréchet" not in evaluate_scenes(latent_diffusion(), judge, n=1, steps=1)  # one picture has no covariance
+
+
+def test_with_enough_scenes_both_extractors_have_all_distances_with_intervals():
+    judge = AttributeClassifier(AttributeClassifierConfig(16, 3, (4,), 1, 1, 4, attributes=ATTRIBUTES))
+    real = np.stack([render(compose(i, split="test"), 16) for i in range(20)])
+    lines = module._distances(judge, np.full_like(real, 100), real)
+    assert [
+        line.partition(" on features of ")[2] for line in lines if line.startswith("Distances to 20 real images")
+    ] == [
+        "the judge:",
+        "random convolutions, which see blur:",
+    ]
+    for name in ("Fréchet distance", "kernel distance", "density", "coverage"):
+        for line in (line for line in lines if line.startswith(name)):
+            drawn, of_real = (float(cell.split("[")[0]) for cell in (line[46:76], line[76:]))
+            assert (drawn > of_real) == (name not in ("density", "coverage")), line  # one grey picture, 20 times
+    assert sum(line.startswith("coverage") for line in lines) == 2
 
 
 def test_pictures_smaller_than_the_judge_reads_are_enlarged_for_it():

@@ -190,7 +190,7 @@ def what_now(symptom: str) -> str:
 
     Examples
     --------
-    >>> print(what_now("alike").split("\\n")[1])
+    >>> print(what_now("alike").split("\n")[1])
       1. Do all start from the same noise? Yes: a seed is set again in each call.
     """
     check_choice("symptom", symptom, SYMPTOMS)

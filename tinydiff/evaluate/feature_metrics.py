@@ -140,9 +140,8 @@ def metric_table(columns: Mapping[str, FeatureMetrics]) -> list[str]:
         f"coverage (k = {K_DENSITY})": "coverage",
     }
     lines = [
-        f"Distances to {counted(first.n_real, 'real image')} of {first.split}, N = {first.n_drawn} each, on features "
-        f"of {first.extractor}:",
-        f"{'':<46}" + "".join(f"{name:>30}" for name in columns),
+        f"Distances to {counted(first.n_real, 'real image')} of {first.split}, on features of {first.extractor}:",
+        f"{'':<46}" + "".join(f"{f'{name}, N = {figures.n_drawn}':>30}" for name, figures in columns.items()),
     ]
     lines += [
         f"{name:<46}" + "".join(f"{getattr(figures, field)!s:>30}" for figures in columns.values())

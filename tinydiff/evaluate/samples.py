@@ -143,7 +143,8 @@ def evaluate(
     if denoiser.num_classes is not None:
         what = "called by the label that was asked for"
         lines.append(f"{what:<46}{of_samples.agreement:>10.1%}{of_real.agreement:>10.1%}")
-    if 2 <= n_real < FEWEST:
+    compared = min(n_real, len(other_real))
+    if n >= 2 and n_real >= 2 and compared < FEWEST:
         drawn = classifier_frechet(classifier, samples[:n_real], real)
         lines.append(
             f"{f'Fréchet distance to {n_real} test images':<46}{drawn:>10.3f}"
@@ -156,7 +157,7 @@ def evaluate(
         "class, to test images. They vary with the draw: a little below that is not better than real.",
         "",
     ]
-    if n_real >= FEWEST:
+    if compared >= FEWEST:
         features = [map_shards(classifier.features, (images,), 100) for images in (real, samples[:n_real], other_real)]
         against, where = features[0], f"{test.name}, {test.split}"
         columns = zip(("samples", "real"), features[1:], strict=True)

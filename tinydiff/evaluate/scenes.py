@@ -23,6 +23,7 @@ from tinydiff.base import (
 from tinydiff.data import to_floats, to_images
 from tinydiff.data.scenes import Scene, answers, compose, describe, render
 from tinydiff.data.scenes.attributes import ATTRIBUTES, NOT_ASKED
+from tinydiff.evaluate.feature_metrics import FEWEST, feature_metrics, metric_table
 from tinydiff.evaluate.frechet import frechet_distance_of
 from tinydiff.evaluate.random_features import random_features
 from tinydiff.evaluate.report import carried_by_errors
@@ -277,6 +278,18 @@ def _distances(judge, drawn, real):
     n, size = len(real), real.shape[1]
     others = np.stack([render(compose(i, split=SPLITS["seen"]), size) for i in range(n, 2 * n)])
     sets = (drawn, real, others)
+    features = {
+        "the judge": [attribute_features(judge, _at_least(judge, images)) for images in sets],
+        "random convolutions, which see blur": [random_features(to_floats(images)) for images in sets],
+    }
+    if n >= FEWEST:
+        lines = []
+        for extractor, (of_drawn, of_real, of_others) in features.items():
+            columns = zip(("drawn", "real"), (of_drawn, of_real), strict=True)
+            where = f"scenes, {SPLITS['seen']}"
+            table = {name: feature_metrics(of_others, found, extractor, where) for name, found in columns}
+            lines += [*metric_table(table), ""]
+        return lines[:-1]
 
     def line(name, of_drawn, of_real, of_others):
         distances = (frechet_distance_of(features, of_others) for features in (of_drawn, of_real))
@@ -284,8 +297,8 @@ def _distances(judge, drawn, real):
 
     return [
         f"{f'Fréchet distance to {n} other real scenes':<46}{'drawn':>10}{'real':>10}",
-        line("on the judge's features", *(attribute_features(judge, _at_least(judge, images)) for images in sets)),
-        line("on random features, which see blur", *(random_features(to_floats(images)) for images in sets)),
+        line("on the judge's features", *features["the judge"]),
+        line("on random features, which see blur", *features["random convolutions, which see blur"]),
     ]
 
 

@@ -22,7 +22,9 @@ def test_evaluate_prints_samples_beside_real_images(trained, tmp_path, capsys, m
     arguments += ["--classifier", "stand-in"]
     assert main([*arguments, "--out", str(tmp_path)]) == 0
     text = capsys.readouterr().out
-    assert "Fréchet distance to 30 test images" in text
+    assert "Distances to 30 real images of digits, test, on features of stand-in:" in text
+    for name in ("Fréchet distance (FD", "kernel distance (KID)", "precision", "recall", "density", "coverage"):
+        assert any(line.startswith(name) and line.count("[") == 2 for line in text.splitlines()), name
     assert "test loss (v) by timestep" in text
     assert {p.name for p in tmp_path.iterdir()} == {"samples.png", "nearest.png", "loss_by_timestep.png"}
     assert main([*arguments, "--out", str(tmp_path)]) == 0

@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 from tinydiff.base import InputError, checked
 from tinydiff.plot.style import BLUE, INK, PAGE, VERMILION, Chart, drawable
 
-MOST_BRANCHES, WIDTH = 10, 62  # letters in a line of an answer
+MOST_BRANCHES, WIDTH = 10, 84  # letters in a line of an answer
 
 
 @checked()
