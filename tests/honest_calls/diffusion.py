@@ -153,6 +153,13 @@ CALLS |= {
     "dpmpp_singlestep": chain(D.dpmpp_singlestep, order=2),
     "edm": chain(D.edm, churn=10.0, s_min=0.05, s_max=50.0, s_noise=1.0, noise=Noise(0)),
     "er_sde": chain(D.er_sde, order=2, noise=Noise(0)),
+    "shortcut": chain(D.shortcut),
+    "bend": lambda: (D.bend, {"predict": predict, "diffusion": STRAIGHT, "x_T": X, "steps": STEPS, "context": LABELS}),
+    "guess_between": lambda: (
+        D.guess_between,
+        {"diffusion": PROCESS, "x_t": X, "t": T, "x_s": EPS, "s": T - 1},
+    ),
+    "straight_step": lambda: (D.straight_step, {"diffusion": PROCESS, "x_0": X, "eps": EPS, "s": T}),
     "euler": chain(D.euler),
     "euler_ancestral": chain(D.euler_ancestral, eta=0.5, noise=Noise(0)),
     "heun": chain(D.heun),

@@ -12,6 +12,8 @@ from honest_calls.models import DATA, LATENTS, MODEL, WORDS
 from tinydiff import train as T
 from tinydiff.base import Noise
 from tinydiff.data import Dataset, LatentData
+from tinydiff.diffusion import GaussianDiffusion, cosine_schedule
+from tinydiff.models import DiffusionModel, ModelConfig
 from tinydiff.networks import (
     AttributeClassifier,
     AttributeClassifierConfig,
@@ -22,6 +24,7 @@ from tinydiff.networks import (
     PatchDiscriminatorConfig,
     QuantisedAutoencoder,
     QuantisedAutoencoderConfig,
+    UNetConfig,
 )
 
 CONFIG = {
@@ -51,7 +54,32 @@ CLASSIFY = T.ClassifyConfig(steps=1, batch=2, micro_batch=2, lanes=1)
 RECONSTRUCT = T.ReconstructConfig(steps=1, batch=2, micro_batch=2, lanes=1, perceptual=0.5, adversarial=0.5)
 QUANTISE = T.QuantiseConfig(steps=1, batch=2, micro_batch=2, lanes=1)
 CODES = QuantisedAutoencoderConfig(4, 1, 4, (1, 2), latent_channels=2, codes=5)
+SHORTCUT = T.ShortcutConfig(steps=1, batch=2, micro_batch=2, lanes=1, finest=4)
+DISTIL = T.DistilConfig(steps=1, batch=2, micro_batch=2, lanes=1, teacher_steps=4)
+CONSISTENCY = T.ConsistencyConfig(steps=1, batch=2, micro_batch=2, lanes=1)
 WORD = T.NewWordConfig(steps=1, batch=2, micro_batch=2)
+
+
+def few(schedule="straight", path="straight", kind="flow-v", step_size=False):
+    """Return a model for one of the trainings of few steps."""
+    unet = UNetConfig(DATA.shape[:2], DATA.shape[2], channels=8, channel_mult=(1,), heads=2, step_size=step_size)
+    config = ModelConfig(unet, schedule=schedule, path=path, kind=kind, T=20)
+    return DiffusionModel(config.network(), config, micro_batch=2, threads=1, processes=False)
+
+
+def pairs():
+    """Return the arguments of two couplings."""
+    drawn, noise = np.random.default_rng(0).normal(size=(2, 2, *DATA.shape)).astype("f4")
+    return {
+        "latents": drawn,
+        "labels": np.zeros(2, int),
+        "captions": None,
+        "name": "pairs",
+        "autoencoder": "none",
+        "source": "here",
+        "of": "flow",
+        "x_T": noise,
+    }
 
 
 def told():
@@ -165,6 +193,28 @@ CALLS = {
             "features": AttributeClassifier(AttributeClassifierConfig(4, 1, (4,), 1, 1, 4)),
             "discriminator": PatchDiscriminator(PatchDiscriminatorConfig(1, 4, 1)),
         },
+    ),
+    "ShortcutConfig": lambda: (T.ShortcutConfig, {"steps": 3, "finest": 8, "bootstrap": 0.5}),
+    "Shortcut": lambda: (
+        T.Shortcut,
+        {"model": few(step_size=True), "data": DATA, "config": SHORTCUT, "validation": DATA},
+    ),
+    "DistilConfig": lambda: (T.DistilConfig, {"steps": 3, "teacher_steps": 4}),
+    "Distil": lambda: (
+        T.Distil,
+        {"model": few(), "data": DATA, "config": DISTIL, "teacher": few(), "validation": DATA},
+    ),
+    "Couplings": lambda: (T.Couplings, pairs()),
+    "couplings": lambda: (T.couplings, {"model": few(), "n": 2, "steps": 2, "seed": 1}),
+    "Rectify": lambda: (T.Rectify, {"model": few(), "data": T.Couplings(**pairs()), "config": DENOISE}),
+    "ConsistencyConfig": lambda: (T.ConsistencyConfig, {"steps": 3, "stages": 2, "huber": 0.5}),
+    "Consistency": lambda: (
+        T.Consistency,
+        {"model": few("cosine", "vp", "edm"), "data": DATA, "config": CONSISTENCY, "validation": DATA},
+    ),
+    "earlier_time": lambda: (
+        T.earlier_time,
+        {"diffusion": GaussianDiffusion(cosine_schedule(20)), "t": np.array([3, 7]), "stage": 2},
     ),
     "Denoise": lambda: (T.Denoise, {"model": MODEL(), "data": DATA, "config": DENOISE, "validation": DATA}),
     "Classify": lambda: (

@@ -1,4 +1,4 @@
-"""``tinydiff train`` for few steps: each objective trains, goes on bit for bit, and draws; what does not fit is said."""
+"""``tinydiff train`` for few steps: each trains, goes on bit for bit, and draws; what does not fit is refused."""
 
 import numpy as np
 import pytest
@@ -8,7 +8,20 @@ from tinydiff.apps.cli import main
 from tinydiff.models import load
 
 UNET = "--unet.image-size 8 --unet.channels 8 --unet.channel-mult 1 --unet.blocks-per-level 1 --unet.heads 2"
-SHORT = ["--data", "digits", "--threads", "1", "--train.steps", "4", "--train.batch", "8", "--train.save-every", "2", "--train.log-every", "1"]
+SHORT = [
+    "--data",
+    "digits",
+    "--threads",
+    "1",
+    "--train.steps",
+    "4",
+    "--train.batch",
+    "8",
+    "--train.save-every",
+    "2",
+    "--train.log-every",
+    "1",
+]
 STRAIGHT = ["--schedule", "straight", "--path", "straight", "--kind", "flow-v", "--T", "64"]
 LATER = [option for option in SHORT if option not in ("--data", "digits")]
 

@@ -41,6 +41,7 @@ class Couplings(LatentData):
         check_shape("labels", self.labels, self.latents.shape[:1])
         if self.labels.dtype.kind not in "iu":
             raise InputError(f"labels has dtype {self.labels.dtype}, but whole numbers were expected.")
+        object.__setattr__(self, "labels", self.labels.astype(np.int64))
 
     def noise_of(self, indices: np.ndarray, xp: Any = np) -> Array:
         """Return the noise that these were drawn from."""
