@@ -31,8 +31,7 @@ PITFALLS = {
     24: "a multistep sampler divides by a step of no length, or has another order than its name says",
     25: "half precision overflows, and training goes on with it",
 }
-# Likelihoods in bits are not in the library yet.
-TO_COME = {17}
+TO_COME: set[int] = set()
 
 
 def marked():

@@ -24,7 +24,7 @@
 # *Which training methods for GANs do actually converge?* (2018), Eq. 9 (GAN-R1); Kingma and Welling, *Auto-encoding variational
 # Bayes* (2014), Eq. 7 and 10 (VAE-8); Burda et al., *Importance weighted autoencoders* (2016), Eq. 8 (VAE-9); Dinh et al.,
 # *Density estimation using Real NVP* (2017), Eq. 2 to 6 (NVP-1 to NVP-5); Theis et al., *A note on the evaluation of generative
-# models* (2016) (DEQ-1, DEQ-2).
+# models* (2016) (DEQ-3, DEQ-2).
 
 # %%
 import numpy as np
@@ -622,7 +622,7 @@ plot.point_clouds({"data": ring.points[:400]} | clouds, 1.4)
 # Pictures of 8 x 8 pixels have shades of grey: 17 of them here. A density of numbers that only have 17 values can be raised
 # without end: put a spike on each value. So fill the gaps between them with uniform noise u. For K shades $k = 0 \ldots K - 1$:
 #
-# $$y = \frac2K \left( k + u \right) - 1, \qquad u \sim \mathcal{U}(0, 1) \qquad \text{(Eq. DEQ-1)}$$
+# $$y = \frac2K \left( k + u \right) - 1, \qquad u \sim \mathcal{U}(0, 1) \qquad \text{(Eq. DEQ-3)}$$
 #
 # Then each shade has a cell of its own, and its probability is that of the cell. By Jensen, the mean log density within the cell is
 # at most the logarithm of its mean:

@@ -23,6 +23,12 @@ UNET = UNetConfig(
 CONFIG = ModelConfig(UNET, T=5, text=TextConfig(vocabulary=len(Tokenizer()), length=160, channels=4, layers=1, heads=1))
 
 
+@pytest.fixture(autouse=True)
+def few_training_portraits(monkeypatch):
+    """To look through 100,000 takes seconds."""
+    monkeypatch.setattr(module, "TRAINED_ON", 100)
+
+
 def tiny():
     return DiffusionModel(TextToImage(UNET, CONFIG.text), CONFIG, tokenizer=Tokenizer())
 
@@ -110,6 +116,7 @@ def test_a_perfect_model_gets_the_figures_of_real_portraits(monkeypatch, tmp_pat
 def test_an_untrained_model_is_evaluated_too():
     report = evaluate_text(tiny(), n=8, steps=1, scales=())
     assert "mean of attributes" in report
+    assert "seen in training" in report
     assert "Fréchet" not in report
 
 

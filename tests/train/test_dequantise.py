@@ -8,7 +8,7 @@ from tinydiff.data import load_data, to_floats
 from tinydiff.train.dequantise import bits_per_number, dequantise
 
 
-@pytest.mark.equation("DEQ-1")
+@pytest.mark.equation("DEQ-3")
 @pytest.mark.parametrize("levels", [2, 17, 256])
 def test_each_shade_fills_its_own_cell_and_can_be_told_again(levels):
     shades = np.arange(levels)

@@ -18,6 +18,7 @@ from tinydiff.base import (
     check_numbers,
     check_shape,
     checked,
+    counted,
     map_arrays,
     to_numpy,
     xp_of,
@@ -171,7 +172,7 @@ def picture_bits(
     seed: int = 0,
     progress: Progress | None = None,
 ) -> PictureBits:
-    """Return the bits that a model needs for pictures, by the bound and by the ODE (Eq. ELBO-1, PFODE-2, DEQ-1).
+    """Return the bits that a model needs for pictures, by the bound and by the ODE (Eq. ELBO-1, Eq. PFODE-2).
 
     Parameters
     ----------
@@ -282,7 +283,7 @@ def evaluate_likelihood(
         ("  start from pure noise", bits.prior),
         (f"  steps {model.config.T} to 2, {strata} of them drawn", bits.steps),
         ("  pixels, by DDPM's decoder", bits.pixels),
-        (f"probability-flow ODE, {steps} steps: at most", bits.flow),
+        (f"probability-flow ODE, {counted(steps, 'step')}: at most", bits.flow),
     ]
     lines = [
         f"Real pictures: {data.describe()}",

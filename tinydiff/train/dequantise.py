@@ -14,7 +14,7 @@ MOST_LEVELS = 256
 
 @checked("x uniform")
 def dequantise(x: Array, uniform: Array, levels: int) -> Array:
-    """Return numbers of equal spread in [-1, 1]: each shade of grey anywhere in a cell of its own (Eq. DEQ-1).
+    """Return numbers of equal spread in [-1, 1]: each shade of grey anywhere in a cell of its own (Eq. DEQ-3).
 
     Parameters
     ----------
