@@ -7,7 +7,7 @@ from enlargers import cascade, enlarger
 from latents import SCENES, latent_diffusion
 from latents import autoencoder as scene_autoencoder
 
-from honest_calls import unclip
+from honest_calls import families, unclip
 from tinydiff import models as M
 from tinydiff.base import Condition, Noise
 from tinydiff.data import Dataset
@@ -285,6 +285,7 @@ CALLS = {
 CALLS |= unclip.MODELS
 SLOW = {"sample": 4, "load": 4, "load_picture_model": 4}
 RECORDS = {"LinearPreview", "Verdicts"}
+CALLS |= families.OF_MODELS
 WITHOUT = {
     "ModelConfig.diffusion",
     "register",

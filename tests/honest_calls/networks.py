@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from honest_calls import unclip
+from honest_calls import families, unclip
 from tinydiff import networks as N
 from tinydiff.nn import Gradients, Tape
 
@@ -243,6 +243,7 @@ CALLS |= {
     "TextToImage.read": lambda: (N.TextToImage(WORDS_UNET, TEXT).read, {"context": TOKENS}),
 }
 # What takes no arguments, or is called by a backward alone; `network` is a decorator.
+CALLS |= families.OF_NETWORKS
 WITHOUT = {
     "CLIP.bound_scale",
     "TextToImage.read_backward",
@@ -252,4 +253,5 @@ WITHOUT = {
     "Posterior",
     "Reconstruction",
 } | {f"{name}.one_input" for name in NETWORKS}
+WITHOUT |= families.OF_NETWORKS_WITHOUT
 RECORDS = {"Network", "DenoiserGradients", "Posterior", "Reconstruction"}

@@ -7,7 +7,7 @@ import unclips
 from coloured_squares import SHAPE, ColouredSquares
 from unclips import decoder, prior
 
-from honest_calls import returning
+from honest_calls import families, returning
 from honest_calls.models import DATA, LATENTS, MODEL, WORDS
 from tinydiff import train as T
 from tinydiff.base import Noise
@@ -204,6 +204,7 @@ CALLS = {
 SLOW = {"learn_word": 4}
 RECORDS = {"AttributeData", "Contrast"}
 # What a run calls with what it made itself; what takes no arguments; files have tests of their own.
+CALLS |= families.OF_TRAIN
 WITHOUT = {
     *("Objective.add_gradient", "Objective.validate", "Objective.measure", "Objective.identity", "Objective.about"),
     *("Objective.trained", "Run.train_step", "Run.run", "Run.trained", "Run.validate", "Run.save"),
@@ -239,3 +240,4 @@ WITHOUT = {
         )
     ),
 }
+WITHOUT |= families.OF_TRAIN_WITHOUT

@@ -12,12 +12,13 @@ from tinydiff.models.editing import draw_from, fill_in, fills_in, image_to_image
 from tinydiff.models.enlarger import Enlarger
 from tinydiff.models.latent import LatentDiffusion
 from tinydiff.models.new_words import notes_on_words
+from tinydiff.models.one_pass import OnePassModel, draw_at_once, refuse_chain
 from tinydiff.models.parts import Progress
 from tinydiff.models.preview import LinearPreview, fit_preview
 from tinydiff.models.prior import Prior
 from tinydiff.models.request import GUIDANCE_FOR_PROMPTS, SAMPLER, STEPS, Guidance, Request, guidance_for, usual_steps
 from tinydiff.models.sample import PictureModel, base_of, load_picture_model, sample
-from tinydiff.models.store import SHIPPED, find_folder, load, read_about, register, save, shipped_models
+from tinydiff.models.store import SHIPPED, class_of, find_folder, load, read_about, register, save, shipped_models
 from tinydiff.models.unclip import UnClip, between_pictures, text_difference, towards_text, variations
 from tinydiff.models.word_maps import word_maps
 
@@ -35,6 +36,7 @@ __all__ = [
     "LatentDiffusion",
     "LinearPreview",
     "ModelConfig",
+    "OnePassModel",
     "PictureModel",
     "Prior",
     "Progress",
@@ -47,10 +49,12 @@ __all__ = [
     "best_of",
     "between_pictures",
     "class_gradient",
+    "class_of",
     "clip_gradient",
     "clip_guided_chain",
     "clip_scores",
     "default_micro_batch",
+    "draw_at_once",
     "draw_from",
     "fill_in",
     "fills_in",
@@ -67,6 +71,7 @@ __all__ = [
     "notes_on_words",
     "read_about",
     "read_attributes",
+    "refuse_chain",
     "register",
     "sample",
     "save",

@@ -1,9 +1,12 @@
 """Training: one loop for all objectives, the optimizer on flat vectors, checkpoints, the log."""
 
 from tinydiff.train.config import TrainConfig, ValidatedConfig
+from tinydiff.train.dequantise import bits_per_number, dequantise
 from tinydiff.train.log import read_log
 from tinydiff.train.objective import Objective, Phase
 from tinydiff.train.objectives import (
+    Adversarial,
+    AdversarialConfig,
     AttributeData,
     Classify,
     ClassifyAttributes,
@@ -15,12 +18,17 @@ from tinydiff.train.objectives import (
     DecodeConfig,
     Denoise,
     DenoiseConfig,
+    FlowLikelihood,
+    FlowLikelihoodConfig,
     NewWord,
     NewWordConfig,
     Quantise,
     QuantiseConfig,
     Reconstruct,
     ReconstructConfig,
+    Variational,
+    VariationalConfig,
+    importance_bound,
     learn_word,
     random_steps,
 )
@@ -29,6 +37,8 @@ from tinydiff.train.run import Run
 
 __all__ = [
     "AdamW",
+    "Adversarial",
+    "AdversarialConfig",
     "AttributeData",
     "Classify",
     "ClassifyAttributes",
@@ -40,6 +50,8 @@ __all__ = [
     "DecodeConfig",
     "Denoise",
     "DenoiseConfig",
+    "FlowLikelihood",
+    "FlowLikelihoodConfig",
     "NewWord",
     "NewWordConfig",
     "Objective",
@@ -51,8 +63,13 @@ __all__ = [
     "Run",
     "TrainConfig",
     "ValidatedConfig",
+    "Variational",
+    "VariationalConfig",
+    "bits_per_number",
     "clip_by_global_norm",
+    "dequantise",
     "ema_decay",
+    "importance_bound",
     "learn_word",
     "learning_rate",
     "random_steps",
