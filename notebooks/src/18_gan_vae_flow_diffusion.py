@@ -363,7 +363,7 @@ print(f"sigma = {np.exp(vae.log_sigma.value[0]):.3f} (the heaps have 0.06)")
 plot.point_clouds({"data": ring.points[:2000], "means": means, "samples": samples}, 1.4)
 
 # %% [markdown]
-# The means lie on a line that a rubber band could have: a smooth decoder cannot jump from heap to heap, so it draws bridges. What
+# Most means lie on a circle, and many within it: a smooth decoder cannot jump from heap to heap, so it draws bridges. What
 # it cannot fit, it takes for noise: $\sigma$. A picture that is a mean under such noise is a blurred one.
 #
 # ## A change of variables: the flow
@@ -515,8 +515,8 @@ shades = np.stack([2 * np.exp((log_p - log_p.max()) / 2).reshape(151, 151, 1) - 
 plot.image_grid(shades, 2, labels=list(maps), title="density (the root of it, so that thin bridges are seen)")
 
 # %% [markdown]
-# The flow finds the heaps, and here, too, there are bridges: z is one heap, the map is smooth and can be undone, so what was
-# connected stays connected. Unlike the VAE's, these bridges are thin: how thin, the determinant may say.
+# After so few steps, the flow has bent its one heap of z into sheets that follow the ring, brighter at the heaps. There are bridges
+# here, too: the map is smooth and can be undone, so what was connected stays connected.
 #
 # ## Noise undone: diffusion
 #
