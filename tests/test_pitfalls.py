@@ -31,8 +31,8 @@ PITFALLS = {
     24: "a multistep sampler divides by a step of no length, or has another order than its name says",
     25: "half precision overflows, and training goes on with it",
 }
-# A learned variance, likelihoods in bits and half precision are not in the library yet.
-TO_COME = {3, 17, 25}
+# A learned variance and half precision are not in the library yet.
+TO_COME = {3, 25}
 
 
 def marked():

@@ -54,7 +54,7 @@ WITHOUT = {
         "read_at_most",
         "sweep",
     ),
-    *("counted", "power_of_two", "printable", "shown", "there_are"),
+    *("counted", "log_normal_cdf", "power_of_two", "printable", "shown", "there_are"),
     *("atomic_write", "folder_to_fill", "from_table", "read_table", "to_table", "writable_folder", "write_json"),
 }
 RECORDS = {"Choices", "Condition", "Device", "Memo"}

@@ -125,6 +125,9 @@ CALLS = {
     ),
     "avatars.compose": lambda: (A.compose, {"n": 2, "seed": 1, "split": "test", "first": 1}),
     "avatars.describe": lambda: (A.describe, {"portraits": PORTRAITS, "seed": 1, "split": "test", "first": 1}),
+    "descriptions_of": lambda: (A.descriptions_of, {"images": RENDERED[:1]}),
+    "log2_probability": lambda: (A.log2_probability, {"images": RENDERED[:1]}),
+    "portrait_entropy": lambda: (A.portrait_entropy, {"n": 2, "seed": 1}),
     "judge": lambda: (A.judge, {"images": RENDERED[:1]}),
     "load_avatars": lambda: (A.load_avatars, {"split": "test", "n": 2, "seed": 1}),
     "avatars.render": lambda: (A.render, {"portraits": PORTRAITS}),
@@ -144,7 +147,7 @@ WITHOUT = {
     *(f"{name}.{method}" for name in ("Dataset", "LatentData", "DrawnScenes") for method in ("describe", "identity")),
     "Listing.passed_over",
 }
-RECORDS = {"KnownDataset", "Listing", "Caption", "Portraits", "Scene", "Verdict"}
+RECORDS = {"Entropy", "KnownDataset", "Listing", "Caption", "Portraits", "Scene", "Verdict"}
 SLOW = {"judge": 8, "load_avatars": 8, "load_folder": 4}
 
 

@@ -10,6 +10,7 @@ from tinydiff.diffusion import guidance as G
 PROCESS = D.GaussianDiffusion(D.cosine_schedule(20))
 rng = np.random.default_rng(0)
 X, EPS, T = rng.normal(size=(2, 4, 4, 1)).astype("f4"), rng.normal(size=(2, 4, 4, 1)).astype("f4"), np.array([3, 7])
+PIXELS = (np.rint((np.clip(X, -1, 1) + 1) * 25.5) / 25.5 - 1).astype("f4")
 MASK, LABELS, FLAT = np.ones((2, 4, 4, 1), "f4"), np.array([1, 0]), rng.normal(size=(2, 2)).astype("f4")
 GAUSSIAN = D.Gaussian(PROCESS, np.zeros(2), 1.0)
 MIXTURE = D.GaussianMixture(PROCESS, np.ones(2), np.eye(2), [1.0, 1.0])
@@ -199,8 +200,55 @@ CALLS |= {
         {"diffusion": PROCESS, "weights": np.ones(2), "means": np.eye(2), "covariances": [1.0, 1.0]},
     ),
     "FiniteData": lambda: (D.FiniteData, {"diffusion": PROCESS, "points": np.eye(2), "weights": np.ones(2)}),
+    "bits_per_dimension": lambda: (D.bits_per_dimension, {"nats": np.ones(2), "size": 4}),
+    "level_cost": lambda: (D.level_cost, {"x_0": PIXELS, "mean": X, "sigma": 0.1, "levels": 52}),
+    "likelihood_bound": lambda: (
+        D.likelihood_bound,
+        {
+            "predict": predict,
+            "diffusion": PROCESS,
+            "x_0": PIXELS,
+            "noise": Noise(0),
+            "context": LABELS,
+            "strata": 2,
+            "levels": 52,
+            "variance": "beta",
+        },
+    ),
+    "importance_weighted_bound": lambda: (
+        D.importance_weighted_bound,
+        {
+            "predict": predict,
+            "diffusion": PROCESS,
+            "x_0": PIXELS,
+            "noise": Noise(0),
+            "chains": 2,
+            "context": LABELS,
+            "levels": 52,
+            "variance": "beta",
+        },
+    ),
+    "flow_log_density": lambda: (
+        D.flow_log_density,
+        {
+            "velocity": lambda x, t, z: (0.5 * x, 0.5 * z),
+            "diffusion": PROCESS,
+            "x_t": X,
+            "t": 1.5,
+            "probes": np.stack([np.sign(EPS)]),
+            "steps": 2,
+            "log_prior": lambda x_T: x_T.reshape(len(x_T), -1).sum(axis=1),
+        },
+    ),
+    "random_signs": lambda: (
+        D.random_signs,
+        {"noise": Noise(0), "shape": (2, 3), "probes": 2, "dtype": np.float64},
+    ),
+    "exact_velocity": lambda: (D.exact_velocity, {"density": MIXTURE}),
+    "dequantised": lambda: (D.dequantised, {"x_0": X, "noise": Noise(0), "levels": 16}),
     "Gaussian.flow": lambda: (GAUSSIAN.flow, {"x_t": FLAT, "t": 7.0, "s": 3.0}),
     "Density.predict": lambda: (GAUSSIAN.predict, {"x_t": FLAT, "t": T}),
+    "Density.predict_backward": lambda: (MIXTURE.predict_backward, {"x_t": FLAT, "t": T, "d_x_0_hat": FLAT}),
     "Density.score": lambda: (FINITE.score, {"x_t": FLAT, "t": T}),
     "Density.log_density": lambda: (MIXTURE.log_density, {"x_t": FLAT, "t": T}),
     "GaussianMixture.log_class_probability": lambda: (
@@ -209,9 +257,12 @@ CALLS |= {
     ),
     "GaussianMixture.class_gradient": lambda: (MIXTURE.class_gradient, {"x_t": FLAT, "t": T, "classes": LABELS}),
 }
-# `posterior` is the formula that a density states, called by its other methods; `sampler` is a decorator.
-WITHOUT = {"Gaussian.posterior", "GaussianMixture.posterior", "FiniteData.posterior", "sampler"}
-RECORDS = {"Target"}
+# `posterior` and its backward are what a density states, called by its other methods; `sampler` is a decorator.
+WITHOUT = {
+    *("Gaussian.posterior", "GaussianMixture.posterior", "FiniteData.posterior", "sampler"),
+    *("Gaussian.posterior_backward", "GaussianMixture.posterior_backward", "FiniteData.posterior_backward"),
+}
+RECORDS = {"Bound", "Target"}
 
 
 def network_pair(x_t, t, context=None):

@@ -113,6 +113,20 @@ CALLS = {
     "random_features": lambda: (E.random_features, {"images": X}),
     "random_features_frechet": lambda: (E.random_features_frechet, {"images_1": X, "images_2": -X}),
     "real_halves": lambda: (E.real_halves, {"training": FOUR, "held_out": FOUR, "seed": 1}),
+    "invention": lambda: (E.invention, {"images": RENDERED[:1], "training": 4, "near": 16.0, "seed": 1}),
+    "among_training": lambda: (E.among_training, {"pictures": RENDERED, "training": 4, "seed": 1}),
+    "mean_bits": lambda: (E.mean_bits, {"bits": np.array([1.0, 2.0])}),
+    "check_likelihood": lambda: (E.check_likelihood, {"model": MODEL()}),
+    "network_velocity": lambda: (E.network_velocity, {"model": MODEL(), "context": LABELS}),
+    "decoder_floor": lambda: (E.decoder_floor, {"images": FOUR.images, "sigma": 0.01}),
+    "picture_bits": lambda: (
+        E.picture_bits,
+        {"model": MODEL(), "images": FOUR.images, "strata": 2, "steps": 1, "seed": 1, "progress": None},
+    ),
+    "evaluate_likelihood": lambda: (
+        E.evaluate_likelihood,
+        {"model": MODEL(), "data": FOUR, "n": 2, "strata": 2, "steps": 1, "seed": 1, "progress": None},
+    ),
     "obedience": lambda: (
         E.obedience,
         {"images": RENDERED, "portraits": PORTRAITS, "captions": CAPTIONS},
@@ -200,8 +214,11 @@ SLOW = {
 RECORDS = {
     "BlockPCA",
     "ClassifierScores",
+    "Invention",
     "LossByTimestep",
+    "MeanBits",
     "Obedience",
+    "PictureBits",
     "PriorRetrieval",
     "Retrieval",
     "SceneObedience",

@@ -36,7 +36,7 @@ def flow_log_density(
     steps: int = 32,
     log_prior: Callable[[Array], Array] | None = None,
 ) -> Array:
-    """Return log p(x_t) in nats, (N,), float64, of what the probability-flow ODE makes of noise (Eq. PFODE-1, PFODE-2).
+    """Return log p(x_t) in nats, (N,), float64, of the model that is the flow of noise (Eq. PFODE-1, Eq. PFODE-2).
 
     The ODE is followed from t to T by the classical Runge-Kutta method of order 4, with four calls of the velocity for
     each step and each probe.

@@ -172,7 +172,7 @@ def picture_bits(
     seed: int = 0,
     progress: Progress | None = None,
 ) -> PictureBits:
-    """Return the bits that a model needs for pictures, by the bound and by the ODE (Eq. ELBO-1, PFODE-2, DEQ-1).
+    """Return the bits that a model needs for pictures, by the bound and by the ODE (Eq. ELBO-1, Eq. PFODE-2).
 
     Parameters
     ----------

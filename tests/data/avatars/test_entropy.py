@@ -109,6 +109,7 @@ def test_what_is_never_drawn_has_no_probability():
     assert (log2_probability(render(held_out))[~hats] == -np.inf).all()  # a hat may hide the hair
 
 
+@pytest.mark.equation("AVATARS-1")
 @pytest.mark.slow
 def test_the_entropy_is_a_mean_with_an_interval():
     found = portrait_entropy(20, 4)
