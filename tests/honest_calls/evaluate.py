@@ -117,7 +117,7 @@ CALLS = {
     "among_training": lambda: (E.among_training, {"pictures": RENDERED, "training": 4, "seed": 1}),
     "mean_bits": lambda: (E.mean_bits, {"bits": np.array([1.0, 2.0])}),
     "check_likelihood": lambda: (E.check_likelihood, {"model": MODEL()}),
-    "network_velocity": lambda: (E.network_velocity, {"model": MODEL(), "context": LABELS}),
+    "network_velocity": lambda: (E.network_velocity, {"model": MODEL()}),
     "decoder_floor": lambda: (E.decoder_floor, {"images": FOUR.images, "sigma": 0.01}),
     "picture_bits": lambda: (
         E.picture_bits,

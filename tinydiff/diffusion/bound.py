@@ -30,6 +30,7 @@ from tinydiff.diffusion.targets import Predict
 from tinydiff.diffusion.times import per_sample
 
 MOST_LOG_SNR = 20.0  # beyond, either way, a step's fall of the log-SNR says nothing of its price
+MOST_CHAINS = 100_000
 ON_A_LEVEL = 0.01  # how far a number may be from its level, in widths: float32 rounds them
 
 
@@ -208,7 +209,7 @@ def importance_weighted_bound(
     ----------
     Burda, Grosse, Salakhutdinov, "Importance weighted autoencoders", ICLR 2016, Eq. 8.
     """
-    check_count("chains", chains)
+    check_count("chains", chains, most=MOST_CHAINS)
     _check(diffusion, x_0, variance)
     xp = xp_of(x_0)
     prices = xp.stack(

@@ -23,6 +23,7 @@ from tinydiff.diffusion.process import GaussianDiffusion
 
 # velocity(x, t, z) -> (v, z^T dv/dx): x and z are arrays (N, ...) on DDPM's path, t a number
 Velocity: TypeAlias = Callable[[Array, float, Array], tuple[Array, Array]]
+MOST_STEPS = 100_000  # of the way, and probes
 ROOT = 3  # the steps are even in the third root of the angle: small where x is nearly clean, and v changes fast
 
 
@@ -73,7 +74,7 @@ def flow_log_density(
     "FFJORD" (2019), Eq. 7; Song et al., "Score-based generative modeling through SDEs" (2021), Eq. 39.
     """
     check_match(x_t=x_t)
-    check_count("steps", steps)
+    check_count("steps", steps, most=MOST_STEPS)
     check_time("t", t, diffusion.T, 0)
     if not 0 < t < diffusion.T:
         raise InputError(
@@ -81,6 +82,8 @@ def flow_log_density(
         )
     if probes is not None:
         check_shape("probes", probes, (None, *x_t.shape))
+        if not len(probes):
+            raise InputError("probes is empty, but at least one was expected; None takes the exact divergence.")
         check_match(x_t=x_t, probe=probes[0])
     size = math.prod(x_t.shape[1:])
     scale, scale_at_T = float(diffusion.scale_at(float(t))), float(diffusion.scale_at(diffusion.T))
@@ -128,7 +131,7 @@ def random_signs(noise: Noise, shape: tuple, probes: int = 1, dtype: Any = np.fl
     ----------
     Hutchinson, "A stochastic estimator of the trace of the influence matrix" (1990).
     """
-    check_count("probes", probes)
+    check_count("probes", probes, most=MOST_STEPS)
     xp = noise.xp
     halves = [noise.uniform(shape, "probe", layer=str(k)) < 0.5 for k in range(int(probes))]
     return xp.where(xp.stack(halves), -1.0, 1.0).astype(dtype)

@@ -18,6 +18,7 @@ from tinydiff.data.avatars.slots import LAYERS, SIZE
 from tinydiff.evaluate.shares import Share, wilson_share
 
 NEAR = 16.0  # levels of 0 .. 255, root mean square: as one pixel that is white where it should be black
+MOST = 10_000_000  # training portraits, each remembered as a number
 AT_ONCE = 2**25 // BYTES_OF_A_PORTRAIT  # training portraits put together at a time
 LOOKED_AT = slice(1, None, 3)  # rows and columns of the pixels by which portraits are told apart first
 
@@ -71,14 +72,16 @@ def invention(images: np.ndarray, training: int = 20_000, near: float = NEAR, se
     InputError
         If images are no such pictures, or `near` is not above 0.
     """
-    check_count("training", training)
+    check_count("training", training, most=MOST)
     check_positive("near", near)
     verdict = judge(images)
     valid = np.sqrt(verdict.distances / images[0].size) <= near
     seen = valid & among_training(render(verdict.portraits), training, seed)
     held_out = valid & ~seen & combinations(verdict.portraits).any(axis=1)
-    shares = (wilson_share(int(which.sum()), len(images)) for which in (valid, seen, valid & ~seen, held_out))
-    return Invention(*shares, near=near, training=training)
+    of_valid, of_seen, of_new, of_held_out = (
+        wilson_share(int(which.sum()), len(images)) for which in (valid, seen, valid & ~seen, held_out)
+    )
+    return Invention(of_valid, of_seen, of_new, of_held_out, near, training)
 
 
 @checked()
@@ -88,7 +91,7 @@ def among_training(pictures: np.ndarray, training: int = 20_000, seed: int = 0) 
     Of all training portraits a few pixels are painted, once, and remembered as a number each; those whose number is
     that of a picture are painted in full.
     """
-    check_count("training", training)
+    check_count("training", training, most=MOST)
     wanted = {picture.tobytes() for picture in pictures}
     numbers = np.array([zlib.crc32(_few(picture).tobytes()) for picture in pictures], np.uint32)
     alike = np.flatnonzero(np.isin(_fingerprints(training, seed), numbers))

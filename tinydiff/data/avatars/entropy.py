@@ -20,6 +20,7 @@ from tinydiff.data.avatars.rendering import BACKGROUND, parts_of, render
 from tinydiff.data.avatars.slots import LAYERS, SIZE, SLOTS
 from tinydiff.workers import run_parallel
 
+MOST = 1_000_000  # portraits, of which the entropy is estimated
 AT_ONCE = 50  # pictures for one worker
 ROUNDING = 0.51  # levels: by how much a pixel of bytes may differ from one that was not rounded
 
@@ -73,7 +74,7 @@ def portrait_entropy(n: int = 400, seed: int = 0) -> Entropy:
         2 or more; the standard deviation of -log2 P is about 4 bits.
     seed : int
     """
-    check_count("n", n, least=2)
+    check_count("n", n, least=2, most=MOST)
     bits = -log2_probability(render(compose(n, seed, "test")))
     error = 1.96 * float(bits.std(ddof=1)) / n**0.5
     mean = float(bits.mean())
@@ -164,7 +165,7 @@ class State(NamedTuple):
     hair: tuple[int, int]  # part and colour; (0, 0) before it is known
     hat: int  # until hair is known
     probability: float
-    count: int
+    number: int  # of descriptions
 
 
 def _of_picture(image):
@@ -178,11 +179,11 @@ def _of_picture(image):
                 key = new.seen.tobytes() + np.rint(new.painted * 64).tobytes() + bytes([*new.hair, new.hat])
                 if key in merged:
                     old = merged[key]
-                    new = old._replace(probability=old.probability + new.probability, count=old.count + new.count)
+                    new = old._replace(probability=old.probability + new.probability, number=old.number + new.number)
                 merged[key] = new
         states = list(merged.values())
     final = [state for state in states if (abs(state.painted + state.seen * BACKGROUND - image) < ROUNDING).all()]
-    return sum(state.probability for state in final), sum(state.count for state in final)
+    return sum(state.probability for state in final), sum(state.number for state in final)
 
 
 def _filled(state, layer, image):
@@ -215,7 +216,7 @@ def _filled(state, layer, image):
                 (option.part, option.colour) if layer == "hair" else state.hair,
                 option.part if layer == "hat" else 0 if layer == "hair" else state.hat,
                 state.probability * option.probability,
-                state.count,
+                state.number,
             )
         )
     return found
