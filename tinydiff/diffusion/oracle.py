@@ -265,8 +265,9 @@ class FiniteData(Density):
 
     def posterior(self, x: Array, alpha_bar: Array) -> tuple[Array, Array]:
         """Return E[x_0 | x_t], the points weighted by their probability given x_t, and log q(x_t) (Eq. DATA-1)."""
+        xp, b_squared = xp_of(x), 1 - alpha_bar
         points, share, log_sum = self._shares(x, alpha_bar)
-        return share @ points, log_sum - 0.5 * x.shape[1] * xp_of(x).log(2 * np.pi * (1 - alpha_bar[:, 0]))
+        return share @ points, log_sum - 0.5 * x.shape[1] * xp.log(2 * np.pi * b_squared[:, 0])
 
     def posterior_backward(self, x: Array, alpha_bar: Array, d_x_0_hat: Array) -> Array:
         """Return the gradient of x: through the shares of the points (Eq. TWEEDIE-2)."""

@@ -105,7 +105,7 @@ def invention_lines(found: Invention, what: str) -> list[str]:
         "valid: near a portrait": found.valid,
         "  seen in training": found.seen,
         "  new": found.new,
-        "    of these with a combination held out": found.held_out,
+        "    new, with a combination held out": found.held_out,
     }
     lines = [f"{what:<46}{'share':>10}{'95 % interval':>20}"]
     lines += [f"{name:<46}{s.value:>10.1%}{f'{s.low:.1%} to {s.high:.1%}':>20}" for name, s in names.items()]
