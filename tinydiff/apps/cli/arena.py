@@ -116,7 +116,7 @@ class Arena:
                 return judge_schedulers(SCHEDULERS, bar)
             found = []
             for i, entry in enumerate(entries, 1):
-                found.append(court(entry.name, entry.options))
+                found.append(court(entry.name, entry.options, to_zero=False))  # tests hold the list to that
                 bar(i, len(entries))
             return found
 
