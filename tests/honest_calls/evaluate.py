@@ -13,6 +13,7 @@ from tinydiff.data import Dataset
 from tinydiff.data.scenes import ATTRIBUTES, DrawnScenes, answers, describe
 from tinydiff.diffusion import GaussianDiffusion, linear_schedule
 from tinydiff.evaluate import court as C
+from tinydiff.evaluate.court.verdict import Verdict
 from tinydiff.models import ClipModel, DiffusionModel, Guidance, ModelConfig, Request, Verdicts
 from tinydiff.networks import (
     CLIP,
@@ -89,7 +90,7 @@ CALLS = {
         C.court,
         {"sampler": "ddim", "stated": 1.0, "name": "mine", "numbers": (4, 8), "rounding": 1e-9, "to_zero": False},
     ),
-    "arena_report": lambda: (C.arena_report, {"verdicts": [C.Verdict("mine")]}),
+    "arena_report": lambda: (C.arena_report, {"verdicts": [Verdict("mine")]}),
     "grid_times": lambda: (
         C.grid_times,
         {"diffusion": PROCESS, "N": 3, "lengths": (2, 1), "first": -0.5, "last": 0.5},
@@ -219,7 +220,6 @@ RECORDS = {
     "BlockPCA",
     "ClassifierScores",
     "Curve",
-    "Finding",
     "Impulses",
     "LossByTimestep",
     "Obedience",
@@ -230,5 +230,4 @@ RECORDS = {
     "Share",
     "Stated",
     "StatedNoise",
-    "Verdict",
 }

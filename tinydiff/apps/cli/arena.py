@@ -21,7 +21,6 @@ from tinydiff.evaluate.court import (
     Curve,
     Stated,
     StatedNoise,
-    Verdict,
     arena_report,
     court,
     errors_on_model,
@@ -31,6 +30,7 @@ from tinydiff.evaluate.court.orders import ROUNDING
 from tinydiff.evaluate.court.report import best_of
 from tinydiff.evaluate.court.schedulers import SCHEDULERS, judge_schedulers
 from tinydiff.evaluate.court.stated import label_of
+from tinydiff.evaluate.court.verdict import Verdict
 from tinydiff.models import DiffusionModel, load
 
 RECORDS, REPORT, ODE_PICTURE, NOISE_PICTURE, MODEL_PICTURE = (
