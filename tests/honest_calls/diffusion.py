@@ -171,6 +171,7 @@ CALLS |= {
     "sa_solver": chain(D.sa_solver, tau=1.0, predictor=2, corrector=3, noise=Noise(0)),
     "unipc": chain(D.unipc, order=2),
     "Sampler.calls": lambda: (D.SAMPLERS["ddim"].calls, {"diffusion": PROCESS, "steps": 4}),
+    "Sampler.plan": lambda: (D.SAMPLERS["heun"].plan, {"diffusion": PROCESS, "steps": 4, "options": {"rho": 5.0}}),
     "Sampler": chain(D.SAMPLERS["ddpm"], noise=Noise(0), steps=4),
     "last": lambda: (D.last, {"chain": D.heun(predict, PROCESS, X, STEPS)}),
     "autoguidance": lambda: (

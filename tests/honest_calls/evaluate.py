@@ -11,6 +11,9 @@ from honest_calls.models import MODEL
 from tinydiff import evaluate as E
 from tinydiff.data import Dataset
 from tinydiff.data.scenes import ATTRIBUTES, DrawnScenes, answers, describe
+from tinydiff.diffusion import GaussianDiffusion, linear_schedule
+from tinydiff.evaluate import court as C
+from tinydiff.evaluate.court.verdict import Verdict
 from tinydiff.models import ClipModel, DiffusionModel, Guidance, ModelConfig, Request, Verdicts
 from tinydiff.networks import (
     CLIP,
@@ -25,6 +28,7 @@ from tinydiff.networks import (
 from tinydiff.text import Tokenizer
 
 rng = np.random.default_rng(0)
+PROCESS = GaussianDiffusion(linear_schedule(1000))
 X, LABELS = rng.uniform(-1, 1, (4, 4, 4, 1)).astype("f4"), np.array([1, 0, 1, 0])
 FEATURES, OTHERS = rng.normal(size=(6, 3)), rng.normal(size=(6, 3))
 MANY = np.random.default_rng(1).normal(size=(20, 2))
@@ -83,6 +87,17 @@ def quiet(f):
 
 
 CALLS = {
+    "court": lambda: (
+        C.court,
+        {"sampler": "ddim", "stated": 1.0, "name": "mine", "numbers": (4, 8), "rounding": 1e-9, "to_zero": False},
+    ),
+    "arena_report": lambda: (C.arena_report, {"verdicts": [Verdict("mine")]}),
+    "grid_times": lambda: (
+        C.grid_times,
+        {"diffusion": PROCESS, "N": 3, "lengths": (2, 1), "first": -0.5, "last": 0.5},
+    ),
+    "graded_times": lambda: (C.graded_times, {"diffusion": PROCESS, "N": 3, "first": -0.5, "last": 0.5}),
+    "tolerance_curve": lambda: (C.tolerance_curve, {"tolerances": (0.1, 0.05)}),
     "balanced": lambda: (E.balanced, {"labels": LABELS, "seed": 1}),
     "class_shares": lambda: (E.class_shares, {"probabilities": PROBABILITIES, "n_classes": 2}),
     "confident_share": lambda: (E.confident_share, {"probabilities": PROBABILITIES, "threshold": 0.5}),
@@ -210,6 +225,8 @@ CALLS = {
     ),
 }
 SLOW = {
+    "court": 32,
+    "tolerance_curve": 4,
     "evaluate": 16,
     "evaluate_autoencoder": 4,
     "evaluate_pictures": 8,
@@ -219,18 +236,25 @@ SLOW = {
     "prior_retrieval": 8,
     "retrieval": 8,
 }
+# Of a library that is not installed; and one that walks a model, whose refusals are in its own test.
+WITHOUT = {"errors_on_model", "judge_schedulers", "scheduler_sampler"}
 RECORDS = {
     "BlockPCA",
     "ClassifierScores",
     "Estimate",
     "FeatureMetrics",
     "Invention",
+    "Curve",
+    "Impulses",
     "LossByTimestep",
     "MeanBits",
     "Obedience",
     "PictureBits",
+    "OnModel",
     "PriorRetrieval",
     "Retrieval",
     "SceneObedience",
     "Share",
+    "Stated",
+    "StatedNoise",
 }

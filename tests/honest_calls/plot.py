@@ -32,7 +32,12 @@ def saved(f, name, **arguments):
     return lambda: (called, {**arguments, "path": into(name)})
 
 
+RECORDS = {"Line"}
 CALLS = {
+    "error_against_calls": lambda: (
+        P.error_against_calls,
+        {"lines": {"mine": P.Line(np.array([1.0, 2.0]), np.array([0.5, 0.2]), 1)}, "title": "a", "floor": 0.0},
+    ),
     "about_picture": lambda: (P.about_picture, {"path": into("no.png")}),
     "chain_gif": saved(
         P.chain_gif,

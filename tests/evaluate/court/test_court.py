@@ -8,7 +8,8 @@ import pytest
 from tinydiff.base import InputError
 from tinydiff.diffusion import SAMPLERS
 from tinydiff.diffusion.times import step_pairs
-from tinydiff.evaluate.court import MISTAKES, NOISY, ODE, Verdict, court
+from tinydiff.evaluate.court import MISTAKES, NOISY, ODE, court
+from tinydiff.evaluate.court.verdict import Verdict
 
 FEW = (20, 40, 80)  # steps: enough for orders up to 3
 

@@ -21,7 +21,6 @@ from tinydiff.evaluate.court import (
     Curve,
     Stated,
     StatedNoise,
-    Verdict,
     arena_report,
     court,
     errors_on_model,
@@ -31,6 +30,7 @@ from tinydiff.evaluate.court.orders import ROUNDING
 from tinydiff.evaluate.court.report import best_of
 from tinydiff.evaluate.court.schedulers import SCHEDULERS, judge_schedulers
 from tinydiff.evaluate.court.stated import label_of
+from tinydiff.evaluate.court.verdict import Verdict
 from tinydiff.models import DiffusionModel, load
 
 RECORDS, REPORT, ODE_PICTURE, NOISE_PICTURE, MODEL_PICTURE = (
@@ -70,6 +70,9 @@ class Arena:
         """Judge, print the tables, and save them with the picture."""
         check_count("n", self.n, most=4096)
         entries = self._entries()
+        ode = [entry for entry in entries if isinstance(entry, Stated)]
+        if self.model is not None and not ode:
+            raise InputError("samplers are such as draw noise, whose paths no reference has: name others, or no model.")
         model = None if self.model is None else load(self.model, self.device, kind=DiffusionModel)
         if model is not None:
             model.check_draws()
@@ -81,7 +84,7 @@ class Arena:
             records: dict[str, Any] = {"samplers": [verdict.record() for verdict in verdicts]}
             saved = _save_pictures(folder, verdicts, others)
             if model is not None:
-                of_model, record = self._on_model(model, entries, folder)
+                of_model, record = self._on_model(model, ode, folder)
                 report, records["model"] = f"{report}\n\n{of_model}", record
                 saved.append(folder / MODEL_PICTURE)
             _write(folder / REPORT, report)
@@ -95,13 +98,16 @@ class Arena:
             if self.samplers is not None or self.model is not None:
                 raise InputError("diffusers is given, and samplers or a model besides: leave one of them out.")
             return []
-        every = [entry for entry in [*ODE, *NOISY] if self.all or not getattr(entry, "same_as", "")]
+        known: list[Stated | StatedNoise] = [*ODE, *NOISY]
+        every = [entry for entry in known if self.all or not getattr(entry, "same_as", "")]
         if self.samplers is None:
             return every
         names = [name.strip() for name in self.samplers.split(",")]
         for name in names:
             SAMPLERS[name]  # refuses an unknown one
-        return [entry for entry in [*ODE, *NOISY] if entry.name in names]
+        found = [entry for entry in known if entry.name in names]
+        stated = {entry.name for entry in found}
+        return found + [Stated(name, {}, 0, 0) for name in names if name not in stated and not SAMPLERS[name].own_steps]
 
     def _verdicts(self, entries: Sequence[Stated | StatedNoise]) -> list[Verdict]:
         """Return a verdict on each."""
@@ -110,7 +116,7 @@ class Arena:
                 return judge_schedulers(SCHEDULERS, bar)
             found = []
             for i, entry in enumerate(entries, 1):
-                found.append(court(entry.name, entry.options))
+                found.append(court(entry.name, entry.options, to_zero=False))  # tests hold the list to that
                 bar(i, len(entries))
             return found
 
@@ -119,13 +125,8 @@ class Arena:
         asked = self.samplers is None or CHOOSES_ITS_STEPS in [name.strip() for name in self.samplers.split(",")]
         return {CHOOSES_ITS_STEPS: tolerance_curve()} if asked and not self.diffusers else {}
 
-    def _on_model(
-        self, model: DiffusionModel, entries: Sequence[Stated | StatedNoise], folder: Path
-    ) -> tuple[str, dict[str, Any]]:
+    def _on_model(self, model: DiffusionModel, ode: Sequence[Stated], folder: Path) -> tuple[str, dict[str, Any]]:
         """Return the report on a model and its record; save its picture."""
-        ode = [entry for entry in entries if isinstance(entry, Stated)]
-        if not ode:
-            raise InputError("samplers are such as draw noise, whose paths no reference has: name others, or no model.")
         with ProgressBar("Walking", "chain") as bar:
             found = errors_on_model(model, ode, self.n, progress=bar)
         orders = {entry.label: entry.order for entry in ode}

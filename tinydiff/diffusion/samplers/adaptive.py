@@ -116,7 +116,7 @@ def _along_eps(
     return keeps * x_t + adds * eps_hat
 
 
-def _like(numbers: np.ndarray, x: Array) -> Array:
+def _like(numbers: Any, x: Array) -> Array:
     """Return a number of each sample so that it can be multiplied with x."""
     return xp_of(x).asarray(numbers, dtype=x.dtype).reshape(-1, *[1] * (x.ndim - 1))
 

@@ -19,7 +19,7 @@ OF_TIMES = ("diffusion", "N")  # arguments of the function that says where steps
 SHARED = ("predict", "diffusion", "x_T", "steps", "noise", "context", "end")  # arguments; all others are options
 
 
-@checks_arguments("__call__")
+@checks_arguments("__call__", "plan")
 @dataclass(frozen=True)
 class Sampler:
     """A sampler and what is known about it.
@@ -115,7 +115,8 @@ class Sampler:
             return self.times(diffusion, int(steps), **of_times), given
         for option, value in of_times.items():
             raise InputError(f"{option} is {shown(value)}, but the steps themselves are given: leave one of them out.")
-        return steps, given
+        times: Any = steps
+        return times, given
 
     def calls(
         self, diffusion: GaussianDiffusion, steps: int | Iterable[float] | None = None, **options: Any

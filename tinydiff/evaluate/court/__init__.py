@@ -8,7 +8,7 @@ from tinydiff.evaluate.court.orders import Curve, tolerance_curve
 from tinydiff.evaluate.court.report import arena_report
 from tinydiff.evaluate.court.schedulers import judge_schedulers, scheduler_sampler
 from tinydiff.evaluate.court.stated import NOISY, ODE, Stated, StatedNoise
-from tinydiff.evaluate.court.verdict import MISTAKES, Finding, Verdict
+from tinydiff.evaluate.court.verdict import MISTAKES
 
 __all__ = [
     "GRIDS",
@@ -16,12 +16,10 @@ __all__ = [
     "NOISY",
     "ODE",
     "Curve",
-    "Finding",
     "Impulses",
     "OnModel",
     "Stated",
     "StatedNoise",
-    "Verdict",
     "arena_report",
     "court",
     "errors_on_model",

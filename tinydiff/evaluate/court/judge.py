@@ -155,7 +155,7 @@ def _of_path(
 
 def _lost_order(wanted, equal, alternating, after, remarks):
     """Return what is wrong with the orders that were measured; what is no more than stated is a remark."""
-    found = []
+    found: list[Finding] = []
     is_short = equal < wanted[0] - ENOUGH
     if after > equal + LOST:
         sentence = (

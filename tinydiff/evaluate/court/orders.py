@@ -7,7 +7,7 @@ from itertools import pairwise
 
 import numpy as np
 
-from tinydiff.base import Array
+from tinydiff.base import Array, checked
 from tinydiff.diffusion import GaussianDiffusion
 from tinydiff.evaluate.court.grids import GRIDS, graded_times, grid_times
 from tinydiff.evaluate.court.rod import FIRST, LAST, Rod, the_rod
@@ -79,6 +79,7 @@ def error_curve(
     return Curve(tuple(numbers), tuple(calls), tuple(errors), rounding)
 
 
+@checked()
 def tolerance_curve(tolerances: Sequence[float] = TOLERANCES) -> Curve:
     """Return the error of `adaptive` against its calls: it takes its own steps, as many as a tolerance asks for."""
     rod, calls, errors = the_rod(), [], []

@@ -5,6 +5,7 @@ samplers that draw noise it is that of the error of a Gaussian's variance, on eq
 however many steps there are. The tests in `tests/diffusion/samplers` hold every line of both tables against SciPy.
 """
 
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 
@@ -41,7 +42,7 @@ def label_of(name: str, options: dict[str, Any]) -> str:
     return ", ".join([name, *(f"{option} {value}" for option, value in options.items())])
 
 
-ODE = [
+ODE = [  # samplers that draw no noise, with options, and the orders that they state
     Stated("ddim", {}, 1, 1),
     Stated("euler", {}, 1, 1, "ddim"),
     Stated("heun", {}, 2, 2),
@@ -80,7 +81,7 @@ ODE = [
     Stated("sa_solver", {"tau": 0.0, "predictor": 2, "corrector": 3}, 3, 3),
     Stated("sa_solver", {"tau": 0.0, "predictor": 3, "corrector": 4}, 3, 3),  # its first step is of order 2
 ]
-NOISY = [
+NOISY = [  # samplers that draw noise, with options, and the order that they state of the variance
     StatedNoise("ddpm", {"variance": "beta"}, 1),
     StatedNoise("ddpm", {"variance": "beta_tilde"}, 1),
     StatedNoise("ddim", {"eta": 1.0}, 1),
@@ -104,7 +105,8 @@ NOISY = [
 
 def stated_for(name: str, options: dict[str, Any], noisy: bool) -> tuple[float, ...] | None:
     """Return the orders that a sampler of the list states with these options; None where it states none."""
-    for entry in NOISY if noisy else ODE:
+    entries: Sequence[Stated | StatedNoise] = NOISY if noisy else ODE
+    for entry in entries:
         if entry.name == name and entry.options == options:
-            return entry[2 : 3 if noisy else 4]
+            return (entry.order, entry.order_on_alternating) if isinstance(entry, Stated) else (entry.order,)
     return None

@@ -45,7 +45,7 @@ class Defendant:
         self.options = dict(options)
         if isinstance(self.sampler, Sampler):
             self.name, self.takes_noise = self.sampler.name, self.sampler.draws_noise
-            self.context = {}
+            self.context: dict[str, Any] = {}
         else:
             self.name, self.takes_noise, self.context = _read(self.sampler, self.options)
         self.name = name or self.name
