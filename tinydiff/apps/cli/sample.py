@@ -27,6 +27,7 @@ from tinydiff.apps.cli.options import (
     labels_of,
     refuse_given,
 )
+from tinydiff.apps.cli.plane import PlaneFilm, save_points
 from tinydiff.apps.cli.screen import say
 from tinydiff.base import (
     Device,
@@ -57,6 +58,8 @@ from tinydiff.models import (
 )
 from tinydiff.networks import NoisyClassifier
 from tinydiff.plot.pictures import as_png_text
+
+POINTS_DRAWN = 2_000  # of a model of points, unless another number is asked for
 
 
 @dataclass(frozen=True)
@@ -89,7 +92,7 @@ class Sample:
     """A model that ships with tinydiff, or a folder with config.json and model.safetensors; without it, mnist, or
     avatars where a prompt is given."""
     n: int | None = None
-    """How many images; without it, 64, or 16 where a prompt is given."""
+    """How many images; without it, 64, or 16 where a prompt is given, or 2,000 points."""
     seed: int = 0
     """The same seed gives the same pictures, whatever n is."""
     label: tuple[str, ...] = ()
@@ -144,8 +147,13 @@ class Sample:
             model = model.with_micro_batch(micro_batch)
         start = time.perf_counter()
         base, stages = base_of(model), model.chains
+        if base.config.mlp is not None:
+            refuse_given(self, "size", "the model draws points, which have no size: leave it out")
         steps = len(SAMPLERS[self.sampler].times(base.diffusion, self.steps_taken)) * stages
-        film = Film(steps, model.decode, height_and_width("size", self.size or model.picture_shape[:2]))
+        of_points = base.config.mlp is not None
+        film: Any = PlaneFilm(steps)
+        if not of_points:
+            film = Film(steps, model.decode, height_and_width("size", self.size or model.picture_shape[:2]))
         with ProgressBar() as bar:
             chain = model.chain(request, self.sampler, self.steps_taken, bar)
             writable_folder(self.out)
@@ -153,14 +161,21 @@ class Sample:
                 if self.gif:
                     film.add(t, x_t, x_0_hat)
         images = to_numpy(model.decode(x_t))
-        took = f"{counted(len(images), 'image')} in {time.perf_counter() - start:.1f} s on {device.name}"
+        what = "point" if of_points else "image"
+        took = f"{counted(len(images), what)} in {time.perf_counter() - start:.1f} s on {device.name}"
         calls = SAMPLERS[self.sampler].calls(base.diffusion, self.steps_taken) * stages
         how = f"{counted(self.steps_taken, 'step')} of {self.sampler}"
         if stages > 1:
             how += f" in each of {stages} stages"
         if calls != self.steps_taken:
             how += f", {counted(calls, 'call')} of the network"
-        say(f"Drew {took} ({how}): {self._save(base, request, name, images, film)}")
+        if of_points:
+            about = describe(request, name, self.sampler, self.steps_taken) | {"micro_batch": base.micro_batch}
+            saved = save_points(self.out, images[:, 0, 0], base.diffusion, film if self.gif else None, self.npz, about)
+            say("The model draws points in a plane, so they are shown in one picture, and not each by itself.")
+        else:
+            saved = self._save(base, request, name, images, film)
+        say(f"Drew {took} ({how}): {saved}")
 
     def _save(self, model: DiffusionModel, request: Request, name: str, images: np.ndarray, film: Film) -> str:
         """Save all that is left of a drawing; return where it is."""
@@ -193,6 +208,8 @@ class Sample:
     def _request(self, model: DiffusionModel, device: Device) -> Request:
         """Return what is asked, in the words of the library."""
         n = (64 if self.prompt is None else 16) if self.n is None else self.n
+        if self.n is None and model.config.mlp is not None:
+            n = POINTS_DRAWN
         labels = labels_of(model, self.label)
         classifier = None if self.classifier is None else self._guide(self.classifier, model, labels, device)
         if len(labels) > 1:
@@ -217,7 +234,8 @@ class Sample:
         )
         network, denoiser = load(name, device, kind=NoisyClassifier), model.config.denoiser
         if not model.is_bounded:
-            raise InputError(f"classifier is {name}, which reads noisy pictures, but the model draws latents.")
+            what = "latents" if model.config.mlp is None else "points"
+            raise InputError(f"classifier is {name}, which reads noisy pictures, but the model draws {what}.")
         size = denoiser.size if self.size is None else height_and_width("size", self.size)
         shape, known, classes = (*size, denoiser.in_channels), network.config.shape, network.config.num_classes
         if shape != known:
