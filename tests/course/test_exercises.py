@@ -23,7 +23,7 @@ LONGEST_ANSWER = 25
 APART = 100  # times the tolerance, at least, lie between any two known answers to an exercise
 CHECKED = re.compile(r"(?:(\w+) = )?(?:exercises|problems)\.([A-Z0-9_]+)\.check\((\w+)\)")
 MAY_IMPORT = {"collections", "functools", "itertools", "math", "numpy", "tinydiff.course"}
-OF_THREE_GRADES = [f"{n:02}" for n in (*range(11), *range(20, 27), *range(30, 36))]  # notebooks
+OF_THREE_GRADES = [f"{n:02}" for n in (*range(12), 13, *range(20, 27), *range(30, 36))]  # notebooks
 
 
 def number_of(module):

@@ -1,5 +1,7 @@
 """Good calls of `tinydiff.course`: exercises, and what is shown in a notebook."""
 
+import functools
+
 import numpy as np
 
 from tinydiff import course as C
@@ -11,6 +13,11 @@ def double(x):
 
 def exercise():
     return C.Exercise("transcribe", double, [(np.ones(2),)], ("y",), {}, ("Double it.",), "Right.")
+
+
+@functools.wraps(C.flow_of_points)
+def flowed(**arguments):
+    return [x_t for _, x_t, _ in C.flow_of_points(**arguments)]
 
 
 CALLS = {
@@ -33,6 +40,10 @@ CALLS = {
     "falls_with_order": lambda: (
         lambda steps, exact, order: C.falls_with_order(steps, exact, order)([[np.full(2, 1 / n)] for n in (2, 4)]),
         {"steps": [2, 4], "exact": [np.zeros(2), np.zeros(2)], "order": 1.0},
+    ),
+    "flow_of_points": lambda: (
+        flowed,
+        {"points": np.eye(2), "n": 3, "sampler": "ddim", "steps": 2, "seed": 1},
     ),
     "show_source": lambda: (lambda function: C.show_source(function), {"function": double}),
 }

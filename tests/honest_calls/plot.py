@@ -121,6 +121,28 @@ CALLS = {
         P.paths_to_data,
         {"t": T[::-1].copy(), "paths": {"a": SQUARE.T.copy()}, "x": X, "density": DENSITY},
     ),
+    "plane_densities": lambda: (
+        P.plane_densities,
+        {"x": X, "y": T, "densities": {"a": np.ones((3, 5))}, "points": {"a": SQUARE[:, :2].copy()}},
+    ),
+    "plane_paths": lambda: (
+        P.plane_paths,
+        {"paths": {"a": np.ones((3, 4, 2))}, "reach": 2.0, "data": SQUARE[:, :2].copy()},
+    ),
+    "plane_image": lambda: (
+        P.plane_image,
+        {"points": SQUARE[:, :2].copy(), "reach": 2.0, "side": 9, "colour": "#000000"},
+    ),
+    "plane_gif": saved(
+        P.plane_gif,
+        "plane.gif",
+        frames=[(1.0, np.ones((3, 2)), np.ones((3, 2)))],
+        reach=2.0,
+        max_frames=4,
+        ms_per_frame=50,
+        hold_last=50,
+        about={"a": 1},
+    ),
     "point_clouds": lambda: (P.point_clouds, {"clouds": {"a": SQUARE[:, :2].copy()}, "reach": 2.0}),
     "reverse_steps": lambda: (
         P.reverse_steps,

@@ -21,6 +21,7 @@ from tinydiff.plot.images import (
     training_progress,
 )
 from tinydiff.plot.pictures import about_picture, save_picture
+from tinydiff.plot.plane import plane_densities, plane_gif, plane_image, plane_paths
 from tinydiff.plot.sheets import save_image
 
 __all__ = [
@@ -43,6 +44,10 @@ __all__ = [
     "neighbour_rows",
     "noising_strips",
     "paths_to_data",
+    "plane_densities",
+    "plane_gif",
+    "plane_image",
+    "plane_paths",
     "point_clouds",
     "reverse_steps",
     "roofline",

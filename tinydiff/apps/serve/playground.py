@@ -209,8 +209,8 @@ def add_playground(gr: Any, easel: Easel, waiting: str) -> Any:
             with gr.Row():
                 start = gr.Button("Let noise flow", variant="primary", elem_id="flow")
                 clear = gr.Button("Clear the points", elem_id="clear")
-                halt = gr.Button("Stop the flow", variant="stop", elem_id="stop-flow")
-            steps = gr.Slider(1, MOST_STEPS, STEPS, step=1, label="Steps of the flow")
+                halt = gr.Button("Halt the flow", variant="stop", elem_id="stop-flow")
+            steps = gr.Slider(1, MOST_STEPS, STEPS, step=1, label="Number of steps")
             sampler = gr.Dropdown(SAMPLERS, value="ddim", label="Sampler of the flow")
             seed = gr.Number(0, label="Seed of the noise", elem_id="flow-seed")
         with gr.Column(scale=3, min_width=320):
