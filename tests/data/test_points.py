@@ -48,7 +48,7 @@ def test_the_density_is_that_of_the_points(name):
 
 @pytest.mark.parametrize("name", ["two-moons", "swiss-roll", "spirals"])
 def test_the_sum_along_a_curve_is_the_integral(name):
-    """Without noise the curves are thinnest: adaptive quadrature agrees with the 500 nodes there too."""
+    """Without noise the curves are thinnest: adaptive quadrature agrees with the nodes there too."""
     width = {"two-moons": 0.05, "swiss-roll": 0.03, "spirals": 0.02}[name]
 
     def curve(part, s):

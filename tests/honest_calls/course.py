@@ -1,5 +1,7 @@
 """Good calls of `tinydiff.course`: exercises, and what is shown in a notebook."""
 
+import functools
+
 import numpy as np
 
 from tinydiff import course as C
@@ -11,6 +13,11 @@ def double(x):
 
 def exercise():
     return C.Exercise("transcribe", double, [(np.ones(2),)], ("y",), {}, ("Double it.",), "Right.")
+
+
+@functools.wraps(C.flow_of_points)
+def flowed(**arguments):
+    return [x_t for _, x_t, _ in C.flow_of_points(**arguments)]
 
 
 CALLS = {
@@ -36,6 +43,10 @@ CALLS = {
     ),
     "museum_label": lambda: (C.museum_label, {"number": 5}),
     "what_now": lambda: (C.what_now, {"symptom": "grey"}),
+    "flow_of_points": lambda: (
+        flowed,
+        {"points": np.eye(2), "n": 3, "sampler": "ddim", "steps": 2, "seed": 1},
+    ),
     "show_source": lambda: (lambda function: C.show_source(function), {"function": double}),
 }
 RECORDS = {"Answer", "Homework"}

@@ -31,7 +31,6 @@ from tinydiff.data.dataset import indices_of, library, selection
 MOST_POINTS = 2**24
 FARTHEST = 100.0  # from the origin; the data are scaled into about [-1, 1]
 SHAPE = (1, 1, 2)
-NODES = 500  # of Gauss' rule for each curve: the integral over it is then exact to about 1e-10
 MODES, RING, MODE_WIDTH = 8, 0.8, 0.06
 SQUARES = [(i, j) for i in range(4) for j in range(4) if (i + j) % 2 == 0]  # of a checkerboard of 4 x 4
 
@@ -208,10 +207,13 @@ def _drawn(name, n, seed, purpose="point"):
     return known.draw(part, place, blur).astype(np.float32), part
 
 
-def _on_a_curve(curve: Callable, parts: int, width: float, rising: bool = False) -> tuple[Callable, Callable]:
+def _on_a_curve(
+    curve: Callable, parts: int, width: float, nodes: int, rising: bool = False
+) -> tuple[Callable, Callable]:
     """Return `draw` and `shape` of points beside curves: ``curve(part, s)`` for s in [0, 1], blurred.
 
-    s is uniform, or with `rising` the root of a uniform number, whose density is 2 s: as even along a spiral.
+    The density is an integral along the curve, which so many nodes of Gauss' rule take to about 1e-8. s is uniform, or
+    with `rising` the root of a uniform number, whose density is 2 s: as even along a spiral.
     """
 
     def draw(part, place, blur):
@@ -219,10 +221,10 @@ def _on_a_curve(curve: Callable, parts: int, width: float, rising: bool = False)
         return curve(part, s) + width * blur
 
     def shape():
-        nodes, weights = np.polynomial.legendre.leggauss(NODES)
-        s, weights = (nodes + 1) / 2, weights / 2
+        places, weights = np.polynomial.legendre.leggauss(nodes)
+        s, weights = (places + 1) / 2, weights / 2
         weights = weights * 2 * s if rising else weights
-        centres = np.concatenate([curve(np.full(NODES, part), s) for part in range(parts)])
+        centres = np.concatenate([curve(np.full(nodes, part), s) for part in range(parts)])
         return {"points": centres.reshape(-1, *SHAPE), "width": width, "weights": np.tile(weights, parts)}
 
     return draw, shape
@@ -272,14 +274,14 @@ POINTS.update(
         "mixture": PointSet(
             MODES, lambda part, _, blur: _ring(part) + MODE_WIDTH * blur, _mixture, "eight Gaussians in a ring"
         ),
-        "two-moons": PointSet(2, *_on_a_curve(_moon, 2, 0.05), "two half circles, one within the other"),
-        "swiss-roll": PointSet(1, *_on_a_curve(_roll, 1, 0.03), "one rolled-up line"),
+        "two-moons": PointSet(2, *_on_a_curve(_moon, 2, 0.05, 120), "two half circles, one within the other"),
+        "swiss-roll": PointSet(1, *_on_a_curve(_roll, 1, 0.03, 500), "one rolled-up line"),
         "checkerboard": PointSet(
             len(SQUARES),
             lambda part, place, _: _corner(part) + place / 2,
             _checkerboard,
             "eight filled squares",
         ),
-        "spirals": PointSet(2, *_on_a_curve(_arm, 2, 0.02, rising=True), "two arms that wind around each other"),
+        "spirals": PointSet(2, *_on_a_curve(_arm, 2, 0.02, 500, rising=True), "two arms that wind around each other"),
     }
 )

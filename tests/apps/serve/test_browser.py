@@ -1,7 +1,5 @@
 """The demo page in a browser: what a reader sees of it."""
 
-import shutil
-
 import numpy as np
 import pytest
 from demo_page import PROMPT, drawn
@@ -12,11 +10,6 @@ from tinydiff.apps.serve.drawing import MOST_CHARACTERS
 from tinydiff.models import GUIDANCE_FOR_PROMPTS, SAMPLER
 from tinydiff.plot.sheets import to_pixels
 
-CHROMIUM = shutil.which("chromium")
-FLAGS = [
-    "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-sync",
-    "--disable-background-networking", "--disable-component-update",
-]  # fmt: skip
 STEPS_SEEN = """() => {
     window.seen = [];
     const look = () => {
@@ -31,19 +24,6 @@ ANOTHER_IS_DRAWN = """before => {
 }"""
 
 OF_THE_PAGE = {"scale": GUIDANCE_FOR_PROMPTS, "sampler": SAMPLER}  # what it asks for unless told otherwise
-
-
-@pytest.fixture
-def browser_page():
-    sync_api = pytest.importorskip("playwright.sync_api", reason="this test drives a browser: pip install playwright")
-    if CHROMIUM is None:
-        pytest.skip("this test drives Chromium, which is not installed: apt install chromium")
-    with sync_api.sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
-        page = browser.new_page(viewport={"width": 1280, "height": 1000})
-        page.set_default_timeout(120_000)
-        yield page
-        browser.close()
 
 
 @pytest.mark.slow

@@ -64,6 +64,6 @@ def save_points(
     if film is not None:
         saved.append(plot.plane_gif(film.frames, folder / FILM, reach, max_frames=MOST_FRAMES, about=about))
     if npz:
-        entries = {name: np.asarray(value) for name, value in about.items()} | {"points": points}
+        entries: dict[str, Any] = {name: np.asarray(value) for name, value in about.items()} | {"points": points}
         saved.append(atomic_write(folder / ARRAYS, lambda file: np.savez(file, **entries)))
     return f"{', '.join(map(str, saved))}. {elsewhere(out, folder)}".rstrip()

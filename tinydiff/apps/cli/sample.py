@@ -181,7 +181,7 @@ class Sample:
             how += f" in each of {stages} stages"
         if calls is None:
             how += f" and, between them, as many of its own as the {what} needed"
-        elif calls != self.steps_taken:
+        elif calls * stages != self.steps_taken:
             how += f", {counted(calls * stages, 'call')} of the network"
         if of_points:
             about = describe(request, name, self.sampler, self.steps_taken, **options)

@@ -15,6 +15,7 @@ from typing import Any
 from tinydiff.apps.serve.drawing import MOST_SCALE, MOST_STEPS, check, draw, is_shown, number
 from tinydiff.apps.serve.easel import MOST_WAITING, Easel, Turn, Waiting
 from tinydiff.apps.serve.limits import MOST_CONNECTIONS, Guard, patient_protocol, silence_tracebacks
+from tinydiff.apps.serve.playground import add_playground
 from tinydiff.apps.serve.shown import moment, note, shown, shown_maps
 from tinydiff.base import InputError, TinydiffError, printable
 from tinydiff.diffusion import SAMPLERS
@@ -102,50 +103,54 @@ def page(model: PictureModel, name: str, easel: Easel | None = None, data: str =
         easel.stop(LocalContext.request.get().session_hash, "You stopped it.")
 
     with gr.Blocks(title="tinydiff: words to pictures", analytics_enabled=False) as blocks:
-        gr.Markdown(ABOUT.format(name=name, size=model.size))
-        examples = EXAMPLES.get(data, ())
-        prompt = gr.Textbox(
-            examples[0] if examples else "", label="Prompt", max_lines=3, elem_id="prompt", render=False
-        )
-        if examples:
-            gr.Examples(list(examples), prompt, label="Try")
-        with gr.Row():
-            with gr.Column(scale=2, min_width=320):
-                prompt.render()
-                negative = gr.Textbox(label="Negative prompt", info="what the picture should not show")
-                with gr.Row():
-                    start = gr.Button("Draw", variant="primary", elem_id="draw")
-                    another = gr.Button("Draw another", elem_id="another")
-                    halt = gr.Button("Stop", variant="stop", elem_id="stop")
-                scale = gr.Slider(
-                    0,
-                    MOST_SCALE,
-                    GUIDANCE_FOR_PROMPTS,
-                    step=0.1,
-                    label="Guidance",
-                    info="0 ignores the words, 1 follows them",
-                )
-                steps = gr.Slider(1, MOST_STEPS, STEPS, step=1, label="Steps")
-                sampler = gr.Dropdown(SAMPLERS, value=SAMPLER, label="Sampler")
-                seed = gr.Number(0, label="Seed", info="the same seed starts from the same noise", elem_id="seed")
-            with gr.Column(scale=3, min_width=320):
-                chain = gr.HTML("The picture will appear here.", elem_id="chain")
-                maps = gr.HTML(elem_id="maps")
-        event: dict[str, Any] = {
-            "fn": drawn,
-            "inputs": [prompt, negative, scale, steps, sampler, seed],
-            "outputs": [chain, maps],
-            "preprocess": False,  # `draw` checks what comes, and says in sentences what is wrong
-            "show_progress": "minimal",
-            "trigger_mode": "once",
-        }
-        clear = f"() => [{ASKED!r}, '']"  # by the browser: whatever comes then, an earlier picture is gone
-        asked = gr.on([start.click, prompt.submit], None, None, [chain, maps], js=clear, api_visibility="private")
-        asked.then(api_name="draw", **event)
-        next_seed = another.click(None, seed, seed, js="seed => seed + 1", api_visibility="private")
-        cleared = next_seed.then(None, None, [chain, maps], js=clear, api_visibility="private")
-        cleared.then(api_visibility="private", **event)
-        halt.click(stop, api_visibility="private", show_progress="hidden")
+        with gr.Tab("Words to pictures"):
+            gr.Markdown(ABOUT.format(name=name, size=model.size))
+            examples = EXAMPLES.get(data, ())
+            prompt = gr.Textbox(
+                examples[0] if examples else "", label="Prompt", max_lines=3, elem_id="prompt", render=False
+            )
+            if examples:
+                gr.Examples(list(examples), prompt, label="Try")
+            with gr.Row():
+                with gr.Column(scale=2, min_width=320):
+                    prompt.render()
+                    negative = gr.Textbox(label="Negative prompt", info="what the picture should not show")
+                    with gr.Row():
+                        start = gr.Button("Draw", variant="primary", elem_id="draw")
+                        another = gr.Button("Draw another", elem_id="another")
+                        halt = gr.Button("Stop", variant="stop", elem_id="stop")
+                    scale = gr.Slider(
+                        0,
+                        MOST_SCALE,
+                        GUIDANCE_FOR_PROMPTS,
+                        step=0.1,
+                        label="Guidance",
+                        info="0 ignores the words, 1 follows them",
+                    )
+                    steps = gr.Slider(1, MOST_STEPS, STEPS, step=1, label="Steps")
+                    sampler = gr.Dropdown(SAMPLERS, value=SAMPLER, label="Sampler")
+                    seed = gr.Number(0, label="Seed", info="the same seed starts from the same noise", elem_id="seed")
+                with gr.Column(scale=3, min_width=320):
+                    chain = gr.HTML("The picture will appear here.", elem_id="chain")
+                    maps = gr.HTML(elem_id="maps")
+            event: dict[str, Any] = {
+                "fn": drawn,
+                "inputs": [prompt, negative, scale, steps, sampler, seed],
+                "outputs": [chain, maps],
+                "preprocess": False,  # `draw` checks what comes, and says in sentences what is wrong
+                "show_progress": "minimal",
+                "trigger_mode": "once",
+            }
+            clear = f"() => [{ASKED!r}, '']"  # by the browser: whatever comes then, an earlier picture is gone
+            asked = gr.on([start.click, prompt.submit], None, None, [chain, maps], js=clear, api_visibility="private")
+            asked.then(api_name="draw", **event)
+            next_seed = another.click(None, seed, seed, js="seed => seed + 1", api_visibility="private")
+            cleared = next_seed.then(None, None, [chain, maps], js=clear, api_visibility="private")
+            cleared.then(api_visibility="private", **event)
+            halt.click(stop, api_visibility="private", show_progress="hidden")
+        with gr.Tab("Points in a plane"):
+            by_mouse = add_playground(gr, easel, ASKED)
+        blocks.load(None, js=by_mouse, api_visibility="private")
     # The easel draws one picture at a time and keeps the queue; there is no way round Gradio's own.
     return blocks.queue(max_size=MOST_WAITING, default_concurrency_limit=None, api_open=False)
 

@@ -31,8 +31,8 @@ def shown(frame: Frame, moments: Iterable[str] = (), model: str = "", stopped: s
     notes = "".join(note(text) for text in (*frame.notes, *filter(None, [stopped])))
     now, done = f"step {frame.step} of {frame.steps}", frame.step == frame.steps
     subject = _subject(frame.asked)
-    x_t = _figure(frame.x_t, f"{subject}, {now}", "the picture" if done else "x<sub>t</sub>, being denoised")
-    x_0_hat = _figure(frame.x_0_hat, f"the guess of {subject}, {now}", "x\u0302<sub>0</sub>, the guess that led there")
+    x_t = figure(frame.x_t, f"{subject}, {now}", "the picture" if done else "x<sub>t</sub>, being denoised")
+    x_0_hat = figure(frame.x_0_hat, f"the guess of {subject}, {now}", "x\u0302<sub>0</sub>, the guess that led there")
     return (
         f'{notes}<div class="frames">{x_t}{x_0_hat}</div>'
         f'<div class="progress"><div style="width: {frame.step / frame.steps:.0%}"></div></div>'
@@ -43,7 +43,7 @@ def shown(frame: Frame, moments: Iterable[str] = (), model: str = "", stopped: s
 
 def moment(frame: Frame) -> str:
     """Return a small picture of the chain on its way."""
-    return _figure(frame.x_t, f"{_subject(frame.asked)}, step {frame.step} of {frame.steps}", f"t = {frame.t:.0f}")
+    return figure(frame.x_t, f"{_subject(frame.asked)}, step {frame.step} of {frame.steps}", f"t = {frame.t:.0f}")
 
 
 def shown_maps(frame: Frame) -> str:
@@ -52,7 +52,7 @@ def shown_maps(frame: Frame) -> str:
         return ""
     subject = _subject(frame.asked)
     maps = "".join(
-        _figure(_lit(frame.x_t, map), f"where the network looks for {_plain(word)} in {subject}", html.escape(word))
+        figure(_lit(frame.x_t, map), f"where the network looks for {_plain(word)} in {subject}", html.escape(word))
         for word, map in ((_plain(word), map) for word, map in frame.maps)
     )
     return (
@@ -117,7 +117,7 @@ def _source(file):
     return "data:image/png;base64," + base64.b64encode(file).decode()
 
 
-def _figure(image, alt, caption):
+def figure(image: np.ndarray, alt: str, caption: str) -> str:
     """Return an image of HTML that holds its own bytes, enlarged by a whole factor."""
     source = _source(png(image, _scale(image)))
     return f'<figure><img src="{source}" alt="{html.escape(alt)}"><figcaption>{caption}</figcaption></figure>'
