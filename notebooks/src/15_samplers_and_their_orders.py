@@ -28,7 +28,7 @@ from itertools import pairwise
 import numpy as np
 
 from tinydiff import plot
-from tinydiff.course import show_source
+from tinydiff.course import show_source, slider
 from tinydiff.course.exercises import notebook_15 as exercises
 from tinydiff.diffusion import (
     GaussianDiffusion,
@@ -639,6 +639,18 @@ for eta in (0.0, 0.5, 1.0):
     )
     assert abs(my_order((8, 16, 32, 64), lost[f"eta {eta:g}"]) - 1) < 0.1
 assert lost["eta 0"][0] < lost["eta 0.5"][0] < lost["eta 1"][0], "the more noise, the more steps are needed"
+
+
+# %%
+def losses(eta):
+    """Return the picture of what is lost for one strength of the noise."""
+    steps = np.array([4, 8, 16, 32, 64])
+    found = [my_variance(0.3, np.linspace(FIRST, LAST, n + 1).tolist(), eta / 4) for n in steps]
+    share = 1 - np.array(found) / (a * a * 0.3 + b * b)
+    return plot.curves(steps, {f"eta {eta / 4:g}": share}, "number of steps", "share of the variance lost", log="xy")
+
+
+slider(losses, range(9), "4 eta", start=4)
 
 # %% [markdown]
 # A step of two predictions makes it order 2, also with noise: `dpmpp_sde` (Eq. DPMPP-SDE) asks in the middle. The
