@@ -28,7 +28,7 @@ import numpy as np
 
 from tinydiff import plot
 from tinydiff.base import Noise
-from tinydiff.course import show_source
+from tinydiff.course import show_source, slider
 from tinydiff.course.exercises import notebook_16 as exercises
 from tinydiff.diffusion import (
     FiniteData,
@@ -332,6 +332,14 @@ for S in (0.05, 0.3, 1.0):
     assert (my_bow(S, b) <= 1e-12).all()
 assert np.allclose(my_bow(0.0, b), 0), "towards one point all paths are straight"
 plot.curves(b, {f"S = {S}": my_bow(S, b) for S in (0.05, 0.3, 1.0)}, "b, from data to noise", "path - straight line")
+
+# %%
+slider(
+    lambda S: plot.curves(b, {f"S = {S / 10}": my_bow(S / 10, b)}, "b, from data to noise", "path - straight line"),
+    range(1, 21),
+    "10 S",
+    start=4,
+)
 
 # %% [markdown]
 # Every path sags below its line, and only data that are one point give straight paths: the hypotenuse is shorter than the

@@ -31,7 +31,7 @@ import numpy as np
 import tinydiff
 from tinydiff import plot
 from tinydiff.base import Condition, Noise
-from tinydiff.course import show_source
+from tinydiff.course import show_source, slider
 from tinydiff.course.exercises import notebook_17 as exercises
 from tinydiff.data import LatentData
 from tinydiff.diffusion import (
@@ -484,8 +484,8 @@ plot.point_clouds(at_once, 1.2)
 # %% [markdown]
 # ## Digits in one call
 #
-# `mnist-shortcut` ships with tinydiff. It began with the weights of `mnist`, and learned the long steps (its card says
-# how). Both draw in one call of the network, from the same noise:
+# `mnist-shortcut` ships with tinydiff. It began with the weights of `mnist`, and learned the long steps (its card
+# says how). **Predict, then run:** both draw in one call of the network, from the same noise. Which one will the judge like better?
 
 # %%
 labels = np.arange(50) % 10
@@ -507,7 +507,18 @@ plot.image_rows(rows, title="one call of the network", column_labels=range(10))
 
 # %% [markdown]
 # The judge calls nearly all digits of `mnist` right, and yet they are worthless: one step leads to the mean of a class,
-# the same whatever the noise. Correctness alone says nothing; look at diversity beside it.
+# the same whatever the noise. Correctness alone says nothing; look at diversity beside it. Other noises:
+
+# %%
+one_call = tinydiff.load("mnist-shortcut")
+slider(
+    lambda seed: plot.image_rows(
+        {"one call": last(one_call.chain(Request(n=10, labels=list(range(10)), seed=seed), "shortcut", 1))}
+    ),
+    range(10),
+    "seed",
+    start=3,
+)
 
 # %% [markdown]
 # ## Summary
