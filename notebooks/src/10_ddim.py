@@ -386,5 +386,5 @@ slider(lambda label: plot.image_rows({f"digit {label}": walk(label)}), range(10)
 # </details>
 #
 # **Next:** the first part of the course ends here. You have seen every piece from noise to digits, and written many of
-# them: look back at [00 · Noise becomes digits](00_noise_becomes_digits.ipynb) with new eyes. Schedules, likelihoods and faster samplers follow
-# in the notebooks from 11 on (to come), guidance and words in those from 20 on.
+# them: look back at [00 · Noise becomes digits](00_noise_becomes_digits.ipynb) with new eyes. Scores, schedules, likelihoods and faster samplers
+# follow in the notebooks from [11 · Score matching](11_score_matching.ipynb) on, guidance and words in those from 20 on.

@@ -525,4 +525,5 @@ plot.point_clouds({**clouds, "data": points("two-moons", 1500)}, 1.7)
 # </details>
 #
 # **Next:** the steps of this walk were small and many. What is its limit, when they are infinitely small, and which smooth
-# path has the same densities? That is the subject of notebook 13.
+# path has the same densities? That is the subject of [13 · SDE and ODE](13_sde_and_ode.ipynb); before it,
+# [12 · Schedules and parameterisations](12_schedules_and_parameterisations.ipynb) says in which words a network answers.

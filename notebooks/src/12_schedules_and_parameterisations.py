@@ -657,5 +657,4 @@ assert np.allclose(guided, null + (1 + w) * (cond - null)), "the paper's w is s 
 #
 # </details>
 #
-# **Next:** [20 · Classifier guidance](20_classifier_guidance.ipynb), where the prediction is pushed. Continuous time, likelihoods and
-# samplers' orders follow in 13 to 15 (to come).
+# **Next:** [13 · SDE and ODE](13_sde_and_ode.ipynb): what is left of a chain whose steps are infinitely small.

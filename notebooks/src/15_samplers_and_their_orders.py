@@ -733,4 +733,5 @@ print(court("dpmpp_3m_as_published", numbers=(20, 40, 80), to_zero=False))
 #
 # </details>
 #
-# **Next:** flow matching, notebook 16 (to come), makes the paths themselves straighter. Few steps by training are notebook 17's.
+# **Next:** [16 · Flow matching](16_flow_matching.ipynb) makes the paths themselves straighter. Few steps by training are
+# notebook 17's.

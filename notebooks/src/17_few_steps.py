@@ -549,5 +549,4 @@ slider(
 #
 # </details>
 #
-# **Next:** [20 · Classifier guidance](20_classifier_guidance.ipynb): what a picture should show. (Notebooks 18 and 19 are
-# to come.)
+# **Next:** [18 · GAN, VAE, flow, diffusion](18_gan_vae_flow_diffusion.ipynb): what others do in one pass.
