@@ -115,9 +115,9 @@ assert np.isclose(decoder_floor(grey, 0.01), -np.log2(in_the_cell))
 assert np.isclose(decoder_floor(0 * grey, 0.01), -np.log2((1 + in_the_cell) / 2)), "black has no neighbour below"
 
 # %% [markdown]
-# 1.71 bits, for nothing: the decoder has a spread, and does not know better. It is a floor under any bound that ends with
-# this decoder, so look at $\sigma_1$ before two models are compared. (A schedule that starts with less noise has a
-# lower floor.) See how the density is dealt out to 16 levels:
+# 1.71 bits are paid although nothing is unknown: the decoder has a spread, and cannot say that it is sure. No bound that
+# ends with this decoder is lower, for levels between the ends. So look at $\sigma_1$ before two models are compared: a
+# schedule that starts with less noise has a lower floor. See how the density is dealt out to 16 levels:
 
 
 # %%
@@ -247,8 +247,9 @@ slider(prices_with, [5, 10, 20, 50, 100], "T", start=3)
 # %% [markdown]
 # ## A few steps for all
 #
-# A network with T = 1000 would be called a thousand times for one number. But a sum can be estimated by a few of its
-# terms: draw step t with probability p(t), and divide its price by p(t). Then the mean is the sum,
+# Most of the price is asked near the data, where the noise no longer hides the picture and every digit counts. And each
+# step asks for a call of the network: a thousand, for one number. But a sum can be estimated by a few of its terms: draw
+# step t with probability p(t), and divide its price by p(t). Then the mean is the sum,
 # $\sum_t p(t) \frac{L_t}{p(t)} = \sum_t L_t$. Better than to draw K steps anywhere: cut the probability into K *strata*
 # of $\frac1K$ each, and draw one step from each.
 #
