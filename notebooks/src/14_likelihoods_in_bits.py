@@ -31,6 +31,7 @@ from tinydiff import plot
 from tinydiff.base import Noise
 from tinydiff.course import show_source, slider
 from tinydiff.course.exercises import notebook_14 as exercises
+from tinydiff.data import Dataset
 from tinydiff.data.avatars import compose, descriptions_of, log2_probability, portrait_entropy, render
 from tinydiff.data.avatars.rendering import parts_of
 from tinydiff.data.avatars.slots import SLOTS
@@ -56,7 +57,7 @@ from tinydiff.diffusion import (
 from tinydiff.evaluate import decoder_floor, invention, network_velocity
 from tinydiff.models import DiffusionModel, ModelConfig
 from tinydiff.networks import NoiseSchedule, UNet, UNetConfig
-from tinydiff.train import LearnSchedule, LearnScheduleConfig, Run
+from tinydiff.train import Denoise, DenoiseConfig, LearnSchedule, LearnScheduleConfig, Run
 from tinydiff.train.objectives.learn_schedule import end_gradients
 from tinydiff.train.objectives.loss_aware import LossHistory
 
@@ -834,27 +835,38 @@ def cost(w, beta, low, spread, constant):
     return (log_variance + spread / np.exp(log_variance) - constant) / 2
 
 
-ten = GaussianDiffusion(cosine_schedule(10))
+twice = UNetConfig(4, channels=8, channel_mult=(1,), blocks_per_level=1, out_channels=2)
+dark = Dataset(np.zeros((4, 4, 4, 1), np.uint8), np.zeros(4, int), name="dark", split="train", source="made here")
+learner = DiffusionModel(UNet(twice, rng), ModelConfig(twice, T=10))
+objective, ten = Denoise(learner, dark, DenoiseConfig(variance_weight=0.02)), learner.diffusion
 x_0, x_0_hat, w = rng.standard_normal((3, 2, 4))
 x_0_hat = x_0 + 0.2 * x_0_hat
+costs = []
 loss, d_w = variance_loss(ten, x_0, x_0_hat, np.array([6, 1]), w)
 for row, t in enumerate((6, 1)):
     a, a_s = ten.alpha_bar[t], ten.alpha_bar[t - 1]
     beta, c_0 = 1 - a / a_s, a_s**0.5 * (1 - a / a_s) / (1 - a)
     tilde = (1 - a_s) / (1 - a) * beta
-    low = (
-        tilde if t > 1 else (1 - a) / (1 - ten.alpha_bar[2]) * (1 - ten.alpha_bar[2] / a)
-    )  # at t = 1 that of the step before
+    after = ten.alpha_bar[2]
+    low = tilde if t > 1 else (1 - a) / (1 - after) * (1 - after / a)  # at t = 1 that of the step before it
     missed = c_0 * (x_0 - x_0_hat)[row]
     known = beta, low, tilde + missed**2, 1 + np.log(tilde) if t > 1 else -np.log(2 * np.pi)
 
-    assert np.allclose(loss[row], cost(w[row], *known))
+    costs.append(cost(w[row], *known))
+    assert np.allclose(loss[row], costs[-1])
     assert np.allclose(
         d_w[row], (cost(w[row] + 1e-5, *known) - cost(w[row] - 1e-5, *known)) / 2e-5, rtol=1e-5, atol=1e-8
     )
     best = (2 * np.log(tilde + missed**2) - np.log(beta) - np.log(low)) / (np.log(beta) - np.log(low))
     both = np.stack([best, best])
     assert np.allclose(variance_loss(ten, x_0, x_0_hat, np.array([6, 1]), both)[1][row], 0, atol=1e-10)
+
+a, b = ten.alpha_bar[[6, 1], None] ** 0.5, (1 - ten.alpha_bar[[6, 1], None]) ** 0.5
+x_t = a * x_0 + b * rng.standard_normal((2, 4))
+says_v = (a * x_t - x_0_hat) / b  # this network says v, and x_0_hat = a x_t - b v
+added, d_said = objective.bound(says_v, w, x_0, x_t, np.array([6, 1]), 1.0, None)
+assert np.allclose(added, 0.02 * 10 * np.mean(costs, axis=1)), "lambda T times the mean price of a number"
+assert np.allclose(d_said, 0.02 * 10 * d_w / 8)
 
 # %% [markdown]
 # ## Portraits: data with a known floor
