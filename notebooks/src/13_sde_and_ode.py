@@ -450,4 +450,5 @@ assert off[2] < 0.05, "the likelihood along the flow should be that of the densi
 #
 # </details>
 #
-# **Next:** likelihoods in bits, in notebook 14, use the divergence; samplers of higher order, in notebook 15, the one line.
+# **Next:** [14 · Likelihoods in bits](14_likelihoods_in_bits.ipynb) uses the divergence;
+# [15 · Samplers and their orders](15_samplers_and_their_orders.ipynb) the one line.
