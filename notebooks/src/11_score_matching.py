@@ -28,7 +28,7 @@ import numpy as np
 
 from tinydiff import plot
 from tinydiff.base import Noise
-from tinydiff.course import show_source
+from tinydiff.course import show_source, slider
 from tinydiff.course.exercises import notebook_11 as exercises
 from tinydiff.data import load_points, point_shape, points
 from tinydiff.diffusion import (
@@ -133,6 +133,23 @@ for t in (30, 150, 400):
     densities[f"t = {t}"] = np.exp(moons.log_density(grid, t)).reshape(64, 64)
     scores[f"t = {t}"] = moons.score(grid, t).reshape(64, 64, 2)
 plot.score_fields(x, x, densities, scores)
+
+# %% [markdown]
+# Move t, and with it the noise. Look where the arrows point: with little noise to the nearest piece of a moon, with much
+# noise to the middle. At which t do two moons become one hill?
+
+# %%
+plane = np.linspace(-1.7, 1.7, 64)
+
+
+def field_at(t):
+    """Return the exact density at the time t, and its score."""
+    name = f"t = {t} of 1000"
+    density, score = np.exp(moons.log_density(grid, t)).reshape(64, 64), moons.score(grid, t).reshape(64, 64, 2)
+    return plot.score_fields(plane, plane, {name: density}, {name: score})
+
+
+slider(field_at, (30, 60, 100, 150, 200, 300, 400, 500, 600, 700, 800), "t", start=4)
 
 # %%
 some, h = grid[::97], 1e-5
@@ -269,9 +286,9 @@ def exact_eps(x, alpha_bar):
     """Return the exact eps_hat of two clouds, in NumPy: each component guesses, as far as it explains x."""
     spread = 0.01 * alpha_bar + 1 - alpha_bar
     far = [x - alpha_bar**0.5 * np.array([m, 0.0]) for m in (-0.8, 0.8)]
-    weights = [
-        w * np.exp(-(d**2).sum(axis=-1, keepdims=True) / (2 * spread)) for w, d in zip((0.2, 0.8), far, strict=True)
-    ]
+    squares = [(d**2).sum(axis=-1, keepdims=True) for d in far]
+    nearest = np.minimum(*squares)  # drops out of the quotient; without it, far away, both weights would be 0
+    weights = [w * np.exp((nearest - d) / (2 * spread)) for w, d in zip((0.2, 0.8), squares, strict=True)]
     return (1 - alpha_bar) ** 0.5 / spread * (weights[0] * far[0] + weights[1] * far[1]) / sum(weights)
 
 

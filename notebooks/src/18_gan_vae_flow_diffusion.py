@@ -31,10 +31,11 @@ import numpy as np
 
 from tinydiff import plot
 from tinydiff.base import Noise
-from tinydiff.course import show_source
+from tinydiff.course import show_source, slider
 from tinydiff.course.exercises import notebook_18 as exercises
 from tinydiff.course.shipped import shipped_results
-from tinydiff.data import load_data, load_points, point_density, to_floats
+from tinydiff.data import load_data, load_points, point_shape, to_floats
+from tinydiff.diffusion import density_of
 from tinydiff.models import DiffusionModel, ModelConfig, Request, draw_at_once
 from tinydiff.networks import (
     MLP,
@@ -506,7 +507,7 @@ flow, _ = trained(FlowLikelihood(flow, ring, FlowLikelihoodConfig(**usual, lr=5e
 side = np.linspace(-1.5, 1.5, 151)
 grid = np.stack(np.meshgrid(side, -side), axis=-1).reshape(-1, 1, 1, 2).astype(np.float32)
 diffusion = ModelConfig(mlp=MLPConfig()).diffusion()
-truth = point_density("mixture", diffusion)
+truth = density_of(point_shape("mixture"), diffusion)
 maps = {"data": truth.log_density(grid, 0), "flow": flow.log_density(grid)}
 total = np.exp(maps["flow"]).sum() * (side[1] - side[0]) ** 2
 print(f"The density of the flow sums to {total:.3f} over the square.")
@@ -518,9 +519,30 @@ plot.image_grid(shades, 2, labels=list(maps), title="density (the root of it, so
 # After so few steps, the flow has bent its one heap of z into sheets that follow the ring, brighter at the heaps. There are bridges
 # here, too: the map is smooth and can be undone, so what was connected stays connected.
 #
+# Drawing undoes the couplings, the last one first. The slider says how many are undone. Each moves points along one axis only.
+# Look at what lies between two heaps at the end, and go back to see where it came from.
+
+# %%
+heap = np.random.default_rng(2).standard_normal((2000, 2)).astype(np.float32)
+
+
+def undone(k):
+    """Return the heap of z after the inverses of the last k couplings."""
+    points = heap
+    for coupling in reversed(flow.couplings[len(flow.couplings) - k :]):
+        points = coupling.inverse(points).y
+    return plot.point_clouds({"z": heap, f"{k} of {len(flow.couplings)}": points, "data": ring.points[:2000]}, 2.5)
+
+
+slider(undone, range(9), "couplings", start=4)
+
+# %% [markdown]
 # ## Noise undone: diffusion
 #
-# Diffusion needs no new formula: notebooks 03 and 04 have them all. On the same points, with a network of about as many weights:
+# Diffusion needs no new formula: notebooks 03 and 04 have them all. On the same points, with a network of about as many weights.
+#
+# **Predict, then run:** each of the four has trained for 500 steps on these points. Which leaves out a heap? Which draws the
+# fewest points between the heaps, where there are no data?
 
 # %%
 shape = MLPConfig(2, 44, 1)
@@ -553,6 +575,9 @@ assert good_and_covered(drawn["data"])[0] > 0.97  # of a normal heap, 98.9 % lie
 plot.point_clouds(drawn, 1.4)
 
 # %% [markdown]
+# When this was written, none left out a heap, and all drew points between them. The flow drew the fewest: 61 % of its points
+# were good, 42 % of the GAN's, 38 % of diffusion's and 28 % of the VAE's.
+#
 # One run each, of seconds: enough to see what kind of mistake each makes, and not enough to say who is better.
 #
 # ## More than one seed

@@ -5,11 +5,12 @@ import dataclasses
 import numpy as np
 import pytest
 from arrays import to_host, to_xp
+from diffusions import UNTOLD
 
 from tinydiff.base import InputError, Noise, as_condition
 from tinydiff.data import Dataset
 from tinydiff.data.masks import NOTHING_KNOWN, random_masks
-from tinydiff.diffusion import SAMPLERS, Gaussian, GaussianDiffusion, cosine_schedule, ddim, ddpm, dpmpp_2m, heun, last
+from tinydiff.diffusion import Gaussian, GaussianDiffusion, cosine_schedule, ddim, ddpm, dpmpp_2m, heun, last
 from tinydiff.diffusion.editing import erased, keep_known
 from tinydiff.models import DiffusionModel, ModelConfig, Request, fill_in
 from tinydiff.networks import UNetConfig
@@ -167,7 +168,7 @@ def test_held_out_pictures_are_erased_too_and_always_alike():
     assert all(0 < context.image[..., 0].mean() < 1 for context in shown)
 
 
-@pytest.mark.parametrize("sampler", sorted({*SAMPLERS} - {"shortcut"}))  # which tells the network its steps
+@pytest.mark.parametrize("sampler", UNTOLD)
 @pytest.mark.parametrize("guidance", [1.0, 2.0])
 def test_a_chain_keeps_what_is_known_with_every_sampler_and_guidance(sampler, guidance):
     model, pictures = trainer(1).objective.model, flat_pictures([0.5, -0.5, 0.25])

@@ -205,6 +205,7 @@ CALLS = {
         {"model": few(), "data": DATA, "config": DISTIL, "teacher": few(), "validation": DATA},
     ),
     "Couplings": lambda: (T.Couplings, pairs()),
+    "Couplings.take": lambda: (T.Couplings(**pairs()).take, {"indices": np.array([0])}),
     "couplings": lambda: (T.couplings, {"model": few(), "n": 2, "steps": 2, "seed": 1}),
     "Rectify": lambda: (T.Rectify, {"model": few(), "data": T.Couplings(**pairs()), "config": DENOISE}),
     "ConsistencyConfig": lambda: (T.ConsistencyConfig, {"steps": 3, "stages": 2, "huber": 0.5}),
@@ -272,12 +273,20 @@ WITHOUT = {
         for method in ("add_gradient_against_discriminator", "add_gradient_of_discriminator")
         + ("at_half_size", "deceit", "reconstruction", "remedy", "turns", "weigh")
     ),
-    *(f"{name}.{method}" for name in ("Denoise", "Decode") for method in ("eps", "loss", "bound", "steps")),
+    *(f"{name}.{method}" for name in ("Denoise", "Decode") for method in ("eps", "loss", "bound", "steps", "pairs")),
+    *("Consistency.stage", "Consistency.of_earlier", "Consistency.consistency_loss", "Distil.two_steps"),
+    *("Shortcut.long_steps", "Shortcut.small_steps", "Shortcut.two_steps", "Rectify.pairs"),
+    "Couplings.noise_of",
     *(
         f"{name}.{method}"
         for name in (
             "Denoise",
             "Decode",
+            "Shortcut",
+            "Distil",
+            "Rectify",
+            "Consistency",
+            "Couplings",
             "Classify",
             "ClassifyAttributes",
             "Contrast",

@@ -6,9 +6,9 @@ import multiprocessing
 
 import numpy as np
 import pytest
+from diffusions import UNTOLD
 
 from tinydiff.base import InputError
-from tinydiff.diffusion import SAMPLERS
 from tinydiff.functional import conv
 from tinydiff.functional.fast.winograd import transform_weights
 from tinydiff.models import (
@@ -153,8 +153,11 @@ def test_bad_arguments_are_one_clear_sentence():
         ModelConfig(kind="mine")
     with pytest.raises(InputError, match="T is 0, but a whole number"):
         ModelConfig(T=0)
-    with pytest.raises(InputError, match="out_channels is 2, but v has as many channels as the image: 1 were"):
-        ModelConfig(UNetConfig(out_channels=2))
+    with pytest.raises(
+        InputError,
+        match="out_channels is 3, but v has as many channels as the image: 1, or 2 with a learned",
+    ):
+        ModelConfig(UNetConfig(out_channels=3))
     for wrong, shown in (("3", "'3'"), (None, "None"), (np.ones(2), "array")):
         with pytest.raises(InputError, match=f"guidance is {shown}"):
             make().chain(Request(guidance=wrong))
@@ -175,7 +178,7 @@ def test_bad_arguments_are_one_clear_sentence():
         dataclasses.replace(make(), micro_batch=0)
 
 
-@pytest.mark.parametrize("sampler", sorted({*SAMPLERS} - {"shortcut"}))  # which tells the network its steps
+@pytest.mark.parametrize("sampler", UNTOLD)
 def test_a_chain_by_processes_has_the_bits_of_one_by_threads_and_of_one_by_one(sampler):
     ways = [(1, False), (2, False), (2, True), (3, True)]
     chains = [

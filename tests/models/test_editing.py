@@ -5,11 +5,12 @@ import dataclasses
 
 import numpy as np
 import pytest
+from diffusions import UNTOLD
 from PIL import Image
 
 from tinydiff.base import InputError, Noise
 from tinydiff.data.avatars import compose, describe
-from tinydiff.diffusion import SAMPLERS, last
+from tinydiff.diffusion import last
 from tinydiff.models import (
     DiffusionModel,
     ModelConfig,
@@ -45,7 +46,7 @@ def images():
     return np.random.default_rng(1).uniform(-1, 1, (3, 8, 8, 3)).astype(np.float32)
 
 
-@pytest.mark.parametrize("sampler", SAMPLERS)
+@pytest.mark.parametrize("sampler", UNTOLD)
 def test_strength_0_changes_nothing_and_more_of_it_more(model, images, sampler):
     found = [image_to_image(model, images, Request(prompt=CAPTIONS[0]), s, sampler, 10) for s in (0.0, 0.3, 1.0)]
     np.testing.assert_array_equal(found[0], images)
@@ -56,7 +57,7 @@ def test_strength_0_changes_nothing_and_more_of_it_more(model, images, sampler):
 
 
 @pytest.mark.equation("SDEDIT-1")
-@pytest.mark.parametrize("sampler", SAMPLERS)
+@pytest.mark.parametrize("sampler", UNTOLD)
 def test_strength_1_is_a_chain_from_noise_alone(model, images, sampler):
     request = Request(n=3, seed=5, prompt=CAPTIONS[0], guidance=2.0)
     edited = image_to_image(model, images, request, 1.0, sampler, steps=10)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from tinydiff.base import Condition, InputError
-from tinydiff.models import GUIDANCE_FOR_PROMPTS, Guidance, Request, guidance_for, sample
+from tinydiff.models import GUIDANCE_FOR_PROMPTS, DiffusionModel, Guidance, Request, guidance_for, sample
 
 
 def image(n):
@@ -100,7 +100,9 @@ def test_words_are_followed_by_one_default(monkeypatch, asked, scale):
 
         return Model()
 
-    monkeypatch.setattr(sys.modules["tinydiff.models.sample"], "load", loaded)  # `models.sample` is the function
+    drawing = sys.modules["tinydiff.models.sample"]  # `models.sample` is the function
+    monkeypatch.setattr(drawing, "load", loaded)
+    monkeypatch.setattr(drawing, "class_of", lambda name: DiffusionModel)
     with pytest.raises(Asked) as found:
         sample("any", **asked)
     assert found.value.args == (scale,)

@@ -53,6 +53,7 @@ class MLPConfig(OfPictures):
     pooled_channels: ClassVar[None] = None
     image_channels: ClassVar[int] = 0
     image_time: ClassVar[bool] = False
+    step_size: ClassVar[bool] = False
     patch: ClassVar[int] = 1
     multiple: ClassVar[int] = 1
 

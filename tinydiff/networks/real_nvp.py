@@ -44,6 +44,7 @@ class RealNVPConfig(OfVectors):
     image_size : int or (int, int)
         Height and width of the pictures, or both in one number; 1 for points, whose coordinates are channels.
     in_channels : int
+        Channels of the pictures.
     couplings : int
         How many coupling layers there are; two of them move every number once.
     channels : tuple of int

@@ -26,6 +26,7 @@ class VAEConfig(OfVectors):
     image_size : int or (int, int)
         Height and width of the pictures, or both in one number; 1 for points, whose coordinates are channels.
     in_channels : int
+        Channels of the pictures.
     latent : int
         How many numbers stand for a picture.
     channels : tuple of int

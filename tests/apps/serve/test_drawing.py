@@ -5,14 +5,14 @@ import re
 import numpy as np
 import pytest
 from demo_page import PROMPT, drawn
+from diffusions import UNTOLD
 from enlargers import cascade
 from unclips import unclip
 
-from tinydiff.diffusion import SAMPLERS
 from tinydiff.models import Request, word_maps
 
 
-@pytest.mark.parametrize("sampler", SAMPLERS)
+@pytest.mark.parametrize("sampler", UNTOLD)
 def test_every_step_of_the_chain_is_yielded_bit_for_bit(model, sampler):
     frames = drawn(model, sampler=sampler)
     chain = list(

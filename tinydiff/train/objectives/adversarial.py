@@ -31,7 +31,7 @@ class AdversarialConfig(ValidatedConfig):
     Parameters
     ----------
     loss : str
-        ``"non-saturating"``, Goodfellow's, or ``"hinge"``.
+        What the two minimise: ``"non-saturating"``, Goodfellow's, or ``"hinge"``.
     r1 : float
         Weight of the penalty on the discriminator's slope at data (Eq. GAN-R1); 0 is none.
     """

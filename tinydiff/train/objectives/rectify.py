@@ -1,5 +1,6 @@
 """Rectify: flow matching on pairs that a flow has made itself, so that its lines cross no more and become straight."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -7,14 +8,16 @@ import numpy as np
 
 from tinydiff.base import Array, InputError, Noise, check_count, check_shape, checked, checks_arguments, to_numpy
 from tinydiff.data import LatentData
+from tinydiff.data.dataset import selection
 from tinydiff.models import DiffusionModel, Request
 from tinydiff.models.weights import checksum_of
 from tinydiff.train.objectives.denoise import Denoise, DenoiseConfig
 
 AT_ONCE = 256  # pictures that are drawn together
+MOST_PAIRS = 10_000_000  # they lie in memory
 
 
-@checks_arguments("__init__")
+@checks_arguments("__init__", "take")
 @dataclass(frozen=True, eq=False)
 class Couplings(LatentData):
     """Pairs of noise and what a model drew from it, to learn from: as latents, but float32, and with their noise.
@@ -47,8 +50,9 @@ class Couplings(LatentData):
         """Return the noise that these were drawn from."""
         return xp.asarray(self.x_T[indices])
 
-    def take(self, indices: Any) -> "Couplings":
+    def take(self, indices: Array | slice | Sequence[Any]) -> "Couplings":
         """Return these pairs only (indices, a slice or a mask)."""
+        indices, _ = selection(indices, len(self), "pair")
         return replace(self, latents=self.latents[indices], labels=self.labels[indices], x_T=self.x_T[indices])
 
     def identity(self) -> dict[str, Any]:
@@ -65,7 +69,7 @@ def couplings(model: DiffusionModel, n: int, steps: int = 50, seed: int = 0) -> 
     model : DiffusionModel
         On the path ``"straight"``; one that reads text is refused.
     n : int
-        How many pairs; of a model that knows classes, of all of them in turn.
+        How many pairs, ten million at most; of a model that knows classes, of all of them in turn.
     steps : int
         Of the chain: many, since the pairs are taken for the flow's own.
     seed : int
@@ -73,12 +77,12 @@ def couplings(model: DiffusionModel, n: int, steps: int = 50, seed: int = 0) -> 
     Raises
     ------
     InputError
-        If the model is not on the straight path, or reads text.
+        If the model is not on the straight path, or reads text, or so many pairs cannot be drawn.
     """
     refuse_bent(model)
     if model.reads_text:
         raise InputError("The model reads text, but pairs are drawn of models of classes, or of none: take another.")
-    check_count("n", n)
+    check_count("n", n, most=MOST_PAIRS)
     drawn, noise = [], []
     classes = model.config.denoiser.num_classes
     for first in range(0, n, AT_ONCE):
