@@ -21,7 +21,8 @@ from typing import Any
 import numpy as np
 
 from tinydiff.base import Noise, TrainingError, atomic_write
-from tinydiff.data import load_data, load_points, point_density, points
+from tinydiff.data import load_data, load_points, point_shape, points
+from tinydiff.diffusion import density_of
 from tinydiff.diffusion.likelihood import prior_term, step_term
 from tinydiff.evaluate import frechet_distance_of, precision_and_recall
 from tinydiff.functional import mse, mse_backward, softmax
@@ -301,7 +302,7 @@ def one(family: str, name: str, seed: int, steps: int, data: dict, judge: Any) -
 
 def of_the_exact_ring(held_out: np.ndarray) -> dict[str, Any]:
     """Return what held-out points themselves score: nobody who learns them can do better, but by chance."""
-    density = point_density("mixture", ModelConfig(mlp=MLPConfig()).diffusion())
+    density = density_of(point_shape("mixture"), ModelConfig(mlp=MLPConfig()).diffusion())
     return {**of_the_ring(held_out), "nats": float(np.mean(density.log_density(held_out, 0))) / 2}
 
 
