@@ -303,7 +303,7 @@ def one(family: str, name: str, seed: int, steps: int, data: dict, judge: Any) -
 def of_the_exact_ring(held_out: np.ndarray) -> dict[str, Any]:
     """Return what held-out points themselves score: nobody who learns them can do better, but by chance."""
     density = density_of(point_shape("mixture"), ModelConfig(mlp=MLPConfig()).diffusion())
-    return {**of_the_ring(held_out), "nats": float(np.mean(density.log_density(held_out, 0))) / 2}
+    return {**of_the_ring(held_out), "nats": float(np.mean(density.log_density(held_out.reshape(-1, 1, 1, 2), 0))) / 2}
 
 
 def main() -> None:
