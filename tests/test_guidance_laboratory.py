@@ -6,6 +6,7 @@ below one in a million (5 standard deviations).
 
 import numpy as np
 import pytest
+from diffusions import UNTOLD
 
 from tinydiff.base import InputError, Noise
 from tinydiff.diffusion import (
@@ -25,7 +26,7 @@ DIFFUSION = GaussianDiffusion(cosine_schedule(200))
 MEANS, COVARIANCES = np.array([[-1.0, 0.2], [0.8, 1.0], [0.5, -1.2]]), [0.2, np.array([[0.3, 0.1], [0.1, 0.2]]), 0.1]
 MIXTURE = GaussianMixture(DIFFUSION, [0.2, 0.5, 0.3], MEANS, COVARIANCES)
 NOISE = Noise(0)
-VARIANTS = {name: (name, {}) for name in SAMPLERS} | {
+VARIANTS = {name: (name, {}) for name in UNTOLD} | {
     "ddpm_beta_tilde": ("ddpm", {"variance": "beta_tilde"}),
     "ddim_eta": ("ddim", {"eta": 1.0}),
 }
