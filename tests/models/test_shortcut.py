@@ -63,7 +63,7 @@ def test_a_chain_tells_the_network_its_steps(monkeypatch):
 def test_guidance_and_other_models_are_refused():
     with pytest.raises(InputError, match="learned without guidance"):
         list(model_of().chain(Request(n=2, guidance=2.0), "shortcut", 1))
-    with pytest.raises(InputError, match=r"takes none \(step_size is False\)"):
+    with pytest.raises(InputError, match="has not learned to be told: take another sampler"):
         list(model_of(told=False).chain(Request(n=2), "shortcut", 1))
 
 
