@@ -6,7 +6,7 @@ new file in this folder is found by itself, and `build` makes the network that a
 
 from tinydiff.base import import_modules
 from tinydiff.networks.attributes import AttributeClassifier, AttributeClassifierConfig, AttributeClassifierShape
-from tinydiff.networks.autoencoder import Autoencoder, AutoencoderConfig, Decoder, Encoder, Posterior, Reconstruction
+from tinydiff.networks.autoencoder import Autoencoder, AutoencoderConfig, Decoder, Encoder
 from tinydiff.networks.classifier import Classifier, ClassifierConfig
 from tinydiff.networks.clip import CLIP, CLIPConfig
 from tinydiff.networks.conditions import DenoiserGradients
@@ -25,6 +25,7 @@ from tinydiff.networks.text_encoder import TextConfig, TextEncoder
 from tinydiff.networks.text_to_image import TextToImage
 from tinydiff.networks.unet import UNet, UNetConfig
 from tinydiff.networks.vae import VAE, VAEConfig
+from tinydiff.networks.variational import Posterior, Reconstruction
 
 import_modules(__name__)
 

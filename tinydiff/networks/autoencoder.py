@@ -1,12 +1,10 @@
 """The autoencoder of latent diffusion: an image becomes a small map of latents, and the latents an image again."""
 
-from collections import namedtuple
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from tinydiff import functional as F
 from tinydiff.base import (
     Array,
     Size,
@@ -20,6 +18,7 @@ from tinydiff.base import (
 )
 from tinydiff.networks.levels import LARGEST_WIDTH, MOST_LAYERS, OfPictures, check_widths, keep_size
 from tinydiff.networks.registry import network
+from tinydiff.networks.variational import Variational
 from tinydiff.nn import (
     BlockConfig,
     Conv2d,
@@ -32,12 +31,7 @@ from tinydiff.nn import (
     Tape,
     Upsample,
 )
-from tinydiff.nn.attention import cut
 
-Posterior = namedtuple("Posterior", "mean log_variance")  # what the encoder says of the latents
-Reconstruction = namedtuple("Reconstruction", "x_hat mean log_variance")
-
-LOG_VARIANCE = (-30.0, 20.0)  # the least and the most that the encoder may say, as in latent diffusion
 FIRST_LOG_VARIANCE = -6.0  # about what a new encoder says: a standard deviation of 0.05
 
 
@@ -274,7 +268,7 @@ class EncoderAndDecoder(Module):
 
 @network("autoencoder", AutoencoderConfig)
 @checks_arguments("__init__")
-class Autoencoder(EncoderAndDecoder):
+class Autoencoder(EncoderAndDecoder, Variational):
     """The KL autoencoder of latent diffusion (Rombach et al. 2022, arXiv 2112.10752, section 3.1).
 
     The encoder says of each latent number a mean and a log variance; the decoder draws an image from numbers drawn so.
@@ -308,79 +302,11 @@ class Autoencoder(EncoderAndDecoder):
         xp, dtype = xp_of(self.theta), self.theta.dtype
         return xp.zeros((1, *self.config.shape), dtype), xp.zeros((1, *self.config.latent_shape), dtype)
 
-    def encode(self, x: Array, tape: Tape | None = None) -> Posterior:
-        """Return (mean, log_variance) of the latents, each (N, H / factor, W / factor, latent_channels).
-
-        The log variance is clamped to `LOG_VARIANCE` here, before anything reads it. So neither the sample nor the KL
-        divergence can overflow, and what lies outside gets no gradient from either (Eq. CLAMP-2).
-
-        Parameters
-        ----------
-        x : array, shape (N, H, W, in_channels)
-            H and W are any multiples of `factor`.
-        tape : Tape or None
-        """
-        mean, log_variance = cut(self._encoded(x, tape), 2)
-        log_variance, cache = F.clamp.bare(log_variance, *LOG_VARIANCE)
-        if tape is not None:
-            tape.push(self, cache, log_variance.shape)
-        return Posterior(mean, log_variance)
-
-    def encode_backward(
-        self, d_mean: Array, d_log_variance: Array, tape: Tape, grads: Gradients | None = None
-    ) -> Array:
-        """Return dx, and add the weights' gradients to `grads`."""
-        cache = tape.pop(self)
-        _check_both(d_mean, d_log_variance, cache.inside)
-        (d_log_variance,) = F.clamp_backward.bare(d_log_variance, cache)
-        dh = xp_of(d_mean).concatenate([d_mean, d_log_variance], axis=-1)
-        return self._encoded_backward(dh, tape, grads)
-
     def decode(self, z: Array, tape: Tape | None = None) -> Array:
         """Return images (N, h factor, w factor, in_channels) from latents (N, h, w, latent_channels); not clipped."""
         return self._decoded("z", z, tape)
-
-    def forward(self, x: Array, eps: Array, tape: Tape | None = None) -> Reconstruction:
-        """Return (x_hat, mean, log_variance): images decoded from a sample of their latents, and what it is drawn from.
-
-        Parameters
-        ----------
-        x : array, shape (N, H, W, in_channels)
-        eps : array, shape (N, H / factor, W / factor, latent_channels)
-            Standard normal numbers; zeros decode the means.
-        tape : Tape or None
-        """
-        mean, log_variance = self.encode(x, tape)
-        check_alike(x=x, eps=eps)
-        check_shape("eps", eps, mean.shape)
-        z, cache = F.reparameterise.bare(mean, log_variance, eps)
-        if tape is not None:
-            tape.push(self, cache, z.shape)
-        return Reconstruction(self.decode(z, tape), mean, log_variance)
-
-    def backward(
-        self, d_x_hat: Array, d_mean: Array, d_log_variance: Array, tape: Tape, grads: Gradients | None = None
-    ) -> Array:
-        """Return dx, and add the weights' gradients to `grads`: the forward in reverse order.
-
-        d_mean and d_log_variance are the gradients of what reads both besides the decoder, such as the KL divergence.
-        """
-        dz = self.decode_backward(d_x_hat, tape, grads)
-        cache = tape.pop(self)
-        _check_both(d_mean, d_log_variance, cache.eps)
-        d_mean_of_z, d_log_variance_of_z, _ = F.reparameterise_backward.bare(dz, cache)
-        d_mean = d_mean + d_mean_of_z  # two readers, the sample and the loss: their gradients add
-        d_log_variance = d_log_variance + d_log_variance_of_z
-        return self.encode_backward(d_mean, d_log_variance, tape, grads)
 
 
 def _shared(config):
     """Return what all blocks share, and the heads of the block in the middle."""
     return BlockConfig(None, config.groups, norm_eps=config.norm_eps), int(config.mid_attention)
-
-
-def _check_both(d_mean, d_log_variance, latents):
-    """Raise `InputError` unless both gradients are arrays like the latents."""
-    check_alike(d_mean=d_mean, d_log_variance=d_log_variance, latents=latents)
-    check_shape("d_mean", d_mean, latents.shape)
-    check_shape("d_log_variance", d_log_variance, latents.shape)

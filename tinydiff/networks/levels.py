@@ -30,6 +30,18 @@ class OfPictures:
         return (*self.size, self.in_channels)
 
 
+class OfOneVector(OfPictures):
+    """What the shape of a denoiser says that sees one vector: to samplers, a picture of one pixel."""
+
+    image_size: ClassVar[int] = 1  # type: ignore[misc]  # of every such network
+    out_channels: ClassVar[None] = None
+    image_channels: ClassVar[int] = 0
+    image_time: ClassVar[bool] = False
+    step_size: ClassVar[bool] = False
+    patch: ClassVar[int] = 1
+    multiple: ClassVar[int] = 1
+
+
 def check_levels(config: Any, *counts: str) -> None:
     """Raise `InputError` unless a config's size, counts and channels of each level are whole numbers from 1.
 

@@ -20,14 +20,14 @@ from tinydiff.base import (
     xp_of,
 )
 from tinydiff.networks.conditions import DenoiserGradients
-from tinydiff.networks.levels import LARGEST_WIDTH, MOST_CLASSES, MOST_LAYERS, OfPictures
+from tinydiff.networks.levels import LARGEST_WIDTH, MOST_CLASSES, MOST_LAYERS, OfOneVector
 from tinydiff.networks.registry import network
 from tinydiff.nn import Embedding, Gradients, Linear, Module, Sequential, SiLU, Tape
 
 
 @checks_arguments("__init__")
 @dataclass(frozen=True)
-class MLPConfig(OfPictures):
+class MLPConfig(OfOneVector):
     """The shape of an MLP. A point is, to samplers, a picture of one pixel, whose channels are its coordinates.
 
     Parameters
@@ -47,15 +47,8 @@ class MLPConfig(OfPictures):
     depth: int = 3
     num_classes: int | None = None
 
-    image_size: ClassVar[int] = 1  # type: ignore[misc]  # of every MLP
-    out_channels: ClassVar[None] = None
     context_channels: ClassVar[None] = None
     pooled_channels: ClassVar[None] = None
-    image_channels: ClassVar[int] = 0
-    image_time: ClassVar[bool] = False
-    step_size: ClassVar[bool] = False
-    patch: ClassVar[int] = 1
-    multiple: ClassVar[int] = 1
 
     def __post_init__(self):
         check_count("channels", self.channels, most=LARGEST_WIDTH)

@@ -20,7 +20,7 @@ from tinydiff.base import (
     xp_of,
 )
 from tinydiff.networks.conditions import DenoiserGradients
-from tinydiff.networks.levels import LARGEST_WIDTH, MOST_LAYERS, OfPictures
+from tinydiff.networks.levels import LARGEST_WIDTH, MOST_LAYERS, OfOneVector
 from tinydiff.networks.registry import network
 from tinydiff.nn import Embedding, Gradients, LayerNorm, Linear, Module, Sequential, SiLU, Tape, TransformerBlock
 
@@ -29,7 +29,7 @@ AFTER_TEXT = 4  # tokens: the text's embedding, the time, the noisy embedding, a
 
 @checks_arguments("__init__")
 @dataclass(frozen=True)
-class PriorConfig(OfPictures):
+class PriorConfig(OfOneVector):
     """The shape of a prior. What it denoises is, to samplers, a picture of one pixel with many channels.
 
     Parameters
@@ -55,14 +55,7 @@ class PriorConfig(OfPictures):
     layers: int = 4
     heads: int = 4
 
-    image_size: ClassVar[int] = 1  # type: ignore[misc]  # of every prior
-    out_channels: ClassVar[None] = None
     num_classes: ClassVar[None] = None
-    image_channels: ClassVar[int] = 0
-    image_time: ClassVar[bool] = False
-    step_size: ClassVar[bool] = False
-    patch: ClassVar[int] = 1
-    multiple: ClassVar[int] = 1
 
     def __post_init__(self):
         for name in ("embedding", "text_channels", "length", "heads"):

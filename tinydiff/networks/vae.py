@@ -5,13 +5,12 @@ from typing import Any
 
 import numpy as np
 
-from tinydiff import functional as F
 from tinydiff.base import Array, Size, check_alike, check_shape, checks_arguments, xp_of
-from tinydiff.networks.autoencoder import LOG_VARIANCE, Posterior, Reconstruction
 from tinydiff.networks.generator import OfVectors, perceptron
 from tinydiff.networks.levels import check_levels
 from tinydiff.networks.registry import network
-from tinydiff.nn import Gradients, Module, Parameter, Tape
+from tinydiff.networks.variational import Variational
+from tinydiff.nn import Gradients, Parameter, Tape
 
 FIRST_LOG_SIGMA = -1.0  # of a new decoder: data have numbers around 1
 
@@ -44,7 +43,7 @@ class VAEConfig(OfVectors):
 
 @network("vae", VAEConfig)
 @checks_arguments("__init__")
-class VAE(Module):
+class VAE(Variational):
     """Pictures (N, H, W, C) to the mean and log variance of a few latent numbers, and these to a guess of the picture.
 
     The decoder says p(x | z) = N(x_hat, sigma^2): its mean is a picture, its deviation one number for all pixels, which
@@ -81,28 +80,13 @@ class VAE(Module):
         xp, dtype = xp_of(self.theta), self.theta.dtype
         return xp.zeros((1, *self.config.shape), dtype), xp.zeros((1, self.config.latent), dtype)
 
-    def encode(self, x: Array, tape: Tape | None = None) -> Posterior:
-        """Return (mean, log_variance) of the latents, each (N, latent); the log variance is clamped (Eq. CLAMP-1)."""
+    def _encoded(self, x, tape):
+        """Return means and log variances, (N, 2 latent)."""
         check_alike(x=x, theta=self.theta)
         check_shape("x", x, (None, *self.config.shape))
-        h = self.encoder.forward(x.reshape(len(x), self.config.numbers), tape)
-        mean, log_variance = h[:, : self.config.latent], h[:, self.config.latent :]
-        log_variance, cache = F.clamp.bare(log_variance, *LOG_VARIANCE)
-        if tape is not None:
-            tape.push(self, cache, log_variance.shape)
-        return Posterior(mean, log_variance)
+        return self.encoder.forward(x.reshape(len(x), self.config.numbers), tape)
 
-    def encode_backward(
-        self, d_mean: Array, d_log_variance: Array, tape: Tape, grads: Gradients | None = None
-    ) -> Array:
-        """Return dx, and add the weights' gradients to `grads`."""
-        check_alike(d_mean=d_mean, d_log_variance=d_log_variance, theta=self.theta)
-        check_shape("d_mean", d_mean, (None, self.config.latent))
-        check_shape("d_log_variance", d_log_variance, d_mean.shape)
-        cache = tape.pop(self)
-        check_shape("d_mean", d_mean, cache.inside.shape)
-        (d_log_variance,) = F.clamp_backward.bare(d_log_variance, cache)
-        dh = xp_of(d_mean).concatenate([d_mean, d_log_variance], axis=-1)
+    def _encoded_backward(self, dh, tape, grads):
         return self.encoder.backward(dh, tape, grads).reshape(len(dh), *self.config.shape)
 
     def decode(self, z: Array, tape: Tape | None = None) -> Array:
@@ -116,38 +100,6 @@ class VAE(Module):
         check_alike(d_x_hat=d_x_hat, theta=self.theta)
         check_shape("d_x_hat", d_x_hat, (None, *self.config.shape))
         return self.decoder.backward(d_x_hat.reshape(len(d_x_hat), self.config.numbers), tape, grads)
-
-    def forward(self, x: Array, eps: Array, tape: Tape | None = None) -> Reconstruction:
-        """Return (x_hat, mean, log_variance): what a sample of the latents decodes to, and what it is drawn from.
-
-        Parameters
-        ----------
-        x : array, shape (N, H, W, C)
-        eps : array, shape (N, latent)
-            Standard normal numbers; zeros decode the means.
-        tape : Tape or None
-        """
-        mean, log_variance = self.encode(x, tape)
-        check_alike(x=x, eps=eps)
-        check_shape("eps", eps, mean.shape)
-        z, cache = F.reparameterise.bare(mean, log_variance, eps)
-        if tape is not None:
-            tape.push(self, cache, z.shape)
-        return Reconstruction(self.decode(z, tape), mean, log_variance)
-
-    def backward(
-        self, d_x_hat: Array, d_mean: Array, d_log_variance: Array, tape: Tape, grads: Gradients | None = None
-    ) -> Array:
-        """Return dx, and add the weights' gradients to `grads`: the forward in reverse order.
-
-        d_mean and d_log_variance are the gradients of what reads both besides the decoder, such as the KL divergence.
-        """
-        check_alike(d_mean=d_mean, d_log_variance=d_log_variance, theta=self.theta)
-        dz = self.decode_backward(d_x_hat, tape, grads)
-        check_shape("d_mean", d_mean, dz.shape)
-        check_shape("d_log_variance", d_log_variance, dz.shape)
-        d_mean_of_z, d_log_variance_of_z, _ = F.reparameterise_backward.bare(dz, tape.pop(self))
-        return self.encode_backward(d_mean + d_mean_of_z, d_log_variance + d_log_variance_of_z, tape, grads)
 
     def draw(self, z: Array, eps: Array | None = None) -> Array:
         """Return pictures of standard normal numbers z (N, latent): the decoder's means, or samples around them.
