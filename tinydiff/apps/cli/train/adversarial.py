@@ -1,31 +1,23 @@
 """``tinydiff train --objective adversarial``: a generator against a discriminator, a GAN."""
 
 from dataclasses import dataclass, field
-from typing import Annotated, Any
 
 import numpy as np
-from tyro.conf import arg
 
-from tinydiff.apps.cli.options import DATASET_NAMES
-from tinydiff.apps.cli.train.command import TrainCommand, on_device, trains
-from tinydiff.apps.cli.train.data import FOLDER_HELP, DataOptions, Fit, prepare_data
-from tinydiff.base import Device, to_table
+from tinydiff.apps.cli.train.command import on_device, trains
+from tinydiff.apps.cli.train.one_pass import OnePassCommand
+from tinydiff.base import Device
 from tinydiff.networks import Generator, GeneratorConfig, VectorDiscriminator, VectorDiscriminatorConfig
 from tinydiff.train import Adversarial, AdversarialConfig, Run
 
 
 @trains("adversarial")
 @dataclass(frozen=True)
-class TrainGAN(TrainCommand):
+class TrainGAN(OnePassCommand):
     """Train a GAN of small pictures. Ctrl-C finishes the step and saves; the same command goes on."""
 
     objective: str = "adversarial"
     """What is minimised. Each objective has options of its own: see --help with it."""
-    data: Annotated[str, arg(help=f"{DATASET_NAMES}, {FOLDER_HELP}.")] = "digits"
-    fit: Fit = "crop"
-    """What is done to a folder's pictures of another shape: keep the middle, add bars, or distort."""
-    background: str = "white"
-    """What transparent parts of a folder's pictures are put onto, and the colour of bars: a name, or #rrggbb."""
     network: GeneratorConfig = field(default_factory=GeneratorConfig)
     """The shape of the generator; its image_size decides how images are resized."""
     discriminator: tuple[int, ...] = (128, 128)
@@ -35,18 +27,11 @@ class TrainGAN(TrainCommand):
 
     def prepare(self, device: Device) -> Adversarial:
         """Read the data, and make the networks."""
-        options = DataOptions(
-            self.data, "network", self.given, fit=self.fit, background=self.background, only_pictures=True
-        )
-        training, _, config = prepare_data(options, self.network)
+        training, _, config = self.pictures()
         shape = VectorDiscriminatorConfig(config.image_size, config.in_channels, self.discriminator)
         generator = Generator(config, np.random.default_rng(self.train.seed))
         judge = VectorDiscriminator(shape, np.random.default_rng([self.train.seed, 1]))  # not the generator's numbers
         return Adversarial(on_device(generator, device), training, self.train, on_device(judge, device))
-
-    def settings(self, objective: Adversarial) -> dict[str, Any]:
-        """Return all options as they were resolved, with the shape of the network, which the data decide partly."""
-        return {**super().settings(objective), "network": to_table(objective.network.config)}
 
     def last_words(self, run: Run, where: str) -> str:
         """Return what a card says: how the game stands, which is no measure of the pictures."""
