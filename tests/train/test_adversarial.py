@@ -5,6 +5,7 @@ import dataclasses
 import numpy as np
 import pytest
 from arrays import to_xp
+from loss_slopes import slopes
 
 from tinydiff.base import InputError, Noise, TrainingError
 from tinydiff.functional import (
@@ -82,21 +83,6 @@ def make(dtype=np.float64, **changes):
 
 def learner_of(objective, phase="", threads=1):
     return Run(objective, threads=threads, processes=False if threads == 1 else None).learners[phase]
-
-
-def slopes(learner, step=0, h=1e-6):
-    """Return (by the gradient, by differences of the loss) along three directions."""
-    learner.gradient_sum(step)
-    gradient, theta = learner.gradient_sum.totals[0].copy(), learner.network.theta
-    rng, found = np.random.default_rng(1), []
-    for _ in range(3):
-        v, ends = rng.standard_normal(theta.shape), []
-        for sign in (1, -1):
-            theta += sign * h * v
-            ends.append(sum(learner.gradient_sum(step)))
-            theta -= sign * h * v
-        found.append((gradient @ v, (ends[0] - ends[1]) / (2 * h)))
-    return zip(*found, strict=True)
 
 
 def test_the_whole_autoencoders_gradient_matches_finite_differences_with_every_loss(monkeypatch):

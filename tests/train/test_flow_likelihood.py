@@ -5,7 +5,8 @@ import dataclasses
 import numpy as np
 import pytest
 import scipy.stats
-from points_and_digits import Points, slopes
+from loss_slopes import slopes
+from points_and_digits import Points
 
 from tinydiff.base import InputError
 from tinydiff.data import load_data

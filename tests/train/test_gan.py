@@ -4,7 +4,8 @@ import dataclasses
 
 import numpy as np
 import pytest
-from points_and_digits import Points, slopes
+from loss_slopes import slopes
+from points_and_digits import Points
 
 from tinydiff.base import InputError
 from tinydiff.networks import (

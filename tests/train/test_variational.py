@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 import scipy.stats
-from points_and_digits import Points, slopes
+from loss_slopes import slopes
+from points_and_digits import Points
 
 from tinydiff.base import InputError, Noise
 from tinydiff.networks import VAE, VAEConfig
