@@ -1,9 +1,9 @@
 """Straight steps from x_t to x_s along one guess of x_0 and eps, the guess that leads there, and bent chains."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
-from tinydiff.base import Array, checked, xp_of
+from tinydiff.base import Array, checked
 from tinydiff.diffusion.alpha_bar import Time, check_earlier, to_multiply
 from tinydiff.diffusion.checks import check_match
 from tinydiff.diffusion.process import GaussianDiffusion
@@ -64,13 +64,37 @@ def guess_between(diffusion: GaussianDiffusion, x_t: Array, t: Time, x_s: Array,
     Salimans and Ho, "Progressive distillation for fast sampling of diffusion models", ICLR 2022, appendix G.
     """
     check_match(x_t=x_t, x_s=x_s)
-    xp_of(x_t)
     (a_t, b_t), (a_s, b_s) = diffusion.scales(t), diffusion.scales(s)
     check_earlier(s, t)
     area = a_s * b_t - a_t * b_s  # above 0: sigma = b / a is larger at t
     weights = (b_t / area, b_s / area, a_s / area, a_t / area)
     of_s, of_t, with_t, with_s = (to_multiply(weight, x_t) for weight in weights)
     return of_s * x_s - of_t * x_t, with_t * x_t - with_s * x_s
+
+
+def two_steps_as_one(
+    diffusion: GaussianDiffusion,
+    predict: Callable[[Array, Array, Array], tuple[Array, Array]],
+    x_t: Array,
+    t: Array,
+    middle: Array,
+    s: Array,
+) -> tuple[Array, Array]:
+    """Return the (x_0, eps) with which one straight step leads from x_t to where two steps of a model lead (Eq. PD-1).
+
+    Parameters
+    ----------
+    diffusion : GaussianDiffusion
+    predict : callable
+        ``predict(x, begin, end) -> (x_0_hat, eps_hat)`` of a step from one time to another.
+    x_t : array (N, ...)
+    t, middle, s : arrays (N,)
+        ``0 <= s < middle < t <= T``.
+    """
+    x = x_t
+    for begin, end in ((t, middle), (middle, s)):
+        x = straight_step(diffusion, *predict(x, begin, end), end)
+    return guess_between(diffusion, x_t, t, x, s)
 
 
 @checked()

@@ -7,7 +7,7 @@ import numpy as np
 
 from tinydiff.base import Array, InputError, check_count, checks_arguments
 from tinydiff.data import Dataset, LatentData
-from tinydiff.diffusion.steps import guess_between, straight_step
+from tinydiff.diffusion.steps import two_steps_as_one
 from tinydiff.diffusion.targets import TARGETS, predictor
 from tinydiff.diffusion.times import spaced_steps
 from tinydiff.models import DiffusionModel
@@ -110,10 +110,11 @@ class Distil(Denoise):
         """Return what the student should say, for one step to lead where two of its teacher do (Eq. PD-2)."""
         kind = self.model.config.kind
         teacher = predictor(self.teacher.forward, self.diffusion, kind, clip=False)
-        x = x_t
-        for begin, end in ((t, middle), (middle, s)):
-            x = straight_step(self.diffusion, *teacher(x, begin, context), end)
-        return TARGETS[kind].of(self.diffusion, *guess_between(self.diffusion, x_t, t, x, s), t)
+
+        def predict(x, begin, end):
+            return teacher(x, begin, context)
+
+        return TARGETS[kind].of(self.diffusion, *two_steps_as_one(self.diffusion, predict, x_t, t, middle, s), t)
 
     def validate(self, *networks: Any) -> dict[str, float]:
         """Return the loss against the data on held-out images, which rises as answers leave the mean for one end."""

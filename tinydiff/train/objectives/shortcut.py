@@ -16,7 +16,7 @@ from tinydiff.base import (
     map_arrays,
 )
 from tinydiff.data import Dataset, LatentData
-from tinydiff.diffusion.steps import guess_between, straight_step
+from tinydiff.diffusion.steps import two_steps_as_one
 from tinydiff.diffusion.targets import TARGETS, predictor
 from tinydiff.diffusion.times import spaced_steps
 from tinydiff.models import DiffusionModel
@@ -142,11 +142,12 @@ class Shortcut(Denoise):
     def two_steps(self, x_t: Array, t: Array, middle: Array, s: Array, context: Any) -> Array:
         """Return what the network should say, for one step to lead where its own two do (Eq. SHORTCUT-2)."""
         kind = self.model.config.kind
-        predict = predictor(self.network.forward, self.diffusion, kind, clip=False)
-        x = x_t
-        for begin, end in ((t, middle), (middle, s)):
-            x = straight_step(self.diffusion, *predict(x, begin, context._replace(step_size=begin - end)), end)
-        return TARGETS[kind].of(self.diffusion, *guess_between(self.diffusion, x_t, t, x, s), t)
+        own = predictor(self.network.forward, self.diffusion, kind, clip=False)
+
+        def predict(x, begin, end):
+            return own(x, begin, context._replace(step_size=begin - end))
+
+        return TARGETS[kind].of(self.diffusion, *two_steps_as_one(self.diffusion, predict, x_t, t, middle, s), t)
 
 
 def refuse_blind(model: DiffusionModel) -> None:
