@@ -175,9 +175,9 @@ class DiffusionModel(OfParts):
             noise levels `rho` and `sigma_max`: see ``SAMPLERS[name].parameters``.
         """
         chosen = SAMPLERS[sampler]
-        if sampler == "shortcut" and not self.config.denoiser.step_size:
+        if chosen.tells_step_size and not self.config.denoiser.step_size:
             raise InputError(
-                "sampler is 'shortcut', which tells the network how far each step goes, but this one has not learned "
+                f"sampler is {sampler!r}, which tells the network how far each step goes, but this one has not learned "
                 "to be told: take another sampler, or a model such as mnist-shortcut."
             )
         planned, given = chosen.plan(self.diffusion, steps, options)

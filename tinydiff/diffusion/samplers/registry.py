@@ -39,6 +39,8 @@ class Sampler:
         What it is, in one line.
     own_steps : bool
         Whether it takes as many steps as it likes between two that are given; its calls depend on what it draws.
+    tells_step_size : bool
+        Whether it tells the network how far each step goes, so that only networks with `step_size` can be asked.
     time_options : tuple of str
         Arguments of `times` besides, such as the rho of `edm_steps`: they say where the steps are.
     """
@@ -50,6 +52,7 @@ class Sampler:
     options: tuple[str, ...]
     summary: str
     own_steps: bool = False
+    tells_step_size: bool = False
     time_options: tuple[str, ...] = ()
 
     def __call__(
@@ -150,7 +153,9 @@ def _listed(names):
 SAMPLERS: Choices[Sampler] = Choices("sampler")  # every sampler by its name
 
 
-def sampler(times: Callable[..., list[float]] = equal_steps, own_steps: bool = False) -> Callable[[Walk], Walk]:
+def sampler(
+    times: Callable[..., list[float]] = equal_steps, own_steps: bool = False, tells_step_size: bool = False
+) -> Callable[[Walk], Walk]:
     """Return a decorator that puts a function into `SAMPLERS` under its own name, and does not change it.
 
     Parameters
@@ -159,6 +164,8 @@ def sampler(times: Callable[..., list[float]] = equal_steps, own_steps: bool = F
         ``times(diffusion, N)`` returns the times of N steps that suit the sampler.
     own_steps : bool
         Whether it takes as many steps as it likes between two that are given.
+    tells_step_size : bool
+        Whether it tells the network how far each step goes.
 
     Raises
     ------
@@ -176,7 +183,8 @@ def sampler(times: Callable[..., list[float]] = equal_steps, own_steps: bool = F
         options = tuple(argument for argument in arguments if argument not in SHARED)
         summary, _, _ = (inspect.getdoc(walk) or "").partition("\n")
         of_times = tuple(argument for argument in inspect.signature(times).parameters if argument not in OF_TIMES)
-        SAMPLERS[name] = Sampler(name, walk, times, "noise" in arguments, options, summary, own_steps, of_times)
+        draws_noise = "noise" in arguments
+        SAMPLERS[name] = Sampler(name, walk, times, draws_noise, options, summary, own_steps, tells_step_size, of_times)
         return walk
 
     return register

@@ -12,7 +12,7 @@ from tinydiff.diffusion.times import per_sample, step_pairs
 
 
 @checked()
-@sampler()
+@sampler(tells_step_size=True)
 def shortcut(
     predict: Predict,
     diffusion: GaussianDiffusion,
