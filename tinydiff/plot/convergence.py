@@ -82,7 +82,7 @@ def _draw(axes, name, line, i, floor):
         calls, errors, color=color, linestyle=STYLES[i % len(STYLES)], linewidth=1.6,
         marker=MARKERS[i % len(MARKERS)], markersize=4, markeredgewidth=0, alpha=0.9,
     )  # fmt: skip
-    return calls[0], calls[-1], errors[-1], drawable(name), color, errors[0]
+    return calls[0], calls[-1], errors[-1], drawable(name), color
 
 
 def _ticks(axes):
@@ -108,7 +108,7 @@ def _names(axes: Axes, ends) -> None:
     places = _apart(wanted[order], NEAREST)
     left, right = np.log10(axes.get_xlim())
     for place, i in zip(places, order, strict=True):
-        _, last, _, name, color, _ = ends[i]
+        _, last, _, name, color = ends[i]
         at = (np.log10(last) - left) / (right - left)
         axes.plot(
             [at, 1.015, 1.03], [wanted[i], place, place], transform=axes.transAxes, color=color, linewidth=0.6,

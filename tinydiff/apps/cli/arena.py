@@ -29,14 +29,11 @@ from tinydiff.evaluate.court import (
 from tinydiff.evaluate.court.orders import ROUNDING
 from tinydiff.evaluate.court.report import best_of
 from tinydiff.evaluate.court.schedulers import SCHEDULERS, judge_schedulers
-from tinydiff.evaluate.court.stated import label_of
 from tinydiff.evaluate.court.verdict import Verdict
 from tinydiff.models import DiffusionModel, load
 
-RECORDS, REPORT, ODE_PICTURE, NOISE_PICTURE, MODEL_PICTURE = (
-    *("arena.json", "arena.txt"),
-    *("arena.png", "arena-noise.png", "arena-model.png"),
-)
+RECORDS, REPORT = "arena.json", "arena.txt"
+ODE_PICTURE, NOISE_PICTURE, MODEL_PICTURE = "arena.png", "arena-noise.png", "arena-model.png"
 WRITTEN = (RECORDS, REPORT, ODE_PICTURE, NOISE_PICTURE, MODEL_PICTURE)
 CHOOSES_ITS_STEPS = "adaptive"
 
@@ -102,12 +99,16 @@ class Arena:
         every = [entry for entry in known if self.all or not getattr(entry, "same_as", "")]
         if self.samplers is None:
             return every
-        names = [name.strip() for name in self.samplers.split(",")]
+        names = self._names()
         for name in names:
             SAMPLERS[name]  # refuses an unknown one
         found = [entry for entry in known if entry.name in names]
         stated = {entry.name for entry in found}
         return found + [Stated(name, {}, 0, 0) for name in names if name not in stated and not SAMPLERS[name].own_steps]
+
+    def _names(self) -> list[str]:
+        """Return the samplers that were named."""
+        return [name.strip() for name in (self.samplers or "").split(",")]
 
     def _verdicts(self, entries: Sequence[Stated | StatedNoise]) -> list[Verdict]:
         """Return a verdict on each."""
@@ -122,7 +123,7 @@ class Arena:
 
     def _others(self) -> dict[str, Curve]:
         """Return the curve of the solver that chooses its own steps, if it is asked for."""
-        asked = self.samplers is None or CHOOSES_ITS_STEPS in [name.strip() for name in self.samplers.split(",")]
+        asked = self.samplers is None or CHOOSES_ITS_STEPS in self._names()
         return {CHOOSES_ITS_STEPS: tolerance_curve()} if asked and not self.diffusers else {}
 
     def _on_model(self, model: DiffusionModel, ode: Sequence[Stated], folder: Path) -> tuple[str, dict[str, Any]]:
@@ -149,26 +150,20 @@ def _of_curves(curves: Mapping[str, Curve]) -> str:
 
 def _save_pictures(folder: Path, verdicts: Sequence[Verdict], others: Mapping[str, Curve]) -> list[Path]:
     """Save the pictures of what was judged; return where they are."""
+    exact = "Error against calls, on a mixture whose paths are known"
+    with_noise = "With noise: error of the variance of a Gaussian"
+    pictures: tuple[tuple[str, str, str, str, Mapping[str, Curve]], ...] = (
+        (ODE_PICTURE, "equal", exact, "largest error of a path", others),
+        (NOISE_PICTURE, "variance", with_noise, "error of the variance, as a share", {}),
+    )
     saved = []
-    ode = {}
-    for v in verdicts:
-        if not v.draws_noise and "equal" in v.curves:
-            curve = v.curves["equal"]
-            ode[label_of(v.name, dict(v.options))] = (curve.calls, curve.errors, v.stated[0] if v.stated else 0)
-    ode |= {label: (curve.calls, curve.errors, 2) for label, curve in others.items()}
-    if ode:
-        title = "Error against calls, on a mixture whose paths are known"
-        _picture(folder / ODE_PICTURE, ode, title, "largest error of a path", ROUNDING)
-        saved.append(folder / ODE_PICTURE)
-    noisy = {}
-    for v in verdicts:
-        if v.draws_noise and "variance" in v.curves:
-            curve = v.curves["variance"]
-            noisy[label_of(v.name, dict(v.options))] = (curve.calls, curve.errors, v.stated[0] if v.stated else 0)
-    if noisy:
-        title = "With noise: error of the variance of a Gaussian"
-        _picture(folder / NOISE_PICTURE, noisy, title, "error of the variance, as a share", ROUNDING)
-        saved.append(folder / NOISE_PICTURE)
+    for file, measured, title, y_label, besides in pictures:
+        drawn = {v.label: (v.curves[measured], v.stated) for v in verdicts if measured in v.curves}
+        drawn |= {label: (curve, (2,)) for label, curve in besides.items()}
+        if drawn:
+            lines = {label: (c.calls, c.errors, stated[0] if stated else 0) for label, (c, stated) in drawn.items()}
+            _picture(folder / file, lines, title, y_label, ROUNDING)
+            saved.append(folder / file)
     return saved
 
 

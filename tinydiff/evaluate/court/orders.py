@@ -8,7 +8,7 @@ from itertools import pairwise
 import numpy as np
 
 from tinydiff.base import Array, checked
-from tinydiff.diffusion import GaussianDiffusion
+from tinydiff.diffusion.samplers.chain import scales
 from tinydiff.evaluate.court.grids import GRIDS, graded_times, grid_times
 from tinydiff.evaluate.court.rod import FIRST, LAST, Rod, the_rod
 from tinydiff.evaluate.court.walk import Defendant
@@ -114,12 +114,12 @@ def shares_followed(defendant: Defendant, of: str, lengths: Sequence[float]) -> 
     """
     diffusion, shares = the_rod().diffusion, []
     times = grid_times(diffusion, 6, lengths, FIRST, LAST)
-    (a_t, b_t), (a_s, b_s) = (_scales(diffusion, t) for t in times[-2:])
+    (a_t, b_t), (a_s, b_s) = (scales(diffusion, t) for t in times[-2:])
     first, last = math.log(a_t / b_t), math.log(a_s / b_s)
     for power in range(SMALL_POLYNOMIALS):
 
         def predict(x_t, t, context=None, power=power):
-            a, b = _scales(diffusion, float(np.ravel(t)[0]))
+            a, b = scales(diffusion, float(np.ravel(t)[0]))
             value = np.full_like(x_t, (math.log(a / b) - first) ** power if power else 1.0)
             return (value, (x_t - a * value) / b) if of == "x_0" else ((x_t - b * value) / a, value)
 
@@ -138,11 +138,6 @@ def _integral(first, last, power, rate):
     points, weights = np.polynomial.legendre.leggauss(30)
     lam = first + (last - first) * (1 + points) / 2
     return (last - first) / 2 * float(weights @ (rate * np.exp(rate * (lam - last)) * (lam - first) ** power))
-
-
-def _scales(diffusion: GaussianDiffusion, t: float) -> tuple[float, float]:
-    a, b = diffusion.scales(t)
-    return float(a), float(b)
 
 
 def is_near(a: Array | float, b: Array | float, tolerance: float = 1e-6) -> bool:

@@ -7,7 +7,6 @@ import numpy as np
 
 from tinydiff.base import InputError, checked
 from tinydiff.evaluate.court.orders import Curve
-from tinydiff.evaluate.court.stated import label_of
 from tinydiff.evaluate.court.verdict import Verdict, in_digits
 
 ACCURACIES = (1e-2, 1e-3, 1e-4)  # errors for which calls are counted
@@ -32,15 +31,15 @@ def arena_report(verdicts: Sequence[Verdict], others: Mapping[str, Curve] | None
     parts = []
     if ode:
         parts.append(_ode_table(ode))
-        curves = {_label(v): v.curves["equal"] for v in ode if "equal" in v.curves} | dict(others or {})
+        curves = {v.label: v.curves["equal"] for v in ode if "equal" in v.curves} | dict(others or {})
         parts.append("\n".join(["Which to use when (error on the mixture, equal steps in lambda):", *best_of(curves)]))
     if noisy:
         parts.append(_noise_table(noisy))
-        curves = {_label(v): v.curves["variance"] for v in noisy if "variance" in v.curves}
+        curves = {v.label: v.curves["variance"] for v in noisy if "variance" in v.curves}
         parts.append("\n".join(["With noise (error of a Gaussian's variance):", *best_of(curves)]))
     wrong = [v for v in verdicts if not v.is_right]
     if wrong:
-        parts.append("\n".join(["Found wrong:", *(f"  {_label(v)}: {p.sentence}" for v in wrong for p in v.problems)]))
+        parts.append("\n".join(["Found wrong:", *(f"  {v.label}: {p.sentence}" for v in wrong for p in v.problems)]))
     return "\n\n".join(parts)
 
 
@@ -83,7 +82,7 @@ def _ode_table(verdicts):
         stated = "-" if v.stated is None else f"{v.stated[0]:g}, {v.stated[-1]:g}"
         orders = [in_digits(v.order(grid)) for grid in ("equal", "alternating", "graded")]
         needed = [_needed(v.curves.get("equal"), accuracy) for accuracy in ACCURACIES]
-        rows.append([_label(v), f"{v.calls_per_step:.2f}", stated, *orders, *needed, limits_of(v)])
+        rows.append([v.label, f"{v.calls_per_step:.2f}", stated, *orders, *needed, limits_of(v)])
     return table(head, rows)
 
 
@@ -96,7 +95,7 @@ def _noise_table(verdicts):
         stays = "an error stays" if v.remarks and "stays" in v.remarks[0].sentence else "-"
         curve = v.curves.get("variance")
         rows.append(
-            [_label(v), f"{v.calls_per_step:.2f}", stated, in_digits(v.order("variance")), _needed(curve, 1e-2), noise]
+            [v.label, f"{v.calls_per_step:.2f}", stated, in_digits(v.order("variance")), _needed(curve, 1e-2), noise]
             + [stays]
         )
     return table(head, rows)
@@ -113,7 +112,3 @@ def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
 def _needed(curve, accuracy):
     calls = None if curve is None else curve.calls_for(accuracy)
     return "-" if calls is None else f"{math.ceil(calls)}"
-
-
-def _label(verdict):
-    return label_of(verdict.name, dict(verdict.options))

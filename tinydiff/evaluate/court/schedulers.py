@@ -9,6 +9,7 @@ import functools
 import importlib
 import inspect
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -76,7 +77,7 @@ def judge_schedulers(
         sampler = scheduler_sampler(name, **config)
         shown = {option: value for option, value in config.items() if option != "skip_prk_steps"}
         verdict = court(sampler, stated=stated, name=name, numbers=NUMBERS, rounding=ROUNDING, to_zero=False)
-        found.append(_with_options(verdict, shown))
+        found.append(replace(verdict, options=shown))
         if progress is not None:
             progress(i, len(schedulers))
     return found
@@ -143,10 +144,3 @@ def _imported(name: str) -> Any:
         raise DataError(
             f"{name} cannot be imported ({error}), but its schedulers are to be judged: pip install diffusers torch."
         ) from error
-
-
-def _with_options(verdict: Verdict, options: dict[str, Any]) -> Verdict:
-    """Return the same verdict, with the options in its name."""
-    from dataclasses import replace
-
-    return replace(verdict, options=options)

@@ -5,7 +5,7 @@ samplers that draw noise it is that of the error of a Gaussian's variance, on eq
 however many steps there are. The tests in `tests/diffusion/samplers` hold every line of both tables against SciPy.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 
@@ -37,7 +37,7 @@ class StatedNoise(NamedTuple):
         return label_of(self.name, self.options)
 
 
-def label_of(name: str, options: dict[str, Any]) -> str:
+def label_of(name: str, options: Mapping[str, Any]) -> str:
     """Return a sampler's name with its options: ``dpm_solver, order 3``."""
     return ", ".join([name, *(f"{option} {value}" for option, value in options.items())])
 

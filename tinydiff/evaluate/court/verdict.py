@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from tinydiff.evaluate.court.orders import Curve
+from tinydiff.evaluate.court.stated import label_of
 
 # The mistakes that the court knows by name, and what each is.
 MISTAKES = {
@@ -79,6 +80,11 @@ class Verdict:
     problems: tuple[Finding, ...] = ()
     remarks: tuple[Finding, ...] = ()
     share_of_noise: float | None = None
+
+    @property
+    def label(self) -> str:
+        """Name and options, as in a table."""
+        return label_of(self.name, self.options)
 
     @property
     def is_right(self) -> bool:
