@@ -21,7 +21,7 @@ from tinydiff.evaluate import (
 )
 from tinydiff.evaluate import likelihood as module
 from tinydiff.models import DiffusionModel, ModelConfig
-from tinydiff.networks import DiTConfig, UNetConfig
+from tinydiff.networks import DiTConfig, MLPConfig, UNetConfig
 from tinydiff.networks.conditions import DenoiserGradients
 
 RNG = np.random.default_rng(0)
@@ -31,7 +31,7 @@ UNET = UNetConfig(4, 1, channels=8, channel_mult=(1,), blocks_per_level=1, heads
 
 def tiny(dtype=np.float64, **options):
     """Return a model of pictures of 4 x 4 with random weights."""
-    if "dit" not in options:
+    if not {"dit", "mlp"} & options.keys():
         options = {"unet": UNET} | options
     config = ModelConfig(T=30, **options)
     network = config.network(np.random.default_rng(1))
@@ -132,6 +132,8 @@ def test_pitfall_17_latents_embeddings_and_models_of_several_parts_are_refused()
         (clip(), "a diffusion model of pixels was expected"),
         (decoder(), "decoder of an unCLIP"),
         (tiny(np.float32, unet=replace(UNET, image_channels=1)), "is told another picture"),
+        (tiny(np.float32, unet=replace(UNET, out_channels=2)), "has learned the variance of a step"),
+        (tiny(np.float32, mlp=MLPConfig(width=8, depth=1)), "draws points in a plane"),
     ):
         with pytest.raises(InputError, match=what):
             check_likelihood(model)

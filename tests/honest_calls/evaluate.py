@@ -247,7 +247,6 @@ RECORDS = {
     "Curve",
     "Impulses",
     "LossByTimestep",
-    "MeanBits",
     "Obedience",
     "PictureBits",
     "OnModel",

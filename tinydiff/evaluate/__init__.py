@@ -8,7 +8,6 @@ from tinydiff.evaluate.intervals import Estimate
 from tinydiff.evaluate.invention import Invention, among_training, invention
 from tinydiff.evaluate.kernel_distance import kernel_distance
 from tinydiff.evaluate.likelihood import (
-    MeanBits,
     PictureBits,
     check_likelihood,
     decoder_floor,
@@ -43,7 +42,6 @@ __all__ = [
     "FeatureMetrics",
     "Invention",
     "LossByTimestep",
-    "MeanBits",
     "Obedience",
     "PictureBits",
     "PriorRetrieval",

@@ -36,6 +36,7 @@ from tinydiff.diffusion import (
     likelihood_bound,
     random_signs,
 )
+from tinydiff.evaluate.intervals import Estimate
 from tinydiff.evaluate.numbers import finite
 from tinydiff.evaluate.shares import Z_95
 from tinydiff.models import Cascade, DiffusionModel, Progress, UnClip
@@ -45,14 +46,6 @@ from tinydiff.workers import Workers
 LEVELS = 256
 STRATA, STEPS = 64, 24  # of the bound, and of the flow
 SIGMA_OF_DDPM = 0.01  # of its decoder: the root of its first beta, 1e-4
-
-
-class MeanBits(NamedTuple):
-    """A mean of bits for each number of a picture, and its 95 % interval over pictures."""
-
-    value: float
-    low: float
-    high: float
 
 
 class PictureBits(NamedTuple):
@@ -73,7 +66,7 @@ class PictureBits(NamedTuple):
 
 
 @checked()
-def mean_bits(bits: Array) -> MeanBits:
+def mean_bits(bits: Array) -> Estimate:
     """Return the mean over pictures with its 95 % interval, mean +- 1.96 standard errors.
 
     Raises
@@ -86,7 +79,7 @@ def mean_bits(bits: Array) -> MeanBits:
     if len(bits) < 2:
         raise InputError("bits holds 1 number, but an interval needs at least 2: take more pictures.")
     mean, error = float(bits.mean()), Z_95 * float(bits.std(ddof=1)) / len(bits) ** 0.5
-    return MeanBits(mean, mean - error, mean + error)
+    return Estimate(mean, mean - error, mean + error)
 
 
 @checked()
@@ -109,13 +102,23 @@ def check_likelihood(model: Any) -> None:
             f"A likelihood was asked of a model of type {what}, but a diffusion model of pixels was expected: only "
             "that has one."
         )
+    if model.config.mlp is not None:
+        raise InputError(
+            f"A likelihood was asked of a model of type {what}, which draws points in a plane: these have a density, "
+            "and no levels whose bits could be counted. Take a model of pixels."
+        )
     if not model.is_bounded or model.x_factor != 1:
         raise InputError(
             f"A likelihood was asked of a model of type {what}, which draws latents or embeddings: bits for each of "
             "their numbers are not bits of pixels, and cannot be compared with them. Take a model of pixels."
         )
     model.check_draws()
-    if getattr(model.config.denoiser, "image_channels", 0):
+    if model.config.learns_variance:
+        raise InputError(
+            "A likelihood was asked of a model that has learned the variance of a step, but the bound here is that of "
+            "DDPM's variances, and not the model's own: take a model without it."
+        )
+    if model.config.denoiser.image_channels:
         raise InputError(
             f"A likelihood was asked of a model of type {what}, which is told another picture: its likelihood would be "
             "that of a picture of which it knows much. Take a model that draws by itself."
