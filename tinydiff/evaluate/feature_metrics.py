@@ -150,6 +150,18 @@ def metric_table(columns: Mapping[str, FeatureMetrics]) -> list[str]:
     return [*lines, f"In brackets: 95 % intervals, from leaving out each of {BLOCKS} blocks of images (jackknife)."]
 
 
+def metric_lines(real: Array, drawn: Mapping[str, Array], extractor: str, split: str) -> list[str]:
+    """Return lines of a report: features of several sets of images against those of real ones, a column for each.
+
+    Parameters
+    ----------
+    real, extractor, split
+        As for `feature_metrics`.
+    drawn : mapping from the name of a column to features
+    """
+    return metric_table({name: feature_metrics(real, found, extractor, split) for name, found in drawn.items()})
+
+
 def _shuffled(name, x):
     """Return the rows in an order that says nothing: of data sorted by class, a tenth would be a class."""
     return x[Noise(0).permutation(len(x), f"{name} features")]

@@ -8,7 +8,7 @@ import numpy as np
 
 from tinydiff.base import InputError, Noise, checked, counted, there_are, to_numpy, xp_of
 from tinydiff.data import Dataset
-from tinydiff.evaluate.feature_metrics import FEWEST, feature_metrics, metric_table
+from tinydiff.evaluate.feature_metrics import FEWEST, metric_lines
 from tinydiff.evaluate.neighbours import nearest_neighbours
 from tinydiff.evaluate.random_features import random_features, random_features_frechet
 from tinydiff.evaluate.report import carried_by_errors, mean_loss, save_pictures
@@ -154,10 +154,8 @@ def _distances_of_features(m, real, samples, other_real):
     if m < FEWEST:
         return []
     against, *others = (random_features(pictures[:m]) for pictures in (real, samples, other_real))
-    columns = zip(("samples", "real"), others, strict=True)
-    where = "one half of all real ones"
-    table = {name: feature_metrics(against, found, "random convolutions", where) for name, found in columns}
-    return [*metric_table(table), ""]
+    columns = dict(zip(("samples", "real"), others, strict=True))
+    return [*metric_lines(against, columns, "random convolutions", "one half of all real ones"), ""]
 
 
 def _distances(samples, images):

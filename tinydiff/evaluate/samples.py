@@ -20,7 +20,7 @@ from tinydiff.base import (
 )
 from tinydiff.data import Dataset, load_data
 from tinydiff.evaluate.by_timestep import LossByTimestep
-from tinydiff.evaluate.feature_metrics import FEWEST, feature_metrics, metric_table
+from tinydiff.evaluate.feature_metrics import FEWEST, metric_lines
 from tinydiff.evaluate.frechet import frechet_distance_of
 from tinydiff.evaluate.report import carried_by_errors, mean_loss, save_pictures
 from tinydiff.evaluate.shares import Share, class_shares, confident_share
@@ -158,11 +158,11 @@ def evaluate(
         "",
     ]
     if compared >= FEWEST:
-        features = [map_shards(classifier.features, (images,), 100) for images in (real, samples[:n_real], other_real)]
-        against, where = features[0], f"{test.name}, {test.split}"
-        columns = zip(("samples", "real"), features[1:], strict=True)
-        table = {name: feature_metrics(against, found, judge_name, where) for name, found in columns}
-        lines += [*metric_table(table), ""]
+        against, of_samples, of_real = (
+            map_shards(classifier.features, (images,), 100) for images in (real, samples[:n_real], other_real)
+        )
+        columns = {"samples": of_samples, "real": of_real}
+        lines += [*metric_lines(against, columns, judge_name, f"{test.name}, {test.split}"), ""]
     lines += [f"test loss ({model.config.kind}) by timestep, mean and standard error over {counted(n_real, 'image')}:"]
     bins = [values for values in zip(*loss[:3], strict=True) if np.isfinite(values).all()]  # two images or more
     lines += [f"  t about {t:>5.0f}   {m:.4f} +- {e:.4f}" for t, m, e in bins]

@@ -23,7 +23,7 @@ from tinydiff.base import (
 from tinydiff.data import to_floats, to_images
 from tinydiff.data.scenes import Scene, answers, compose, describe, render
 from tinydiff.data.scenes.attributes import ATTRIBUTES, NOT_ASKED
-from tinydiff.evaluate.feature_metrics import FEWEST, feature_metrics, metric_table
+from tinydiff.evaluate.feature_metrics import FEWEST, metric_lines
 from tinydiff.evaluate.frechet import frechet_distance_of
 from tinydiff.evaluate.random_features import random_features
 from tinydiff.evaluate.report import carried_by_errors
@@ -285,10 +285,8 @@ def _distances(judge, drawn, real):
     if n >= FEWEST:
         lines = []
         for extractor, (of_drawn, of_real, of_others) in features.items():
-            columns = zip(("drawn", "real"), (of_drawn, of_real), strict=True)
-            where = f"scenes, {SPLITS['seen']}"
-            table = {name: feature_metrics(of_others, found, extractor, where) for name, found in columns}
-            lines += [*metric_table(table), ""]
+            columns = {"drawn": of_drawn, "real": of_real}
+            lines += [*metric_lines(of_others, columns, extractor, f"scenes, {SPLITS['seen']}"), ""]
         return lines[:-1]
 
     def line(name, of_drawn, of_real, of_others):
