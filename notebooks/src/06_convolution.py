@@ -253,10 +253,10 @@ dx, dw, _ = F.conv2d_backward(d, F.conv2d(x, w, b, padding=((0, 1), (2, 0)))[1])
 assert np.allclose(dx, [paint(one, w, (7, 9, 2), 1, 0)[:6, 2:] for one in d])
 assert np.allclose(dw, my_dw(np.pad(d, ((0, 0), (1, 1), (1, 1), (0, 0))), wider))
 for c_in, c_out in ((9, 2), (16, 17)):  # the fast algorithms, forward and backward
-    maps, kernel = rng.standard_normal((2, 5, 6, c_in)), rng.standard_normal((3, 3, c_in, c_out))
+    maps, weights = rng.standard_normal((2, 5, 6, c_in)), rng.standard_normal((3, 3, c_in, c_out))
     d = rng.standard_normal((2, 5, 6, c_out))
-    dx, dw, db = F.conv2d_backward(d, F.conv2d(maps, kernel, np.zeros(c_out), padding=1)[1])
-    assert np.allclose(dx, [paint(one, kernel, (5, 6, c_in), 1, 1) for one in d])
+    dx, dw, db = F.conv2d_backward(d, F.conv2d(maps, weights, np.zeros(c_out), padding=1)[1])
+    assert np.allclose(dx, [paint(one, weights, (5, 6, c_in), 1, 1) for one in d])
     assert np.allclose(dw, my_dw(d, maps))
     assert np.allclose(db, d.sum(axis=(0, 1, 2)))
 

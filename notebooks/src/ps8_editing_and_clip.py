@@ -128,12 +128,12 @@ def noise_told_and_true(picture, eps, strength, times):
     print(f"told: noise {(1 - alpha_bar[t]) ** 0.5:.3f}; true: {x.std():.3f}")
 
 
-grey, eps = np.zeros((1, 64, 64, 1)), rng.standard_normal((1, 64, 64, 1))
-noise_told_and_true(grey, eps, 0.55, [1000, 800, 600, 400, 200])
+grey, noise = np.zeros((1, 64, 64, 1)), rng.standard_normal((1, 64, 64, 1))
+noise_told_and_true(grey, noise, 0.55, [1000, 800, 600, 400, 200])
 
 # %%
 my_edit = problems.EDITED.check(my_edit)
-noise_told_and_true(grey, eps, 0.55, [1000, 800, 600, 400, 200])
+noise_told_and_true(grey, noise, 0.55, [1000, 800, 600, 400, 200])
 eps = Noise(1).normal(pictures.shape, "x_T")
 rows = {
     f"strength {strength}": my_edit(

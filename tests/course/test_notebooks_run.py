@@ -36,8 +36,7 @@ def answered_and_then_not(source):
             again = [*unanswered, *([] if has_answer else [with_answer])]
             cells += [nbformat.v4.new_code_cell(cell.source) for cell in copy.deepcopy(again)]
             unanswered = []
-    assert not unanswered, "an answer that nothing checks"
-    solved.cells = cells
+    solved.cells = cells + [nbformat.v4.new_code_cell(cell.source) for cell in unanswered]  # of problems nobody checks
     return solved
 
 

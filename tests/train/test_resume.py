@@ -72,15 +72,32 @@ def test_the_same_run_twice_leaves_the_same_bytes(tmp_path):
     assert names["a"] == names["b"] == names["c"]
 
 
-def test_checkpoints_of_before_with_two_entries_in_their_metadata_are_resumed(tmp_path):
-    trainer = run(tmp_path)
-    (path,) = checkpoints(tmp_path)
+def rewrite(path, metadata_of):
+    """Write a checkpoint anew, with other metadata."""
     with safetensors.safe_open(path, "np") as file:
         found = json.loads(file.metadata()["run"])
         arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-    old = {"step": str(found["step"]), "about": json.dumps(found["about"])}
-    path.write_bytes(safetensors.numpy.save(arrays, metadata=old))
+    path.write_bytes(safetensors.numpy.save(arrays, metadata=metadata_of(found)))
+
+
+def test_checkpoints_of_before_with_two_entries_in_their_metadata_are_resumed(tmp_path):
+    trainer = run(tmp_path)
+    rewrite(*checkpoints(tmp_path), lambda found: {"step": str(found["step"]), "about": json.dumps(found["about"])})
     np.testing.assert_array_equal(state(make(tmp_path)), state(trainer))
+
+
+def test_a_run_of_before_an_option_goes_on_with_what_the_option_does_when_left_out(tmp_path):
+    trainer = run(tmp_path)
+
+    def without_newer_options(found):
+        of_run = found["about"]["run"]
+        del of_run["times"], of_run["gamma"], of_run["unet"]["step_size"], of_run["unet"]["patch"]
+        return {"run": json.dumps(found)}
+
+    rewrite(*checkpoints(tmp_path), without_newer_options)
+    np.testing.assert_array_equal(state(make(tmp_path)), state(trainer))
+    with pytest.raises(InputError, match=r"^times is stratified, but the run in .* has uniform: a run goes on"):
+        make(tmp_path, dataclasses.replace(CONFIG, times="stratified"))
 
 
 @pytest.mark.parametrize("what", ["removed", "a file", "another folder"])

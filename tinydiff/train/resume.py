@@ -18,8 +18,13 @@ IN_WORDS = {  # what is no option, in a sentence
 }
 
 
-def check_same_run(folder: Path, before: dict[str, Any], now: dict[str, Any]) -> None:
+def check_same_run(
+    folder: Path, before: dict[str, Any], now: dict[str, Any], defaults: dict[str, Any] | None = None
+) -> None:
     """Raise `InputError` if something that decides the bits of a run, except its steps, is another than before.
+
+    A setting that the run before does not know, of a network too, is newer than it: the code of then did what the
+    default does now.
 
     Parameters
     ----------
@@ -27,9 +32,11 @@ def check_same_run(folder: Path, before: dict[str, Any], now: dict[str, Any]) ->
         Of the run.
     before, now : dict
         The identity of the run that is found there, and of the one that is to go on with it.
+    defaults : dict or None
+        Of settings that may be newer than the run; of one that is not there, any value is taken.
     """
-    # a setting that the checkpoint lacks is newer than the run; its default acts as the code did then
-    changed = [name for name in now if name in before and before[name] != now[name] and name != "steps"]
+    before = {**(defaults or {}), **before}
+    changed = [name for name in now if name in before and _differ(before[name], now[name]) and name != "steps"]
     if not changed:
         return
     name, was, given = _first_difference(changed[0], before[changed[0]], now[changed[0]])
@@ -86,6 +93,13 @@ def new_steps(folder: Path, step: int, before: int, config: TrainConfig) -> str:
     )
 
 
+def _differ(was, given):
+    """Return whether two values are not the same; in tables of options, of what both have."""
+    if isinstance(was, dict) and isinstance(given, dict):
+        return any(_differ(was[name], given[name]) for name in given if name in was)
+    return was != given
+
+
 def _first_difference(name, was, given):
     """Return (dotted name, value before, value now) of the first thing that differs, in tables of options too."""
     if name == "text" and (was is None or given is None):
@@ -95,7 +109,7 @@ def _first_difference(name, was, given):
         return "network", name if given is None else other, other if given is None else name
     if isinstance(was, dict) and isinstance(given, dict):
         for inner in given:
-            if inner in was and was[inner] != given[inner]:
+            if inner in was and _differ(was[inner], given[inner]):
                 return _first_difference(f"{name}.{inner}", was[inner], given[inner])
     return name, was, given
 

@@ -312,10 +312,10 @@ class Run:
         found = checkpoints(folder)
         if not found:
             return
-        now = self._identity()
+        now, defaults = self._identity(), json.loads(json.dumps(asdict(type(self.config)())))
 
         def accept(step, about):
-            check_same_run(folder, about["run"], now)
+            check_same_run(folder, about["run"], now, defaults)
             if (before := about["run"].get("steps", now["steps"])) != now["steps"]:
                 self.notes.append(new_steps(folder, step, before, self.config))
                 self.prolonged = [{"at": step, "from": before, "to": now["steps"]}]
