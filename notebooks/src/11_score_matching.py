@@ -512,6 +512,9 @@ clouds = {f"t = {t:.0f}": x_t[:, 0, 0] for t, x_t, _ in walk[19::20]}
 plot.point_clouds({**clouds, "data": points("two-moons", 1500)}, 1.7)
 
 # %% [markdown]
+# It finds where they lie, but not their form: points are left between them. The last levels decide that, with hardly any
+# noise, and there the network was worst. Give it more steps of training, and look again.
+#
 # ## Summary
 #
 # 1. The score is the slope of the log density; Langevin's walk, uphill with noise, draws with nothing else.

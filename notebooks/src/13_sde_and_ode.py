@@ -229,7 +229,7 @@ for name, way in ways.items():
     print(f"{name:<22} mean {end.mean(axis=0).round(2)}, spread {end.std(axis=0).round(2)}")
     assert abs(end.mean(axis=0) - data.mean(axis=0)).max() < 0.15  # standard error 0.03
     assert abs(end.std(axis=0) - data.std(axis=0)).max() < 0.1  # standard error 0.02
-plot.plane_paths({name: np.stack(way)[:, :40] for name, way in ways.items()}, 2.6, data)
+plot.plane_paths({name: np.stack(way)[:, :5] for name, way in ways.items()}, 2.6, data)
 
 # %% [markdown]
 # How many steps does each way need? Both start at the same noise. Without noise, 50 steps draw the moons. With noise they

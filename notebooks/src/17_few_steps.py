@@ -112,7 +112,7 @@ def drawn(model, sampler, steps):
     return last(SAMPLERS[sampler](model.predict, model.diffusion, x_T, steps))[:, 0, 0]
 
 
-plot.point_clouds({f"{n} steps of the flow": drawn(flow, "ddim", n) for n in (1, 4, 32)}, 1.2)
+plot.point_clouds({f"the flow in steps: {n}": drawn(flow, "ddim", n) for n in (1, 4, 32)}, 1.2)
 
 # %% [markdown]
 # One step leads to the mean, as it must (notebook 16). How far are these points from the data? A number for it is the

@@ -3,8 +3,9 @@
 import numpy as np
 import pytest
 
-from tinydiff.base import InputError
+from tinydiff.base import InputError, Noise
 from tinydiff.data import load_data, to_floats
+from tinydiff.diffusion import dequantised
 from tinydiff.train.dequantise import bits_per_number, dequantise
 
 
@@ -24,6 +25,18 @@ def test_the_digits_have_17_shades_although_they_are_bytes():
     shades = (dequantise(x, np.full(x.shape, 0.5), 17) + 1) / 2 * 17 - 0.5
     np.testing.assert_allclose(shades, np.rint(shades), atol=1e-9)
     assert len(np.unique(np.rint(shades))) == len(np.unique(x)) == 17
+
+
+def test_both_ways_to_fill_the_cells_differ_by_a_factor_and_leave_the_bits_alone():
+    levels, shades = 17, np.arange(17.0)[None]
+    wide, nats = dequantised(2 * shades / (levels - 1) - 1, Noise(0), levels)
+    u = Noise(0).uniform(shades.shape, "dequantise", dtype=shades.dtype)
+    narrow = dequantise(2 * shades / (levels - 1) - 1, u, levels)
+    shrunk = (levels - 1) / levels
+    np.testing.assert_allclose(narrow, shrunk * wide, atol=1e-12)
+    of_wide = 0.3  # nats for each number, by any density of the wide ones; that of the narrow ones is higher
+    in_bits = (of_wide + nats / shades.size) / np.log(2)
+    assert bits_per_number(of_wide + np.log(shrunk), levels) == pytest.approx(in_bits)
 
 
 @pytest.mark.equation("DEQ-2")

@@ -165,6 +165,9 @@ def dequantised(x_0: Array, noise: Noise, levels: int = 256) -> tuple[Array, flo
     and by Jensen's inequality, log P(x_0) >= E[log p(x)] + D log(2 / (levels - 1)). So -log p(x), and the number that
     is returned, are a price that is at least -log P(x_0), in expectation over u.
 
+    Levels stay where a diffusion model has seen them, so that the outer cells reach a little beyond [-1, 1]; see
+    `tinydiff.train.dequantise` for cells that fill it.
+
     Returns
     -------
     x : array like x_0

@@ -12,7 +12,7 @@ from tinydiff.base import Array, InputError, check_count, check_positive, check_
 from tinydiff.plot.animations import save_gif
 from tinydiff.plot.frames import spread
 from tinydiff.plot.sheets import beside, sheet
-from tinydiff.plot.style import BLUE, FAINT, INK, PAGE, VERMILION, Chart, dress, set_title
+from tinydiff.plot.style import BLUE, CYCLE, FAINT, INK, PAGE, VERMILION, Chart, dress, set_title
 
 SIDE = 360  # pixels of the plane in an animation
 MOST_PATHS = 400  # that can be told apart in one picture
@@ -64,6 +64,8 @@ def plane_densities(
 def plane_paths(paths: Mapping[str, Array], reach: float, data: Array | None = None) -> Figure:
     """Return the ways of points through the plane, from a circle at the start to a dot at the end, a panel each.
 
+    Up to six ways have a colour each, more of them one.
+
     Parameters
     ----------
     paths : mapping from a name, such as a sampler's, to an array, shape (K, N, 2)
@@ -85,7 +87,9 @@ def plane_paths(paths: Mapping[str, Array], reach: float, data: Array | None = N
             here = to_numpy(data)
             check_shape("data", here, (None, 2))
             axes.plot(*here.T, linestyle="", marker=".", markersize=2, color=FAINT)
-        axes.plot(path[..., 0], path[..., 1], color=BLUE, linewidth=0.6, alpha=0.5)
+        few = path.shape[1] <= len(CYCLE)
+        for i, way in enumerate(path.swapaxes(0, 1)):
+            axes.plot(*way.T, color=CYCLE[i][0] if few else BLUE, linewidth=0.6, alpha=0.8 if few else 0.5)
         axes.plot(*path[0].T, linestyle="", marker="o", markersize=3, markerfacecolor="none", color=INK, alpha=0.5)
         axes.plot(*path[-1].T, linestyle="", marker=".", markersize=4, color=VERMILION)
         axes.set_xlim(-reach, reach)
@@ -182,7 +186,7 @@ def _flat(points):
 
 def _panels(n):
     """Return a figure of square panels in a row, which share their coordinates."""
-    figure = Chart(figsize=(2.6 * n + 0.5, 3.1), dpi=130, layout="constrained", facecolor=PAGE)
+    figure = Chart(figsize=(2.6 * n + 0.5, 3.4), dpi=130, layout="constrained", facecolor=PAGE)
     panels = figure.subplots(1, n, squeeze=False, sharey=True)[0]
     for axes in panels:
         dress(axes, "first coordinate", "second coordinate" if axes is panels[0] else "")

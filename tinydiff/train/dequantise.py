@@ -16,6 +16,10 @@ MOST_LEVELS = 256
 def dequantise(x: Array, uniform: Array, levels: int) -> Array:
     """Return numbers of equal spread in [-1, 1]: each shade of grey anywhere in a cell of its own (Eq. DEQ-3).
 
+    What learns a density from the start may have its cells as is convenient, here such that [-1, 1] is full of them. A
+    diffusion model has seen x_0 in its own units, and its likelihood is asked for there: so `dequantised` in
+    `tinydiff.diffusion` leaves the shades where they are, and the two differ by the factor (levels - 1) / levels.
+
     Parameters
     ----------
     x : array, in [-1, 1]
