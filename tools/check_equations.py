@@ -18,6 +18,7 @@ And no ID is used, in a docstring, a test or a notebook, that the index does not
 """
 
 import ast
+import functools
 import re
 import sys
 from collections import defaultdict
@@ -123,7 +124,7 @@ class Check:
         parts = module.removeprefix("tinydiff.").split(".")
         path = self.root.joinpath("tinydiff", *parts)
         path = path / "__init__.py" if path.is_dir() else path.with_suffix(".py")
-        node: ast.AST | None = ast.parse(path.read_text(encoding="utf-8")) if path.is_file() else None
+        node: ast.AST | None = parsed(path.read_text(encoding="utf-8")) if path.is_file() else None
         for name in function.split("."):
             node = next((n for n in getattr(node, "body", []) if getattr(n, "name", None) == name), None)
         return node
@@ -168,6 +169,9 @@ class Check:
                     self.problems.append(f"{path.relative_to(self.root)}: docs/equations.md has no {unknown}")
 
 
+parsed = functools.cache(ast.parse)  # many equations are in one file
+
+
 def ids_in(text: str) -> set[str]:
     """Return the IDs that a text names, as in ``Eq. DDPM-4``."""
     return set(re.findall(rf"\bEq\.\s+(?:#\s+)?({ID})", text))
@@ -186,7 +190,9 @@ def marked_tests(source: str, shared: dict[str, dict[str, set[str]]]) -> list[tu
     shared : dict
         Module of ``tests`` -> the `definitions` of its source.
     """
-    tree = ast.parse(source)
+    if "mark.equation" not in source:
+        return []
+    tree = parsed(source)
     local: dict[str, set[str]] = {}
     for node in tree.body:
         if isinstance(node, ast.ImportFrom):
@@ -204,7 +210,7 @@ def marked_tests(source: str, shared: dict[str, dict[str, set[str]]]) -> list[tu
 def definitions(source: str) -> dict[str, set[str]]:
     """Return name -> the names that its definition reads, for all that a file defines at its top."""
     local: dict[str, set[str]] = {}
-    for node in ast.parse(source).body:
+    for node in parsed(source).body:
         if isinstance(node, (ast.FunctionDef, ast.ClassDef)):
             local[node.name] = names_used(node)
         elif isinstance(node, (ast.Assign, ast.AnnAssign)):
@@ -228,6 +234,7 @@ def reachable(names: set[str], local: dict[str, set[str]]) -> set[str]:
     return reached
 
 
+@functools.cache
 def sections_of(source: str) -> list[tuple[set[str], set[str], bool]]:
     """Return (IDs in the prose, names called, whether it asserts) of every section of a percent notebook.
 

@@ -18,7 +18,7 @@ from tinydiff.nn import Gradients, Linear, Module, Sequential, SiLU, Tape
 
 
 @dataclass(frozen=True)
-class MLPConfig:
+class PerceptronConfig:
     """The shape of a multilayer perceptron.
 
     Parameters
@@ -35,19 +35,19 @@ class MLPConfig:
             check_count("widths", width)
 
 
-@network("<name>", MLPConfig)
-class MLP(Module):
+@network("<name>", PerceptronConfig)
+class Perceptron(Module):
     """Rows (N, first width) to rows (N, last width), with a SiLU between two layers.
 
     Parameters
     ----------
-    config : MLPConfig
+    config : PerceptronConfig
     rng : numpy Generator or None
         Draws the initial weights; None takes ``np.random.default_rng(0)``.
     dtype : dtype
     """
 
-    def __init__(self, config: MLPConfig, rng: np.random.Generator | None = None, dtype: Any = np.float32):
+    def __init__(self, config: PerceptronConfig, rng: np.random.Generator | None = None, dtype: Any = np.float32):
         rng = np.random.default_rng(0) if rng is None else rng
         self.config = config
         layers: list[Module] = []
@@ -80,29 +80,30 @@ from tinydiff.gradcheck import check_module
 from tinydiff.networks import NETWORKS, build
 from tinydiff.nn import Gradients, Tape
 
-MLPConfig = NETWORKS["<name>"].config
+PerceptronConfig = NETWORKS["<name>"].config
 
 
 def test_its_gradients():
     rng = np.random.default_rng(0)
-    report = check_module(build(MLPConfig((3, 5, 2)), rng, np.float64), (rng.normal(size=(4, 3)),), Tape, Gradients)
+    net = build(PerceptronConfig((3, 5, 2)), rng, np.float64)
+    report = check_module(net, (rng.normal(size=(4, 3)),), Tape, Gradients)
     assert report, str(report)
 
 
 def test_without_a_hidden_layer_it_is_a_matrix():
-    line, x = build(MLPConfig((3, 2)), dtype=np.float64), np.random.default_rng(1).normal(size=(4, 3))
+    line, x = build(PerceptronConfig((3, 2)), dtype=np.float64), np.random.default_rng(1).normal(size=(4, 3))
     np.testing.assert_allclose(line.forward(2 * x) - line.forward(x), line.forward(x) - line.forward(0 * x))
 
 
 def test_what_makes_no_network_is_refused():
     with pytest.raises(InputError, match="widths is 0"):
-        MLPConfig((2, 0))
+        PerceptronConfig((2, 0))
 '''
 
 
 @pytest.mark.slow
 def test_a_network(tmp_path):
-    recipe = Recipe(tmp_path, "Add a network", name="mlp")
+    recipe = Recipe(tmp_path, "Add a network", name="perceptron")
     recipe.write("tinydiff/networks/<name>.py", NETWORK)
     recipe.write("tests/networks/test_<name>.py", TEST)
     assert "passed" in recipe.tests("tests/networks/test_<name>.py", "tests/networks/test_list.py")

@@ -173,7 +173,7 @@ WITHOUT = {
     "Listing.passed_over",
 }
 RECORDS = {"Entropy", "PointSet", "KnownDataset", "Listing", "Caption", "Portraits", "Scene", "Verdict"}
-SLOW = {"judge": 8, "load_avatars": 8, "load_folder": 4}
+SLOW = {"judge": 8, "load_avatars": 8, "load_folder": 4, "load_scenes": 8}
 
 
 def picture():

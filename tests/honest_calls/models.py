@@ -2,8 +2,8 @@
 
 import functools
 
+import enlargers
 import numpy as np
-from enlargers import cascade, enlarger
 from latents import SCENES, latent_diffusion
 from latents import autoencoder as scene_autoencoder
 
@@ -37,6 +37,7 @@ OF_SCENES, _ = SCENES.batch([0, 1])
 SMALL = OF_SCENES[:, ::2, ::2].copy()
 SAID = M.Request(prompt=list(SCENES.captions[:2]))
 OPTIONS = {"sampler": "ddim", "steps": 2, "progress": None}
+enlarger, cascade = functools.cache(enlargers.enlarger), functools.cache(enlargers.cascade)
 
 
 @functools.cache
