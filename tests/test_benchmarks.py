@@ -65,6 +65,7 @@ def test_our_side_takes_a_train_step_and_draws():
     assert x_0.shape == (2, 8, 8, 1)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [(["--config", "d"], "--config is 'd', but one of a, b1, b2, c"), (["--rounds", "0"], "--rounds is 0")],
@@ -75,6 +76,7 @@ def test_bad_arguments_are_refused_with_status_2(arguments, message):
     assert message in done.stderr
 
 
+@pytest.mark.slow
 def test_without_pytorch_it_says_how_to_install_it(tmp_path):
     (tmp_path / "torch.py").write_text("raise ImportError('none here')\n")
     environment = {"PYTHONPATH": str(tmp_path)}
@@ -91,6 +93,7 @@ def test_small_pictures_are_enlarged_for_the_judge_and_large_ones_are_not():
     assert scenes.enlarged(small, 8) is small
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("asked", [["no such system"], ["latents="], []])
 def test_a_model_without_a_name_is_no_line_of_the_table(asked):
     command = [sys.executable, str(BENCHMARKS / "scenes.py"), *asked]

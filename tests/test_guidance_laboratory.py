@@ -97,6 +97,7 @@ def test_pitfall_14_at_scale_1_every_sampler_draws_p_of_x_given_y(name, options,
     np.testing.assert_allclose(found, drawn(name, options, predict_class, x_T, classes), rtol=1e-6, atol=1e-6)
 
 
+@pytest.mark.slow
 @pytest.mark.equation("CG-14")
 @every_sampler
 def test_what_is_drawn_has_the_moments_of_the_class(name, options):
@@ -142,6 +143,7 @@ def tilted_on_the_line(scale):
     return float(mean), float(np.sqrt((p * (x[:, 0] - mean) ** 2).sum() / p.sum()))
 
 
+@pytest.mark.slow
 @pytest.mark.equation("CFG-6")
 @pytest.mark.parametrize("scale", [2.0, 4.0])
 def test_beyond_scale_1_guidance_does_not_sample_the_tilted_density(scale):

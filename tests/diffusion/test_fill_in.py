@@ -168,6 +168,7 @@ def test_held_out_pictures_are_erased_too_and_always_alike():
     assert all(0 < context.image[..., 0].mean() < 1 for context in shown)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("sampler", UNTOLD)
 @pytest.mark.parametrize("guidance", [1.0, 2.0])
 def test_a_chain_keeps_what_is_known_with_every_sampler_and_guidance(sampler, guidance):

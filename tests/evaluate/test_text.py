@@ -146,6 +146,7 @@ def test_portraits_that_are_alike_are_those_for_which_their_prompt_is_written():
         assert abs(found - expected) < 5 * deviation, layer
 
 
+@pytest.mark.slow
 def test_both_halves_of_a_held_out_combination_are_counted_where_the_caption_names_both():
     portraits, captions = captioned_portraits(40, "held-out")
     images = render(portraits)

@@ -178,6 +178,7 @@ def test_bad_arguments_are_one_clear_sentence():
         dataclasses.replace(make(), micro_batch=0)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("sampler", UNTOLD)
 def test_a_chain_by_processes_has_the_bits_of_one_by_threads_and_of_one_by_one(sampler):
     ways = [(1, False), (2, False), (2, True), (3, True)]

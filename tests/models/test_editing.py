@@ -56,6 +56,7 @@ def test_strength_0_changes_nothing_and_more_of_it_more(model, images, sampler):
     assert abs(other - found[2]).max() > 1e-4  # the words count
 
 
+@pytest.mark.slow
 @pytest.mark.equation("SDEDIT-1")
 @pytest.mark.parametrize("sampler", UNTOLD)
 def test_strength_1_is_a_chain_from_noise_alone(model, images, sampler):

@@ -132,6 +132,7 @@ def test_large_pictures_are_embedded_as_the_clip_sees_them_small():
     np.testing.assert_array_equal(clip().embed(large), clip().image_vectors(avg_pool(large, 2)[0]))
 
 
+@pytest.mark.slow
 def test_a_way_between_two_pictures_begins_and_ends_at_them():
     """The network here is nearly linear in x_t for few steps; that DDIM comes back is tested for editing."""
     model, given = unclip(), pictures()

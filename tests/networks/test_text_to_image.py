@@ -126,6 +126,7 @@ def test_both_array_modules_agree_in_float32(xp):
     np.testing.assert_allclose(to_host(output), network.forward(x_t, t, TOKENS), rtol=1e-4, atol=1e-5)
 
 
+@pytest.mark.slow
 def test_it_overfits_a_batch_so_that_words_decide():
     """Two pictures from one noise: only the words can tell which."""
     network = random_network("tokens", np.float32)

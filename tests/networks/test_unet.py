@@ -151,6 +151,7 @@ def test_there_is_a_skip_from_the_stem_every_block_and_every_downsample():
     assert taken == 1 + levels * blocks + (levels - 1)
 
 
+@pytest.mark.slow
 def test_it_overfits_one_batch():
     config = UNetConfig(image_size=8, channels=8, channel_mult=(1, 2), blocks_per_level=1, heads=2)
     model = UNet(config, np.random.default_rng(0))

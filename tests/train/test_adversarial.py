@@ -189,6 +189,7 @@ def vectors(run):
     return np.concatenate([v for learner in run.learners.values() for v in learner.state().values()])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("adversarial_from", [0, 3])
 def test_a_run_with_two_phases_goes_on_bit_for_bit_on_any_number_of_workers(tmp_path, adversarial_from):
     """With two workers, processes compute the discriminator's shards, and threads the autoencoder's."""

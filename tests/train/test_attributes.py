@@ -23,6 +23,7 @@ def make(config=CONFIG, data=TRAIN, validation=TEST):
     return ClassifyAttributes(AttributeClassifier(SHAPE, np.random.default_rng(0)), data, config, validation)
 
 
+@pytest.mark.slow
 def test_it_learns_colour_and_position():
     config = ClassifyAttributesConfig(steps=60, batch=32, micro_batch=8, warmup=5, ema=0.9)
     run = Run(make(config, ColouredSquares(300)))

@@ -29,6 +29,7 @@ def make(noisy=False, config=CONFIG):
     return Classify(Classifier(ClassifierConfig(**SHAPE), rng), DIGITS, config, TEST)
 
 
+@pytest.mark.slow
 def test_it_learns_digits():
     run = Run(make(config=ClassifyConfig(steps=150, batch=64, micro_batch=16, ema=0.9, shift=0)))
     run.run(progress=False)

@@ -77,6 +77,7 @@ def test_without_a_time_of_the_image_small_pictures_are_clean():
     assert context.image_time is None
 
 
+@pytest.mark.slow
 def test_a_short_training_draws_large_pictures_of_the_small_ones():
     task = objective()
     before = task.validate(task.network)["validation_loss"]

@@ -117,6 +117,7 @@ def test_a_run_goes_on_bit_for_bit_with_both_networks_and_leaves_the_generator(t
     assert isinstance(again.trained(), Generator)
 
 
+@pytest.mark.slow
 def test_it_learns_the_mean_and_the_spread_of_two_heaps_and_tells_how_the_game_stands():
     log = []
     config = AdversarialConfig(steps=600, batch=64, lr=2e-3, warmup=0, r1=0.1, log_every=50)

@@ -213,6 +213,7 @@ def vectors(run):
     return np.concatenate([v for learner in run.learners.values() for v in learner.state().values()])
 
 
+@pytest.mark.slow
 def test_two_networks_take_turns_and_learn():
     config = TrainConfig(steps=600, batch=64, micro_batch=32, lr=3e-3, betas=(0.5, 0.9))
     run = Run(Adversarial(config), threads=1)

@@ -128,6 +128,7 @@ def test_the_codebook_is_averaged_over_whole_batches_and_restarted_by_vectors_of
     assert quantiser.sizes.value.max() > 3
 
 
+@pytest.mark.slow
 @every
 def test_any_number_of_threads_and_processes_gives_the_same_bits(kind):
     one = state(run(kind, threads=1))
@@ -194,6 +195,7 @@ def test_a_codebook_that_has_collapsed_is_said_once_with_the_remedy():
         Run(made).run(progress=False)  # with restarts, they come to where the data are
 
 
+@pytest.mark.slow
 @every
 def test_it_learns(kind):
     losses = []

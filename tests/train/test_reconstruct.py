@@ -97,6 +97,7 @@ def test_without_edges_the_loss_is_l1_and_kl_alone():
     assert float(more) == pytest.approx(float(loss) + 0.25 * float(edge_loss(x * 0, x)[0]), rel=1e-6)
 
 
+@pytest.mark.slow
 def test_averaged_latents_learn_to_decode_to_the_averaged_image():
     """Without the loss of half size, a decoder draws smaller latents no better than it must."""
     x, _ = TEST.batch(np.arange(50))
@@ -118,6 +119,7 @@ def test_latents_of_an_odd_side_have_no_half():
         Reconstruct(LatentAutoencoder(network), pictures, dataclasses.replace(CONFIG, equivariance=1.0))
 
 
+@pytest.mark.slow
 def test_it_learns_digits_and_knows_the_scale_of_its_latents():
     config = dataclasses.replace(CONFIG, steps=150, batch=32, micro_batch=16, lr=5e-3, warmup=10, ema=0.9, kl=1e-4)
     run = Run(make(config), threads=1)
@@ -137,6 +139,7 @@ def test_it_learns_digits_and_knows_the_scale_of_its_latents():
     assert psnr(decoded, x) == pytest.approx(after["psnr"], abs=1e-3)
 
 
+@pytest.mark.slow
 def test_a_large_weight_pulls_the_latents_to_standard_normal_numbers():
     free, bound = (dataclasses.replace(CONFIG, steps=60, lr=5e-3, warmup=5, ema=None, kl=kl) for kl in (0.0, 10.0))
     figures = []
@@ -148,6 +151,7 @@ def test_a_large_weight_pulls_the_latents_to_standard_normal_numbers():
     assert figures[1]["psnr"] < figures[0]["psnr"]  # and then they say little of the image
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("data", [DIGITS, Drawn()], ids=["stored", "drawn"])
 def test_a_run_goes_on_bit_for_bit_and_leaves_an_autoencoder(tmp_path, data):
     whole = Run(make(data=data, validation=data), tmp_path, threads=1)
@@ -163,6 +167,7 @@ def test_a_run_goes_on_bit_for_bit_and_leaves_an_autoencoder(tmp_path, data):
     assert load(tmp_path / "best").std != (1.0, 1.0)
 
 
+@pytest.mark.slow
 def test_threads_and_processes_give_the_same_bits():
     thetas = []
     for workers in ({"threads": 1}, {"threads": 2, "processes": False}, {"threads": 2, "processes": True}):

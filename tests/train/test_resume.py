@@ -57,6 +57,7 @@ def test_a_run_may_be_shortened_to_what_it_has_taken_and_no_further(tmp_path):
     assert "along the cosine of 6 steps" in make(tmp_path, with_steps(6)).notes[0]
 
 
+@pytest.mark.slow
 def test_the_same_run_twice_leaves_the_same_bytes(tmp_path):
     """In two processes, since what decides an order by hash has another seed in each."""
     code = "import sys; from squares import CONFIG, run; run(sys.argv[1], CONFIG)"

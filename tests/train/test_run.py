@@ -94,6 +94,7 @@ def test_the_order_of_the_data_is_a_new_permutation_every_epoch():
     assert list(first) != list(second)
 
 
+@pytest.mark.slow
 def test_the_loss_falls():
     losses = []
     run(config=dataclasses.replace(CONFIG, steps=120, lr=5e-3), hooks=[lambda r: losses.append(r["loss"])])

@@ -23,6 +23,7 @@ from tinydiff.models.diffusion import DiffusionModel
 from tinydiff.models.editing import draw_from, invert
 from tinydiff.models.enlarger import Enlarger
 from tinydiff.models.parts import Chain, OfParts, PartsSettings, Progress
+from tinydiff.models.predictor import check_fits
 from tinydiff.models.prior import Prior
 from tinydiff.models.request import Guidance, Request
 from tinydiff.models.store import register
@@ -124,6 +125,7 @@ class UnClip(OfParts):
         request = Request() if request is None else request
         if request.embedding is None:
             self._check(request)
+            check_fits(self.decoder, request)  # before there are embeddings for all
             xp, size = xp_of(self.decoder.network.theta), self.decoder.config.embedding
             blank = replace(request, n=request.count, embedding=xp.zeros((request.count, size), np.float32))
             self.decoder.chain(blank, sampler, steps, **options)

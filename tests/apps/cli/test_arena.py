@@ -54,6 +54,7 @@ def test_what_was_found_wrong_is_said(tmp_path, capsys):
     assert "Found wrong:\n  dpmpp_3m_as_published: 50 % of the second derivative of x_0_hat" in printed
 
 
+@pytest.mark.slow
 def test_on_a_model_errors_fall_with_the_calls(trained, tmp_path, capsys):
     model = load(str(trained))
     entries = [entry for entry in ODE if entry.label in ("ddim", "dpmpp_2m")]

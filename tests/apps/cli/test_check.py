@@ -67,6 +67,7 @@ def test_what_cannot_be_checked_is_told(arguments, message, capsys, tmp_path, mo
     assert message in err
 
 
+@pytest.mark.slow
 def test_a_set_is_found_in_the_project(capsys, tmp_path, monkeypatch):
     """Nothing is solved in the students' folder."""
     monkeypatch.chdir(tmp_path)

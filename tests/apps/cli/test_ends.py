@@ -17,6 +17,7 @@ pytestmark = pytest.mark.skipif(not os.path.exists("/dev/full"), reason="Linux o
 EVALUATE = ["--data", "digits", "--n", "4", "--steps", "1"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("arguments", [["--version"], ["--help"], ["info"], ["sample", "--help"]])
 def test_a_full_disk_for_what_is_said_is_one_sentence(arguments, run_apart):
     with open("/dev/full", "w") as full:
@@ -25,6 +26,7 @@ def test_a_full_disk_for_what_is_said_is_one_sentence(arguments, run_apart):
     assert done.stderr == "tinydiff: What is said here cannot be written: No space left on device.\n"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("arguments", "status"), [(["--version"], 0), (["sample", "--n", "x"], 2)])
 def test_a_refusal_that_cannot_be_said_has_its_status(arguments, status, run_apart):
     with open("/dev/full", "w") as full:
@@ -55,6 +57,7 @@ def test_a_report_is_said_also_where_its_pictures_cannot_be_saved(trained, tmp_p
     assert said.err == "tinydiff: nearest.png cannot be written: the disk is full.\n"
 
 
+@pytest.mark.slow
 def test_two_reports_at_once_have_a_folder_each(trained, tmp_path, capsys):
     with kept_folder(tmp_path, ("samples.png",)) as first:
         assert first == tmp_path

@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 import numpy as np
+import pytest
 from commands import fails
 from PIL import Image
 
@@ -32,6 +33,7 @@ def test_evaluate_prints_samples_beside_real_images(trained, tmp_path, capsys, m
     assert (tmp_path / "2" / "samples.png").is_file()
 
 
+@pytest.mark.slow
 def test_a_model_for_whose_data_no_classifier_ships_is_measured_without_one(trained, tmp_path, capsys):
     assert main(["evaluate", "--model", str(trained), "--n", "8", "--steps", "2", "--out", str(tmp_path)]) == 0
     text = capsys.readouterr().out
@@ -40,6 +42,7 @@ def test_a_model_for_whose_data_no_classifier_ships_is_measured_without_one(trai
     assert {p.name for p in tmp_path.iterdir()} == {"samples.png", "nearest.png", "loss_by_timestep.png"}
 
 
+@pytest.mark.slow
 def test_a_model_of_ones_own_pictures_finds_them_by_itself(tmp_path, capsys, monkeypatch):
     """Also the model with the best loss, one folder deeper, and not where the pictures have gone."""
     monkeypatch.chdir(tmp_path)

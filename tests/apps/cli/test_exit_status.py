@@ -15,6 +15,7 @@ from tinydiff.apps.cli import main
 from tinydiff.data import fetch
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(os.name == "nt", reason="pipes differ")
 def test_a_closed_pipe_is_no_error_for_info_but_for_training(tmp_path):
     for command, status in (

@@ -56,6 +56,7 @@ def test_a_run_goes_on_with_its_own_network_only(digits, tmp_path, capsys):
     fails(capsys, [*options, "--unet.image-size", "8"], 2, "--network is unet, but the run in", "has dit")
 
 
+@pytest.mark.slow
 def test_with_captions_a_dit_reads_and_its_words_have_maps(tmp_path):
     options = ["avatars", "--images", "24", *DIT, "--dit.image-size", "8", *WORDS, *BRIEF, "--train.steps", "2"]
     assert main(["train", *options, "--out", str(tmp_path / "a")]) == 0

@@ -25,6 +25,7 @@ def test_flow_matching_is_trained_drawn_with_and_gone_on_with(tmp_path, capsys):
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["eps", "x_0", "v", "flow-v", "score", "edm"])
 @pytest.mark.parametrize("path", ["vp", "sub-vp", "straight"])
 def test_every_target_is_learned_on_every_path(kind, path, tmp_path):

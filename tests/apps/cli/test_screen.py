@@ -25,6 +25,7 @@ def run(arguments, cwd, **variables):
     )  # fmt: skip
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("variables", "folder"), [
     ({"PYTHONIOENCODING": "cp1252"}, "рисунки"),
     ({"PYTHONIOENCODING": "cp1251"}, "é"),

@@ -58,6 +58,7 @@ def test_a_file_gives_a_size_as_one_number_or_a_list(tmp_path, capsys):
     assert "image_size is 8 x 13, but height and width must be multiples of" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_a_model_is_trained_on_pictures_that_are_not_square_and_draws_those_and_others(tmp_path, monkeypatch, capsys):
     run = tmp_path / "run"
     train = ["train", "--data", "digits", "--unet.image-size", "8x12", *SMALL, "--out", str(run)]

@@ -5,6 +5,7 @@ import os
 import signal
 
 import numpy as np
+import pytest
 from commands import TINY, TINY_TEXT, fails, train, without_classes
 from PIL import Image
 
@@ -22,6 +23,7 @@ def test_a_run_leaves_weights_a_log_and_its_resolved_configuration(trained):
     assert run["T"] == 1000
 
 
+@pytest.mark.slow
 def test_training_goes_on_from_a_model_that_reads_text(portraits, tmp_path):
     options = ["--data", "avatars", "--images", "24", "--train.steps", "1", "--train.batch", "8"]
     start = ["--start-from", str(portraits), "--train.validation-images", "16"]
@@ -29,6 +31,7 @@ def test_training_goes_on_from_a_model_that_reads_text(portraits, tmp_path):
     assert load(tmp_path).config == load(portraits).config
 
 
+@pytest.mark.slow
 def test_a_recipe_may_go_on_from_a_model_of_its_own_shape_and_of_no_other(portraits, tmp_path, capsys):
     options = ["train", "avatars", "--images", "8", "--train.steps", "1", "--train.batch", "4"]
     options += ["--train.validation-images", "4", "--out", str(tmp_path)]

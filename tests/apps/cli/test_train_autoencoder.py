@@ -18,6 +18,7 @@ SMALL += ["--train.save-every", "2", "--train.validation-images", "20", "--train
 COMMAND = ["train", "--objective", "reconstruct", *SMALL]
 
 
+@pytest.mark.slow
 def test_it_learns_portraits_and_keeps_the_mean_and_deviation_of_their_latents(tmp_path, capsys):
     assert main([*COMMAND, "--images", "60", "--out", str(tmp_path)]) == 0
     said = capsys.readouterr().out
@@ -33,6 +34,7 @@ def test_it_learns_portraits_and_keeps_the_mean_and_deviation_of_their_latents(t
     assert "PSNR" in (tmp_path / "CARD.md").read_text()
 
 
+@pytest.mark.slow
 def test_ctrl_c_and_the_same_command_give_the_weights_of_a_whole_run(tmp_path, monkeypatch, capsys):
     options = ["--data", "digits", "--network.image-size", "8"]
     assert main([*COMMAND, *options, "--out", str(tmp_path / "whole")]) == 0
@@ -81,6 +83,7 @@ def features(tmp_path):
 ADVERSARIAL = ["--train.adversarial", "0.5", "--train.adversarial-from", "2", "--discriminator.channels", "4"]
 
 
+@pytest.mark.slow
 def test_features_and_a_discriminator_are_options_and_a_run_is_repeated_from_its_own_options(features, tmp_path):
     options = ["--images", "60", "--features", features, "--train.perceptual", "0.5", *ADVERSARIAL]
     assert main([*COMMAND, *options, "--out", str(tmp_path / "one")]) == 0
@@ -127,6 +130,7 @@ def test_what_does_not_fit_is_one_sentence(options, words, tmp_path, capsys):
     fails(capsys, [*COMMAND, "--images", "40", *options, "--out", str(tmp_path)], 2, words)
 
 
+@pytest.mark.slow
 def test_a_decoder_learns_on_from_an_autoencoder_whose_shape_may_be_given_again(tmp_path, capsys):
     assert main([*COMMAND, "--images", "60", "--out", str(tmp_path / "one")]) == 0
     go_on = ["--images", "60", "--start-from", str(tmp_path / "one"), "--train.decoder-only"]

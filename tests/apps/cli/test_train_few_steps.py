@@ -51,6 +51,7 @@ def command(objective, flow, curved):
     }[objective]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("objective", ["shortcut", "distil", "rectify", "consistency"])
 def test_each_trains_goes_on_and_draws(objective, flow, curved, tmp_path, monkeypatch, capsys):
     options = ["train", "--objective", objective, *command(objective, flow, curved)]

@@ -37,6 +37,7 @@ def trained(encoder, tmp_path_factory):
     return out
 
 
+@pytest.mark.slow
 def test_scenes_are_encoded_once_and_words_become_pictures(encoder, tmp_path, capsys):
     out = tmp_path / "run"
     assert main(train(encoder, out)) == 0
@@ -89,6 +90,7 @@ def test_what_cannot_be_learned_is_refused(encoder, tmp_path, capsys):
         fails(capsys, train(encoder, out, f"--unet.{name}", "3"), 2, f"--unet.{name} is 3, but the")
 
 
+@pytest.mark.slow
 def test_a_training_may_dwell_on_captions_with_certain_words(encoder, tmp_path, capsys):
     out, captions = tmp_path / "run", DrawnScenes("train", 20, 16).captions
     with_them = [caption for caption in captions if {"left", "road"} & set(re.findall(r"\w+", caption))]

@@ -112,6 +112,7 @@ def test_options_of_a_clip_that_do_not_fit_are_refused(tmp_path, capsys):
     assert not (tmp_path / "run").exists()
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(os.name == "nt", reason="no process groups")
 def test_sigterm_to_all_processes_saves_and_a_second_run_in_the_folder_is_refused(tmp_path, capfd):
     """As a batch system stops a job: every process of the group is told to end."""

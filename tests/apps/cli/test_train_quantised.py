@@ -18,6 +18,7 @@ TINY = [
 FSQ = ["--network.quantiser", "fsq", "--network.latent-channels", "3", "--network.levels", "4", "4", "3"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("more", [[], FSQ], ids=["vq", "fsq"])
 def test_it_trains_saves_goes_on_and_says_how_many_codes_are_used(tmp_path, capsys, more):
     assert main([*TINY, *more, "--out", str(tmp_path)]) == 0
@@ -35,6 +36,7 @@ def test_it_trains_saves_goes_on_and_says_how_many_codes_are_used(tmp_path, caps
     assert "Going on from step 4" in capsys.readouterr().out
 
 
+@pytest.mark.slow
 def test_a_collapse_is_one_sentence_with_the_remedy(tmp_path):
     options = ["--network.codes", "512", "--train.codebook-decay", "None", "--train.restart-below", "None"]
     options += ["--train.steps", "24", "--train.batch", "64"]  # an epoch

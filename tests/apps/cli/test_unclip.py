@@ -94,6 +94,7 @@ def test_a_prior_is_trained_measured_and_goes_on(folders, tmp_path, capsys):
         assert words in said
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("space", ["pixels", "latents"])
 def test_a_decoder_becomes_an_unclip_with_its_prior(folders, tmp_path, capsys, space):
     out, into = tmp_path / "run", ["--unet.image-size", "16"]
@@ -123,6 +124,7 @@ def test_a_decoder_that_cannot_be_trained_is_refused_before_anything_is_embedded
         assert not (tmp_path / "run").exists(), more
 
 
+@pytest.mark.slow
 def test_a_run_goes_on_with_its_own_prior_and_as_many_pictures(folders, tmp_path, capsys):
     other, out = tmp_path / "other", tmp_path / "run"
     one = prior()

@@ -156,6 +156,7 @@ def test_a_drawing_that_is_given_up_is_closed_at_its_next_step(way):
     assert turn.why == {"stopped": "You stopped it."}.get(way, "Nobody waits for it.")
 
 
+@pytest.mark.slow
 def test_limits_of_the_queue_of_the_time_and_of_patience():
     async def ask_for(easel, client="a", keys=(), n=3):
         return [step async for step in easel.steps(Turn(lambda: counting(n, []), client, frozenset(keys)))]

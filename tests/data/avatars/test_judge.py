@@ -23,6 +23,7 @@ def real():
     return found
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("split", ["test", "held-out", "swapped"])
 def test_every_word_of_a_real_portrait_is_found(real, split):
     portraits, captions, _, verdict = real[split]
@@ -64,6 +65,7 @@ def test_distances_are_those_of_the_pictures(real):
     np.testing.assert_allclose(verdict.distances, (gap**2).sum(axis=(1, 2, 3)), rtol=0.01)  # `render` rounds to bytes
 
 
+@pytest.mark.slow
 def test_it_finds_as_near_a_portrait_as_a_search_from_the_truth(real):
     """Coordinate descent could stop short of the nearest; on noisy pictures it comes as near as the truth is."""
     portraits, _, images, _ = real["test"]
@@ -72,6 +74,7 @@ def test_it_finds_as_near_a_portrait_as_a_search_from_the_truth(real):
     assert (judge(noisy).distances <= to_truth * 1.01).mean() > 0.95
 
 
+@pytest.mark.slow
 def test_noise_is_seen_through(real):
     """As much noise as what a good model leaves: 15 levels, an eighth of the distance of grey from black."""
     portraits, captions, images, _ = real["test"]

@@ -90,6 +90,7 @@ def test_a_restart_keeps_the_marginal_as_far_as_its_steps_do():
     assert math.log2(errors[0] / errors[1]) == pytest.approx(2, abs=0.1)
 
 
+@pytest.mark.slow
 @pytest.mark.equation("NCSN-ALG1")
 @pytest.mark.equation("PC-1")
 @pytest.mark.parametrize("lam", [-0.5, 0.8])
@@ -154,6 +155,7 @@ STRONG = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.equation("DPMPP-SDE")
 @pytest.mark.equation("SA-17")
 @pytest.mark.parametrize(("sampler", "options", "eta"), STRONG)
