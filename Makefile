@@ -27,7 +27,7 @@ test: $(VENV)/.ready  ## run the tests
 	@$(PYTEST_AT_ONCE)
 
 test-slow: $(VENV)/.ready  ## run the tests that take longer
-	@$(PYTEST_AT_ONCE) --dist loadfile -m "slow and not gpu" --ignore=$(NOTEBOOKS) || [ $$? -eq 5 ]  # 5: there are none
+	@$(PYTEST_AT_ONCE) --dist loadfile --durations=20 -m "slow and not gpu" --ignore=$(NOTEBOOKS) || [ $$? -eq 5 ]  # 5: there are none
 
 # An environment of its own each, beside $(VENV); uv finds the oldest versions that pyproject.toml declares.
 test-oldest: $(VENV)/.ready  ## run the tests with the oldest versions that pyproject.toml allows
@@ -69,7 +69,7 @@ types: $(VENV)/.ready-dev  ## check types
 
 notebooks: $(VENV)/.ready-dev  ## check that notebooks fit their sources; run them, each exercise with its answer, then without
 	@$(RUN) tools/notebooks.py --check
-	@$(PYTEST_AT_ONCE) -m "" $(NOTEBOOKS)
+	@$(PYTEST_AT_ONCE) --durations=20 -m "" $(NOTEBOOKS)
 
 notebooks-answered: $(VENV)/.ready-dev  ## run the notebooks as teachers have them, with all answers
 	@$(PYTEST_AT_ONCE) -m "" --nbmake --nbmake-timeout=900 notebooks/solutions/*.ipynb

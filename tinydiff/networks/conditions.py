@@ -101,7 +101,10 @@ def check_denoiser(config: Any) -> None:
     check_count("time_offset", config.time_offset, least=0, most=LARGEST_TIME)
     check_count("image_channels", config.image_channels, least=0, most=LARGEST_WIDTH)
     if config.image_time and not config.image_channels:
-        raise InputError("image_time is True, but image_channels is 0: there is no image that could be noised.")
+        raise InputError(
+            "image_time is True, but image_channels is 0: there is no image that could be noised. Give image_channels, "
+            "or leave image_time out; tinydiff train --enlarges sets both."
+        )
     check_choice("time_embedding", config.time_embedding, ("stable-diffusion", "ddpm"))
 
 
