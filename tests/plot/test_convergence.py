@@ -25,6 +25,15 @@ def test_lines_have_the_colour_of_their_order_and_their_name_at_the_end():
     assert (axes.get_xscale(), axes.get_yscale(), axes.get_title(loc="left")) == ("log", "log", "a title")
 
 
+def test_long_names_have_room_to_the_right_of_the_axes():
+    figure = error_against_calls(
+        {"DPMSolverMultistepScheduler, solver_order 3, algorithm_type dpmsolver": LINES["ddim"]}
+    )
+    figure.draw_without_rendering()
+    (name,) = (text for text in figure.axes[0].texts if text.get_text().startswith("DPM"))
+    assert name.get_window_extent().x1 < figure.bbox.x1
+
+
 def test_triangles_have_the_slopes_of_the_orders():
     (axes,) = error_against_calls(LINES).axes
     slopes = []
