@@ -171,8 +171,12 @@ def test_where_diffusers_is_not_installed_a_sentence_says_so(monkeypatch):
 
 
 @pytest.mark.slow
+@pytest.mark.filterwarnings("ignore")  # of what they warn is their business
 @pytest.mark.skipif(importlib.util.find_spec("diffusers") is None, reason="diffusers is not installed")
 def test_the_schedulers_of_diffusers_themselves():
-    found = {f"{v.name} {dict(v.options)}": v for v in judge_schedulers()}
-    of_3m = found["DPMSolverMultistepScheduler {'solver_order': 3}"]
+    found = {verdict.label: verdict for verdict in judge_schedulers()}
+    of_3m, of_pndm = (found[name] for name in ("DPMSolverMultistepScheduler, solver_order 3", "PNDMScheduler"))
     assert of_3m.order() == pytest.approx(2, abs=0.25)
+    assert of_3m.order("graded") == pytest.approx(2, abs=0.25)  # not for the start
+    assert (of_pndm.order(), of_pndm.order("alternating")) == pytest.approx((2, 1), abs=0.1)
+    assert found["UniPCMultistepScheduler, solver_order 2"].is_right
