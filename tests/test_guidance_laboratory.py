@@ -102,7 +102,7 @@ def test_pitfall_14_at_scale_1_every_sampler_draws_p_of_x_given_y(name, options,
 @every_sampler
 def test_what_is_drawn_has_the_moments_of_the_class(name, options):
     """5 standard errors, and 0.02 for steps of finite length; Langevin's, which are not small, leave more."""
-    n, k = 4000, 1
+    n, k = 2000, 1
     guided = classifier_guidance(MIXTURE.predict, DIFFUSION, MIXTURE.class_gradient)
     x = drawn(name, options, guided, normal(n, 2), np.full(n, k))
     covariance = np.array(COVARIANCES[k])

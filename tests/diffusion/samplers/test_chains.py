@@ -40,8 +40,14 @@ def test_pitfall_04_the_executed_pairs_are_consecutive_times(sampler):
 @pytest.mark.pitfall(8)
 @pytest.mark.pitfall(24)
 @every_sampler
-@pytest.mark.parametrize("numbers", [(1, 2, 3, 4, 5, 8, 50), pytest.param(range(1, 51), marks=pytest.mark.slow)])
-@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize(
+    ("numbers", "dtype"),
+    [
+        ((1, 2, 3, 4, 5, 8, 50), np.float32),
+        ((1, 2, 3, 4, 5, 8, 50), np.float64),
+        pytest.param(range(1, 51), np.float32, marks=pytest.mark.slow),
+    ],
+)
 @pytest.mark.parametrize(
     "alpha_bar",
     [linear_schedule(50), cosine_schedule(50), cosine_schedule(50, max_beta=1)],
