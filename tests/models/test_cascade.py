@@ -97,6 +97,7 @@ def test_what_does_not_fit_is_one_clear_sentence():
         (lambda: Cascade(base(), (enlarger(32),)), r"stages\[0\] draws pictures of 32 x 32 x 3 and enlarges 2 times"),
         (lambda: Cascade(base(), (enlarger(16), enlarger(16))), r"gets pictures of 16 x 16 x 3: one that draws 32"),
         (lambda: cascade().draw(dataclasses.replace(ASKED, size=20)), "size is 20 x 20"),
+        (lambda: cascade().draw(Request(n=10**9, prompt="a")), "n is 1000000000 and size .* GiB of memory"),
         (lambda: cascade().draw(ASKED, image_noise=2), "image_noise is 2"),
         (lambda: cascade().draw(Request(n=1, image=np.zeros((1, 8, 8, 3), np.float32))), "request holds an image"),
         (lambda: behind_latents().draw(ASKED, truncated=True), "the base draws latents"),

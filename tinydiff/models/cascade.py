@@ -11,6 +11,7 @@ from tinydiff.diffusion import SAMPLERS
 from tinydiff.models.diffusion import DiffusionModel
 from tinydiff.models.enlarger import Enlarger
 from tinydiff.models.parts import Chain, OfParts, PartsSettings, Progress
+from tinydiff.models.predictor import check_fits
 from tinydiff.models.request import Guidance, Request, other_seed
 from tinydiff.models.store import register
 
@@ -160,10 +161,12 @@ class Cascade(OfParts):
             return part.chain(request, sampler, steps, _counted(progress, counts, i), **options)
 
         for i, (stage, level) in enumerate(zip(self.stages, levels, strict=True), 1):
-            # asked once, with a small picture of nothing
+            # asked once, with a small picture of nothing, if there is room for one for each
+            larger = size[0] * stage.factor, size[1] * stage.factor
+            check_fits(stage, replace(request, size=larger))
             blank = np.zeros((request.count, *size, self.picture_shape[-1]), np.float32)
             walked(i, stage, stage.request_for(blank, asked[i], level))
-            size = size[0] * stage.factor, size[1] * stage.factor
+            size = larger
         first = walked(0, self.base, replace(asked[0], size=small))
         return self._walk(first, asked[1:], levels, truncated, walked)
 

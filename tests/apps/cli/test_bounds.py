@@ -8,6 +8,7 @@ from tinydiff.models import save
 
 SAMPLE = [
     ("--n 100000000000", "n is 100000000000 and size 8 x 8", "GiB"),
+    ("--n 100000000000 --label 1 2", "n is 100000000000 and size 8 x 8", "GiB"),
     ("--n 99999999999999999999", "--n is 99999999999999999999", "at most 9223372036854775807"),
     (f"--n {'9' * 4000}", "--n is a whole number of about 4,00"),
     (f"--n {'9' * 5000}", "--n"),

@@ -36,7 +36,6 @@ from tinydiff.base import (
     Device,
     InputError,
     Size,
-    check_count,
     counted,
     height_and_width,
     select_device,
@@ -61,6 +60,7 @@ from tinydiff.models import (
     usual_steps,
 )
 from tinydiff.models.one_pass import is_one_pass
+from tinydiff.models.predictor import check_fits
 from tinydiff.networks import NoisyClassifier
 from tinydiff.plot.pictures import as_png_text
 
@@ -229,7 +229,7 @@ class Sample:
         labels = labels_of(model, self.label)
         classifier = None if self.classifier is None else self._guide(self.classifier, model, labels, device)
         if len(labels) > 1:
-            check_count("n", n)
+            check_fits(model, Request(n=n, size=self.size))  # before there is a label for each
             labels = [labels[i % len(labels)] for i in range(n)]
         guidance = guidance_for(self.prompt, self.negative) if self.guidance is None else self.guidance
         return Request(
