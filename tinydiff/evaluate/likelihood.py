@@ -206,6 +206,7 @@ def picture_bits(
     if not len(images):
         raise InputError("images is empty, but at least one picture was expected.")
     check_count("strata", strata)
+    check_count("steps", steps)
     batch = max(64 // model.micro_batch, 1) * model.micro_batch
     found = []
     for first in range(0, len(images), batch):

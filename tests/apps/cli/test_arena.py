@@ -76,7 +76,10 @@ def test_on_a_model_errors_fall_with_the_calls(trained, tmp_path, capsys):
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (["--samplers", "nobody"], "sampler is 'nobody', but one of"),
+        (["--samplers", "nobody"], "tinydiff: --samplers is 'nobody', but one of"),
+        (["--n", "5"], "tinydiff: --n is 5, but only a model has starts"),
+        (["--device", "cpu"], "only a model has starts and a place where it computes"),
+        (["--samplers", "ddim", "--all"], "tinydiff: --all is True, but others than all are asked for"),
         (["--n", "0"], "tinydiff: --n is 0"),
         (["--model", "nope"], "There is no model 'nope'"),
         (["--diffusers", "--samplers", "ddim"], "diffusers is given, and samplers or a model besides"),

@@ -23,6 +23,7 @@ def test_it_prints_bits_with_intervals(trained, capsys):
         (("--sampler", "ddpm"), "a likelihood draws nothing: leave it out"),
         (("--out", "here"), "a likelihood draws nothing: leave it out"),
         (("--n", "1"), "n is 1"),
+        (("--steps", "0"), "--steps is 0"),  # at once, before the bound is drawn
     ],
 )
 def test_what_a_likelihood_has_no_use_for_is_refused(trained, capsys, option, why):

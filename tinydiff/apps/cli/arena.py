@@ -5,13 +5,13 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
 from tinydiff import plot
 from tinydiff.apps.cli.drawings import kept_folder
-from tinydiff.apps.cli.options import DeviceName, ProgressBar
+from tinydiff.apps.cli.options import DeviceName, ProgressBar, refuse_given
 from tinydiff.apps.cli.screen import say
 from tinydiff.base import InputError, atomic_write, check_count
 from tinydiff.diffusion import SAMPLERS
@@ -46,6 +46,8 @@ class Arena:
     is: a table, a picture, and a file of all numbers.
     """
 
+    called: ClassVar = {"sampler": "samplers"}
+
     samplers: str | None = None
     """Which, with commas between them, such as unipc,dpmpp_2m; without it, all, but for those that are another one
     under their options."""
@@ -66,6 +68,10 @@ class Arena:
     def run(self) -> None:
         """Judge, print the tables, and save them with the picture."""
         check_count("n", self.n, most=4096)
+        if self.model is None:
+            refuse_given(self, "n device", "only a model has starts and a place where it computes: give a --model too")
+        if self.samplers is not None or self.diffusers:
+            refuse_given(self, "all", "others than all are asked for: leave one of them out")
         entries = self._entries()
         ode = [entry for entry in entries if isinstance(entry, Stated)]
         if self.model is not None and not ode:
@@ -108,7 +114,7 @@ class Arena:
 
     def _names(self) -> list[str]:
         """Return the samplers that were named."""
-        return [name.strip() for name in (self.samplers or "").split(",")]
+        return list(dict.fromkeys(name.strip() for name in (self.samplers or "").split(",")))
 
     def _verdicts(self, entries: Sequence[Stated | StatedNoise]) -> list[Verdict]:
         """Return a verdict on each."""
