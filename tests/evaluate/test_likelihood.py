@@ -190,11 +190,11 @@ def test_the_floor_of_the_decoder_is_that_of_grey_and_of_white():
 
 def test_the_report_says_means_intervals_and_floors(monkeypatch):
     data = Dataset(BYTES, np.zeros(6, int), "mine", "test", "here")
-    report = evaluate_likelihood(tiny(np.float32), data, n=4, strata=2, steps=1)
+    report = evaluate_likelihood(tiny(np.float32), data, n=4, strata=2, steps=2)
     for line in (
         "mine, test: 4 images",
         "bound: at most",
-        "probability-flow ODE, 1 step",
+        "probability-flow ODE, 2 steps",
         "sigma 0.01)",
         "95 % interval",
     ):
@@ -206,10 +206,23 @@ def test_the_report_says_means_intervals_and_floors(monkeypatch):
     portraits = Dataset(
         RNG.integers(0, 256, (2, 16, 16, 3), dtype=np.uint8), np.zeros(2, int), "avatars", "test", "here"
     )
-    report = evaluate_likelihood(model, portraits, n=2, strata=2, steps=1)
+    report = evaluate_likelihood(model, portraits, n=2, strata=2, steps=2)
     assert [line.split()[-4:] for line in report.splitlines() if "any model" in line] == [
         ["0.0625", "0.0625", "to", "0.0625"]
     ]
+
+
+@pytest.mark.parametrize("near", [0.0, 1e9])
+def test_steps_that_are_too_few_are_said_to_be(monkeypatch, near):
+    """By the figure of half as many, which is that of `picture_bits` itself."""
+    monkeypatch.setattr(module, "NEAR", near)
+    model, data = tiny(np.float32), Dataset(BYTES, np.zeros(6, int), "mine", "test", "here")
+    report = evaluate_likelihood(model, data, 6, 1, 2, seed=3)
+    fine, coarse = (picture_bits(model, BYTES[:4], 1, steps, 3).flow.mean() for steps in (2, 1))
+    assert f"With 1 step the flow's figure is off by {coarse - fine:+.4f} from this, on the first 4." in report
+    assert ("too few steps" in report) == (near == 0)
+    with pytest.raises(InputError, match="steps is 1"):
+        evaluate_likelihood(model, data, 6, 1, 1)
 
 
 def unet_network(unet):

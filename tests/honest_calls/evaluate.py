@@ -152,7 +152,7 @@ CALLS = {
     ),
     "evaluate_likelihood": lambda: (
         E.evaluate_likelihood,
-        {"model": MODEL(), "data": FOUR, "n": 2, "strata": 2, "steps": 1, "seed": 1, "progress": None},
+        {"model": MODEL(), "data": FOUR, "n": 2, "strata": 2, "steps": 2, "seed": 1, "progress": None},
     ),
     "obedience": lambda: (
         E.obedience,
