@@ -6,6 +6,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from model_folders import make
+
+from tinydiff.models import save
 
 BENCHMARKS = Path(__file__).parent / "benchmarks"
 
@@ -137,3 +140,24 @@ def test_the_prompts_of_the_article_are_drawn_and_counted(tmp_path):
     found = subprocess.run(command, capture_output=True, text=True, cwd=BENCHMARKS, check=True)
     assert "latents: 'a robot on a road' in 16 of 16" in found.stdout
     assert (tmp_path / "article.png").exists()
+
+
+@pytest.mark.slow
+def test_bits_are_measured_in_parts_and_go_on(tmp_path):
+    save(tmp_path / "model", make())
+    model, kept = str(tmp_path / "model"), tmp_path / "bits.npz"
+    command = [sys.executable, str(BENCHMARKS / "bits.py"), model, "--keep", str(kept)]
+    said = {}
+    for n in ("2", "4", "2"):
+        done = subprocess.run(
+            [*command, "--data", "digits", "--n", n], capture_output=True, text=True, cwd=BENCHMARKS, check=True
+        )
+        said.setdefault(n, done.stdout)
+        assert done.stdout == said[n]
+    with np.load(kept) as found:
+        assert found["bits"].shape == (4, 4)
+    assert "flow " in said["4"]
+    assert said["4"] != said["2"]
+    other = subprocess.run([*command, "--data", "mnist-small"], capture_output=True, text=True, cwd=BENCHMARKS)
+    assert other.returncode == 2
+    assert "was asked for: give another file" in other.stderr

@@ -148,7 +148,7 @@ CALLS = {
     "decoder_floor": lambda: (E.decoder_floor, {"images": FOUR.images, "sigma": 0.01}),
     "picture_bits": lambda: (
         E.picture_bits,
-        {"model": MODEL(), "images": FOUR.images, "strata": 2, "steps": 1, "seed": 1, "progress": None},
+        {"model": MODEL(), "images": FOUR.images, "strata": 2, "steps": 1, "seed": 1, "progress": None} | {"first": 1},
     ),
     "evaluate_likelihood": lambda: (
         E.evaluate_likelihood,

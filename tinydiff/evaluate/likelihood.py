@@ -175,6 +175,7 @@ def picture_bits(
     steps: int = STEPS,
     seed: int = 0,
     progress: Progress | None = None,
+    first: int = 0,
 ) -> PictureBits:
     """Return the bits that a model needs for pictures, by the bound and by the ODE (Eq. ELBO-1, Eq. PFODE-2).
 
@@ -192,6 +193,8 @@ def picture_bits(
         Of all noise.
     progress : callable or None
         As for `DiffusionModel.chain`; steps are batches of pictures.
+    first : int
+        Which number the first picture has: each has noise of its own, so that many can be measured in parts.
 
     Raises
     ------
@@ -208,11 +211,12 @@ def picture_bits(
         raise InputError("images is empty, but at least one picture was expected.")
     check_count("strata", strata)
     check_count("steps", steps)
+    check_count("first", first, least=0)
     batch = max(64 // model.micro_batch, 1) * model.micro_batch
     found = []
-    for first in range(0, len(images), batch):
-        noise = Noise(seed, first=first, xp=xp_of(model.network.theta))
-        x_0 = noise.xp.asarray(to_floats(images[first : first + batch]))
+    for start in range(0, len(images), batch):
+        noise = Noise(seed, first=first + start, xp=xp_of(model.network.theta))
+        x_0 = noise.xp.asarray(to_floats(images[start : start + batch]))
         found.append(_bits_of(model, x_0, noise, min(strata, max(model.config.T - 1, 1)), steps))
         if progress is not None:
             progress(len(found), -(-len(images) // batch))
