@@ -10,7 +10,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 COPIED = ("tinydiff", "tests", "tools", "docs", "notebooks", "pyproject.toml", "README.md", "CONTRIBUTING.md")
 # And the weights, which are shared. What Python has compiled is copied: it would be compiled again for every command.
-LEFT_OUT = (".*_cache", ".ipynb_checkpoints", "images")
+LEFT_OUT = (".*_cache", ".ipynb_checkpoints", "images", "*.pyc.*")  # the last: what is being written now
 MOST_STEPS = 10
 WRITTEN_ANEW = {"docs/api.md", "docs/reading.md"}  # at the end of every recipe
 TINY_UNET = "--unet.image-size 8 --unet.channels 8 --unet.channel-mult 1 --unet.blocks-per-level 1 --unet.heads 2"
