@@ -35,6 +35,7 @@ def calls_of(room):
 
 
 ALL = [(room, name) for room in ROOMS for name in calls_of(room)]
+OF_MODELS = ("models", "evaluate", "plot")  # where most calls draw something, which takes minutes together
 
 
 def outcome(f, arguments):
@@ -130,7 +131,9 @@ def faults(room, name):
     return tried, found
 
 
-@pytest.mark.parametrize(("room", "name"), ALL)
+@pytest.mark.parametrize(
+    ("room", "name"), [pytest.param(*one, marks=pytest.mark.slow if one[0] in OF_MODELS else ()) for one in ALL]
+)
 def test_a_bad_argument_is_refused_in_a_sentence_or_computed_rightly(room, name):
     _, found = faults(room, name)
     assert not found, "\n".join(found)

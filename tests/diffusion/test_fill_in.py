@@ -143,6 +143,7 @@ def test_what_is_known_is_kept_on_every_device(xp):
     np.testing.assert_array_equal(drawn[:, :, :4], known[:, :, :4])
 
 
+@pytest.mark.slow
 def test_a_network_learns_to_go_by_what_it_sees():
     """Pictures of one level: with a half of it known, the other is drawn alike; without, it may be anything."""
     run = trainer(80)

@@ -33,6 +33,7 @@ def test_first_answers_count_the_diagonal_and_share_ties():
         first_answers(np.zeros((2, 3)))
 
 
+@pytest.mark.slow
 def test_a_report_of_retrieval(trained):
     small = retrieval(trained, n=20)
     assert 0 <= small.captions.value <= 1

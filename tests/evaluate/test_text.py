@@ -113,6 +113,7 @@ def test_a_perfect_model_gets_the_figures_of_real_portraits(monkeypatch, tmp_pat
             assert picture.width > 100
 
 
+@pytest.mark.slow
 def test_an_untrained_model_is_evaluated_too():
     report = evaluate_text(tiny(), n=8, steps=1, scales=())
     assert "mean of attributes" in report

@@ -46,6 +46,7 @@ def images():
     return np.random.default_rng(1).uniform(-1, 1, (3, 8, 8, 3)).astype(np.float32)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("sampler", UNTOLD)
 def test_strength_0_changes_nothing_and_more_of_it_more(model, images, sampler):
     found = [image_to_image(model, images, Request(prompt=CAPTIONS[0]), s, sampler, 10) for s in (0.0, 0.3, 1.0)]

@@ -199,6 +199,7 @@ def test_training_reads_captions_and_moves_every_weight_of_the_encoder(tmp_path)
     assert (tmp_path / TOKENIZER).is_file()
 
 
+@pytest.mark.slow
 def test_a_run_with_captions_goes_on_bit_for_bit_and_in_any_number_of_threads(tmp_path):
     whole, cut = trainer(threads=1), trainer(tmp_path, threads=2)
     whole.run(progress=False)

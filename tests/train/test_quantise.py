@@ -136,6 +136,7 @@ def test_any_number_of_threads_and_processes_gives_the_same_bits(kind):
         np.testing.assert_array_equal(state(run(kind, threads=threads, processes=processes)), one)
 
 
+@pytest.mark.slow
 @every
 def test_k_steps_saved_and_m_steps_more_are_k_plus_m_steps(tmp_path, kind):
     """Bit for bit, with the averages of the codebook, its counts, and what the log says of them."""

@@ -331,6 +331,7 @@ def test_a_checkpoint_that_does_not_say_of_which_run_it_is_is_refused(tmp_path):
             make(tmp_path)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("said", [
     "[" * 100_000, '{"a":' * 100_000, '{"step": Infinity, "about": {}}', '{"step": NaN, "about": {}}', "[]", "7", "",
     '{"step": ' + "9" * 5000 + ', "about": {}}', '{"about": {}}',

@@ -46,6 +46,7 @@ def test_a_folder_that_cannot_be_made_is_a_sentence(command, trained, tmp_path, 
     fails(capsys, [*command, *model, "--out", "file/out"], 2, "file/out cannot be written")
 
 
+@pytest.mark.slow
 def test_a_report_is_said_also_where_its_pictures_cannot_be_saved(trained, tmp_path, capsys, monkeypatch):
     def full(*arguments, **options):
         raise DataError("nearest.png cannot be written: the disk is full.")

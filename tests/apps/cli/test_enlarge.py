@@ -31,6 +31,7 @@ def picture(tmp_path):
     return tmp_path / "small.png"
 
 
+@pytest.mark.slow
 def test_a_model_that_enlarges_is_trained_and_trained_on(trained, tmp_path, capsys):
     model = load(trained, kind=Enlarger)
     unet = model.config.unet

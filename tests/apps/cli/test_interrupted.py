@@ -41,6 +41,7 @@ def test_ctrl_c_at_any_moment_shows_nothing(moment):
     assert moment == "end" or not done.stdout
 
 
+@pytest.mark.slow
 def test_ctrl_c_that_was_switched_off_stays_off():
     """As a shell does for what runs in the background."""
     line = "import signal; signal.signal(signal.SIGINT, signal.SIG_IGN)"

@@ -36,6 +36,7 @@ def join(folders, out, *names, more=()):
     return ["join", *(str(folders / name) for name in names), "--out", str(out), *more]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("names", "whole"),
     [

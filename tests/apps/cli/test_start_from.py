@@ -82,6 +82,7 @@ def test_what_is_given_goes_before_what_the_model_has_and_is_said(trained, tmp_p
     assert str((run[table] if table else run)[short]) == value
 
 
+@pytest.mark.slow
 def test_a_model_that_reads_text_keeps_its_tokenizer_or_gives_its_unet_alone(portraits, trained, tmp_path, capsys):
     start = [*QUICK, "--out", str(tmp_path / "run"), "--start-from", str(portraits)]
     assert main(["train", "--data", "avatars", "--images", "24", *start]) == 0
@@ -107,6 +108,7 @@ def test_words_of_the_new_captions_are_no_new_words_of_the_fine_tuned_model(port
     assert after.tokens == before.tokens
 
 
+@pytest.mark.slow
 def test_a_model_without_text_may_learn_to_read(trained, tmp_path, capsys):
     options = ["--data", "avatars", "--images", "12", "--captions", "--text.layers", "1", "--text.channels", "8"]
     options += ["--text.heads", "2", "--text.length", "64"]

@@ -63,6 +63,7 @@ def test_the_same_command_goes_on_and_other_options_are_refused(tmp_path, capsys
     )
 
 
+@pytest.mark.slow
 def test_the_same_command_goes_on_from_a_checkpoint_to_the_same_weights(trained, tmp_path, capsys):
     """The process dies after its first checkpoint and in the middle of a line of the log."""
     options = ["--train.save-every", "2", "--train.log-every", "1"]

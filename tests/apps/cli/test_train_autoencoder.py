@@ -96,6 +96,7 @@ def test_features_and_a_discriminator_are_options_and_a_run_is_repeated_from_its
     assert one.checksum() == two.checksum()
 
 
+@pytest.mark.slow
 def test_the_discriminator_has_the_channels_of_the_pictures(tmp_path):
     options = ["--data", "digits", "--network.image-size", "8", *ADVERSARIAL]
     assert main([*COMMAND, *options, "--out", str(tmp_path / "one")]) == 0

@@ -40,6 +40,7 @@ def refused(options, words, capsys):
     assert "Traceback" not in error
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("recipe", RUNS)
 def test_ctrl_c_and_the_same_command_give_the_weights_of_a_whole_run(recipe, tmp_path, monkeypatch, capsys):
     options, loaded, word = RUNS[recipe]

@@ -151,6 +151,7 @@ def test_a_prior_of_few_steps_draws(folders, tmp_path):
     assert few.embeddings(Request(prompt=["a red car"])).shape == (1, 6)
 
 
+@pytest.mark.slow
 def test_a_decoder_goes_on_from_a_model_of_words(folders, tmp_path, capsys):
     start, out = tmp_path / "start", tmp_path / "run"
     words = ["--autoencoder", str(folders / "autoencoder"), *SMALL, "--unet.pooled-channels", "8"]

@@ -12,6 +12,7 @@ from unclips import unclip
 from tinydiff.models import Request, word_maps
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("sampler", UNTOLD)
 def test_every_step_of_the_chain_is_yielded_bit_for_bit(model, sampler):
     frames = drawn(model, sampler=sampler)

@@ -130,6 +130,7 @@ def test_pictures_have_the_size_that_was_asked_for(size):
         assert picture.std() > 20
 
 
+@pytest.mark.slow
 def test_what_a_scene_names_can_be_seen(monkeypatch):
     pictures = [shown(scene) for scene in SOME]
     monkeypatch.setattr(painting, "_paint_object", lambda *_: None)

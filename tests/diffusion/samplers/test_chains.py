@@ -44,7 +44,7 @@ def test_pitfall_04_the_executed_pairs_are_consecutive_times(sampler):
     ("numbers", "dtype"),
     [
         ((1, 2, 3, 4, 5, 8, 50), np.float32),
-        ((1, 2, 3, 4, 5, 8, 50), np.float64),
+        pytest.param((1, 2, 3, 4, 5, 8, 50), np.float64, marks=pytest.mark.slow),
         pytest.param(range(1, 51), np.float32, marks=pytest.mark.slow),
     ],
 )
