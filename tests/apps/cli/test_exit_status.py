@@ -38,7 +38,7 @@ def test_a_closed_pipe_is_no_error_for_info_but_for_training(tmp_path):
         (["sample", "--model", "nope"], "There is no model 'nope'. Shipped with tinydiff: "),
         (["sample", "--sampler", "mine"], "sampler"),
         (["sample", "--sampler", "ddim", "--order", "3"], "not for ddim, which has eta"),
-        (["arena", "--samplers", "mine"], "sampler is 'mine', but one of"),
+        (["arena", "--samplers", "mine"], "--samplers is 'mine', but one of"),
         (["fly"], "fly"),
         ([], "demo, train, sample, evaluate, edit, join, arena, serve, check, info"),
         (["sample", "--colour", "red"], "--colour"),
