@@ -34,8 +34,8 @@ def test_every_word_of_a_real_portrait_is_found(real, split):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("split", ["test", "held-out", "swapped"])
-def test_every_word_of_400_real_portraits_is_found(split):
-    portraits = compose(400, split=split)
+def test_every_word_of_200_real_portraits_is_found(split):
+    portraits = compose(200, split=split)
     captions = describe(portraits, split=split)
     verdict = judge(render(portraits))
     for name, (asked, right) in agreement(verdict, portraits, captions).items():

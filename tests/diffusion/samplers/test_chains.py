@@ -37,21 +37,28 @@ def test_pitfall_04_the_executed_pairs_are_consecutive_times(sampler):
             assert set(steps) <= set(predicted)
 
 
+FEW, ALL, THIRDS = (1, 2, 3, 4, 5, 8, 50), range(1, 51), range(1, 51, 3)
+SCHEDULES = {
+    "linear": (linear_schedule(50), THIRDS),
+    "cosine": (cosine_schedule(50), THIRDS),
+    "empty": (cosine_schedule(50, max_beta=1), ALL),  # at T no signal is left: the hardest one gets every number
+}
+
+
 @pytest.mark.pitfall(8)
 @pytest.mark.pitfall(24)
 @every_sampler
 @pytest.mark.parametrize(
-    ("numbers", "dtype"),
+    ("alpha_bar", "numbers", "dtype"),
     [
-        ((1, 2, 3, 4, 5, 8, 50), np.float32),
-        pytest.param((1, 2, 3, 4, 5, 8, 50), np.float64, marks=pytest.mark.slow),
-        pytest.param(range(1, 51), np.float32, marks=pytest.mark.slow),
+        pytest.param(alpha_bar, numbers, dtype, id=f"{name}-{dtype.__name__}-{len(numbers)}", marks=marks)
+        for name, (alpha_bar, many) in SCHEDULES.items()
+        for numbers, dtype, marks in (
+            (FEW, np.float32, ()),
+            (FEW, np.float64, pytest.mark.slow),
+            (many, np.float32, pytest.mark.slow),
+        )
     ],
-)
-@pytest.mark.parametrize(
-    "alpha_bar",
-    [linear_schedule(50), cosine_schedule(50), cosine_schedule(50, max_beta=1)],
-    ids=["linear", "cosine", "empty"],
 )
 def test_pitfall_08_samples_are_finite_and_bounded_for_every_number_of_steps(sampler, dtype, alpha_bar, numbers):
     diffusion = GaussianDiffusion(alpha_bar)
