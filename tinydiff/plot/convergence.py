@@ -16,7 +16,8 @@ STYLES = ("-", "--", "-.", ":", (0, (5, 1, 1, 1, 1, 1)), (0, (1, 1)))
 MARKERS = "osD^vPX"
 MOST_LINES = 40
 NEAREST = 0.034  # of the axes' height between two names at the right end
-WITHOUT_NAMES, LEAST_FOR_NAMES, OF_A_LETTER = 7.7, 2.9, 0.078  # inches: the axes, and the room to their right
+WITHOUT_NAMES, OF_A_LETTER = 7.7, 0.078  # inches: the axes, and the room to their right
+FEWEST_LETTERS, MOST_LETTERS = 37, 100  # for which there is room
 
 
 class Line(NamedTuple):
@@ -54,7 +55,8 @@ def error_against_calls(
     """
     if not 1 <= len(lines) <= MOST_LINES:
         raise InputError(f"lines holds {len(lines)} lines, but 1 to {MOST_LINES} were expected.")
-    width = WITHOUT_NAMES + max(LEAST_FOR_NAMES, OF_A_LETTER * max(map(len, lines)))
+    letters = min(max(FEWEST_LETTERS, *map(len, lines)), MOST_LETTERS)
+    width = WITHOUT_NAMES + OF_A_LETTER * letters
     figure = Chart(figsize=(width, 6.2), dpi=150, facecolor=PAGE)
     axes = figure.add_axes((0.8 / width, 0.1, 6.57 / width, 0.8))
     dress(axes, x_label, y_label)
