@@ -11,10 +11,12 @@ import threading
 import numpy as np
 import pytest
 import safetensors.numpy
-from squares import CONFIG, make, only, run, state
+from squares import CONFIG, UNET, make, only, run, squares, state
 
 from tinydiff.base import CheckpointError, FolderLock, InputError
-from tinydiff.train import learning_rate, read_log
+from tinydiff.models import DiffusionModel, ModelConfig
+from tinydiff.networks import UNet
+from tinydiff.train import Denoise, Run, learning_rate, read_log
 from tinydiff.train.checkpoint import checkpoints
 
 
@@ -92,13 +94,16 @@ def test_a_run_of_before_an_option_goes_on_with_what_the_option_does_when_left_o
 
     def without_newer_options(found):
         of_run = found["about"]["run"]
-        del of_run["times"], of_run["gamma"], of_run["unet"]["step_size"], of_run["unet"]["patch"]
+        del of_run["times"], of_run["gamma"], of_run["unet"]["step_size"], of_run["unet"]["time_offset"]
         return {"run": json.dumps(found)}
 
     rewrite(*checkpoints(tmp_path), without_newer_options)
     np.testing.assert_array_equal(state(make(tmp_path)), state(trainer))
     with pytest.raises(InputError, match=r"^times is stratified, but the run in .* has uniform: a run goes on"):
         make(tmp_path, dataclasses.replace(CONFIG, times="stratified"))
+    early = ModelConfig(dataclasses.replace(UNET, time_offset=1), T=100)
+    with pytest.raises(InputError, match=r"^unet\.time_offset is 1, but the run in .* has 0: a run goes on"):
+        Run(Denoise(DiffusionModel(UNet(early.unet), early), squares(), CONFIG), tmp_path)
 
 
 @pytest.mark.parametrize("what", ["removed", "a file", "another folder"])

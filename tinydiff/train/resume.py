@@ -1,15 +1,24 @@
 """Taking up a run again: what must be as it was, what may change, and what a change does to the learning rate."""
 
+import json
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from tinydiff.base import InputError, counted
+from tinydiff.networks import DiTConfig, MLPConfig, TextConfig, UNetConfig
 from tinydiff.train.config import FREE, TrainConfig
 from tinydiff.train.optim import learning_rate
 
 DECIDED_BY_DATA = {"data", "images", "class_names"} | {  # unless they are given
     f"{table}.{name}" for table in ("unet", "dit") for name in ("in_channels", "num_classes")
 }
+NETWORKS: dict[str, Any] = {
+    "unet": UNetConfig(),
+    "dit": DiTConfig(),
+    "mlp": MLPConfig(),
+    "text": TextConfig(),
+}  # by their tables
 IN_WORDS = {  # what is no option, in a sentence
     "images": "The number of images",
     "class_names": "What the classes are called",
@@ -23,8 +32,7 @@ def check_same_run(
 ) -> None:
     """Raise `InputError` if something that decides the bits of a run, except its steps, is another than before.
 
-    A setting that the run before does not know, of a network too, is newer than it: the code of then did what the
-    default does now.
+    A setting that the run before does not know is newer than it: the code of then did what the default does now.
 
     Parameters
     ----------
@@ -33,9 +41,10 @@ def check_same_run(
     before, now : dict
         The identity of the run that is found there, and of the one that is to go on with it.
     defaults : dict or None
-        Of settings that may be newer than the run; of one that is not there, any value is taken.
+        Of settings that may be newer than the run, in tables too; of one that is not there, any value is taken.
     """
-    before = {**(defaults or {}), **before}
+    newer = {name: asdict(config) for name, config in NETWORKS.items()} | (defaults or {})
+    before = _completed(before, json.loads(json.dumps(newer)))  # tuples become lists
     changed = [name for name in now if name in before and _differ(before[name], now[name]) and name != "steps"]
     if not changed:
         return
@@ -91,6 +100,17 @@ def new_steps(folder: Path, step: int, before: int, config: TrainConfig) -> str:
         f"{sentence} The learning rate goes from {last:.2g} to {following:.2g} here, and then down along the cosine of "
         f"{config.steps} steps."
     )
+
+
+def _completed(before, defaults):
+    """Return settings with what they lack filled in, in the tables that they have as well."""
+    lacking = {name: value for name, value in defaults.items() if name not in before and not isinstance(value, dict)}
+    tables = {
+        name: _completed(before[name], of_table)
+        for name, of_table in defaults.items()
+        if isinstance(of_table, dict) and isinstance(before.get(name), dict)
+    }
+    return {**lacking, **before, **tables}
 
 
 def _differ(was, given):

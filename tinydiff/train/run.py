@@ -312,7 +312,7 @@ class Run:
         found = checkpoints(folder)
         if not found:
             return
-        now, defaults = self._identity(), json.loads(json.dumps(asdict(type(self.config)())))
+        now, defaults = self._identity(), asdict(type(self.config)())
 
         def accept(step, about):
             check_same_run(folder, about["run"], now, defaults)
