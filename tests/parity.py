@@ -17,6 +17,13 @@ def draw_weights(model) -> None:
         parameter.value[...] = start + value.reshape(parameter.value.shape) * fan_in**-0.5
 
 
+def drawn_weight(name: str, shape: tuple) -> np.ndarray:
+    """Return random values for a weight of PyTorch's layout, by its name; a norm's weights lie around 1."""
+    fan_in = int(np.prod(shape[1:])) if len(shape) > 1 else 100
+    start = 1.0 if len(shape) == 1 and name.endswith("weight") else 0.0
+    return start + NOISE.normal((1, *shape), "weights", layer=name, dtype=np.float64)[0] * fan_in**-0.5
+
+
 def projections(gradients: dict) -> np.ndarray:
     """Return the products of each gradient with four random directions, shape (parameters, 4).
 

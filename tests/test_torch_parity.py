@@ -61,6 +61,7 @@ CASES = {
     "silu": (F.silu, F.silu_backward, {}),
     "gelu": (F.gelu, F.gelu_backward, {}),
     "geglu": (F.geglu, F.geglu_backward, {}),
+    "quick_gelu": (F.quick_gelu, F.quick_gelu_backward, {}),
     "softmax": (F.softmax, F.softmax_backward, {}),
     "attention": (F.attention, F.attention_backward, {}),
     "attention with a mask": (F.attention, F.attention_backward, {}),

@@ -1,4 +1,4 @@
-"""For make_torch_fixtures.py: channels last and first, and cases of the pairs of a DiT and of cascades."""
+"""For make_torch_fixtures.py: channels last and first, and cases of the pairs of a DiT, of cascades and of CLIP."""
 
 from collections.abc import Callable
 
@@ -42,4 +42,5 @@ def of_blocks(pair: Callable[..., dict], normal: Callable[..., np.ndarray]) -> d
             x=normal(2, 3, 4), shift=normal(2, 4), scale=normal(2, 4),
         ),
         "gate": pair(lambda x, gate: gate.unsqueeze(1) * x, x=normal(2, 3, 4), gate=normal(2, 4)),
+        "quick_gelu": pair(lambda x: x * (1.702 * x).sigmoid(), x=3 * normal(3, 5)),
     }  # fmt: skip

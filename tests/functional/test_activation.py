@@ -22,6 +22,8 @@ from tinydiff.functional import (
     gelu_backward,
     leaky_relu,
     leaky_relu_backward,
+    quick_gelu,
+    quick_gelu_backward,
     silu,
     silu_backward,
     softmax,
@@ -68,6 +70,21 @@ def test_the_quick_normal_distribution_function_is_the_exact_one_to_the_last_bit
 @pytest.mark.equation("GELU-2")
 def test_gelus_gradient():
     assert_right(gelu, gelu_backward, (X,))
+
+
+@pytest.mark.equation("QGELU-1")
+def test_quick_gelu_equals_its_definition_and_is_near_to_gelu():
+    y, _ = quick_gelu(X)
+    np.testing.assert_allclose(y, X / (1 + np.exp(-1.702 * X)), rtol=1e-13)
+    x = np.linspace(-8, 8, 10_001)
+    assert 0.020 < abs(quick_gelu(x)[0] - gelu(x)[0]).max() < 0.021  # as the docstring says
+
+
+@pytest.mark.equation("QGELU-2")
+def test_quick_gelus_gradient(xp):
+    assert_right(quick_gelu, quick_gelu_backward, (X,))
+    assert_same_on(xp, quick_gelu, quick_gelu_backward, (X,))
+    assert_refuses_dy(quick_gelu, quick_gelu_backward, (X,), (3,), (3, 1))
 
 
 @pytest.mark.equation("GEGLU-1")
@@ -177,6 +194,10 @@ def gelu_density_without_x(dy, cache):
     return (dy * (cdf + np.exp(-0.5 * x * x) / (2 * np.pi) ** 0.5),)
 
 
+def quick_gelu_without_its_slope(dy, cache):
+    return (dy * (cache.sigmoid + cache.y * (1 - cache.sigmoid)),)
+
+
 def gelu_zero(dy, cache):
     return (0 * dy,)
 
@@ -213,6 +234,7 @@ def softmax_of_sigmoids(dy, cache):
         (gelu, gelu_without_density, ""),
         (gelu, gelu_density_without_x, ""),
         (gelu, gelu_zero, "all zeros"),
+        (quick_gelu, quick_gelu_without_its_slope, ""),
         (leaky_relu, leaky_relu_as_relu, ""),
         (leaky_relu, leaky_relu_by_the_sign_of_dy, ""),
         (softmax, softmax_diagonal_only, ""),

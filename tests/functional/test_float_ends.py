@@ -39,7 +39,9 @@ def assert_right(actual, expected, rtol):
 
 @TWINS
 @pytest.mark.parametrize(
-    ("f", "f_backward"), [(F.silu, F.silu_backward), (F.gelu, F.gelu_backward)], ids=["silu", "gelu"]
+    ("f", "f_backward"),
+    [(F.silu, F.silu_backward), (F.gelu, F.gelu_backward), (F.quick_gelu, F.quick_gelu_backward)],
+    ids=["silu", "gelu", "quick_gelu"],
 )
 def test_activations_from_the_least_to_the_largest_number(twin, f, f_backward):
     """Within 2e-7 of the right value, plus what a sigmoid or Phi near 0 is off, 7e-8 of |x|; the ends are exact."""

@@ -32,6 +32,7 @@ PAIRS = {
     "unit_length": {"x": ROWS},
     "silu": {"x": X},
     "gelu": {"x": X},
+    "quick_gelu": {"x": X},
     "geglu": {"x": X},
     "leaky_relu": {"x": X, "slope": 0.25},
     "softmax": {"x": ROWS},

@@ -11,6 +11,8 @@ from honest_calls import families, unclip
 from tinydiff import models as M
 from tinydiff.base import Condition, Noise
 from tinydiff.data import Dataset
+from tinydiff.models.diffusers import Said
+from tinydiff.models.diffusers.defaults import SCHEDULERS
 from tinydiff.networks import (
     CLIP,
     AttributeClassifier,
@@ -284,6 +286,14 @@ CALLS = {
     "read_about": lambda: (M.read_about, {"name": "mnist"}),
 }
 CALLS |= unclip.MODELS
+SCHEDULER = Said("here", "DDIMScheduler", SCHEDULERS["DDIMScheduler"], {})
+CALLS |= {
+    "timetable": lambda: (M.timetable, {"said": SCHEDULER, "steps": 2}),
+    "scheduled_chain": lambda: (
+        M.scheduled_chain,
+        {"model": MODEL(), "table": M.timetable(SCHEDULER, 2), "request": REQUEST, "progress": progress},
+    ),
+}
 SLOW = {"sample": 4, "load": 4, "load_picture_model": 4}
 RECORDS = {"LinearPreview", "Verdicts"}
 CALLS |= families.OF_MODELS
@@ -296,6 +306,11 @@ WITHOUT = {
     "Prior.checksum",
 }  # files have tests of their own
 WITHOUT |= unclip.WITHOUT
+WITHOUT |= {  # folders of other libraries have tests of their own
+    *("inspect_checkpoint", "read_checkpoint", "read_scheduler", "read_network", "read_said", "read_tokenizer"),
+    *("find_tensors", "describe_parts", "describe_tensors"),
+}
+RECORDS |= {"Part", "PublicCheckpoint", "Said", "Timetable"}
 
 
 def walk(predict, x_T, noise):

@@ -27,6 +27,7 @@ VARIANTS = [
     TINY,
     UNetConfig(**{**vars(TINY), "scale_shift": True, "time_embedding": "ddpm", "time_offset": 1}),
     UNetConfig(image_size=5, channels=4, channel_mult=(2,), blocks_per_level=1, heads=1, out_channels=3),
+    UNetConfig(**{**vars(TINY), "heads": (1, 4, 6), "norm_eps": 1e-2, "asymmetric_pad": True}),
 ]
 
 
@@ -144,6 +145,22 @@ def test_time_offset_shifts_the_clock():
     np.testing.assert_array_equal(a.forward(x_t, t, context), b.forward(x_t, t + 1, context))
 
 
+def test_every_level_has_heads_of_its_own():
+    model = UNet(UNetConfig(**{**vars(TINY), "attention_levels": (0, 1), "heads": [1, 4, 6]}))
+    blocks = {
+        f"{side} {2 - i if side == 'up' else i}": level.blocks
+        for side in ("down", "up")
+        for i, level in enumerate(getattr(model, side))
+    }
+    found = {
+        name: {block.attention.heads if block.attention else 0 for block in of_level}
+        for name, of_level in blocks.items()
+    }
+    assert found == {"down 0": {1}, "down 1": {4}, "down 2": {0}, "up 2": {0}, "up 1": {4}, "up 0": {1}}
+    assert model.mid_1.attention.heads == 6
+    assert model.config == UNetConfig(**{**vars(TINY), "attention_levels": (0, 1), "heads": (1, 4, 6)})
+
+
 def test_there_is_a_skip_from_the_stem_every_block_and_every_downsample():
     model = UNet(TINY)
     levels, blocks = len(TINY.channel_mult), TINY.blocks_per_level
@@ -258,6 +275,12 @@ def test_self_attention_starts_as_the_identity_and_a_resblock_as_its_shortcut():
         ({"time_embedding": "mine"}, "time_embedding is 'mine'"),
         ({"dropout": 1.5}, "dropout is 1.5"),
         ({"heads": 3}, "heads is 3"),
+        ({"heads": (1, 3, 4)}, "heads is 3, but the 16 channels of level 1"),
+        ({"heads": (1, 2)}, r"heads is \(1, 2\), but there are 3 levels"),
+        ({"heads": (1, 2, 2.0)}, r"heads\[2\] is 2\.0, but a whole number"),
+        ({"heads": 2.0}, r"heads is 2\.0, but a whole number"),
+        ({"norm_eps": 0}, "norm_eps is 0"),
+        ({"transformer_eps": -1}, "transformer_eps is -1"),
         ({"groups": 5}, "groups = 5"),
     ],
 )

@@ -49,7 +49,8 @@ def test_an_upstream_gradient_that_is_not_like_the_weights_is_refused(kind):
 
 
 @pytest.mark.parametrize(
-    "layer", [nn.SiLU(), nn.GELU(), nn.LeakyReLU(), nn.UnitLength(), nn.Upsample(), AvgPool(), Dropout(0.5)]
+    "layer",
+    [nn.SiLU(), nn.GELU(), nn.QuickGELU(), nn.LeakyReLU(), nn.UnitLength(), nn.Upsample(), AvgPool(), Dropout(0.5)],
 )
 def test_what_is_no_array_of_floats_is_refused_by_layers_without_weights(layer):
     with pytest.raises(InputError, match="x is of type list"):

@@ -10,9 +10,12 @@ from pairs import random
 from tinydiff.base import InputError
 from tinydiff.gradcheck import check_module
 from tinydiff.networks import TextConfig, TextEncoder
-from tinydiff.nn import Attention, Gradients, SpatialTransformer, Tape, TransformerBlock
+from tinydiff.nn import GEGLU, GELU, Attention, Gradients, QuickGELU, SpatialTransformer, Tape, TransformerBlock
 
 X, CONTEXT = random(2, 5, 8), random(2, 3, 6, seed=1)
+OPTIONS = pytest.mark.parametrize(
+    "options", [{}, {"activation": "gelu"}, {"activation": "quick-gelu", "bias": True}], ids=["SD", "gelu", "CLIP"]
+)
 
 
 def stirred(module, seed=0):
@@ -22,9 +25,9 @@ def stirred(module, seed=0):
     return module
 
 
-def block(context_channels=6, gated=True):
+def block(context_channels=6, activation="geglu", bias=False):
     rng = np.random.default_rng(0)
-    return stirred(TransformerBlock(8, 2, rng, context_channels, gated, dtype=np.float64))
+    return stirred(TransformerBlock(8, 2, rng, context_channels, activation, bias, np.float64))
 
 
 def encoder(**options):
@@ -42,8 +45,11 @@ def attention_by_loops(layer, x, context, allowed=lambda i, j: True):
     c, d = x.shape[1], x.shape[1] // layer.heads
     found = np.zeros_like(x)
     key_values = np.array([row @ layer.key_value.weight.value for row in context])
+    of_query = 0
+    if layer.query.bias is not None:
+        of_query, key_values = layer.query.bias.value, key_values + layer.key_value.bias.value
     for i, row in enumerate(x):
-        query = row @ layer.query.weight.value
+        query = row @ layer.query.weight.value + of_query
         for head in range(layer.heads):
             own = slice(head * d, head * d + d)
             keys = [j for j in range(len(context)) if allowed(i, j)]
@@ -53,29 +59,35 @@ def attention_by_loops(layer, x, context, allowed=lambda i, j: True):
     return found @ layer.proj.weight.value + layer.proj.bias.value
 
 
+def phi(a):
+    """The standard normal distribution function."""
+    return 0.5 * math.erfc(-a / math.sqrt(2))
+
+
 def block_by_loops(module, x, context=None, allowed=lambda i, j: True):
     h = np.array([normed(module.norm_1, row) for row in x])
     x = x + attention_by_loops(module.self_attention, h, h, allowed)
     if context is not None:
         h = np.array([normed(module.norm_2, row) for row in x])
         x = x + attention_by_loops(module.cross_attention, h, context)
-    up, _, down = module.feed_forward.layers
+    up, activation, down = module.feed_forward.layers
+    gates = {GEGLU: phi, GELU: phi, QuickGELU: lambda a: 1 / (1 + math.exp(-1.702 * a))}
     y = []
     for row in x:
         h = normed(module.norm_3, row) @ up.weight.value + up.bias.value
-        value, gate = (h[: len(h) // 2], h[len(h) // 2 :]) if len(h) == 8 * len(row) else (1, h)
-        h = value * gate * np.array([0.5 * math.erfc(-a / math.sqrt(2)) for a in gate])
+        value, gate = (h[: len(h) // 2], h[len(h) // 2 :]) if type(activation) is GEGLU else (1, h)
+        h = value * gate * np.array([gates[type(activation)](a) for a in gate])
         y.append(row + h @ down.weight.value + down.bias.value)
     return np.array(y)
 
 
-@pytest.mark.parametrize("gated", [True, False])
-def test_a_block_equals_loops(gated):
-    module = block(gated=gated)
+@OPTIONS
+def test_a_block_equals_loops(options):
+    module = block(**options)
     y = module.forward(X, CONTEXT)
     for x, context, out in zip(X, CONTEXT, y, strict=True):
         np.testing.assert_allclose(out, block_by_loops(module, x, context), rtol=1e-10, atol=1e-12)
-    module = block(context_channels=None, gated=gated)
+    module = block(context_channels=None, **options)
     np.testing.assert_allclose(module.forward(X)[0], block_by_loops(module, X[0]), rtol=1e-10, atol=1e-12)
 
 
@@ -85,12 +97,12 @@ def test_a_block_with_a_causal_mask_equals_loops():
     np.testing.assert_allclose(y[1], block_by_loops(module, X[1], allowed=lambda i, j: j <= i), rtol=1e-10, atol=1e-12)
 
 
-@pytest.mark.parametrize("gated", [True, False])
-def test_a_block_s_gradients_down_to_the_context(gated):
-    report = check_module(block(gated=gated), [X, CONTEXT], Tape, Gradients)
+@OPTIONS
+def test_a_block_s_gradients_down_to_the_context(options):
+    report = check_module(block(**options), [X, CONTEXT], Tape, Gradients)
     assert report, str(report)
     assert len(report.findings) == 3  # theta, x and context
-    report = check_module(block(context_channels=None, gated=gated), [X], Tape, Gradients)
+    report = check_module(block(context_channels=None, **options), [X], Tape, Gradients)
     assert report, str(report)
 
 
@@ -153,9 +165,12 @@ def test_a_block_with_cross_attention_wants_a_context():
 TOKENS = np.random.default_rng(0).integers(0, 11, (3, 5))
 
 
-@pytest.mark.parametrize("causal", [False, True])
-def test_the_encoder_equals_loops(causal):
-    module = encoder(causal=causal)
+CLIPS = {"causal": True, "activation": "quick-gelu", "attention_bias": True}
+
+
+@pytest.mark.parametrize("options", [{}, {"causal": True}, CLIPS], ids=["all", "causal", "CLIP's"])
+def test_the_encoder_equals_loops(options):
+    module, causal = encoder(**options), "causal" in options
     y = module.forward(TOKENS)
     for row, out in zip(TOKENS, y, strict=True):
         h = np.array([module.token.table.value[k] + module.place.table.value[i] for i, k in enumerate(row)])
@@ -164,7 +179,7 @@ def test_the_encoder_equals_loops(causal):
         np.testing.assert_allclose(out, [normed(module.norm, a) for a in h], rtol=1e-9, atol=1e-11)
 
 
-@pytest.mark.parametrize("options", [{}, {"causal": True}, {"positions": False}, {"layers": 0}])
+@pytest.mark.parametrize("options", [{}, {"causal": True}, {"positions": False}, {"layers": 0}, CLIPS])
 def test_the_encoder_s_gradients(options):
     report = check_module(encoder(**options), [TOKENS], Tape, Gradients)
     assert report, str(report)
@@ -216,6 +231,7 @@ def test_bad_arguments():
         ({"vocabulary": 0}, "vocabulary is 0"),
         ({"layers": -1}, "layers is -1"),
         ({"heads": 3}, "heads"),
+        ({"activation": "relu"}, "activation is 'relu'"),
     ]:
         with pytest.raises(InputError, match=words):
             TextConfig(**({"vocabulary": 11} | options))

@@ -7,6 +7,14 @@ from tinydiff.models.cascade import Cascade
 from tinydiff.models.classifier import class_gradient
 from tinydiff.models.clip import ClipModel, best_of, clip_gradient, clip_guided_chain, clip_scores
 from tinydiff.models.config import ModelConfig, default_micro_batch
+from tinydiff.models.diffusers import (
+    PublicCheckpoint,
+    inspect_checkpoint,
+    read_checkpoint,
+    read_scheduler,
+    scheduled_chain,
+    timetable,
+)
 from tinydiff.models.diffusion import DiffusionModel
 from tinydiff.models.editing import draw_from, fill_in, fills_in, image_to_image, inpaint, interpolate, invert
 from tinydiff.models.enlarger import Enlarger
@@ -40,6 +48,7 @@ __all__ = [
     "PictureModel",
     "Prior",
     "Progress",
+    "PublicCheckpoint",
     "Request",
     "UnClip",
     "Verdicts",
@@ -63,6 +72,7 @@ __all__ = [
     "guidance_for",
     "image_to_image",
     "inpaint",
+    "inspect_checkpoint",
     "interpolate",
     "invert",
     "load",
@@ -71,12 +81,16 @@ __all__ = [
     "notes_on_words",
     "read_about",
     "read_attributes",
+    "read_checkpoint",
+    "read_scheduler",
     "refuse_chain",
     "register",
     "sample",
     "save",
+    "scheduled_chain",
     "shipped_models",
     "text_difference",
+    "timetable",
     "towards_text",
     "usual_steps",
     "variations",

@@ -1,5 +1,6 @@
 """The configuration of a diffusion model: everything that is needed to build it."""
 
+import inspect
 import math
 from dataclasses import dataclass, replace
 from typing import Any
@@ -7,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from tinydiff.base import Array, InputError, check_count, checked, checks_arguments, counted, printable, shown
-from tinydiff.diffusion import PATHS, SCHEDULES, TARGETS, GaussianDiffusion, GaussianPath
+from tinydiff.diffusion import PATHS, SCHEDULES, TARGETS, GaussianDiffusion, GaussianPath, zero_terminal_snr
 from tinydiff.diffusion.schedules import LARGEST_T
 from tinydiff.networks import DiTConfig, MLPConfig, PriorConfig, TextConfig, TextToImage, UNetConfig, build
 from tinydiff.networks.levels import LARGEST_WIDTH
@@ -49,6 +50,10 @@ class ModelConfig:
         One of `PATHS`, in what units x_t is: ``"vp"``, DDPM's, ``"straight"``, flow matching's, or ``"sub-vp"``.
     mlp : MLPConfig or None
         The shape of the denoiser, if points in a plane are drawn.
+    betas : (float, float) or None
+        The first and the last beta of a schedule that has them, such as ``"linear"``; None: those that are usual there.
+    zero_snr : bool
+        Whether the schedule is changed so that no signal is left at T, see `zero_terminal_snr`.
     """
 
     unet: UNetConfig | None = None
@@ -63,6 +68,8 @@ class ModelConfig:
     embedding_of: str | None = None
     path: str = "vp"
     mlp: MLPConfig | None = None
+    betas: tuple[float, float] | None = None
+    zero_snr: bool = False
 
     def __post_init__(self):
         given = [name for name in ("unet", "dit", "prior", "mlp") if getattr(self, name) is not None]
@@ -102,6 +109,13 @@ class ModelConfig:
         """Refuse a forward process that is none, or that no network of this kind can undo."""
         SCHEDULES[self.schedule], TARGETS[self.kind], PATHS[self.path]  # an unknown name is refused
         check_count("T", self.T, most=LARGEST_T)
+        if self.betas is not None:
+            object.__setattr__(self, "betas", tuple(self.betas))  # lists come out of JSON
+            if "beta_1" not in inspect.signature(SCHEDULES[self.schedule]).parameters:
+                raise InputError(
+                    f"betas is {self.betas}, but the schedule {self.schedule!r} is not made of a first and a last "
+                    "beta: leave them out."
+                )
         if self.path == "ve":
             raise InputError(
                 "path is 've', on which x_t grows as large as its noise, but a network wants numbers around 1: take "
@@ -162,7 +176,8 @@ class ModelConfig:
 
     def diffusion(self) -> GaussianDiffusion:
         """Return the forward process."""
-        alpha_bar = SCHEDULES[self.schedule](self.T)
+        alpha_bar = SCHEDULES[self.schedule](self.T, *(() if self.betas is None else self.betas))
+        alpha_bar = zero_terminal_snr(alpha_bar) if self.zero_snr else alpha_bar
         return GaussianDiffusion(alpha_bar) if self.path == "vp" else GaussianPath(alpha_bar, self.path)
 
     def target(self, diffusion: GaussianDiffusion, x_0: Array, eps: Array, t: Array) -> Array:

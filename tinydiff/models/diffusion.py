@@ -145,7 +145,8 @@ class DiffusionModel(OfParts):
         """Return (x_T, noise): the noise that a chain starts from, and the source of the noise in its steps."""
         noise = Noise(request.seed, first=request.first, xp=xp_of(self.network.theta))
         shape = (request.count, *self.x_size(request.size), self.config.denoiser.in_channels)
-        return self.diffusion.scale_at(self.diffusion.T) * noise.normal(shape, "x_T"), noise
+        x_T = noise.normal(shape, "x_T").astype(self.network.theta.dtype, copy=False)
+        return self.diffusion.scale_at(self.diffusion.T) * x_T, noise
 
     def chain(
         self,

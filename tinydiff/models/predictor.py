@@ -7,7 +7,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from tinydiff.base import Array, Condition, InputError, as_condition, check_memory, height_and_width, map_arrays, xp_of
-from tinydiff.diffusion import Predict, bounded, classifier_free_guidance, classifier_guidance, predictor
+from tinydiff.diffusion import (
+    GaussianDiffusion,
+    Predict,
+    bounded,
+    classifier_free_guidance,
+    classifier_guidance,
+    predictor,
+)
 from tinydiff.models.request import Request
 from tinydiff.workers import Workers, default_threads
 
@@ -28,17 +35,7 @@ def guided_predictor(model: "DiffusionModel", request: Request, workers: Workers
         raise InputError(
             f"interval is {guidance.interval}, but a chain starts at T = {diffusion.T}, and would never be in it."
         )
-    check_fits(model, request)
-    condition, nothing = conditions(model, request)
-    network = partial(workers.map, model.network.forward)
-    predict = predictor(network, diffusion, model.config.kind, False, model.config.learns_variance)
-    if request.classifier is not None:
-        unconditional = with_condition(predict, nothing)
-        predict = classifier_guidance(unconditional, diffusion, request.classifier, guidance.scale, guidance.interval)
-    elif guidance.scale != 1:
-        predict = classifier_free_guidance(
-            predict, diffusion, nothing, guidance.scale, guidance.interval, guidance.rescale
-        )
+    predict, condition = unbounded_predictor(model, request, partial(workers.map, model.network.forward), diffusion)
     if model.is_bounded:
         predict = bounded(predict, diffusion, guidance.threshold)
     elif guidance.threshold != "static":
@@ -47,6 +44,34 @@ def guided_predictor(model: "DiffusionModel", request: Request, workers: Workers
             f"threshold is {guidance.threshold!r}, but this model draws {what}, which have no bounds: leave it out."
         )
     return with_condition(predict, condition, request.classifier is None and guidance.scale == 1)
+
+
+def unbounded_predictor(
+    model: "DiffusionModel", request: Request, network: Callable[..., Array], diffusion: GaussianDiffusion
+) -> tuple[Predict, Any]:
+    """Return a prediction with guidance, but without bounds, and the condition that it is to be told.
+
+    Parameters
+    ----------
+    model : DiffusionModel
+    request : Request
+    network : callable
+        ``network(x_t, t, context)``, the model's in shards.
+    diffusion : GaussianDiffusion
+        The process that is walked.
+    """
+    guidance = request.guidance
+    check_fits(model, request)
+    condition, nothing = conditions(model, request)
+    predict = predictor(network, diffusion, model.config.kind, False, model.config.learns_variance)
+    if request.classifier is not None:
+        unconditional = with_condition(predict, nothing)
+        predict = classifier_guidance(unconditional, diffusion, request.classifier, guidance.scale, guidance.interval)
+    elif guidance.scale != 1:
+        predict = classifier_free_guidance(
+            predict, diffusion, nothing, guidance.scale, guidance.interval, guidance.rescale
+        )
+    return predict, condition
 
 
 def conditions(model: "DiffusionModel", request: Request) -> tuple[Any, Any]:

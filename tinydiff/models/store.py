@@ -34,7 +34,7 @@ from tinydiff.base import (
 )
 from tinydiff.models.old_layouts import in_todays_layout
 from tinydiff.models.weights import count_weights, load_weights, save_weights
-from tinydiff.nn import Module, weights_at_most
+from tinydiff.nn import Module, weights_at_most, weights_left_out
 from tinydiff.text import Tokenizer
 
 SHIPPED = Path(__file__).parent.parent / "weights"  # the folder of the models that ship with tinydiff
@@ -77,6 +77,17 @@ class ModelClass:
 
 
 REGISTERED: dict[str, ModelClass] = {}
+
+
+@dataclass(frozen=True)
+class OtherFormat:
+    """Folders that another library writes: the class of a model that one holds, and the model itself."""
+
+    class_of: Callable[[Path], type]
+    load: Callable[[Path, Device], Any]
+
+
+OTHER_FORMATS: dict[str, OtherFormat] = {}  # by the file that tells such a folder from others
 
 
 @dataclass(frozen=True)
@@ -200,10 +211,14 @@ def load(name: str | Path, device: Device | str | None = None, *, kind: Any = No
     28
     """
     folder = find_folder(name)
+    other = _other_format(folder)
     if not (kind is None or all(isinstance(one, type) for one in (kind if isinstance(kind, tuple) else (kind,)))):
         raise InputError(f"kind is {shown(kind)}, but a class of models, or a tuple of some, was expected.")
     if not isinstance(device, Device):
         device = select_device("cpu" if device is None else device)
+    if other is not None:
+        _check_kind(other.class_of(folder), kind, str(name))
+        return other.load(folder, device)
     return _load_folder(folder, device, kind, str(name))
 
 
@@ -217,14 +232,21 @@ def parts_of(model: Any) -> dict[str, Any]:
 @checked()
 def read_about(name: str | Path) -> dict[str, Any]:
     """Return what a model folder says of the origin of its weights, such as data and training."""
-    head, _, _ = _read_config(find_folder(name))
+    folder = find_folder(name)
+    if _other_format(folder) is not None:
+        return {}
+    head, _, _ = _read_config(folder)
     return head.about
 
 
 @checked()
 def class_of(name: str | Path) -> type:
     """Return the class of the model in a folder, or of one that ships; nothing but its config.json is read."""
-    _, model_class, _ = _read_config(find_folder(name))
+    folder = find_folder(name)
+    other = _other_format(folder)
+    if other is not None:
+        return other.class_of(folder)
+    _, model_class, _ = _read_config(folder)
     return model_class.model
 
 
@@ -239,7 +261,7 @@ def shipped_models() -> dict[str, Path]:
 def find_folder(name: str | Path) -> Path:
     """Return the folder of a shipped model, or `name` itself if that is a model folder."""
     for folder in (SHIPPED / name, Path(name)):
-        if os.path.isfile(folder / CONFIG):  # also False for a name that cannot be a path
+        if any(os.path.isfile(folder / file) for file in (CONFIG, *OTHER_FORMATS)):  # False for what can be no path
             return folder
     if str(name).partition("/")[0] in OF_SCENES:
         raise InputError(
@@ -256,10 +278,7 @@ def find_folder(name: str | Path) -> Path:
 def _load_folder(folder, device, kind, name):
     """Return the model of a folder, each of its parts on the device; `name` is for errors."""
     head, model_class, options = _read_config(folder)
-    wanted = kind if kind is None or isinstance(kind, tuple) else (kind,)
-    if wanted is not None and not issubclass(model_class.model, wanted):
-        nouns = " or ".join(_class_of(one).noun for one in wanted)
-        raise InputError(f"{name} is {model_class.noun}, but {nouns} was expected.")
+    _check_kind(model_class.model, kind, name)
     config = folder / CONFIG
     settings = from_table(model_class.settings, options, str(config), CheckpointError)
     parts = {}
@@ -270,6 +289,21 @@ def _load_folder(folder, device, kind, name):
         return settings.build(**parts)
     except (ValueError, MemoryError) as refusal:  # `InputError` is a ValueError, and NumPy's for a far too large array
         raise CheckpointError(f"{config} does not describe {model_class.noun} ({refusal}).") from refusal
+
+
+def _other_format(folder):
+    """Return what knows a folder of another library, or None for one of tinydiff."""
+    if os.path.isfile(folder / CONFIG):
+        return None
+    return next((known for file, known in OTHER_FORMATS.items() if os.path.isfile(folder / file)), None)
+
+
+def _check_kind(found, kind, name):
+    """Raise `InputError` unless a class of models is of the wanted kinds."""
+    wanted = kind if kind is None or isinstance(kind, tuple) else (kind,)
+    if wanted is not None and not issubclass(found, wanted):
+        nouns = " or ".join(_class_of(one).noun for one in wanted)
+        raise InputError(f"{name} is {_class_of(found).noun}, but {nouns} was expected.")
 
 
 def _load_part(folder, part, settings, device):
@@ -285,7 +319,7 @@ def _load_part(folder, part, settings, device):
         return _load_folder(path.parent, device, None, str(path.parent))
     count = count_weights(path)
     more = f"it describes a network of more weights than the {count:,} that {WEIGHTS} holds"
-    with weights_at_most(count, more):  # before any large array is made
+    with weights_at_most(count, more), weights_left_out():  # before any large array is made
         network = settings.network()
     load_weights(path, network)
     return network if device.kind == "cpu" else network.bind(to_device(network.theta, device))

@@ -4,7 +4,7 @@ import hashlib
 import json
 import math
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -75,7 +75,7 @@ def count_weights(path: Path) -> int:
 
     The header is sound: the file is exactly as long as its arrays take.
     """
-    with _opened(path) as file:
+    with opened(path) as file:
         return sum(math.prod(file.get_slice(name).get_shape()) for name in file.keys())  # noqa: SIM118
 
 
@@ -87,7 +87,7 @@ def read_arrays(path: Path) -> tuple[dict[str, np.ndarray], dict[str, str]]:
     CheckpointError
         If the file cannot be read, or holds something else than numbers of 16, 32 or 64 bits.
     """
-    with _opened(path) as file:
+    with opened(path) as file:
         for name in file.keys():  # noqa: SIM118
             dtype = file.get_slice(name).get_dtype()
             if dtype not in FLOATS:
@@ -99,7 +99,7 @@ def read_arrays(path: Path) -> tuple[dict[str, np.ndarray], dict[str, str]]:
 
 
 @contextmanager
-def _opened(path):
+def opened(path: Path) -> Iterator[Any]:
     """Open a safetensors file; what it refuses is told in a sentence."""
     try:
         if os.path.exists(path) and not os.path.isfile(path):

@@ -91,8 +91,10 @@ class EmbedTimeAndCondition(Module):
 def check_denoiser(config: Any) -> None:
     """Raise `InputError` unless what the shapes of all denoisers have is within its bounds: sizes and conditions."""
     keep_size(config)
-    for name in ("in_channels", "channels", "heads", "patch"):
+    for name in ("in_channels", "channels", "patch"):
         check_count(name, getattr(config, name), most=LARGEST_WIDTH)
+    for heads in config.heads if isinstance(config.heads, tuple) else (config.heads,):  # of levels, or of all
+        check_count("heads", heads, most=LARGEST_WIDTH)
     for name in ("out_channels", "context_channels", "pooled_channels"):
         if getattr(config, name) is not None:
             check_count(name, getattr(config, name), most=LARGEST_WIDTH)

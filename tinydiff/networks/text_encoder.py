@@ -5,10 +5,10 @@ from typing import Any
 
 import numpy as np
 
-from tinydiff.base import Array, check_count, check_divisible, check_shape, checks_arguments, xp_of
+from tinydiff.base import Array, check_choice, check_count, check_divisible, check_shape, checks_arguments, xp_of
 from tinydiff.networks.levels import LARGEST_WIDTH, MOST_CLASSES, MOST_LAYERS
 from tinydiff.networks.registry import network
-from tinydiff.nn import Embedding, Gradients, LayerNorm, Module, Tape, TransformerBlock
+from tinydiff.nn import ACTIVATIONS, Embedding, Gradients, LayerNorm, Module, Tape, TransformerBlock
 
 
 @checks_arguments("__init__")
@@ -34,6 +34,10 @@ class TextConfig:
     positions : bool
         Whether an embedding of each token's position is added. Without it, and without a causal mask, the order of the
         words is lost: a bag of words.
+    activation : str
+        Of the feed-forward networks: ``"geglu"``, or ``"gelu"`` or ``"quick-gelu"``, as in CLIPs.
+    attention_bias : bool
+        Whether queries, keys and values have biases, as in CLIPs.
     """
 
     vocabulary: int = 1024
@@ -43,6 +47,8 @@ class TextConfig:
     heads: int = 4
     causal: bool = False
     positions: bool = True
+    activation: str = "geglu"
+    attention_bias: bool = False
 
     def __post_init__(self):
         check_count("vocabulary", self.vocabulary, most=MOST_CLASSES)
@@ -50,6 +56,7 @@ class TextConfig:
             check_count(name, getattr(self, name), most=LARGEST_WIDTH)
         check_count("layers", self.layers, least=0, most=MOST_LAYERS)
         check_divisible("channels", self.channels, "heads", self.heads)
+        check_choice("activation", self.activation, ACTIVATIONS)
 
 
 @network("text-encoder", TextConfig)
@@ -71,7 +78,17 @@ class TextEncoder(Module):
         self.token = Embedding(config.vocabulary, config.channels, rng, dtype=dtype)
         # the embedding of positions; files of weights know it by this name
         self.place = Embedding(config.length, config.channels, rng, dtype=dtype) if config.positions else None
-        self.blocks = [TransformerBlock(config.channels, config.heads, rng, dtype=dtype) for _ in range(config.layers)]
+        self.blocks = [
+            TransformerBlock(
+                config.channels,
+                config.heads,
+                rng,
+                activation=config.activation,
+                bias=config.attention_bias,
+                dtype=dtype,
+            )
+            for _ in range(config.layers)
+        ]
         self.norm = LayerNorm(config.channels, dtype=dtype)
         self.pack()
 

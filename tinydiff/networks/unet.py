@@ -14,6 +14,7 @@ from tinydiff.base import (
     as_condition,
     check_count,
     check_number,
+    check_positive,
     check_sides,
     checks_arguments,
     shown,
@@ -68,8 +69,8 @@ class UNetConfig(OfPictures):
         Residual blocks of each level on the way down (one more on the way up).
     attention_levels : tuple of int
         Levels with self-attention, counted from 0. The middle always has it.
-    heads : int
-        Heads of every attention.
+    heads : int or tuple of int
+        Heads of every attention, or of those of each level; the middle has as many as the last one.
     groups : int or None
         Groups of every norm; None: ``min(32, channels // 4)`` of the norm's own channels.
     dropout : float
@@ -95,6 +96,13 @@ class UNetConfig(OfPictures):
     patch : int
         Side of the blocks of pixels that are made one pixel of ``patch ** 2`` times as many channels before the first
         level, and spread again after the last. So a large image costs what one of a patch-th of its sides does.
+    norm_eps : float
+        Added to the variance in every norm of pixels, but for that in which pixels begin to attend to a context.
+    transformer_eps : float
+        Added to the variance in that one; Stable Diffusion's weights need 1e-6.
+    asymmetric_pad : bool
+        Whether an image is halved with zeros at the right and at the bottom only, as in the weights of DDPM, or with
+        zeros on all sides.
     """
 
     image_size: Size = 28
@@ -104,7 +112,7 @@ class UNetConfig(OfPictures):
     channel_mult: tuple[int, ...] = (1, 2, 2)
     blocks_per_level: int = 2
     attention_levels: tuple[int, ...] = ()
-    heads: int = 4
+    heads: int | tuple[int, ...] = 4
     groups: int | None = None
     dropout: float = 0.0
     num_classes: int | None = None
@@ -117,28 +125,44 @@ class UNetConfig(OfPictures):
     time_embedding: str = "stable-diffusion"
     time_offset: int = 0
     patch: int = 1
+    norm_eps: float = 1e-5
+    transformer_eps: float = 1e-5
+    asymmetric_pad: bool = False
 
     def __post_init__(self):
         for name in ("channel_mult", "attention_levels"):
             object.__setattr__(self, name, tuple(getattr(self, name)))  # lists come out of TOML and JSON
+        if isinstance(self.heads, list | tuple):
+            object.__setattr__(self, "heads", tuple(self.heads))
         check_denoiser(self)
         check_count("blocks_per_level", self.blocks_per_level, most=MOST_LAYERS)
         if self.groups is not None:
             check_count("groups", self.groups, most=LARGEST_WIDTH)
         check_widths("channel_mult", self.channel_mult)
         levels = len(self.channel_mult)
+        if len(self.heads_of_levels) != levels:
+            raise InputError(
+                f"heads is {self.heads}, but there are {levels} levels: give as many numbers, or one for all."
+            )
         check_sides("image_size", self.size, self.multiple)
         for level in self.attention_levels:
             if level not in range(levels):
                 raise InputError(f"attention_levels holds {shown(level)}, but the levels are 0 to {levels - 1}.")
         for level in {*self.attention_levels, levels - 1}:  # in the middle, too, there is attention
-            width = self.channels * self.channel_mult[level]
-            if width % self.heads:
+            width, heads = self.channels * self.channel_mult[level], self.heads_of_levels[level]
+            if width % heads:
                 raise InputError(
-                    f"heads is {self.heads}, but the {width} channels of level {level} cannot be divided into so many "
+                    f"heads is {heads}, but the {width} channels of level {level} cannot be divided into so many "
                     "equal parts."
                 )
         check_number("dropout", self.dropout, 0, 0.999)
+        for name in ("norm_eps", "transformer_eps"):
+            check_positive(name, getattr(self, name))
+
+    @property
+    def heads_of_levels(self) -> tuple[int, ...]:
+        """Heads of the attentions of each level."""
+        return self.heads if isinstance(self.heads, tuple) else (self.heads,) * len(self.channel_mult)
 
     @property
     def multiple(self) -> int:
@@ -178,11 +202,19 @@ class UNet(Module):
         levels = range(len(widths))
 
         shared = BlockConfig(
-            4 * config.channels, config.groups, config.dropout, config.scale_shift, config.context_channels
+            4 * config.channels,
+            config.groups,
+            config.dropout,
+            config.scale_shift,
+            config.context_channels,
+            config.norm_eps,
+            config.transformer_eps,
         )
+        heads = [n if level in config.attention_levels else 0 for level, n in enumerate(config.heads_of_levels)]
+        halved = ((0, 1), (0, 1)) if config.asymmetric_pad else 1  # the padding where an image is halved
 
-        def block(c_in, c_out, attend):
-            return ResBlock(c_in, c_out, shared, rng, config.heads if attend else 0, dtype)
+        def block(c_in, c_out, heads):
+            return ResBlock(c_in, c_out, shared, rng, heads, dtype)
 
         self.embed = EmbedTimeAndCondition(config, 4 * config.channels, rng, dtype)
         of_patch = config.patch**2
@@ -191,30 +223,30 @@ class UNet(Module):
         for level in levels:
             blocks = []
             for _ in range(config.blocks_per_level):
-                blocks.append(block(c, widths[level], level in config.attention_levels))
+                blocks.append(block(c, widths[level], heads[level]))
                 c = widths[level]
                 skips.append(c)
             last = level == levels[-1]
-            self.down.append(Level(blocks, None if last else Conv2d(c, c, 3, rng, stride=2, dtype=dtype)))
+            self.down.append(Level(blocks, None if last else Conv2d(c, c, 3, rng, 2, halved, dtype)))
             if not last:
                 skips.append(c)
 
-        self.mid_1 = block(c, c, True)
-        self.mid_2 = block(c, c, False)
+        self.mid_1 = block(c, c, config.heads_of_levels[-1])
+        self.mid_2 = block(c, c, 0)
 
         self.up = []
         for level in reversed(levels):
             blocks, skip_channels = [], []
             for _ in range(config.blocks_per_level + 1):
                 skip_channels.append(skips.pop())
-                blocks.append(block(c + skip_channels[-1], widths[level], level in config.attention_levels))
+                blocks.append(block(c + skip_channels[-1], widths[level], heads[level]))
                 c = widths[level]
             resample = None if level == 0 else Sequential(Upsample(), Conv2d(c, c, 3, rng, dtype=dtype))
             self.up.append(Level(blocks, resample, tuple(skip_channels)))
 
         out = config.in_channels if config.out_channels is None else config.out_channels
         self.head = Sequential(
-            GroupNorm(c, config.groups, dtype=dtype), SiLU(), Conv2d(c, of_patch * out, 3, None, dtype=dtype)
+            GroupNorm(c, config.groups, config.norm_eps, dtype), SiLU(), Conv2d(c, of_patch * out, 3, None, dtype=dtype)
         )
         self.pack()
 

@@ -1,6 +1,6 @@
 """The parts of networks: parameters, modules, tape, gradients; layers and blocks around `tinydiff.functional`."""
 
-from tinydiff.nn.activations import GEGLU, GELU, LeakyReLU, SiLU
+from tinydiff.nn.activations import GEGLU, GELU, LeakyReLU, QuickGELU, SiLU
 from tinydiff.nn.attention import Attention, SelfAttention
 from tinydiff.nn.blocks import BlockConfig, ResBlock
 from tinydiff.nn.checkpoint import Checkpoint
@@ -20,12 +20,13 @@ from tinydiff.nn.layers import (
     Upsample,
 )
 from tinydiff.nn.module import Module
-from tinydiff.nn.parameter import Parameter, weights_at_most, weights_that_fit
+from tinydiff.nn.parameter import Parameter, weights_at_most, weights_left_out, weights_that_fit
 from tinydiff.nn.quantise import Quantiser, ScalarQuantiser, VectorQuantiser
 from tinydiff.nn.tape import Tape
-from tinydiff.nn.transformer import SpatialTransformer, TransformerBlock
+from tinydiff.nn.transformer import ACTIVATIONS, SpatialTransformer, TransformerBlock
 
 __all__ = [
+    "ACTIVATIONS",
     "GEGLU",
     "GELU",
     "Attention",
@@ -45,6 +46,7 @@ __all__ = [
     "Module",
     "Parameter",
     "Quantiser",
+    "QuickGELU",
     "ResBlock",
     "ScalarQuantiser",
     "SelfAttention",
@@ -57,5 +59,6 @@ __all__ = [
     "Upsample",
     "VectorQuantiser",
     "weights_at_most",
+    "weights_left_out",
     "weights_that_fit",
 ]

@@ -23,6 +23,14 @@ class GELU(Layer):
 
 
 @checks_arguments("__init__")
+class QuickGELU(Layer):
+    """``x * sigmoid(1.702 x)`` (Eq. QGELU-1)."""
+
+    def __init__(self, pair: Pair = (F.quick_gelu, F.quick_gelu_backward)):
+        self.pair = pair
+
+
+@checks_arguments("__init__")
 class LeakyReLU(Layer):
     """x where it is positive, and ``slope * x`` elsewhere (Eq. LRELU-1)."""
 

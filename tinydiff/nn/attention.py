@@ -84,6 +84,8 @@ class Attention(Module):
     rng : numpy Generator
     context_channels : int or None
         None: as many as x has.
+    bias : bool
+        Whether queries, keys and values have biases, as in CLIPs.
     dtype : dtype
     """
 
@@ -93,12 +95,13 @@ class Attention(Module):
         heads: int,
         rng: np.random.Generator,
         context_channels: int | None = None,
+        bias: bool = False,
         dtype: Any = np.float32,
     ):
         check_divisible("channels", channels, "heads", heads)
         self.heads = heads
-        self.query = Linear(channels, channels, rng, bias=False, dtype=dtype)
-        self.key_value = Linear(context_channels or channels, 2 * channels, rng, bias=False, dtype=dtype)
+        self.query = Linear(channels, channels, rng, bias, dtype)
+        self.key_value = Linear(context_channels or channels, 2 * channels, rng, bias, dtype)
         self.proj = Linear(channels, channels, rng, dtype=dtype)
 
     def forward(self, x: Array, context: Array, tape: Tape | None = None, mask: Array | None = None) -> Array:

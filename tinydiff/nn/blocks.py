@@ -36,7 +36,9 @@ class BlockConfig:
     context_channels : int or None
         Of a context for cross-attention (`SpatialTransformer`); None: pixels attend to pixels only.
     norm_eps : float
-        Added to the variance in every norm of pixels; a `SpatialTransformer` has its own.
+        Added to the variance in every norm of pixels, but for the first of a `SpatialTransformer`.
+    transformer_eps : float
+        Added to the variance in that one; Stable Diffusion's weights need 1e-6.
     """
 
     c_emb: int | None
@@ -45,6 +47,7 @@ class BlockConfig:
     scale_shift: bool = False
     context_channels: int | None = None
     norm_eps: float = 1e-5
+    transformer_eps: float = 1e-5
 
     def __post_init__(self):
         if self.scale_shift and self.c_emb is None:
@@ -100,7 +103,9 @@ class ResBlock(Module):
         self.attention: Any = None
         self.has_cross_attention = heads > 0 and config.context_channels is not None
         if heads and config.context_channels is not None:
-            self.attention = SpatialTransformer(c_out, heads, config.context_channels, rng, groups, dtype=dtype)
+            self.attention = SpatialTransformer(
+                c_out, heads, config.context_channels, rng, groups, dtype, config.transformer_eps
+            )
         elif heads:
             self.attention = SelfAttention(c_out, heads, rng, groups, dtype, eps)
 

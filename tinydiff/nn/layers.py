@@ -13,7 +13,7 @@ from tinydiff.functional.patches import Padding
 from tinydiff.functional.values import check_factor, check_norm, check_padding, check_stride
 from tinydiff.nn.gradients import Gradients
 from tinydiff.nn.module import Module
-from tinydiff.nn.parameter import Parameter, alike, check_allowance, check_counts
+from tinydiff.nn.parameter import Parameter, alike, are_left_out, check_allowance, check_counts
 from tinydiff.nn.tape import Tape
 
 Pair = tuple[Callable, Callable]
@@ -83,7 +83,7 @@ def _takes(f, argument):
 def initial(rng: np.random.Generator | None, shape: tuple, fan_in: int, dtype: Any) -> Array:
     """Return uniform numbers of variance 1 / fan_in, which keep the scale of a signal; zeros without `rng`."""
     check_allowance(shape)
-    if rng is None:
+    if rng is None or are_left_out():
         return np.zeros(shape, dtype)
     bound = (3 / fan_in) ** 0.5
     return rng.uniform(-bound, bound, shape).astype(dtype)

@@ -10,8 +10,10 @@ import copy
 from collections.abc import Callable, Iterator
 from typing import Any
 
+import numpy as np
+
 from tinydiff.base import Array, InputError, Noise, check_alike, check_shape, xp_of
-from tinydiff.nn.parameter import Parameter
+from tinydiff.nn.parameter import Parameter, are_left_out
 from tinydiff.nn.tape import Tape, remembered
 
 
@@ -75,7 +77,10 @@ class Module:
             module.path = path or type(self).__name__
             vars(module).pop("_theta", None)
         first = next(iter(named.values())).value
-        self._theta = xp_of(first).concatenate([p.value.reshape(-1) for p in named.values()])
+        if are_left_out():  # they are 0, and take no memory yet
+            self._theta = np.zeros(sum(p.size for p in named.values()), first.dtype)
+        else:
+            self._theta = xp_of(first).concatenate([p.value.reshape(-1) for p in named.values()])
         offset = 0
         for name, parameter in named.items():
             parameter.name, parameter.offset, parameter.owner = name, offset, self

@@ -74,6 +74,7 @@ class _Allowance:
         self.left -= math.prod(shape)
 
 
+_left_out: ContextVar[bool] = ContextVar("left_out", default=False)
 _allowance: ContextVar[_Allowance | None] = ContextVar("allowance", default=None)
 
 
@@ -103,11 +104,33 @@ def weights_at_most(most: float, refusal: str) -> Iterator[None]:
 
 @contextmanager
 def weights_that_fit() -> Iterator[None]:
-    """Refuse networks whose weights do not fit into memory inside: each is made in 8 bytes, and copied to 4."""
-    available = available_memory()
+    """Refuse networks whose weights do not fit into memory inside.
+
+    Each is drawn in 8 bytes, and copied to 4; where they are left out, it takes up to 8 in the end.
+    """
+    available, of_each = available_memory(), 8 if are_left_out() else 12
     refusal = f"The network has more weights than fit into the {in_gib(available)} of memory that can be had here: "
-    with weights_at_most(available / 12, refusal + "choose fewer channels, levels or layers."):
+    with weights_at_most(available / of_each, refusal + "choose fewer channels, levels or layers."):
         yield
+
+
+@contextmanager
+def weights_left_out() -> Iterator[None]:
+    """Make networks inside without drawing their weights, which are to be read from a file: all are 0.
+
+    A system gives memory for zeros only where they are written over. So a network that is made so takes none, and one
+    that is filled takes it once.
+    """
+    token = _left_out.set(True)
+    try:
+        yield
+    finally:
+        _left_out.reset(token)
+
+
+def are_left_out() -> bool:
+    """Whether weights are left out here, see `weights_left_out`."""
+    return _left_out.get()
 
 
 def check_allowance(shape: tuple[int, ...]) -> None:

@@ -4,13 +4,16 @@ from typing import Any
 
 import numpy as np
 
-from tinydiff.base import Array, InputError, check_rank, checks_arguments
-from tinydiff.nn.activations import GEGLU, GELU
+from tinydiff.base import Array, Choices, InputError, check_rank, checks_arguments
+from tinydiff.nn.activations import GEGLU, GELU, QuickGELU
 from tinydiff.nn.attention import Attention
 from tinydiff.nn.gradients import Gradients
 from tinydiff.nn.layers import GroupNorm, LayerNorm, Linear, Sequential
 from tinydiff.nn.module import Module
 from tinydiff.nn.tape import Tape
+
+# What may stand between the two layers of a feed-forward network; GEGLU makes one number of two.
+ACTIVATIONS: Choices[type[Module]] = Choices("activation", {"geglu": GEGLU, "gelu": GELU, "quick-gelu": QuickGELU})
 
 
 @checks_arguments("__init__")
@@ -26,8 +29,10 @@ class TransformerBlock(Module):
     rng : numpy Generator
     context_channels : int or None
         None: no cross-attention.
-    gated : bool
-        Whether the feed-forward network has GEGLU; if not, it has GELU, as in CLIP.
+    activation : str
+        Of the feed-forward network: ``"geglu"``, or ``"gelu"`` or ``"quick-gelu"``, as in CLIPs.
+    bias : bool
+        Whether queries, keys and values have biases, as in CLIPs.
     dtype : dtype
     """
 
@@ -37,20 +42,22 @@ class TransformerBlock(Module):
         heads: int,
         rng: np.random.Generator,
         context_channels: int | None = None,
-        gated: bool = True,
+        activation: str = "geglu",
+        bias: bool = False,
         dtype: Any = np.float32,
     ):
+        of_feed_forward = ACTIVATIONS[activation]
         self.norm_1 = LayerNorm(channels, dtype=dtype)
-        self.self_attention = Attention(channels, heads, rng, dtype=dtype)
+        self.self_attention = Attention(channels, heads, rng, bias=bias, dtype=dtype)
         self.cross_attention = None
         if context_channels is not None:
             self.norm_2 = LayerNorm(channels, dtype=dtype)
-            self.cross_attention = Attention(channels, heads, rng, context_channels, dtype=dtype)
+            self.cross_attention = Attention(channels, heads, rng, context_channels, bias, dtype)
         self.norm_3 = LayerNorm(channels, dtype=dtype)
         wide = 4 * channels
         self.feed_forward = Sequential(
-            Linear(channels, 2 * wide if gated else wide, rng, dtype=dtype),
-            GEGLU() if gated else GELU(),
+            Linear(channels, 2 * wide if of_feed_forward is GEGLU else wide, rng, dtype=dtype),
+            of_feed_forward(),
             Linear(wide, channels, rng, dtype=dtype),
         )
 
@@ -94,6 +101,8 @@ class SpatialTransformer(Module):
     groups : int or None
         Of the norm.
     dtype : dtype
+    eps : float
+        Of the norm.
     """
 
     def __init__(
@@ -104,8 +113,9 @@ class SpatialTransformer(Module):
         rng: np.random.Generator,
         groups: int | None = None,
         dtype: Any = np.float32,
+        eps: float = 1e-5,
     ):
-        self.norm = GroupNorm(channels, groups, dtype=dtype)
+        self.norm = GroupNorm(channels, groups, eps, dtype)
         self.proj_in = Linear(channels, channels, rng, dtype=dtype)
         self.block = TransformerBlock(channels, heads, rng, context_channels, dtype=dtype)
         self.proj_out = Linear(channels, channels, None, dtype=dtype)

@@ -16,6 +16,7 @@ import unicodedata
 import warnings
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Sequence
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
@@ -30,9 +31,9 @@ from tinydiff.base import (
     read_at_most,
     shown,
 )
+from tinydiff.text.numbering import END, START, Numbering
 
 END_OF_WORD = "</w>"
-START, END = "<|startoftext|>", "<|endoftext|>"
 CONTRACTION = re.compile("'(s|t|re|ve|m|ll|d)")
 # A byte is written as the character of the same number (Latin-1). CLIP counts printable ones first.
 PRINTABLE = (*range(33, 127), *range(161, 173), *range(174, 256))
@@ -61,11 +62,13 @@ class Tokenizer:
     words : collection of str, or None
         The words of the texts that the merges were learned from, see `words_of`; None where nobody kept them. They
         change no token: they only tell which words of a prompt are new, see `new_words`.
+    numbering : Numbering or None
+        The numbers of a public checkpoint's tokens; None counts them in the order above.
 
     Raises
     ------
     InputError
-        If a merge joins what is not a token yet, or comes twice.
+        If a merge joins what is not a token yet, or comes twice, or a numbering lacks the start or the end.
 
     Examples
     --------
@@ -74,7 +77,12 @@ class Tokenizer:
     'a red hat'
     """
 
-    def __init__(self, merges: Sequence[Pair] = (), words: Collection[str] | None = None):
+    def __init__(
+        self,
+        merges: Sequence[Pair] = (),
+        words: Collection[str] | None = None,
+        numbering: Numbering | None = None,
+    ):
         self.words = None if words is None else frozenset(words)
         self.merges = tuple((left, right) for left, right in merges)
         self.tokens = [*BYTES, *(byte + END_OF_WORD for byte in BYTES)]
@@ -89,6 +97,12 @@ class Tokenizer:
             self.tokens.append(left + right)
         self.tokens += [START, END]
         self.ids = {token: i for i, token in enumerate(self.tokens)}
+        self.numbering = numbering
+        if numbering is not None:
+            self.ids = dict(numbering.ids)
+            self.tokens = [""] * (1 + max(self.ids.values()))
+            for token, i in self.ids.items():
+                self.tokens[i] = token
         self.ranks = {pair: rank for rank, pair in enumerate(self.merges)}
         self._of_word: dict[str, list[int]] = {}
 
@@ -102,8 +116,13 @@ class Tokenizer:
 
     @property
     def end(self) -> int:
-        """The token that ends a text, and fills the rest of its row."""
+        """The token that ends a text."""
         return self.ids[END]
+
+    @property
+    def pad(self) -> int:
+        """The token that fills the rest of a row: the end, unless a numbering says another."""
+        return self.end if self.numbering is None else self.ids[self.numbering.pad]
 
     @classmethod
     def train(cls, texts: Iterable[str], merges: int = 200) -> "Tokenizer":
@@ -163,7 +182,8 @@ class Tokenizer:
             if best not in self.ranks:
                 break
             symbols = merge(symbols, best)
-        ids = [self.ids[symbol] for symbol in symbols]
+        unknown = None if self.numbering is None else self.ids[self.numbering.unknown]
+        ids = [self.ids[symbol] if unknown is None else self.ids.get(symbol, unknown) for symbol in symbols]
         if is_short:
             if len(self._of_word) >= WORDS_KEPT:
                 self._of_word.clear()
@@ -173,13 +193,15 @@ class Tokenizer:
     def decode(self, ids: Iterable[int]) -> str:
         """Return the text of tokens, in lower case and with one space after every word; start and end are left out."""
         ids = [int(i) for i in ids]
+        while ids and ids[-1] == self.pad:
+            ids.pop()
         if ids and not 0 <= min(ids) <= max(ids) < len(self):
             raise InputError(f"ids run from {min(ids)} to {max(ids)}, but the tokens are 0 to {len(self) - 1}.")
         symbols = "".join(self.tokens[i] for i in ids if i not in (self.start, self.end))
         return symbols.replace(END_OF_WORD, " ").encode("latin-1").decode("utf-8", errors="replace").strip()
 
     def rows(self, texts: Sequence[str], length: int) -> np.ndarray:
-        """Return the tokens of several texts as one array: start, tokens, then end until the row is full.
+        """Return the tokens of several texts as one array: start, tokens, end, then `pad` until the row is full.
 
         Parameters
         ----------
@@ -195,13 +217,13 @@ class Tokenizer:
         """
         check_count("length", length, least=2)
         _check_texts(texts)
-        rows = np.full((len(texts), length), self.end, np.int64)
+        rows = np.full((len(texts), length), self.pad, np.int64)
         fit, too_long = length - 2, {}
         for row, text in zip(rows, texts, strict=True):
             tokens = self.encode(text)
             if len(tokens) > fit:
                 too_long[text] = tokens
-            tokens = [self.start, *tokens[:fit]]
+            tokens = [self.start, *tokens[:fit], self.end]
             row[: len(tokens)] = tokens
         if too_long:
             warnings.warn(self._on_dropped(texts, too_long, fit), stacklevel=2)
@@ -224,7 +246,8 @@ class Tokenizer:
     def save(self, path: str | Path) -> None:
         """Write the merges, and the words where they are known, as JSON."""
         words = {} if self.words is None else {"words": sorted(self.words)}
-        text = json.dumps({"merges": self.merges, **words}, indent=0) + "\n"
+        numbering = {} if self.numbering is None else {"numbering": asdict(self.numbering)}
+        text = json.dumps({"merges": self.merges, **words, **numbering}, indent=0) + "\n"
         atomic_write(Path(path), lambda file: file.write(text.encode()))
 
     @classmethod
@@ -237,7 +260,8 @@ class Tokenizer:
                 raise ValueError("a list of merges, each of two texts, was expected")
             if words is not None and not (isinstance(words, list) and all(isinstance(word, str) for word in words)):
                 raise ValueError("words is no list of texts")
-            return cls(merges, words)
+            numbering = table.get("numbering")
+            return cls(merges, words, None if numbering is None else Numbering.read(numbering))
         except RecursionError as error:
             raise DataError(f"{path} cannot be read as a tokenizer (its lists are nested too deeply).") from error
         except (OSError, ValueError) as error:
@@ -250,7 +274,7 @@ class Tokenizer:
         Only the first 48,894 merges are used. Token numbers are those of CLIP. (CLIP also repairs broken Unicode
         and HTML entities in its texts; that is not done here.)
         """
-        letters_of = _clip_letters()
+        letters_of = clip_letters()
         try:
             data = read_at_most(path, LARGEST_FILE)
             if not data.startswith(GZIP):
@@ -261,8 +285,8 @@ class Tokenizer:
         if len(lines) < merges or any(len(line.split(" ")) != 2 for line in lines[:merges]):
             raise DataError(f"{path} does not hold {merges:,} lines with two tokens each after its first line.")
         try:
-            parts = (line.split(" ") for line in lines[:merges])
-            return cls([(_from_clip(left, letters_of), _from_clip(right, letters_of)) for left, right in parts])
+            pairs = (line.split(" ") for line in lines[:merges])
+            return cls([(from_clip_letters(one, letters_of), from_clip_letters(two, letters_of)) for one, two in pairs])
         except (KeyError, InputError) as error:
             raise DataError(f"{path} is no vocabulary of CLIP's form ({error}).") from error
 
@@ -321,12 +345,13 @@ def _is_pair(merge):
     return isinstance(merge, list) and len(merge) == 2 and all(isinstance(part, str) for part in merge)
 
 
-def _clip_letters():
+def clip_letters() -> dict[str, str]:
     """Return character in CLIP's file -> byte; it writes unprintable bytes as the characters from 256 on."""
     written = {chr(byte): chr(byte) for byte in PRINTABLE}
     return written | {chr(256 + i): chr(byte) for i, byte in enumerate(OTHERS)}
 
 
-def _from_clip(token, letters_of):
+def from_clip_letters(token: str, letters_of: dict[str, str]) -> str:
+    """Return a token of CLIP's files with each byte as the character of the same number."""
     body = token.removesuffix(END_OF_WORD)
     return "".join(letters_of[character] for character in body) + token[len(body) :]

@@ -4,12 +4,13 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from tyro.conf import OmitArgPrefixes
 
 from tinydiff import plot
+from tinydiff.apps.cli.checkpoint import SCHEDULERS, sample_checkpoint
 from tinydiff.apps.cli.drawings import (
     FILM,
     GRID,
@@ -64,6 +65,10 @@ from tinydiff.models.predictor import check_fits
 from tinydiff.networks import NoisyClassifier
 from tinydiff.plot.pictures import as_png_text
 
+if TYPE_CHECKING:
+    SchedulerName = str
+else:
+    SchedulerName = Literal[tuple(SCHEDULERS)]
 POINTS_DRAWN = 2_000  # of a model of points, unless another number is asked for
 
 
@@ -95,7 +100,11 @@ class Sample:
 
     model: str | None = None
     """A model that ships with tinydiff, or a folder with config.json and model.safetensors; without it, mnist, or
-    avatars where a prompt is given."""
+    avatars where a prompt is given. A folder that diffusers wrote is one, too."""
+    checkpoint: Path | None = None
+    """Instead of --model: a folder that diffusers wrote, drawn with as its scheduler does, step for step."""
+    scheduler: SchedulerName | None = None
+    """With --checkpoint: another scheduler of diffusers, with what the folder's says."""
     n: int | None = None
     """How many images; without it, 64, or 16 where a prompt is given, or 2,000 points."""
     seed: int = 0
@@ -142,6 +151,9 @@ class Sample:
         """Draw, save, and say where."""
         device = select_device(self.advanced.device)
         name = ("mnist" if self.prompt is None else "avatars") if self.model is None else self.model
+        if self.checkpoint is not None:
+            return sample_checkpoint(self, self.checkpoint, device)
+        refuse_given(self, "scheduler", "it goes with --checkpoint; --sampler says how a model is drawn with")
         if is_one_pass(class_of(name)):
             return sample_at_once(self, name, device)
         model = load_picture_model(name, device)
@@ -149,7 +161,7 @@ class Sample:
             refuse_given(self, "classifier", "it reads pictures of one size, and a cascade draws several: leave it out")
         elif isinstance(model, UnClip):
             refuse_given(self, "classifier", "an unCLIP draws what its prior guesses of a text: leave it out")
-        request = self._request(base_of(model), device)
+        request = self.request_for(base_of(model), device)
         for note in notes_on_words(model, (self.prompt or "", self.negative), Path(name).name):
             say(note)
         if base_of(model).config.learns_variance and "variance" not in SAMPLERS[self.sampler].options:
@@ -189,22 +201,30 @@ class Sample:
             saved = save_points(self.out, images[:, 0, 0], base.diffusion, film if self.gif else None, self.npz, about)
             say("The model draws points in a plane, so they are shown in one picture, and not each by itself.")
         else:
-            saved = self._save(base, request, name, images, film)
+            saved = self.save(base, request, name, images, film, (self.sampler, self.steps_taken))
         say(f"Drew {took} ({how}): {saved}")
 
-    def _save(self, model: DiffusionModel, request: Request, name: str, images: np.ndarray, film: Film) -> str:
-        """Save all that is left of a drawing; return where it is."""
+    def save(
+        self,
+        model: DiffusionModel,
+        request: Request,
+        name: str,
+        images: np.ndarray,
+        film: Film | None,
+        drawn_by: tuple[str, int],
+    ) -> str:
+        """Save all that is left of a drawing, by a sampler in so many steps; return where it is."""
         options = given_options(self.of_sampler)
-        about = describe(request, name, self.sampler, self.steps_taken, classifier=self.classifier, **options)
+        about = describe(request, name, *drawn_by, classifier=self.classifier, **options)
         about["micro_batch"] = model.micro_batch
         classes = self._classes(model, request, len(images))
         folder = own_folder(self.out)
         pictures = save_pictures(folder, images, about, classes)
         called = [of_one["class"] for of_one in classes if "class" in of_one]
         below = called if len(set(called)) > 1 else None
-        grid = plot.image_grid(images, labels=below, title=self._title(name, request, called))
+        grid = plot.image_grid(images, labels=below, title=self._title(name, request, called, drawn_by))
         saved = [plot.save_image(grid, folder / GRID, as_png_text({**about, "pictures": len(images)}))]
-        if self.gif:
+        if self.gif and film is not None:
             saved.append(film.save(folder / FILM, about))
         if self.npz:
             saved.append(save_arrays(folder, images, about, classes))
@@ -221,9 +241,12 @@ class Sample:
             return [{"label": number} for number in numbers]
         return [{"label": number, "class": (*names, "no class")[number]} for number in numbers]
 
-    def _request(self, model: DiffusionModel, device: Device) -> Request:
-        """Return what is asked, in the words of the library."""
-        n = (64 if self.prompt is None else 16) if self.n is None else self.n
+    def request_for(
+        self, model: DiffusionModel, device: Device, n: int | None = None, guidance: float | None = None
+    ) -> Request:
+        """Return what is asked, in the words of the library; n and guidance are those that are usual."""
+        n = (64 if self.prompt is None else 16) if n is None else n
+        n = n if self.n is None else self.n
         if self.n is None and model.config.mlp is not None:
             n = POINTS_DRAWN
         labels = labels_of(model, self.label)
@@ -231,7 +254,8 @@ class Sample:
         if len(labels) > 1:
             check_fits(model, Request(n=n, size=self.size))  # before there is a label for each
             labels = [labels[i % len(labels)] for i in range(n)]
-        guidance = guidance_for(self.prompt, self.negative) if self.guidance is None else self.guidance
+        guidance = guidance_for(self.prompt, self.negative) if guidance is None else guidance
+        guidance = guidance if self.guidance is None else self.guidance
         return Request(
             n=n,
             seed=self.seed,
@@ -269,12 +293,12 @@ class Sample:
                 raise InputError(f"label is {label}, but the classifier knows the classes 0 to {classes - 1}.")
         return class_gradient(network)
 
-    def _title(self, name: str, request: Request, called: list[str]) -> str:
+    def _title(self, name: str, request: Request, called: list[str], drawn_by: tuple[str, int]) -> str:
         """Return the title of the grid: what was asked, of whom, and how."""
         what = [f"{counted(request.count, 'sample')} of {Path(name).name}"]
         if self.label and len(set(self.label)) == 1:
             what.append(called[0] if called else f"class {self.label[0]}")
-        what += [self.sampler, counted(self.steps_taken, "step"), f"seed {self.seed}"]
+        what += [drawn_by[0], counted(drawn_by[1], "step"), f"seed {self.seed}"]
         if self.prompt:
             what.append(f"guidance {request.guidance.scale:g}")
         return (f"{' '.join(self.prompt.split())}: " if self.prompt else "") + ", ".join(what)
