@@ -195,3 +195,11 @@ def test_weights_of_half_precision_take_half_the_room_and_load_as_float32(tmp_pa
     model.theta[0] = 70000
     with pytest.raises(InputError, match=r"half is True, .*float16 ends at 65,504"):
         save(tmp_path / "large", model, half=True)
+
+
+def test_what_ships_is_still_called_as_runs_and_files_know_it():
+    """New options of a network must not give another checksum to what could be made without them."""
+    unclip = load("avatars-unclip")
+    assert unclip.prior.clip.checksum() == "e330f3e31aa082b2"
+    assert unclip.prior.checksum() == "06e1e3e62711f6bc"
+    assert load("scenes").autoencoder.checksum() == "df6048501abfd025"

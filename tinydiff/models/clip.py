@@ -31,11 +31,13 @@ from tinydiff.models.config import LARGEST_MICRO_BATCH
 from tinydiff.models.diffusion import DiffusionModel
 from tinydiff.models.request import Request
 from tinydiff.models.store import register
-from tinydiff.models.weights import checksum_of
+from tinydiff.models.weights import checksum_of, without_later
 from tinydiff.networks import CLIP, CLIPConfig
 from tinydiff.nn import Tape
 from tinydiff.text import Tokenizer
 from tinydiff.workers import map_shards
+
+LATER = {"activation": "geglu", "attention_bias": False}  # see `without_later`
 
 
 @checks_arguments()
@@ -109,7 +111,9 @@ class ClipModel:
         They come from what decides an embedding: the shape, and the weights, rounded to half precision, as files may
         hold them (`save`).
         """
-        return checksum_of(to_table(self.network.config), [self.network.theta], "<f2")
+        shape = to_table(self.network.config)
+        shape["text"] = without_later(shape["text"], LATER)
+        return checksum_of(shape, [self.network.theta], "<f2")
 
     def image_vectors(self, x_t: Array, t: Array | float = 0) -> Array:
         """Return a unit vector for each picture (N, H, W, C) in [-1, 1], shape (N, embedding).

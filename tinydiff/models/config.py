@@ -50,7 +50,7 @@ class ModelConfig:
         One of `PATHS`, in what units x_t is: ``"vp"``, DDPM's, ``"straight"``, flow matching's, or ``"sub-vp"``.
     mlp : MLPConfig or None
         The shape of the denoiser, if points in a plane are drawn.
-    betas : (float, float) or None
+    beta_range : (float, float) or None
         The first and the last beta of a schedule that has them, such as ``"linear"``; None: those that are usual there.
     zero_snr : bool
         Whether the schedule is changed so that no signal is left at T, see `zero_terminal_snr`.
@@ -68,7 +68,7 @@ class ModelConfig:
     embedding_of: str | None = None
     path: str = "vp"
     mlp: MLPConfig | None = None
-    betas: tuple[float, float] | None = None
+    beta_range: tuple[float, float] | None = None
     zero_snr: bool = False
 
     def __post_init__(self):
@@ -109,12 +109,12 @@ class ModelConfig:
         """Refuse a forward process that is none, or that no network of this kind can undo."""
         SCHEDULES[self.schedule], TARGETS[self.kind], PATHS[self.path]  # an unknown name is refused
         check_count("T", self.T, most=LARGEST_T)
-        if self.betas is not None:
-            object.__setattr__(self, "betas", tuple(self.betas))  # lists come out of JSON
+        if self.beta_range is not None:
+            object.__setattr__(self, "beta_range", tuple(self.beta_range))  # lists come out of JSON
             if "beta_1" not in inspect.signature(SCHEDULES[self.schedule]).parameters:
                 raise InputError(
-                    f"betas is {self.betas}, but the schedule {self.schedule!r} is not made of a first and a last "
-                    "beta: leave them out."
+                    f"beta_range is {self.beta_range}, but the schedule {self.schedule!r} is not made of a first and a "
+                    "last beta: leave it out."
                 )
         if self.path == "ve":
             raise InputError(
@@ -176,7 +176,7 @@ class ModelConfig:
 
     def diffusion(self) -> GaussianDiffusion:
         """Return the forward process."""
-        alpha_bar = SCHEDULES[self.schedule](self.T, *(() if self.betas is None else self.betas))
+        alpha_bar = SCHEDULES[self.schedule](self.T, *(() if self.beta_range is None else self.beta_range))
         alpha_bar = zero_terminal_snr(alpha_bar) if self.zero_snr else alpha_bar
         return GaussianDiffusion(alpha_bar) if self.path == "vp" else GaussianPath(alpha_bar, self.path)
 

@@ -24,13 +24,15 @@ from tinydiff.models.diffusion import DiffusionModel, DiffusionSettings
 from tinydiff.models.request import Request, other_seed
 from tinydiff.models.standardise import keep_mean_and_std, mean_and_std
 from tinydiff.models.store import register
-from tinydiff.models.weights import checksum_of
+from tinydiff.models.weights import checksum_of, without_later
 from tinydiff.networks import PriorTransformer
 from tinydiff.workers import Workers
 
 CANDIDATES = 2  # embeddings drawn for each prompt, of which the nearest to the text is kept
 STEPS = 25
 LARGEST_CANDIDATES = 64
+
+LATER = {"beta_range": None, "zero_snr": False}  # see `without_later`
 
 
 @checks_arguments()
@@ -153,7 +155,7 @@ class Prior(DiffusionModel):
 
         These are rounded to half precision, as files may hold them (`save`).
         """
-        said = [to_table(self.config), self.clip.checksum(), self.mean, self.std]
+        said = [without_later(to_table(self.config), LATER), self.clip.checksum(), self.mean, self.std]
         return checksum_of(said, [self.network.theta], "<f2")
 
     def embeddings(

@@ -40,6 +40,14 @@ def checksum_of(said: Any, arrays: Iterable[Array], dtype: str = "<f4") -> str:
     return found.hexdigest()[:16]
 
 
+def without_later(said: dict[str, Any], later: dict[str, Any]) -> dict[str, Any]:
+    """Return settings without options that came after the first checksums, where these have what was built before.
+
+    So what could be made before is called today as it was.
+    """
+    return {name: value for name, value in said.items() if name not in later or value != later[name]}
+
+
 def _halved(name, array):
     """Return an array as float16, unless a number is too large for it."""
     if (largest := abs(array).max(initial=0)) > np.finfo(np.float16).max:

@@ -106,7 +106,7 @@ def _process(scheduler: Said) -> dict[str, Any]:
         "schedule": schedule,
         "T": scheduler.whole("num_train_timesteps"),
         "kind": kind_of(scheduler),
-        "betas": None if schedule == "cosine" else (scheduler["beta_start"], scheduler["beta_end"]),
+        "beta_range": None if schedule == "cosine" else (scheduler["beta_start"], scheduler["beta_end"]),
         "zero_snr": bool(scheduler.fields.get("rescale_betas_zero_snr", False)),
     }
 
