@@ -308,7 +308,7 @@ WITHOUT = {
 WITHOUT |= unclip.WITHOUT
 WITHOUT |= {  # folders of other libraries have tests of their own
     *("inspect_checkpoint", "read_checkpoint", "read_scheduler", "read_network", "read_said", "read_tokenizer"),
-    *("find_tensors", "describe_parts", "describe_tensors"),
+    *("find_tensors", "describe_parts", "describe_tensors", "write_checkpoint"),
 }
 RECORDS |= {"Part", "PublicCheckpoint", "Said", "Timetable"}
 

@@ -14,6 +14,7 @@ from tinydiff.models.diffusers import (
     read_scheduler,
     scheduled_chain,
     timetable,
+    write_checkpoint,
 )
 from tinydiff.models.diffusion import DiffusionModel
 from tinydiff.models.editing import draw_from, fill_in, fills_in, image_to_image, inpaint, interpolate, invert
@@ -95,4 +96,5 @@ __all__ = [
     "usual_steps",
     "variations",
     "word_maps",
+    "write_checkpoint",
 ]

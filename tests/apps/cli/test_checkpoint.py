@@ -93,3 +93,18 @@ def test_inspect_says_what_a_checkpoint_is(folder, capsys):
     assert "AutoencoderKL" in capsys.readouterr().out
     fails(capsys, ["inspect", str(folder), "--tensors", "vea"], 2, "--tensors is 'vea', but the parts are")
     fails(capsys, ["inspect", str(folder.parent)], 1, "no folder of a public checkpoint")
+
+
+def test_a_model_is_exported_and_draws_the_same(folder, tmp_path, capsys):
+    out = tmp_path / "exported"
+    assert main(["export", str(folder), "--out", str(out)]) == 0
+    assert f"Wrote {folder} for diffusers: {out}." in capsys.readouterr().out
+    asked = ["--prompt", "dog", "--n", "1", "--steps", "3", "--npz"]
+    for model in (folder, out):
+        assert main(["sample", "--model", str(model), *asked, "--out", str(tmp_path / f"by-{model.name}")]) == 0
+    before, after = (np.load(tmp_path / f"by-{name}" / "arrays.npz")["images"] for name in ("checkpoint", "exported"))
+    np.testing.assert_allclose(after, before, atol=1e-5)
+    fails(capsys, ["export", str(folder), "--out", str(out)], 2, "where there is something already")
+    fails(capsys, ["export", "mnist", "--out", str(tmp_path / "mnist")], 2, "groups is None", "--unet.groups")
+    assert not (tmp_path / "mnist").exists()
+    fails(capsys, ["export", "mnist-classifier-28", "--out", str(tmp_path / "c")], 2, "a diffusion model")

@@ -1,4 +1,4 @@
-"""The command line: ``tinydiff demo | train | sample | edit | evaluate | ... | inspect``, or --version.
+"""The command line: ``tinydiff demo | train | sample | edit | evaluate | ... | export``, or --version.
 
 Each command is a frozen dataclass; its fields are the options. Errors are one sentence on stderr; the exit status
 is 2 for a bad argument, 1 for everything else that fails (what nobody has foreseen, too), 130 after Ctrl-C, and 143
@@ -20,6 +20,7 @@ from tinydiff.apps.cli.check import Check
 from tinydiff.apps.cli.demo import Demo
 from tinydiff.apps.cli.edit import Edit
 from tinydiff.apps.cli.evaluate import Evaluate
+from tinydiff.apps.cli.export import Export
 from tinydiff.apps.cli.info import Info
 from tinydiff.apps.cli.inspect import Inspect
 from tinydiff.apps.cli.join import Join
@@ -43,6 +44,7 @@ COMMANDS: dict[str, Callable[..., Any]] = {
     "check": Check,
     "info": Info,
     "inspect": Inspect,
+    "export": Export,
 }
 
 

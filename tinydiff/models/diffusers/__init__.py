@@ -8,6 +8,7 @@ from tinydiff.models.diffusers.scheduled import scheduled_chain
 from tinydiff.models.diffusers.schedulers import Timetable, timetable
 from tinydiff.models.diffusers.tensors import find_tensors
 from tinydiff.models.diffusers.tokens import read_tokenizer
+from tinydiff.models.diffusers.write import write_checkpoint
 
 __all__ = [
     "Part",
@@ -25,4 +26,5 @@ __all__ = [
     "read_tokenizer",
     "scheduled_chain",
     "timetable",
+    "write_checkpoint",
 ]

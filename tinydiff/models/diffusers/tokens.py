@@ -1,13 +1,14 @@
 """The tokenizer of a public checkpoint: CLIP's byte pairs, from the files that transformers writes."""
 
 import json
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-from tinydiff.base import CheckpointError, InputError, read_at_most, shown
+from tinydiff.base import CheckpointError, InputError, atomic_write, read_at_most, shown
 from tinydiff.text import Numbering, Tokenizer
-from tinydiff.text.numbering import END
-from tinydiff.text.tokenizer import LARGEST_FILE, clip_letters, from_clip_letters
+from tinydiff.text.numbering import END, START
+from tinydiff.text.tokenizer import END_OF_WORD, LARGEST_FILE, clip_letters, from_clip_letters
 
 # What CLIP's tokenizers do with a text before they cut it; anything else is another tokenizer.
 WORDS = r"'s|'t|'re|'ve|'m|'ll|'d|[\p{L}]+|[\p{N}]|[^\s\p{L}\p{N}]+"
@@ -88,3 +89,36 @@ def most_tokens(folder: str | Path) -> int | None:
         return None
     most = json.loads(read_at_most(path, LARGEST_FILE).decode("utf-8")).get("model_max_length")
     return most if type(most) is int else None
+
+
+def write_tokenizer(folder: Path, tokenizer: Tokenizer, length: int) -> None:
+    """Write a tokenizer as transformers reads it: vocabulary, merges, and what its special tokens are."""
+    back = {byte: letter for letter, byte in clip_letters().items()}
+
+    def written(token: str) -> str:
+        if token in (START, END):
+            return token
+        body = token.removesuffix(END_OF_WORD)
+        return "".join(back[byte] for byte in body) + token[len(body) :]
+
+    vocabulary = {written(token): number for token, number in tokenizer.ids.items()}
+    lines = ["#version: 0.2", *(f"{written(left)} {written(right)}" for left, right in tokenizer.merges), ""]
+    numbering = tokenizer.numbering
+    special = {
+        "bos_token": START,
+        "eos_token": END,
+        "pad_token": END if numbering is None else written(numbering.pad),
+        "unk_token": END if numbering is None else written(numbering.unknown),
+    }
+    about = {"tokenizer_class": "CLIPTokenizer", "model_max_length": length, "do_lower_case": True, **special}
+    for name, text in (
+        ("vocab.json", json.dumps(vocabulary, ensure_ascii=False)),
+        ("merges.txt", "\n".join(lines)),
+        ("special_tokens_map.json", json.dumps(special, indent=2)),
+        ("tokenizer_config.json", json.dumps(about, indent=2)),
+    ):
+        atomic_write(folder / name, partial(_put, text), CheckpointError)
+
+
+def _put(text: str, file: Any) -> None:
+    file.write(text.encode())
