@@ -11,6 +11,7 @@ from honest_calls import families, unclip
 from tinydiff import models as M
 from tinydiff.base import Condition, Noise
 from tinydiff.data import Dataset
+from tinydiff.models.compare import in_float64
 from tinydiff.models.diffusers import Said
 from tinydiff.models.diffusers.defaults import SCHEDULERS
 from tinydiff.networks import (
@@ -288,6 +289,10 @@ CALLS = {
 CALLS |= unclip.MODELS
 SCHEDULER = Said("here", "DDIMScheduler", SCHEDULERS["DDIMScheduler"], {})
 CALLS |= {
+    "compare_networks": lambda: (
+        M.compare_networks,
+        {"one": in_float64(MODEL().network), "other": in_float64(MODEL().network), "seed": 0},
+    ),
     "timetable": lambda: (M.timetable, {"said": SCHEDULER, "steps": 2}),
     "scheduled_chain": lambda: (
         M.scheduled_chain,
@@ -310,7 +315,7 @@ WITHOUT |= {  # folders of other libraries have tests of their own
     *("inspect_checkpoint", "read_checkpoint", "read_scheduler", "read_network", "read_said", "read_tokenizer"),
     *("find_tensors", "describe_parts", "describe_tensors", "write_checkpoint"),
 }
-RECORDS |= {"Part", "PublicCheckpoint", "Said", "Timetable"}
+RECORDS |= {"LayerDifference", "Part", "PublicCheckpoint", "Said", "Timetable"}
 
 
 def walk(predict, x_T, noise):

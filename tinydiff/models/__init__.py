@@ -6,6 +6,7 @@ from tinydiff.models.autoencoder import LatentAutoencoder, measure_latents
 from tinydiff.models.cascade import Cascade
 from tinydiff.models.classifier import class_gradient
 from tinydiff.models.clip import ClipModel, best_of, clip_gradient, clip_guided_chain, clip_scores
+from tinydiff.models.compare import LayerDifference, compare_networks
 from tinydiff.models.config import ModelConfig, default_micro_batch
 from tinydiff.models.diffusers import (
     PublicCheckpoint,
@@ -43,6 +44,7 @@ __all__ = [
     "Guidance",
     "LatentAutoencoder",
     "LatentDiffusion",
+    "LayerDifference",
     "LinearPreview",
     "ModelConfig",
     "OnePassModel",
@@ -63,6 +65,7 @@ __all__ = [
     "clip_gradient",
     "clip_guided_chain",
     "clip_scores",
+    "compare_networks",
     "default_micro_batch",
     "draw_at_once",
     "draw_from",

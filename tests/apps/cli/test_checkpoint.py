@@ -108,3 +108,16 @@ def test_a_model_is_exported_and_draws_the_same(folder, tmp_path, capsys):
     fails(capsys, ["export", "mnist", "--out", str(tmp_path / "mnist")], 2, "groups is None", "--unet.groups")
     assert not (tmp_path / "mnist").exists()
     fails(capsys, ["export", "mnist-classifier-28", "--out", str(tmp_path / "c")], 2, "a diffusion model")
+
+
+def test_compare_says_where_numbers_part(folder, capsys):
+    assert main(["compare", str(folder), "--flip", "pad"]) == 0
+    text = capsys.readouterr().out
+    assert "unet: numbers part at down.0.resample (Conv2d)" in text
+    assert "vae: numbers part at encoder.down.0.resample (Conv2d)" in text
+    assert main(["compare", str(folder), str(folder)]) == 0
+    assert capsys.readouterr().out.count("all the same but for rounding") == 3
+    fails(capsys, ["compare", str(folder)], 2, "--flip is missing")
+    fails(capsys, ["compare", str(folder), str(folder), "--flip", "pad"], 2, "not both")
+    fails(capsys, ["compare", "mnist", "--flip", "gelu"], 2, "no network of mnist has activation")
+    fails(capsys, ["compare", str(folder), "mnist"], 2, "take different inputs")

@@ -17,6 +17,7 @@ import tyro
 import tinydiff
 from tinydiff.apps.cli.arena import Arena
 from tinydiff.apps.cli.check import Check
+from tinydiff.apps.cli.compare import Compare
 from tinydiff.apps.cli.demo import Demo
 from tinydiff.apps.cli.edit import Edit
 from tinydiff.apps.cli.evaluate import Evaluate
@@ -45,6 +46,7 @@ COMMANDS: dict[str, Callable[..., Any]] = {
     "info": Info,
     "inspect": Inspect,
     "export": Export,
+    "compare": Compare,
 }
 
 

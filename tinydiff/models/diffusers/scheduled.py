@@ -4,7 +4,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
-from tinydiff.base import Array, InputError, xp_of
+from tinydiff.base import Array, InputError, checked, xp_of
 from tinydiff.diffusion import SAMPLERS, Predict
 from tinydiff.diffusion.samplers.chain import Chain
 from tinydiff.models.diffusers.published import ddim_by_stride, plms_of_outputs
@@ -16,6 +16,7 @@ from tinydiff.models.request import Request
 from tinydiff.workers import Workers
 
 
+@checked()
 def scheduled_chain(
     model: DiffusionModel, table: Timetable, request: Request | None = None, progress: Progress | None = None
 ) -> Chain:

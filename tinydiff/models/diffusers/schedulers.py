@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from tinydiff.base import InputError, check_count, shown
+from tinydiff.base import InputError, check_count, checked, shown
 from tinydiff.diffusion import GaussianDiffusion, cosine_schedule, zero_terminal_snr
 from tinydiff.diffusion.schedules.registry import alpha_bar_from_beta
 from tinydiff.models.diffusers.said import Said
@@ -128,6 +128,7 @@ def kind_of(said: Said) -> str:
     return said.one_of("prediction_type", KINDS)
 
 
+@checked()
 def timetable(said: Said, steps: int) -> Timetable:
     """Return the steps of a scheduler, of which so many are asked for.
 
