@@ -15,7 +15,7 @@ from pairs import (
 from scipy.signal import correlate2d
 
 from tinydiff.base import InputError, plain
-from tinydiff.functional import conv2d, conv2d_backward, patches
+from tinydiff.functional import conv, conv2d, conv2d_backward, patches
 from tinydiff.functional.conv import choose_algorithm
 from tinydiff.functional.fast import winograd
 from tinydiff.functional.fast.winograd import transform_weights, winograd_conv, winograd_dw
@@ -125,6 +125,9 @@ def test_winograd_in_float32_is_close_to_im2col():
 def test_the_choice_of_algorithm():
     assert choose_algorithm((3, 3, 64, 64), 1) == "winograd"
     assert choose_algorithm((3, 3, 64, 64), 2) == "im2col"
+    assert choose_algorithm((3, 3, 64, 64), 1, places=64) == "winograd", "narrow ones are transformed once for many"
+    assert choose_algorithm((3, 3, 1280, 1280), 1, places=64) == "im2col", "the transform would cost more than it saves"
+    assert choose_algorithm((3, 3, 1280, 1280), 1, places=4096) == "winograd"
     assert choose_algorithm((3, 3, 64, 1), 1) == "shift"
     assert choose_algorithm((5, 5, 64, 64), 1) == "im2col"
     with plain():
@@ -241,3 +244,13 @@ def test_all_algorithms_have_the_same_gradients(data):
 def test_a_dy_of_another_shape_is_refused(algorithm):
     shapes = (2, 5, 6, 4), (1, 7, 6, 4), (2, 7, 6, 1), (84, 4)
     assert_refuses_dy(conv2d, conv2d_backward, case(), *shapes, padding=1, algorithm=algorithm)
+
+
+def test_the_transform_of_a_wide_kernel_is_not_kept(monkeypatch):
+    """All transforms of a large network would take four times the room of its kernels."""
+    asked = []
+    monkeypatch.setattr(conv, "derived", lambda make, w: asked.append(w.shape) or make(w))
+    monkeypatch.setattr(conv, "WIDE", 16 * 32)
+    for c_out in (16, 32):
+        conv2d(random(1, 24, 24, 16), random(3, 3, 16, c_out), padding=1)
+    assert asked == [(3, 3, 16, 16)]

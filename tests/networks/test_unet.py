@@ -145,22 +145,6 @@ def test_time_offset_shifts_the_clock():
     np.testing.assert_array_equal(a.forward(x_t, t, context), b.forward(x_t, t + 1, context))
 
 
-def test_every_level_has_heads_of_its_own():
-    model = UNet(UNetConfig(**{**vars(TINY), "attention_levels": (0, 1), "heads": [1, 4, 6]}))
-    blocks = {
-        f"{side} {2 - i if side == 'up' else i}": level.blocks
-        for side in ("down", "up")
-        for i, level in enumerate(getattr(model, side))
-    }
-    found = {
-        name: {block.attention.heads if block.attention else 0 for block in of_level}
-        for name, of_level in blocks.items()
-    }
-    assert found == {"down 0": {1}, "down 1": {4}, "down 2": {0}, "up 2": {0}, "up 1": {4}, "up 0": {1}}
-    assert model.mid_1.attention.heads == 6
-    assert model.config == UNetConfig(**{**vars(TINY), "attention_levels": (0, 1), "heads": (1, 4, 6)})
-
-
 def test_there_is_a_skip_from_the_stem_every_block_and_every_downsample():
     model = UNet(TINY)
     levels, blocks = len(TINY.channel_mult), TINY.blocks_per_level

@@ -7,6 +7,7 @@ shifted positions, for outputs with few channels; ``"winograd"`` computes a 3 x 
 multiplications.
 """
 
+import math
 from collections import namedtuple
 from typing import Any
 
@@ -17,6 +18,7 @@ from tinydiff.functional.linear import column_sums
 from tinydiff.functional.patches import Padding, Sides, add_taps, all_sides, cut_patches, pad, pixels_times_taps
 from tinydiff.functional.values import check_conv, check_image_size
 
+WIDE, FEW_PLACES = 2**18, 512  # pairs of channels of a kernel, and pixels of all images: see `choose_algorithm`
 # inputs: what the gradient of w is computed from, x or (with Winograd) the transformed x
 Conv2dCache = namedtuple("Conv2dCache", "inputs x_shape w b stride padding algorithm")
 
@@ -73,9 +75,11 @@ def conv2d(
     check_shapes("x: N H W c_in, w: kh kw c_in c_out, b: c_out", x=x, w=w, b=b)
     xp, padding, inputs = xp_of(x), all_sides(padding), x
     check_image_size(x, w, padding)
-    algorithm = choose_algorithm(w.shape, stride) if algorithm is None else algorithm
+    places = math.prod(x.shape[:3])
+    algorithm = choose_algorithm(w.shape, stride, places) if algorithm is None else algorithm
     if algorithm == "winograd":
-        y, inputs = winograd_conv(xp, pad(xp, x, padding), derived(transform_weights, w), b, keep)
+        u = transform_weights(w) if is_wide(w.shape) else derived(transform_weights, w)
+        y, inputs = winograd_conv(xp, pad(xp, x, padding), u, b, keep)
     elif algorithm == "shift":
         y = multiply_then_add(xp, x, w, padding)
     else:
@@ -133,16 +137,23 @@ def conv2d_dx(xp: Any, dy: Array, x_shape: tuple, w: Array, stride: int, padding
     return padded[:, top : top + height, left : left + width]
 
 
-def choose_algorithm(w_shape: tuple, stride: int) -> str:
+def choose_algorithm(w_shape: tuple, stride: int, places: int | None = None) -> str:
     """Return the fastest algorithm for a kernel (kh, kw, c_in, c_out), as measured on a CPU.
 
     An output with few channels takes ``"shift"``; 3 x 3 at stride 1 takes ``"winograd"`` if there are enough channels
-    to pay for the transforms; all else, and everything within ``tinydiff.plain()``, takes ``"im2col"``.
+    to pay for the transforms; all else, and everything within ``tinydiff.plain()``, takes ``"im2col"``. So does a wide
+    kernel on images with few `places`: its transform, four times as large, would take longer than all else.
     """
     kh, kw, c_in, c_out = w_shape
     if is_plain() or stride != 1:
         return "im2col"
-    return "winograd" if kh == kw == 3 and min(c_in, c_out) >= 16 else by_narrow_side(w_shape)
+    pays = not (is_wide(w_shape) and places is not None and places < FEW_PLACES)
+    return "winograd" if kh == kw == 3 and min(c_in, c_out) >= 16 and pays else by_narrow_side(w_shape)
+
+
+def is_wide(w_shape: tuple) -> bool:
+    """Whether a kernel is so large that its transform is not kept: that of all of a large network has no room."""
+    return w_shape[2] * w_shape[3] >= WIDE
 
 
 def by_narrow_side(w_shape: tuple) -> str:
