@@ -110,6 +110,8 @@ LEAVES = {"weight": "weight", "bias": "bias", "gamma": "weight", "beta": "bias",
 # `use_linear_projection`.
 POINTWISE = re.compile(r"(conv_shortcut|quant_conv|proj_in|proj_out)\.weight$")
 OF_ATTENTION = re.compile(r"(proj_in|proj_out)\.weight$")
+AXES: dict[int, Any] = {2: (1, 0), 4: (2, 3, 1, 0)}  # of matrices and kernels, from theirs to ours
+BACK: dict[int, Any] = {2: (1, 0), 4: (3, 2, 0, 1)}
 
 
 def names_of(module: UNet | Autoencoder | TextEncoder) -> dict[str, tuple[str, ...]]:
@@ -142,39 +144,35 @@ def expected_shapes(parameter: Parameter, ours: str, theirs: tuple[str, ...]) ->
     return [kernel, turned] if OF_ATTENTION.search(theirs[0]) else [kernel]
 
 
-def read_layout(arrays: list[np.ndarray], parameter: Parameter, is_table: bool) -> np.ndarray:
+def read_layout(arrays: list[np.ndarray], parameter: Parameter, table: bool) -> np.ndarray:
     """Return arrays of PyTorch's layout as one of ours; a kernel of 1 x 1 becomes a matrix where ours is one."""
     turned = []
     for array in arrays:
         if array.ndim == 4 and parameter.value.ndim == 2 and array.shape[2:] == (1, 1):
             array = array[:, :, 0, 0]
-        turned.append(array if is_table else array.transpose(AXES.get(array.ndim, range(array.ndim))))
+        turned.append(array if table else array.transpose(AXES.get(array.ndim, range(array.ndim))))
     return turned[0] if len(turned) == 1 else np.concatenate(turned, axis=-1)
 
 
-def write_layout(array: Array, names: tuple[str, ...], is_table: bool, linear: bool) -> dict[str, np.ndarray]:
+def write_layout(array: Array, names: tuple[str, ...], table: bool, linear: bool) -> dict[str, np.ndarray]:
     """Return a parameter's array as theirs, by name.
 
     Parameters
     ----------
     array : array
     names : tuple of str
-    is_table : bool
+    table : bool
         Whether it is an embedding's, which has the same layout there.
     linear : bool
         Whether the projections of attention are linear layers there, and not convolutions.
     """
     written = {}
     for name, part in zip(names, np.split(array, len(names), axis=-1), strict=True):
-        turned = part if is_table else part.transpose(BACK.get(part.ndim, range(part.ndim)))
+        turned = part if table else part.transpose(BACK.get(part.ndim, range(part.ndim)))
         if POINTWISE.search(name) and not (linear and OF_ATTENTION.search(name)):
             turned = turned[:, :, None, None]
         written[name] = np.ascontiguousarray(turned)
     return written
-
-
-AXES: dict[int, Any] = {2: (1, 0), 4: (2, 3, 1, 0)}  # from theirs to ours
-BACK: dict[int, Any] = {2: (1, 0), 4: (3, 2, 0, 1)}
 
 
 def _of_place(path: str, places: dict[str, str]) -> tuple[str, str]:
