@@ -96,6 +96,8 @@ LATENTS: dict[str, tuple[Any, dict[str, Any], int]] = {
         5,
     ),
     "dpm, order 3": (DPMSolverMultistepScheduler, OF_SD | {"solver_order": 3, "timestep_spacing": "leading"}, 16),
+    "dpm, order 3, few": (DPMSolverMultistepScheduler, OF_SD | {"solver_order": 3}, 6),
+    "dpm, order 3, two": (DPMSolverMultistepScheduler, OF_SD | {"solver_order": 3}, 2),
     "dpm, karras, v": (
         DPMSolverMultistepScheduler,
         OF_SD | {"use_karras_sigmas": True, "prediction_type": "v_prediction"},

@@ -5,6 +5,8 @@ from typing import Any
 from tinydiff.base import Array
 from tinydiff.diffusion import TARGETS, GaussianDiffusion, Predict
 from tinydiff.diffusion.samplers.chain import Chain, checked_prediction, scales
+from tinydiff.diffusion.samplers.dpmpp_3m_as_published import dpmpp_3m_as_published
+from tinydiff.diffusion.samplers.exponential import half_log_snr
 from tinydiff.diffusion.samplers.plms import WEIGHTS, transfer
 from tinydiff.diffusion.times import per_sample, step_pairs
 
@@ -78,3 +80,31 @@ def plms_of_outputs(
 def _weights(n: int) -> Any:
     """Return Adams and Bashforth's weights of so many outputs."""
     return (1.0,) if n == 1 else WEIGHTS[n]
+
+
+def dpmpp_3m_of_few(predict: Predict, diffusion: GaussianDiffusion, x_T: Array, steps: list[int]) -> Chain:
+    """Sample by DPM-Solver++(3M) as it is where there are few steps: the last is of order 1, the one before of order 2.
+
+    Parameters
+    ----------
+    predict, diffusion, x_T
+        As for `dpmpp_3m_as_published`, which takes the steps before.
+    steps : list of int
+    """
+    others, x_t, previous, came_from = steps[:-2], x_T, None, 0.0
+    if others:
+        for state in dpmpp_3m_as_published(predict, diffusion, x_T, others, end=steps[-2]):
+            _, x_t, previous = state
+            yield state
+        came_from = others[-1]
+    for t, s in step_pairs(diffusion, steps[-2:]):
+        (a_t, b_t), (a_s, b_s) = scales(diffusion, t), scales(diffusion, s)
+        x_0_hat, _ = checked_prediction(x_t, predict(x_t, per_sample(t, x_t), None))
+        denoised = x_0_hat
+        if previous is not None and s > 0:
+            before, here, after = (half_log_snr(diffusion, time) for time in (came_from, t, s))
+            h, h_previous = after - here, here - before
+            denoised = x_0_hat + h / (2 * h_previous) * (x_0_hat - previous)
+        x_t = b_s / b_t * x_t + (a_s - a_t * b_s / b_t) * denoised
+        previous, came_from = x_0_hat, t
+        yield s, x_t, x_0_hat

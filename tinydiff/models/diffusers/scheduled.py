@@ -7,7 +7,7 @@ from typing import Any
 from tinydiff.base import Array, InputError, checked, xp_of
 from tinydiff.diffusion import SAMPLERS, Predict
 from tinydiff.diffusion.samplers.chain import Chain
-from tinydiff.models.diffusers.published import ddim_by_stride, plms_of_outputs
+from tinydiff.models.diffusers.published import ddim_by_stride, dpmpp_3m_of_few, plms_of_outputs
 from tinydiff.models.diffusers.schedulers import Timetable
 from tinydiff.models.diffusion import DiffusionModel
 from tinydiff.models.parts import Progress
@@ -55,6 +55,8 @@ def _walk(predict: Predict, table: Timetable, x_T: Array, noise: Any) -> Chain:
         chain = ddim_by_stride(predict, table.diffusion, x_T, table.steps, table.led_to.tolist())
     elif table.sampler == "plms_of_outputs":
         chain = plms_of_outputs(predict, table.diffusion, x_T, table.steps, table.end, **table.options)
+    elif table.sampler == "dpmpp_3m_of_few":
+        chain = dpmpp_3m_of_few(predict, table.diffusion, x_T, table.steps)
     else:
         chosen = SAMPLERS[table.sampler]
         chain = chosen(predict, table.diffusion, x_T, table.steps, noise, end=table.end, **table.options)

@@ -197,11 +197,6 @@ def _dpm_solver(said: Said, alpha_bar: np.ndarray, N: int) -> Timetable:
         raise said.refuse("solver_order", "1, 2 and 3")
     if order > 1:
         said.expect(solver_type="midpoint")
-    if order == 3 and N < FEW and said["lower_order_final"]:
-        raise InputError(
-            f"{said.source} says solver_order is 3, which takes other steps where there are fewer than {FEW}; tinydiff "
-            "does not have these: take more steps, or solver_order 2."
-        )
     T = len(alpha_bar) - 1
     if said["use_karras_sigmas"]:
         sigmas = _karras(_sigmas(alpha_bar[T]), _sigmas(alpha_bar[1]), N)
@@ -217,7 +212,8 @@ def _dpm_solver(said: Said, alpha_bar: np.ndarray, N: int) -> Timetable:
         times = 1 + said.one_of("timestep_spacing", spaced).astype(int)
         shares = alpha_bar[_within(said, times, T)]
     names = {1: "ddim", 2: "dpmpp_2m", 3: "dpmpp_3m_as_published"}
-    return Timetable(names[order], times, shares)
+    few = order == 3 and N < FEW and said["lower_order_final"]
+    return Timetable("dpmpp_3m_of_few" if few else names[order], times, shares)
 
 
 def _euler(said: Said, alpha_bar: np.ndarray, N: int) -> Timetable:
