@@ -217,6 +217,18 @@ def test_a_pipeline_that_is_not_whole(pipeline):
         inspect_checkpoint(pipeline)
 
 
+def test_a_scheduler_without_a_rule_here_leaves_its_noise_and_a_pipeline_sets_what_it_sets(pipeline):
+    path = pipeline / "scheduler" / "scheduler_config.json"
+    expected = read_checkpoint(pipeline).model.diffusion.alpha_bar
+    change(path, _class_name="UniPCMultistepScheduler", clip_sample=True, steps_offset=0)
+    checkpoint = read_checkpoint(pipeline)
+    assert checkpoint.scheduler.class_name == "DDIMScheduler"
+    assert "UniPCMultistepScheduler is left out" in checkpoint.notes[0]
+    assert "steps_offset 1 and clip_sample False is taken" in checkpoint.notes[1]
+    assert (checkpoint.scheduler["steps_offset"], checkpoint.scheduler["clip_sample"]) == (1, False)
+    np.testing.assert_array_equal(checkpoint.model.diffusion.alpha_bar, expected)
+
+
 def test_a_checkpoint_is_loaded_and_saved_as_any_model(pipeline, tmp_path):
     model = tinydiff.load(pipeline)
     assert isinstance(model, LatentDiffusion)

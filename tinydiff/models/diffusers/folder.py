@@ -1,14 +1,15 @@
 """Folders of public checkpoints: a whole pipeline becomes a model of tinydiff, and its scheduler a timetable."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from tinydiff.base import CheckpointError, Device, InputError, read_table, shown, to_device
+from tinydiff.base import CheckpointError, Device, InputError, printable, read_table, shown, to_device
 from tinydiff.models.autoencoder import LatentAutoencoder
 from tinydiff.models.config import ModelConfig
+from tinydiff.models.diffusers.defaults import SCHEDULERS
 from tinydiff.models.diffusers.networks import fill, new_network
 from tinydiff.models.diffusers.said import Said, read_said
 from tinydiff.models.diffusers.schedulers import kind_of, process_of
@@ -84,16 +85,41 @@ def read_checkpoint(
     folder = Path(folder)
     index = read_table(folder / INDEX, CheckpointError)
     pipeline, parts = _pipeline(folder, index), _parts(folder, index)
-    scheduler = read_scheduler(folder / "scheduler" / SCHEDULER)
+    scheduler, notes = _scheduler(folder / "scheduler" / SCHEDULER, pipeline)
     read = _pixels if pipeline in OF_PIXELS else _latents
     model, said = read(folder, variant, dtype, device, _process(scheduler))
-    notes = [f"{name} is left out: tinydiff has none." for name in parts if name in NOT_NEEDED]
+    notes += [f"{name} is left out: tinydiff has none." for name in parts if name in NOT_NEEDED]
     for one in (*said, scheduler):
         if one.unknown:
             notes.append(f"{one.source}: left out, as diffusers would: {', '.join(one.unknown[:8])}.")
         if any(one.fields.get(name) is not None for name in NOT_OF_SD):
             notes.append(f"{one.source}: {', '.join(NOT_OF_SD)} are left out, of which Stable Diffusion makes no use.")
     return PublicCheckpoint(model, scheduler, tuple(notes))
+
+
+def _scheduler(path: Path, pipeline: str) -> tuple[Said, list[str]]:
+    """Return what a pipeline's scheduler says, with what the pipeline sets by itself, and sentences on that."""
+    notes, table = [], read_table(path, CheckpointError)
+    name = table.get("_class_name")
+    if isinstance(name, str) and name not in SCHEDULERS:
+        notes.append(f"{printable(name)} is left out, of which tinydiff has no rule: DDIM's takes its place.")
+        defaults = SCHEDULERS["DDIMScheduler"]
+        scheduler = Said(str(path), "DDIMScheduler", defaults | _known(table, defaults), table)
+    else:
+        scheduler = read_scheduler(path)
+    if pipeline in OF_LATENTS:
+        set_there = {"steps_offset": 1, "clip_sample": False}
+        changed = {key: value for key, value in set_there.items() if scheduler.fields.get(key, value) != value}
+        if changed:
+            told = " and ".join(f"{key} {value}" for key, value in changed.items())
+            notes.append(f"{path}: {told} is taken, as the pipeline of Stable Diffusion does, whatever the file says.")
+            fields, given = {**scheduler.fields, **changed}, {**scheduler.given, **changed}
+            scheduler = replace(scheduler, fields=fields, given=given)
+    return scheduler, notes
+
+
+def _known(table: dict[str, Any], defaults: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in table.items() if name in defaults}
 
 
 def _process(scheduler: Said) -> dict[str, Any]:

@@ -6,6 +6,7 @@ from typing import Any
 
 from tinydiff.base import Array, InputError, checked, xp_of
 from tinydiff.diffusion import SAMPLERS, Predict
+from tinydiff.diffusion.prediction import with_share_of
 from tinydiff.diffusion.samplers.chain import Chain
 from tinydiff.models.diffusers.published import ddim_by_stride, dpmpp_3m_of_few, plms_of_outputs
 from tinydiff.models.diffusers.schedulers import Timetable
@@ -60,14 +61,15 @@ def _walk(predict: Predict, table: Timetable, x_T: Array, noise: Any) -> Chain:
     else:
         chosen = SAMPLERS[table.sampler]
         chain = chosen(predict, table.diffusion, x_T, table.steps, noise, end=table.end, **table.options)
-    return ((float(table.time_of(t)), x_t, x_0_hat) for t, x_t, x_0_hat in chain)
+    return ((float(table.told[int(t)]), x_t, x_0_hat) for t, x_t, x_0_hat in chain)
 
 
 def _predictor(model: DiffusionModel, table: Timetable, request: Request, workers: Workers) -> Predict:
     """Return what the sampler asks: the network told the times of the table, with guidance, clipped as it says."""
 
     def network(x_t: Array, t: Array, context: Any = None) -> Array:
-        told = xp_of(x_t).asarray(table.time_of(t))
+        xp = xp_of(x_t)
+        told = xp.asarray(table.told)[t.astype(xp.int64)]
         return workers.map(model.network.forward, x_t, told, context)
 
     predict, condition = unbounded_predictor(model, request, network, table.diffusion)
@@ -77,5 +79,6 @@ def _predictor(model: DiffusionModel, table: Timetable, request: Request, worker
 
 def _clipped(predict: Callable[..., Any], x_t: Array, t: Array, context: Any = None) -> Any:
     """Return a prediction whose picture is clipped, and whose noise stays as the network said it (a DDIM's)."""
-    x_0_hat, eps_hat = predict(x_t, t, context)
-    return xp_of(x_0_hat).clip(x_0_hat, -1, 1), eps_hat
+    prediction = predict(x_t, t, context)
+    x_0_hat, eps_hat = prediction
+    return with_share_of(prediction, xp_of(x_0_hat).clip(x_0_hat, -1, 1), eps_hat)

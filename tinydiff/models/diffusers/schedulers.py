@@ -79,10 +79,10 @@ class Timetable:
         """The steps of `diffusion` at which the network is asked."""
         return list(range(self.diffusion.T, self.end, -1))
 
-    def time_of(self, t: Any) -> Any:
-        """Return what the network is told at steps of `diffusion`."""
-        told = np.concatenate([np.zeros(self.end), [self.told_last], self.times[::-1]])
-        return told[np.asarray(t).astype(int)]
+    @cached_property
+    def told(self) -> np.ndarray:
+        """What the network is told at each step of `diffusion`, from 0."""
+        return np.concatenate([np.zeros(self.end), [self.told_last], self.times[::-1]])
 
 
 def process_of(said: Said) -> np.ndarray:
