@@ -24,7 +24,7 @@ HELD_OUT = 2_000  # points
 class TrainPoints(TrainCommand):
     """Train an MLP on points in a plane, whose density is known: diffusion that can be seen whole.
 
-    `tinydiff train points --data spirals` takes some ten seconds. Ctrl-C finishes the step and saves; the same command
+    `tinydiff train points --data spirals` takes 10 to 20 seconds. Ctrl-C finishes the step and saves; the same command
     goes on.
     """
 
