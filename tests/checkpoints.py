@@ -27,14 +27,19 @@ def tokenizer_table() -> dict:
 
 
 @cache
-def cases() -> dict[str, dict[str, np.ndarray]]:
-    """Return case -> name -> array."""
+def stored(file: str) -> dict[str, dict[str, np.ndarray]]:
+    """Return case -> name -> array, of a file of fixtures."""
     found = defaultdict(dict)
-    with np.load(Path(__file__).parent / "fixtures" / "checkpoints.npz") as stored:
-        for key in stored.files:
+    with np.load(Path(__file__).parent / "fixtures" / f"{file}.npz") as arrays:
+        for key in arrays.files:
             case, _, name = key.rpartition("/")
-            found[case][name] = stored[key]
+            found[case][name] = arrays[key]
     return dict(found)
+
+
+def cases() -> dict[str, dict[str, np.ndarray]]:
+    """Return the networks: case -> name -> array."""
+    return stored("checkpoints")
 
 
 def weights_of(case: str, dtype=np.float64) -> dict[str, np.ndarray]:
@@ -64,25 +69,19 @@ def write_part(folder: Path, case: str, config: dict | None = None, weights: dic
     return folder
 
 
-@cache
 def pipelines() -> dict[str, dict[str, np.ndarray]]:
-    """Return (pipeline, or pipeline/chain) -> name -> array, from tests/fixtures/pipelines.npz."""
-    found = defaultdict(dict)
-    with np.load(Path(__file__).parent / "fixtures" / "pipelines.npz") as stored:
-        for key in stored.files:
-            chain, _, name = key.rpartition("/")
-            found[chain][name] = stored[key]
-    return dict(found)
+    """Return the pipelines and their chains: (pipeline, or pipeline/chain) -> name -> array."""
+    return stored("pipelines")
 
 
 def write_pipeline(folder: Path, pipeline: str) -> Path:
     """Write the folder of a pipeline, as diffusers saved it."""
-    stored = pipelines()[pipeline]
-    for name, text in json.loads(str(stored["files"])).items():
+    of_pipeline = pipelines()[pipeline]
+    for name, text in json.loads(str(of_pipeline["files"])).items():
         path = folder / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text)
-    for part, shapes in json.loads(str(stored["shapes"])).items():
+    for part, shapes in json.loads(str(of_pipeline["shapes"])).items():
         weights = {name: drawn_weight(name, tuple(shape)) for name, shape in shapes.items()}
         file = "model.safetensors" if part == "text_encoder" else USUAL
         safetensors.numpy.save_file(weights, folder / part / file, metadata={"format": "pt"})

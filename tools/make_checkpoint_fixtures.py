@@ -192,17 +192,24 @@ def outputs_of(model, inputs) -> dict[str, torch.Tensor]:
     return {"y": model(inputs["x"], inputs["t"], inputs.get("labels")).sample}
 
 
+def with_drawn_weights(model):
+    """Return the model in float64, with weights drawn by their names."""
+    model = model.double().eval()
+    for name, parameter in model.named_parameters():
+        parameter.data = torch.from_numpy(drawn_weight(name, tuple(parameter.shape)))
+    return model
+
+
 def case(kind: Any, config: dict[str, Any]) -> dict[str, np.ndarray]:
     """Return what the file has of one model."""
     if kind is CLIPTextModel:
         full = CLIPTextConfig(**config, attn_implementation="sdpa")
-        model = CLIPTextModel(full).double().eval()
+        model = CLIPTextModel(full)
         said = full.to_dict() | {"architectures": ["CLIPTextModel"]}
     else:
-        model = kind(**config).double().eval()
+        model = kind(**config)
         said = dict(model.config) | {"_class_name": kind.__name__}
-    for name, parameter in model.named_parameters():
-        parameter.data = torch.from_numpy(drawn_weight(name, tuple(parameter.shape)))
+    model = with_drawn_weights(model)
     inputs = inputs_of(model, config)
     outputs = outputs_of(model, inputs)
     d_outputs = {f"d_{name}": torch.from_numpy(rng.normal(size=tuple(y.shape))) for name, y in outputs.items()}

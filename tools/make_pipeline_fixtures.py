@@ -35,8 +35,7 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path[:0] = [str(ROOT), str(ROOT / "tests"), str(ROOT / "tools")]
 
 from checkpoints import PROMPTS, SEED, tokenizer_table  # noqa: E402
-from make_checkpoint_fixtures import exact_clock  # noqa: E402
-from parity import drawn_weight  # noqa: E402
+from make_checkpoint_fixtures import exact_clock, with_drawn_weights  # noqa: E402
 
 from tinydiff.base import Noise  # noqa: E402
 
@@ -153,14 +152,6 @@ OF_PIXELS: dict[str, tuple[Any, dict[str, Any], int]] = {
 }
 
 
-def with_drawn_weights(model):
-    """Return the model in float64, with weights drawn by their names."""
-    model = model.double().eval()
-    for name, parameter in model.named_parameters():
-        parameter.data = torch.from_numpy(drawn_weight(name, tuple(parameter.shape)))
-    return model
-
-
 def exact(scheduler):
     """Return a scheduler whose table is float64."""
     betas = scheduler.config
@@ -191,13 +182,9 @@ def exact(scheduler):
 
 
 def latent_pipeline() -> StableDiffusionPipeline:
-    with tempfile.TemporaryDirectory() as folder:
-        (Path(folder) / "vocab.json").write_text(json.dumps(tokenizer_table()["vocab"]))
-        tokenizer = CLIPTokenizer(
-            vocab=tokenizer_table()["vocab"],
-            merges=[tuple(pair) for pair in tokenizer_table()["merges"]],
-            model_max_length=9,
-        )
+    table = tokenizer_table()
+    merges = [tuple(pair) for pair in table["merges"]]
+    tokenizer = CLIPTokenizer(vocab=table["vocab"], merges=merges, model_max_length=9)
     text = CLIPTextConfig(**SD["text_encoder"], vocab_size=len(tokenizer), bos_token_id=518, eos_token_id=519)
     return StableDiffusionPipeline(
         vae=with_drawn_weights(AutoencoderKL(**SD["vae"])),

@@ -108,10 +108,7 @@ def quick_gelu(x: Array) -> tuple[Array, QuickGELUCache]:
 
     Source: Hendrycks and Gimpel 2016 (arXiv 1606.08415), section 2.
     """
-    xp = xp_of(x)
-    sigmoid = xp.tanh(0.5 * QUICK * x)
-    sigmoid += 1
-    sigmoid *= 0.5
+    _, (_, sigmoid) = silu.bare(QUICK * x)
     y = x * sigmoid
     return y, QuickGELUCache(y, sigmoid)
 

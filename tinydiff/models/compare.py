@@ -16,7 +16,7 @@ from tinydiff.base import Array, Choices, InputError, check_count, checked, to_n
 from tinydiff.models.diffusion import DiffusionModel
 from tinydiff.models.latent import LatentDiffusion
 from tinydiff.networks import Autoencoder, TextEncoder, TextToImage, UNet
-from tinydiff.nn import Module
+from tinydiff.nn import Module, weights_left_out
 
 SAME = 1e-10  # of the largest number: what rounding in float64 may differ by
 SIDE = 2  # places at the lowest level of the input
@@ -89,7 +89,8 @@ def networks_of(model: DiffusionModel) -> dict[str, Any]:
 
 def in_float64(network: Any) -> Any:
     """Return the same network in float64, alone."""
-    twin = type(network)(network.config, dtype=np.float64)
+    with weights_left_out():
+        twin = type(network)(network.config, dtype=np.float64)
     twin.theta[...] = np.concatenate([to_numpy(p.value).ravel() for p in network.parameters()])
     return twin
 
@@ -107,7 +108,8 @@ def flipped(network: Module, option: str) -> Module:
     config: Any = getattr(network, "config", None)
     if not hasattr(config, name):
         raise InputError(f"flip is {option!r}, but a {type(network).__name__} has no {name}.")
-    twin = type(network)(change(config), dtype=network.theta.dtype)  # type: ignore[call-arg]
+    with weights_left_out():
+        twin = type(network)(change(config), dtype=network.theta.dtype)  # type: ignore[call-arg]
     twin.theta[...] = network.theta
     return twin
 

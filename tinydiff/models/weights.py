@@ -28,7 +28,12 @@ def save_weights(path: Path, module: Module, theta: Array | None = None, half: b
     arrays = {name: np.asarray(to_numpy(p.value), order="C") for name, p in bound.named_parameters().items()}
     if half:
         arrays = {name: _halved(name, array) for name, array in arrays.items()}
-    data = safetensors.numpy.save(arrays)
+    write_arrays(path, arrays)
+
+
+def write_arrays(path: Path, arrays: dict[str, np.ndarray], about: dict[str, str] | None = None) -> None:
+    """Write arrays by name, which must be C-contiguous, as safetensors, atomically."""
+    data = safetensors.numpy.save(arrays, metadata=about)
     atomic_write(path, lambda file: file.write(data), error=CheckpointError)
 
 

@@ -9,6 +9,7 @@ from tinydiff.apps.cli.screen import say
 from tinydiff.base import Device, InputError, check_memory, counted, in_gib, to_numpy, writable_folder
 from tinydiff.diffusion import last
 from tinydiff.models import inspect_checkpoint, read_checkpoint, scheduled_chain, timetable
+from tinydiff.models.diffusers.inspect import BYTES, weights_of
 
 if TYPE_CHECKING:
     from tinydiff.apps.cli.sample import Sample
@@ -22,7 +23,6 @@ SCHEDULERS = {
     "heun": "HeunDiscreteScheduler",
 }
 GUIDANCE, STEPS = 7.5, 50  # unless others are asked for, as in diffusers
-OF_WEIGHT = 4  # bytes
 
 
 def sample_checkpoint(command: "Sample", folder: Path, device: Device) -> None:
@@ -34,10 +34,9 @@ def sample_checkpoint(command: "Sample", folder: Path, device: Device) -> None:
     for option in given_options(command.of_sampler):
         raise InputError(f"{option} was given, but {why}.")
     refuse_given(command.advanced, "threshold", "a scheduler clips as its config says: leave it out")
-    parts = inspect_checkpoint(folder)
-    weights = sum(part.tensors.size for part in parts if part.tensors is not None and part.ours)
-    check_memory(OF_WEIGHT * weights, f"checkpoint is {folder}, with {weights:,} weights", "close other programs")
-    say(f"{folder}: {weights:,} weights, {in_gib(OF_WEIGHT * weights)} in memory.")
+    weights = weights_of(inspect_checkpoint(folder))
+    check_memory(BYTES * weights, f"checkpoint is {folder}, with {weights:,} weights", "close other programs")
+    say(f"{folder}: {weights:,} weights, {in_gib(BYTES * weights)} in memory.")
     checkpoint = read_checkpoint(folder, device=device)
     model, said = checkpoint.model, checkpoint.scheduler
     for note in checkpoint.notes:

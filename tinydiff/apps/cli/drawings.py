@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import shutil
 from collections.abc import Container, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,7 @@ import numpy as np
 
 import tinydiff
 from tinydiff import plot
-from tinydiff.base import DataError, FolderInUse, FolderLock, atomic_write, writable_folder
+from tinydiff.base import DataError, FolderInUse, FolderLock, InputError, atomic_write, writable_folder
 from tinydiff.models import Request
 from tinydiff.plot.pictures import as_png_text
 
@@ -53,6 +54,26 @@ def kept_folder(out: Path, names: Iterable[str]) -> Iterator[Path]:
                 continue
             yield folder
             return
+
+
+@contextlib.contextmanager
+def new_folder(out: Path) -> Iterator[None]:
+    """Refuse a folder in which there is something; if the block fails, take away what it has written.
+
+    Raises
+    ------
+    InputError
+        If there is something at `out` that is no empty folder.
+    """
+    was_there = out.exists()
+    if was_there and not (out.is_dir() and not any(out.iterdir())):
+        raise InputError(f"out is {out}, where there is something already: give a new folder.")
+    try:
+        yield
+    except BaseException:
+        if not was_there or any(out.iterdir()):  # an empty folder of the user's stays
+            shutil.rmtree(out, ignore_errors=True)
+        raise
 
 
 def own_folder(out: Path) -> Path:

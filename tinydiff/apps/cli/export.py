@@ -1,14 +1,13 @@
 """The command ``tinydiff export``."""
 
-import shutil
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
 from tyro.conf import Positional
 
+from tinydiff.apps.cli.drawings import new_folder
 from tinydiff.apps.cli.screen import say
-from tinydiff.base import InputError
 from tinydiff.models import DiffusionModel, load, write_checkpoint
 
 
@@ -29,14 +28,8 @@ class Export:
 
     def run(self) -> None:
         """Write it, and say where."""
-        if self.out.exists() and not (self.out.is_dir() and not any(self.out.iterdir())):
-            raise InputError(f"out is {self.out}, where there is something already: give a new folder.")
-        model = load(self.model, kind=DiffusionModel)
-        try:
-            notes = write_checkpoint(self.out, model)
-        except BaseException:
-            shutil.rmtree(self.out, ignore_errors=True)  # nothing was there before
-            raise
+        with new_folder(self.out):
+            notes = write_checkpoint(self.out, load(self.model, kind=DiffusionModel))
         for note in notes:
             say(note)
         say(f"Wrote {self.model} for {self.format}: {self.out}. To see what it is: tinydiff inspect {self.out}")

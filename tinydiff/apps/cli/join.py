@@ -1,12 +1,12 @@
 """The command ``tinydiff join``."""
 
-import shutil
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
 
 from tyro.conf import Positional, arg
 
+from tinydiff.apps.cli.drawings import new_folder
 from tinydiff.apps.cli.screen import say
 from tinydiff.base import InputError
 from tinydiff.models import Cascade, DiffusionModel, Enlarger, Prior, UnClip, load, read_about, save
@@ -33,18 +33,13 @@ class Join:
         if len(self.models) < 2:
             given = f"{self.models[0]} is one model" if self.models else "No model is given"
             raise InputError(f"{given}, but at least two were expected, one behind the other.")
-        if self.out.exists() and not (self.out.is_dir() and not any(self.out.iterdir())):
-            raise InputError(f"out is {self.out}, where there is something already: give a new folder.")
-        whole, sources = joined(self.models)
-        abouts = [read_about(source) for source in sources]
-        learned_from = [about["data"] for about in abouts if "data" in about]
-        one = len({str(data) for data in learned_from}) == 1  # otherwise only its parts say what they learned from
-        of_parts = dict(zip(parts_of(whole), abouts, strict=True))
-        try:
+        with new_folder(self.out):
+            whole, sources = joined(self.models)
+            abouts = [read_about(source) for source in sources]
+            learned_from = [about["data"] for about in abouts if "data" in about]
+            one = len({str(data) for data in learned_from}) == 1  # otherwise only its parts say what they learned from
+            of_parts = dict(zip(parts_of(whole), abouts, strict=True))
             save(self.out, whole, None, self.half, of_parts, **({"data": learned_from[0]} if one else {}))
-        except BaseException:
-            shutil.rmtree(self.out, ignore_errors=True)  # nothing was there before
-            raise
         side = " x ".join(map(str, whole.picture_shape[:2]))
         say(f"Joined {len(sources)} models, which draw pictures of {side}: {self.out}")
 

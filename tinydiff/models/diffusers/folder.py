@@ -12,7 +12,7 @@ from tinydiff.models.config import ModelConfig
 from tinydiff.models.diffusers.defaults import SCHEDULERS
 from tinydiff.models.diffusers.networks import fill, new_network
 from tinydiff.models.diffusers.said import Said, read_said
-from tinydiff.models.diffusers.schedulers import kind_of, process_of
+from tinydiff.models.diffusers.schedulers import beta_range_of, kind_of, process_of, schedule_of
 from tinydiff.models.diffusers.shapes import text_shape, unet_shape
 from tinydiff.models.diffusers.tensors import find_tensors
 from tinydiff.models.diffusers.tokens import most_tokens, read_tokenizer
@@ -37,7 +37,6 @@ OTHERS = {
 }
 NOT_NEEDED = ("safety_checker", "feature_extractor", "image_encoder")
 NOT_OF_SD = ("shift_factor", "latents_mean", "latents_std")  # of an autoencoder, for pipelines after Stable Diffusion 2
-SCHEDULES = {"linear": "linear", "scaled_linear": "scaled_linear", "squaredcos_cap_v2": "cosine"}
 
 
 @dataclass(frozen=True)
@@ -127,12 +126,11 @@ def _process(scheduler: Said) -> dict[str, Any]:
     process_of(scheduler)  # refuses what it cannot be
     if scheduler["trained_betas"] is not None:
         raise scheduler.refuse("trained_betas", "schedules that have a name, so null")
-    schedule = scheduler.one_of("beta_schedule", SCHEDULES)
     return {
-        "schedule": schedule,
+        "schedule": schedule_of(scheduler),
         "T": scheduler.whole("num_train_timesteps"),
         "kind": kind_of(scheduler),
-        "beta_range": None if schedule == "cosine" else (scheduler["beta_start"], scheduler["beta_end"]),
+        "beta_range": beta_range_of(scheduler),
         "zero_snr": bool(scheduler.fields.get("rescale_betas_zero_snr", False)),
     }
 

@@ -1,7 +1,6 @@
 """What a public checkpoint is, told from its configs and the headers of its files: no weights are read."""
 
 import contextlib
-import json
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
@@ -91,8 +90,9 @@ def _part(folder: Path, name: str, class_name: str, variant: str | None) -> Part
     except TinydiffError as error:
         return Part(name, class_name, why_not=str(error))
     tensors, found = None, class_name
-    with contextlib.suppress(OSError, ValueError, KeyError, TypeError, RecursionError):
-        found = class_name or shown_class(json.loads((folder / "config.json").read_text())["_class_name"])
+    with contextlib.suppress(CheckpointError):
+        own = read_table(folder / "config.json", CheckpointError).get("_class_name")
+        found = class_name or ("" if own is None else shown_class(own))
     try:
         tensors = find_tensors(folder, variant)
         said = read_said(folder / "config.json")
@@ -102,6 +102,11 @@ def _part(folder: Path, name: str, class_name: str, variant: str | None) -> Part
         return Part(name, found, tensors, why_not=str(error))
     ours = {one: mine for mine, theirs in names_of(network).items() for one in theirs}
     return Part(name, said.class_name, tensors, ours)
+
+
+def weights_of(parts: list[Part]) -> int:
+    """Return how many weights the parts have that tinydiff opens."""
+    return sum(part.tensors.size for part in parts if part.tensors is not None and part.ours)
 
 
 def describe_parts(parts: list[Part]) -> list[str]:
@@ -117,8 +122,7 @@ def describe_parts(parts: list[Part]) -> list[str]:
         about = f"{', '.join(dtypes)}, {counted(len(tensors.files), 'file')}"
         disk = _megabytes(sum(path.stat().st_size for path in tensors.files))
         lines.append(row(part.name[:15], part.class_name[:25], len(tensors.of), f"{tensors.size:,}", disk, about))
-    weights = sum(part.tensors.size for part in parts if part.tensors is not None and part.ours)
-    if weights:
+    if weights := weights_of(parts):
         lines.append(f"In memory, as float32: {_megabytes(BYTES * weights)}, and what drawing needs.")
     lines += [f"{part.name}: {part.why_not}" for part in parts if part.why_not]
     if not any(part.why_not for part in parts):

@@ -10,7 +10,6 @@ own there, which stand beside each other in one here: several names for one of o
 """
 
 import re
-from functools import reduce
 from typing import Any
 
 import numpy as np
@@ -116,12 +115,11 @@ BACK: dict[int, Any] = {2: (1, 0), 4: (3, 2, 0, 1)}
 
 def names_of(module: UNet | Autoencoder | TextEncoder) -> dict[str, tuple[str, ...]]:
     """Return the name of each parameter of a network, with its names there, in the order in which they are joined."""
-    found = {}
+    found, modules = {}, dict(module.named_modules())
     for ours in module.named_parameters():
         path, _, leaf = ours.rpartition(".")
         place, theirs = _of_place(path, PLACES[type(module)])
-        there = _at(module, place)
-        parts = PARTS.get(type(there), {"": ""})[path[len(place) + 1 :]]
+        parts = PARTS.get(type(modules[place]), {"": ""})[path[len(place) + 1 :]]
         found[ours] = tuple(".".join(filter(None, (theirs, part, LEAVES[leaf]))) for part in parts.split(" "))
     return found
 
@@ -184,12 +182,3 @@ def _of_place(path: str, places: dict[str, str]) -> tuple[str, str]:
                 theirs = theirs.replace("*", number, 1)
             return match[0], theirs
     raise LookupError(f"{path} is in no table of names.")
-
-
-def _at(module: Module, path: str) -> Any:
-    """Return what stands at a place, such as ``down.0.blocks.1``."""
-
-    def step(there: Any, name: str) -> Any:
-        return there[int(name)] if name.isdecimal() else getattr(there, name)
-
-    return reduce(step, path.split("."), module)

@@ -15,11 +15,13 @@ from typing import Any
 import numpy as np
 
 from tinydiff.base import InputError, check_count, checked, shown
-from tinydiff.diffusion import GaussianDiffusion, cosine_schedule, zero_terminal_snr
+from tinydiff.diffusion import SCHEDULES, GaussianDiffusion, spaced_steps, zero_terminal_snr
 from tinydiff.diffusion.schedules.registry import alpha_bar_from_beta
 from tinydiff.models.diffusers.said import Said
 
 KINDS = {"epsilon": "eps", "sample": "x_0", "v_prediction": "v"}
+NAMES = {"linear": "linear", "scaled_linear": "scaled_linear", "squaredcos_cap_v2": "cosine"}  # of schedules
+SPACINGS = {name: name for name in ("leading", "linspace", "trailing")}
 VARIANCES = {"fixed_small": "beta_tilde", "fixed_large": "beta", "learned_range": "learned"}
 RHO = 7.0  # of Karras' noise levels
 LEAST_SIGNAL = 2.0**-24  # at T, where a scheduler wants a little
@@ -92,10 +94,10 @@ def process_of(said: Said) -> np.ndarray:
     """
     T = said.whole("num_train_timesteps")
     check_count("num_train_timesteps", T)
-    if said["trained_betas"] is None and said["beta_schedule"] == "squaredcos_cap_v2":
-        alpha_bar = cosine_schedule(T)
+    if said["trained_betas"] is None:
+        alpha_bar = SCHEDULES[schedule_of(said)](T, *(beta_range_of(said) or ()))
     else:
-        alpha_bar = alpha_bar_from_beta(_betas(said, T))
+        alpha_bar = alpha_bar_from_beta(_trained_betas(said, T))
     if said.fields.get("rescale_betas_zero_snr"):
         alpha_bar = zero_terminal_snr(alpha_bar)
         if "final_sigmas_type" in said.fields:  # of a scheduler that counts in sigma, which would be infinite
@@ -103,21 +105,30 @@ def process_of(said: Said) -> np.ndarray:
     return alpha_bar
 
 
-def _betas(said: Said, T: int) -> np.ndarray:
-    """Return the variance of each step's noise, as a list says it, or its first and last number."""
-    given, first, last = said["trained_betas"], said.number("beta_start"), said.number("beta_end")
-    if given is not None and (
-        not isinstance(given, list) or len(given) != T or any(type(b) not in (int, float) for b in given)
-    ):
-        raise said.refuse("trained_betas", f"lists of {T} numbers, as many as num_train_timesteps")
-    if given is None and not 0 < min(first, last) <= max(first, last) < 1:
+def schedule_of(said: Said) -> str:
+    """Return the schedule, as tinydiff calls it."""
+    return said.one_of("beta_schedule", NAMES)
+
+
+def beta_range_of(said: Said) -> tuple[float, float] | None:
+    """Return the first and the last beta, or None for a schedule that is not made of them."""
+    if schedule_of(said) == "cosine":
+        return None
+    first, last = said.number("beta_start"), said.number("beta_end")
+    if not 0 < first <= last < 1:
         raise InputError(
-            f"{said.source} says beta_start is {first} and beta_end {last}, but numbers between 0 and 1 were expected."
+            f"{said.source} says beta_start is {first} and beta_end {last}, but numbers between 0 and 1 were expected, "
+            "the second not smaller."
         )
-    known = {"linear": np.linspace(first, last, T), "scaled_linear": np.linspace(first**0.5, last**0.5, T) ** 2}
-    if given is None and said["beta_schedule"] not in list(known):
-        raise said.refuse("beta_schedule", "'linear', 'scaled_linear' and 'squaredcos_cap_v2'")
-    betas = known[said["beta_schedule"]] if given is None else np.array(given, np.float64)
+    return first, last
+
+
+def _trained_betas(said: Said, T: int) -> np.ndarray:
+    """Return the variance of each step's noise, where a list says it."""
+    given = said["trained_betas"]
+    if not isinstance(given, list) or len(given) != T or any(type(b) not in (int, float) for b in given):
+        raise said.refuse("trained_betas", f"lists of {T} numbers, as many as num_train_timesteps")
+    betas = np.array(given, np.float64)
     if not ((betas > 0) & (betas < 1)).all():
         raise said.refuse("trained_betas", "numbers between 0 and 1")
     return betas
@@ -204,13 +215,8 @@ def _dpm_solver(said: Said, alpha_bar: np.ndarray, N: int) -> Timetable:
         times = times if said["beta_schedule"] == "squaredcos_cap_v2" else times.round()
         shares = 1 / (1 + sigmas**2)
     else:
-        spaced = {
-            "linspace": np.linspace(0, T - 1, N + 1).round()[:0:-1],
-            "leading": (np.arange(N, 0, -1) * (T // (N + 1))).round() + said.whole("steps_offset"),
-            "trailing": np.arange(T, 0, -T / N).round() - 1,
-        }
-        times = 1 + said.one_of("timestep_spacing", spaced).astype(int)
-        shares = alpha_bar[_within(said, times, T)]
+        times = _whole_times(said, N) if said["timestep_spacing"] == "trailing" else _whole_times(said, N + 1)[:-1]
+        shares = alpha_bar[times]
     names = {1: "ddim", 2: "dpmpp_2m", 3: "dpmpp_3m_as_published"}
     few = order == 3 and N < FEW and said["lower_order_final"]
     return Timetable("dpmpp_3m_of_few" if few else names[order], times, shares)
@@ -231,12 +237,10 @@ def _by_sigma(said: Said, sampler: str, alpha_bar: np.ndarray, N: int) -> Timeta
     """Return the steps of a scheduler that counts in sigma = b / a, which is a straight line between two times."""
     said.expect(use_exponential_sigmas=False, use_beta_sigmas=False)
     T = len(alpha_bar) - 1
-    spaced = {
-        "linspace": np.linspace(0, T - 1, N, dtype=np.float32)[::-1].astype(float),
-        "leading": (np.arange(N - 1, -1, -1) * (T // N)).round() + said.whole("steps_offset"),
-        "trailing": np.arange(T, 0, -T / N).round() - 1,
-    }
-    times = _within(said, 1 + said.one_of("timestep_spacing", spaced), T)
+    if said["timestep_spacing"] == "linspace":  # not rounded
+        times = 1 + np.linspace(0, T - 1, N, dtype=np.float32)[::-1].astype(float)
+    else:
+        times = _whole_times(said, N).astype(float)
     sigmas = np.interp(times, np.arange(1, T + 1), _sigmas(alpha_bar[1:]))
     if said["use_karras_sigmas"]:
         sigmas = _karras(sigmas[0], sigmas[-1], N)
@@ -257,24 +261,16 @@ RULES = {
 
 
 def _whole_times(said: Said, N: int) -> np.ndarray:
-    """Return the steps, counted from 1, of a scheduler that rounds them."""
-    T = said.whole("num_train_timesteps")
-    spaced = {
-        "linspace": np.linspace(0, T - 1, N).round()[::-1],
-        "leading": (np.arange(N - 1, -1, -1) * (T // N)).round() + said.whole("steps_offset"),
-        "trailing": np.round(np.arange(T, 0, -T / N)) - 1,
-    }
-    return _within(said, 1 + said.one_of("timestep_spacing", spaced).astype(int), T)
-
-
-def _within(said: Said, times: np.ndarray, T: int) -> np.ndarray:
-    """Return the steps; refuse an offset that leads beyond the last one, where diffusers fails, or below the first."""
-    if times.max() > T or times.min() < 1:
+    """Return N steps, counted from 1; refuse an offset that leads beyond the last one, where diffusers fails."""
+    T, spacing = said.whole("num_train_timesteps"), said.one_of("timestep_spacing", SPACINGS)
+    offset = said.whole("steps_offset") if spacing == "leading" else 0
+    try:
+        return np.array(spaced_steps(T, N, spacing, offset))
+    except InputError as error:
         raise InputError(
-            f"{said.source} says steps_offset is {said['steps_offset']}, with which {len(times)} steps lead beyond the "
-            f"{T} of the training: take fewer steps."
-        )
-    return times
+            f"{said.source} says steps_offset is {said['steps_offset']}, with which {N} steps lead beyond the {T} of "
+            "the training: take fewer steps."
+        ) from error
 
 
 def _ended(table: Timetable) -> Timetable:
@@ -291,7 +287,7 @@ def _sigmas(alpha_bar: Any) -> Any:
 
 def _karras(largest: float, least: float, N: int) -> np.ndarray:
     """Return noise levels whose root falls in equal steps (Eq. EDM-5)."""
-    return (largest ** (1 / RHO) + np.linspace(0, 1, N) * (least ** (1 / RHO) - largest ** (1 / RHO))) ** RHO
+    return np.linspace(largest ** (1 / RHO), least ** (1 / RHO), N) ** RHO
 
 
 def _times_of(sigmas: np.ndarray, alpha_bar: np.ndarray) -> np.ndarray:

@@ -41,7 +41,7 @@ def said_of_unet(config: UNetConfig) -> dict[str, Any]:
     said: dict[str, Any] = {
         "_class_name": "UNet2DConditionModel" if reads_text else "UNet2DModel",
         "_diffusers_version": VERSION,
-        "sample_size": config.size[0] if config.size[0] == config.size[1] else list(config.size),
+        "sample_size": _sample_size(config),
         "in_channels": config.in_channels,
         "out_channels": config.in_channels if config.out_channels is None else config.out_channels,
         "block_out_channels": widths,
@@ -85,7 +85,7 @@ def said_of_autoencoder(config: AutoencoderConfig) -> dict[str, Any]:
     return {
         "_class_name": "AutoencoderKL",
         "_diffusers_version": VERSION,
-        "sample_size": config.size[0] if config.size[0] == config.size[1] else list(config.size),
+        "sample_size": _sample_size(config),
         "in_channels": config.in_channels,
         "out_channels": config.in_channels,
         "block_out_channels": widths,
@@ -124,6 +124,12 @@ def said_of_text(config: TextConfig) -> dict[str, Any]:
         "eos_token_id": config.vocabulary - 1,
         "pad_token_id": config.vocabulary - 1,
     }
+
+
+def _sample_size(config: UNetConfig | AutoencoderConfig) -> int | list[int]:
+    """Return one number for a square, and two for another shape."""
+    height, width = config.size
+    return height if height == width else [height, width]
 
 
 def _groups(groups: int | None, widths: list[int]) -> int:

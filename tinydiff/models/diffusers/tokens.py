@@ -1,11 +1,10 @@
 """The tokenizer of a public checkpoint: CLIP's byte pairs, from the files that transformers writes."""
 
 import json
-from functools import partial
 from pathlib import Path
 from typing import Any
 
-from tinydiff.base import CheckpointError, InputError, atomic_write, read_at_most, shown
+from tinydiff.base import CheckpointError, InputError, atomic_write, read_at_most, read_table, shown, write_json
 from tinydiff.text import Numbering, Tokenizer
 from tinydiff.text.numbering import END, START
 from tinydiff.text.tokenizer import END_OF_WORD, LARGEST_FILE, clip_letters, from_clip_letters
@@ -73,7 +72,7 @@ def _special(folder: Path, name: str) -> str:
     """Return which token fills rows, or stands for an unknown one."""
     for file in ("tokenizer_config.json", "special_tokens_map.json"):
         if (folder / file).is_file():
-            token: Any = json.loads(read_at_most(folder / file, LARGEST_FILE).decode("utf-8")).get(name)
+            token: Any = read_table(folder / file, CheckpointError).get(name)
             token = token.get("content") if isinstance(token, dict) else token
             if isinstance(token, str):
                 return token
@@ -87,7 +86,7 @@ def most_tokens(folder: str | Path) -> int | None:
     path = Path(folder) / "tokenizer_config.json"
     if not path.is_file():
         return None
-    most = json.loads(read_at_most(path, LARGEST_FILE).decode("utf-8")).get("model_max_length")
+    most = read_table(path, CheckpointError).get("model_max_length")
     return most if type(most) is int else None
 
 
@@ -111,14 +110,8 @@ def write_tokenizer(folder: Path, tokenizer: Tokenizer, length: int) -> None:
         "unk_token": END if numbering is None else written(numbering.unknown),
     }
     about = {"tokenizer_class": "CLIPTokenizer", "model_max_length": length, "do_lower_case": True, **special}
-    for name, text in (
-        ("vocab.json", json.dumps(vocabulary, ensure_ascii=False)),
-        ("merges.txt", "\n".join(lines)),
-        ("special_tokens_map.json", json.dumps(special, indent=2)),
-        ("tokenizer_config.json", json.dumps(about, indent=2)),
-    ):
-        atomic_write(folder / name, partial(_put, text), CheckpointError)
-
-
-def _put(text: str, file: Any) -> None:
-    file.write(text.encode())
+    text = "\n".join(lines)
+    write_json(folder / "vocab.json", vocabulary, CheckpointError)
+    atomic_write(folder / "merges.txt", lambda file: file.write(text.encode()), CheckpointError)
+    write_json(folder / "special_tokens_map.json", special, CheckpointError)
+    write_json(folder / "tokenizer_config.json", about, CheckpointError)

@@ -1,24 +1,23 @@
 """A model of tinydiff as a folder that diffusers opens."""
 
 import math
-from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import safetensors.numpy
 
-from tinydiff.base import CheckpointError, InputError, atomic_write, checked, to_numpy, write_json
+from tinydiff.base import CheckpointError, InputError, checked, to_numpy, write_json
 from tinydiff.models.autoencoder import LatentAutoencoder
-from tinydiff.models.diffusers.folder import INDEX, OF_LATENTS, OF_PIXELS, SCHEDULES
+from tinydiff.models.diffusers.folder import INDEX, OF_LATENTS, OF_PIXELS
 from tinydiff.models.diffusers.names import is_table, names_of, write_layout
-from tinydiff.models.diffusers.schedulers import KINDS
+from tinydiff.models.diffusers.schedulers import KINDS, NAMES
 from tinydiff.models.diffusers.shapes import TRANSFORMER_EPS
 from tinydiff.models.diffusers.shapes_back import VERSION, said_of_autoencoder, said_of_text, said_of_unet
 from tinydiff.models.diffusers.tensors import STEMS
 from tinydiff.models.diffusers.tokens import write_tokenizer
 from tinydiff.models.diffusion import DiffusionModel
 from tinydiff.models.latent import LatentDiffusion
+from tinydiff.models.weights import write_arrays
 from tinydiff.networks import Autoencoder, TextEncoder, TextToImage, UNet
 
 CLOCK = "embed.mlp.layers.0.weight"  # what reads the sines and cosines of the time
@@ -75,8 +74,7 @@ def write_checkpoint(folder: str | Path, model: DiffusionModel) -> list[str]:
         parts["vae"] = (STEMS[0], of_pictures, _of_autoencoder(model.autoencoder))
     scheduler = _scheduler(model)
     for name, (stem, of_part, arrays) in parts.items():
-        data = safetensors.numpy.save(arrays, metadata={"format": "pt"})
-        atomic_write(folder / name / f"{stem}.safetensors", partial(_put, data), CheckpointError)
+        write_arrays(folder / name / f"{stem}.safetensors", arrays, {"format": "pt"})
         write_json(folder / name / "config.json", of_part, CheckpointError)
     write_json(folder / "scheduler" / "scheduler_config.json", scheduler, CheckpointError)
     if model.tokenizer is not None and model.config.text is not None:
@@ -86,10 +84,6 @@ def write_checkpoint(folder: str | Path, model: DiffusionModel) -> list[str]:
         return [*notes, "No pipeline of diffusers asks such a model; its parts open one by one."]
     write_json(folder / INDEX, index, CheckpointError)
     return notes
-
-
-def _put(data: bytes, file: Any) -> None:
-    file.write(data)
 
 
 def _arrays(
@@ -150,7 +144,7 @@ def _of_autoencoder(model: LatentAutoencoder) -> dict[str, np.ndarray]:
 def _scheduler(model: DiffusionModel) -> dict[str, Any]:
     """Return a scheduler_config.json: DDIM's, whose steps go from T down as those of tinydiff."""
     config = model.config
-    schedules = {ours: theirs for theirs, ours in SCHEDULES.items()}
+    schedules = {ours: theirs for theirs, ours in NAMES.items()}
     kinds = {ours: theirs for theirs, ours in KINDS.items()}
     if config.schedule not in schedules:
         raise InputError(f"schedule is {config.schedule!r}, but diffusers has only {', '.join(schedules)}.")
